@@ -1,0 +1,100 @@
+"""Where tensors live: CUDA, Apple MPS or the CPU, chosen automatically; every result returns as NumPy."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cnnviz.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What a person wants to know of a device. Memory in bytes; for the CPU, of this process."""
+
+    device: str
+    name: str
+    memory_used: int
+    memory_total: int
+
+
+def available() -> list[str]:
+    """Devices this machine can compute on, best first, e.g. ["cuda:0", "cpu"]."""
+    import torch
+
+    found = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose(device: str = "auto") -> torch.device:
+    """The device for a request: "auto" (the best there is), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises BadInput if this machine has no such device."""
+    import torch
+
+    here = available()
+    wanted = here[0] if device == "auto" else ("cuda:0" if device == "cuda" else device)
+    if wanted not in here:
+        raise BadInput(f"Device {device!r} is not available here. Available: auto, {', '.join(here)}.")
+    return torch.device(wanted)
+
+
+def describe(device: str) -> DeviceInfo:
+    """Name and memory of a device, read now."""
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return DeviceInfo(device, torch.cuda.get_device_name(device), total - free, total)
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    if kind == "mps":
+        return DeviceInfo(device, "Apple GPU", torch.mps.driver_allocated_memory(), total)
+    return DeviceInfo(device, _cpu_name(), _resident_bytes(), total)
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{model} ({os.cpu_count()} cores)"
+
+
+def _resident_bytes() -> int:
+    try:
+        with open("/proc/self/statm", encoding="utf-8") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+        import sys
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def fast_bfloat16(device: str) -> bool:
+    """True where bfloat16 autocast with channels_last is faster than float32.
+
+    GPUs of compute capability 8 and newer; x86 CPUs with AMX or AVX-512 bfloat16."""
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if kind != "cpu":
+        return False
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags

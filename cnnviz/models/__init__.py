@@ -1,0 +1,1 @@
+"""Networks: the registry of architectures, safe loading of weights, and the loaded model."""

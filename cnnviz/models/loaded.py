@@ -1,0 +1,136 @@
+"""A network ready to be looked at: module, classes, preprocessing, device and the lock that guards it."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnviz.errors import BadInput
+from cnnviz.models.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from torch import nn
+
+    from cnnviz.models.matching import LoadReport
+
+
+@dataclass(slots=True, eq=False)
+class LoadedModel:
+    """A network in eval mode with frozen parameters, shared by threads.
+
+    Whoever hooks it, needs gradients or changes its mode holds `lock` meanwhile. `origin`: "random",
+    "pretrained", "bundled" or the name of a file. `fingerprint`: sha256 of architecture and tensors.
+    `report`: how a file's tensors were matched; None when nothing was read. `notes`: metadata of the
+    weights (recipe, accuracy, what was assumed)."""
+
+    module: nn.Module
+    name: str
+    preprocessing: Preprocessing
+    class_names: list[str]
+    device: torch.device
+    origin: str = "random"
+    report: LoadReport | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _fingerprint: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        self.module.eval().requires_grad_(False).to(self.device)
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        """(C, H, W) that `preprocess` yields."""
+        return (self.preprocessing.channels, *self.preprocessing.size)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256, hex, of the architecture's name, every tensor and the preprocessing."""
+        if not self._fingerprint:
+            digest = hashlib.sha256(f"{self.name}|{sorted(self.preprocessing.as_dict().items())}".encode())
+            for key, tensor in self.module.state_dict().items():
+                digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
+                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def receive(self, image: np.ndarray | Image.Image) -> np.ndarray:
+        """What the network sees before normalisation: uint8 (H, W, C)."""
+        return self.preprocessing.receive(image)
+
+    def preprocess(self, image: np.ndarray | Image.Image) -> torch.Tensor:
+        """RGB uint8 (H, W, 3) or PIL image → float32 (C, H, W), normalised, on the CPU.
+
+        Raises BadInput for other kinds of array."""
+        import torch
+
+        return self.preprocessing.normalise(torch.from_numpy(self.receive(image)))
+
+    def batch(self, images: Any) -> torch.Tensor:
+        """(N, C, H, W) float32 on the device, from one image, several, or a ready tensor."""
+        import torch
+
+        if isinstance(images, torch.Tensor):
+            ready = images if images.ndim == 4 else images[None]
+            if ready.shape[1] != self.input_size[0]:
+                raise BadInput(
+                    f"{self.name} expects tensors (N, {self.input_size[0]}, H, W), got {tuple(images.shape)}."
+                )
+            return ready.to(self.device, torch.float32)
+        if not isinstance(images, Sequence) and getattr(images, "ndim", 3) != 4:
+            images = [images]
+        if not len(images):
+            raise BadInput("Expected at least one image, got none.")
+        received = torch.from_numpy(np.stack([self.receive(image) for image in images]))
+        return self.preprocessing.normalise(received.to(self.device))
+
+    def logits(self, images: Any) -> np.ndarray:
+        """(N, classes) float32 scores before the softmax. `images`: as for `batch`."""
+        import torch
+
+        batch = self.batch(images)
+        with self.lock, torch.inference_mode():
+            output = self.module(batch)
+        output = output[0] if isinstance(output, tuple | list) else output
+        return output.flatten(1).float().cpu().numpy()
+
+    def predict(self, images: Any) -> np.ndarray:
+        """(N, classes) probabilities, float32, rows sum to 1. `images`: as for `batch`."""
+        scores = self.logits(images).astype(np.float64)
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def layers(self, kind: str | None = None) -> list[str]:
+        """Names worth looking at, in the order of definition.
+
+        `kind`: "conv", "pool", "linear" or "block" (a module that contains convolutions and computes,
+        e.g. a residual block); None returns all of them."""
+        return [name for name, found in layer_kinds(self.module).items() if kind in (None, found)]
+
+
+def layer_kinds(module: nn.Module) -> dict[str, str]:
+    """{name: "conv" | "pool" | "linear" | "block"} of the sub-modules that make or shape features."""
+    from torch import nn
+
+    convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
+    pools = ("MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "LPPool2d")
+    containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+    kinds: dict[str, str] = {}
+    for name, child in module.named_modules():
+        if not name:
+            continue
+        if isinstance(child, convolutions):
+            kinds[name] = "conv"
+        elif isinstance(child, nn.Linear):
+            kinds[name] = "linear"
+        elif type(child).__name__ in pools:
+            kinds[name] = "pool"
+        elif not isinstance(child, containers) and any(isinstance(m, convolutions) for m in child.modules()):
+            kinds[name] = "block"
+    return kinds

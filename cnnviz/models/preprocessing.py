@@ -1,0 +1,120 @@
+"""From a photograph to what the network receives: resize, centre crop, channels, normalisation.
+
+The geometry is torchvision's classification preset (resize of the short side, bilinear with
+antialiasing, centre crop), reimplemented on Pillow alone so that small networks need no torchvision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from cnnviz.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+MNIST_MEAN, MNIST_STD = (0.1307,), (0.3081,)
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How an image becomes a network's input.
+
+    `size`: (H, W) in pixels that the network receives. `resize`: the short side in pixels before the
+    centre crop; None scales the short side to the crop. `mean`, `std`: per channel, of values in 0..1;
+    their length is the number of channels (1 = luminance, 3 = RGB).
+    """
+
+    size: tuple[int, int]
+    resize: int | None = None
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
+            raise BadInput(f"mean and std need one value a channel and std > 0, got {self.mean}, {self.std}.")
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    def receive(self, image: np.ndarray | Image.Image) -> np.ndarray:
+        """The crop the network sees, before normalisation: uint8 (H, W, channels).
+
+        `image`: RGB uint8 (H, W, 3), gray uint8 (H, W), or a PIL image of any mode. Networks whose
+        input is neither gray nor RGB get the luminance repeated in each channel."""
+        picture = _as_pil(image)
+        picture = picture.convert("RGB" if self.channels == 3 else "L")
+        picture = _resize_short_side(picture, self.resize or max(self.size))
+        pixels = np.asarray(_centre_crop(picture, self.size))
+        if pixels.ndim == 2:
+            pixels = np.repeat(pixels[:, :, None], self.channels, axis=2)
+        return np.ascontiguousarray(pixels)
+
+    def normalise(self, received: torch.Tensor) -> torch.Tensor:
+        """uint8 (…, H, W, C) → float32 (…, C, H, W): value / 255, minus mean, over std."""
+        import torch
+
+        scaled = received.movedim(-1, -3).to(torch.float32).div_(255.0)
+        mean = torch.tensor(self.mean, device=scaled.device).view(-1, 1, 1)
+        std = torch.tensor(self.std, device=scaled.device).view(-1, 1, 1)
+        return scaled.sub_(mean).div_(std).contiguous()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `Preprocessing.from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
+        """Inverse of `as_dict`. Raises BadInput if a field is missing or of the wrong kind."""
+        try:
+            height, width = values["size"]
+            resize = values.get("resize")
+            return cls(
+                (int(height), int(width)),
+                int(resize) if resize else None,
+                tuple(float(v) for v in values["mean"]),
+                tuple(float(v) for v in values["std"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"Preprocessing needs size [H, W], mean and std, got {values!r} ({error})."
+            ) from None
+
+
+def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)):
+        raise BadInput(
+            f"Expected a PIL image or uint8 pixels of shape (H, W, 3) or (H, W), got {array.dtype} {array.shape}. "
+            "Scale to 0..255 and convert with `.astype('uint8')`."
+        )
+    return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _resize_short_side(picture: Image.Image, side: int) -> Image.Image:
+    width, height = picture.size
+    short, long = min(width, height), max(width, height)
+    if short == side:
+        return picture
+    other = int(side * long / short)
+    target = (side, other) if width <= height else (other, side)
+    return picture.resize(target, Image.Resampling.BILINEAR)
+
+
+def _centre_crop(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    height, width = size
+    if picture.width < width or picture.height < height:  # non-square inputs: pad is never right, scale is
+        scale = max(width / picture.width, height / picture.height)
+        enlarged = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
+        picture = picture.resize(enlarged, Image.Resampling.BILINEAR)
+    top, left = round((picture.height - height) / 2.0), round((picture.width - width) / 2.0)
+    return picture.crop((left, top, left + width, top + height))

@@ -1,0 +1,80 @@
+"""Feature maps: what each layer answers to an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnnviz.errors import BadInput
+from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes.forward import ForwardStopped, call_counts, modules_for, split_call, visiting
+
+
+def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[str, np.ndarray]:
+    """{layer: (N, C, H, W) float32} outputs of the named sub-modules; linear layers give (N, C, 1, 1).
+
+    `images`: RGB uint8 (H, W, 3), PIL images, several of either, or a normalised tensor (N, C, H, W).
+    A module used more than once answers with its last call; "name:1" asks for the first. Values are
+    those before any later in-place operation. The pass ends after the last wanted layer.
+    Raises UnknownName for a layer the network has not, BadInput for one that never runs."""
+    names = [layers] if isinstance(layers, str) else list(layers)
+    batch = model.batch(images)
+    with model.lock, torch.no_grad():
+        outputs = capture_tensors(model.module, batch, names)
+    return {name: as_maps(outputs[name]).float().cpu().numpy() for name in names}
+
+
+def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, Tensor]:
+    """{layer: clone of its output} of one pass over `batch` (N, C, H, W), on the module's device.
+
+    The caller holds the model's lock."""
+    kept: dict[str, Tensor] = {}
+    remaining = _calls_expected(module, layers, batch)
+
+    def keep(layer: str, output: Tensor) -> None:
+        kept[layer] = output.clone()  # the next layer may work in place
+        remaining[layer] -= 1
+        if all(count <= 0 for count in remaining.values()):
+            raise ForwardStopped
+
+    with visiting(module, layers, keep):
+        try:
+            module(batch)
+        except ForwardStopped:
+            pass
+    missing = [layer for layer in layers if layer not in kept]
+    if missing:
+        raise BadInput(
+            f"Layer {missing[0]!r} did not run in the forward pass. It may be a branch used only in training."
+        )
+    return kept
+
+
+def as_maps(output: Tensor) -> Tensor:
+    """(N, C, H, W) view of a layer's output: vectors get 1×1 maps, tokens (N, T, C) a T×1 map."""
+    if output.ndim == 4:
+        return output
+    if output.ndim == 2:
+        return output[:, :, None, None]
+    if output.ndim == 3:
+        return output.transpose(1, 2)[:, :, :, None]
+    return output.reshape(output.shape[0], output.shape[1], -1, 1)
+
+
+def _calls_expected(module: nn.Module, layers: list[str], batch: Tensor) -> dict[str, int]:
+    """Visits after which a layer is complete. Only a bare name of a module without sub-modules can be
+    called several times unnoticed (a shared ReLU), so only then is a pass spent on counting."""
+    wanted = modules_for(module, layers)
+    shared = [
+        layer
+        for layer, child in wanted.items()
+        if split_call(layer)[1] is None and not any(True for _ in child.parameters())
+    ]
+    expected = dict.fromkeys(layers, 1)
+    if shared:
+        with torch.no_grad():
+            expected.update(call_counts(module, shared, batch[:1]))
+    return expected
