@@ -92,10 +92,14 @@ def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
         return image
     array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)):
+    if (
+        array.dtype != np.uint8
+        or array.ndim not in (2, 3)
+        or (array.ndim == 3 and array.shape[2] not in (1, 3))
+    ):
         raise BadInput(
-            f"Expected a PIL image or uint8 pixels of shape (H, W, 3) or (H, W), got {array.dtype} {array.shape}. "
-            "Scale to 0..255 and convert with `.astype('uint8')`."
+            "Expected a PIL image or uint8 pixels of shape (H, W, 3) or (H, W), "
+            f"got {array.dtype} {array.shape}. Scale to 0..255 and convert with `.astype('uint8')`."
         )
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
 

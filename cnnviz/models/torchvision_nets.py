@@ -50,7 +50,13 @@ _add(
     aux_logits=False, init_weights=False, preprocessing=Preprocessing((299, 299), resize=342),
 )  # fmt: skip
 for _depth in (18, 34, 50, 101, 152):
-    _add(f"resnet{_depth}", f"ResNet-{_depth}", "ResNet", f"ResNet{_depth}", "He et al., CVPR 2016, v1.5 strides")
+    _add(
+        f"resnet{_depth}",
+        f"ResNet-{_depth}",
+        "ResNet",
+        f"ResNet{_depth}",
+        "He et al., CVPR 2016, v1.5 strides",
+    )
 for _depth in (121, 169, 201):
     _source = "Huang et al., CVPR 2017"
     _add(f"densenet{_depth}", f"DenseNet-{_depth}", "DenseNet", f"DenseNet{_depth}", _source)
@@ -60,4 +66,10 @@ for _minor in (0, 1):
 _add("mobilenet_v2", "MobileNet v2", "MobileNet", "MobileNet_V2", "Sandler et al., CVPR 2018")
 for _width in ("small", "large"):
     _source = "Howard et al., ICCV 2019"
-    _add(f"mobilenet_v3_{_width}", f"MobileNet v3 {_width}", "MobileNet", f"MobileNet_V3_{_width.title()}", _source)
+    _add(
+        f"mobilenet_v3_{_width}",
+        f"MobileNet v3 {_width}",
+        "MobileNet",
+        f"MobileNet_V3_{_width.title()}",
+        _source,
+    )

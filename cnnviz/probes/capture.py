@@ -32,7 +32,9 @@ def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict
 
     The caller holds the model's lock."""
     kept: dict[str, Tensor] = {}
-    remaining = _calls_expected(module, layers, batch)
+    modules_for(module, layers)  # names are checked before anything runs
+    counts = call_counts(module, batch)
+    remaining = {layer: counts[layer] if split_call(layer)[1] is None else 1 for layer in layers}
 
     def keep(layer: str, output: Tensor) -> None:
         kept[layer] = output.clone()  # the next layer may work in place
@@ -53,6 +55,20 @@ def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict
     return kept
 
 
+def layer_shapes(model: LoadedModel) -> dict[str, tuple[int, int, int]]:
+    """{layer: (C, H, W)} of `model.layers()` at the default input, for those that run in a forward pass."""
+    shapes: dict[str, tuple[int, int, int]] = {}
+
+    def note(layer: str, output: Tensor) -> None:
+        channels, height, width = as_maps(output).shape[1:]
+        shapes[layer] = (channels, height, width)
+
+    layers = model.layers()
+    with model.lock, torch.inference_mode(), visiting(model.module, layers, note):
+        model.module(torch.zeros(1, *model.input_size, device=model.device))
+    return {layer: shapes[layer] for layer in layers if layer in shapes}
+
+
 def as_maps(output: Tensor) -> Tensor:
     """(N, C, H, W) view of a layer's output: vectors get 1×1 maps, tokens (N, T, C) a T×1 map."""
     if output.ndim == 4:
@@ -62,19 +78,3 @@ def as_maps(output: Tensor) -> Tensor:
     if output.ndim == 3:
         return output.transpose(1, 2)[:, :, :, None]
     return output.reshape(output.shape[0], output.shape[1], -1, 1)
-
-
-def _calls_expected(module: nn.Module, layers: list[str], batch: Tensor) -> dict[str, int]:
-    """Visits after which a layer is complete. Only a bare name of a module without sub-modules can be
-    called several times unnoticed (a shared ReLU), so only then is a pass spent on counting."""
-    wanted = modules_for(module, layers)
-    shared = [
-        layer
-        for layer, child in wanted.items()
-        if split_call(layer)[1] is None and not any(True for _ in child.parameters())
-    ]
-    expected = dict.fromkeys(layers, 1)
-    if shared:
-        with torch.no_grad():
-            expected.update(call_counts(module, shared, batch[:1]))
-    return expected

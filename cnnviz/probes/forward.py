@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ def split_call(layer: str) -> tuple[str, int | None]:
 
 def modules_for(module: nn.Module, layers: list[str]) -> dict[str, nn.Module]:
     """{layer: sub-module}. Raises UnknownName for a layer the network has not."""
-    found = dict(module.named_modules())
+    found = dict(module.named_modules(remove_duplicate=False))
     for layer in layers:
         if split_call(layer)[0] not in found or not layer:
             unknown("layer", layer, [name for name in found if name])
@@ -73,13 +74,27 @@ def visiting(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[N
         yield
 
 
-def call_counts(module: nn.Module, layers: list[str], batch: Tensor) -> dict[str, int]:
-    """How often each layer is visited in one forward pass over `batch` (N, C, H, W)."""
-    counts = dict.fromkeys(layers, 0)
+_COUNTS: WeakKeyDictionary[nn.Module, dict[str, int]] = WeakKeyDictionary()
 
-    def count(layer: str, _output: Tensor) -> None:
-        counts[layer] += 1
 
-    with visiting(module, layers, count), torch.no_grad():
-        module(batch)
-    return counts
+def call_counts(module: nn.Module, batch: Tensor) -> dict[str, int]:
+    """{name: calls} of every sub-module in one forward pass over `batch` (N, C, H, W).
+
+    Counted once a network, with one image, and remembered."""
+    if module not in _COUNTS:
+        names = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
+        counts = dict.fromkeys(names, 0)
+        with ExitStack() as hooks, torch.no_grad():
+            for name, child in module.named_modules(remove_duplicate=False):
+                if name:
+                    hooks.callback(child.register_forward_hook(_counter(counts, name)).remove)
+            module(batch[:1])
+        _COUNTS[module] = counts
+    return _COUNTS[module]
+
+
+def _counter(counts: dict[str, int], name: str) -> Callable[..., None]:
+    def count(*_: Any) -> None:
+        counts[name] += 1
+
+    return count

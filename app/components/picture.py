@@ -1,0 +1,104 @@
+"""A picture that can be clicked: pixels stay pixels, boxes are drawn over it, clicks come back exact."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from cnnviz.figures.encode import data_url
+
+_CSS = """
+.frame { position: relative; display: inline-block; line-height: 0; max-width: 100%; }
+.frame img { display: block; max-width: 100%; height: auto; }
+.frame.crisp img { image-rendering: pixelated; }
+.frame.fill { width: 100%; }
+.frame.fill img { width: 100%; }
+.frame.live { cursor: crosshair; }
+.frame:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
+svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
+"""
+
+_JS = """
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component
+  let frame = parentElement.querySelector(".frame")
+  if (!frame) {
+    frame = document.createElement("div")
+    frame.appendChild(document.createElement("img"))
+    frame.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"))
+    parentElement.appendChild(frame)
+  }
+  frame.className = "frame" + (data.crisp ? " crisp" : "") + (data.fill ? " fill" : "") + (data.live ? " live" : "")
+  const image = frame.querySelector("img"), drawing = frame.querySelector("svg")
+  if (image.src !== data.src) image.src = data.src
+  image.alt = data.alt
+  image.width = data.width
+  image.height = data.height
+  drawing.setAttribute("viewBox", `0 0 ${data.width} ${data.height}`)
+  drawing.setAttribute("preserveAspectRatio", "none")
+  drawing.replaceChildren()
+  for (const box of data.boxes) {
+    for (const [colour, width] of [["#ffffff", 4.5], [box.colour, 2.5]]) {
+      const shape = document.createElementNS("http://www.w3.org/2000/svg", "rect")
+      shape.setAttribute("x", box.x); shape.setAttribute("y", box.y)
+      shape.setAttribute("width", box.width); shape.setAttribute("height", box.height)
+      shape.setAttribute("fill", "none"); shape.setAttribute("stroke", colour)
+      shape.setAttribute("stroke-width", width); shape.setAttribute("vector-effect", "non-scaling-stroke")
+      drawing.appendChild(shape)
+    }
+  }
+  frame.onclick = !data.live ? null : (event) => {
+    const place = image.getBoundingClientRect()
+    const x = (event.clientX - place.left) / place.width * data.width
+    const y = (event.clientY - place.top) / place.height * data.height
+    setTriggerValue("click", [Math.max(0, x), Math.max(0, y)])
+  }
+}
+"""
+
+_render = st.components.v2.component("cnnviz_picture", css=_CSS, js=_JS)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A rectangle in the picture's own pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    colour: str = "#e85d04"
+
+
+def picture(
+    png: bytes,
+    size: tuple[int, int],
+    alt: str,
+    key: str,
+    frames: list[Frame] | None = None,
+    on_click: Callable[[float, float], None] | None = None,
+    crisp: bool = True,
+    fill: bool = False,
+) -> None:
+    """Show `png`, whose coordinates are `size` = (width, height), with frames over it.
+
+    `on_click(x, y)` runs before the page is drawn again, with the point in those coordinates. `crisp`:
+    nearest neighbour when the browser scales. `fill`: as wide as the column."""
+
+    def clicked() -> None:
+        point: Any = st.session_state.get(key, {}).get("click")
+        if point and on_click is not None:
+            on_click(float(point[0]), float(point[1]))
+
+    boxes = [
+        {"x": f.left, "y": f.top, "width": f.width, "height": f.height, "colour": f.colour} for f in frames or []
+    ]
+    _render(
+        key=key,
+        data={
+            "src": data_url(png), "width": size[0], "height": size[1], "alt": alt, "boxes": boxes,
+            "live": on_click is not None, "crisp": crisp, "fill": fill,
+        },
+        on_click_change=clicked,
+    )  # fmt: skip

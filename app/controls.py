@@ -1,0 +1,218 @@
+"""Pickers that every page shares, in the same order, each bound to the URL so that a copied link opens the
+same view: network, image, layer, unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import session
+from app.session import Choice
+from cnnviz.errors import CnnvizError
+
+if TYPE_CHECKING:
+    from cnnviz.models.loaded import LoadedModel
+
+DEFAULT_NETWORK = "resnet20_cifar"
+WEIGHTS_NOTE = {
+    "bundled": "trained; comes with cnnviz",
+    "pretrained": "trained on ImageNet; torchvision's own file",
+    "random": "nothing learned: what you see is the architecture",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The loaded network and the choice that led to it; `key` names it in caches."""
+
+    model: LoadedModel
+    choice: Choice
+
+    @property
+    def key(self) -> str:
+        return self.choice.key
+
+    @property
+    def one_channel(self) -> bool:
+        return self.model.input_size[0] == 1
+
+
+def bound(widget: Callable[..., Any], label: str, key: str, **options: Any) -> Any:
+    """A widget whose value lives in the URL and survives a change of page. Streamlit writes labels into the
+    URL, so options are shown under their own names and what they mean stands beside them."""
+    if "options" in options and key in st.session_state and st.session_state[key] not in options["options"]:
+        del st.session_state[key]  # the value belonged to another network
+    return widget(label, key=key, bind="query-params", **options)
+
+
+def bound_choice(label: str, key: str, options: list[str]) -> str:
+    """One of a few options, side by side; the first is the default."""
+    choice = bound(st.segmented_control, label, key, options=options, default=options[0], required=True)
+    return choice or options[0]
+
+
+def pick_network() -> Network:
+    """Network, weights and device, in the sidebar. Stops the page with a message if it cannot be loaded."""
+    titles = session.catalogue()
+    with st.sidebar:
+        names = list(titles)
+        default = names.index(DEFAULT_NETWORK) if DEFAULT_NETWORK in names else 0
+        name = bound(st.selectbox, "Network", "net", options=names, index=default)
+        weights = _pick_weights(name)
+        place = st.empty()
+    choice = Choice(name, weights, _device())
+    try:
+        with place:
+            loaded = session.model(choice, _loading_bar(place))
+        place.empty()
+    except CnnvizError as error:
+        place.empty()
+        session.problem(error)
+        st.stop()
+    _say_how_loaded(loaded)
+    return Network(loaded, choice)
+
+
+def _pick_weights(name: str) -> str:
+    options = session.weights_options(name) + st.session_state.get("own_weights", {}).get(name, [])
+    asked = st.query_params.get("weights", "")
+    if asked.startswith("file-") and asked not in options:
+        options = [*options, asked]
+    weights = bound(st.selectbox, "Weights", "weights", options=options)
+    st.caption(WEIGHTS_NOTE.get(weights, st.session_state.get("own_names", {}).get(weights, "a file of yours")))
+    return weights
+
+
+def _loading_bar(place: Any) -> Callable[[int, int], None]:
+    def show(done: int, total: int) -> None:
+        share = done / total if total else 0.0
+        place.progress(min(share, 1.0), f"Downloading weights: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+    return show
+
+
+def _say_how_loaded(model: LoadedModel) -> None:
+    if model.report is not None and model.report.warnings:
+        st.sidebar.warning("  \n".join(model.report.warnings), icon=":material/info:")
+
+
+def _device() -> str:
+    forced = st.session_state.get("forced_device")
+    return forced or st.session_state.get("device") or st.query_params.get("device", "auto")
+
+
+def show_device(network: Network) -> None:
+    """Where it is computed: name, memory in use, precision; at the foot of the sidebar."""
+    from cnnviz.device import available, describe
+
+    info = describe(str(network.model.device))
+    with st.sidebar, st.expander(f"Device: {info.device}", icon=":material/memory:"):
+        bound(st.selectbox, "Compute on", "device", options=["auto", *available()])
+        if message := st.session_state.get("device_message"):
+            st.warning(message)
+        used, total = info.memory_used / 2**30, info.memory_total / 2**30
+        st.caption(f"{info.name}  \nMemory in use: {used:.1f} of {total:.0f} GiB  \nPrecision: float32")
+
+
+def pick_image(network: Network) -> str:
+    """The photograph: a sample, a digit, or an upload that replaces it. Returns its name."""
+    from cnnviz.data.samples import sample_names
+
+    digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
+    own = [n for n in st.session_state.get("uploads", {}) if session.is_stored_photo(n)]
+    linked = st.query_params.get("image", "")
+    if linked not in own and session.is_stored_photo(linked):
+        own = [*own, linked]
+    options = own + (digits + photos if network.one_channel else photos + digits)
+    first = "digit-3" if network.one_channel else "chelsea"
+    with st.sidebar:
+        index = options.index(first) if first in options else 0
+        choice = bound(st.selectbox, "Image", "image", options=options, index=index)
+        st.file_uploader(
+            "Use your own image", key="upload", on_change=_take_upload, label_visibility="collapsed",
+            type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"], max_upload_size=64,
+        )  # fmt: skip
+        if message := st.session_state.pop("upload_problem", None):
+            st.error(message, icon=":material/broken_image:")
+    return choice
+
+
+def _take_upload() -> None:
+    """Store a new upload and choose it. A file that is no usable image leaves the view as it was."""
+    file = st.session_state.get("upload")
+    if file is None:
+        return
+    try:
+        name = session.store_photo(file.getvalue())
+    except (CnnvizError, OSError) as error:
+        st.session_state["upload_problem"] = f"{error} The view is unchanged."
+        return
+    st.session_state.setdefault("uploads", {})[name] = True
+    st.session_state["image"] = name
+
+
+def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "pool", "linear")) -> str:
+    """The layer, with the shape of its output. Layers that never run are not offered."""
+    from cnnviz.models.loaded import layer_kinds
+
+    shapes, known = session.layer_shapes(network.key, network.model), layer_kinds(network.model.module)
+    options = [layer for layer in shapes if known[layer] in kinds]
+    with st.sidebar:
+        layer = bound(st.selectbox, "Layer", "layer", options=options, index=_telling_layer(options, shapes))
+        channels, height, width = shapes[layer]
+        st.caption(f"{known[layer]}: {channels} channels of {height}×{width} units")
+        return layer
+
+
+def telling_layer(network: Network) -> str:
+    """The layer that a page opens on."""
+    shapes = session.layer_shapes(network.key, network.model)
+    return list(shapes)[_telling_layer(list(shapes), shapes)]
+
+
+def _telling_layer(options: list[str], shapes: dict[str, tuple[int, int, int]]) -> int:
+    """A layer whose maps are neither plain edges nor tiny: a third of the way, at least 8 units a side."""
+    mapped = [i for i, layer in enumerate(options) if min(shapes[layer][1:]) >= 8]
+    return mapped[len(mapped) // 3] if mapped else 0
+
+
+def pick_unit(channels: int, first: int = 0) -> int:
+    """The channel, a number in the sidebar. A link that names a channel the layer has not falls back."""
+    if st.session_state.get("unit", 0) is None or not 0 <= int(st.session_state.get("unit", 0)) < channels:
+        st.session_state.pop("unit", None)
+    with st.sidebar:
+        return int(
+            bound(st.number_input, f"Channel (0 to {channels - 1})", "unit", value=first, min_value=0,
+                  max_value=channels - 1, step=1)
+        )  # fmt: skip
+
+
+def unit_name(layer: str, channel: int, row: int | None = None, col: int | None = None) -> str:
+    """`layer3.0.conv2 · channel 17 · (4, 9)`: the same form everywhere."""
+    place = "" if row is None else f" · ({row}, {col})"
+    return f"{layer} · channel {channel}{place}"
+
+
+def pick_position(values: Any) -> tuple[int, int]:
+    """Row and column of one unit on a map (H, W); the strongest unit where the link names none."""
+    rows, cols = values.shape
+    peak = divmod(int(values.argmax()), cols)
+    for key, size in (("row", rows), ("col", cols)):
+        if not 0 <= int(st.session_state.get(key) or 0) < size:
+            st.session_state.pop(key, None)
+    with st.sidebar:
+        left, right = st.columns(2)
+        with left:
+            row = bound(st.number_input, "Row", "row", value=peak[0], min_value=0, max_value=rows - 1, step=1)
+        with right:
+            col = bound(st.number_input, "Column", "col", value=peak[1], min_value=0, max_value=cols - 1, step=1)
+    return int(row), int(col)
+
+
+def link(**changes: Any) -> dict[str, str]:
+    """Query parameters of the present view with some of them changed, for a link to another page."""
+    kept = {key: value for key, value in st.query_params.to_dict().items() if key not in ("row", "col")}
+    return {**kept, **{key: str(value) for key, value in changes.items()}}

@@ -1,0 +1,193 @@
+"""Patch indexes on pages: where they lie, building them beside the page, and their pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app import controls, jobs, session
+from app.components.picture import picture
+from app.controls import Network
+from cnnviz.errors import CnnvizError
+from cnnviz.figures.encode import rgb_png
+from cnnviz.figures.overlay import as_rgb
+from cnnviz.figures.wall import crisp_side, reconstruction_rgb, three_by_three
+
+if TYPE_CHECKING:
+    from cnnviz.data.corpora import Corpus
+    from cnnviz.probes.patchindex import PatchIndex, Winner
+
+AT_ONCE = ("samples", "digits")  # small enough to be indexed without asking
+CHUNK = 18  # reconstructions in one pass
+
+
+def default_corpus(network: Network) -> str:
+    return "digits" if network.one_channel else "samples"
+
+
+def current_corpus(network: Network) -> str:
+    """The corpus of the link, or the network's default."""
+    return st.session_state.get("corpus") or st.query_params.get("corpus") or default_corpus(network)
+
+
+def index_path(network: Network, images: Corpus) -> Path:
+    """Where the index of this network over these images lies; the same after a restart."""
+    name = f"{network.model.fingerprint[:20]}-{images.fingerprint[:20]}.npz"
+    return session.cache_folder("indexes") / name
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _opened(path: str, stamp: int) -> PatchIndex:
+    from cnnviz.probes.patchindex import PatchIndex
+
+    return PatchIndex.load(path)
+
+
+def saved_index(network: Network, images: Corpus) -> PatchIndex | None:
+    """The index on disk, complete or partial; None if there is none or it cannot be read."""
+    path = index_path(network, images)
+    if not path.is_file():
+        return None
+    try:
+        return _opened(str(path), path.stat().st_mtime_ns)
+    except CnnvizError:
+        path.unlink(missing_ok=True)
+        return None
+
+
+def build(network: Network, images: Corpus) -> jobs.Job:
+    """Start (or continue) indexing all layers beside the page."""
+    path = index_path(network, images)
+
+    def work(report: Any) -> None:
+        from cnnviz.probes.topk import index_patches
+
+        layers = list(session.layer_shapes(network.key, network.model))
+        index_patches(network.model, images, layers, out=path, progress=report)
+
+    return jobs.start(str(path), f"Indexing {images.name}", work)
+
+
+def wants_start(images: Corpus, index: PatchIndex | None, job: jobs.Job | None) -> bool:
+    """True for a small corpus whose index is missing or unfinished, unless the user stopped it."""
+    if images.name not in AT_ONCE or (index is not None and index.complete):
+        return False
+    return not (job is not None and (job.running or job.problem)) and not st.session_state.get("index_stopped")
+
+
+def _stop(job: jobs.Job) -> None:
+    job.cancel()
+    st.session_state["index_stopped"] = True
+
+
+@st.fragment(run_every=0.5)
+def watch(key: str) -> None:
+    """Progress, time left and cancel of a running job; draws the page anew when it has ended."""
+    job = jobs.find(key)
+    if job is None or not job.running:
+        st.rerun()
+    state = job.state
+    left, right = st.columns([6, 1], vertical_alignment="center")
+    with left:
+        if state is None:
+            st.progress(0.0, f"{job.name} …")
+        else:
+            st.progress(
+                min(state.done / max(state.total, 1), 1.0),
+                f"{job.name}: {state.done:,} of {state.total:,} images, {state.images_per_second:.0f} images/s, "
+                f"{_duration(state.seconds_left)} left",
+            )
+    with right:
+        st.button("Cancel", on_click=_stop, args=(job,), key="cancel_index", disabled=job.cancelled)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+# --- pictures -------------------------------------------------------------------------------------------
+
+
+def patches(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int) -> list[np.ndarray]:
+    """The winners' patches, uint8 (h, w, 3), cut from what the network received, strongest first."""
+    from cnnviz.probes.patches import cut, window
+
+    size = network.model.input_size[1:]
+    recipe = (network.key, images.fingerprint, index.meta.get("next"), layer, channel, "patches")
+    return session.drawn(recipe, lambda: [
+        cut(as_rgb(_received(network, images, winner)), window(winner.full_box, size))
+        for winner in index.top(layer, channel)
+    ])  # fmt: skip
+
+
+def _received(network: Network, images: Corpus, winner: Winner) -> np.ndarray:
+    return _winner_pixels(network.key, images.fingerprint, winner.image, network.model, images)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _winner_pixels(key: str, corpus: str, position: int, _model: Any, _images: Corpus) -> np.ndarray:
+    return _model.receive(_images.image(position))
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def _kept_reconstructions(
+    key: str, corpus: str, seen: int, layer: str, channel: int, rule: str, _network: Network, _images: Corpus,
+    _index: PatchIndex,
+) -> list[np.ndarray]:  # fmt: skip
+    import torch
+
+    from cnnviz.probes.deconvnet import reconstruct_batch
+    from cnnviz.probes.patches import cut, window
+
+    model, winners = _network.model, _index.top(layer, channel)
+    pixels = torch.from_numpy(np.stack([_received(_network, _images, w) for w in winners]))
+    units = [(channel, w.row, w.col) for w in winners]
+    signals = reconstruct_batch(model, model.preprocessing.normalise(pixels), layer, units, rule)
+    size = model.input_size[1:]
+    return [
+        reconstruction_rgb(cut(s.transpose(1, 2, 0), window(w.full_box, size), 0).transpose(2, 0, 1))
+        for s, w in zip(signals, winners, strict=True)
+    ]
+
+
+def reconstructions(
+    network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
+) -> list[np.ndarray]:
+    """The winners projected down, uint8 (h, w, 3), in the order of `patches`."""
+    seen = int(index.meta.get("next", 0))
+    return _kept_reconstructions(
+        network.key, images.fingerprint, seen, layer, channel, rule, network, images, index
+    )
+
+
+def unit_patches(network: Network, layer: str, channel: int) -> None:
+    """What drives this unit in general: its top-9 with reconstructions, small, and the way to the page."""
+    source = current_corpus(network)
+    st.markdown("**What drives it**")
+    try:
+        images = session.corpus(source)
+        index = saved_index(network, images)
+    except CnnvizError as error:
+        st.caption(str(error))
+        return
+    if index is None or layer not in index.layers or not index.top(layer, channel):
+        job = jobs.find(str(index_path(network, images)))
+        if wants_start(images, index, job):
+            job = build(network, images)
+        if job is not None and job.running:
+            watch(str(index_path(network, images)))
+        else:
+            st.caption("The top-9 patches are not indexed for these images yet.")
+    else:
+        side = crisp_side(session.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 62)
+        shown = three_by_three(patches(network, images, index, layer, channel), side)
+        picture(rgb_png(shown), shown.shape[1::-1], f"Top-9 patches of channel {channel}", "unit_patches", fill=True)
+        low = three_by_three(reconstructions(network, images, index, layer, channel, "deconvnet"), side)
+        picture(rgb_png(low), low.shape[1::-1], f"Their reconstructions, channel {channel}", "unit_low", fill=True)
+    st.page_link(
+        "../pages/top9.py", label="Open this unit's top-9", icon=":material/apps:",
+        query_params=controls.link(layer=layer, unit=channel),
+    )  # fmt: skip

@@ -1,0 +1,330 @@
+"""What the sessions share: models with their locks, photographs, results. The only user of st.cache_*."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from cnnviz.errors import BadInput, CnnvizError
+
+if TYPE_CHECKING:
+    from cnnviz.data.corpora import Corpus
+    from cnnviz.models.loaded import LoadedModel
+    from cnnviz.probes.filters import FirstLayerFilters
+    from cnnviz.probes.receptive import ReceptiveField
+
+UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
+UPLOADS_KEPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which network: architecture, weights ("bundled", "pretrained", "random", "file-<hash>"), device."""
+
+    name: str
+    weights: str
+    device: str = "auto"
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}|{self.weights}|{self.device}"
+
+
+def cache_folder(*parts: str) -> Path:
+    """A folder below $CNNVIZ_CACHE (default ~/.cache/cnnviz), made if it is missing."""
+    root = Path(os.environ.get("CNNVIZ_CACHE", "") or Path.home() / ".cache" / "cnnviz")
+    folder = root.joinpath(*parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> threading.Thread:
+    """Import what the first view needs while the browser still loads; then take it out of the garbage
+    collector's sight, which Streamlit runs after every click."""
+
+    def work() -> None:
+        import cnnviz.models.load
+        import cnnviz.probes.deconvnet
+        import cnnviz.probes.topk  # noqa: F401
+
+        gc.collect()
+        gc.freeze()
+
+    thread = threading.Thread(target=work, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+# --- networks -------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _load(name: str, weights: str, device: str, _progress: Any) -> LoadedModel:
+    from cnnviz.models.load import load
+
+    source = str(stored_weights(weights)) if weights.startswith("file-") else weights
+    if weights == "pretrained":
+        return load(name, "pretrained", device, progress=_progress)
+    return load(name, source, device)
+
+
+def model(choice: Choice, progress: Any = None) -> LoadedModel:
+    """The chosen network, loaded once for all sessions. Raises CnnvizError with what to do."""
+    loaded = _load(choice.name, choice.weights, choice.device, progress)
+    _freeze_once(choice.key)
+    return loaded
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _freeze_once(key: str) -> None:
+    gc.freeze()
+
+
+@st.cache_data(show_spinner=False)
+def catalogue() -> dict[str, str]:
+    """{architecture: title} in the order of the picker: bundled networks first."""
+    from cnnviz.models.registry import architectures, find
+
+    names = sorted(architectures(), key=lambda n: (n not in _bundled(), find(n).family, len(n), n))
+    return {name: find(name).title for name in names}
+
+
+@st.cache_data(show_spinner=False)
+def _bundled() -> list[str]:
+    from cnnviz.models.bundled import bundled
+
+    return sorted(bundled())
+
+
+def weights_options(name: str) -> list[str]:
+    """Weights that `name` can take, the best that needs no download first."""
+    from cnnviz.models.pretrained import cache_path, entry
+    from cnnviz.models.registry import find
+
+    options = [*(["bundled"] if name in _bundled() else []), "random"]
+    if find(name).pretrained is not None:
+        here = cache_path(entry(find(name)).url).is_file()
+        options.insert(len(options) - 1 if here else len(options), "pretrained")
+    return options
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def layer_shapes(key: str, _model: LoadedModel) -> dict[str, tuple[int, int, int]]:
+    from cnnviz.probes.capture import layer_shapes as measured
+
+    return measured(_model)
+
+
+# --- weights and photographs that users bring -----------------------------------------------------------
+
+
+def store_weights(data: bytes) -> str:
+    """Keep an uploaded weights file under its hash; returns "file-<hash>"."""
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    from cnnviz.store import write_bytes_atomic
+
+    write_bytes_atomic(cache_folder("weights") / digest, data)
+    return f"file-{digest}"
+
+
+def stored_weights(name: str) -> Path:
+    """The file behind "file-<hash>". Raises BadInput if this machine has it no more."""
+    digest = name.removeprefix("file-")
+    path = cache_folder("weights") / digest
+    if not digest.isalnum() or not path.is_file():
+        raise BadInput("These weights are not on this machine any more. Upload the file again on Home.")
+    return path
+
+
+def store_photo(data: bytes) -> str:
+    """Keep an uploaded image, upright and reduced, under its hash; returns "upload-<hash>".
+
+    Raises BadImage for what is no usable image."""
+    from cnnviz.data.images import open_image
+    from cnnviz.figures.encode import rgb_png
+    from cnnviz.store import write_bytes_atomic
+
+    picture = open_image(data, max_side=UPLOAD_SIDE)
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    folder = cache_folder("uploads")
+    write_bytes_atomic(folder / f"{digest}.png", rgb_png(np.asarray(picture)))
+    for old in sorted(folder.glob("*.png"), key=lambda p: p.stat().st_mtime)[:-UPLOADS_KEPT]:
+        old.unlink(missing_ok=True)
+    return f"upload-{digest}"
+
+
+def is_stored_photo(name: str) -> bool:
+    digest = name.removeprefix("upload-")
+    return name.startswith("upload-") and digest.isalnum() and (cache_folder("uploads") / f"{digest}.png").is_file()
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def photo(name: str) -> Image.Image:
+    """A photograph by its name: a sample, "digit-3", or "upload-<hash>"."""
+    from cnnviz.data.samples import digit, sample_photo
+
+    if name.startswith("upload-"):
+        if not is_stored_photo(name):
+            raise BadInput("The uploaded image of this link is not on this machine any more. Upload it again.")
+        from cnnviz.data.images import open_image
+
+        return open_image(cache_folder("uploads") / f"{name.removeprefix('upload-')}.png")
+    if name.startswith("digit-"):
+        return digit(int(name.removeprefix("digit-")))
+    return sample_photo(name)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def corpus(source: str) -> Corpus:
+    """A corpus by name or path, opened once."""
+    from cnnviz.data.corpora import corpus as opened
+
+    return opened(source)
+
+
+# --- results --------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def received(key: str, image: str, _model: LoadedModel) -> np.ndarray:
+    """What the network sees of the image, uint8 (H, W, C)."""
+    return _model.receive(photo(image))
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def maps(key: str, image: str, layer: str, _model: LoadedModel) -> np.ndarray:
+    """(C, H, W) feature maps; read only."""
+    from cnnviz.probes.capture import capture
+
+    values = capture(_model, photo(image), [layer])[layer][0]
+    values.flags.writeable = False
+    return values
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def receptive(key: str, layer: str, _model: LoadedModel) -> ReceptiveField:
+    from cnnviz.probes.receptive import receptive_field
+
+    return receptive_field(_model, layer)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def filters(key: str, contrast: str, channel: int | None, _model: LoadedModel) -> FirstLayerFilters:
+    from cnnviz.probes.filters import first_layer_filters
+
+    return first_layer_filters(_model, contrast, channel)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def top5(key: str, image: str, _model: LoadedModel) -> list[tuple[str, float]]:
+    """The five most probable classes with their probabilities."""
+    probabilities = _model.predict(photo(image))[0]
+    order = np.argsort(-probabilities)[:5]
+    return [(_model.class_names[i], float(probabilities[i])) for i in order]
+
+
+PICTURES = 256 << 20  # bytes of finished pictures kept
+
+
+@st.cache_resource(show_spinner=False)
+def _pictures() -> tuple[OrderedDict[tuple, Any], threading.Lock]:
+    return OrderedDict(), threading.Lock()
+
+
+def is_drawn(recipe: tuple) -> bool:
+    """True if `drawn(recipe, …)` would answer at once."""
+    return recipe in _pictures()[0]
+
+
+def drawn(recipe: tuple, draw: Callable[[], Any]) -> Any:
+    """What `draw()` returns, remembered under `recipe`, which names everything it depends on. Shared by all
+    sessions; the least recently used go first, so that no more than PICTURES bytes are kept."""
+    kept, lock = _pictures()
+    with lock:
+        if recipe in kept:
+            kept.move_to_end(recipe)
+            return kept[recipe]
+    result = draw()
+    with lock:
+        kept[recipe] = result
+        while len(kept) > 1 and sum(_bytes(v) for v in kept.values()) > PICTURES:
+            kept.popitem(last=False)
+    return result
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, tuple | list):
+        return sum(_bytes(v) for v in value)
+    return len(getattr(value, "png", b""))
+
+
+def out_of_memory(error: Exception) -> bool:
+    """True if `error` says that the accelerator is full or lost: its memory is freed, and this session goes
+    on on the CPU with a message."""
+    text = f"{type(error).__name__} {error}".lower()
+    full = "outofmemory" in text or "out of memory" in text
+    lost = "cuda error" in text or "mps backend" in text
+    if not (full or lost) or st.session_state.get("forced_device") == "cpu":
+        return False
+    import torch
+
+    _load.clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        try:
+            torch.cuda.empty_cache()
+        except RuntimeError:
+            pass  # the device is gone: there is nothing to empty
+    st.session_state["forced_device"] = "cpu"
+    st.session_state["device_message"] = (
+        f"The device {'is out of memory' if full else 'was lost'}; cnnviz went on on the CPU. Restart the app to "
+        "use it again."
+    )
+    return True
+
+
+def problem(error: CnnvizError) -> None:
+    """Say what went wrong, in the error's own words."""
+    st.error(str(error), icon=":material/error:")
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def facts(key: str, _model: LoadedModel) -> dict[str, Any]:
+    """Title, source, number of parameters and classes of a network."""
+    from cnnviz.models.registry import find
+
+    entry = find(_model.name)
+    parameters = sum(p.numel() for p in _model.module.parameters())
+    return {
+        "title": entry.title, "source": entry.source, "parameters": parameters, "classes": len(_model.class_names)
+    }  # fmt: skip
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def uploaded_corpus(ids: tuple[str, ...], _files: list[tuple[str, bytes]]) -> Corpus:
+    """Uploaded images, or the images of one uploaded zip, which is stored by its hash."""
+    from cnnviz.data.corpora import corpus as opened
+    from cnnviz.store import write_bytes_atomic
+
+    name, data = _files[0]
+    if len(_files) == 1 and data[:2] == b"PK":
+        path = cache_folder("uploads") / f"{hashlib.sha256(data).hexdigest()[:16]}.zip"
+        write_bytes_atomic(path, data)
+        return opened(path)
+    return opened(_files)

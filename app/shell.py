@@ -1,0 +1,60 @@
+"""The frame around every page: navigation, style, and errors that never show a stack trace."""
+
+import logging
+from pathlib import Path
+
+import streamlit as st
+
+from app import session
+from cnnviz.errors import CnnvizError
+
+log = logging.getLogger("cnnviz")
+_PAGES = {  # file: (title, address, icon)
+    "home.py": ("Home", "", ":material/home:"),
+    "first_layer_filters.py": ("First-layer filters", "filters", ":material/grid_on:"),
+    "feature_maps.py": ("Feature maps", "feature-maps", ":material/layers:"),
+    "top9.py": ("Top-9 patches", "top-9", ":material/apps:"),
+}
+_STYLE = Path(__file__).resolve().parents[1] / "assets" / "theme" / "style.css"
+
+
+def pages() -> dict[str, st.Page]:
+    """{file: page}, built on every run as st.navigation wants it."""
+    return {
+        file: st.Page(f"../pages/{file}", title=title, url_path=address, icon=icon, default=not address)
+        for file, (title, address, icon) in _PAGES.items()
+    }
+
+
+def run() -> None:
+    """Draw the chosen page. What goes wrong is said in words; details go to the log."""
+    session.warm_up()
+    chosen = st.navigation(list(pages().values()))
+    st.html(f"<style>{_style()}</style>")
+    try:
+        chosen.run()
+    except CnnvizError as error:
+        session.problem(error)
+        return
+    except Exception as error:  # the outermost edge: whatever it is, a class must not see a stack trace
+        log.exception("page %s failed", chosen.title)
+        failed = error
+    else:
+        return
+    _say(failed)
+
+
+def _say(error: Exception) -> None:
+    """Outside the except block, so that the traceback holds no tensor any more."""
+    if session.out_of_memory(error):
+        st.rerun()
+    st.error(
+        f"This view could not be computed ({type(error).__name__}). Choose another network, layer or image; the "
+        "details are in the server's log.",
+        icon=":material/error:",
+    )
+
+
+@st.cache_resource
+def _style() -> str:
+    return _STYLE.read_text(encoding="utf-8")

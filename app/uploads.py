@@ -1,0 +1,39 @@
+"""Weights of one's own, dropped on Home: recognised, reported, then a choice like any other."""
+
+import streamlit as st
+
+from app import session
+from cnnviz.errors import CnnvizError
+
+
+def own_weights() -> None:
+    """An uploader in the sidebar; a file that fits appears among the weights and is chosen."""
+    with st.sidebar.expander("Use your own weights", icon=":material/upload_file:"):
+        st.file_uploader(
+            "A state_dict: .pt, .pth, .th, .ckpt or .safetensors", key="own_weights_file", on_change=_take,
+            max_upload_size=1024,
+        )  # fmt: skip
+        if problem := st.session_state.pop("own_weights_problem", None):
+            st.error(problem)
+        if report := st.session_state.get("own_weights_report"):
+            st.success(report)
+
+
+def _take() -> None:
+    file = st.session_state.get("own_weights_file")
+    if file is None:
+        return
+    from cnnviz.models.load import load
+
+    try:
+        stored = session.store_weights(file.getvalue())
+        model = load(None, session.stored_weights(stored))
+    except (CnnvizError, OSError) as error:
+        st.session_state["own_weights_problem"] = f"{error} The network is unchanged."
+        return
+    own = st.session_state.setdefault("own_weights", {}).setdefault(model.name, [])
+    if stored not in own:
+        own.append(stored)
+    st.session_state.setdefault("own_names", {})[stored] = f"yours: {file.name[:40]}"
+    st.session_state["own_weights_report"] = f"Recognised as {model.name}. {model.report.summary() if model.report else ''}"
+    st.session_state["net"], st.session_state["weights"] = model.name, stored

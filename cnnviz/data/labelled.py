@@ -1,0 +1,155 @@
+"""Images with labels, as training reads them: class folders, MNIST's IDX files, public data sets."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from cnnviz.errors import BadInput
+from cnnviz.models.labels import MNIST
+
+if TYPE_CHECKING:
+    from cnnviz.models.preprocessing import Preprocessing
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif"}
+IN_MEMORY = 4 << 30  # bytes of pixels kept; larger sets are decoded as they are needed
+SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSet:
+    """`labels`: (N,) int64. `pixels`: uint8 (N, H, W, C) as the network receives them, or None when the
+    set is too large for memory; then `files` are decoded batch by batch. `split`: how it was chosen."""
+
+    labels: np.ndarray
+    class_names: list[str]
+    split: str
+    pixels: np.ndarray | None = None
+    files: list[Path] = field(default_factory=list)
+    preprocessing: Preprocessing | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: np.ndarray) -> np.ndarray:
+        """uint8 (B, H, W, C) of the images at `indices`."""
+        if self.pixels is not None:
+            return self.pixels[indices]
+        assert self.preprocessing is not None
+        return read_files([self.files[i] for i in indices], self.preprocessing)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over labels, class names and every 97th image: tells two data sets apart."""
+        digest = hashlib.sha256(self.labels.tobytes() + "|".join(self.class_names).encode())
+        for index in range(0, len(self), max(1, len(self) // 97)):
+            digest.update(self.batch(np.array([index])).tobytes())
+        return digest.hexdigest()
+
+
+def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
+    """The "train" or "test" images of `source`, sized for the network.
+
+    `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders (every
+    tenth image, by a hash of its name, is held out as test); a folder with MNIST's IDX files; or
+    "mnist" / "cifar10", downloaded once. Raises BadInput if it is none of these."""
+    if str(source) in ("mnist", "cifar10"):
+        from cnnviz.data.torchvision_sets import folder_for_training
+
+        source = folder_for_training(str(source))
+    root = Path(source)
+    if not root.is_dir():
+        raise BadInput(f"No data at {str(source)!r}. Give a folder of class folders, a folder with MNIST's IDX "
+                       "files, or one of: mnist, cifar10.")  # fmt: skip
+    for raw in (root, root / "MNIST" / "raw"):
+        if _idx(raw, "train", "images") is not None:
+            return _read_idx_split(raw, split, preprocessing)
+    return _read_class_folders(root, split, preprocessing)
+
+
+def _idx(raw: Path, split: str, what: str) -> Path | None:
+    prefix, kind = ("train" if split == "train" else "t10k"), ("idx3" if what == "images" else "idx1")
+    for name in (f"{prefix}-{what}-{kind}-ubyte", f"{prefix}-{what}.{kind}-ubyte"):
+        for path in (raw / name, raw / f"{name}.gz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An array in the IDX format (MNIST's), gzipped or not. Source: LeCun, Cortes, Burges.
+
+    Raises BadInput if header and length disagree."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != 8:
+        raise BadInput(f"{path.name} is not an IDX file of unsigned bytes.")
+    rank = data[3]
+    shape = tuple(int(v) for v in np.frombuffer(data, ">u4", rank, 4))
+    if len(data) != 4 + 4 * rank + int(np.prod(shape)):
+        raise BadInput(f"{path.name} declares shape {shape} but holds {len(data) - 4 - 4 * rank} bytes.")
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
+    images, labels = _idx(raw, split, "images"), _idx(raw, split, "labels")
+    if images is None or labels is None:
+        raise BadInput(f"{raw} lacks the {split} images or labels in IDX form.")
+    pixels, answers = read_idx(images), read_idx(labels).astype(np.int64)
+    if len(pixels) != len(answers):
+        raise BadInput(f"{images.name} holds {len(pixels)} images but {labels.name} {len(answers)} labels.")
+    if pixels.shape[1:] == preprocessing.size and preprocessing.channels == 1:
+        sized = pixels[:, :, :, None]
+    else:
+        sized = np.stack([preprocessing.receive(Image.fromarray(p)) for p in pixels])
+    names = MNIST if answers.max() < 10 else [str(i) for i in range(answers.max() + 1)]
+    return LabelledSet(answers, names, f"{split} of IDX files", np.ascontiguousarray(sized))
+
+
+def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
+    inside = next((root / name for name in SPLITS[split] if (root / name).is_dir()), None)
+    if inside is None and (root / "cifar10").is_dir():
+        return _read_class_folders(root / "cifar10", split, preprocessing)
+    folder = inside or root
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    files, labels = [], []
+    for label, name in enumerate(names):
+        for path in sorted((folder / name).rglob("*")):
+            if path.suffix.lower() in SUFFIXES and (inside is not None or _held_out(path) == (split == "test")):
+                files.append(path)
+                labels.append(label)
+    if len(set(labels)) < 2:
+        raise BadInput(f"{folder} holds {len(set(labels))} classes with images; training needs at least two "
+                       "class folders, e.g. data/train/cat/1.jpg and data/train/dog/1.jpg.")  # fmt: skip
+    how = f"{split} folder" if inside is not None else f"{split}: a tenth held out by name"
+    size = len(files) * int(np.prod(preprocessing.size)) * preprocessing.channels
+    answers = np.array(labels, np.int64)
+    if size > IN_MEMORY:
+        return LabelledSet(answers, names, how, None, files, preprocessing)
+    return LabelledSet(answers, names, how, read_files(files, preprocessing))
+
+
+def _held_out(path: Path) -> bool:
+    return hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).digest()[0] % 10 == 0
+
+
+def read_files(files: list[Path], preprocessing: Preprocessing) -> np.ndarray:
+    """uint8 (N, H, W, C) of image files, decoded by a few threads.
+
+    Raises BadInput naming the file that cannot be read."""
+
+    def read(path: Path) -> np.ndarray:
+        try:
+            with Image.open(path) as image:
+                return preprocessing.receive(image.convert("RGB"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"Cannot read {path.name}: {error}. Remove or replace it.") from None
+
+    with ThreadPoolExecutor(4) as pool:
+        return np.stack(list(pool.map(read, files, chunksize=256)))

@@ -1,0 +1,58 @@
+"""The one language of colour: activations viridis from 0, signed values blue–white–red about 0."""
+
+from functools import cache
+
+import numpy as np
+
+# Anchors of viridis (van der Walt and Smith 2015, CC0) at equal steps; linear in between.
+_VIRIDIS = (
+    "440154 481467 482576 453781 404688 39558c 33638d 2d718e 287d8e 238a8d "
+    "1f968b 20a386 29af7f 3dbc74 56c667 75d054 95d840 bade28 dde318 fde725"
+)
+# Blue–white–red with equal lightness on both sides.
+_SIGNED = "1d4f9c 3f78bf 7aa6da b7d0ec f7f7f7 f3c4b3 e2907a c85749 a11f2c"
+
+INK = (24, 28, 36)
+PAPER = (255, 255, 255)
+FRAME = (232, 93, 4)  # what is chosen
+GUTTER = (255, 255, 255)
+NEUTRAL = (128, 128, 128)  # outside the image
+
+
+def _table(anchors: str, size: int = 256) -> np.ndarray:
+    colours = np.array([[int(hexa[i : i + 2], 16) for i in (0, 2, 4)] for hexa in anchors.split()], float)
+    at = np.linspace(0, len(colours) - 1, size)
+    return np.stack([np.interp(at, np.arange(len(colours)), colours[:, c]) for c in range(3)], 1).round().astype(np.uint8)
+
+
+@cache
+def viridis() -> np.ndarray:
+    """(256, 3) uint8; entry 0 is the colour of zero activation."""
+    return _table(_VIRIDIS)
+
+
+@cache
+def signed() -> np.ndarray:
+    """(256, 3) uint8; entry 128 is white, the colour of zero."""
+    table = _table(_SIGNED, 255)
+    return np.concatenate([table[:1], table])
+
+
+def to_levels(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+    """`values` scaled from low..high to 0..255, clipped, uint8. Not finite becomes 0."""
+    span = np.where(np.asarray(high) > np.asarray(low), np.asarray(high) - low, 1.0)
+    levels = np.nan_to_num((values - low) / span, nan=0.0, posinf=1.0, neginf=0.0)
+    return np.clip(np.rint(levels * 255), 0, 255).astype(np.uint8)
+
+
+def activation_rgb(values: np.ndarray, high: float | None = None) -> np.ndarray:
+    """(H, W) activations → (H, W, 3) uint8 in viridis from 0 to `high` (default: their maximum)."""
+    peak = float(np.nanmax(values, initial=0.0)) if high is None else high
+    return viridis()[to_levels(np.maximum(values, 0), 0.0, max(peak, 1e-12))]
+
+
+def signed_rgb(values: np.ndarray, peak: float | None = None) -> np.ndarray:
+    """(H, W) signed values → (H, W, 3) uint8, symmetric about 0."""
+    reach = float(np.nanmax(np.abs(values), initial=0.0)) if peak is None else peak
+    reach = max(reach, 1e-12)
+    return signed()[np.maximum(to_levels(values, -reach, reach), 1)]

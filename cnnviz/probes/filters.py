@@ -1,0 +1,67 @@
+"""First-layer filters: the only weights that live in image space and can be looked at as pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from cnnviz.errors import BadInput
+from cnnviz.models.loaded import LoadedModel
+
+CONTRASTS = ("common", "each")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLayerFilters:
+    """Kernels of the first layer. Source of the view: Krizhevsky et al. 2012, Fig. 3.
+
+    `layer`: its name. `weights`: (F, C, kh, kw) float32. `tiles`: (F, kh, kw, 3 or 1) uint8, in which a
+    weight of 0 is 128 and the largest magnitude reaches 1 or 255; three-channel kernels are RGB pictures,
+    others show one channel or the mean over channels. `scale`: (F,) magnitude that full contrast
+    stands for; one value for all under "common" contrast."""
+
+    layer: str
+    weights: np.ndarray
+    tiles: np.ndarray
+    scale: np.ndarray
+
+
+def first_layer_filters(
+    model: LoadedModel, contrast: str = "common", channel: int | None = None
+) -> FirstLayerFilters:
+    """Kernels of the first convolution, or of a fully connected first layer (reshaped to the input).
+
+    `contrast`: "common", one scale for all filters, so that weak filters look weak; "each", every filter
+    fills the range. `channel`: show this input channel alone. Raises BadInput for other values and for a
+    network that begins with neither kind of layer."""
+    if contrast not in CONTRASTS:
+        raise BadInput(f"contrast is one of {', '.join(CONTRASTS)}, got {contrast!r}.")
+    layer, weights = _first_weights(model)
+    if channel is not None and not 0 <= channel < weights.shape[1]:
+        raise BadInput(f"channel must be in 0..{weights.shape[1] - 1}, got {channel}.")
+    shown = weights if channel is None else weights[:, channel : channel + 1]
+    if shown.shape[1] not in (1, 3):
+        shown = shown.mean(axis=1, keepdims=True)
+    magnitude = np.abs(shown).max(axis=(1, 2, 3))
+    scale = magnitude if contrast == "each" else np.full_like(magnitude, magnitude.max())
+    unit = shown / np.where(scale > 0, scale, 1)[:, None, None, None]
+    tiles = np.rint(128 + 127 * unit).astype(np.uint8).transpose(0, 2, 3, 1)
+    return FirstLayerFilters(layer, weights, tiles, scale)
+
+
+def _first_weights(model: LoadedModel) -> tuple[str, np.ndarray]:
+    channels, height, width = model.input_size
+    for name, module in model.module.named_modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == channels:
+            return name, module.weight.detach().float().cpu().numpy()
+        if isinstance(module, nn.Linear) and module.in_features == channels * height * width:
+            weights = module.weight.detach().float().cpu().numpy()
+            return name, weights.reshape(-1, channels, height, width)
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            break
+    raise BadInput(
+        f"{model.name} has no first layer in image space: expected a convolution over {channels} channels or a "
+        f"linear layer over {channels}×{height}×{width} inputs before any other layer with weights."
+    )

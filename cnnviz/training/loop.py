@@ -1,0 +1,202 @@
+"""The training loop. What happens in an epoch depends on (seed, epoch) alone, so that a run that was
+killed goes on exactly where it stopped."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnnviz.data.labelled import LabelledSet, load_labelled
+from cnnviz.device import choose, fast_bfloat16
+from cnnviz.errors import Cancelled, TrainingDiverged
+from cnnviz.models.preprocessing import Preprocessing
+from cnnviz.models.registry import build, find
+from cnnviz.training.augment import random_crop, random_flip
+from cnnviz.training.recipe import Recipe, default_recipe, learning_rate
+from cnnviz.training.state import CHECKPOINT, Epoch, RunIdentity, export, load_checkpoint, save_checkpoint
+
+Progress = Callable[["TrainingProgress"], bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """Where a run stands. `seconds_left` is an estimate for the whole run; `finished` holds the epochs
+    that are done. A progress callback that returns False stops the run after its last checkpoint."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    images_per_second: float
+    seconds_left: float
+    finished: list[Epoch]
+
+
+def train(
+    architecture: str,
+    data: str | Path,
+    out: str | Path,
+    recipe: Recipe | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Path:
+    """Train `architecture` on `data` and return the path of the final safetensors file in folder `out`.
+
+    `data`: see `load_labelled`. A folder that holds an unfinished run of the same settings is continued.
+    Raises TrainingDiverged when the loss is no longer finite (the last good checkpoint stays), BadInput
+    for unusable data or a folder of another run, Cancelled when `progress` returns False."""
+    entry, where, folder = find(architecture), choose(device), Path(out)
+    recipe = recipe or default_recipe(entry.input_size[0])
+    training = load_labelled(data, "train", entry.preprocessing)
+    testing = load_labelled(data, "test", entry.preprocessing)
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        module = build(architecture, len(training.class_names))
+    module.to(where, memory_format=torch.channels_last)
+    optimiser = _optimiser(module, recipe)
+    identity = RunIdentity(architecture, recipe, training.fingerprint)
+    history = load_checkpoint(folder, identity, module, optimiser)
+    _move_state(optimiser, where)
+    run = _Run(module, optimiser, recipe, where, entry.preprocessing, training, progress, history)
+    while len(run.history) < recipe.epochs:
+        run.epoch(len(run.history), folder / CHECKPOINT)
+        run.history.append(run.measured(testing))
+        save_checkpoint(folder, identity, module, optimiser, run.history)
+    stem = f"{architecture}-{Path(data).name.lower()}"
+    return export(
+        folder, stem, identity, module, training.class_names, entry.preprocessing, run.history, len(testing)
+    )
+
+
+def evaluate(module: nn.Module, data: LabelledSet, preprocessing: Preprocessing, batch: int = 500) -> tuple[float, float]:
+    """Mean cross-entropy in nats and accuracy in 0..1, in eval mode and float32."""
+    where, loss, right = next(module.parameters()).device, 0.0, 0
+    training = module.training
+    module.eval()
+    with torch.inference_mode():
+        for start in range(0, len(data), batch):
+            rows = np.arange(start, min(start + batch, len(data)))
+            images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
+            labels = torch.from_numpy(data.labels[rows]).to(where)
+            scores = module(images.contiguous(memory_format=torch.channels_last)).float()
+            loss += F.cross_entropy(scores, labels, reduction="sum").item()
+            right += int((scores.argmax(1) == labels).sum())
+    module.train(training)
+    return loss / len(data), right / len(data)
+
+
+def _optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    nesterov = recipe.momentum > 0
+    return torch.optim.SGD(
+        module.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=nesterov
+    )
+
+
+def _move_state(optimiser: torch.optim.Optimizer, where: torch.device) -> None:
+    for state in optimiser.state.values():
+        for key, value in state.items():
+            if isinstance(value, Tensor):
+                state[key] = value.to(where)
+
+
+class _Run:
+    """One run in memory: what an epoch needs, and the totals of the epoch under way."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        recipe: Recipe,
+        where: torch.device,
+        preprocessing: Preprocessing,
+        data: LabelledSet,
+        progress: Progress | None,
+        history: list[Epoch],
+    ) -> None:
+        self.module, self.optimiser, self.recipe, self.where = module, optimiser, recipe, where
+        self.preprocessing, self.data, self.progress, self.history = preprocessing, data, progress, history
+        wanted = recipe.precision
+        self.bfloat16 = wanted == "bfloat16" or (wanted == "auto" and fast_bfloat16(str(where)))
+        self.steps = math.ceil(len(data) / recipe.batch)
+        self.loss = self.accuracy = 0.0
+        self.started = time.monotonic()
+
+    def autocast(self) -> AbstractContextManager:
+        return torch.autocast(self.where.type, torch.bfloat16) if self.bfloat16 else nullcontext()
+
+    def epoch(self, epoch: int, checkpoint: Path) -> None:
+        """Train one epoch. Order, augmentation and dropout follow from (seed, epoch)."""
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self.data), generator=generator).numpy()
+        self.module.train()
+        self.started = time.monotonic()
+        loss_sum, right = torch.zeros((), device=self.where), torch.zeros((), device=self.where)
+        with torch.random.fork_rng(devices=[self.where] if self.where.type == "cuda" else []):
+            torch.manual_seed(self.recipe.seed * 1_000_003 + epoch)
+            for step in range(self.steps):
+                rows = order[step * self.recipe.batch : (step + 1) * self.recipe.batch]
+                loss, hits = self._step(rows, generator, epoch * self.steps + step)
+                loss_sum += loss * len(rows)
+                right += hits
+                if step % 20 == 19 or step == self.steps - 1:
+                    seen = min((step + 1) * self.recipe.batch, len(self.data))
+                    self.loss, self.accuracy = loss_sum.item() / seen, right.item() / seen
+                    self._check(epoch, checkpoint)
+                    self._report(epoch, step + 1, seen)
+
+    def _step(self, rows: np.ndarray, generator: torch.Generator, step: int) -> tuple[Tensor, Tensor]:
+        recipe = self.recipe
+        images = self.preprocessing.normalise(torch.from_numpy(self.data.batch(rows)).to(self.where))
+        labels = torch.from_numpy(self.data.labels[rows]).to(self.where)
+        images = random_crop(images, recipe.crop + recipe.shift, generator)
+        images = random_flip(images, generator) if recipe.flip else images
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, step, self.steps)
+        with self.autocast():
+            scores = self.module(images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(scores.float(), labels, label_smoothing=recipe.label_smoothing)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach(), (scores.detach().argmax(1) == labels).sum()
+
+    def _check(self, epoch: int, checkpoint: Path) -> None:
+        if math.isfinite(self.loss):
+            return
+        kept = f"The last good checkpoint, after epoch {epoch}, is {checkpoint}." if epoch else "No epoch was finished."
+        raise TrainingDiverged(
+            f"The loss became {self.loss} in epoch {epoch + 1}. {kept} Try a lower learning rate: "
+            f"--lr {self.recipe.lr / 5:g} (it was {self.recipe.lr:g}), or a longer --warmup."
+        )
+
+    def _report(self, epoch: int, step: int, seen: int) -> None:
+        if self.progress is None:
+            return
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        share_left = (self.recipe.epochs - epoch) - seen / len(self.data)
+        rate = seen / seconds
+        report = TrainingProgress(
+            epoch + 1, self.recipe.epochs, step, self.steps, self.loss, self.accuracy, rate,
+            share_left * len(self.data) / rate, list(self.history),
+        )  # fmt: skip
+        if self.progress(report) is False:
+            raise Cancelled(f"Stopped in epoch {epoch + 1}; {epoch} finished epochs are kept and can be continued.")
+
+    def measured(self, testing: LabelledSet) -> Epoch:
+        """The finished epoch, with the test set evaluated."""
+        seconds = time.monotonic() - self.started
+        test_loss, test_accuracy = evaluate(self.module, testing, self.preprocessing)
+        rate = self.optimiser.param_groups[0]["lr"]
+        return Epoch(len(self.history) + 1, self.loss, self.accuracy, test_loss, test_accuracy, rate, seconds)

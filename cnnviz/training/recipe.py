@@ -1,0 +1,88 @@
+"""What a training run does, as plain data that travels with the weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from cnnviz.errors import BadInput
+
+SCHEDULES = ("cosine", "step", "constant")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """SGD with Nesterov momentum, and what is done to the images.
+
+    `lr`: peak learning rate for the batch size given. `schedule`: "cosine" falls to 0; "step" divides by
+    10 at each of `milestones` (shares of the epochs); "constant". `warmup`: epochs of linear rise.
+    `crop`: zero padding in pixels before a random crop of the original size; `shift`: random shift by up
+    to so many pixels (the same operation under the name MNIST users expect); `flip`: mirror half of the
+    images. `precision`: "auto" takes bfloat16 autocast with channels_last where the device gains.
+    """
+
+    epochs: int = 60
+    batch: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    warmup: float = 1.0
+    label_smoothing: float = 0.0
+    crop: int = 4
+    flip: bool = True
+    shift: int = 0
+    seed: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        rules = {
+            "epochs": self.epochs >= 1,
+            "batch": self.batch >= 1,
+            "lr": math.isfinite(self.lr) and self.lr > 0,
+            "momentum": 0 <= self.momentum < 1,
+            "weight_decay": self.weight_decay >= 0,
+            "schedule": self.schedule in SCHEDULES,
+            "milestones": all(0 < m < 1 for m in self.milestones),
+            "warmup": 0 <= self.warmup <= self.epochs,
+            "label_smoothing": 0 <= self.label_smoothing < 1,
+            "crop": self.crop >= 0,
+            "shift": self.shift >= 0,
+            "precision": self.precision in ("auto", "float32", "bfloat16"),
+        }
+        for name, good in rules.items():
+            if not good:
+                raise BadInput(f"Recipe: {name} = {getattr(self, name)!r} is out of range. See `cnnviz train --help`.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"milestones": list(self.milestones)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """Inverse of `as_dict`; unknown keys raise BadInput."""
+        known = {f.name for f in fields(cls)}
+        if extra := set(values) - known:
+            raise BadInput(f"Recipe: unknown settings {sorted(extra)}. Known: {sorted(known)}.")
+        return cls(**(values | {"milestones": tuple(values.get("milestones", cls.milestones))}))
+
+
+def default_recipe(channels: int, **changes: Any) -> Recipe:
+    """A recipe that suits an input of `channels`: digits are shifted, never mirrored; photographs are
+    cropped and mirrored. `changes` override single settings."""
+    digits = dict(epochs=20, lr=0.05, crop=0, flip=False, shift=2)
+    return Recipe(**((digits if channels == 1 else {}) | changes))
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """Learning rate of step `step`, counted from 0 over the whole run."""
+    total, warm = recipe.epochs * steps_per_epoch, round(recipe.warmup * steps_per_epoch)
+    if step < warm:
+        return recipe.lr * (step + 1) / warm
+    if recipe.schedule == "constant":
+        return recipe.lr
+    if recipe.schedule == "step":
+        return recipe.lr * 0.1 ** sum(step >= m * total for m in recipe.milestones)
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))

@@ -1,0 +1,117 @@
+"""What a run keeps on disk: a checkpoint an epoch, the history, and the final safetensors file."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnnviz.errors import BadInput
+from cnnviz.models.preprocessing import Preprocessing
+from cnnviz.store import write_bytes_atomic, write_json
+from cnnviz.training.recipe import Recipe
+
+CHECKPOINT, HISTORY = "checkpoint.pt", "history.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One line of the history. Losses in nats, accuracies in 0..1."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    lr: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Settings that must agree before a run is continued."""
+
+    architecture: str
+    recipe: Recipe
+    data: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"architecture": self.architecture, "recipe": self.recipe.as_dict(), "data": self.data}
+
+
+def save_checkpoint(
+    folder: Path, identity: RunIdentity, model: nn.Module, optimiser: torch.optim.Optimizer, history: list[Epoch]
+) -> None:
+    """Write checkpoint and history, atomically: a kill leaves the previous ones."""
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimiser.state_dict(),
+        "identity": json.dumps(identity.as_dict()),
+        "history": json.dumps([asdict(e) for e in history]),
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes_atomic(folder / CHECKPOINT, buffer.getvalue())
+    write_json(folder / HISTORY, [asdict(e) for e in history])
+
+
+def load_checkpoint(
+    folder: Path, identity: RunIdentity, model: nn.Module, optimiser: torch.optim.Optimizer
+) -> list[Epoch]:
+    """Restore a run in place and return its history; [] if the folder holds none.
+
+    Raises BadInput if the folder's run has other settings."""
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return []
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    before, now = json.loads(state["identity"]), identity.as_dict()
+    if before != now:
+        raise BadInput(
+            f"{folder} holds a run with other settings ({_difference(before, now)}). Choose another --out, or "
+            "remove that folder."
+        )
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimizer"])
+    return [Epoch(**values) for values in json.loads(state["history"])]
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    old, new = before | before["recipe"], now | now["recipe"]
+    changed = [f"{k}: {old.get(k)} there, {new[k]} now" for k in new if k != "recipe" and old.get(k) != new[k]]
+    return "; ".join(changed)
+
+
+def export(
+    folder: Path,
+    stem: str,
+    identity: RunIdentity,
+    model: nn.Module,
+    classes: list[str],
+    preprocessing: Preprocessing,
+    history: list[Epoch],
+    test_images: int,
+) -> Path:
+    """Write `<stem>.safetensors`, whose metadata say everything, and the same as `<stem>.json`."""
+    from safetensors.torch import save
+
+    last = history[-1]
+    notes = {
+        "architecture": identity.architecture,
+        "classes": classes,
+        "preprocessing": preprocessing.as_dict(),
+        "recipe": identity.recipe.as_dict(),
+        "data": identity.data,
+        "accuracy": {"test": last.test_accuracy, "test_images": test_images, "train": last.train_accuracy},
+        "made_by": "cnnviz train",
+    }
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    target = folder / f"{stem}.safetensors"
+    write_bytes_atomic(target, save(tensors, metadata={"cnnviz": json.dumps(notes)}))
+    write_json(folder / f"{stem}.json", notes | {"history": [asdict(e) for e in history]})
+    return target

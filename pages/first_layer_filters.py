@@ -1,0 +1,65 @@
+"""First-layer filters: kernels as pictures, and what the chosen one answers to the photograph."""
+
+import streamlit as st
+
+from app import controls, session
+from app.components.picture import Frame, picture
+from cnnviz.figures import charts, overlay
+from cnnviz.figures.encode import rgb_png
+from cnnviz.figures.mosaic import tiles_mosaic
+
+CONTRASTS = {"Common scale": "common", "Each filter": "each"}
+
+st.title("First-layer filters")
+network = controls.pick_network()
+image = controls.pick_image(network)
+key, model = network.key, network.model
+
+options = st.columns([1.2, 1.2, 3], vertical_alignment="bottom")
+with options[0]:
+    contrast = CONTRASTS[controls.bound_choice("Contrast", "contrast", list(CONTRASTS))]
+channels = model.input_size[0]
+with options[1]:
+    names = ["All", *(charts.channel_name(c, channels) for c in range(channels if channels > 1 else 0))]
+    shown = controls.bound(st.selectbox, "Input channel", "input_channel", options=names, disabled=channels == 1)
+found = session.filters(key, contrast, None if shown == "All" else names.index(shown) - 1, model)
+unit = controls.pick_unit(len(found.weights))
+controls.show_device(network)
+
+
+def choose(x: float, y: float) -> None:
+    """A click on the wall chooses that filter."""
+    if (item := wall.item_at(x, y)) is not None:
+        st.session_state["unit"] = item
+
+
+recipe = ("filters", key, contrast, shown)
+wall = session.drawn(recipe, lambda: tiles_mosaic(charts.signed_tiles(found.tiles), width=700, height=600))
+side, main = st.columns([1, 2.3], gap="medium")
+with main:
+    left, top, width, height = wall.box(unit)
+    picture(
+        wall.png, wall.size, f"{len(found.weights)} filters of {found.layer}", "filter_wall",
+        [Frame(left - 1, top - 1, width + 2, height + 2)], choose,
+    )  # fmt: skip
+with side:
+    st.markdown(f"`{controls.unit_name(found.layer, unit)}`")
+    tile = session.drawn((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))
+    picture(tile, (200, 200), "The chosen filter", "filter_card")
+    weights = found.weights[unit]
+    st.caption(
+        f"{weights.shape[1]}×{weights.shape[2]} pixels, {weights.shape[0]} input channels; weights from "
+        f"{weights.min():.3f} to {weights.max():.3f}. Mid-gray is 0, full contrast is ±{found.scale[unit]:.3f}."
+    )
+    response = session.maps(key, image, found.layer, model)[unit]
+    png, size = session.drawn((key, image, "response", unit), lambda: overlay.signed_map(response, 260))
+    picture(png, size, "The filter's response to the photograph", "filter_response", fill=True)
+    st.caption(charts.range_sentence("Its response to the photograph, blue below 0, red above", response))
+
+st.write(
+    "Each tile is the kernel of one channel: what it looks like is what it answers to most strongly. "
+    "**Notice** oriented edges, colour opponents and blobs in a trained network, and noise in a random one."
+)
+with st.expander("Formula and source"):
+    st.latex(r"y_f(i,j)=\sum_{c,u,v} w_f(c,u,v)\,x_c(s\,i+u-p,\;s\,j+v-p)+b_f")
+    st.write("Krizhevsky, Sutskever, Hinton 2012, Figure 3. The tile shows w, scaled so that 0 is mid-gray.")

@@ -1,0 +1,48 @@
+"""Home: what this is, which network looks at which image, and what the pages show."""
+
+import streamlit as st
+
+from app import controls, previews, session, uploads
+from app.components.picture import picture
+from cnnviz.figures import charts
+from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
+
+st.title("cnnviz: see what a convolutional network sees")
+network = controls.pick_network()
+image = controls.pick_image(network)
+uploads.own_weights()
+controls.show_device(network)
+
+model = network.model
+photo, seen = session.photo(image), session.received(network.key, image, model)
+left, middle, right = st.columns([1, 1, 1.15], gap="medium")
+with left:
+    st.subheader("The photograph")
+    st.image(photo, alt="The chosen photograph", width="stretch")
+with middle:
+    st.subheader("What the network receives")
+    large = enlarge(seen, whole_factor(seen.shape[0], 360))
+    size = large.shape[1], large.shape[0]
+    picture(rgb_png(large), size, "The image after resizing and cropping", "home_seen", fill=True)
+    st.caption(charts.preprocessing_sentence(model.preprocessing.as_dict()))
+with right:
+    st.subheader("What it answers")
+    st.image(
+        charts.bars_png(session.top5(network.key, image, model)), alt="Five most probable classes", width="stretch",
+        output_format="PNG",
+    )  # fmt: skip
+    st.caption(charts.network_sentence(model.name, session.facts(network.key, model), model.notes))
+
+first, second, third = st.columns(3, gap="medium", border=True)
+with first:
+    st.page_link("../pages/first_layer_filters.py", label="**First-layer filters**", icon=":material/grid_on:")
+    previews.filters(network)
+    st.write("The kernels of the first layer as pictures: edges, colours, blobs.")
+with second:
+    st.page_link("../pages/feature_maps.py", label="**Feature maps**", icon=":material/layers:")
+    previews.maps(network, image)
+    st.write("Every channel's answer to your image; click a pixel to see its receptive field.")
+with third:
+    st.page_link("../pages/top9.py", label="**Top-9 patches**", icon=":material/apps:")
+    previews.top9(network)
+    st.write("The nine patches that drive a channel most, and what in them does it.")

@@ -1,0 +1,328 @@
+"""Weights files: what is honest is read whole, what is not is refused with its reason."""
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from weightfiles import forged, prefixed, rewrite_zip
+
+from cnnviz.errors import BadCheckpoint, BadInput
+from cnnviz.models.checkpoints import PREFIXES, WRAPPERS, read_weights
+
+STATE = {"conv.weight": torch.arange(54.0).view(2, 3, 3, 3), "conv.bias": torch.tensor([1.0, 2.0])}
+
+
+def assert_same(tensors, expected=STATE):
+    assert tensors.keys() == expected.keys()
+    for key, tensor in tensors.items():
+        torch.testing.assert_close(tensor, expected[key], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth", "th", "ckpt", "safetensors", "anything"])
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_the_content_decides_the_format_not_the_suffix(tmp_path, suffix, form):
+    path = tmp_path / f"w.{suffix}"
+    if form == "safetensors":
+        save_file(STATE, path)
+    else:
+        torch.save(STATE, path, _use_new_zipfile_serialization=form == "zip")
+    found = read_weights(path)
+    assert_same(found.tensors, dict(sorted(STATE.items())) if form == "safetensors" else STATE)
+    assert found.kind == {"zip": "torch", "legacy": "torch, before 1.6"}.get(form, form)
+
+
+def test_the_hash_is_that_of_the_file(tmp_path):
+    torch.save(STATE, tmp_path / "w.pt")
+    assert (
+        read_weights(tmp_path / "w.pt").sha256 == hashlib.sha256((tmp_path / "w.pt").read_bytes()).hexdigest()
+    )
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_weights_are_found_under_the_usual_keys_beside_an_optimizer(tmp_path, wrapper):
+    state = {"epoch": 3, wrapper: STATE, "optimizer": {"state": {0: {"momentum_buffer": torch.ones(9)}}}}
+    torch.save(state, tmp_path / "w.pt")
+    found = read_weights(tmp_path / "w.pt")
+    assert_same(found.tensors)
+    assert found.metadata == {"epoch": 3}
+
+
+def test_weights_nested_twice_are_found(tmp_path):
+    torch.save({"model": {"state_dict": STATE, "arch": "x"}, "epoch": 1}, tmp_path / "w.pt")
+    found = read_weights(tmp_path / "w.pt")
+    assert_same(found.tensors)
+    assert found.metadata == {"arch": "x", "epoch": 1}
+
+
+def test_state_dict_goes_before_its_average(tmp_path):
+    average = {key: value + 100 for key, value in STATE.items()}
+    torch.save({"state_dict_ema": average, "state_dict": STATE}, tmp_path / "w.pt")
+    assert_same(read_weights(tmp_path / "w.pt").tensors)
+
+
+@pytest.mark.parametrize("prefix", [*PREFIXES, "module._orig_mod.", "_orig_mod.model.module."])
+def test_prefixes_that_all_keys_share_are_removed(tmp_path, prefix):
+    torch.save(prefixed(STATE, prefix), tmp_path / "w.pt")
+    assert_same(read_weights(tmp_path / "w.pt").tensors)
+
+
+def test_a_prefix_that_only_some_keys_have_stays(tmp_path):
+    state = {"module.conv.weight": torch.ones(2), "head.weight": torch.ones(3)}
+    torch.save(state, tmp_path / "w.pt")
+    assert list(read_weights(tmp_path / "w.pt").tensors) == list(state)
+
+
+def test_counters_do_not_keep_a_prefix_alive(tmp_path):
+    state = {"n_averaged": torch.tensor(5), **prefixed(STATE, "module.")}
+    torch.save(state, tmp_path / "w.pt")
+    assert set(read_weights(tmp_path / "w.pt").tensors) == {"n_averaged", *STATE}
+
+
+def test_plain_values_and_numpy_scalars_become_metadata(tmp_path):
+    state = {"state_dict": STATE, "best": np.float64(91.5), "loss": torch.tensor(0.25), "arch": "vgg"}
+    torch.save(state | {"classes": ["a", "b"]}, tmp_path / "w.pt")
+    metadata = read_weights(tmp_path / "w.pt").metadata
+    assert metadata == {"best": 91.5, "loss": 0.25, "arch": "vgg", "classes": ["a", "b"]}
+
+
+def test_our_own_safetensors_metadata_are_unfolded(tmp_path):
+    notes = {"architecture": "lenet5", "classes": ["0", "1"], "accuracy": {"test": 0.99}}
+    save_file(STATE, tmp_path / "w.safetensors", {"cnnviz": json.dumps(notes), "format": "pt"})
+    assert read_weights(tmp_path / "w.safetensors").metadata == notes | {"format": "pt"}
+
+
+def test_broken_metadata_are_a_warning(tmp_path):
+    save_file(STATE, tmp_path / "w.safetensors", {"cnnviz": "{"})
+    found = read_weights(tmp_path / "w.safetensors")
+    assert "cnnviz" in found.warnings[0]
+
+
+@pytest.mark.parametrize("side", ["w.pt.json", "w.json"])
+def test_a_side_file_adds_what_the_file_lacks(tmp_path, side):
+    torch.save({"state_dict": STATE, "architecture": "mine"}, tmp_path / "w.pt")
+    (tmp_path / side).write_text(json.dumps({"architecture": "other", "classes": ["a"], "noise": 1}))
+    assert read_weights(tmp_path / "w.pt").metadata == {"architecture": "mine", "classes": ["a"]}
+
+
+def test_safetensors_come_in_natural_order(tmp_path):
+    state = {f"layer{i}.weight": torch.full((1,), float(i)) for i in (10, 2, 1)}
+    save_file(state, tmp_path / "w.safetensors")
+    assert list(read_weights(tmp_path / "w.safetensors").tensors) == [f"layer{i}.weight" for i in (1, 2, 10)]
+
+
+def test_half_precision_and_shared_tensors_are_read(tmp_path):
+    weight = torch.ones(4, 4)
+    state = {
+        "a.weight": weight,
+        "b.weight": weight,
+        "c.weight": weight[1:3],
+        "h": weight.half(),
+        "i": weight.int(),
+    }
+    torch.save(state, tmp_path / "w.pt")
+    assert_same(read_weights(tmp_path / "w.pt").tensors, state)
+
+
+def test_nan_weights_are_a_warning(tmp_path):
+    torch.save({"a.weight": torch.tensor([1.0, float("nan")]), "b.weight": torch.ones(1)}, tmp_path / "w.pt")
+    (warning,) = read_weights(tmp_path / "w.pt").warnings
+    assert "a.weight" in warning and "b.weight" not in warning
+
+
+# ---- refusals: each with its reason and a way out -------------------------------------------------
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(BadCheckpoint, match=r"no file .*gone\.pt"):
+        read_weights(tmp_path / "gone.pt")
+    with pytest.raises(BadCheckpoint, match="is a folder"):
+        read_weights(tmp_path)
+
+
+REFUSED = {
+    "empty": (b"", "is empty"),
+    "text": ("für alle".encode() * 900, "text file"),
+    "html": (b"<!DOCTYPE html><html>404</html>", "text file"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+    "keras": (b"\x89HDF\r\n\x1a\n" + bytes(90), "HDF5"),
+    "noise": (bytes(range(256)) * 20, "neither a torch nor a safetensors"),
+    "pickle": (pickle.dumps({"weight": [1.0, 2.0]}), "pickled Python object"),
+    "one byte": (b"P", "cut short"),
+    "zip of nothing": (b"PK\x03\x04 and no more", "cut short or damaged"),
+    "safetensors header": (struct.pack("<Q", 500) + b'{"a":', "cut short or damaged"),
+}
+
+
+@pytest.mark.parametrize("content, reason", REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_no_weights_file_is_refused_by_its_kind(tmp_path, content, reason):
+    (tmp_path / "w.pt").write_bytes(content)
+    with pytest.raises(BadCheckpoint, match=reason):
+        read_weights(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.98])
+def test_a_truncated_file_is_refused(tmp_path, form, share):
+    path = tmp_path / "w.pt"
+    state = {f"conv{i}.weight": torch.ones(16, 3, 3, 3) for i in range(8)}
+    if form == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=form == "zip")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(BadCheckpoint, match="cut short|damaged"):
+        read_weights(path)
+
+
+class Evil:
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickled_code_is_refused_and_never_run(tmp_path, zipped):
+    torch.save(
+        {"w": torch.ones(1), "x": Evil(tmp_path / "ran")},
+        tmp_path / "w.pt",
+        _use_new_zipfile_serialization=zipped,
+    )
+    with pytest.raises(BadCheckpoint, match=r"mkdir.*state_dict"):
+        read_weights(tmp_path / "w.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.filterwarnings("ignore")
+def test_a_whole_pickled_module_is_refused_with_the_way_out(tmp_path, zipped):
+    torch.save(nn.Linear(2, 2), tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(BadCheckpoint, match=r"Linear.*torch\.save\(model\.state_dict\(\)"):
+        read_weights(tmp_path / "w.pt")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_torchscript_archive_is_refused(tmp_path):
+    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)), tmp_path / "w.pt")
+    with pytest.raises(BadCheckpoint, match="TorchScript"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_a_zip_of_something_else_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as archive:
+        archive.writestr("cat.jpg", b"...")
+    with pytest.raises(BadCheckpoint, match="without weights"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_an_archive_with_two_pickles_is_refused(tmp_path):
+    """The one that is checked must be the one that is loaded."""
+    torch.save({"w": torch.zeros(3)}, tmp_path / "w.pt")
+    with zipfile.ZipFile(tmp_path / "w.pt", "a") as archive:
+        archive.writestr("other/data.pkl", pickle.dumps({}, 2))
+    with pytest.raises(BadCheckpoint, match="several things"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_a_compressed_archive_is_refused_before_it_grows(tmp_path):
+    torch.save({"w": torch.zeros(2_000_000)}, tmp_path / "w.pt")
+    rewrite_zip(tmp_path / "w.pt", zipfile.ZIP_DEFLATED)
+    assert (tmp_path / "w.pt").stat().st_size < 20_000
+    with pytest.raises(BadCheckpoint, match="compressed"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_entries_that_overlap_are_refused(tmp_path):
+    torch.save({"w": torch.zeros(1000)}, tmp_path / "w.pt")
+    with zipfile.ZipFile(tmp_path / "w.pt", "a") as archive:
+        for i in range(9):  # nine more names for the bytes of one entry
+            twin = zipfile.ZipInfo(f"w/data/1{i}")
+            original = archive.getinfo("w/data/0")
+            twin.header_offset, twin.file_size = original.header_offset, original.file_size
+            twin.compress_size, twin.CRC = original.compress_size, original.CRC
+            archive.filelist.append(twin)
+            archive.NameToInfo[twin.filename] = twin
+        archive._didModify = True
+    with pytest.raises(BadCheckpoint, match="more data than it holds"):
+        read_weights(tmp_path / "w.pt")
+
+
+FORGERIES = {
+    "expanded by stride 0": dict(size=(100_000, 100_000), stride=(0, 0), declared=4),
+    "a storage that is not there": dict(size=(10**10,), stride=(1,), declared=10**10),
+    "a reach beyond the storage": dict(size=(2,), stride=(10**9,), declared=4),
+    "a negative size": dict(size=(-(10**10), -1), stride=(1, 1), declared=4),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
+def test_a_small_file_that_declares_much_is_refused_without_allocating(tmp_path, forgery):
+    forged(tmp_path / "w.pt", **forgery)
+    assert (tmp_path / "w.pt").stat().st_size < 2000
+    tracemalloc.start()
+    with pytest.raises(BadCheckpoint, match="declares|damaged"):
+        read_weights(tmp_path / "w.pt")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_the_forger_can_write_honest_files_too(tmp_path):
+    forged(tmp_path / "w.pt", size=(2, 2), stride=(2, 1), declared=4)
+    assert_same(read_weights(tmp_path / "w.pt").tensors, {"weight": torch.arange(4.0).view(2, 2)})
+
+
+def test_a_legacy_file_that_declares_more_than_it_holds_is_refused(tmp_path):
+    buffer = io.BytesIO()
+    torch.save({"w": torch.zeros(77_777)}, buffer, _use_new_zipfile_serialization=False)
+    old, new = struct.pack("<i", 77_777), struct.pack("<i", 2_000_000_000)
+    (tmp_path / "w.pt").write_bytes(buffer.getvalue().replace(old, new))
+    with pytest.raises(BadCheckpoint, match="declares 8,000,000,000 bytes"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_an_object_that_would_allocate_when_made_is_refused(tmp_path):
+    class Greedy:
+        def __reduce__(self):
+            return bytearray, (10**11,)
+
+    torch.save({"w": torch.ones(1), "x": Greedy()}, tmp_path / "w.pt")
+    with pytest.raises(BadCheckpoint, match="bytearray"):
+        read_weights(tmp_path / "w.pt")
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+@pytest.mark.parametrize("value", [torch.ones(3).to_sparse(), torch.empty(3, device="meta")])
+def test_tensors_that_are_not_stored_in_full_are_refused(tmp_path, value):
+    torch.save({"a.weight": value}, tmp_path / "w.pt")
+    with pytest.raises(BadCheckpoint):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_files_over_the_cap_are_refused_and_the_cap_can_be_raised(tmp_path, monkeypatch):
+    torch.save({"a.weight": torch.ones(500_000)}, tmp_path / "w.pt")
+    monkeypatch.setenv("CNNVIZ_MAX_WEIGHTS_MB", "1")
+    with pytest.raises(BadCheckpoint, match="CNNVIZ_MAX_WEIGHTS_MB"):
+        read_weights(tmp_path / "w.pt")
+    monkeypatch.setenv("CNNVIZ_MAX_WEIGHTS_MB", "much")
+    with pytest.raises(BadInput, match="number of MiB"):
+        read_weights(tmp_path / "w.pt")
+    monkeypatch.setenv("CNNVIZ_MAX_WEIGHTS_MB", "3")
+    assert read_weights(tmp_path / "w.pt").tensors["a.weight"].numel() == 500_000
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), [torch.ones(3)], {"epoch": 3}, {}, {0: torch.ones(1)}])
+def test_a_file_without_named_tensors_says_what_it_holds(tmp_path, content):
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(BadCheckpoint, match="no weights by name"):
+        read_weights(tmp_path / "w.pt")

@@ -1,0 +1,272 @@
+"""From a name or a file to a model: recognised, filled, labelled, and honest about what it assumed."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+from weightfiles import anonymous, filled, prefixed
+
+import cnnviz
+from cnnviz.errors import BadCheckpoint, BadInput, UnknownName
+from cnnviz.models.labels import CIFAR10
+from cnnviz.models.load import _place
+from cnnviz.models.preprocessing import CIFAR_MEAN, IMAGENET_MEAN, Preprocessing
+from cnnviz.models.registry import find
+
+
+def load(*arguments, **options):
+    return cnnviz.load(*arguments, **{"device": "cpu"} | options)
+
+
+def saved(path, content):
+    torch.save(content, path)
+    return path
+
+
+def assert_function_of(model, source):
+    x = torch.randn(2, *model.input_size, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        torch.testing.assert_close(model.module(x), source(x))
+
+
+@pytest.fixture
+def no_assets(monkeypatch, tmp_path):
+    monkeypatch.setenv("CNNVIZ_ASSETS", str(tmp_path / "none"))
+
+
+def test_random_weights_are_the_same_at_every_call_and_disturb_no_seed(no_assets):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    first, second = load("lenet5"), load("lenet5", weights="random")
+    assert torch.equal(torch.rand(1), expected)
+    assert first.fingerprint == second.fingerprint
+    assert first.origin == "random" and first.class_names == [str(i) for i in range(10)]
+
+
+def test_a_loaded_model_is_frozen_and_in_eval_mode(no_assets):
+    model = load("resnet20_cifar")
+    assert not model.module.training
+    assert not any(parameter.requires_grad for parameter in model.module.parameters())
+
+
+def test_a_file_is_recognised_filled_and_labelled(tmp_path):
+    source = filled("resnet20_cifar")
+    model = load(weights=saved(tmp_path / "w.pt", source.state_dict()))
+    assert (model.name, model.origin, model.class_names) == ("resnet20_cifar", "w.pt", CIFAR10)
+    assert_function_of(model, source)
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": prefixed(s, "module.")}, anonymous])
+@pytest.mark.parametrize("name, classes", [("resnet18", 7), ("squeezenet1_1", 3), ("lenet5", 26)])
+def test_the_head_tells_the_number_of_classes(tmp_path, name, classes, wrap):
+    source = filled(name, classes)
+    model = load(weights=str(saved(tmp_path / "w.pth", wrap(source.state_dict()))))
+    assert model.name == name
+    assert model.class_names == [f"class {i}" for i in range(classes)]
+    assert_function_of(model, source)
+
+
+def test_a_named_architecture_takes_a_file_with_other_classes(tmp_path):
+    model = load("resnet18", saved(tmp_path / "w.pt", filled("resnet18", 4).state_dict()))
+    assert len(model.class_names) == 4
+
+
+def test_a_twin_is_chosen_by_name_or_by_metadata_and_else_assumed(tmp_path):
+    source = filled("plain20_cifar")
+    path = saved(tmp_path / "w.pt", source.state_dict())
+    model = load(weights=path)
+    assert model.name == "resnet20_cifar"
+    assert any("plain20_cifar" in text for text in model.notes["assumed"])
+    assert any("plain20_cifar" in text for text in model.report.warnings)
+    assert_function_of(load("plain20_cifar", path), source)
+    (tmp_path / "w.pt.json").write_text(json.dumps({"architecture": "plain20_cifar"}))
+    model = load(weights=path)
+    assert_function_of(model, source)
+    assert not any("plain20" in text for text in model.notes["assumed"])
+
+
+@pytest.mark.parametrize("told", ["resnet18", "no_such_net", 7])
+def test_metadata_that_the_tensors_contradict_are_not_believed(tmp_path, told):
+    path = saved(tmp_path / "w.pt", {"state_dict": filled("lenet5").state_dict(), "arch": told})
+    assert load(weights=path).name == "lenet5"
+
+
+def test_our_own_safetensors_come_back_with_everything(tmp_path):
+    source, look = filled("plain20_cifar", 3), Preprocessing((40, 40), 44, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
+    notes = {
+        "architecture": "plain20_cifar",
+        "classes": ["cat", "dog", "ähre"],
+        "preprocessing": look.as_dict(),
+        "recipe": {"epochs": 3},
+        "accuracy": {"test": 0.5},
+    }
+    save_file(source.state_dict(), tmp_path / "mine.safetensors", {"cnnviz": json.dumps(notes)})
+    model = load(weights=tmp_path / "mine.safetensors")
+    assert (model.name, model.class_names) == ("plain20_cifar", notes["classes"])
+    assert model.preprocessing == look and model.input_size == (3, 40, 40)
+    assert model.notes["recipe"] == {"epochs": 3} and model.notes["accuracy"] == {"test": 0.5}
+    assert model.notes["assumed"] == [] and model.report.renamed == []
+    assert_function_of(model, source)
+
+
+def test_class_names_that_do_not_fit_are_ignored_and_said(tmp_path):
+    path = saved(tmp_path / "w.pt", {"state_dict": filled("lenet5").state_dict(), "classes": ["a", "b"]})
+    model = load(weights=path)
+    assert model.class_names[9] == "9"
+    assert "class names" in " ".join(model.report.warnings)
+
+
+def test_a_cifar_resnet_of_unknown_origin_is_given_imagenets_normalisation(tmp_path, no_assets):
+    model = load(weights=saved(tmp_path / "w.pt", filled("resnet20_cifar").state_dict()))
+    assert model.preprocessing.mean == IMAGENET_MEAN and model.input_size == (3, 32, 32)
+    assert any("normalisation" in text for text in model.notes["assumed"])
+    assert load("resnet20_cifar").preprocessing.mean == CIFAR_MEAN
+
+
+def test_partial_or_broken_preprocessing_is_completed_or_said(tmp_path):
+    path = saved(tmp_path / "w.pt", filled("lenet5").state_dict())
+    side = tmp_path / "w.json"
+    side.write_text(json.dumps({"preprocessing": {"mean": [0.5], "std": [0.25]}}))
+    assert load(weights=path).preprocessing == Preprocessing((28, 28), None, (0.5,), (0.25,))
+    side.write_text(json.dumps({"preprocessing": {"mean": [0.5], "std": "wide"}}))
+    model = load(weights=path)
+    assert model.preprocessing == find("lenet5").preprocessing
+    assert any("preprocessing" in text for text in model.notes["assumed"])
+
+
+def test_nan_weights_load_with_a_warning(tmp_path):
+    source = filled("lenet5")
+    source.fc1.bias.data[3] = float("nan")
+    model = load(weights=saved(tmp_path / "w.pt", source.state_dict()))
+    assert any("fc1.bias" in text for text in model.report.warnings)
+
+
+def test_bundled_weights_are_the_default_where_there_are_some(monkeypatch, tmp_path):
+    monkeypatch.setenv("CNNVIZ_ASSETS", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    source = filled("lenet5")
+    save_file(
+        source.state_dict(),
+        tmp_path / "weights" / "lenet5-mnist.safetensors",
+        {"cnnviz": json.dumps({"architecture": "lenet5", "classes": [str(i) for i in range(10)]})},
+    )
+    for model in (load("lenet5"), load("lenet5", weights="bundled")):
+        assert model.origin == "bundled"
+        assert_function_of(model, source)
+    assert load("lenet5", weights="random").origin == "random"
+    assert load("resnet20_cifar").origin == "random"
+    with pytest.raises(BadInput, match="Bundled: lenet5"):
+        load("resnet20_cifar", weights="bundled")
+
+
+def test_what_fits_nothing_names_the_closest_architecture(tmp_path):
+    tensors = filled("resnet20_cifar").state_dict()
+    tensors["layer3.2.conv2.weight"] = torch.ones(64, 64, 5, 5)
+    path = saved(tmp_path / "w.pt", tensors)
+    with pytest.raises(BadCheckpoint, match=r"Closest: .*20_cifar, with 96 of 97"):
+        load(weights=path)
+    with pytest.raises(BadCheckpoint, match=r"layer3\.2\.conv2\.weight: shape \(64, 64, 5, 5\)"):
+        load("resnet20_cifar", path)
+
+
+def test_requests_without_sense_say_what_to_write(tmp_path):
+    with pytest.raises(BadInput, match="needs a name or a weights file"):
+        load()
+    for word in ("random", "pretrained", "bundled"):
+        with pytest.raises(BadInput, match="needs a name"):
+            load(weights=word)
+    with pytest.raises(UnknownName, match="resnet18"):
+        load("resnet81", weights="random")
+    with pytest.raises(BadInput, match="weights='net.pth'"):
+        load("net.pth")
+    with pytest.raises(BadCheckpoint, match="random, pretrained, bundled"):
+        load("lenet5", weights="pretraned")
+    with pytest.raises(BadCheckpoint, match="no file"):
+        load("lenet5", weights=tmp_path / "gone.pth")
+    with pytest.raises(BadInput, match="not available"):
+        load("lenet5", weights="random", device="cuda:99")
+
+
+class TooLarge(nn.Conv2d):
+    """A layer that fits on no device but the CPU."""
+
+    def _apply(self, fn, recurse=True):
+        if fn(torch.zeros(1)).device.type != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 TiB.")
+        return super()._apply(fn, recurse)
+
+
+def test_a_device_without_room_falls_back_to_the_cpu_and_says_so():
+    parts = dict(
+        module=nn.Sequential(TooLarge(1, 2, 3), nn.Conv2d(2, 1, 3)),
+        name="tiny",
+        preprocessing=Preprocessing((8, 8), mean=(0.0,), std=(1.0,)),
+        class_names=["a"],
+    )
+    model = _place(parts, torch.device("meta"))  # stands for a device that is not the CPU
+    assert model.device.type == "cpu" and "meta" in model.notes["device"]
+
+
+@pytest.mark.gpu
+def test_a_full_gpu_falls_back_to_the_cpu_and_keeps_nothing():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1e-5)
+    try:
+        model = cnnviz.load("alexnet", weights="random", device="cuda")
+        held = torch.cuda.memory_allocated()
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert model.device.type == "cpu" and "cuda" in model.notes["device"]
+    assert held == 0
+    assert model.predict(np.zeros((224, 224, 3), np.uint8)).shape == (1, 1000)
+
+
+@pytest.mark.gpu
+def test_a_model_on_the_gpu_predicts_as_on_the_cpu():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    there, here = (
+        cnnviz.load("resnet20_cifar", "random", device).predict(image) for device in ("cuda", "cpu")
+    )
+    np.testing.assert_allclose(there, here, atol=2e-3)
+
+
+# ---- real weights, where they are ------------------------------------------------------------------
+
+
+def cifar_test_images(shared: Path) -> tuple[np.ndarray, np.ndarray]:
+    """1,000 test images (N, 32, 32, 3) and labels; each row of the last mosaic is one image."""
+    rows = np.asarray(Image.open(shared / "data" / "cifar10" / "cifar10_batch_50.png").convert("RGB"))
+    labels = np.loadtxt(shared / "data" / "cifar10" / "labels.txt", dtype=int)
+    return rows.reshape(1000, 32, 32, 3), labels[-1000:]
+
+
+def test_somebody_elses_resnet20_loads_without_a_hint(shared):
+    model = load(weights=shared / "weights" / "resnet20-cifar10.th")
+    assert (model.name, model.report.matched, len(model.report.renamed)) == ("resnet20_cifar", 97, 2)
+    assert model.notes["best_prec1"] == pytest.approx(91.78)
+    images, labels = cifar_test_images(shared)
+    found = np.concatenate([model.predict(list(images[i : i + 250])) for i in range(0, 1000, 250)])
+    assert (found.argmax(1) == labels).mean() == pytest.approx(0.915, abs=0.002)
+
+
+@pytest.mark.slow
+def test_the_real_squeezenet_names_60_percent_of_the_photographs(shared):
+    model = load(weights=shared / "weights" / "squeezenet1_0-imagenet.pth")
+    assert model.name == "squeezenet1_0"
+    files = sorted((shared / "data" / "imagenet-sample").glob("*.jpg"))
+    right = 0
+    for start in range(0, len(files), 50):
+        images = [Image.open(io.BytesIO(file.read_bytes())) for file in files[start : start + 50]]
+        right += int((model.predict(images).argmax(1) == np.arange(start, start + len(images))).sum())
+    assert right >= 600
