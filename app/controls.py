@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import session
+from app import session, stores
 from app.session import Choice
 from cnnviz.errors import CnnvizError
 
@@ -96,7 +96,8 @@ def _loading_bar(place: Any) -> Callable[[int, int], None]:
 
 def _say_how_loaded(model: LoadedModel) -> None:
     if model.report is not None and model.report.warnings:
-        st.sidebar.warning("  \n".join(model.report.warnings), icon=":material/info:")
+        with st.sidebar.expander("Notes on these weights", icon=":material/info:"):
+            st.caption("  \n".join(model.report.warnings))
 
 
 def _device() -> str:
@@ -122,9 +123,9 @@ def pick_image(network: Network) -> str:
     from cnnviz.data.samples import sample_names
 
     digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
-    own = [n for n in st.session_state.get("uploads", {}) if session.is_stored_photo(n)]
+    own = [n for n in st.session_state.get("uploads", {}) if stores.is_stored_photo(n)]
     linked = st.query_params.get("image", "")
-    if linked not in own and session.is_stored_photo(linked):
+    if linked not in own and stores.is_stored_photo(linked):
         own = [*own, linked]
     options = own + (digits + photos if network.one_channel else photos + digits)
     first = "digit-3" if network.one_channel else "chelsea"
@@ -146,7 +147,7 @@ def _take_upload() -> None:
     if file is None:
         return
     try:
-        name = session.store_photo(file.getvalue())
+        name = stores.store_photo(file.getvalue())
     except (CnnvizError, OSError) as error:
         st.session_state["upload_problem"] = f"{error} The view is unchanged."
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import controls, jobs, session
+from app import controls, jobs, session, stores
 from app.components.picture import picture
 from app.controls import Network
 from cnnviz.errors import CnnvizError
@@ -36,7 +36,7 @@ def current_corpus(network: Network) -> str:
 def index_path(network: Network, images: Corpus) -> Path:
     """Where the index of this network over these images lies; the same after a restart."""
     name = f"{network.model.fingerprint[:20]}-{images.fingerprint[:20]}.npz"
-    return session.cache_folder("indexes") / name
+    return stores.cache_folder("indexes") / name
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -84,10 +84,11 @@ def _stop(job: jobs.Job) -> None:
 
 
 @st.fragment(run_every=0.5)
-def watch(key: str) -> None:
-    """Progress, time left and cancel of a running job; draws the page anew when it has ended."""
+def watch(key: str, shown: bool) -> None:
+    """Progress, time left and cancel of a running job; draws the page anew when it has ended, and when
+    a first partial index can be `shown`."""
     job = jobs.find(key)
-    if job is None or not job.running:
+    if job is None or not job.running or (not shown and Path(key).is_file()):
         st.rerun()
     state = job.state
     left, right = st.columns([6, 1], vertical_alignment="center")
@@ -158,9 +159,7 @@ def reconstructions(
 ) -> list[np.ndarray]:
     """The winners projected down, uint8 (h, w, 3), in the order of `patches`."""
     seen = int(index.meta.get("next", 0))
-    return _kept_reconstructions(
-        network.key, images.fingerprint, seen, layer, channel, rule, network, images, index
-    )
+    return _kept_reconstructions(network.key, images.fingerprint, seen, layer, channel, rule, network, images, index)
 
 
 def unit_patches(network: Network, layer: str, channel: int) -> None:
@@ -178,7 +177,7 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
         if wants_start(images, index, job):
             job = build(network, images)
         if job is not None and job.running:
-            watch(str(index_path(network, images)))
+            watch(str(index_path(network, images)), index is not None)
         else:
             st.caption("The top-9 patches are not indexed for these images yet.")
     else:

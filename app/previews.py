@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from app import controls, index_jobs, session
+from app import controls, index_jobs, jobs, session
 from app.controls import Network
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.charts import signed_tiles
@@ -46,7 +46,9 @@ def top9(network: Network) -> None:
     images = session.corpus(index_jobs.default_corpus(network))
     index = index_jobs.saved_index(network, images)
     if index is None or layer not in index.layers:
-        st.caption("Indexed in seconds when you open the page.")
+        if index_jobs.wants_start(images, index, jobs.find(str(index_jobs.index_path(network, images)))):
+            index_jobs.build(network, images)
+        st.caption("Being indexed; ready when you open the page.")
         return
     side = crisp_side(session.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 58)
     sets = [index_jobs.patches(network, images, index, layer, c) for c in range(min(2, index.channels(layer)))]

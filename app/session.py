@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
+from app.stores import cache_folder, is_stored_photo, stored_weights
 from cnnviz.errors import BadInput, CnnvizError
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from cnnviz.models.loaded import LoadedModel
     from cnnviz.probes.filters import FirstLayerFilters
     from cnnviz.probes.receptive import ReceptiveField
-
-UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
-UPLOADS_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +35,6 @@ class Choice:
     @property
     def key(self) -> str:
         return f"{self.name}|{self.weights}|{self.device}"
-
-
-def cache_folder(*parts: str) -> Path:
-    """A folder below $CNNVIZ_CACHE (default ~/.cache/cnnviz), made if it is missing."""
-    root = Path(os.environ.get("CNNVIZ_CACHE", "") or Path.home() / ".cache" / "cnnviz")
-    folder = root.joinpath(*parts)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @st.cache_resource(show_spinner=False)
@@ -127,47 +115,7 @@ def layer_shapes(key: str, _model: LoadedModel) -> dict[str, tuple[int, int, int
     return measured(_model)
 
 
-# --- weights and photographs that users bring -----------------------------------------------------------
-
-
-def store_weights(data: bytes) -> str:
-    """Keep an uploaded weights file under its hash; returns "file-<hash>"."""
-    digest = hashlib.sha256(data).hexdigest()[:16]
-    from cnnviz.store import write_bytes_atomic
-
-    write_bytes_atomic(cache_folder("weights") / digest, data)
-    return f"file-{digest}"
-
-
-def stored_weights(name: str) -> Path:
-    """The file behind "file-<hash>". Raises BadInput if this machine has it no more."""
-    digest = name.removeprefix("file-")
-    path = cache_folder("weights") / digest
-    if not digest.isalnum() or not path.is_file():
-        raise BadInput("These weights are not on this machine any more. Upload the file again on Home.")
-    return path
-
-
-def store_photo(data: bytes) -> str:
-    """Keep an uploaded image, upright and reduced, under its hash; returns "upload-<hash>".
-
-    Raises BadImage for what is no usable image."""
-    from cnnviz.data.images import open_image
-    from cnnviz.figures.encode import rgb_png
-    from cnnviz.store import write_bytes_atomic
-
-    picture = open_image(data, max_side=UPLOAD_SIDE)
-    digest = hashlib.sha256(data).hexdigest()[:16]
-    folder = cache_folder("uploads")
-    write_bytes_atomic(folder / f"{digest}.png", rgb_png(np.asarray(picture)))
-    for old in sorted(folder.glob("*.png"), key=lambda p: p.stat().st_mtime)[:-UPLOADS_KEPT]:
-        old.unlink(missing_ok=True)
-    return f"upload-{digest}"
-
-
-def is_stored_photo(name: str) -> bool:
-    digest = name.removeprefix("upload-")
-    return name.startswith("upload-") and digest.isalnum() and (cache_folder("uploads") / f"{digest}.png").is_file()
+# --- photographs and corpora ---------------------------------------------------------------------------
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

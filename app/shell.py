@@ -1,6 +1,9 @@
 """The frame around every page: navigation, style, and errors that never show a stack trace."""
 
+import json
 import logging
+import os
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -27,7 +30,19 @@ def pages() -> dict[str, st.Page]:
 
 
 def run() -> None:
-    """Draw the chosen page. What goes wrong is said in words; details go to the log."""
+    """Draw the chosen page. What goes wrong is said in words; details go to the log.
+
+    With $CNNVIZ_TIMINGS, a file, every run appends {"ms"} to it: the time of the whole script."""
+    started = time.perf_counter()
+    try:
+        _run()
+    finally:
+        if log_file := os.environ.get("CNNVIZ_TIMINGS"):
+            with open(log_file, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"ms": (time.perf_counter() - started) * 1000}) + "\n")
+
+
+def _run() -> None:
     session.warm_up()
     chosen = st.navigation(list(pages().values()))
     st.html(f"<style>{_style()}</style>")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import session
+from app import stores
 from cnnviz.errors import CnnvizError
 
 
@@ -26,8 +26,8 @@ def _take() -> None:
     from cnnviz.models.load import load
 
     try:
-        stored = session.store_weights(file.getvalue())
-        model = load(None, session.stored_weights(stored))
+        stored = stores.store_weights(file.getvalue())
+        model = load(None, stores.stored_weights(stored))
     except (CnnvizError, OSError) as error:
         st.session_state["own_weights_problem"] = f"{error} The network is unchanged."
         return
@@ -35,5 +35,7 @@ def _take() -> None:
     if stored not in own:
         own.append(stored)
     st.session_state.setdefault("own_names", {})[stored] = f"yours: {file.name[:40]}"
-    st.session_state["own_weights_report"] = f"Recognised as {model.name}. {model.report.summary() if model.report else ''}"
+    st.session_state["own_weights_report"] = (
+        f"Recognised as {model.name}. {model.report.summary() if model.report else ''}"
+    )
     st.session_state["net"], st.session_state["weights"] = model.name, stored

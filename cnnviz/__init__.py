@@ -47,9 +47,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(
-            f"module 'cnnviz' has no attribute {name!r}. Public names: {', '.join(__all__)}."
-        )
+        raise AttributeError(f"module 'cnnviz' has no attribute {name!r}. Public names: {', '.join(__all__)}.")
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

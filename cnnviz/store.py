@@ -95,9 +95,7 @@ def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
     except FileNotFoundError:
         raise BadInput(f"There is no file {path}.") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise BadInput(
-            f"{path} is damaged or no cnnviz result ({error}). Delete it and compute again."
-        ) from error
+        raise BadInput(f"{path} is damaged or no cnnviz result ({error}). Delete it and compute again.") from error
 
 
 def _as_json(value: Any, indent: int | None = None) -> str:

@@ -49,11 +49,13 @@ def choose_pixel(x: float, y: float) -> None:
 
 
 recipe = (key, image, layer)
-wall = session.drawn((*recipe, "wall", scale, order, count), lambda: maps_mosaic(maps, chosen, scale, 640, 620))
+wall = session.drawn((*recipe, "wall", scale, order, count), lambda: maps_mosaic(maps, chosen, scale, 590, 620))
 side, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
 with main:
-    frames = [Frame(left - 1, top - 1, w + 2, h + 2) for left, top, w, h in [wall.box(unit)] if w] if unit in chosen else []
-    picture(wall.png, wall.size, f"Feature maps of {layer}", "map_wall", frames, choose_map, fill=wall.size[0] > 560)
+    frames = (
+        [Frame(left - 1, top - 1, w + 2, h + 2) for left, top, w, h in [wall.box(unit)] if w] if unit in chosen else []
+    )
+    picture(wall.png, wall.size, f"Feature maps of {layer}", "map_wall", frames, choose_map)
     st.caption(charts.scale_sentence(maps, scale))
 with side:
     st.markdown(f"`{controls.unit_name(layer, unit, row, col)}`")
@@ -61,9 +63,11 @@ with side:
     png, size = session.drawn((*recipe, "overlay", unit), lambda: overlay.map_over_image(seen, maps[unit]))
     field = session.receptive(key, layer, model)
     frame = overlay.frame_of(field.box(row, col), seen.shape[:2], size)
-    picture(png, size, "The map over what the network receives", "map_overlay", [Frame(*frame)], choose_pixel, fill=True)
+    picture(
+        png, size, "The map over what the network receives", "map_overlay", [Frame(*frame)], choose_pixel, fill=True
+    )
     st.caption(
-        f"Value {maps[unit, row, col]:.3g}. The frame is the unit's receptive field, {field.size[0]}×{field.size[1]} "
+        f"Value {charts.value_text(maps[unit, row, col])}. The frame is the unit's receptive field, {field.size[0]}×{field.size[1]} "
         f"pixels at stride {field.stride[0]:g}. Click another pixel."
     )
     png, size = session.drawn((*recipe, "map", unit), lambda: overlay.large_map(maps[unit], 240, (row, col)))

@@ -5,7 +5,6 @@ import streamlit as st
 from app import controls, session
 from app.components.picture import Frame, picture
 from cnnviz.figures import charts, overlay
-from cnnviz.figures.encode import rgb_png
 from cnnviz.figures.mosaic import tiles_mosaic
 
 CONTRASTS = {"Common scale": "common", "Each filter": "each"}

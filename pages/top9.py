@@ -7,6 +7,7 @@ import streamlit as st
 from app import controls, index_jobs, jobs, session
 from app.components.picture import Frame, picture
 from app.corpus_picker import pick_corpus
+from cnnviz.figures import charts
 from cnnviz.figures.encode import rgb_png
 from cnnviz.figures.wall import Block, crisp_side, patch_wall, three_by_three
 
@@ -26,7 +27,7 @@ index, job = index_jobs.saved_index(network, images), jobs.find(key)
 if index_jobs.wants_start(images, index, job):
     job = index_jobs.build(network, images)
 if job is not None and job.running:
-    index_jobs.watch(key)
+    index_jobs.watch(key, index is not None)
 elif index is None or not index.complete:
     done = f" {index.meta['next']:,} are done." if index else ""
     st.info(f"{len(images):,} images of {images.name} to index.{done} One pass serves every layer and channel.")
@@ -72,7 +73,7 @@ def blocks(ready: dict[int, list]) -> list[Block]:
     """The page's blocks with the reconstructions that are there."""
     return [
         Block(c, index_jobs.patches(network, images, index, layer, c), ready.get(c),
-              f"channel {c}: up to {top[0].value:.3g}" if (top := index.top(layer, c)) else f"channel {c}")
+              f"channel {c}: up to {charts.value_text(top[0].value)}" if (top := index.top(layer, c)) else f"channel {c}")
         for c in shown
     ]  # fmt: skip
 
@@ -103,7 +104,7 @@ with projected.container():
     field = session.receptive(network.key, layer, network.model)
     st.caption(
         f"Receptive field {field.size[0]}×{field.size[1]} pixels. Values "
-        + ", ".join(f"{w.value:.3g}" for w in winners) + "."
+        + ", ".join(charts.value_text(w.value) for w in winners) + "."
     )  # fmt: skip
 wall = session.drawn(recipe, lambda: patch_wall(blocks({c: low(c) for c in shown}), COLUMNS, side_of))
 left, top, width, height = wall.box(unit) or (0, 0, 0, 0)

@@ -18,9 +18,7 @@ CONTRACT = (
 
 
 def test_importing_cnnviz_loads_neither_torch_nor_numpy():
-    code = (
-        "import cnnviz, sys; dir(cnnviz); print([m for m in ('torch', 'numpy', 'PIL') if m in sys.modules])"
-    )
+    code = "import cnnviz, sys; dir(cnnviz); print([m for m in ('torch', 'numpy', 'PIL') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

@@ -11,7 +11,6 @@ from cnnviz.figures.encode import data_url
 _CSS = """
 .frame { position: relative; display: inline-block; line-height: 0; max-width: 100%; }
 .frame img { display: block; max-width: 100%; height: auto; }
-.frame.crisp img { image-rendering: pixelated; }
 .frame.fill { width: 100%; }
 .frame.fill img { width: 100%; }
 .frame.live { cursor: crosshair; }
@@ -29,9 +28,18 @@ export default function (component) {
     frame.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"))
     parentElement.appendChild(frame)
   }
-  frame.className = "frame" + (data.crisp ? " crisp" : "") + (data.fill ? " fill" : "") + (data.live ? " live" : "")
+  frame.className = "frame" + (data.fill ? " fill" : "") + (data.live ? " live" : "")
   const image = frame.querySelector("img"), drawing = frame.querySelector("svg")
   if (image.src !== data.src) image.src = data.src
+  const sharpen = () => {  // whole pixels when enlarged, smooth when a narrow window reduces the picture
+    image.style.imageRendering = data.crisp && image.clientWidth >= data.width ? "pixelated" : "auto"
+  }
+  image.onload = sharpen
+  if (!frame.watcher) {
+    frame.watcher = new ResizeObserver(() => frame.sharpen())
+    frame.watcher.observe(frame)
+  }
+  frame.sharpen = sharpen
   image.alt = data.alt
   image.width = data.width
   image.height = data.height
@@ -54,6 +62,7 @@ export default function (component) {
     const y = (event.clientY - place.top) / place.height * data.height
     setTriggerValue("click", [Math.max(0, x), Math.max(0, y)])
   }
+  return () => frame.watcher.disconnect()
 }
 """
 
@@ -91,9 +100,7 @@ def picture(
         if point and on_click is not None:
             on_click(float(point[0]), float(point[1]))
 
-    boxes = [
-        {"x": f.left, "y": f.top, "width": f.width, "height": f.height, "colour": f.colour} for f in frames or []
-    ]
+    boxes = [{"x": f.left, "y": f.top, "width": f.width, "height": f.height, "colour": f.colour} for f in frames or []]
     _render(
         key=key,
         data={

@@ -142,9 +142,7 @@ class MemoryCorpus(Corpus):
         return (item if isinstance(item, bytes) else np.ascontiguousarray(item) for item in self.items)
 
 
-def corpus(
-    source: Any, limit: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> Corpus:
+def corpus(source: Any, limit: int | None = None, progress: Callable[[int, int], None] | None = None) -> Corpus:
     """Many images from almost anything.
 
     `source`: one of NAMES (public data sets are downloaded once, with `progress(done, total)` in bytes,
@@ -156,9 +154,7 @@ def corpus(
     found = _find(source, progress)
     if not len(found):
         faults = "".join(f" {where}: {why}" for where, why in found.skipped[:3])
-        raise BadInput(
-            f"{found.name!r} holds no images. Give a folder or zip with JPEG or PNG files in it.{faults}"
-        )
+        raise BadInput(f"{found.name!r} holds no images. Give a folder or zip with JPEG or PNG files in it.{faults}")
     return found if limit is None else found.take(limit)
 
 
@@ -196,9 +192,7 @@ def _from_path(source: str | os.PathLike[str]) -> Corpus:
         text = os.fspath(source)
         if isinstance(source, str) and not any(mark in text for mark in "/\\.~"):
             unknown("corpus", text, NAMES)
-        raise BadInput(
-            f"{text!r} does not exist. Give a folder, a .zip, an image, or one of: {', '.join(NAMES)}."
-        )
+        raise BadInput(f"{text!r} does not exist. Give a folder, a .zip, an image, or one of: {', '.join(NAMES)}.")
     if path.is_dir():
         return torchvision_sets.from_folder(path) or folders.folder(path)
     with path.open("rb") as file:

@@ -26,9 +26,7 @@ def mirrored(url: str, mirror: str | None) -> str:
     if not mirror:
         return url
     name = urlsplit(url).path.rpartition("/")[2]
-    return (
-        f"{mirror.rstrip('/')}/{name}" if "://" in mirror else str(Path(mirror).expanduser() / unquote(name))
-    )
+    return f"{mirror.rstrip('/')}/{name}" if "://" in mirror else str(Path(mirror).expanduser() / unquote(name))
 
 
 def download(
@@ -58,9 +56,7 @@ def download(
             if progress:
                 progress(done, total)
         if total and done != total:
-            raise Offline(
-                f"The connection to {_host(url)} broke after {done:,} of {total:,} bytes. Try again."
-            )
+            raise Offline(f"The connection to {_host(url)} broke after {done:,} of {total:,} bytes. Try again.")
         for kind, digest in digests.items():
             _check(url, kind, digest.hexdigest(), wanted[kind])
     return target

@@ -178,9 +178,7 @@ def _untar(archive: Path, top: str, target: Path) -> None:
                 with source, path.open("wb") as file:
                     shutil.copyfileobj(source, file)
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise BadInput(
-            f"{archive.name} is no readable archive ({error}). Delete it and try again."
-        ) from error
+        raise BadInput(f"{archive.name} is no readable archive ({error}). Delete it and try again.") from error
 
 
 @contextmanager

@@ -172,9 +172,7 @@ def _folder() -> Path:
     for place in (spec.submodule_search_locations or []) if spec else []:
         if (Path(place) / "data" / PHOTOS[0].file).is_file():
             return Path(place) / "data"
-    raise CnnvizError(
-        "The sample photographs come with scikit-image. Install it: pip install 'scikit-image>=0.24'."
-    )
+    raise CnnvizError("The sample photographs come with scikit-image. Install it: pip install 'scikit-image>=0.24'.")
 
 
 @cache

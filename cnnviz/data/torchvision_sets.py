@@ -100,9 +100,7 @@ class _Plain(pickle.Unpickler):
         "numpy._core.multiarray._reconstruct": np.empty(0).__reduce__()[0],
         "numpy.ndarray": np.ndarray,
         "numpy.dtype": np.dtype,
-        "_codecs.encode": lambda text, _codec: text.encode(
-            "latin1"
-        ),  # how Python 3 writes bytes for Python 2
+        "_codecs.encode": lambda text, _codec: text.encode("latin1"),  # how Python 3 writes bytes for Python 2
     }
 
     def find_class(self, module: str, name: str) -> Any:

@@ -50,6 +50,11 @@ def count_text(number: float) -> str:
     return f"{number:g}"
 
 
+def value_text(value: float) -> str:
+    """An activation with three sensible digits: 0.0123, 4.56, 1360."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def preprocessing_sentence(values: dict[str, Any]) -> str:
     """What happened to the photograph, in one sentence."""
     height, width = values["size"]
@@ -65,7 +70,11 @@ def preprocessing_sentence(values: dict[str, Any]) -> str:
 def network_sentence(name: str, facts: dict[str, Any], notes: dict[str, Any]) -> str:
     """Size, source and accuracy of a network."""
     accuracy = (notes.get("accuracy") or {}).get("test") if isinstance(notes.get("accuracy"), dict) else None
-    scored = f" Accuracy {accuracy * 100:.1f} % on {notes['accuracy'].get('test_images', '?')} test images." if accuracy else ""
+    scored = (
+        f" Accuracy {accuracy * 100:.1f} % on {notes['accuracy'].get('test_images', '?')} test images."
+        if accuracy
+        else ""
+    )
     return (
         f"{facts['title']} (`{name}`): {count_text(facts['parameters'])} parameters, {facts['classes']} classes."
         f"{scored} Source: {facts['source']}."
@@ -73,13 +82,13 @@ def network_sentence(name: str, facts: dict[str, Any], notes: dict[str, Any]) ->
 
 
 def channel_name(channel: int, channels: int) -> str:
-    """"Red", "Green", "Blue" for RGB inputs, else "Channel 3"."""
+    """ "Red", "Green", "Blue" for RGB inputs, else "Channel 3"."""
     return ("Red", "Green", "Blue")[channel] if channels == 3 else f"Channel {channel}"
 
 
 def range_sentence(text: str, values: np.ndarray) -> str:
     """`text` with the range of the values behind it."""
-    return f"{text}; from {float(values.min()):.3g} to {float(values.max()):.3g}."
+    return f"{text}; from {value_text(values.min())} to {value_text(values.max())}."
 
 
 def scale_sentence(maps: np.ndarray, scale: str) -> str:
@@ -87,5 +96,5 @@ def scale_sentence(maps: np.ndarray, scale: str) -> str:
     peak, dead = float(maps.max()), int((maps.max(axis=(1, 2)) <= 0).sum())
     silent = f" {dead} of {len(maps)} maps are silent." if dead else ""
     if scale == "each":
-        return f"Dark violet is 0, yellow each map's own maximum; the layer's maximum is {peak:.3g}.{silent}"
-    return f"Dark violet is 0, yellow {peak:.3g}, the layer's maximum.{silent}"
+        return f"Dark violet is 0, yellow each map's own maximum; the layer's maximum is {value_text(peak)}.{silent}"
+    return f"Dark violet is 0, yellow {value_text(peak)}, the layer's maximum.{silent}"

@@ -22,7 +22,9 @@ NEUTRAL = (128, 128, 128)  # outside the image
 def _table(anchors: str, size: int = 256) -> np.ndarray:
     colours = np.array([[int(hexa[i : i + 2], 16) for i in (0, 2, 4)] for hexa in anchors.split()], float)
     at = np.linspace(0, len(colours) - 1, size)
-    return np.stack([np.interp(at, np.arange(len(colours)), colours[:, c]) for c in range(3)], 1).round().astype(np.uint8)
+    return (
+        np.stack([np.interp(at, np.arange(len(colours)), colours[:, c]) for c in range(3)], 1).round().astype(np.uint8)
+    )
 
 
 @cache

@@ -47,9 +47,7 @@ def survey_zip(path: Path) -> None:
     for key, declared in survey.storages.items():
         held = entries[f"data/{key}"].file_size if f"data/{key}" in entries else 0
         if declared > held:
-            raise BadCheckpoint(
-                f"{path.name} declares {declared:,} bytes where it holds {held:,}: refused unread."
-            )
+            raise BadCheckpoint(f"{path.name} declares {declared:,} bytes where it holds {held:,}: refused unread.")
 
 
 def survey_legacy(path: Path) -> None:
@@ -64,8 +62,7 @@ def survey_legacy(path: Path) -> None:
     declared = sum(content.storages.values())
     if declared > left:
         raise BadCheckpoint(
-            f"{path.name} is cut short, or false: it declares {declared:,} bytes of tensors "
-            f"and holds {left:,}. {AGAIN}"
+            f"{path.name} is cut short, or false: it declares {declared:,} bytes of tensors and holds {left:,}. {AGAIN}"
         )
 
 
@@ -82,20 +79,14 @@ def intact(path: Path) -> bool:
 
 def _check_entries(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], path: Path) -> None:
     if "constants.pkl" in entries or any(name.startswith("code/") for name in entries):
-        raise BadCheckpoint(
-            f"{path.name} is a TorchScript archive, which is a program, not weights. {INSTEAD}"
-        )
+        raise BadCheckpoint(f"{path.name} is a TorchScript archive, which is a program, not weights. {INSTEAD}")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-        raise BadCheckpoint(
-            f"{path.name} is a compressed archive, and torch.save never compresses. {INSTEAD}"
-        )
+        raise BadCheckpoint(f"{path.name} is a compressed archive, and torch.save never compresses. {INSTEAD}")
     if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
         raise BadCheckpoint(f"{path.name} declares more data than it holds: refused unread. {INSTEAD}")
     tops = {entry.filename.partition("/")[0] for entry in archive.infolist()}
     if "data.pkl" in entries and (len(tops) > 1 or len(entries) < len(archive.infolist())):
-        raise BadCheckpoint(
-            f"{path.name} is a zip archive of several things, not one set of weights. {INSTEAD}"
-        )
+        raise BadCheckpoint(f"{path.name} is a zip archive of several things, not one set of weights. {INSTEAD}")
     if "data.pkl" not in entries:
         raise BadCheckpoint(f"{path.name} is a zip archive without weights. {INSTEAD}")
 

@@ -59,11 +59,7 @@ def read_weights(path: str | Path) -> Checkpoint:
     tensors = _unwrap(content, metadata)
     if not tensors:
         keys = ", ".join(str(key) for key in list(content)[:8]) if isinstance(content, Mapping) else ""
-        found = (
-            f"a dict with {keys or 'nothing'}"
-            if isinstance(content, Mapping)
-            else f"a {type(content).__name__}"
-        )
+        found = f"a dict with {keys or 'nothing'}" if isinstance(content, Mapping) else f"a {type(content).__name__}"
         raise BadCheckpoint(f"{path.name} holds no weights by name, but {found}. {INSTEAD}")
     for key, tensor in tensors.items():
         _check_tensor(key, tensor, path)
@@ -76,7 +72,7 @@ def read_weights(path: str | Path) -> Checkpoint:
 
 
 def kind_of(path: Path) -> str:
-    """ "safetensors", "torch" or "torch, before 1.6", by the first bytes. Raises BadCheckpoint for
+    """One of "safetensors", "torch" and "torch, before 1.6", by the first bytes. Raises BadCheckpoint for
     anything else, a missing, empty or too large file, or a folder."""
     if path.is_dir():
         raise BadCheckpoint(f"{path} is a folder. Give the weights file inside it ({' '.join(SUFFIXES)}).")
@@ -192,9 +188,7 @@ def _unwrap(content: Any, metadata: dict[str, Any], depth: int = 0) -> dict[str,
             metadata |= {str(k): v for k, v in content.items() if k != key and _is_plain(v)}
             metadata |= {str(k): v.item() for k, v in content.items() if _is_number(v)}
             return inner
-    tensors = {
-        key: v.detach() for key, v in content.items() if isinstance(v, Tensor) and isinstance(key, str)
-    }
+    tensors = {key: v.detach() for key, v in content.items() if isinstance(v, Tensor) and isinstance(key, str)}
     if tensors:
         metadata |= {str(k): v for k, v in content.items() if _is_plain(v)}
     return tensors

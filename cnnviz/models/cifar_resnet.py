@@ -88,7 +88,6 @@ for _depth in (20, 32, 44, 56, 110):
                 preprocessing=Preprocessing((32, 32), mean=CIFAR_MEAN, std=CIFAR_STD),
                 classes=10,
                 labels="cifar10",
-                source="He et al., CVPR 2016, section 4.2, option A"
-                + ("" if _shortcut else "; shortcuts removed"),
+                source="He et al., CVPR 2016, section 4.2, option A" + ("" if _shortcut else "; shortcuts removed"),
             )
         )

@@ -52,9 +52,7 @@ def load(
         _refuse_a_path(name)
         weights = "bundled" if name in bundled() else "random"
     if name is None and weights in WORDS:
-        raise BadInput(
-            f"weights={weights!r} needs a name, e.g. cnnviz.load('squeezenet1_0', weights={weights!r})."
-        )
+        raise BadInput(f"weights={weights!r} needs a name, e.g. cnnviz.load('squeezenet1_0', weights={weights!r}).")
     if weights == "random":
         return _place(_random(name), target)
     if weights == "pretrained":
@@ -69,9 +67,7 @@ def load(
 
 def _refuse_a_path(name: str | None) -> None:
     if name is None:
-        raise BadInput(
-            "load needs a name or a weights file: cnnviz.load('lenet5') or cnnviz.load(weights=PATH)."
-        )
+        raise BadInput("load needs a name or a weights file: cnnviz.load('lenet5') or cnnviz.load(weights=PATH).")
     if Path(name).suffix in SUFFIXES:
         raise BadInput(f"{name!r} looks like a weights file: cnnviz.load(weights={str(name)!r}).")
 
@@ -84,9 +80,7 @@ def _random(name: str) -> dict[str, Any]:
         torch.manual_seed(_SEED)
         module = build(name)
     names = class_names(found.labels, found.classes)
-    return dict(
-        module=module, name=name, preprocessing=found.preprocessing, class_names=names, origin="random"
-    )
+    return dict(module=module, name=name, preprocessing=found.preprocessing, class_names=names, origin="random")
 
 
 def _pretrained(found: Architecture, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
@@ -152,9 +146,7 @@ def _recognised(checkpoint: Checkpoint, path: Path, assumed: list[str]) -> Archi
     best = candidates[0]
     equal = [candidate.name for candidate in candidates[1:] if candidate.level == best.level]
     if equal:
-        assumed.append(
-            f"Taken for {best.name}; {', '.join(equal)} has the same tensors: name it to choose it."
-        )
+        assumed.append(f"Taken for {best.name}; {', '.join(equal)} has the same tensors: name it to choose it.")
     return find(best.name)
 
 
@@ -170,9 +162,7 @@ def _filled(found: Architecture, checkpoint: Checkpoint, classes: int | None) ->
     return module, report
 
 
-def _preprocessing(
-    found: Architecture, checkpoint: Checkpoint, own: bool, assumed: list[str]
-) -> Preprocessing:
+def _preprocessing(found: Architecture, checkpoint: Checkpoint, own: bool, assumed: list[str]) -> Preprocessing:
     default, told = found.preprocessing, checkpoint.metadata.get("preprocessing")
     if isinstance(told, dict):
         try:
@@ -182,9 +172,7 @@ def _preprocessing(
     if own:
         return pretrained.preprocessing(pretrained.entry(found))
     if found.family == "CIFAR ResNet":
-        assumed.append(
-            "The file names no normalisation: ImageNet's mean and standard deviation were assumed."
-        )
+        assumed.append("The file names no normalisation: ImageNet's mean and standard deviation were assumed.")
         return replace(default, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     assumed.append(f"The file names no preprocessing: that of {found.title} was assumed.")
     if found.name in pretrained.SCALED_INPUT:

@@ -65,13 +65,9 @@ class LoadReport:
 
     def problems(self) -> list[str]:
         """What forbids to use the weights, a line each; empty if they fit. A missing buffer does not."""
-        wrong = [
-            f"{key}: shape {given} in the file, {wanted} expected" for key, given, wanted in self.wrong_shape
-        ]
+        wrong = [f"{key}: shape {given} in the file, {wanted} expected" for key, given, wanted in self.wrong_shape]
         absent = [f"{key}: not in the file" for key in self.missing if not _is_statistic(key)]
-        extra = [
-            f"{key}: the network has no place for it" for key in self.unexpected if not AUXILIARY.match(key)
-        ]
+        extra = [f"{key}: the network has no place for it" for key in self.unexpected if not AUXILIARY.match(key)]
         return wrong + absent + extra
 
 
@@ -82,9 +78,7 @@ def shapes(tensors: Mapping[str, Tensor]) -> Shapes:
     for key in kept:
         layers.setdefault(key.rpartition(".")[0] if role(key) else key, []).append(key)
     rank = {name: i for i, name in enumerate(_ORDER)}
-    return {
-        key: kept[key] for keys in layers.values() for key in sorted(keys, key=lambda k: rank.get(role(k), 9))
-    }
+    return {key: kept[key] for keys in layers.values() for key in sorted(keys, key=lambda k: rank.get(role(k), 9))}
 
 
 def role(key: str) -> str | None:
@@ -100,17 +94,18 @@ def same_sequence(theirs: Shapes, ours: Shapes) -> bool:
 def match(tensors: Mapping[str, Tensor], module: nn.Module) -> LoadReport:
     """Match a file's tensors to the state_dict of `module`, which may be on the meta device.
 
-    1. Same name and shape. 2. If names disagree and the whole file is the network's sequence of shapes:
-    position by position. 3. What is left on both sides: by order if all of it agrees, else single
-    tensors whose shape the network has once."""
+    1. Same name and shape. 2. If names are missing and the whole file is the network's sequence of
+    shapes: place by place, unless names say that the order is another. 3. What is left on both sides: by
+    order if that agrees with the names, else single tensors whose shape the network has once."""
     theirs, ours = shapes(tensors), shapes(module.state_dict())
     pairs = {key: key for key, shape in ours.items() if theirs.get(key) == shape}  # ours → theirs
     warnings: list[str] = []
     if len(pairs) < len(ours):
-        if same_sequence(theirs, ours) and not _permuted(pairs, theirs, ours):
-            pairs = dict(zip(ours, theirs, strict=True))
+        asked = {key: shape for key, shape in theirs.items() if key in ours or not AUXILIARY.match(key)}
+        if same_sequence(asked, ours) and _places_decide(pairs, asked, ours):
+            pairs = dict(zip(ours, asked, strict=True))
         else:
-            pairs |= _leftovers(pairs, theirs, ours)
+            pairs |= _leftovers(pairs, asked, ours)
     renamed = [(their, our) for our, their in pairs.items() if their != our]
     missing = [key for key in ours if key not in pairs]
     unexpected = [key for key in theirs if key not in set(pairs.values())]
@@ -131,9 +126,7 @@ def match(tensors: Mapping[str, Tensor], module: nn.Module) -> LoadReport:
     )
 
 
-def apply(
-    tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, name: str = "the network"
-) -> None:
+def apply(tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, name: str = "the network") -> None:
     """Copy a file's tensors into `module` as `report` of `match` says; a module on the meta device comes
     to the CPU. Raises BadCheckpoint, naming the first five problems, if they do not fit."""
     import torch
@@ -171,21 +164,28 @@ def _alike(theirs: Token, ours: Token) -> bool:
     return theirs[1] == ours[1] and (theirs[0] is None or theirs[0] == ours[0])
 
 
-def _permuted(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> bool:
-    """True if equal names stand at other places but at the same set of places: the file has another
-    order, and its names are right. A shifted numbering moves names to places that have none."""
-    place_theirs = {key: i for i, key in enumerate(theirs)}
-    place_ours = {key: i for i, key in enumerate(ours)}
+def _places_decide(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> bool:
+    """True if no equal name stands at another place, or if only the numbering is shifted.
+
+    Equal names at other places are a file in another order, whose names are right; unless they move to
+    places that had no such name, and all names there differ in their numbers alone (1, 2, 3 for 0, 1, 2)."""
+    keys_theirs, keys_ours = list(theirs), list(ours)
+    place_theirs = {key: i for i, key in enumerate(keys_theirs)}
+    place_ours = {key: i for i, key in enumerate(keys_ours)}
     moved = [key for key in pairs if place_theirs[key] != place_ours[key]]
-    return bool(moved) and {place_theirs[key] for key in moved} == {place_ours[key] for key in moved}
+    left, taken = {place_ours[key] for key in moved}, {place_theirs[key] for key in moved}
+    shifted = left != taken and all(_unnumbered(keys_theirs[i]) == _unnumbered(keys_ours[i]) for i in left | taken)
+    return not moved or shifted
+
+
+def _unnumbered(key: str) -> str:
+    return re.sub(r"[0-9]+", "#", key)
 
 
 def _leftovers(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> dict[str, str]:
     """Pairs (ours → theirs) among the keys that share no name."""
     used = set(pairs.values())
-    left_theirs = {
-        key: shape for key, shape in theirs.items() if key not in used and not AUXILIARY.match(key)
-    }
+    left_theirs = {key: shape for key, shape in theirs.items() if key not in used}
     left_ours = {key: shape for key, shape in ours.items() if key not in pairs}
     if same_sequence(left_theirs, left_ours):
         found = dict(zip(left_ours, left_theirs, strict=True))

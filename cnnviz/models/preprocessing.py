@@ -83,20 +83,14 @@ class Preprocessing:
                 tuple(float(v) for v in values["std"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BadInput(
-                f"Preprocessing needs size [H, W], mean and std, got {values!r} ({error})."
-            ) from None
+            raise BadInput(f"Preprocessing needs size [H, W], mean and std, got {values!r} ({error}).") from None
 
 
 def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
         return image
     array = np.asarray(image)
-    if (
-        array.dtype != np.uint8
-        or array.ndim not in (2, 3)
-        or (array.ndim == 3 and array.shape[2] not in (1, 3))
-    ):
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)):
         raise BadInput(
             "Expected a PIL image or uint8 pixels of shape (H, W, 3) or (H, W), "
             f"got {array.dtype} {array.shape}. Scale to 0..255 and convert with `.astype('uint8')`."

@@ -40,9 +40,7 @@ class _Outline:
     head: frozenset[str]
 
     def sized(self, classes: int) -> Shapes:
-        return {
-            key: (classes, *shape[1:]) if key in self.head else shape for key, shape in self.shapes.items()
-        }
+        return {key: (classes, *shape[1:]) if key in self.head else shape for key, shape in self.shapes.items()}
 
 
 def recognise(tensors: Mapping[str, Tensor]) -> list[str]:

@@ -53,9 +53,7 @@ def reconstruct_batch(
     modules_for(model.module, [layer])
     batch = model.batch(images)
     if len(units) != len(batch):
-        raise BadInput(
-            f"Expected one (channel, row, col) an image, got {len(units)} for {len(batch)} images."
-        )
+        raise BadInput(f"Expected one (channel, row, col) an image, got {len(units)} for {len(batch)} images.")
     # The caller may be in inference mode; the image needs a gradient all the same.
     with model.lock, torch.inference_mode(False), torch.enable_grad():
         leaf = batch.clone().requires_grad_()

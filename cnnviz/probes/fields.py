@@ -35,10 +35,7 @@ def image_field(shape: Shape) -> Field:
 
 def change(field: Field, how: Change) -> Field:
     """`field` with (axis, dim) → how(axis, dim) for each axis that runs along a dimension."""
-    pairs = [
-        (axis, dim) if dim is None else how(axis, dim)
-        for axis, dim in zip(field.axes, field.dims, strict=True)
-    ]
+    pairs = [(axis, dim) if dim is None else how(axis, dim) for axis, dim in zip(field.axes, field.dims, strict=True)]
     return _of(pairs)
 
 
@@ -119,8 +116,7 @@ def written(parent: Field | None, shape: Shape, dim: int | None, places: np.ndar
     (None: all of it). What the tensor saw before is kept, so nothing is ever missed."""
     if parent is None:
         empty = [
-            (unseen(1 if d is None else shape[d], axis.limit), d)
-            for axis, d in zip(new.axes, new.dims, strict=True)
+            (unseen(1 if d is None else shape[d], axis.limit), d) for axis, d in zip(new.axes, new.dims, strict=True)
         ]
         parent = _of(empty)
     if parent.dims != new.dims:

@@ -28,9 +28,7 @@ class FirstLayerFilters:
     scale: np.ndarray
 
 
-def first_layer_filters(
-    model: LoadedModel, contrast: str = "common", channel: int | None = None
-) -> FirstLayerFilters:
+def first_layer_filters(model: LoadedModel, contrast: str = "common", channel: int | None = None) -> FirstLayerFilters:
     """Kernels of the first convolution, or of a fully connected first layer (reshaped to the input).
 
     `contrast`: "common", one scale for all filters, so that weak filters look weak; "each", every filter

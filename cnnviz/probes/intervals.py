@@ -74,9 +74,7 @@ def _beyond(free: np.ndarray, taps: np.ndarray, step: Fraction) -> np.ndarray:
     return free[inside] + (taps - inside) * step.numerator // step.denominator
 
 
-def windows(
-    axis: Axis, count: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
-) -> Axis:
+def windows(axis: Axis, count: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Axis:
     """`count` units of a convolution or pooling; unit j reads j·stride − padding + dilation·t, t < kernel."""
     starts = np.arange(count)[:, None] * stride - padding
     return gather(axis, starts + dilation * np.arange(kernel), stride)

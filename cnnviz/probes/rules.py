@@ -12,9 +12,7 @@ from torch.overrides import TorchFunctionMode
 from cnnviz.errors import BadInput
 
 RULES = ("gradient", "deconvnet", "guided")
-_RECTIFIERS = frozenset(
-    "relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish softplus hardswish".split()
-)
+_RECTIFIERS = frozenset("relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish softplus hardswish".split())
 _BOUNDED = frozenset("clamp clip clamp_min hardtanh threshold".split())  # rectifiers when they cut at 0
 
 

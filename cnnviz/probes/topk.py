@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-SAVE_EVERY = 20.0  # seconds between two saves of a partial index
+FIRST_SAVE, SAVE_EVERY = 2.0, 20.0  # seconds until a partial index is saved, and between two saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ def index_patches(
     }  # fmt: skip
     search = _Search(model, names, k, precision == "bfloat16", meta)
     search.resume(out)
-    started, first, saved = time.monotonic(), search.next, time.monotonic()
+    started, first = time.monotonic(), search.next
+    next_save = started + FIRST_SAVE
     for images, positions, end in _batches(model, corpus, search.next, batch, search.skipped):
         search.add(images, positions, corpus)
         search.next = end
@@ -86,9 +87,9 @@ def index_patches(
         go_on = progress is None or progress(IndexProgress(end, len(corpus), rate, (len(corpus) - end) / rate))
         if go_on is False:
             break
-        if out is not None and time.monotonic() - saved > SAVE_EVERY:
+        if out is not None and time.monotonic() > next_save:
             search.result(len(corpus)).save(out)
-            saved = time.monotonic()
+            next_save = time.monotonic() + SAVE_EVERY
     if search.next >= len(corpus) and len(search.skipped) == len(corpus):
         reason = search.skipped[0][1] if search.skipped else "it is empty"
         raise BadInput(f"No image of {corpus.name} could be read: {reason}")
@@ -195,6 +196,7 @@ class _Search:
         """Top k of the running winners and this batch, (N, C, H, W). Earlier images come first and the
         sort is stable, so equal values keep the earlier image."""
         values, flat = maps.flatten(2).float().max(dim=2)  # the first of equal maxima
+        values = values.nan_to_num(nan=float("-inf"))  # a damaged network must not win everything
         if layer not in self.tops:
             self.widths[layer] = maps.shape[3]
             shape = (maps.shape[1], self.k)

@@ -56,9 +56,7 @@ class FieldTracker(TorchDispatchMode):
             self._carry(func, name, named, tracked, outputs)
         return output
 
-    def _carry(
-        self, func: Any, name: str, named: dict[str, Any], tracked: list[Any], outputs: list[Tensor]
-    ) -> None:
+    def _carry(self, func: Any, name: str, named: dict[str, Any], tracked: list[Any], outputs: list[Tensor]) -> None:
         shapes = [tuple(t.shape) for t in outputs]
         if not outputs:
             return

@@ -75,12 +75,12 @@ def train(
         run.history.append(run.measured(testing))
         save_checkpoint(folder, identity, module, optimiser, run.history)
     stem = f"{architecture}-{Path(data).name.lower()}"
-    return export(
-        folder, stem, identity, module, training.class_names, entry.preprocessing, run.history, len(testing)
-    )
+    return export(folder, stem, identity, module, training.class_names, entry.preprocessing, run.history, len(testing))
 
 
-def evaluate(module: nn.Module, data: LabelledSet, preprocessing: Preprocessing, batch: int = 500) -> tuple[float, float]:
+def evaluate(
+    module: nn.Module, data: LabelledSet, preprocessing: Preprocessing, batch: int = 500
+) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy in 0..1, in eval mode and float32."""
     where, loss, right = next(module.parameters()).device, 0.0, 0
     training = module.training

@@ -29,15 +29,9 @@ def mnist_files():
 def python2_batch(rows, labels):
     """A batch as Python 2 pickled it, opcode by opcode, like those in the published archive."""
     raw = rows.tobytes()
-    array = (
-        b"cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85q\x09U\x01b\x87Rq\n(K\x01"
-    )
-    array += (
-        b"J" + struct.pack("<i", len(rows)) + b"M\x00\x0c\x86cnumpy\ndtype\nq\x0bU\x02u1K\x00K\x01\x87Rq\x0c"
-    )
-    array += (
-        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T" + struct.pack("<i", len(raw)) + raw
-    )
+    array = b"cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85q\x09U\x01b\x87Rq\n(K\x01"
+    array += b"J" + struct.pack("<i", len(rows)) + b"M\x00\x0c\x86cnumpy\ndtype\nq\x0bU\x02u1K\x00K\x01\x87Rq\x0c"
+    array += b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T" + struct.pack("<i", len(raw)) + raw
     answers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
     return b"\x80\x02}(U\x0bbatch_labelU\x06a testU\x06labels" + answers + b"U\x04data" + array + b"tbu."
 

@@ -30,12 +30,7 @@ def png(width, height, bits=8, colour=2, data=b""):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(data))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
 def test_an_rgb_png_comes_back_pixel_for_pixel_from_bytes_path_and_file(tmp_path):
@@ -131,9 +126,7 @@ def test_gray_bilevel_and_cmyk_become_rgb():
     assert open_image(encoded(Image.new("1", (3, 3), 1))).getpixel((0, 0)) == (255, 255, 255)
     ink = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # magenta and yellow make red
     for kind, tolerance in (("TIFF", 0), ("JPEG", 8)):
-        np.testing.assert_allclose(
-            open_image(encoded(ink, kind)).getpixel((8, 8)), (255, 0, 0), atol=tolerance
-        )
+        np.testing.assert_allclose(open_image(encoded(ink, kind)).getpixel((8, 8)), (255, 0, 0), atol=tolerance)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])

@@ -67,9 +67,7 @@ def test_each_crop_is_a_distinct_square_of_its_photograph(name):
             crop = crop[:, ::-1]
         rows, columns = (whole.shape[axis] - crop.shape[0] + 1 for axis in (0, 1))
         corners = np.argwhere((whole[:rows, :columns] == crop[0, 0]).all(-1))
-        matches = [
-            (y, x) for y, x in corners if np.array_equal(whole[y : y + len(crop), x : x + len(crop)], crop)
-        ]
+        matches = [(y, x) for y, x in corners if np.array_equal(whole[y : y + len(crop), x : x + len(crop)], crop)]
         assert matches, f"{image_id} is not part of the photograph"
         seen.add((len(crop), *matches[0]))
     assert len(seen) == len(crops)

@@ -21,9 +21,7 @@ def test_a_folder_of_idx_files_is_a_corpus_of_both_splits(tmp_path, below, form)
     for name, data in mnist_files().items():
         if form == "dotted":
             name = name.replace("-idx", ".idx")
-        (raw / (f"{name}.gz" if form == "gz" else name)).write_bytes(
-            gzip.compress(data) if form == "gz" else data
-        )
+        (raw / (f"{name}.gz" if form == "gz" else name)).write_bytes(gzip.compress(data) if form == "gz" else data)
     found = corpus(tmp_path / "data")
     assert found.ids == [f"train/{i:05d}" for i in range(5)] + [f"test/{i:05d}" for i in range(3)]
     assert found.labels == [str(label) for seed, n in ((0, 5), (1, 3)) for label in digits(n, seed)[1]]

@@ -151,9 +151,7 @@ def test_offline_names_the_file_and_where_to_put_it(home, monkeypatch, tmp_path)
     md5 = hashlib.md5(made, usedforsecurity=False).hexdigest()
     nowhere = Archive("http://127.0.0.1:9/cifar-10-python.tar.gz", md5, len(made))
     monkeypatch.setitem(SETS, "cifar10", PublicSet("CIFAR-10", "cifar-10-batches-py", (nowhere,)))
-    with pytest.raises(
-        Offline, match=f"127.0.0.1:9.*cifar-10-python.tar.gz.*{md5}.*CNNVIZ_DATA_MIRROR"
-    ) as raised:
+    with pytest.raises(Offline, match=f"127.0.0.1:9.*cifar-10-python.tar.gz.*{md5}.*CNNVIZ_DATA_MIRROR") as raised:
         corpus("cifar10")
     assert str(home) in str(raised.value)
     (home / "cifar-10-python.tar.gz").write_bytes(made)

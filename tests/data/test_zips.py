@@ -81,9 +81,7 @@ def test_zip_bombs_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(folders, "MAX_ENTRY", 1 << 20)
     with pytest.raises(BadInput, match="at most 150 times"):
         corpus(tmp_path / "one.zip")
-    stored = archive(
-        tmp_path / "large.zip", {"ok.png": png(0), "large.ppm": bytes(2 << 20)}, zipfile.ZIP_STORED
-    )
+    stored = archive(tmp_path / "large.zip", {"ok.png": png(0), "large.ppm": bytes(2 << 20)}, zipfile.ZIP_STORED)
     assert "more than the 1 MiB" in corpus(stored).skipped[0][1]
     monkeypatch.setattr(folders, "MAX_TOTAL", 1 << 20)
     with pytest.raises(BadInput, match="Unpack it and give the folder"):

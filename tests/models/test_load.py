@@ -235,9 +235,7 @@ def test_a_model_on_the_gpu_predicts_as_on_the_cpu():
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    there, here = (
-        cnnviz.load("resnet20_cifar", "random", device).predict(image) for device in ("cuda", "cpu")
-    )
+    there, here = (cnnviz.load("resnet20_cifar", "random", device).predict(image) for device in ("cuda", "cpu"))
     np.testing.assert_allclose(there, here, atol=2e-3)
 
 

@@ -90,12 +90,27 @@ def test_equal_shapes_in_another_order_keep_their_names():
 def test_a_shifted_numbering_is_matched_by_place_not_by_coincident_names():
     source, target = stack(), stack()
     state = source.state_dict()
-    shifted = {
-        f"{int(key.partition('.')[0]) + 1}.{key.partition('.')[2]}": value for key, value in state.items()
-    }
+    shifted = {f"{int(key.partition('.')[0]) + 1}.{key.partition('.')[2]}": value for key, value in state.items()}
     assert set(shifted) & set(state)
     loaded(shifted, target)
     assert_equal_weights(target, source)
+
+
+def test_a_shifted_numbering_beside_auxiliary_heads_is_matched_by_place():
+    source, target = stack(), stack()
+    state = source.state_dict()
+    shifted = {f"{int(key[0]) + 1}{key[1:]}": value for key, value in state.items()}
+    loaded({"aux1.conv.weight": torch.ones(4, 4, 3, 3), **shifted}, target)
+    assert_equal_weights(target, source)
+
+
+def test_names_and_places_that_contradict_each_other_are_refused():
+    """0, 1, 2 stand one place later, behind a stranger of the same shape: a guess would be silent."""
+    state = stack().state_dict()
+    tensors = {"x.weight": state["3.weight"], "x.bias": state["3.bias"]}
+    tensors |= {key: value for key, value in state.items() if key[0] != "3"}
+    with pytest.raises(BadCheckpoint, match=r"3\.weight: not in the file.*x\.weight"):
+        loaded(tensors, stack())
 
 
 def test_layers_of_one_shape_out_of_order_and_without_names_are_refused():

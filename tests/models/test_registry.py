@@ -58,9 +58,7 @@ def test_the_catalogue_is_sorted_and_holds_every_network_of_the_table():
     assert set(PARAMETERS) <= set(architectures())
 
 
-@pytest.mark.parametrize(
-    "name", ["lenet5", "resnet20_cifar", "plain20_cifar", "squeezenet1_1", "mobilenet_v3_small"]
-)
+@pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", "plain20_cifar", "squeezenet1_1", "mobilenet_v3_small"])
 @pytest.mark.parametrize("classes", [None, 3])
 def test_the_output_has_one_column_a_class(name, classes):
     entry = find(name)

@@ -35,9 +35,7 @@ def anonymous(state: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def rewrite_zip(
-    path: Path, compression: int = zipfile.ZIP_STORED, add: dict[str, bytes] | None = None
-) -> None:
+def rewrite_zip(path: Path, compression: int = zipfile.ZIP_STORED, add: dict[str, bytes] | None = None) -> None:
     """Pack a torch archive again, with another compression or with entries added."""
     with zipfile.ZipFile(path) as archive:
         entries = {entry: archive.read(entry) for entry in archive.namelist()}

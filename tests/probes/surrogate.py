@@ -52,8 +52,7 @@ def layer_outputs(module: nn.Module, image: Tensor, layers: list[str]) -> dict[s
     found: dict[str, Tensor] = {}
     modules = dict(module.named_modules())
     hooks = [
-        modules[name].register_forward_hook(lambda _m, _i, out, name=name: found.update({name: out}))
-        for name in layers
+        modules[name].register_forward_hook(lambda _m, _i, out, name=name: found.update({name: out})) for name in layers
     ]
     with PositiveMode():
         module(image)

@@ -50,9 +50,7 @@ def test_a_module_used_three_times_answers_for_each_call():
 
 def test_a_shared_inplace_relu_answers_for_each_call():
     model = tiny(
-        Functional(
-            lambda n, x: n.r(n.b(n.r(n.a(x)))), a=nn.Conv2d(3, 4, 3), b=nn.Conv2d(4, 4, 3), r=nn.ReLU(True)
-        )
+        Functional(lambda n, x: n.r(n.b(n.r(n.a(x)))), a=nn.Conv2d(3, 4, 3), b=nn.Conv2d(4, 4, 3), r=nn.ReLU(True))
     )
     net, found = model.module, capture(model, images(1), ["r:1", "r"])
     first = net.a(images(1)).relu()

@@ -20,9 +20,7 @@ from cnnviz.probes.rules import RULES, RectifierRule
 
 
 def test_max_pooling_sends_the_signal_to_the_switch():
-    pixels = torch.tensor(
-        [[1.0, 5.0, 2.0, 0.0], [3.0, 4.0, 9.0, 1.0], [0.0, 8.0, 1.0, 1.0], [7.0, 2.0, 1.0, 6.0]]
-    )
+    pixels = torch.tensor([[1.0, 5.0, 2.0, 0.0], [3.0, 4.0, 9.0, 1.0], [0.0, 8.0, 1.0, 1.0], [7.0, 2.0, 1.0, 6.0]])
     model = tiny(nn.Sequential(nn.MaxPool2d(2)), (4, 4), 1)
     for (row, col), switch in {(0, 0): (0, 1), (0, 1): (1, 2), (1, 0): (2, 1), (1, 1): (3, 3)}.items():
         expected = np.zeros((1, 4, 4), np.float32)
@@ -104,9 +102,7 @@ def test_a_batch_equals_its_images_one_by_one():
     units = [(0, 1, 2), (5, 0, 0), (31, 15, 7)]
     together = reconstruct_batch(model, batch, "layer2.0", units, "guided")
     for image, unit, found in zip(batch, units, together, strict=True):
-        np.testing.assert_allclose(
-            found, reconstruct(model, image, "layer2.0", *unit, "guided"), rtol=1e-4, atol=1e-7
-        )
+        np.testing.assert_allclose(found, reconstruct(model, image, "layer2.0", *unit, "guided"), rtol=1e-4, atol=1e-7)
 
 
 def test_photographs_are_preprocessed_first():

@@ -12,9 +12,7 @@ from cnnviz.probes.intervals import image_axis
 def seen_sets(count, kernel, stride, padding, dilation, below):
     """Pixels of each unit, from the definition; `below`: sets of the units of the layer underneath."""
     return [
-        set().union(
-            *(below[i] for t in range(kernel) if 0 <= (i := j * stride - padding + dilation * t) < len(below))
-        )
+        set().union(*(below[i] for t in range(kernel) if 0 <= (i := j * stride - padding + dilation * t) < len(below)))
         for j in range(count)
     ]
 

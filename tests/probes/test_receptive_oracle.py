@@ -62,16 +62,10 @@ HAND_MADE = {
     "residual": Functional(
         _residual, a=conv(kernel=5, stride=2), b=conv(4, 4, padding=1), c=conv(4, 4, padding=2, dilation=2)
     ),
-    "stride above kernel": Functional(
-        lambda n, x: n.b(n.a(x)), a=conv(kernel=2, stride=5), b=conv(4, 4, 1, stride=2)
-    ),
-    "ceil mode": Functional(
-        lambda n, x: n.a(F.max_pool2d(x, 3, 2, ceil_mode=True)), a=conv(kernel=2, padding=1)
-    ),
+    "stride above kernel": Functional(lambda n, x: n.b(n.a(x)), a=conv(kernel=2, stride=5), b=conv(4, 4, 1, stride=2)),
+    "ceil mode": Functional(lambda n, x: n.a(F.max_pool2d(x, 3, 2, ceil_mode=True)), a=conv(kernel=2, padding=1)),
     "dilated maximum": Functional(lambda n, x: n.a(F.max_pool2d(x, 3, 1, 1, dilation=2)), a=conv(kernel=2)),
-    "adaptive": Functional(
-        lambda n, x: n.b(F.adaptive_avg_pool2d(n.a(x), (5, 7))), a=conv(), b=conv(4, 4, 2)
-    ),
+    "adaptive": Functional(lambda n, x: n.b(F.adaptive_avg_pool2d(n.a(x), (5, 7))), a=conv(), b=conv(4, 4, 2)),
     "adaptive enlarging": Functional(lambda n, x: F.adaptive_avg_pool2d(n.a(x), (25, 30)), a=conv(stride=2)),
     "branches": Functional(_branches, a=conv(kernel=5, stride=2, padding=2), b=conv(kernel=3, padding=1)),
     "side by side": Functional(
@@ -82,14 +76,10 @@ HAND_MADE = {
     "global pooling": Functional(lambda n, x: n.b(n.a(x).mean((2, 3))), a=conv(stride=2), b=nn.Linear(4, 2)),
     "one axis pooled": Functional(lambda n, x: n.a(x).mean(3, keepdim=True), a=conv(stride=2)),
     "flattened": Functional(lambda n, x: n.b(n.a(x).flatten(1)), a=conv(1, 4, stride=9), b=nn.Linear(16, 2)),
-    "grouped": Functional(
-        lambda n, x: n.b(n.a(x)), a=conv(3, 6, groups=3), b=conv(6, 6, 5, groups=6, stride=2)
-    ),
+    "grouped": Functional(lambda n, x: n.b(n.a(x)), a=conv(3, 6, groups=3), b=conv(6, 6, 5, groups=6, stride=2)),
     "slices": Functional(lambda n, x: n.a(x)[:, :, 1::2, 3:-1], a=conv(kernel=2)),
     "picked row": Functional(lambda n, x: n.a(x)[:, :, 5:6] + n.a(x)[:, :, :, -2:-1], a=conv()),
-    "flipped and turned": Functional(
-        lambda n, x: n.a(x.flip(3).transpose(2, 3)), a=conv(kernel=(2, 4), stride=3)
-    ),
+    "flipped and turned": Functional(lambda n, x: n.a(x.flip(3).transpose(2, 3)), a=conv(kernel=(2, 4), stride=3)),
     "padded": Functional(lambda n, x: n.a(F.pad(x, (3, 0, 0, 2))), a=conv(stride=2)),
     "cropped": Functional(lambda n, x: n.a(F.pad(x, (-2, 0, 1, -3))), a=conv(stride=2)),
     "reflected": Functional(lambda n, x: n.a(F.pad(x, (3, 2, 4, 3), mode="reflect")), a=conv()),

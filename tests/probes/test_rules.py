@@ -129,8 +129,7 @@ def test_smooth_rectifiers_keep_their_true_derivative(activation):
     x = torch.tensor([[[[0.7, -1.3], [-0.2, 2.1]]]])
     step = 1e-3
     high, low = (
-        activation((x + d).double() if not isinstance(activation, nn.Module) else x + d)
-        for d in (step, -step)
+        activation((x + d).double() if not isinstance(activation, nn.Module) else x + d) for d in (step, -step)
     )
     slope = ((high - low) / (2 * step)).detach().float().numpy()[0]
     down = np.array([[[1.0, -2.0], [3.0, -0.5]]])
@@ -146,15 +145,11 @@ def test_relu6_passes_no_guided_signal_above_six():
     model = tiny(nn.Sequential(nn.ReLU6(), nn.Conv2d(1, 1, 1, bias=False)), (1, 3), 1)
     model.module[1].weight.data.fill_(2.0)
     x = torch.tensor([[[-1.0, 3.0, 8.0]]])
-    signals = {
-        rule: [float(reconstruct(model, x, "1", 0, 0, j, rule)[0, 0, j]) for j in range(3)] for rule in RULES
-    }
+    signals = {rule: [float(reconstruct(model, x, "1", 0, 0, j, rule)[0, 0, j]) for j in range(3)] for rule in RULES}
     assert signals == {"gradient": [0, 2, 0], "deconvnet": [2, 2, 2], "guided": [0, 2, 0]}
 
 
-@pytest.mark.parametrize(
-    "gate", [torch.sigmoid, F.hardsigmoid, torch.tanh, F.hardtanh, lambda x: x.clamp(-1, 1)]
-)
+@pytest.mark.parametrize("gate", [torch.sigmoid, F.hardsigmoid, torch.tanh, F.hardtanh, lambda x: x.clamp(-1, 1)])
 def test_gates_and_symmetric_clamps_are_not_rectifiers(gate):
     model = tiny(nn.Sequential(nn.Conv2d(3, 4, 3), Written(gate), nn.Conv2d(4, 2, 1)))
     plain, deconvnet, guided = (reconstruct(model, images(1), "2", 0, 3, 3, rule) for rule in RULES)

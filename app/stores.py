@@ -1,0 +1,60 @@
+"""What users bring, kept under its hash: weights files and photographs. File names are never used."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from cnnviz.errors import BadInput
+
+UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
+UPLOADS_KEPT = 200
+
+
+def cache_folder(*parts: str) -> Path:
+    """A folder below $CNNVIZ_CACHE (default ~/.cache/cnnviz), made if it is missing."""
+    root = Path(os.environ.get("CNNVIZ_CACHE", "") or Path.home() / ".cache" / "cnnviz")
+    folder = root.joinpath(*parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def store_weights(data: bytes) -> str:
+    """Keep an uploaded weights file under its hash; returns "file-<hash>"."""
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    from cnnviz.store import write_bytes_atomic
+
+    write_bytes_atomic(cache_folder("weights") / digest, data)
+    return f"file-{digest}"
+
+
+def stored_weights(name: str) -> Path:
+    """The file behind "file-<hash>". Raises BadInput if this machine has it no more."""
+    digest = name.removeprefix("file-")
+    path = cache_folder("weights") / digest
+    if not digest.isalnum() or not path.is_file():
+        raise BadInput("These weights are not on this machine any more. Upload the file again on Home.")
+    return path
+
+
+def store_photo(data: bytes) -> str:
+    """Keep an uploaded image, upright and reduced, under its hash; returns "upload-<hash>".
+
+    Raises BadImage for what is no usable image."""
+    from cnnviz.data.images import open_image
+    from cnnviz.figures.encode import rgb_png
+    from cnnviz.store import write_bytes_atomic
+
+    picture = open_image(data, max_side=UPLOAD_SIDE)
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    folder = cache_folder("uploads")
+    write_bytes_atomic(folder / f"{digest}.png", rgb_png(np.asarray(picture)))
+    for old in sorted(folder.glob("*.png"), key=lambda p: p.stat().st_mtime)[:-UPLOADS_KEPT]:
+        old.unlink(missing_ok=True)
+    return f"upload-{digest}"
+
+
+def is_stored_photo(name: str) -> bool:
+    digest = name.removeprefix("upload-")
+    return name.startswith("upload-") and digest.isalnum() and (cache_folder("uploads") / f"{digest}.png").is_file()

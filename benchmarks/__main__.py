@@ -1,0 +1,12 @@
+"""Run all benchmarks, or the ones named: `python -m benchmarks index_speed app_speed`."""
+
+import sys
+from importlib import import_module
+
+NAMES = ("index_speed", "app_speed")
+
+for name in sys.argv[1:] or NAMES:
+    if name not in NAMES:
+        sys.exit(f"No benchmark {name!r}. There are: {', '.join(NAMES)}.")
+    print(f"\n## {name}", flush=True)
+    import_module(f"benchmarks.{name}").main()

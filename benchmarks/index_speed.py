@@ -1,0 +1,67 @@
+"""Indexing against a bare forward pass over ready tensors, and against a plain hooks-and-topk loop.
+
+All in one process, alternating, median of the rounds. Photographs: $CNNVIZ_BENCH_IMAGES (a folder), else the
+samples. SqueezeNet 1.0, all 26 convolutions; pretrained weights where they are cached, else random."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+import cnnviz
+from cnnviz.models.pretrained import cache_path, entry
+from cnnviz.models.registry import find
+
+COUNT, BATCH, ROUNDS = 192, 32, 5
+
+
+def main() -> None:
+    """Print images a second and ratios."""
+    here = cache_path(entry(find("squeezenet1_0")).url).is_file()
+    model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
+    corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), COUNT)
+    layers = model.layers("conv")
+    ready = torch.stack([model.preprocess(corpus.image(i)) for i in range(len(corpus))])
+    fast = ready.contiguous(memory_format=torch.channels_last)
+
+    def bare(batch: torch.Tensor) -> None:
+        with torch.inference_mode():
+            for part in batch.split(BATCH):
+                model.module(part)
+
+    def naive() -> None:
+        naive_topk(model, corpus, layers)
+
+    ways: dict[str, Callable[[], object]] = {
+        "bare float32 pass, ready tensors": lambda: bare(ready),
+        "bare float32 channels_last pass": lambda: bare(fast),
+        "cnnviz index float32, decoding included": lambda: cnnviz.index_patches(model, corpus, layers, batch=BATCH),
+        "hooks and topk on one image at a time": naive,
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, work in ways.items():
+            started = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - started)
+    base = statistics.median(times["bare float32 pass, ready tensors"])
+    print(f"{len(corpus)} images of {corpus.name}, {len(layers)} convolutions, {torch.get_num_threads()} threads")
+    for name, seconds in times.items():
+        middle = statistics.median(seconds)
+        print(f"{name:42} {len(corpus) / middle:7.1f} images/s   {base / middle:5.2f} of the bare pass")
+
+
+def naive_topk(model: cnnviz.LoadedModel, corpus: object, layers: list[str], k: int = 9) -> None:
+    """What one would write in a notebook: capture all, keep the maxima, sort at the end."""
+    best: dict[str, list[torch.Tensor]] = {layer: [] for layer in layers}
+    for i in range(len(corpus)):  # type: ignore[arg-type]
+        for layer, maps in cnnviz.capture(model, corpus.image(i), layers).items():  # type: ignore[attr-defined]
+            best[layer].append(torch.from_numpy(maps[0]).flatten(1).max(1).values)
+    for values in best.values():
+        torch.stack(values).topk(min(k, len(values)), dim=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The command line: the same studies as the app, no logic of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cnnviz.cli import doctor, index, listing, prefetch, show, train
+from cnnviz.errors import Cancelled, CnnvizError
+
+_COMMANDS = {
+    "list": listing, "show": show, "train": train, "index": index, "prefetch": prefetch, "doctor": doctor
+}  # fmt: skip
+_EPILOG = """examples:
+  cnnviz train lenet5 --data mnist --out runs/lenet5
+  cnnviz index squeezenet1_0 --data photographs/ --out squeezenet.npz
+  cnnviz index runs/lenet5/lenet5-mnist.safetensors --data mnist-test --out lenet5.npz
+  cnnviz prefetch squeezenet1_0 resnet18 --data imagenette
+
+The app: streamlit run app/Home.py
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, for --help and tests."""
+    top = argparse.ArgumentParser(
+        prog="cnnviz", description="The microscope for convolutional networks.", epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in _COMMANDS.items():
+        doc = (module.__doc__ or "").strip()
+        sub = commands.add_parser(
+            name, help=doc.splitlines()[0], description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.arguments(sub)
+        sub.set_defaults(run=module.run)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. 0: done; 1: an error that was explained; 2: wrong usage; 130: interrupted."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except Cancelled as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was finished is kept; the same command goes on.", file=sys.stderr)
+        return 130
+    except CnnvizError as error:
+        print(f"cnnviz: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 0
+    return 0

@@ -1,0 +1,71 @@
+"""Train a network; the result opens in the app and with cnnviz.load.
+
+--data: "mnist" or "cifar10" (downloaded once), a folder with MNIST's IDX files, or class folders, e.g.
+data/train/cat/1.jpg and data/test/cat/2.jpg (without train/ and test/, a tenth is held out).
+--out: a folder that gets a checkpoint an epoch, history.json, and at the end ARCHITECTURE-DATA.safetensors
+with its recipe. The same command after a kill goes on exactly where the run stopped."""
+
+import argparse
+from dataclasses import fields
+
+from cnnviz.cli.bar import Bar, duration
+
+_HELP = {
+    "epochs": "passes over the data", "batch": "images a step", "lr": "peak learning rate",
+    "momentum": "Nesterov momentum", "weight_decay": "L2 penalty", "schedule": "cosine, step or constant",
+    "warmup": "epochs of linear rise", "label_smoothing": "share of the target spread over all classes",
+    "crop": "random crop after so much padding, pixels", "shift": "random shift, pixels", 
+    "seed": "of everything random",
+    "precision": "auto, float32 or bfloat16",
+}  # fmt: skip
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    from cnnviz.training.recipe import Recipe
+
+    parser.add_argument("architecture", metavar="ARCHITECTURE", help="a name of `cnnviz list`")
+    parser.add_argument("--data", required=True, help="what to train on")
+    parser.add_argument("--out", required=True, help="folder of the run")
+    parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "mps"')
+    recipe = parser.add_argument_group("recipe (defaults suit the architecture's input)")
+    kinds = {f.name: type(getattr(Recipe(), f.name)) for f in fields(Recipe)}
+    for name, text in _HELP.items():
+        recipe.add_argument(f"--{name.replace('_', '-')}", type=kinds[name], help=text)
+    recipe.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror half of the images")
+    recipe.add_argument("--milestones", type=float, nargs="*", help="shares of the run at which step divides by 10")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, and say where the result is."""
+    from cnnviz.models.registry import find
+    from cnnviz.training.loop import TrainingProgress, train
+    from cnnviz.training.recipe import default_recipe
+
+    changes = {k: getattr(options, k) for k in (*_HELP, "flip") if getattr(options, k) is not None}
+    if options.milestones:
+        changes["milestones"] = tuple(options.milestones)
+    recipe = default_recipe(find(options.architecture).input_size[0], **changes)
+    bar, told = Bar(), -1
+
+    def show(state: TrainingProgress) -> None:
+        nonlocal told
+        if told < 0:
+            told = len(state.finished)
+            if told:
+                bar.line(f"continuing after epoch {told} of {recipe.epochs}")
+        for epoch in state.finished[told:]:
+            bar.line(
+                f"epoch {epoch.epoch:3}: loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:.2%}; "
+                f"test loss {epoch.test_loss:.4f}, accuracy {epoch.test_accuracy:.2%}"
+            )
+        told = len(state.finished)
+        bar.update(
+            state.step / state.steps,
+            f"epoch {state.epoch}/{state.epochs}  loss {state.loss:.4f}  accuracy {state.accuracy:.2%}  "
+            f"{state.images_per_second:,.0f} images/s  {duration(state.seconds_left)} left",
+        )
+
+    path = train(options.architecture, options.data, options.out, recipe, options.device, show)
+    bar.clear()
+    print(path)
