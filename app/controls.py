@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import session, stores
+from app import address, session, stores
 from app.session import Choice
 from cnnviz.errors import CnnvizError
 
@@ -40,18 +40,32 @@ class Network:
         return self.model.input_size[0] == 1
 
 
-def bound(widget: Callable[..., Any], label: str, key: str, **options: Any) -> Any:
-    """A widget whose value lives in the URL and survives a change of page. Streamlit writes labels into the
-    URL, so options are shown under their own names and what they mean stands beside them."""
-    if "options" in options and key in st.session_state and st.session_state[key] not in options["options"]:
-        del st.session_state[key]  # the value belonged to another network
-    return widget(label, key=key, bind="query-params", **options)
+def bound(widget: Callable[..., Any], label: str, key: str, default: Any, **options: Any) -> Any:
+    """A widget whose value lives in the URL and moves along to other pages. A value that is not among the
+    options, or not between `min_value` and `max_value`, gives way to `default`."""
+    if "options" in options:
+        named = {str(option): option for option in options["options"]}
+        address.settle(key, default, named.get, named.values().__contains__)
+    elif "min_value" in options:
+        numbers = range(options["min_value"], options["max_value"] + 1)
+        address.settle(key, default, _whole_number, numbers.__contains__)
+    else:
+        address.settle(key, default, str, lambda _text: True)
+    value = widget(label, key=key, persist_state="session", **options)
+    address.keep(key, value, default)
+    return value
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 def bound_choice(label: str, key: str, options: list[str]) -> str:
     """One of a few options, side by side; the first is the default."""
-    choice = bound(st.segmented_control, label, key, options=options, default=options[0], required=True)
-    return choice or options[0]
+    return bound(st.segmented_control, label, key, options[0], options=options, required=True)
 
 
 def pick_network() -> Network:
@@ -59,8 +73,8 @@ def pick_network() -> Network:
     titles = session.catalogue()
     with st.sidebar:
         names = list(titles)
-        default = names.index(DEFAULT_NETWORK) if DEFAULT_NETWORK in names else 0
-        name = bound(st.selectbox, "Network", "net", options=names, index=default)
+        default = DEFAULT_NETWORK if DEFAULT_NETWORK in names else names[0]
+        name = bound(st.selectbox, "Network", "net", default, options=names)
         weights = _pick_weights(name)
         place = st.empty()
     choice = Choice(name, weights, _device())
@@ -78,10 +92,10 @@ def pick_network() -> Network:
 
 def _pick_weights(name: str) -> str:
     options = session.weights_options(name) + st.session_state.get("own_weights", {}).get(name, [])
-    asked = st.query_params.get("weights", "")
+    asked = address.current("weights")
     if asked.startswith("file-") and asked not in options:
         options = [*options, asked]
-    weights = bound(st.selectbox, "Weights", "weights", options=options)
+    weights = bound(st.selectbox, "Weights", "weights", options[0], options=options)
     st.caption(WEIGHTS_NOTE.get(weights, st.session_state.get("own_names", {}).get(weights, "a file of yours")))
     return weights
 
@@ -101,8 +115,11 @@ def _say_how_loaded(model: LoadedModel) -> None:
 
 
 def _device() -> str:
-    forced = st.session_state.get("forced_device")
-    return forced or st.session_state.get("device") or st.query_params.get("device", "auto")
+    """The device to compute on. A link that names a device this machine has not means the best one here."""
+    from cnnviz.device import available
+
+    asked = st.session_state.get("forced_device") or address.current("device")
+    return asked if asked in available() else "auto"
 
 
 def show_device(network: Network) -> None:
@@ -111,7 +128,7 @@ def show_device(network: Network) -> None:
 
     info = describe(str(network.model.device))
     with st.sidebar, st.expander(f"Device: {info.device}", icon=":material/memory:"):
-        bound(st.selectbox, "Compute on", "device", options=["auto", *available()])
+        bound(st.selectbox, "Compute on", "device", "auto", options=["auto", *available()])
         if message := st.session_state.get("device_message"):
             st.warning(message)
         used, total = info.memory_used / 2**30, info.memory_total / 2**30
@@ -124,14 +141,14 @@ def pick_image(network: Network) -> str:
 
     digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
     own = [n for n in st.session_state.get("uploads", {}) if stores.is_stored_photo(n)]
-    linked = st.query_params.get("image", "")
+    linked = address.current("image")
     if linked not in own and stores.is_stored_photo(linked):
         own = [*own, linked]
     options = own + (digits + photos if network.one_channel else photos + digits)
     first = "digit-3" if network.one_channel else "chelsea"
     with st.sidebar:
-        index = options.index(first) if first in options else 0
-        choice = bound(st.selectbox, "Image", "image", options=options, index=index)
+        default = first if first in options else options[0]
+        choice = bound(st.selectbox, "Image", "image", default, options=options)
         st.file_uploader(
             "Use your own image", key="upload", on_change=_take_upload, label_visibility="collapsed",
             type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"], max_upload_size=64,
@@ -162,7 +179,7 @@ def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "poo
     shapes, known = session.layer_shapes(network.key, network.model), layer_kinds(network.model.module)
     options = [layer for layer in shapes if known[layer] in kinds]
     with st.sidebar:
-        layer = bound(st.selectbox, "Layer", "layer", options=options, index=_telling_layer(options, shapes))
+        layer = bound(st.selectbox, "Layer", "layer", options[_telling_layer(options, shapes)], options=options)
         channels, height, width = shapes[layer]
         st.caption(f"{known[layer]}: {channels} channels of {height}×{width} units")
         return layer
@@ -182,11 +199,9 @@ def _telling_layer(options: list[str], shapes: dict[str, tuple[int, int, int]]) 
 
 def pick_unit(channels: int, first: int = 0) -> int:
     """The channel, a number in the sidebar. A link that names a channel the layer has not falls back."""
-    if st.session_state.get("unit", 0) is None or not 0 <= int(st.session_state.get("unit", 0)) < channels:
-        st.session_state.pop("unit", None)
     with st.sidebar:
         return int(
-            bound(st.number_input, f"Channel (0 to {channels - 1})", "unit", value=first, min_value=0,
+            bound(st.number_input, f"Channel (0 to {channels - 1})", "unit", first, min_value=0,
                   max_value=channels - 1, step=1)
         )  # fmt: skip
 
@@ -201,19 +216,10 @@ def pick_position(values: Any) -> tuple[int, int]:
     """Row and column of one unit on a map (H, W); the strongest unit where the link names none."""
     rows, cols = values.shape
     peak = divmod(int(values.argmax()), cols)
-    for key, size in (("row", rows), ("col", cols)):
-        if not 0 <= int(st.session_state.get(key) or 0) < size:
-            st.session_state.pop(key, None)
     with st.sidebar:
         left, right = st.columns(2)
         with left:
-            row = bound(st.number_input, "Row", "row", value=peak[0], min_value=0, max_value=rows - 1, step=1)
+            row = bound(st.number_input, "Row", "row", peak[0], min_value=0, max_value=rows - 1, step=1)
         with right:
-            col = bound(st.number_input, "Column", "col", value=peak[1], min_value=0, max_value=cols - 1, step=1)
+            col = bound(st.number_input, "Column", "col", peak[1], min_value=0, max_value=cols - 1, step=1)
     return int(row), int(col)
-
-
-def link(**changes: Any) -> dict[str, str]:
-    """Query parameters of the present view with some of them changed, for a link to another page."""
-    kept = {key: value for key, value in st.query_params.to_dict().items() if key not in ("row", "col")}
-    return {**kept, **{key: str(value) for key, value in changes.items()}}

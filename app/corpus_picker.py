@@ -26,8 +26,8 @@ def pick_corpus(network: Network) -> tuple[Corpus, Any]:
     local = st.get_option("server.address") in ("127.0.0.1", "localhost", "::1")
     options = [name for name in SOURCES if local or name != "folder"]
     with row[0]:
-        first = options.index(index_jobs.default_corpus(network))
-        source = controls.bound(st.selectbox, "Images to search", "corpus", options=options, index=first)
+        default = index_jobs.default_corpus(network)
+        source = controls.bound(st.selectbox, "Images to search", "corpus", default, options=options)
     try:
         if source == "folder":
             return _folder(), row
@@ -41,7 +41,9 @@ def pick_corpus(network: Network) -> tuple[Corpus, Any]:
 
 
 def _folder() -> Corpus:
-    path = controls.bound(st.text_input, "Folder or zip on this computer", "folder", placeholder="/home/me/photographs")
+    path = controls.bound(
+        st.text_input, "Folder or zip on this computer", "folder", "", placeholder="/home/me/photographs"
+    )
     if not path:
         st.info("Type the path of a folder of images, nested as it may be, or of a zip.")
         st.stop()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import controls, jobs, session, stores
+from app import address, jobs, session, stores
 from app.components.picture import picture
 from app.controls import Network
 from cnnviz.errors import CnnvizError
@@ -30,7 +30,7 @@ def default_corpus(network: Network) -> str:
 
 def current_corpus(network: Network) -> str:
     """The corpus of the link, or the network's default."""
-    return st.session_state.get("corpus") or st.query_params.get("corpus") or default_corpus(network)
+    return address.current("corpus") or default_corpus(network)
 
 
 def index_path(network: Network, images: Corpus) -> Path:
@@ -188,5 +188,5 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
         picture(rgb_png(low), low.shape[1::-1], f"Their reconstructions, channel {channel}", "unit_low", fill=True)
     st.page_link(
         "../pages/top9.py", label="Open this unit's top-9", icon=":material/apps:",
-        query_params=controls.link(layer=layer, unit=channel),
+        query_params=address.link(("row", "col"), layer=layer, unit=channel),
     )  # fmt: skip

@@ -3,6 +3,7 @@ cancelled when the last of them is closed."""
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -46,10 +47,24 @@ class Job:
         """Ask the work to stop at its next report."""
         self._cancelled.set()
 
+    def end(self, seconds: float) -> None:
+        """Cancel, and wait for the work to stop and save."""
+        self.cancel()
+        self._thread.join(seconds)
+
 
 @st.cache_resource(show_spinner=False)
 def _registry() -> tuple[dict[str, Job], threading.Lock]:
-    return {}, threading.Lock()
+    jobs: dict[str, Job] = {}
+    atexit.register(_end_all, jobs)  # a thread inside torch would abort the interpreter's shutdown
+    return jobs, threading.Lock()
+
+
+def _end_all(jobs: dict[str, Job]) -> None:
+    for job in jobs.values():
+        job.cancel()
+    for job in jobs.values():
+        job.end(10)
 
 
 def _leave(mine: set[Job]) -> None:

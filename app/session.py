@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import hashlib
 import threading
@@ -52,6 +53,7 @@ def warm_up() -> threading.Thread:
 
     thread = threading.Thread(target=work, name="warm-up", daemon=True)
     thread.start()
+    atexit.register(thread.join, 30)  # an import cut off at shutdown would abort the interpreter
     return thread
 
 

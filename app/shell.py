@@ -5,10 +5,11 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from app import session
+from app import address, session
 from cnnviz.errors import CnnvizError
 
 log = logging.getLogger("cnnviz")
@@ -44,19 +45,39 @@ def run() -> None:
 
 def _run() -> None:
     session.warm_up()
-    chosen = st.navigation(list(pages().values()))
+    offered = list(pages().values())
+    chosen = st.navigation(offered, position="hidden")
+    address.begin(chosen.url_path)
     st.html(f"<style>{_style()}</style>")
+    links = st.sidebar.empty()
+    _draw_links(links, offered)
     try:
-        chosen.run()
+        failed = _draw(chosen)
+    finally:
+        address.finish()
+        _draw_links(links, offered)
+    if failed is not None:
+        _say(failed)
+
+
+def _draw_links(place: Any, offered: list[st.Page]) -> None:
+    """The way to the other pages, which takes the present choices along."""
+    with place.container():
+        for page in offered:
+            st.page_link(page, query_params=address.link(), width="stretch")
+        st.divider()
+
+
+def _draw(page: st.Page) -> Exception | None:
+    """Run the page; returns what went wrong beyond cnnviz's own errors, which are said at once."""
+    try:
+        page.run()
     except CnnvizError as error:
         session.problem(error)
-        return
     except Exception as error:  # the outermost edge: whatever it is, a class must not see a stack trace
-        log.exception("page %s failed", chosen.title)
-        failed = error
-    else:
-        return
-    _say(failed)
+        log.exception("page %s failed", page.title)
+        return error
+    return None
 
 
 def _say(error: Exception) -> None:

@@ -35,7 +35,6 @@ def _take() -> None:
     if stored not in own:
         own.append(stored)
     st.session_state.setdefault("own_names", {})[stored] = f"yours: {file.name[:40]}"
-    st.session_state["own_weights_report"] = (
-        f"Recognised as {model.name}. {model.report.summary() if model.report else ''}"
-    )
+    summary = model.report.summary() if model.report else ""
+    st.session_state["own_weights_report"] = f"Recognised as {model.name}. {summary}"
     st.session_state["net"], st.session_state["weights"] = model.name, stored

@@ -28,7 +28,7 @@ with options[1]:
     order = controls.bound_choice("Order", "order", ["Strongest first", "By index"])
 most = [n for n in (64, 256) if n < len(maps)] + [len(maps)]
 with options[2]:
-    count = controls.bound(st.selectbox, "Maps", "count", options=most)
+    count = controls.bound(st.selectbox, "Maps", "count", most[0], options=most)
 
 ranked = np.argsort(-strength, kind="stable") if order == "Strongest first" else np.arange(len(maps))
 chosen = [int(c) for c in ranked[: int(count)]]
@@ -52,9 +52,7 @@ recipe = (key, image, layer)
 wall = session.drawn((*recipe, "wall", scale, order, count), lambda: maps_mosaic(maps, chosen, scale, 590, 620))
 side, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
 with main:
-    frames = (
-        [Frame(left - 1, top - 1, w + 2, h + 2) for left, top, w, h in [wall.box(unit)] if w] if unit in chosen else []
-    )
+    frames = [Frame(left - 1, top - 1, w + 2, h + 2) for left, top, w, h in [wall.box(unit)]] if unit in chosen else []
     picture(wall.png, wall.size, f"Feature maps of {layer}", "map_wall", frames, choose_map)
     st.caption(charts.scale_sentence(maps, scale))
 with side:
@@ -63,12 +61,10 @@ with side:
     png, size = session.drawn((*recipe, "overlay", unit), lambda: overlay.map_over_image(seen, maps[unit]))
     field = session.receptive(key, layer, model)
     frame = overlay.frame_of(field.box(row, col), seen.shape[:2], size)
-    picture(
-        png, size, "The map over what the network receives", "map_overlay", [Frame(*frame)], choose_pixel, fill=True
-    )
+    picture(png, size, "The map over the network's input", "map_overlay", [Frame(*frame)], choose_pixel, fill=True)
     st.caption(
-        f"Value {charts.value_text(maps[unit, row, col])}. The frame is the unit's receptive field, {field.size[0]}×{field.size[1]} "
-        f"pixels at stride {field.stride[0]:g}. Click another pixel."
+        f"Value {charts.value_text(maps[unit, row, col])}. The frame is the unit's receptive field, "
+        f"{field.size[0]}×{field.size[1]} pixels at stride {field.stride[0]:g}. Click another pixel."
     )
     png, size = session.drawn((*recipe, "map", unit), lambda: overlay.large_map(maps[unit], 240, (row, col)))
     picture(png, size, "The chosen map enlarged", "large_map", fill=True)

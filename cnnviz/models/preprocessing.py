@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from cnnviz.data.images import to_rgb
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Preprocessing:
         pixels = np.asarray(_centre_crop(picture, self.size))
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[:, :, None], self.channels, axis=2)
-        return np.ascontiguousarray(pixels)
+        return np.array(pixels)  # a copy: Pillow's own buffer is read only
 
     def normalise(self, received: torch.Tensor) -> torch.Tensor:
         """uint8 (…, H, W, C) → float32 (…, C, H, W): value / 255, minus mean, over std."""
@@ -88,7 +89,7 @@ class Preprocessing:
 
 def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
-        return image
+        return image if image.mode in ("RGB", "L") else to_rgb(image)  # Pillow clips 16 bits, ignores alpha
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)):
         raise BadInput(

@@ -24,7 +24,7 @@ def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[st
     batch = model.batch(images)
     with model.lock, torch.no_grad():
         outputs = capture_tensors(model.module, batch, names)
-    return {name: as_maps(outputs[name]).float().cpu().numpy() for name in names}
+    return {name: as_maps(outputs[name]).float().contiguous().cpu().numpy() for name in names}
 
 
 def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, Tensor]:

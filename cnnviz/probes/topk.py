@@ -72,8 +72,9 @@ def index_patches(
     names = _that_run(model, names)
     meta = {
         "model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin,
+        "wanted_layers": names, "k": k, "batch": batch,
         "preprocessing": json.loads(json.dumps(model.preprocessing.as_dict())), "corpus": corpus.name,
-        "corpus_fingerprint": corpus.fingerprint, "k": k, "batch": batch,
+        "corpus_fingerprint": corpus.fingerprint,
         "precision": "bfloat16" if precision == "bfloat16" else "float32", "torch": torch.__version__,
     }  # fmt: skip
     search = _Search(model, names, k, precision == "bfloat16", meta)
@@ -100,10 +101,15 @@ def index_patches(
 
 
 def _that_run(model: LoadedModel, names: list[str]) -> list[str]:
-    """The layers that run in a forward pass (branches used only in training do not)."""
+    """The layers that run in a forward pass (branches used only in training do not), each once."""
     with model.lock:
         counts = call_counts(model.module, torch.zeros(1, *model.input_size, device=model.device))
-    return [name for name in names if counts[split_call(name)[0]]]
+
+    def runs(layer: str) -> bool:
+        name, call = split_call(layer)
+        return 1 <= (1 if call is None else call) <= counts[name]
+
+    return [layer for layer in dict.fromkeys(names) if runs(layer)]
 
 
 def _batches(
@@ -122,14 +128,28 @@ def _batches(
     spans = [(at, min(at + size, len(corpus))) for at in range(start, len(corpus), size)]
     with ThreadPoolExecutor(2) as pool:
         ahead: list[list[Future]] = []
-        for number, (low, high) in enumerate(spans):
-            while len(ahead) < 2 and number + len(ahead) < len(spans):
-                ahead.append([pool.submit(read, i) for i in range(*spans[number + len(ahead)])])
-            results = [future.result() for future in ahead.pop(0)]
-            skipped += [(corpus.ids[low + i], r) for i, r in enumerate(results) if isinstance(r, str)]
-            good = [(low + i, r) for i, r in enumerate(results) if not isinstance(r, str)]
-            pixels = torch.from_numpy(np.stack([r for _, r in good])) if good else None
-            yield pixels, [i for i, _ in good], high
+        try:
+            for number, (low, high) in enumerate(spans):
+                while len(ahead) < 2 and number + len(ahead) < len(spans):
+                    ahead.append([pool.submit(read, i) for i in range(*spans[number + len(ahead)])])
+                results = [future.result() for future in ahead.pop(0)]
+                skipped += [(corpus.ids[low + i], r) for i, r in enumerate(results) if isinstance(r, str)]
+                good = [(low + i, r) for i, r in enumerate(results) if not isinstance(r, str)]
+                pixels = torch.from_numpy(np.stack([r for _, r in good])) if good else None
+                yield pixels, [i for i, _ in good], high
+        finally:  # who cancels does not wait for images that nobody will look at
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _places(maps: Tensor, entering: Tensor) -> Tensor:
+    """(N, C) flat position of the first maximum of each map (N, C, H, W) that is `entering`; 0 elsewhere.
+
+    Searching only the few maps that enter the top k makes the search cheap beside the forward pass."""
+    places = torch.zeros(entering.shape, dtype=torch.long, device=maps.device)
+    image, channel = entering.nonzero(as_tuple=True)
+    if len(image):
+        places[image, channel] = maps[image, channel].flatten(1).float().max(dim=1).indices
+    return places
 
 
 class _Search:
@@ -147,9 +167,9 @@ class _Search:
             return
         before = PatchIndex.load(out)
         changed = [key for key, value in self.meta.items() if before.meta.get(key) != value]
-        if changed or before.layers != self.layers:
+        if changed:
             raise BadInput(
-                f"{out} is an index of something else (different {', '.join(changed) or 'layers'}). "
+                f"{out} is an index of something else (different {', '.join(changed).replace('_', ' ')}). "
                 "Choose another file, or remove it to start anew."
             )
         self.next, self.skipped, self.ids = before.meta["next"], before.meta["skipped"], dict(before.ids)
@@ -168,21 +188,24 @@ class _Search:
         images = torch.tensor(positions, device=device)
         remaining = 0
 
-        def visit(layer: str, output: Tensor) -> None:
+        def visit(call: str, output: Tensor) -> None:
             nonlocal remaining
-            self._merge(layer, as_maps(output), images)
+            for layer in names[call]:
+                self._merge(layer, as_maps(output), images)
             remaining -= 1
             if remaining == 0:
                 raise ForwardStopped
 
         with model.lock, torch.inference_mode():
-            batch = model.preprocessing.normalise(pixels.to(device))
+            batch = model.preprocessing.normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
             counts = call_counts(model.module, batch)
-            last = {n: f"{n}:{counts[n]}" if not split_call(n)[1] and counts[n] > 1 else n for n in self.layers}
-            names = {call: name for name, call in last.items()}
-            remaining = len(self.layers)
+            names: dict[str, list[str]] = {}  # "relu" and "relu:2" may be the same call
+            for name in self.layers:
+                often = split_call(name)[1] is None and counts[name] > 1
+                names.setdefault(f"{name}:{counts[name]}" if often else name, []).append(name)
+            remaining = len(names)
             autocast = torch.autocast(device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
-            with autocast, visiting(model.module, list(names), lambda call, out: visit(names[call], out)):
+            with autocast, visiting(model.module, list(names), visit):
                 try:
                     model.module(batch)
                 except ForwardStopped:
@@ -195,8 +218,7 @@ class _Search:
     def _merge(self, layer: str, maps: Tensor, images: Tensor) -> None:
         """Top k of the running winners and this batch, (N, C, H, W). Earlier images come first and the
         sort is stable, so equal values keep the earlier image."""
-        values, flat = maps.flatten(2).float().max(dim=2)  # the first of equal maxima
-        values = values.nan_to_num(nan=float("-inf"))  # a damaged network must not win everything
+        values = maps.amax(dim=(2, 3)).float().nan_to_num(nan=float("-inf"))  # a damaged net must not win everything
         if layer not in self.tops:
             self.widths[layer] = maps.shape[3]
             shape = (maps.shape[1], self.k)
@@ -204,6 +226,7 @@ class _Search:
             none = torch.full(shape, -1, device=values.device)
             self.tops[layer] = (empty, none, torch.zeros_like(none))
         best, of, at = self.tops[layer]
+        flat = _places(maps, values > best[:, -1])  # equal values of later images do not enter
         all_values = torch.cat([best, values.T], 1)
         all_images = torch.cat([of, images.expand(maps.shape[1], -1)], 1)
         all_flat = torch.cat([at, flat.T], 1)

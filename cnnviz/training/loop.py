@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cnnviz.data.labelled import LabelledSet, load_labelled
 from cnnviz.device import choose, fast_bfloat16
-from cnnviz.errors import Cancelled, TrainingDiverged
+from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.preprocessing import Preprocessing
 from cnnviz.models.registry import build, find
 from cnnviz.training.augment import random_crop, random_flip
@@ -60,6 +60,7 @@ def train(
     recipe = recipe or default_recipe(entry.input_size[0])
     training = load_labelled(data, "train", entry.preprocessing)
     testing = load_labelled(data, "test", entry.preprocessing)
+    _check_classes(training, testing)
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -72,9 +73,9 @@ def train(
     run = _Run(module, optimiser, recipe, where, entry.preprocessing, training, progress, history)
     while len(run.history) < recipe.epochs:
         run.epoch(len(run.history), folder / CHECKPOINT)
-        run.history.append(run.measured(testing))
+        run.history.append(run.measured(testing, folder / CHECKPOINT))
         save_checkpoint(folder, identity, module, optimiser, run.history)
-    stem = f"{architecture}-{Path(data).name.lower()}"
+    stem = f"{architecture}-{Path(data).resolve().name.lower()}"
     return export(folder, stem, identity, module, training.class_names, entry.preprocessing, run.history, len(testing))
 
 
@@ -95,6 +96,16 @@ def evaluate(
             right += int((scores.argmax(1) == labels).sum())
     module.train(training)
     return loss / len(data), right / len(data)
+
+
+def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
+    """Labels are positions in the list of classes: both sets must count alike."""
+    if testing.class_names != training.class_names[: len(testing.class_names)]:
+        differ = sorted(set(testing.class_names) ^ set(training.class_names))
+        raise BadInput(
+            f"The class folders of the training and of the test images differ in {', '.join(differ)}. Give both "
+            "the same; one may be empty."
+        )
 
 
 def _optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -153,7 +164,7 @@ class _Run:
                 if step % 20 == 19 or step == self.steps - 1:
                     seen = min((step + 1) * self.recipe.batch, len(self.data))
                     self.loss, self.accuracy = loss_sum.item() / seen, right.item() / seen
-                    self._check(epoch, checkpoint)
+                    self._check(self.loss, epoch, checkpoint)
                     self._report(epoch, step + 1, seen)
 
     def _step(self, rows: np.ndarray, generator: torch.Generator, step: int) -> tuple[Tensor, Tensor]:
@@ -172,12 +183,12 @@ class _Run:
         self.optimiser.step()
         return loss.detach(), (scores.detach().argmax(1) == labels).sum()
 
-    def _check(self, epoch: int, checkpoint: Path) -> None:
-        if math.isfinite(self.loss):
+    def _check(self, loss: float, epoch: int, checkpoint: Path) -> None:
+        if math.isfinite(loss):
             return
         kept = f"The last good checkpoint, after epoch {epoch}, is {checkpoint}." if epoch else "No epoch was finished."
         raise TrainingDiverged(
-            f"The loss became {self.loss} in epoch {epoch + 1}. {kept} Try a lower learning rate: "
+            f"The loss became {loss} in epoch {epoch + 1}. {kept} Try a lower learning rate: "
             f"--lr {self.recipe.lr / 5:g} (it was {self.recipe.lr:g}), or a longer --warmup."
         )
 
@@ -194,9 +205,11 @@ class _Run:
         if self.progress(report) is False:
             raise Cancelled(f"Stopped in epoch {epoch + 1}; {epoch} finished epochs are kept and can be continued.")
 
-    def measured(self, testing: LabelledSet) -> Epoch:
-        """The finished epoch, with the test set evaluated."""
+    def measured(self, testing: LabelledSet, checkpoint: Path) -> Epoch:
+        """The finished epoch, with the test set evaluated. Raises TrainingDiverged if its last steps broke
+        the weights: they must not take the place of the last good checkpoint."""
         seconds = time.monotonic() - self.started
         test_loss, test_accuracy = evaluate(self.module, testing, self.preprocessing)
+        self._check(test_loss, len(self.history), checkpoint)
         rate = self.optimiser.param_groups[0]["lr"]
         return Epoch(len(self.history) + 1, self.loss, self.accuracy, test_loss, test_accuracy, rate, seconds)

@@ -1,0 +1,85 @@
+"""The choices of the view and the URL, kept equal: a copied link opens the same view in a new browser, choices
+move along to other pages, Back and Forward work.
+
+The view is a function of the URL. A choice that equals its default is left out and follows the default. What
+the user has just touched wins over the URL; otherwise the URL wins over what widgets remember. Streamlit's
+own `bind="query-params"` loses choices on the first change of page and fills the history with half-written
+addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+_KEY = "address"  # of the memory in the session
+
+
+@dataclass(slots=True)
+class _Memory:
+    """`query`: the choices as the URL has them or will have them. `shown`: what each widget had last."""
+
+    page: str | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)
+
+
+def _memory() -> _Memory:
+    return st.session_state.setdefault(_KEY, _Memory())
+
+
+def begin(page: str) -> None:
+    """Call before the page is drawn. Another page, or another URL while no widget was touched (Back, Forward,
+    a link), makes the URL the truth for every choice."""
+    memory, asked = _memory(), st.query_params.to_dict()
+    if page != memory.page or (asked != memory.query and not any(map(_touched, memory.shown))):
+        memory.page, memory.query = page, asked
+        memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
+
+
+def finish() -> None:
+    """Call after the page is drawn: the URL gets what was chosen, in one step of the browser's history."""
+    memory = _memory()
+    if memory.query != st.query_params.to_dict():
+        st.query_params.from_dict(memory.query)
+
+
+def _touched(key: str) -> bool:
+    """True if the user or a callback has set or reset this choice since it was shown."""
+    memory = _memory()
+    if key in st.session_state:
+        return key not in memory.shown or st.session_state[key] != memory.shown[key]
+    return key in memory.shown
+
+
+def settle(key: str, default: Any, parse: Callable[[str], Any], fits: Callable[[Any], bool]) -> None:
+    """Give the widget `key` its value before it is drawn. `parse` reads the URL's text, None where it cannot;
+    `fits` says whether a value is still among those offered."""
+    value = st.session_state.get(key) if _touched(key) else parse(_memory().query.get(key, ""))
+    value = value if value is not None and fits(value) else default
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
+def keep(key: str, value: Any, default: Any) -> None:
+    """Note what the widget `key` answered."""
+    memory = _memory()
+    memory.shown[key] = value
+    memory.query.pop(key, None)
+    if value != default:
+        memory.query[key] = str(value)
+
+
+def current(key: str) -> str:
+    """The choice as text before its widget is drawn; "" where it is the default."""
+    if _touched(key):
+        return str(st.session_state.get(key) or "")
+    return _memory().query.get(key, "")
+
+
+def link(leave_out: tuple[str, ...] = (), **changes: Any) -> dict[str, str]:
+    """Query parameters of the present view, with changes, for a link to another page."""
+    kept = {key: value for key, value in _memory().query.items() if key not in leave_out}
+    return {**kept, **{key: str(value) for key, value in changes.items()}}

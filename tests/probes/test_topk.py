@@ -1,0 +1,374 @@
+"""The patch index against a brute-force search: one image at a time, float32, sorted by NumPy."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nets import Functional, Written, hooks_left, tiny
+from slowindex import branching, memory, noise, run
+from torch import nn
+
+import cnnviz
+from cnnviz.data.corpora import MemoryCorpus
+from cnnviz.errors import BadInput, UnknownName
+from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes.capture import capture
+from cnnviz.probes.patchindex import PatchIndex
+from cnnviz.probes.receptive import receptive_field
+from cnnviz.probes.topk import _Search, index_patches
+
+LAYERS = ["a", "relu", "b", "c"]
+
+
+def winners_slowly(model: LoadedModel, corpus: MemoryCorpus, layer: str, k: int) -> list[list[tuple]]:
+    """For each channel [(position in the corpus, row, col, value), …], strongest first."""
+    found: list[list[tuple]] = []
+    for position in range(len(corpus)):
+        maps = capture(model, corpus.image(position), layer)[layer][0]
+        found = found or [[] for _ in maps]
+        for channel, values in enumerate(maps):
+            row, col = divmod(int(np.argmax(values)), values.shape[1])  # the first of equal maxima
+            found[channel].append((position, row, col, float(values[row, col])))
+    return [sorted(one, key=lambda winner: (-winner[3], winner[0]))[:k] for one in found]
+
+
+def assert_equals_slow_search(index: PatchIndex, model: LoadedModel, corpus: MemoryCorpus, layer: str, k: int):
+    slow = winners_slowly(model, corpus, layer, k)
+    assert index.channels(layer) == len(slow)
+    for channel, expected in enumerate(slow):
+        found = index.top(layer, channel)
+        assert [(w.image, w.row, w.col) for w in found] == [winner[:3] for winner in expected]
+        assert [w.value for w in found] == pytest.approx([winner[3] for winner in expected], abs=1e-5)
+        assert [w.image_id for w in found] == [corpus.ids[winner[0]] for winner in expected]
+
+
+def assert_same(one: PatchIndex, other: PatchIndex) -> None:
+    assert one.layers == other.layers and one.ids == other.ids and one.meta == other.meta
+    for layer in one.layers:
+        for name, array in one.tops[layer].arrays().items():
+            np.testing.assert_array_equal(array, other.tops[layer].arrays()[name], err_msg=f"{layer} {name}")
+
+
+def brightness(size: int = 4) -> LoadedModel:
+    """One channel, whose map is the gray image itself, exactly."""
+    conv = nn.Conv2d(1, 1, 1, bias=False)
+    nn.init.ones_(conv.weight)
+    return tiny(nn.Sequential(conv), (size, size), 1)
+
+
+def grays(*levels: int, size: int = 4) -> MemoryCorpus:
+    return memory([np.full((size, size), level, np.uint8) for level in levels])
+
+
+def images_of(index: PatchIndex, layer: str = "0", channel: int = 0) -> list[int]:
+    return [winner.image for winner in index.top(layer, channel)]
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> PatchIndex:
+    return run(None, memory(noise(60)))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_channel_equals_a_brute_force_search(unbroken, layer):
+    assert_equals_slow_search(unbroken, branching(), memory(noise(60)), layer, 3)
+
+
+def test_all_layers_of_the_network_are_indexed_unless_some_are_named():
+    model, corpus = branching(), memory(noise(9))
+    index = index_patches(model, corpus, k=2)
+    assert index.layers == model.layers()
+    for layer in model.layers():
+        assert_equals_slow_search(index, model, corpus, layer, 2)
+
+
+def test_a_value_is_that_before_a_later_inplace_relu(unbroken):
+    negative = min(w.value for channel in range(6) for w in run_on_dark(channel))
+    assert negative < 0
+    assert all(w.value >= 0 for channel in range(6) for w in unbroken.top("relu", channel))
+
+
+def run_on_dark(channel: int) -> list:
+    model = branching()
+    model.module.a.bias.fill_(-5.0)
+    return index_patches(model, memory(noise(4)), ["a", "relu"], k=2).top("a", channel)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 60, 64])
+def test_the_batch_size_does_not_change_the_winners(unbroken, batch):
+    index = index_patches(branching(), memory(noise(60)), LAYERS, k=3, batch=batch)
+    for layer in LAYERS:
+        np.testing.assert_array_equal(index.tops[layer].images, unbroken.tops[layer].images)
+        np.testing.assert_array_equal(index.tops[layer].boxes, unbroken.tops[layer].boxes)
+        np.testing.assert_allclose(index.tops[layer].values, unbroken.tops[layer].values, atol=1e-5)
+
+
+def test_an_image_wins_a_channel_once_even_if_it_holds_all_the_strongest_units():
+    corpus = grays(10, 250, 20, 30)
+    index = index_patches(brightness(), corpus, ["0"], k=3)
+    assert images_of(index) == [1, 3, 2]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+def test_equal_values_go_to_the_earlier_image_and_the_lowest_position(batch):
+    corpus = grays(9, 200, 7, 200, 200, 9, 200)
+    index = index_patches(brightness(), corpus, ["0"], k=5, batch=batch)
+    assert images_of(index) == [1, 3, 4, 6, 0]
+    assert all((w.row, w.col) == (0, 0) for w in index.top("0", 0))
+
+
+def test_among_equal_maxima_the_first_in_reading_order_is_kept():
+    picture = np.zeros((4, 4), np.uint8)
+    picture[1, 3] = picture[2, 0] = picture[3, 3] = 90
+    (winner,) = index_patches(brightness(), memory([picture]), ["0"]).top("0", 0)
+    assert (winner.row, winner.col) == (1, 3)
+
+
+def test_a_corpus_smaller_than_k_gives_all_its_images():
+    index = index_patches(brightness(), grays(3, 9, 6), ["0"], k=9)
+    assert images_of(index) == [1, 2, 0]
+    assert index.tops["0"].images.tolist() == [[1, 2, 0] + [-1] * 6]
+
+
+def test_each_call_of_a_module_that_is_used_twice_is_a_layer_of_its_own():
+    torch.manual_seed(0)
+    net = Functional(
+        lambda n, x: n.r(n.b(n.r(n.a(x)))), a=nn.Conv2d(3, 4, 3), b=nn.Conv2d(4, 4, 3), r=nn.ReLU(inplace=True)
+    )
+    model, corpus = tiny(net, (12, 12)), memory(noise(20))
+    index = index_patches(model, corpus, ["r", "r:1", "r:2", "a"], k=3)
+    assert index.layers == ["r", "r:1", "r:2", "a"]
+    for layer in index.layers:
+        assert_equals_slow_search(index, model, corpus, layer, 3)
+    np.testing.assert_array_equal(index.tops["r"].values, index.tops["r:2"].values)
+    assert index.top("r:1", 0)[0].box != index.top("r", 0)[0].box
+
+
+def test_layers_and_calls_that_never_run_are_left_out_and_repeats_count_once():
+    net = Functional(lambda n, x: n.a(x), a=nn.Conv2d(3, 2, 3), aux=nn.Conv2d(3, 2, 3))
+    model, corpus = tiny(net, (12, 12)), memory(noise(3))
+    assert index_patches(model, corpus).layers == ["a"]
+    assert index_patches(model, corpus, ["aux", "a", "a:1", "a:2", "a"]).layers == ["a", "a:1"]
+
+
+def test_fully_connected_layers_have_one_unit_a_channel():
+    torch.manual_seed(0)
+    model = tiny(nn.Sequential(nn.Conv2d(3, 2, 5), nn.Flatten(), nn.Linear(128, 6)), (12, 12))
+    corpus = memory(noise(10))
+    index = index_patches(model, corpus, ["2"], k=4)
+    assert_equals_slow_search(index, model, corpus, "2", 4)
+    assert index.top("2", 0)[0].box == (0, 0, 12, 12)
+
+
+def test_boxes_are_those_of_the_receptive_field(unbroken):
+    model = branching()
+    for layer in LAYERS:
+        field = receptive_field(model, layer)
+        for channel in range(unbroken.channels(layer)):
+            for w in unbroken.top(layer, channel):
+                assert w.box == field.box(w.row, w.col)
+                assert w.full_box == field.box(w.row, w.col, clip=False)
+
+
+def test_each_winner_replayed_gives_its_stored_value(unbroken):
+    model, corpus = branching(), memory(noise(60))
+    for layer in LAYERS:
+        for channel in range(unbroken.channels(layer)):
+            for w in unbroken.top(layer, channel):
+                maps = capture(model, corpus.image(corpus.index(w.image_id)), layer)[layer]
+                assert maps[0, channel, w.row, w.col] == pytest.approx(w.value, abs=1e-4)
+
+
+def test_unreadable_images_are_skipped_and_reported():
+    pixels = list(noise(10))
+    pixels[0] = pixels[7] = b"no image"
+    corpus, model = memory(pixels), branching()
+    index = index_patches(model, corpus, ["a"], k=20, batch=4)
+    assert [where for where, _why in index.meta["skipped"]] == ["n/000", "n/007"]
+    assert all("text, not an image" in why for _where, why in index.meta["skipped"])
+    for channel in range(6):
+        assert sorted(images_of(index, "a", channel)) == [1, 2, 3, 4, 5, 6, 8, 9]
+
+
+def test_a_run_whose_first_batches_are_unreadable_can_be_stopped_and_continued(tmp_path):
+    pixels = [b"no image"] * 4 + list(noise(6))
+    out = tmp_path / "index.npz"
+    stopped = run(out, memory(pixels), progress=lambda _progress: False)
+    assert not stopped.complete and stopped.layers == []
+    resumed = run(out, memory(pixels))
+    assert resumed.complete and len(resumed.meta["skipped"]) == 4
+    assert_same(resumed, run(None, memory(pixels)))
+
+
+def test_a_corpus_of_which_nothing_can_be_read_is_bad_input(tmp_path):
+    out = tmp_path / "index.npz"
+    with pytest.raises(BadInput, match="No image of noise could be read: .*not an image"):
+        index_patches(branching(), memory([b"no image"] * 5), ["a"], out=out)
+    assert not out.exists()
+
+
+def test_a_map_that_is_not_a_number_wins_nothing():
+    spoil = Written(lambda x: torch.where(x.mean((1, 2, 3), keepdim=True) > 0.5, torch.nan, x))
+    model = tiny(nn.Sequential(spoil), (4, 4), 1)
+    index = index_patches(model, grays(10, 250, 30), ["0"], k=3)
+    assert images_of(index) == [2, 0]
+
+
+def test_cancelling_gives_a_partial_index_and_continuing_an_identical_one(unbroken, tmp_path):
+    out, seen = tmp_path / "index.npz", []
+
+    def stop(progress):
+        seen.append((progress.done, progress.total))
+        return progress.done < 24
+
+    partial = run(out, memory(noise(60)), progress=stop)
+    assert not partial.complete and partial.meta["next"] == 24
+    assert seen == [(done, 60) for done in range(4, 25, 4)]
+    assert max(partial.ids) < 24
+    resumed = run(out, memory(noise(60)), progress=lambda p: seen.append((p.done, p.total)))
+    assert seen[6] == (28, 60)
+    assert_same(resumed, unbroken)
+    assert_same(PatchIndex.load(out), unbroken)
+
+
+def test_cancelling_does_not_wait_for_images_that_were_read_ahead():
+    corpus = memory(noise(60))
+    reads, read = [], corpus.image
+    corpus.image = lambda position: reads.append(position) or time.sleep(0.02) or read(position)
+    run(None, corpus, progress=lambda _progress: False)
+    assert max(reads) < 12  # two batches of four were asked for, and one of them could be under way
+
+
+def test_a_finished_index_is_returned_without_looking_at_an_image(unbroken, tmp_path):
+    out = unbroken.save(tmp_path / "index.npz")
+    corpus, calls = memory(noise(60)), []
+    corpus.image = lambda position: calls.append(position)
+    assert_same(run(out, corpus), unbroken)
+    assert not calls
+
+
+def test_a_run_killed_at_any_moment_goes_on_to_the_identical_index(unbroken, tmp_path):
+    out = tmp_path / "index.npz"
+    script = Path(__file__).with_name("slowindex.py")
+    paths = os.pathsep.join([str(script.parents[2]), str(script.parent)])
+    command = [sys.executable, str(script), str(out), str(torch.get_num_threads()), "0.05"]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": paths}, stderr=subprocess.PIPE)
+    until = time.monotonic() + 60
+    while not out.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    _output, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+    assert 0 < PatchIndex.load(out).meta["next"] < 60
+    assert_same(run(out, memory(noise(60))), unbroken)
+
+
+@pytest.mark.parametrize("named", ["model fingerprint", "corpus fingerprint", "k", "precision", "wanted layers"])
+def test_a_file_of_another_run_is_refused_naming_what_differs_and_left_alone(tmp_path, named):
+    model, corpus, more = branching(), memory(noise(5)), {"layers": ["a"], "k": 3}
+    out = tmp_path / "index.npz"
+    index_patches(model, corpus, out=out, **more)
+    before = out.read_bytes()
+    if named == "model fingerprint":
+        model = branching()
+        model.module.a.weight += 0.1
+    elif named == "corpus fingerprint":
+        corpus = memory(noise(5, seed=1))
+    else:
+        more |= {"k": {"k": 4}, "precision": {"precision": "bfloat16"}, "wanted layers": {"layers": ["a", "b"]}}[named]
+    with pytest.raises(BadInput, match=f"different {named}\\b.*Choose another file"):
+        index_patches(model, corpus, out=out, **more)
+    assert out.read_bytes() == before
+
+
+def test_wrong_settings_are_refused_before_any_image_is_read():
+    model, corpus = branching(), memory([b"no image"])
+    with pytest.raises(BadInput, match="auto, float32, bfloat16"):
+        index_patches(model, corpus, precision="half")
+    with pytest.raises(BadInput, match="k=0"):
+        index_patches(model, corpus, k=0)
+    with pytest.raises(BadInput, match="batch=0"):
+        index_patches(model, corpus, batch=0)
+    with pytest.raises(UnknownName, match="pool"):
+        index_patches(model, corpus, ["a", "pol"])
+
+
+def test_bfloat16_finds_mostly_the_same_winners(unbroken):
+    fast = run(None, memory(noise(60)), precision="bfloat16")
+    both = total = 0
+    for layer in LAYERS:
+        for mine, exact in zip(fast.tops[layer].images, unbroken.tops[layer].images, strict=True):
+            both, total = both + len({*mine} & {*exact}), total + len(exact)
+        np.testing.assert_allclose(fast.tops[layer].values, unbroken.tops[layer].values, rtol=0.05, atol=0.05)
+    assert both / total > 0.8
+    assert fast.meta["precision"] == "bfloat16" and unbroken.meta["precision"] == "float32"
+
+
+def test_the_ids_held_in_memory_do_not_grow_with_the_corpus():
+    model, corpus = branching(), memory(np.tile(noise(10), (30, 1, 1, 1)))
+    search, most = _Search(model, ["a"], 2, False, {}), 0
+    for position in range(len(corpus)):
+        search.add(torch.from_numpy(model.receive(corpus.image(position)))[None], [position], corpus)
+        most = max(most, len(search.ids))
+    winners = {int(i) for i in search.result(len(corpus)).tops["a"].images.ravel()}
+    assert most <= 4 * 2 * 6 < len(corpus)
+    assert set(search.ids) == winners
+
+
+def test_hooks_are_gone_also_when_the_network_fails():
+    fail = []
+
+    def forward(net, x):
+        if fail:
+            raise RuntimeError("broken network")
+        return net.a(x)
+
+    model = tiny(Functional(forward, a=nn.Conv2d(3, 2, 3)), (12, 12))
+    index_patches(model, memory(noise(2)))
+    assert hooks_left(model.module) == 0
+    fail.append(True)
+    with pytest.raises(RuntimeError, match="broken network"):
+        index_patches(model, memory(noise(2)))
+    assert hooks_left(model.module) == 0
+
+
+@pytest.mark.slow
+def test_all_26_convolutions_of_squeezenet_equal_a_brute_force_search(shared):
+    weights = shared / "weights" / "squeezenet1_0-imagenet.pth"
+    model = cnnviz.load("squeezenet1_0", weights, device="cpu")
+    corpus = cnnviz.corpus(shared / "data" / "imagenet-sample", limit=100)
+    layers = model.layers("conv")
+    assert len(layers) == 26
+    index = index_patches(model, corpus, layers)
+    peaks = {layer: [] for layer in layers}
+    for position in range(100):
+        for layer, maps in capture(model, corpus.image(position), layers).items():
+            peaks[layer].append(maps[0].max(axis=(1, 2)))
+            top = index.tops[layer]
+            for channel, rank in np.argwhere(top.images == position):
+                replayed = maps[0, channel, top.rows[channel, rank], top.cols[channel, rank]]
+                assert replayed == pytest.approx(top.values[channel, rank], rel=1e-4, abs=1e-4)
+    for layer in layers:
+        matrix, top = np.stack(peaks[layer], 1), index.tops[layer]  # (C, images)
+        expected = -np.sort(-matrix, axis=1)[:, :9]
+        np.testing.assert_allclose(top.values, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(np.take_along_axis(matrix, top.images, 1), expected, rtol=1e-4, atol=1e-4)
+        assert all(len(set(images)) == 9 for images in top.images.tolist())
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_the_winners_of_the_cpu(unbroken):
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        pytest.skip("no CUDA or MPS device here")
+    slow = branching()
+    device = torch.device("cuda" if torch.cuda.is_available() else "mps")
+    model = LoadedModel(slow.module, "tiny", slow.preprocessing, ["a"], device)
+    index = index_patches(model, memory(noise(60)), LAYERS, k=3, batch=4)
+    for layer in LAYERS:
+        np.testing.assert_allclose(index.tops[layer].values, unbroken.tops[layer].values, rtol=1e-2, atol=1e-2)

@@ -1,0 +1,217 @@
+"""Training runs on tiny data sets: they learn, survive kill -9, stop when told, and say what they did."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from made_folders import CLASSES, class_folders, idx_folder
+from PIL import Image
+from safetensors import safe_open
+
+import cnnviz
+from cnnviz.data.labelled import load_labelled
+from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
+from cnnviz.models.registry import find
+from cnnviz.training.loop import evaluate, train
+from cnnviz.training.recipe import Recipe
+from cnnviz.training.state import CHECKPOINT, HISTORY
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = Recipe(epochs=3, batch=4, lr=0.03, warmup=0.5, crop=0, flip=False, shift=1, precision="float32")
+MANY_STEPS = replace(QUICK, batch=2, lr=0.02, epochs=2)  # progress is told every 20 steps: also within an epoch
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> Path:
+    return class_folders(tmp_path_factory.mktemp("bars"), train=60, test=20)
+
+
+def history(out: Path) -> list[dict]:
+    """The epochs without their duration, which no two runs share."""
+    return [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in json.loads((out / HISTORY).read_text())]
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return torch.load(out / CHECKPOINT, weights_only=True)["model"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(folders, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("unbroken")
+    train("lenet5", folders, out, MANY_STEPS, "cpu")
+    return out
+
+
+def test_class_folders_are_learnt_and_the_final_file_says_everything(folders, tmp_path):
+    path = train("lenet5", folders, tmp_path / "run", QUICK, "cpu")
+    epochs = history(tmp_path / "run")
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
+    assert epochs[-1]["train_loss"] < 0.7 * epochs[0]["train_loss"]
+    with safe_open(path, "pt") as file:
+        notes = json.loads(file.metadata()["cnnviz"])
+    assert notes["architecture"] == "lenet5"
+    assert notes["classes"] == list(CLASSES)
+    assert notes["preprocessing"] == json.loads(json.dumps(find("lenet5").preprocessing.as_dict()))
+    assert Recipe.from_dict(notes["recipe"]) == QUICK
+    assert notes["accuracy"]["test"] == epochs[-1]["test_accuracy"]
+    assert notes["accuracy"]["test_images"] == 20
+    beside = json.loads(path.with_suffix(".json").read_text())
+    assert beside["history"][-1]["test_loss"] == epochs[-1]["test_loss"]
+
+
+def test_the_final_file_loads_by_itself_with_the_accuracy_it_claims(folders, unbroken):
+    model = cnnviz.load(weights=next(unbroken.glob("*.safetensors")), device="cpu")
+    assert model.name == "lenet5" and model.class_names == list(CLASSES)
+    right = total = 0
+    for label, name in enumerate(CLASSES):
+        pictures = [Image.open(path) for path in sorted((folders / "test" / name).iterdir())]
+        right += int((model.predict(pictures).argmax(1) == label).sum())
+        total += len(pictures)
+    assert total == 20
+    assert right / total == history(unbroken)[-1]["test_accuracy"]
+
+
+def test_idx_files_are_learnt_and_keep_their_class_numbers(tmp_path):
+    path = train("lenet5", idx_folder(tmp_path / "bars", 60, 20), tmp_path / "run", QUICK, "cpu")
+    epochs = history(tmp_path / "run")
+    assert epochs[-1]["train_loss"] < 0.7 * epochs[0]["train_loss"]
+    assert cnnviz.load(weights=path, device="cpu").class_names == [str(i) for i in range(10)]
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_another(folders, unbroken, tmp_path):
+    train("lenet5", folders, tmp_path / "again", MANY_STEPS, "cpu")
+    train("lenet5", folders, tmp_path / "other", replace(MANY_STEPS, seed=1), "cpu")
+    assert history(tmp_path / "again") == history(unbroken)
+    assert history(tmp_path / "other") != history(unbroken)
+
+
+def test_a_run_does_not_disturb_the_callers_random_numbers(folders, tmp_path):
+    before = torch.random.get_rng_state()
+    train("lenet5", folders, tmp_path, replace(QUICK, epochs=1), "cpu")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+KILLED = """
+import json, os, signal, sys, torch
+from cnnviz.training.loop import train
+from cnnviz.training.recipe import Recipe
+torch.set_num_threads(int(sys.argv[4]))
+def at(progress):
+    if progress.epoch == 2 and progress.step < progress.steps:
+        os.kill(os.getpid(), signal.SIGKILL)
+train("lenet5", sys.argv[1], sys.argv[2], Recipe.from_dict(json.loads(sys.argv[3])), "cpu", at)
+"""
+
+
+def test_a_run_killed_within_an_epoch_goes_on_exactly_where_it_stopped(folders, unbroken, tmp_path):
+    recipe, threads = json.dumps(MANY_STEPS.as_dict()), str(torch.get_num_threads())
+    command = [sys.executable, "-c", KILLED, str(folders), str(tmp_path), recipe, threads]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": threads}, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert len(history(tmp_path)) == 1
+    train("lenet5", folders, tmp_path, MANY_STEPS, "cpu")
+    assert history(tmp_path) == history(unbroken)
+    for name, tensor in weights(unbroken).items():
+        assert torch.equal(weights(tmp_path)[name], tensor), name
+
+
+def test_a_finished_run_is_not_trained_again(folders, unbroken):
+    before = weights(unbroken)
+    seen = []
+    train("lenet5", folders, unbroken, MANY_STEPS, "cpu", seen.append)
+    assert not seen
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(unbroken).items())
+
+
+@pytest.mark.parametrize(
+    "architecture, recipe, named",
+    [("lenet5", replace(MANY_STEPS, lr=0.01), "lr: 0.02 there, 0.01 now"), ("resnet20_cifar", MANY_STEPS, "lenet5")],
+)
+def test_a_folder_of_other_settings_is_refused_naming_what_differs(folders, unbroken, architecture, recipe, named):
+    before = (unbroken / CHECKPOINT).read_bytes()
+    with pytest.raises(BadInput, match=named):
+        train(architecture, folders, unbroken, recipe, "cpu")
+    assert (unbroken / CHECKPOINT).read_bytes() == before
+
+
+def test_other_data_in_the_same_folder_is_refused(unbroken, tmp_path):
+    with pytest.raises(BadInput, match="data: "):
+        train("lenet5", class_folders(tmp_path, train=58, test=20), unbroken, MANY_STEPS, "cpu")
+
+
+def test_cancelling_keeps_the_finished_epochs_and_the_run_can_be_continued(folders, unbroken, tmp_path):
+    reports = []
+
+    def stop(progress):
+        reports.append(progress)
+        return not (progress.epoch == 2 and progress.step == 20)
+
+    with pytest.raises(Cancelled, match="1 finished epoch"):
+        train("lenet5", folders, tmp_path, MANY_STEPS, "cpu", stop)
+    assert history(tmp_path) == history(unbroken)[:1]
+    assert [(r.epoch, r.step, r.steps) for r in reports] == [(1, 20, 30), (1, 30, 30), (2, 20, 30)]
+    assert [len(r.finished) for r in reports] == [0, 0, 1]
+    assert all(r.seconds_left >= 0 and r.images_per_second > 0 for r in reports)
+    train("lenet5", folders, tmp_path, MANY_STEPS, "cpu")
+    assert history(tmp_path) == history(unbroken)
+
+
+def test_a_loss_that_is_no_number_stops_at_once_with_advice(folders, tmp_path):
+    with pytest.raises(TrainingDiverged, match=r"--lr 200000 .*--warmup"):
+        train("lenet5", folders, tmp_path, replace(MANY_STEPS, lr=1e6, warmup=0.0), "cpu")
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_diverged_run_leaves_its_last_good_checkpoint(folders, tmp_path):
+    one_step = replace(QUICK, batch=60, epochs=12, lr=1e6, warmup=0.0, schedule="constant", weight_decay=0.5)
+    with pytest.raises(TrainingDiverged, match="last good checkpoint, after epoch"):
+        train("lenet5", folders, tmp_path, one_step, "cpu")
+    kept = history(tmp_path)
+    assert 1 <= len(kept) < 12
+    assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path).values())
+    module = cnnviz.build("lenet5", 2)
+    module.load_state_dict(weights(tmp_path))
+    preprocessing = find("lenet5").preprocessing
+    loss, accuracy = evaluate(module, load_labelled(folders, "test", preprocessing), preprocessing)
+    assert (loss, accuracy) == pytest.approx((kept[-1]["test_loss"], kept[-1]["test_accuracy"]))
+
+
+def test_evaluate_is_the_mean_over_images_taken_one_by_one(folders, unbroken):
+    model = cnnviz.load(weights=next(unbroken.glob("*.safetensors")), device="cpu")
+    data = load_labelled(folders, "test", model.preprocessing)
+    losses, right = [], 0
+    for pixels, label in zip(data.pixels, data.labels, strict=True):
+        scores = model.module(model.preprocessing.normalise(torch.from_numpy(pixels))[None])[0].double()
+        losses.append(float(scores.exp().sum().log() - scores[label]))
+        right += int(scores.argmax()) == label
+    found = evaluate(model.module, data, model.preprocessing, batch=7)
+    assert found == pytest.approx((sum(losses) / len(losses), right / len(losses)), rel=1e-5)
+
+
+def test_test_folders_that_name_other_classes_are_refused(tmp_path):
+    data = class_folders(tmp_path / "bars", train=8, test=8)
+    (data / "test" / CLASSES[0]).rename(data / "test" / "reclining")
+    with pytest.raises(BadInput, match="lying, reclining"):
+        train("lenet5", data, tmp_path / "run", QUICK, "cpu")
+
+
+def test_progress_reports_hold_plain_numbers(folders, tmp_path):
+    reports = []
+    train("lenet5", folders, tmp_path, replace(QUICK, epochs=1), "cpu", reports.append)
+    assert json.loads(json.dumps(asdict(reports[-1])))["epochs"] == 1
+    assert reports[-1].loss == history(tmp_path)[0]["train_loss"]
+
+
+@pytest.mark.gpu
+def test_a_gpu_learns_the_bars_too(folders, tmp_path):
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        pytest.skip("no CUDA or MPS device here")
+    train("lenet5", folders, tmp_path, replace(QUICK, precision="auto"), "auto")
+    epochs = history(tmp_path)
+    assert epochs[-1]["train_loss"] < 0.7 * epochs[0]["train_loss"]
