@@ -8,7 +8,7 @@ addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,11 +54,12 @@ def _touched(key: str) -> bool:
     return key in memory.shown
 
 
-def settle(key: str, default: Any, parse: Callable[[str], Any], fits: Callable[[Any], bool]) -> None:
+def settle(key: str, default: Any, parse: Callable[[str], Any], offered: Container[Any] | None = None) -> None:
     """Give the widget `key` its value before it is drawn. `parse` reads the URL's text, None where it cannot;
-    `fits` says whether a value is still among those offered."""
+    a value that is not `offered` gives way to the default."""
     value = st.session_state.get(key) if _touched(key) else parse(_memory().query.get(key, ""))
-    value = value if value is not None and fits(value) else default
+    if value is None or (offered is not None and value not in offered):
+        value = default
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
 

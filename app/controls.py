@@ -45,12 +45,12 @@ def bound(widget: Callable[..., Any], label: str, key: str, default: Any, **opti
     options, or not between `min_value` and `max_value`, gives way to `default`."""
     if "options" in options:
         named = {str(option): option for option in options["options"]}
-        address.settle(key, default, named.get, named.values().__contains__)
+        address.settle(key, default, named.get, options["options"])
     elif "min_value" in options:
         numbers = range(options["min_value"], options["max_value"] + 1)
-        address.settle(key, default, _whole_number, numbers.__contains__)
+        address.settle(key, default, _whole_number, numbers)
     else:
-        address.settle(key, default, str, lambda _text: True)
+        address.settle(key, default, str)
     value = widget(label, key=key, persist_state="session", **options)
     address.keep(key, value, default)
     return value

@@ -1,9 +1,9 @@
-"""Run all benchmarks, or the ones named: `python -m benchmarks index_speed app_speed`."""
+"""Run all benchmarks, or the ones named: `python -m benchmarks exactness app_speed`."""
 
 import sys
 from importlib import import_module
 
-NAMES = ("index_speed", "app_speed")
+NAMES = ("exactness", "index_speed", "app_speed")
 
 for name in sys.argv[1:] or NAMES:
     if name not in NAMES:

@@ -47,6 +47,10 @@ def run(options: argparse.Namespace) -> None:
         changes["milestones"] = tuple(options.milestones)
     recipe = default_recipe(find(options.architecture).input_size[0], **changes)
     bar, told = Bar(), -1
+    if options.data in ("mnist", "cifar10"):
+        from cnnviz.data.fetching import prefetch
+
+        prefetch(options.data, lambda done, total: bar.update(done / max(total, 1), f"downloading {options.data}"))
 
     def show(state: TrainingProgress) -> None:
         nonlocal told

@@ -1,0 +1,36 @@
+"""The bundled networks keep their promises on real test images they never saw."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cnnviz
+
+
+def test_lenet5_reads_99_percent_of_the_test_digits(shared) -> None:
+    mosaic = np.asarray(Image.open(shared / "data/mnist/test_0.png"))  # 100 digits of 28×28 a row
+    digits = mosaic.reshape(-1, 28, 100, 28).transpose(0, 2, 1, 3).reshape(-1, 28, 28)
+    labels = np.loadtxt(shared / "data/mnist/labels.txt", dtype=int)[-len(digits) :]
+    model = cnnviz.load("lenet5", "bundled", "cpu")
+    answers = model.predict(list(digits)).argmax(axis=1)
+    assert len(digits) == 3000
+    assert (answers == labels).mean() >= 0.99
+
+
+@pytest.mark.slow
+def test_resnet20_names_91_percent_of_the_cifar_test_images(shared) -> None:
+    rows = np.asarray(Image.open(shared / "data/cifar10/cifar10_batch_50.png").convert("RGB"))
+    images = rows.reshape(1000, 32, 32, 3)
+    labels = np.loadtxt(shared / "data/cifar10/labels.txt", dtype=int)[50_000:51_000]
+    model = cnnviz.load("resnet20_cifar", "bundled", "cpu")
+    assert sum(p.numel() for p in model.module.parameters()) == 269_722
+    answers = np.concatenate([model.predict(list(part)) for part in np.split(images, 4)]).argmax(axis=1)
+    assert (answers == labels).mean() >= 0.91
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar"])
+def test_bundled_weights_carry_their_recipe(name: str) -> None:
+    notes = cnnviz.load(name, "bundled", "cpu").notes
+    assert notes["architecture"] == name
+    assert notes["recipe"]["epochs"] >= 10 and notes["accuracy"]["test"] >= 0.91
+    assert len(notes["classes"]) == 10
