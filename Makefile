@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: app test test-gpu bench lint clean
+.PHONY: app test test-gpu bench screenshots lint clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/.installed
@@ -19,11 +19,15 @@ test-gpu: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks $(ARGS)
 
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.screenshots
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 $(BIN)/python:
+	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'cnnviz needs Python 3.11 or newer, this is ' + sys.version.split()[0] + '. Try: make app PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python

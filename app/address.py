@@ -19,11 +19,13 @@ _KEY = "address"  # of the memory in the session
 
 @dataclass(slots=True)
 class _Memory:
-    """`query`: the choices as the URL has them or will have them. `shown`: what each widget had last."""
+    """`query`: the choices as the URL has them or will have them. `shown`: what each widget had last.
+    `drawn`: the widgets that this page has drawn already."""
 
     page: str | None = None
     query: dict[str, str] = field(default_factory=dict)
     shown: dict[str, Any] = field(default_factory=dict)
+    drawn: set[str] = field(default_factory=set)
 
 
 def _memory() -> _Memory:
@@ -35,6 +37,7 @@ def begin(page: str) -> None:
     a link), makes the URL the truth for every choice."""
     memory, asked = _memory(), st.query_params.to_dict()
     if page != memory.page or (asked != memory.query and not any(map(_touched, memory.shown))):
+        memory.drawn = memory.drawn if page == memory.page else set()
         memory.page, memory.query = page, asked
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
 
@@ -60,7 +63,8 @@ def settle(key: str, default: Any, parse: Callable[[str], Any], offered: Contain
     value = st.session_state.get(key) if _touched(key) else parse(_memory().query.get(key, ""))
     if value is None or (offered is not None and value not in offered):
         value = default
-    if key not in st.session_state or st.session_state[key] != value:
+    # a widget of the same key on another page has left its value behind, which Streamlit does not hand over
+    if key not in _memory().drawn or key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
 
 
@@ -68,6 +72,7 @@ def keep(key: str, value: Any, default: Any) -> None:
     """Note what the widget `key` answered."""
     memory = _memory()
     memory.shown[key] = value
+    memory.drawn.add(key)
     memory.query.pop(key, None)
     if value != default:
         memory.query[key] = str(value)

@@ -1,4 +1,4 @@
-"""The images to search, in the row above the picture."""
+"""The images to search: their picker in the row above the picture, and opening them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import controls, index_jobs, session
+from app import address, controls, session
 from app.controls import Network
-from cnnviz.errors import CnnvizError
+from cnnviz.errors import BadInput, CnnvizError
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -17,27 +17,59 @@ SOURCES = (
     "samples", "digits", "cifar10-test", "cifar10", "mnist-test", "mnist", "imagenette-val", "imagenette",
     "folder", "upload",
 )  # fmt: skip
+OFFLINE = ("samples", "digits")
+_UPLOADED = "uploaded_corpus"  # in the session: the last corpus this tab has uploaded
+
+
+def default_corpus(network: Network) -> str:
+    """What is searched unless the link says otherwise."""
+    return "digits" if network.one_channel else "samples"
+
+
+def on_this_computer() -> bool:
+    """True if only this computer can open the app; paths on its disk are offered only then."""
+    return st.get_option("server.address") in ("127.0.0.1", "localhost", "::1")
 
 
 def pick_corpus(network: Network) -> tuple[Corpus, Any]:
     """The corpus and the row of columns beside its picker. Stops the page with a message if it cannot
-    be opened. Paths on the server are offered only where the server is this computer."""
+    be opened."""
     row = st.columns([1.5, 1.3, 1, 0.9, 1.2], vertical_alignment="bottom")
-    local = st.get_option("server.address") in ("127.0.0.1", "localhost", "::1")
-    options = [name for name in SOURCES if local or name != "folder"]
+    options = [name for name in SOURCES if name != "folder" or on_this_computer()]
     with row[0]:
-        default = index_jobs.default_corpus(network)
-        source = controls.bound(st.selectbox, "Images to search", "corpus", default, options=options)
+        source = controls.bound(st.selectbox, "Images to search", "corpus", default_corpus(network), options=options)
+    place = st.empty()
     try:
         if source == "folder":
             return _folder(), row
         if source == "upload":
             return _upload(), row
-        with st.spinner(f"Opening {source} …", show_time=True):
-            return session.corpus(source), row
+        images = session.corpus(source, lambda done, total: _show(place, source, done, total))
+        place.empty()
+        return images, row
     except CnnvizError as error:
+        place.empty()
         session.problem(error)
         st.stop()
+
+
+def present_corpus(network: Network) -> Corpus:
+    """The corpus that is chosen, without a picker. Raises BadInput where opening it would need a download
+    or an answer; that is for the page with the picker."""
+    source = address.current("corpus") or default_corpus(network)
+    folder, uploaded = address.current("folder"), st.session_state.get(_UPLOADED)
+    if source == "upload" and uploaded is not None:
+        return uploaded
+    if source == "folder" and folder and on_this_computer():
+        return session.corpus(folder, None)
+    if source in OFFLINE or (source in SOURCES[2:-2] and session.is_here(source)):
+        return session.corpus(source, None)
+    raise BadInput("Choose the images to search on the page of the top-9 patches.")
+
+
+def _show(place: Any, source: str, done: int, total: int) -> None:
+    share = min(done / total, 1.0) if total else 0.0
+    place.progress(share, f"Downloading {source}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
 
 def _folder() -> Corpus:
@@ -47,14 +79,17 @@ def _folder() -> Corpus:
     if not path:
         st.info("Type the path of a folder of images, nested as it may be, or of a zip.")
         st.stop()
-    return session.corpus(str(path))
+    return session.corpus(str(path), None)
 
 
 def _upload() -> Corpus:
     files = st.file_uploader(
         "Several images, or one zip of images", accept_multiple_files=True, key="corpus_upload", max_upload_size=1024
     )
-    if not files:
+    if files:
+        chosen = [(f.name, f.getvalue()) for f in files]
+        st.session_state[_UPLOADED] = session.uploaded_corpus(tuple(f.file_id for f in files), chosen)
+    elif _UPLOADED not in st.session_state:
         st.info("Drop some images or a zip here; they are searched on this machine only.")
         st.stop()
-    return session.uploaded_corpus(tuple(f.file_id for f in files), [(f.name, f.getvalue()) for f in files])
+    return st.session_state[_UPLOADED]

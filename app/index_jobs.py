@@ -11,6 +11,7 @@ import streamlit as st
 from app import address, jobs, session, stores
 from app.components.picture import picture
 from app.controls import Network
+from app.corpus_picker import OFFLINE, present_corpus
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.encode import rgb_png
 from cnnviz.figures.overlay import as_rgb
@@ -19,18 +20,6 @@ from cnnviz.figures.wall import crisp_side, reconstruction_rgb, three_by_three
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
     from cnnviz.probes.patchindex import PatchIndex, Winner
-
-AT_ONCE = ("samples", "digits")  # small enough to be indexed without asking
-CHUNK = 18  # reconstructions in one pass
-
-
-def default_corpus(network: Network) -> str:
-    return "digits" if network.one_channel else "samples"
-
-
-def current_corpus(network: Network) -> str:
-    """The corpus of the link, or the network's default."""
-    return address.current("corpus") or default_corpus(network)
 
 
 def index_path(network: Network, images: Corpus) -> Path:
@@ -73,7 +62,7 @@ def build(network: Network, images: Corpus) -> jobs.Job:
 
 def wants_start(images: Corpus, index: PatchIndex | None, job: jobs.Job | None) -> bool:
     """True for a small corpus whose index is missing or unfinished, unless the user stopped it."""
-    if images.name not in AT_ONCE or (index is not None and index.complete):
+    if images.name not in OFFLINE or (index is not None and index.complete):
         return False
     return not (job is not None and (job.running or job.problem)) and not st.session_state.get("index_stopped")
 
@@ -164,10 +153,9 @@ def reconstructions(
 
 def unit_patches(network: Network, layer: str, channel: int) -> None:
     """What drives this unit in general: its top-9 with reconstructions, small, and the way to the page."""
-    source = current_corpus(network)
     st.markdown("**What drives it**")
     try:
-        images = session.corpus(source)
+        images = present_corpus(network)
         index = saved_index(network, images)
     except CnnvizError as error:
         st.caption(str(error))

@@ -5,6 +5,7 @@ import streamlit as st
 
 from app import controls, index_jobs, jobs, session
 from app.controls import Network
+from app.corpus_picker import default_corpus
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.charts import signed_tiles
 from cnnviz.figures.encode import rgb_png
@@ -43,7 +44,7 @@ def maps(network: Network, image: str) -> None:
 def top9(network: Network) -> None:
     """The winners of two channels, where an index is there already."""
     layer = controls.telling_layer(network)
-    images = session.corpus(index_jobs.default_corpus(network))
+    images = session.corpus(default_corpus(network), None)
     index = index_jobs.saved_index(network, images)
     if index is None or layer not in index.layers:
         if index_jobs.wants_start(images, index, jobs.find(str(index_jobs.index_path(network, images)))):

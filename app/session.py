@@ -136,12 +136,20 @@ def photo(name: str) -> Image.Image:
     return sample_photo(name)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
-def corpus(source: str) -> Corpus:
-    """A corpus by name or path, opened once."""
+@st.cache_resource(max_entries=12, ttl=600, show_spinner=False)
+def corpus(source: str, _progress: Callable[[int, int], None] | None) -> Corpus:
+    """A corpus by name or path; listed anew after ten minutes, because folders change. `_progress(done,
+    total)`: bytes of a download."""
     from cnnviz.data.corpora import corpus as opened
 
-    return opened(source)
+    return opened(source, progress=_progress)
+
+
+def is_here(name: str) -> bool:
+    """True if a public data set needs no download."""
+    from cnnviz.data.fetching import is_here as found
+
+    return found(name)
 
 
 # --- results --------------------------------------------------------------------------------------------

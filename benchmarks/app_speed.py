@@ -8,25 +8,14 @@ Needs Chromium and playwright. SqueezeNet's weights may be random: the work is t
 from __future__ import annotations
 
 import json
-import os
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = os.environ.get("CNNVIZ_CHROMIUM", "/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run"
-).split()
+from benchmarks.browser import CHROMIUM, FLAGS, server, settled, wait_for_index
+
 LAYERS = [f"features.{i}.{part}" for i in (3, 7, 9, 12) for part in ("squeeze", "expand3x3")]
 PAINTED = """
 () => new Promise((resolve) => {
@@ -56,38 +45,6 @@ PAINTED = """
 """
 
 
-@contextmanager
-def server(cache: str) -> Iterator[tuple[str, Path, float]]:
-    """(address, file of timings, moment of the start) of a fresh app."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    timings = Path(cache) / "timings.jsonl"
-    environment = os.environ | {"CNNVIZ_CACHE": cache, "CNNVIZ_TIMINGS": str(timings)}
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "Home.py")]
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [*command, "--server.port", str(port), "--server.headless", "true"],
-        env=environment, cwd=cache, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        while time.perf_counter() - started < 60:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}", timings, started
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def settled(page: Any) -> None:
-    """Wait until the app has finished its script."""
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=120_000)
-
-
 def main() -> None:
     """Print the three figures."""
     from playwright.sync_api import sync_playwright
@@ -115,13 +72,6 @@ def main() -> None:
             for name in ("", "filters", "feature-maps", "top-9"):
                 print(f"second visit, server time: /{name:14}   {second_visit(page, address, name, timings):6.0f} ms")
         browser.close()
-
-
-def wait_for_index(page: Any) -> None:
-    """The index of the samples is built once beside the page; it is not what is measured here."""
-    page.wait_for_selector("img[alt^='Their reconstructions']", timeout=300_000)
-    page.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=300_000)
-    settled(page)
 
 
 def new_layer(page: Any, layer: str) -> float:

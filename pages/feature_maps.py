@@ -49,7 +49,7 @@ def choose_pixel(x: float, y: float) -> None:
 
 
 recipe = (key, image, layer)
-wall = session.drawn((*recipe, "wall", scale, order, count), lambda: maps_mosaic(maps, chosen, scale, 590, 620))
+wall = session.drawn((*recipe, "wall", scale, order, count), lambda: maps_mosaic(maps, chosen, scale, 590, 720))
 side, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
 with main:
     frames = [Frame(left - 1, top - 1, w + 2, h + 2) for left, top, w, h in [wall.box(unit)]] if unit in chosen else []

@@ -6,6 +6,7 @@ from app import controls, previews, session, uploads
 from app.components.picture import picture
 from cnnviz.figures import charts
 from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
+from cnnviz.figures.overlay import as_rgb
 
 st.title("cnnviz: see what a convolutional network sees")
 network = controls.pick_network()
@@ -21,7 +22,7 @@ with left:
     st.image(photo, alt="The chosen photograph", width="stretch")
 with middle:
     st.subheader("What the network receives")
-    large = enlarge(seen, whole_factor(seen.shape[0], 360))
+    large = enlarge(as_rgb(seen), whole_factor(seen.shape[0], 360))
     size = large.shape[1], large.shape[0]
     picture(rgb_png(large), size, "The image after resizing and cropping", "home_seen", fill=True)
     st.caption(charts.preprocessing_sentence(model.preprocessing.as_dict()))

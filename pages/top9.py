@@ -11,7 +11,7 @@ from cnnviz.figures import charts
 from cnnviz.figures.encode import rgb_png
 from cnnviz.figures.wall import Block, crisp_side, patch_wall, three_by_three
 
-COLUMNS, ROWS = 3, 4
+ROWS = 4
 
 st.title("Top-9 patches")
 network = controls.pick_network()
@@ -50,7 +50,8 @@ if order == "Strongest first":
     ranked.sort(key=lambda c: (-strength[c], c))
 with row[2]:
     rule = controls.bound(st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"])
-per_page = COLUMNS * ROWS
+columns = 2 if channels <= 2 * 3 else 3
+per_page = columns * ROWS
 pages = math.ceil(channels / per_page)
 with row[3]:
     page = controls.bound(
@@ -63,8 +64,8 @@ shown = ranked[(int(page) - 1) * per_page : int(page) * per_page]
 def choose(x: float, y: float) -> None:
     """A click on the wall chooses that channel."""
     column, line = int(x // wall.pitch[1]), int(y // wall.pitch[0])
-    if 0 <= line * COLUMNS + column < len(wall.items):
-        st.session_state["unit"] = wall.items[line * COLUMNS + column]
+    if 0 <= line * columns + column < len(wall.items):
+        st.session_state["unit"] = wall.items[line * columns + column]
 
 
 def blocks(ready: dict[int, list]) -> list[Block]:
@@ -83,7 +84,9 @@ def low(channel: int) -> list:
     return index_jobs.reconstructions(network, images, index, layer, channel, rule)
 
 
-side_of = crisp_side(session.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 44)
+side_of = crisp_side(
+    session.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 44 if columns == 3 else 66
+)
 large_of = crisp_side(session.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 84)
 recipe = (key, index.meta.get("next"), layer, rule, tuple(shown))
 main, side = st.columns([3.1, 1], gap="medium")
@@ -96,7 +99,7 @@ with side:
     picture(rgb_png(large), large.shape[1::-1], f"Top-9 patches of channel {unit}", "unit_large", fill=True)
     projected = st.empty()
 if not session.is_drawn(recipe):  # patches at once, reconstructions as they come
-    first = patch_wall(blocks({}), COLUMNS, side_of)
+    first = patch_wall(blocks({}), columns, side_of)
     place.image(first.png, width="stretch", output_format="PNG", alt="Patches; reconstructions are being computed")
 own = three_by_three(low(unit), large_of)
 with projected.container():
@@ -106,7 +109,7 @@ with projected.container():
         f"Receptive field {field.size[0]}×{field.size[1]} pixels. Values "
         + ", ".join(charts.value_text(w.value) for w in winners) + "."
     )  # fmt: skip
-wall = session.drawn(recipe, lambda: patch_wall(blocks({c: low(c) for c in shown}), COLUMNS, side_of))
+wall = session.drawn(recipe, lambda: patch_wall(blocks({c: low(c) for c in shown}), columns, side_of))
 left, top, width, height = wall.box(unit) or (0, 0, 0, 0)
 frames = [Frame(left - 2, top - 2, width + 4, height + 4)] if width else []
 with place.container():

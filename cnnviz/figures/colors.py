@@ -54,7 +54,7 @@ def activation_rgb(values: np.ndarray, high: float | None = None) -> np.ndarray:
 
 
 def signed_rgb(values: np.ndarray, peak: float | None = None) -> np.ndarray:
-    """(H, W) signed values → (H, W, 3) uint8, symmetric about 0."""
+    """(H, W) signed values → (H, W, 3) uint8, symmetric about 0; NaN is shown as 0."""
     reach = float(np.nanmax(np.abs(values), initial=0.0)) if peak is None else peak
     reach = max(reach, 1e-12)
-    return signed()[np.maximum(to_levels(values, -reach, reach), 1)]
+    return signed()[np.maximum(to_levels(np.nan_to_num(values), -reach, reach), 1)]

@@ -13,7 +13,11 @@ from cnnviz.figures.colors import GUTTER, INK, to_levels, viridis
 from cnnviz.figures.encode import enlarge, palette_png, rgb_png, whole_factor
 
 SCALES = ("common", "each")
-CAPTION = 14  # pixels of height under each tile
+CAPTION = 16  # pixels of height under each tile
+FONT = 13  # pixels
+LEAST = 12  # pixels of a tile's longer side, however many there are
+CAPTIONED = 150  # more tiles than these are shown without numbers: they would hide the maps
+STRETCH = 1.13  # a wall may grow so much beyond the height asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,21 @@ class Mosaic:
         return self.items[cell] if inside else None
 
 
-def best_columns(count: int, tile_ratio: float, width: int, height: int) -> int:
-    """Columns that let `count` tiles (height over width = `tile_ratio`) grow largest in width × height."""
-    sizes = {c: min(width / c, (height / math.ceil(count / c) - CAPTION) / tile_ratio) for c in range(1, count + 1)}
-    return max(sizes, key=lambda c: (sizes[c], c))
+def plan(count: int, shape: tuple[int, int], width: int, height: int, captions: bool) -> tuple[int, int]:
+    """(columns, pixels for a tile's longer side) for `count` maps of `shape` = (h, w) in width × height pixels.
+
+    The columns let tiles grow largest; if the next whole multiple needs up to STRETCH times the height, it is
+    taken, so that pixels stay large enough to be seen."""
+    ratio, gap, side = shape[0] / shape[1], CAPTION if captions else 2, max(shape)
+    room = {c: min(width / c - 2, (height / math.ceil(count / c) - gap) / ratio) for c in range(1, count + 1)}
+    columns = max(room, key=lambda c: (room[c], c))
+    fits = max(LEAST, int(room[columns] * max(1.0, ratio)))
+    larger = (fits // side + 1) * side
+    wide, high = larger * shape[1] // side + 2, larger * shape[0] // side + gap
+    fewer = min(count, width // wide)
+    if fewer and math.ceil(count / fewer) * high <= STRETCH * height:
+        return fewer, larger
+    return columns, fits
 
 
 def maps_mosaic(
@@ -64,12 +79,12 @@ def maps_mosaic(
     shown = np.maximum(np.nan_to_num(maps[chosen], nan=0.0), 0)
     peaks = shown.max(axis=(1, 2), keepdims=True)
     peaks = np.full_like(peaks, peaks.max(initial=0.0)) if scale == "common" else peaks
-    columns = best_columns(len(chosen), maps.shape[1] / maps.shape[2], width, height)
-    room = max(2, min(width // columns - 2, _row_room(len(chosen), columns, height)))
+    captions = len(chosen) <= CAPTIONED
+    columns, room = plan(len(chosen), maps.shape[1:], width, height, captions)
     levels = to_levels(_fit(shown, room), 0.0, np.maximum(peaks, 1e-12))
     palette = np.concatenate([viridis()[::2][:126], [viridis()[-1]], [np.array(GUTTER)], [np.array(INK)]])
     levels = np.minimum(levels // 2, 126).astype(np.uint8)
-    canvas, geometry = _layout(levels, columns, chosen, gutter=127, ink=128)
+    canvas, geometry = _layout(levels, columns, chosen, 127, 128, captions)
     return Mosaic(palette_png(canvas, palette.astype(np.uint8)), chosen, *geometry)
 
 
@@ -78,16 +93,12 @@ def tiles_mosaic(
 ) -> Mosaic:
     """uint8 tiles (N, H, W, 3 or 1) as one picture, enlarged by nearest neighbour to a whole multiple."""
     chosen = list(range(len(tiles))) if items is None else items
-    columns = best_columns(len(tiles), tiles.shape[1] / tiles.shape[2], width, height)
-    room = max(1, min(width // columns - 2, _row_room(len(tiles), columns, height)))
+    captions = captions and len(tiles) <= CAPTIONED
+    columns, room = plan(len(tiles), tiles.shape[1:3], width, height, captions)
     large = np.stack([enlarge(t, whole_factor(max(t.shape[:2]), room)) for t in tiles])
     channels = [_layout(large[..., c], columns, chosen, 255, 24, captions) for c in range(large.shape[3])]
     canvas = np.stack([c for c, _ in channels], 2)
     return Mosaic(rgb_png(canvas), chosen, *channels[0][1])
-
-
-def _row_room(count: int, columns: int, height: int) -> int:
-    return height // math.ceil(count / columns) - CAPTION - 2
 
 
 def _fit(maps: np.ndarray, room: int) -> np.ndarray:
@@ -111,7 +122,7 @@ def _layout(
 ) -> tuple[np.ndarray, Geometry]:
     """Place uint8 tiles (N, h, w) on a canvas with their numbers below."""
     count, high, wide = tiles.shape
-    label_wide = max(_label(str(i)).shape[1] for i in items) if captions else 0
+    label_wide = max(_label(str(item)).shape[1] for item in items) if captions else 0
     gap = CAPTION if captions else 2
     pitch = (high + gap, max(wide, label_wide) + 2)
     rows = math.ceil(count / columns)
@@ -131,7 +142,7 @@ def _layout(
 
 @cache
 def _glyph(character: str) -> np.ndarray:
-    font = ImageFont.load_default(size=11)
+    font = ImageFont.load_default(size=FONT)
     image = Image.new("1", (max(1, round(font.getlength(character))), CAPTION - 2), 0)
     ImageDraw.Draw(image).text((0, -1), character, fill=1, font=font)
     return np.asarray(image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cnnviz.models.matching import LoadReport
+
+
+BATCH = 64  # images in one forward pass of predict and capture
 
 
 @dataclass(slots=True, eq=False)
@@ -94,15 +97,26 @@ class LoadedModel:
         normalised = self.preprocessing.normalise(received.to(self.device))
         return normalised.contiguous(memory_format=torch.channels_last)
 
+    def batches(self, images: Any, size: int = BATCH) -> Iterator[torch.Tensor]:
+        """`batch` in parts of at most `size` images, so that memory does not grow with their number."""
+        many = isinstance(images, Sequence) or getattr(images, "ndim", 3) == 4
+        if not many or not len(images):
+            yield self.batch(images)
+            return
+        for start in range(0, len(images), size):
+            yield self.batch(images[start : start + size])
+
     def logits(self, images: Any) -> np.ndarray:
-        """(N, classes) float32 scores before the softmax. `images`: as for `batch`."""
+        """(N, classes) float32 scores before the softmax. `images`: as for `batch`, any number."""
         import torch
 
-        batch = self.batch(images)
+        scores = []
         with self.lock, torch.inference_mode():
-            output = self.module(batch)
-        output = output[0] if isinstance(output, tuple | list) else output
-        return output.flatten(1).float().cpu().numpy()
+            for batch in self.batches(images):
+                output = self.module(batch)
+                output = output[0] if isinstance(output, tuple | list) else output
+                scores.append(output.flatten(1).float().cpu().numpy())
+        return np.concatenate(scores)
 
     def predict(self, images: Any) -> np.ndarray:
         """(N, classes) probabilities, float32, rows sum to 1. `images`: as for `batch`."""

@@ -21,10 +21,12 @@ def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[st
     those before any later in-place operation. The pass ends after the last wanted layer.
     Raises UnknownName for a layer the network has not, BadInput for one that never runs."""
     names = [layers] if isinstance(layers, str) else list(layers)
-    batch = model.batch(images)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     with model.lock, torch.no_grad():
-        outputs = capture_tensors(model.module, batch, names)
-    return {name: as_maps(outputs[name]).float().contiguous().cpu().numpy() for name in names}
+        for batch in model.batches(images):
+            for name, output in capture_tensors(model.module, batch, names).items():
+                parts[name].append(as_maps(output).float().contiguous().cpu().numpy())
+    return {name: found[0] if len(found) == 1 else np.concatenate(found) for name, found in parts.items()}
 
 
 def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, Tensor]:

@@ -13,10 +13,12 @@ import torch
 from made_folders import CLASSES, class_folders, idx_folder
 from PIL import Image
 from safetensors import safe_open
+from torch import nn
 
 import cnnviz
 from cnnviz.data.labelled import load_labelled
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
+from cnnviz.models import registry
 from cnnviz.models.registry import find
 from cnnviz.training.loop import evaluate, train
 from cnnviz.training.recipe import Recipe
@@ -160,6 +162,20 @@ def test_cancelling_keeps_the_finished_epochs_and_the_run_can_be_continued(folde
     assert all(r.seconds_left >= 0 and r.images_per_second > 0 for r in reports)
     train("lenet5", folders, tmp_path, MANY_STEPS, "cpu")
     assert history(tmp_path) == history(unbroken)
+
+
+def test_dropout_falls_alike_in_a_run_that_was_stopped_and_continued(folders, tmp_path, monkeypatch):
+    def builder(classes: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, classes))
+
+    monkeypatch.setitem(registry._CATALOGUE, "drops", replace(find("lenet5"), name="drops", builder=builder))
+    recipe = replace(MANY_STEPS, lr=0.002)
+    train("drops", folders, tmp_path / "unbroken", recipe, "cpu")
+    with pytest.raises(Cancelled):
+        train("drops", folders, tmp_path / "stopped", recipe, "cpu", lambda progress: progress.epoch < 2)
+    train("drops", folders, tmp_path / "stopped", recipe, "cpu")
+    assert len(history(tmp_path / "stopped")) == 2
+    assert history(tmp_path / "stopped") == history(tmp_path / "unbroken")
 
 
 def test_a_loss_that_is_no_number_stops_at_once_with_advice(folders, tmp_path):

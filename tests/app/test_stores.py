@@ -1,0 +1,65 @@
+"""What users bring is kept by its hash; names decide nothing."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import stores
+from cnnviz.errors import BadImage, BadInput
+
+
+def encoded(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_photograph_is_kept_with_its_pixels(seeded):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    name = stores.store_photo(encoded(pixels))
+    assert stores.is_stored_photo(name)
+    kept = stores.cache_folder("uploads") / f"{name.removeprefix('upload-')}.png"
+    assert np.array_equal(np.asarray(Image.open(kept)), pixels)
+
+
+def test_a_large_photograph_is_reduced():
+    name = stores.store_photo(encoded(np.zeros((2000, 3000, 3), np.uint8)))
+    kept = Image.open(stores.cache_folder("uploads") / f"{name.removeprefix('upload-')}.png")
+    assert max(kept.size) == stores.UPLOAD_SIDE and kept.size[0] / kept.size[1] == pytest.approx(1.5, abs=0.01)
+
+
+def test_the_same_file_gets_the_same_name_and_another_file_another():
+    black, white = encoded(np.zeros((4, 4, 3), np.uint8)), encoded(np.full((4, 4, 3), 255, np.uint8))
+    assert stores.store_photo(black) == stores.store_photo(black) != stores.store_photo(white)
+
+
+def test_what_is_no_image_is_refused_and_nothing_is_kept():
+    with pytest.raises(BadImage):
+        stores.store_photo(b"hello")
+    assert list(stores.cache_folder("uploads").iterdir()) == []
+
+
+def test_the_oldest_photographs_go_when_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(stores, "UPLOADS_KEPT", 3)
+    names = [stores.store_photo(encoded(np.full((4, 4, 3), shade, np.uint8))) for shade in range(5)]
+    assert stores.is_stored_photo(names[-1])
+    assert len(list(stores.cache_folder("uploads").glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize("name", ["upload-../../secret", "upload-", "chelsea", "upload-a/b", "", "upload-abc"])
+def test_only_stored_photographs_are_stored_photographs(name):
+    assert not stores.is_stored_photo(name)
+
+
+def test_weights_are_kept_byte_for_byte():
+    name = stores.store_weights(b"weights")
+    assert stores.stored_weights(name).read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("name", ["file-../../etc/passwd", "file-", "file-abc", "file-."])
+def test_a_weights_name_never_leads_out_of_the_store(name):
+    stores.store_weights(b"weights")
+    with pytest.raises(BadInput, match="not on this machine"):
+        stores.stored_weights(name)

@@ -1,0 +1,64 @@
+"""Choosing and describing devices on whatever machine the tests run."""
+
+import os
+import platform
+
+import pytest
+import torch
+
+from cnnviz.device import available, choose, describe, fast_bfloat16
+from cnnviz.errors import BadInput
+
+
+def test_the_cpu_is_always_there_and_comes_last():
+    assert available()[-1] == "cpu" and available().count("cpu") == 1
+
+
+def test_auto_takes_the_first_of_what_is_available():
+    assert choose() == torch.device(available()[0])
+    assert choose("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("missing", ["cuda:99", "tpu", "", "CPU"])
+def test_a_device_that_is_not_here_is_refused_with_those_that_are(missing):
+    with pytest.raises(BadInput, match="Available: auto, .*cpu"):
+        choose(missing)
+
+
+def test_without_an_accelerator_everything_falls_to_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert available() == ["cpu"] and choose("auto").type == "cpu"
+    with pytest.raises(BadInput, match="'cuda' is not available"):
+        choose("cuda")
+
+
+def test_memory_in_use_grows_with_what_is_held():
+    before = describe("cpu")
+    block = torch.ones(64 << 20, dtype=torch.uint8)
+    after = describe("cpu")
+    assert after.memory_used - before.memory_used > len(block) // 2
+    assert 0 < after.memory_used < after.memory_total
+
+
+def test_the_cpu_has_a_name_and_a_number_of_cores():
+    info = describe("cpu")
+    assert info.device == "cpu" and info.name.endswith(f"({os.cpu_count()} cores)")
+    assert len(info.name) > len(f" ({os.cpu_count()} cores)")
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc/cpuinfo")
+def test_bfloat16_is_fast_on_a_cpu_only_with_the_instructions_for_it():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        flags = {flag for line in file if line.startswith("flags") for flag in line.split()}
+    assert fast_bfloat16("cpu") == bool(flags & {"amx_bf16", "avx512_bf16"})
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_described_by_name_and_memory():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    info = describe("cuda:0")
+    assert info.name == torch.cuda.get_device_name(0)
+    assert 0 < info.memory_used <= info.memory_total
+    assert choose("cuda") == torch.device("cuda:0") == choose("auto")

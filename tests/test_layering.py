@@ -1,0 +1,247 @@
+"""The rules of the house, read from the source: who imports whom, where hooks live, how long files are."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import cnnviz
+from cnnviz.data.corpora import MemoryCorpus
+from cnnviz.models.loaded import LoadedModel
+from cnnviz.models.preprocessing import Preprocessing
+
+ROOT = Path(__file__).resolve().parents[1]
+LEVELS = {
+    "errors": 0, "results": 0, "store": 0, "device": 0, "models": 1, "data": 1, "probes": 2,
+    "landscape": 3, "studies": 3, "training": 3, "cli": 4, "__main__": 4,
+}  # fmt: skip
+LONGEST = 300  # lines of a file outside tests/
+
+
+@cache
+def project_files() -> list[Path]:
+    """Tracked and new files that git does not ignore; without git, what is not hidden or installed."""
+    listing = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode == 0:
+        found = [ROOT / name for name in done.stdout.split("\0") if name]
+    else:
+        found = [p for p in ROOT.rglob("*") if not {".venv", "__pycache__", ".git"} & set(p.relative_to(ROOT).parts)]
+    return sorted(path for path in found if path.is_file())
+
+
+def sources(*folders: str) -> list[Path]:
+    """The Python files below these folders of the project."""
+    files = [path for path in project_files() if path.suffix == ".py"]
+    return [path for path in files if path.relative_to(ROOT).parts[0] in folders]
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """(module, whether for type checkers only) of every import, also of those inside functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""] if node.level == 0 else [f"{place(path, node.level)}.{node.module or ''}"]
+            names = [f"{name}.{alias.name}" for name in names for alias in node.names]
+        yield from ((name, id(node) in typing_only) for name in names)
+
+
+def place(path: Path, up: int = 1) -> str:
+    """The package that a relative import with `up` dots starts from."""
+    return ".".join(path.relative_to(ROOT).parts[:-up])
+
+
+def part_of(module: str) -> str:
+    """cnnviz.probes.capture.capture → "probes"; "" for anything else."""
+    names = module.split(".")
+    return names[1] if names[0] == "cnnviz" and len(names) > 1 else ""
+
+
+def test_nothing_in_cnnviz_imports_a_layer_above_its_own():
+    upwards = []
+    for path in sources("cnnviz"):
+        own = path.relative_to(ROOT / "cnnviz").with_suffix("").parts[0]
+        if own in ("__init__", "figures"):  # the lazy front door; figures have a rule of their own
+            continue
+        assert own in LEVELS, f"{path.name}: give cnnviz/{own} a level"
+        for module, _typing_only in imports(path):
+            target = part_of(module)
+            if target == "figures" and LEVELS[own] < LEVELS["cli"]:
+                upwards.append(f"{path.relative_to(ROOT)} imports {module}")
+            elif target in LEVELS and LEVELS[target] > LEVELS[own]:
+                upwards.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert not upwards
+
+
+def test_figures_import_results_for_typing_only():
+    allowed = {"errors", "figures", ""}
+    for path in sources("cnnviz"):
+        if "figures" in path.parts:
+            used = {part_of(module) for module, typing_only in imports(path) if not typing_only}
+            assert used <= allowed, path.name
+
+
+def test_the_library_knows_nothing_of_the_app():
+    for path in sources("cnnviz"):
+        roots = {module.split(".")[0] for module, _ in imports(path)}
+        assert not roots & {"app", "pages", "streamlit"}, path.relative_to(ROOT)
+
+
+def test_only_app_and_pages_import_streamlit():
+    users = {p.relative_to(ROOT).parts[0] for p in project_files() if p.suffix == ".py"
+             and "tests" not in p.parts and any(m.split(".")[0] == "streamlit" for m, _ in imports(p))}  # fmt: skip
+    assert users <= {"app", "pages"}
+
+
+def test_pages_and_figures_import_no_torch():
+    for path in [*sources("pages"), *(p for p in sources("cnnviz") if "figures" in p.parts)]:
+        roots = {module.split(".")[0] for module, _ in imports(path)}
+        assert not roots & {"torch", "torchvision", "captum"}, path.relative_to(ROOT)
+
+
+def test_hooks_and_modes_are_used_in_probes_alone():
+    pattern = re.compile(r"register_\w*hook|Torch(Function|Dispatch)Mode")
+    users = {
+        p.relative_to(ROOT) for p in sources("cnnviz", "app", "pages", "benchmarks") if pattern.search(p.read_text())
+    }
+    assert users
+    assert {path.parts[:2] for path in users} == {("cnnviz", "probes")}
+
+
+def loaded_after(code: str) -> set[str]:
+    """The modules that a fresh interpreter holds after running `code`."""
+    code += "\nimport sys; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_importing_all_figures_loads_no_torch():
+    names = [p.stem for p in sources("cnnviz") if p.parent.name == "figures" and p.stem != "__init__"]
+    assert "mosaic" in names
+    loaded = loaded_after("\n".join(f"import cnnviz.figures.{name}" for name in names))
+    assert "cnnviz.figures.mosaic" in loaded and "torch" not in loaded
+
+
+def test_importing_cnnviz_loads_nothing_heavy():
+    assert not loaded_after("import cnnviz") & {"torch", "torchvision", "captum", "plotly", "streamlit"}
+
+
+def test_looking_at_a_small_network_loads_neither_torchvision_nor_captum_nor_plotly():
+    loaded = loaded_after(
+        "import cnnviz, numpy as np\n"
+        "model = cnnviz.load('resnet20_cifar', 'random', 'cpu')\n"
+        "image = np.zeros((40, 40, 3), np.uint8)\n"
+        "model.predict(image); cnnviz.first_layer_filters(model); cnnviz.capture(model, image, ['layer1.0'])"
+    )
+    assert "torch" in loaded
+    assert not loaded & {"torchvision", "captum", "plotly", "streamlit", "matplotlib", "skimage"}
+
+
+def test_no_file_is_longer_than_three_hundred_lines(record_property):
+    lengths = {p.relative_to(ROOT): len(p.read_text(encoding="utf-8").splitlines()) for p in project_files()
+               if p.suffix == ".py" and p.relative_to(ROOT).parts[0] != "tests"}  # fmt: skip
+    median = statistics.median(length for length in lengths.values() if length)
+    record_property("median lines of a file", median)
+    print(f"{len(lengths)} files, median {median:.0f} lines, longest {max(lengths.values())}")
+    assert not {str(path): length for path, length in lengths.items() if length > LONGEST}
+
+
+def test_streamlit_is_configured_alike_from_the_project_and_from_the_app_folder():
+    here, there = ROOT / ".streamlit" / "config.toml", ROOT / "app" / ".streamlit" / "config.toml"
+    assert here.read_bytes() == there.read_bytes()
+
+
+def test_no_file_names_a_place_on_one_machine():
+    pattern = re.compile(r"(?<![\w.~})])/(?:work|root|home/(?!me/|you/))(?:/|\b)")
+    named = []
+    for path in project_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # pictures and weights
+        if path != Path(__file__).resolve() and (found := pattern.search(text)):
+            named.append(f"{path.relative_to(ROOT)}: {text[found.start() :][:40]!r}")
+    assert not named
+
+
+class Breakable(nn.Module):
+    """A convolution, a ReLU and a pool; the pass fails at its very end once `broken` is set."""
+
+    broken = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.pool = nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.pool(torch.relu(self.relu(self.conv(x))))
+        if self.broken:
+            raise RuntimeError("broken network")
+        return self.head(x.mean((2, 3)))
+
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+PROBES = {
+    "capture": lambda model: cnnviz.capture(model, IMAGE, ["conv", "head"]),
+    "first_layer_filters": cnnviz.first_layer_filters,
+    "index_patches": lambda model: cnnviz.index_patches(model, MemoryCorpus("one", ["a"], [IMAGE])),
+    "receptive_field": lambda model: cnnviz.receptive_field(model, "pool").box(0, 0),
+    "reconstruct": lambda model: [
+        cnnviz.reconstruct(model, IMAGE, "head", 0, rule=rule) for rule in ("gradient", "deconvnet", "guided")
+    ],
+}
+
+
+def breakable(broken: bool) -> LoadedModel:
+    model = LoadedModel(Breakable(), "breakable", Preprocessing((8, 8)), ["a", "b"], torch.device("cpu"))
+    model.module.broken = broken
+    return model
+
+
+def assert_untouched(module: nn.Module) -> None:
+    for child in module.modules():
+        hooks = [name for name, value in vars(child).items() if name.endswith("_hooks") and value]
+        assert not hooks, f"{type(child).__name__} keeps {hooks}"
+        assert not child.training
+    assert all(p.grad is None and not p.requires_grad for p in module.parameters())
+    leaf = torch.tensor([-1.0, 1.0], requires_grad=True)
+    (-torch.relu(leaf)).sum().backward()  # a rule for rectifiers that were left on would stop the -1
+    assert leaf.grad.tolist() == [0.0, -1.0]
+
+
+def test_every_public_probe_is_watched_below():
+    functions = {n for n in cnnviz.__all__ if cnnviz._HOME[n].startswith("cnnviz.probes.") and n[0].islower()}
+    assert set(PROBES) == functions
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_probe_leaves_the_network_as_it_was(probe):
+    model = breakable(broken=False)
+    PROBES[probe](model)
+    assert_untouched(model.module)
+
+
+@pytest.mark.parametrize("probe", sorted(set(PROBES) - {"first_layer_filters"}))
+def test_a_probe_leaves_the_network_as_it_was_also_when_the_pass_fails(probe):
+    model = breakable(broken=True)
+    with pytest.raises(RuntimeError, match="broken network"):
+        PROBES[probe](model)
+    assert_untouched(model.module)
