@@ -109,6 +109,8 @@ def _loading_bar(place: Any) -> Callable[[int, int], None]:
 
 
 def _say_how_loaded(model: LoadedModel) -> None:
+    if message := model.notes.get("device"):
+        st.sidebar.warning(message)
     if model.report is not None and model.report.warnings:
         with st.sidebar.expander("Notes on these weights", icon=":material/info:"):
             st.caption("  \n".join(model.report.warnings))
