@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 
@@ -47,6 +47,12 @@ def finish() -> None:
     memory = _memory()
     if memory.query != st.query_params.to_dict():
         st.query_params.from_dict(memory.query)
+
+
+def rerun() -> NoReturn:
+    """Draw the page anew. A rerun takes the URL of this moment along, which must not be that of before."""
+    finish()
+    st.rerun()
 
 
 def _touched(key: str) -> bool:

@@ -181,22 +181,23 @@ def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "poo
     shapes, known = session.layer_shapes(network.key, network.model), layer_kinds(network.model.module)
     options = [layer for layer in shapes if known[layer] in kinds]
     with st.sidebar:
-        layer = bound(st.selectbox, "Layer", "layer", options[_telling_layer(options, shapes)], options=options)
+        default = telling_layer(network)
+        default = default if default in options else options[0]
+        layer = bound(st.selectbox, "Layer", "layer", default, options=options)
         channels, height, width = shapes[layer]
         st.caption(f"{known[layer]}: {channels} channels of {height}×{width} units")
         return layer
 
 
 def telling_layer(network: Network) -> str:
-    """The layer that a page opens on."""
-    shapes = session.layer_shapes(network.key, network.model)
-    return list(shapes)[_telling_layer(list(shapes), shapes)]
+    """The layer that a page opens on: a third of the way, so that maps are neither plain edges nor tiny (at
+    least 8 units a side); a block, whose output is rectified, where the network has blocks."""
+    from cnnviz.models.loaded import layer_kinds
 
-
-def _telling_layer(options: list[str], shapes: dict[str, tuple[int, int, int]]) -> int:
-    """A layer whose maps are neither plain edges nor tiny: a third of the way, at least 8 units a side."""
-    mapped = [i for i, layer in enumerate(options) if min(shapes[layer][1:]) >= 8]
-    return mapped[len(mapped) // 3] if mapped else 0
+    shapes, kinds = session.layer_shapes(network.key, network.model), layer_kinds(network.model.module)
+    mapped = [layer for layer in shapes if min(shapes[layer][1:]) >= 8] or list(shapes)
+    mapped = [layer for layer in mapped if kinds[layer] == "block"] or mapped
+    return mapped[len(mapped) // 3]
 
 
 def pick_unit(channels: int, first: int = 0) -> int:

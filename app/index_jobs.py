@@ -78,7 +78,7 @@ def watch(key: str, shown: bool) -> None:
     a first partial index can be `shown`."""
     job = jobs.find(key)
     if job is None or not job.running or (not shown and Path(key).is_file()):
-        st.rerun()
+        address.rerun()
     state = job.state
     left, right = st.columns([6, 1], vertical_alignment="center")
     with left:

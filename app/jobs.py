@@ -4,6 +4,7 @@ cancelled when the last of them is closed."""
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import streamlit as st
 
 from cnnviz.errors import CnnvizError
+
+log = logging.getLogger("cnnviz")
 
 
 class Job:
@@ -28,8 +31,9 @@ class Job:
             work(self._report)
         except CnnvizError as error:
             self.problem = str(error)
-        except (RuntimeError, OSError, MemoryError) as error:
-            self.problem = f"Stopped: {error}"
+        except Exception as error:  # the thread's edge: unsaid, the page would start the same work again for ever
+            log.exception("%s failed", self.name)
+            self.problem = f"Stopped: {str(error) or type(error).__name__}"
 
     def _report(self, state: Any) -> bool:
         self.state = state

@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from app import controls, index_jobs, jobs, session
+from app import address, controls, index_jobs, jobs, session
 from app.components.picture import Frame, picture
 from app.corpus_picker import pick_corpus
 from cnnviz.figures import charts
@@ -33,7 +33,7 @@ elif index is None or not index.complete:
     st.info(f"{len(images):,} images of {images.name} to index.{done} One pass serves every layer and channel.")
     if st.button("Continue" if index else "Build the index", type="primary"):
         index_jobs.build(network, images)
-        st.rerun()
+        address.rerun()
 if job is not None and job.problem:
     st.error(job.problem)
 if index is not None and index.meta.get("skipped"):

@@ -44,7 +44,8 @@ def test_the_wall_s_frame_encloses_the_chosen_map(opened):
     brightest = divmod(int(cells[..., 1].argmax()), 10)  # green grows along viridis
     expected = maps_of("conv2")[13]
     assert brightest == divmod(int(expected.argmax()), 10)
-    assert np.array_equal(cells[..., 1] == cells[..., 1].min(), expected <= expected.max() / 254)
+    silent = np.rint(np.maximum(expected, 0) / expected.max() * 255) < 2  # below the palette's first step
+    assert silent.any() and np.array_equal(cells[..., 1] == cells[..., 1].min(), silent)
 
 
 def test_it_opens_on_the_strongest_map_and_its_peak(opened):

@@ -32,7 +32,9 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("link", [{"net": "resnet20_cifar", "weights": "random"}, {"net": "lenet5"}], ids=lambda q: q["net"])
+@pytest.mark.parametrize(
+    "link", [{"net": "resnet20_cifar", "weights": "random"}, {"net": "lenet5"}], ids=lambda q: q["net"]
+)
 def test_every_page_opens_without_an_error(opened, page, link):
     at = opened(page, **link)
     assert errors(at) == []

@@ -142,6 +142,24 @@ def test_captions_of_different_numbers_differ():
     assert len(seen) == 12
 
 
+def captions(mosaic) -> list[bytes]:
+    """Which pixels under each tile are ink, without the white around them."""
+    picture, found = rgb(mosaic.png), []
+    for item in mosaic.items:
+        left, top, _width, height = mosaic.box(item)
+        ink = (picture[top + height : top + mosaic.pitch[0], left : left + mosaic.pitch[1]] != 255).all(axis=2)
+        columns = np.flatnonzero(ink.any(axis=0))
+        found.append(ink[:, columns[0] : columns[-1] + 1].tobytes())
+    return found
+
+
+def test_captions_wider_than_their_tiles_are_whole():
+    tiles, items = np.full((12, 60, 2, 3), 90, np.uint8), list(range(2008, 2020))
+    narrow, roomy = tiles_mosaic(tiles, items, width=100, height=260), tiles_mosaic(tiles, items, 2000, 2000)
+    assert narrow.tile[1] < 10 < roomy.tile[1]
+    assert captions(narrow) == captions(roomy)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_filter_tiles_are_enlarged_by_a_whole_multiple_and_not_recoloured(channels):
     tiles = np.random.default_rng(0).integers(0, 256, (10, 7, 5, channels), dtype=np.uint8)

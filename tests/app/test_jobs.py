@@ -1,0 +1,94 @@
+"""Long work beside the page: it runs once, can be stopped, says what went wrong, ends with its last watcher."""
+
+import threading
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import jobs
+from app.jobs import Job
+from cnnviz.errors import BadInput
+
+
+def until_cancelled(report) -> None:
+    """Work that reports until it is told to stop."""
+    done = 0
+    while report(done):
+        done += 1
+        time.sleep(0.001)
+
+
+def ended(job: Job) -> bool:
+    job._thread.join(30)
+    return not job.running
+
+
+def test_work_runs_beside_the_caller_and_reports_its_state():
+    may_end, seen = threading.Event(), threading.Event()
+
+    def work(report) -> None:
+        assert report("half")
+        seen.set()
+        may_end.wait(30)
+
+    job = Job("test", work)
+    assert seen.wait(30) and job.running and job.state == "half"
+    may_end.set()
+    assert ended(job) and job.problem == "" and not job.cancelled
+
+
+def test_a_cancelled_job_stops_at_its_next_report_without_a_problem():
+    job = Job("test", until_cancelled)
+    job.cancel()
+    assert ended(job) and job.cancelled and job.problem == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BadInput("No such layer."), RuntimeError("full"), OSError(28, "No space left"), ValueError("odd"), KeyError()],
+    ids=lambda e: type(e).__name__,
+)
+def test_whatever_goes_wrong_is_kept_as_a_problem(error):
+    def work(report) -> None:
+        raise error
+
+    job = Job("test", work)
+    assert ended(job) and job.problem and "Traceback" not in job.problem
+    assert str(error).strip("'") in job.problem
+
+
+def start_twice() -> None:
+    """A script: watchers are counted by session, so that jobs are started from a page."""
+    import streamlit as st
+    from test_jobs import until_cancelled
+
+    from app import jobs
+
+    st.session_state["first"] = jobs.start("key", "test", until_cancelled)
+    st.session_state["second"] = jobs.start("key", "test", until_cancelled)
+    st.session_state["found"] = jobs.find("key")
+    st.session_state["none"] = jobs.find("other")
+
+
+def test_the_same_work_is_started_once_found_by_its_key_and_started_again_after_its_end():
+    at = AppTest.from_function(start_twice, default_timeout=30).run()
+    assert not at.exception
+    first = at.session_state["first"]
+    assert first.running and len(first.watchers) == 1
+    assert at.session_state["second"] is first is at.session_state["found"]
+    assert at.session_state["none"] is None
+    first.cancel()
+    assert ended(first)
+    again = AppTest.from_function(start_twice, default_timeout=30).run().session_state["first"]
+    assert again is not first and again.running
+
+
+def test_a_job_goes_on_while_one_watcher_is_left_and_stops_with_the_last():
+    job = Job("test", until_cancelled)
+    one, other = jobs._Mine({job}), jobs._Mine({job})
+    job.watchers |= {id(one), id(other)}
+    jobs._leave(one)
+    assert not job.cancelled and job.running
+    jobs._leave(other)
+    assert job.cancelled and ended(job)

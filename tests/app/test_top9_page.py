@@ -1,0 +1,148 @@
+"""Top-9 patches: the index is built beside the page, found again after a restart, and drawn as a wall."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import streamlit as st
+from conftest import errors, frame, pictures, stop_jobs
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from app import jobs
+from cnnviz.probes.patchindex import PatchIndex
+
+
+def when_built(at: AppTest) -> AppTest:
+    """The page once no job is running any more."""
+    started, _lock = jobs._registry()
+    for job in list(started.values()):
+        job._thread.join(90)
+    return at.run()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve images, a broken one, and a text that is no image."""
+    place = tmp_path / "pictures"
+    (place / "inner").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(12):
+        pixels = random.integers(0, 256, (20, 24, 3), np.uint8)
+        Image.fromarray(pixels).save(place / ("inner" if number % 2 else ".") / f"{number}.png")
+    (place / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    return place
+
+
+def test_a_small_corpus_is_indexed_by_itself_and_the_wall_appears(opened, cache):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", unit="7"))
+    assert errors(at) == []
+    shown = pictures(at)
+    assert {"wall_picture", "unit_large", "unit_low_large"} <= shown.keys()
+    (file,) = (cache / "indexes").glob("*.npz")
+    index = PatchIndex.load(file)
+    assert index.complete and "conv2" in index.layers
+    values = ", ".join(f"{w.value:.3g}" for w in index.top("conv2", 7))
+    assert any(values in c.value for c in at.caption)
+
+
+def test_an_index_is_found_again_after_a_restart(opened, cache):
+    first = pictures(when_built(opened("top9", net="lenet5", layer="conv2")))["wall_picture"]["src"]
+    stop_jobs()
+    st.cache_data.clear()
+    st.cache_resource.clear()  # a new process knows nothing but the files
+    at = opened("top9", net="lenet5", layer="conv2")
+    assert pictures(at)["wall_picture"]["src"] == first
+    assert jobs._registry()[0] == {}  # nothing was computed again
+
+
+def test_the_frame_stands_round_the_chosen_channel_and_the_page_of_the_wall_follows_it(opened):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", unit="4"))
+    first = frame(pictures(at)["wall_picture"])
+    assert at.number_input(key="wall").value == 1
+    at.number_input(key="unit").set_value(5).run()
+    second = frame(pictures(at)["wall_picture"])
+    assert second[0] > first[0] and second[1] == first[1] and second[2:] == first[2:]  # its neighbour on the right
+    at.number_input(key="unit").set_value(15).run()
+    assert at.number_input(key="wall").value == 2 and frame(pictures(at)["wall_picture"])[:2] != second[:2]
+
+
+def test_leafing_through_the_wall_keeps_the_unit_and_is_in_the_url(opened):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", unit="4"))
+    at.number_input(key="wall").set_value(2).run()
+    assert at.number_input(key="unit").value == 4 and at.query_params["wall"] == "2"
+    assert pictures(at)["wall_picture"]["boxes"] == []  # channel 4 is not on this page
+    again = opened("top9", **at.query_params)
+    assert pictures(again)["wall_picture"]["src"] == pictures(at)["wall_picture"]["src"]
+
+
+def test_strongest_first_begins_with_the_channel_of_the_highest_value(opened, cache):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", wall_order="Strongest first"))
+    (file,) = (cache / "indexes").glob("*.npz")
+    strongest = int(PatchIndex.load(file).strength("conv2").argmax())
+    at.number_input(key="unit").set_value(strongest).run()
+    left, top, _width, _height = frame(pictures(at)["wall_picture"])
+    assert left <= 2 and top <= 2
+
+
+@pytest.mark.parametrize("rule", ["guided", "gradient"])
+def test_another_projection_draws_other_reconstructions_of_the_same_patches(opened, rule):
+    at = when_built(opened("top9", net="lenet5", layer="conv2"))
+    before = pictures(at)
+    at.selectbox(key="rule").select(rule).run()
+    after = pictures(at)
+    assert after["unit_large"]["src"] == before["unit_large"]["src"]
+    assert after["unit_low_large"]["src"] != before["unit_low_large"]["src"]
+
+
+def test_a_folder_waits_for_the_button_and_says_what_it_left_out(opened, folder):
+    at = opened("top9", net="lenet5", corpus="folder", folder=str(folder))
+    assert errors(at) == [] and "wall_picture" not in pictures(at)
+    (button,) = [b for b in at.button if b.label == "Build the index"]
+    at = when_built(button.click().run())
+    assert errors(at) == [] and "wall_picture" in pictures(at)
+    assert any("1 images could not be read" in e.label for e in at.expander)
+
+
+def test_a_stopped_index_says_how_far_it_came_and_goes_on(opened, folder, monkeypatch):
+    from cnnviz.probes import topk
+
+    whole = topk.index_patches
+
+    def begun(*args, progress, **options):  # stops after its first batch, as a person's click would
+        return whole(*args, progress=lambda state: progress(state) and False, batch=4, **options)
+
+    monkeypatch.setattr(topk, "index_patches", begun)
+    at = opened("top9", net="lenet5", corpus="folder", folder=str(folder))
+    at = when_built(next(b for b in at.button if b.label == "Build the index").click().run())
+    assert errors(at) == []
+    assert any("4 are done" in i.value for i in at.info)
+    monkeypatch.setattr(topk, "index_patches", partial(whole, batch=4))
+    at = when_built(next(b for b in at.button if b.label == "Continue").click().run())
+    assert errors(at) == [] and not at.info and "wall_picture" in pictures(at)
+
+
+@pytest.mark.parametrize("place", ["", "/no/such/folder/anywhere", "\0"], ids=["none", "missing", "nul"])
+def test_a_folder_that_is_not_there_is_said_and_the_pickers_live(opened, place):
+    at = opened("top9", net="lenet5", corpus="folder", folder=place)
+    assert len(errors(at)) + len(at.info) == 1
+    at.selectbox(key="corpus").select("digits").run()
+    assert errors(when_built(at)) == []
+    assert at.selectbox(key="corpus").value == "digits" and "corpus" not in at.query_params
+
+
+def test_several_uploads_can_be_searched(opened, folder):
+    at = opened("top9", net="lenet5", corpus="upload")
+    assert errors(at) == []
+    files = [(p.name, p.read_bytes(), "image/png") for p in sorted(folder.glob("?.png"))]
+    at.file_uploader(key="corpus_upload").set_value(files).run()
+    at = when_built(next(b for b in at.button if b.label == "Build the index").click().run())
+    assert errors(at) == [] and "wall_picture" in pictures(at)
+
+
+def test_feature_maps_show_what_drives_the_unit_and_lead_to_its_top_9(opened):
+    at = when_built(opened("feature_maps", net="lenet5", layer="conv2", unit="7", row="3", col="4"))
+    assert {"unit_patches", "unit_low"} <= pictures(at).keys()
+    (way,) = [w for w in at.get("page_link") if w.proto.label == "Open this unit's top-9"]
+    assert "unit=7" in way.proto.query_string and "layer=conv2" in way.proto.query_string
+    assert "row" not in way.proto.query_string

@@ -1,0 +1,66 @@
+"""An index is built beside the page, can be stopped and continued, and outlives the server."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Visitor, serving
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder that takes a while to search."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(1200):
+        pixels = random.integers(0, 256, (96, 96, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:04}.png", compress_level=0)
+    return folder
+
+
+def test_an_index_can_be_stopped_continued_and_outlives_the_server(chromium: Any, tmp_path: Path, pictures: Path):
+    cache = tmp_path / "cache"
+    link = f"net=resnet20_cifar&weights=random&layer=conv1&corpus=folder&folder={pictures}"
+    with serving(cache, tmp_path) as url:
+        someone = Visitor(chromium, url)
+        someone.open("top-9", link)
+        someone.tab.get_by_role("button", name="Build the index").click()
+        someone.tab.get_by_text("images/s").first.wait_for()  # progress and time left
+        someone.tab.get_by_role("button", name="Cancel").click()
+        someone.tab.get_by_role("button", name="Continue").wait_for()
+        done = someone.tab.get_by_text("are done.").inner_text()
+        assert f"{len(list(pictures.iterdir())):,} images" in done
+        someone.tab.get_by_role("button", name="Continue").click()
+        someone.picture("Top-9 wall of").wait_for()
+        someone.until(lambda: not someone.tab.get_by_role("button", name="Cancel").is_visible(), "indexed")
+        someone.until(lambda: not someone.tab.get_by_role("button", name="Continue").is_visible(), "complete")
+        someone.settled()
+        wall = someone.picture("Top-9 wall of").get_attribute("src")
+        assert someone.wrong == []
+        someone.context.close()
+    with serving(cache, tmp_path) as url:  # a new process on the same folder
+        someone = Visitor(chromium, url)
+        someone.open("top-9", link)
+        someone.picture("Top-9 wall of").wait_for()
+        someone.settled()
+        assert someone.picture("Top-9 wall of").get_attribute("src") == wall
+        assert someone.tab.get_by_role("button", name="Build the index").count() == 0
+        assert someone.wrong == []
+        someone.context.close()
+
+
+def test_a_small_corpus_needs_no_click(visitor: Visitor):
+    visitor.open("top-9", "net=lenet5&layer=conv2")
+    visitor.picture("Top-9 wall of").wait_for()
+    visitor.picture("Reconstructions of channel").wait_for()
+    box = visitor.picture("Top-9 wall of").bounding_box()
+    visitor.picture("Top-9 wall of").click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.1})
+    visitor.until(lambda: visitor.query().get("unit") == "1", "the second block was clicked")
+    visitor.settled()
+    assert visitor.chosen("Channel") == "1"
+    visitor.tab.get_by_text("conv2 · channel 1", exact=False).first.wait_for()
