@@ -19,12 +19,14 @@ _KEY = "address"  # of the memory in the session
 
 @dataclass(slots=True)
 class _Memory:
-    """`query`: the choices as the URL has them or will have them. `shown`: what each widget had last.
-    `drawn`: the widgets that this page has drawn already."""
+    """`query`: the choices as the last whole run left them in the URL; `shown`: what each widget had then.
+    `draft`, `noted`: the same of the present run. `drawn`: the widgets that this page has drawn already."""
 
     page: str | None = None
     query: dict[str, str] = field(default_factory=dict)
     shown: dict[str, Any] = field(default_factory=dict)
+    draft: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, Any] = field(default_factory=dict)
     drawn: set[str] = field(default_factory=set)
 
 
@@ -40,11 +42,14 @@ def begin(page: str) -> None:
         memory.drawn = memory.drawn if page == memory.page else set()
         memory.page, memory.query = page, asked
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
+    memory.draft, memory.noted = dict(memory.query), dict(memory.shown)
 
 
 def finish() -> None:
-    """Call after the page is drawn: the URL gets what was chosen, in one step of the browser's history."""
+    """Call after the page is drawn: the URL gets what was chosen, in one step of the browser's history. A run
+    that the user's next click interrupts never comes here, so that what was touched still counts as touched."""
     memory = _memory()
+    memory.query, memory.shown = dict(memory.draft), dict(memory.noted)
     if memory.query != st.query_params.to_dict():
         st.query_params.from_dict(memory.query)
 
@@ -66,22 +71,25 @@ def _touched(key: str) -> bool:
 def settle(key: str, default: Any, parse: Callable[[str], Any], offered: Container[Any] | None = None) -> None:
     """Give the widget `key` its value before it is drawn. `parse` reads the URL's text, None where it cannot;
     a value that is not `offered` gives way to the default."""
-    value = st.session_state.get(key) if _touched(key) else parse(_memory().query.get(key, ""))
+    memory, touched = _memory(), _touched(key)
+    value = st.session_state.get(key) if touched else parse(memory.query.get(key, ""))
     if value is None or (offered is not None and value not in offered):
         value = default
+    if not touched:
+        memory.shown[key] = value
     # a widget of the same key on another page has left its value behind, which Streamlit does not hand over
-    if key not in _memory().drawn or key not in st.session_state or st.session_state[key] != value:
+    if key not in memory.drawn or key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
 
 
 def keep(key: str, value: Any, default: Any) -> None:
     """Note what the widget `key` answered."""
     memory = _memory()
-    memory.shown[key] = value
+    memory.noted[key] = value
     memory.drawn.add(key)
-    memory.query.pop(key, None)
+    memory.draft.pop(key, None)
     if value != default:
-        memory.query[key] = str(value)
+        memory.draft[key] = str(value)
 
 
 def current(key: str) -> str:
@@ -93,5 +101,5 @@ def current(key: str) -> str:
 
 def link(leave_out: tuple[str, ...] = (), **changes: Any) -> dict[str, str]:
     """Query parameters of the present view, with changes, for a link to another page."""
-    kept = {key: value for key, value in _memory().query.items() if key not in leave_out}
+    kept = {key: value for key, value in _memory().draft.items() if key not in leave_out}
     return {**kept, **{key: str(value) for key, value in changes.items()}}

@@ -69,7 +69,7 @@ def bound_choice(label: str, key: str, options: list[str]) -> str:
 
 
 def pick_network() -> Network:
-    """Network, weights and device, in the sidebar. Stops the page with a message if it cannot be loaded."""
+    """Network, weights and device, in the sidebar. Raises CnnvizError if it cannot be loaded."""
     titles = session.catalogue()
     with st.sidebar:
         names = list(titles)
@@ -82,10 +82,9 @@ def pick_network() -> Network:
         with place:
             loaded = session.model(choice, _loading_bar(place))
         place.empty()
-    except CnnvizError as error:
+    except CnnvizError:
         place.empty()
-        session.problem(error)
-        st.stop()
+        raise
     _say_how_loaded(loaded)
     return Network(loaded, choice)
 

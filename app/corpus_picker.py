@@ -32,8 +32,8 @@ def on_this_computer() -> bool:
 
 
 def pick_corpus(network: Network) -> tuple[Corpus, Any]:
-    """The corpus and the row of columns beside its picker. Stops the page with a message if it cannot
-    be opened."""
+    """The corpus and the row of columns beside its picker. Raises CnnvizError if it cannot be opened,
+    PageEnded after a question to the user."""
     row = st.columns([1.5, 1.3, 1, 0.9, 1.2], vertical_alignment="bottom")
     options = [name for name in SOURCES if name != "folder" or on_this_computer()]
     with row[0]:
@@ -47,10 +47,9 @@ def pick_corpus(network: Network) -> tuple[Corpus, Any]:
         images = session.corpus(source, lambda done, total: _show(place, source, done, total))
         place.empty()
         return images, row
-    except CnnvizError as error:
+    except CnnvizError:
         place.empty()
-        session.problem(error)
-        st.stop()
+        raise
 
 
 def present_corpus(network: Network) -> Corpus:
@@ -78,7 +77,7 @@ def _folder() -> Corpus:
     )
     if not path:
         st.info("Type the path of a folder of images, nested as it may be, or of a zip.")
-        st.stop()
+        raise session.PageEnded
     return session.corpus(str(path), None)
 
 
@@ -91,5 +90,5 @@ def _upload() -> Corpus:
         st.session_state[_UPLOADED] = session.uploaded_corpus(tuple(f.file_id for f in files), chosen)
     elif _UPLOADED not in st.session_state:
         st.info("Drop some images or a zip here; they are searched on this machine only.")
-        st.stop()
+        raise session.PageEnded
     return st.session_state[_UPLOADED]

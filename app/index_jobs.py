@@ -80,8 +80,7 @@ def watch(key: str, shown: bool) -> None:
     if job is None or not job.running or (not shown and Path(key).is_file()):
         address.rerun()
     state = job.state
-    left, right = st.columns([6, 1], vertical_alignment="center")
-    with left:
+    with st.container(horizontal=True, vertical_alignment="center"):
         if state is None:
             st.progress(0.0, f"{job.name} …")
         else:
@@ -90,7 +89,6 @@ def watch(key: str, shown: bool) -> None:
                 f"{job.name}: {state.done:,} of {state.total:,} images, {state.images_per_second:.0f} images/s, "
                 f"{_duration(state.seconds_left)} left",
             )
-    with right:
         st.button("Cancel", on_click=_stop, args=(job,), key="cancel_index", disabled=job.cancelled)
 
 

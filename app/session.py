@@ -262,6 +262,11 @@ def problem(error: CnnvizError) -> None:
     st.error(str(error), icon=":material/error:")
 
 
+class PageEnded(Exception):
+    """The page has said why it shows no more. Unlike st.stop, which lets nothing reach the browser any more,
+    this leaves the links and the URL to be brought up to date."""
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
 def facts(key: str, _model: LoadedModel) -> dict[str, Any]:
     """Title, source, number of parameters and classes of a network."""

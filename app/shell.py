@@ -51,11 +51,9 @@ def _run() -> None:
     st.html(f"<style>{_style()}</style>")
     links = st.sidebar.empty()
     _draw_links(links, offered)
-    try:
-        failed = _draw(chosen)
-    finally:
-        address.finish()
-        _draw_links(links, offered)
+    failed = _draw(chosen)
+    address.finish()
+    _draw_links(links, offered)
     if failed is not None:
         _say(failed)
 
@@ -74,6 +72,8 @@ def _draw(page: st.Page) -> Exception | None:
         page.run()
     except CnnvizError as error:
         session.problem(error)
+    except session.PageEnded:
+        pass
     except Exception as error:  # the outermost edge: whatever it is, a class must not see a stack trace
         log.exception("page %s failed", page.title)
         return error

@@ -21,14 +21,11 @@ unit = controls.pick_unit(len(maps), int(np.argmax(strength)))
 row, col = controls.pick_position(maps[unit])
 controls.show_device(network)
 
-options = st.columns([1.3, 1.4, 1.2, 2], vertical_alignment="bottom")
-with options[0]:
-    scale = SCALES[controls.bound_choice("Scale", "scale", list(SCALES))]
-with options[1]:
-    order = controls.bound_choice("Order", "order", ["Strongest first", "By index"])
 most = [n for n in (64, 256) if n < len(maps)] + [len(maps)]
-with options[2]:
-    count = controls.bound(st.selectbox, "Maps", "count", most[0], options=most)
+with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    scale = SCALES[controls.bound_choice("Scale", "scale", list(SCALES))]
+    order = controls.bound_choice("Order", "order", ["Strongest first", "By index"])
+    count = controls.bound(st.selectbox, "Maps", "count", most[0], options=most, width=110)
 
 ranked = np.argsort(-strength, kind="stable") if order == "Strongest first" else np.arange(len(maps))
 chosen = [int(c) for c in ranked[: int(count)]]

@@ -40,7 +40,7 @@ if index is not None and index.meta.get("skipped"):
     with st.expander(f"{len(index.meta['skipped'])} images could not be read and were left out"):
         st.table({"image": [i for i, _ in index.meta["skipped"]], "why": [w for _, w in index.meta["skipped"]]})
 if index is None or layer not in index.layers:
-    st.stop()
+    raise session.PageEnded
 
 ranked = list(range(channels))
 with row[1]:

@@ -1,12 +1,8 @@
 """Feature maps: the frames stand where the chosen unit is; choices that no longer fit give way."""
 
-import base64
-import io
-
 import numpy as np
 import pytest
-from conftest import errors, frame, pictures
-from PIL import Image
+from views import errors, frame, image_of, pictures
 
 import cnnviz
 from cnnviz.data.samples import digit
@@ -37,8 +33,7 @@ def test_the_wall_s_frame_encloses_the_chosen_map(opened):
     at = opened("feature_maps", net="lenet5", layer="conv2", unit="13", scale="Each map")
     shown = pictures(at)["map_wall"]
     left, top, width, height = (round(v) for v in frame(shown))
-    data = base64.b64decode(shown["src"].partition(",")[2])
-    wall = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    wall = np.asarray(image_of(shown).convert("RGB")).astype(int)
     tile = wall[top + 1 : top + height - 1, left + 1 : left + width - 1]
     cells = tile.reshape(10, len(tile) // 10, 10, tile.shape[1] // 10, 3)[:, 0, :, 0]
     brightest = divmod(int(cells[..., 1].argmax()), 10)  # green grows along viridis

@@ -1,18 +1,13 @@
 """First-layer filters: the frame stands round the chosen filter, every kind of first layer is shown."""
 
-import base64
-import io
-
 import numpy as np
-from conftest import FourChannels, errors, frame, pictures
-from PIL import Image
+from views import FourChannels, errors, frame, image_of, pictures
 
 import cnnviz
 
 
 def pixels_of(picture) -> np.ndarray:
-    data = base64.b64decode(picture["src"].partition(",")[2])
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    return np.asarray(image_of(picture).convert("RGB")).astype(int)
 
 
 def test_the_frame_encloses_the_filter_that_the_link_names(opened):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Failing, FourChannels, errors, pictures, turned
 from PIL import Image
+from views import Failing, FourChannels, errors, image_of, pictures, turned
 
 from app import session, stores
 from cnnviz.figures.encode import data_url, rgb_png
@@ -21,10 +21,7 @@ PAGES = ("home", "first_layer_filters", "feature_maps", "top9")
 
 def shown_image(at) -> Image.Image:
     """What Home says the network receives."""
-    import base64
-
-    data = pictures(at)["home_seen"]["src"].partition(",")[2]
-    return Image.open(io.BytesIO(base64.b64decode(data)))
+    return image_of(pictures(at)["home_seen"])
 
 
 def png(pixels: np.ndarray) -> bytes:

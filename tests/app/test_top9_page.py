@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 import streamlit as st
-from conftest import errors, frame, pictures, stop_jobs
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from views import errors, frame, pictures, stop_jobs
 
 from app import jobs
 from cnnviz.probes.patchindex import PatchIndex

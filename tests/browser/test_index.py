@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Visitor, serving
 from PIL import Image
+from visitors import Visitor, serving
 
 pytestmark = pytest.mark.browser
 

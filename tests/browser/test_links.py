@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Visitor
+from visitors import Visitor
 
 pytestmark = pytest.mark.browser
 

@@ -3,8 +3,8 @@
 import io
 
 import pytest
-from conftest import Visitor
 from PIL import Image
+from visitors import Visitor
 
 pytestmark = pytest.mark.browser
 MAIN = {"": "The image after", "filters": "6 filters", "feature-maps": "Feature maps of", "top-9": "Top-9 wall of"}

@@ -1,0 +1,118 @@
+"""The real app on a port of its own, and a visitor who clicks through it."""
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
+PATIENCE = 90_000  # milliseconds; the machine may be busy
+TITLES = {
+    "": "cnnviz: see what", "filters": "First-layer filters", "feature-maps": "Feature maps", "top-9": "Top-9 patches"
+}  # fmt: skip
+_PROBES = re.compile(r"/[\w-]+/_stcore/(health|host-config)$")  # Streamlit looks for its base path below the page
+
+
+@contextlib.contextmanager
+def serving(cache: Path, folder: Path) -> Iterator[str]:
+    """`streamlit run` on a free port, started in `folder`; yields its address and ends it the hard way."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(HOME), "--server.headless=true", f"--server.port={port}"]
+    environment = {**os.environ, "CNNVIZ_CACHE": str(cache)}
+    with open(folder / f"server-{port}.log", "w", encoding="utf-8") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+            server.wait(30)
+
+
+def _wait_for(address: str, server: subprocess.Popen) -> None:
+    until = time.monotonic() + PATIENCE / 1000
+    while server.poll() is None and time.monotonic() < until:
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"The server did not answer at {address}; its exit code is {server.poll()}.")
+
+
+class Visitor:
+    """One browser context with one tab, and everything that went wrong in it."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.address, self.wrong = address, []
+        self.context = browser.new_context(viewport={"width": 1440, "height": 900})
+        self.context.set_default_timeout(PATIENCE)
+        self.tab = self.context.new_page()
+        self.tab.on("console", self._console)
+        self.tab.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        self.tab.on("request", self._request)
+
+    def _console(self, message: Any) -> None:
+        if message.type == "error" and not _PROBES.search(message.location.get("url", "")):
+            self.wrong.append(f"console: {message.text}")
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self.address, self.address.replace("http", "ws"), "data:", "blob:")):
+            self.wrong.append(f"request: {request.url}")
+
+    def open(self, page: str, query: str = "") -> None:
+        """A page by its address."""
+        self.tab.goto(f"{self.address}/{page}{'?' + query if query else ''}")
+        self.arrived(page)
+
+    def go(self, page: str) -> None:
+        """A page by its link in the sidebar."""
+        label = {"": "Home", **{k: v for k, v in TITLES.items() if k}}[page]
+        self.sidebar.get_by_role("link", name=label, exact=True).click()
+        self.arrived(page)
+
+    def arrived(self, page: str) -> None:
+        self.tab.locator("h1", has_text=TITLES[page]).wait_for()
+        self.settled()
+
+    def settled(self) -> None:
+        """The script has ended and stays ended."""
+        from playwright.sync_api import expect
+
+        self.tab.wait_for_timeout(250)
+        state = self.tab.locator("[data-testid=stApp]")
+        expect(state).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
+        self.tab.wait_for_timeout(150)
+
+    def until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait until a condition of the page holds."""
+        end = time.monotonic() + PATIENCE / 1000
+        while not holds():
+            assert time.monotonic() < end, f"{what}; the page is {self.tab.url}"
+            self.tab.wait_for_timeout(100)
+
+    @property
+    def sidebar(self) -> Any:
+        return self.tab.locator("[data-testid=stSidebar]")
+
+    def picture(self, alt: str) -> Any:
+        """A clickable picture by the beginning of its description."""
+        return self.tab.locator(f"img[alt^='{alt}']")
+
+    def chosen(self, label: str) -> str:
+        """What a picker of the sidebar shows."""
+        return self.sidebar.get_by_label(label).first.input_value()
+
+    def query(self) -> dict[str, str]:
+        from urllib.parse import parse_qsl, urlsplit
+
+        return dict(parse_qsl(urlsplit(self.tab.url).query))
