@@ -16,7 +16,7 @@ from cnnviz.errors import CnnvizError
 if TYPE_CHECKING:
     from cnnviz.models.loaded import LoadedModel
 
-DEFAULT_NETWORK = "resnet20_cifar"
+DEFAULT_NETWORK, DEFAULT_PHOTO = "resnet20_cifar", "chelsea"
 WEIGHTS_NOTE = {
     "bundled": "trained; comes with cnnviz",
     "pretrained": "trained on ImageNet; torchvision's own file",
@@ -146,7 +146,7 @@ def pick_image(network: Network) -> str:
     if linked not in own and stores.is_stored_photo(linked):
         own = [*own, linked]
     options = own + (digits + photos if network.one_channel else photos + digits)
-    first = "digit-3" if network.one_channel else "chelsea"
+    first = "digit-3" if network.one_channel else DEFAULT_PHOTO
     with st.sidebar:
         default = first if first in options else options[0]
         choice = bound(st.selectbox, "Image", "image", default, options=options)
@@ -157,6 +157,16 @@ def pick_image(network: Network) -> str:
         if message := st.session_state.pop("upload_problem", None):
             st.error(message, icon=":material/broken_image:")
     return choice
+
+
+def show_photo_early(place: Any) -> None:
+    """The photograph that this view most likely asks for, before the network is there."""
+    name = address.current("image") or ("" if address.current("net") else DEFAULT_PHOTO)
+    try:
+        if name:
+            place.image(session.photo(name), alt="The chosen photograph", width="stretch")
+    except (CnnvizError, ValueError):
+        return  # a link with an unknown name: the picker falls back
 
 
 def _take_upload() -> None:

@@ -32,12 +32,14 @@ def on_this_computer() -> bool:
 
 
 def pick_corpus(network: Network) -> tuple[Corpus, Any]:
-    """The corpus and the row of columns beside its picker. Raises CnnvizError if it cannot be opened,
+    """The corpus, and the row that its picker stands in, for more controls. Raises CnnvizError if it cannot be opened,
     PageEnded after a question to the user."""
-    row = st.columns([1.5, 1.3, 1, 0.9, 1.2], vertical_alignment="bottom")
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
     options = [name for name in SOURCES if name != "folder" or on_this_computer()]
-    with row[0]:
-        source = controls.bound(st.selectbox, "Images to search", "corpus", default_corpus(network), options=options)
+    with row:
+        source = controls.bound(
+            st.selectbox, "Images to search", "corpus", default_corpus(network), options=options, width=210
+        )
     place = st.empty()
     try:
         if source == "folder":

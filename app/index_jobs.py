@@ -12,10 +12,12 @@ from app import address, jobs, session, stores
 from app.components.picture import picture
 from app.controls import Network
 from app.corpus_picker import OFFLINE, present_corpus
-from cnnviz.errors import CnnvizError
+from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.figures.encode import rgb_png
 from cnnviz.figures.overlay import as_rgb
 from cnnviz.figures.wall import crisp_side, reconstruction_rgb, three_by_three
+
+AT_ONCE = 64  # pixels: reconstructions for inputs up to this size take no noticeable time
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -55,7 +57,11 @@ def build(network: Network, images: Corpus) -> jobs.Job:
         from cnnviz.probes.topk import index_patches
 
         layers = list(session.layer_shapes(network.key, network.model))
-        index_patches(network.model, images, layers, out=path, progress=report)
+        try:
+            index_patches(network.model, images, layers, out=path, progress=report)
+        except BadInput:  # a partial index with other settings, left by another version: begin anew
+            path.unlink(missing_ok=True)
+            index_patches(network.model, images, layers, out=path, progress=report)
 
     return jobs.start(str(path), f"Indexing {images.name}", work)
 
@@ -120,18 +126,28 @@ def _winner_pixels(key: str, corpus: str, position: int, _model: Any, _images: C
     return _model.receive(_images.image(position))
 
 
-@st.cache_data(max_entries=1024, show_spinner=False)
-def _kept_reconstructions(
-    key: str, corpus: str, seen: int, layer: str, channel: int, rule: str, _network: Network, _images: Corpus,
-    _index: PatchIndex,
-) -> list[np.ndarray]:  # fmt: skip
+def reconstructions(
+    network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
+) -> list[np.ndarray]:
+    """The winners projected down, uint8 (h, w, 3), in the order of `patches`."""
+    recipe = _recipe(network, images, index, layer, channel, rule)
+    return session.drawn(recipe, lambda: _projected(network, images, index, layer, channel, rule))
+
+
+def _recipe(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str) -> tuple:
+    return (network.key, images.fingerprint, index.meta.get("next"), layer, channel, rule)
+
+
+def _projected(
+    network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
+) -> list[np.ndarray]:
     import torch
 
     from cnnviz.probes.deconvnet import reconstruct_batch
     from cnnviz.probes.patches import cut, window
 
-    model, winners = _network.model, _index.top(layer, channel)
-    pixels = torch.from_numpy(np.stack([_received(_network, _images, w) for w in winners]))
+    model, winners = network.model, index.top(layer, channel)
+    pixels = torch.from_numpy(np.stack([_received(network, images, w) for w in winners]))
     units = [(channel, w.row, w.col) for w in winners]
     signals = reconstruct_batch(model, model.preprocessing.normalise(pixels), layer, units, rule)
     size = model.input_size[1:]
@@ -141,12 +157,20 @@ def _kept_reconstructions(
     ]
 
 
-def reconstructions(
-    network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
-) -> list[np.ndarray]:
-    """The winners projected down, uint8 (h, w, 3), in the order of `patches`."""
-    seen = int(index.meta.get("next", 0))
-    return _kept_reconstructions(network.key, images.fingerprint, seen, layer, channel, rule, network, images, index)
+def _unit_low(
+    network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, side: int, soon: bool
+) -> None:
+    """The winners' reconstructions. What takes long is left to the fragment's own run, so that the page is
+    painted first."""
+    asked = (network.key, layer, channel)
+    if not soon and st.session_state.get("asked_low") == asked:
+        reconstructions(network, images, index, layer, channel, "deconvnet")
+        address.rerun()
+    st.session_state["asked_low"] = None if soon else asked
+    low = reconstructions(network, images, index, layer, channel, "deconvnet") if soon else None
+    tile = three_by_three(low, side)
+    words = f"Their reconstructions, channel {channel}" if soon else "Reconstructions are being computed"
+    picture(rgb_png(tile), tile.shape[1::-1], words, "unit_low", fill=True)
 
 
 def unit_patches(network: Network, layer: str, channel: int) -> None:
@@ -170,8 +194,9 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
         side = crisp_side(session.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 62)
         shown = three_by_three(patches(network, images, index, layer, channel), side)
         picture(rgb_png(shown), shown.shape[1::-1], f"Top-9 patches of channel {channel}", "unit_patches", fill=True)
-        low = three_by_three(reconstructions(network, images, index, layer, channel, "deconvnet"), side)
-        picture(rgb_png(low), low.shape[1::-1], f"Their reconstructions, channel {channel}", "unit_low", fill=True)
+        recipe = _recipe(network, images, index, layer, channel, "deconvnet")
+        soon = session.is_drawn(recipe) or max(network.model.input_size[1:]) <= AT_ONCE
+        st.fragment(_unit_low, run_every=None if soon else 0.3)(network, images, index, layer, channel, side, soon)
     st.page_link(
         "../pages/top9.py", label="Open this unit's top-9", icon=":material/apps:",
         query_params=address.link(("row", "col"), layer=layer, unit=channel),

@@ -47,9 +47,11 @@ def top9(network: Network) -> None:
     images = session.corpus(default_corpus(network), None)
     index = index_jobs.saved_index(network, images)
     if index is None or layer not in index.layers:
-        if index_jobs.wants_start(images, index, jobs.find(str(index_jobs.index_path(network, images)))):
-            index_jobs.build(network, images)
-        st.caption("Being indexed; ready when you open the page.")
+        job = jobs.find(str(index_jobs.index_path(network, images)))
+        if index_jobs.wants_start(images, index, job):
+            job = index_jobs.build(network, images)
+        going = job is not None and job.running
+        st.caption("Being indexed; ready when you open the page." if going else "Not indexed yet; open the page.")
         return
     side = crisp_side(session.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 58)
     sets = [index_jobs.patches(network, images, index, layer, c) for c in range(min(2, index.channels(layer)))]

@@ -9,6 +9,11 @@ from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.overlay import as_rgb
 
 st.title("cnnviz: see what a convolutional network sees")
+left, middle, right = st.columns([1, 1, 1.15], gap="medium")
+with left:
+    st.subheader("The photograph")
+    place = st.empty()
+controls.show_photo_early(place)  # the network takes seconds on the first visit
 network = controls.pick_network()
 image = controls.pick_image(network)
 uploads.own_weights()
@@ -16,10 +21,7 @@ controls.show_device(network)
 
 model = network.model
 photo, seen = session.photo(image), session.received(network.key, image, model)
-left, middle, right = st.columns([1, 1, 1.15], gap="medium")
-with left:
-    st.subheader("The photograph")
-    st.image(photo, alt="The chosen photograph", width="stretch")
+place.image(photo, alt="The chosen photograph", width="stretch")
 with middle:
     st.subheader("What the network receives")
     large = enlarge(as_rgb(seen), whole_factor(seen.shape[0], 360))

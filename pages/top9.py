@@ -43,20 +43,22 @@ if index is None or layer not in index.layers:
     raise session.PageEnded
 
 ranked = list(range(channels))
-with row[1]:
+with row:
     order = controls.bound_choice("Order", "wall_order", ["By index", "Strongest first"])
 if order == "Strongest first":
     strength = index.strength(layer)
     ranked.sort(key=lambda c: (-strength[c], c))
-with row[2]:
-    rule = controls.bound(st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"])
+with row:
+    rule = controls.bound(
+        st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"], width=150
+    )
 columns = 2 if channels <= 2 * 3 else 3
 per_page = columns * ROWS
 pages = math.ceil(channels / per_page)
-with row[3]:
+with row:
     page = controls.bound(
         st.number_input, f"Page (of {pages})", "wall", ranked.index(unit) // per_page + 1, min_value=1,
-        max_value=pages, step=1,
+        max_value=pages, step=1, width=150,
     )  # fmt: skip
 shown = ranked[(int(page) - 1) * per_page : int(page) * per_page]
 
