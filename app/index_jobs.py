@@ -78,24 +78,31 @@ def _stop(job: jobs.Job) -> None:
     st.session_state["index_stopped"] = True
 
 
-@st.fragment(run_every=0.5)
 def watch(key: str, shown: bool) -> None:
-    """Progress, time left and cancel of a running job; draws the page anew when it has ended, and when
-    a first partial index can be `shown`."""
+    """Progress, time left and cancel of a running job. The button stands outside the fragment: a click on a
+    fragment's button can be lost while the page itself is being drawn."""
+    job = jobs.find(key)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _progress(key, shown)
+        if job is not None:
+            st.button("Cancel", on_click=_stop, args=(job,), key="cancel_index", disabled=job.cancelled)
+
+
+@st.fragment(run_every=0.5)
+def _progress(key: str, shown: bool) -> None:
+    """Draws the page anew when the job has ended, and when a first partial index can be `shown`."""
     job = jobs.find(key)
     if job is None or not job.running or (not shown and Path(key).is_file()):
         address.rerun()
     state = job.state
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if state is None:
-            st.progress(0.0, f"{job.name} …")
-        else:
-            st.progress(
-                min(state.done / max(state.total, 1), 1.0),
-                f"{job.name}: {state.done:,} of {state.total:,} images, {state.images_per_second:.0f} images/s, "
-                f"{_duration(state.seconds_left)} left",
-            )
-        st.button("Cancel", on_click=_stop, args=(job,), key="cancel_index", disabled=job.cancelled)
+    if state is None:
+        st.progress(0.0, f"{job.name} …")
+        return
+    st.progress(
+        min(state.done / max(state.total, 1), 1.0),
+        f"{job.name}: {state.done:,} of {state.total:,} images, {state.images_per_second:.0f} images/s, "
+        f"{_duration(state.seconds_left)} left",
+    )
 
 
 def _duration(seconds: float) -> str:

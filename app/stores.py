@@ -38,6 +38,13 @@ def stored_weights(name: str) -> Path:
     return path
 
 
+def forget_weights(name: str) -> None:
+    """Remove the file behind "file-<hash>", if there is one."""
+    digest = name.removeprefix("file-")
+    if digest.isalnum():
+        (cache_folder("weights") / digest).unlink(missing_ok=True)
+
+
 def store_photo(data: bytes) -> str:
     """Keep an uploaded image, upright and reduced, under its hash; returns "upload-<hash>".
 

@@ -13,9 +13,10 @@ def own_weights() -> None:
             "A state_dict: .pt, .pth, .th, .ckpt or .safetensors", key="own_weights_file", on_change=_take,
             max_upload_size=1024,
         )  # fmt: skip
+    with st.sidebar:  # outside the expander, which may close when the sidebar changes
         if problem := st.session_state.pop("own_weights_problem", None):
-            st.error(problem)
-        if report := st.session_state.get("own_weights_report"):
+            st.error(problem, icon=":material/error:")
+        if report := st.session_state.pop("own_weights_report", None):
             st.success(report)
 
 
@@ -25,11 +26,14 @@ def _take() -> None:
         return
     from cnnviz.models.load import load
 
+    stored = ""
     try:
         stored = stores.store_weights(file.getvalue())
         model = load(None, stores.stored_weights(stored))
     except (CnnvizError, OSError) as error:
-        st.session_state["own_weights_problem"] = f"{error} The network is unchanged."
+        words = str(error).replace(stored.removeprefix("file-") or "\0", file.name[:40])
+        st.session_state["own_weights_problem"] = f"{words} The network is unchanged."
+        stores.forget_weights(stored)
         return
     own = st.session_state.setdefault("own_weights", {}).setdefault(model.name, [])
     if stored not in own:

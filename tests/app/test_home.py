@@ -153,11 +153,12 @@ def test_weights_of_one_s_own_are_recognised_chosen_and_linked(opened):
     assert errors(linked) == [] and linked.selectbox(key="weights").value == own
 
 
-def test_a_weights_file_that_fits_nothing_leaves_the_network(opened):
+def test_a_weights_file_that_fits_nothing_leaves_the_network(opened, cache):
     at = opened("home")
     at.file_uploader(key="own_weights_file").upload("x.pth", b"not a checkpoint").run()
     (message,) = errors(at)
-    assert "The network is unchanged" in message
+    assert "x.pth" in message and "The network is unchanged" in message
+    assert not list((cache / "weights").iterdir())  # nothing of it is kept
     assert at.selectbox(key="net").value == "resnet20_cifar" and pictures(at)
 
 

@@ -17,7 +17,7 @@ def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
     random = np.random.default_rng(0)
-    for number in range(1200):
+    for number in range(500):
         pixels = random.integers(0, 256, (96, 96, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:04}.png", compress_level=0)
     return folder
@@ -25,7 +25,7 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_an_index_can_be_stopped_continued_and_outlives_the_server(chromium: Any, tmp_path: Path, pictures: Path):
     cache = tmp_path / "cache"
-    link = f"net=resnet20_cifar&weights=random&layer=conv1&corpus=folder&folder={pictures}"
+    link = f"net=squeezenet1_0&weights=random&layer=features.0&corpus=folder&folder={pictures}"
     with serving(cache, tmp_path) as url:
         someone = Visitor(chromium, url)
         someone.open("top-9", link)
