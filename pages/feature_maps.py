@@ -59,10 +59,7 @@ with side:
     field = session.receptive(key, layer, model)
     frame = overlay.frame_of(field.box(row, col), seen.shape[:2], size)
     picture(png, size, "The map over the network's input", "map_overlay", [Frame(*frame)], choose_pixel, fill=True)
-    st.caption(
-        f"Value {charts.value_text(maps[unit, row, col])}. The frame is the unit's receptive field, "
-        f"{field.size[0]}×{field.size[1]} pixels at stride {field.stride[0]:g}. Click another pixel."
-    )
+    st.caption(charts.unit_sentence(maps[unit, row, col], field.size, field.stride[0], maps[unit].size))
     png, size = session.drawn((*recipe, "map", unit), lambda: overlay.large_map(maps[unit], 240, (row, col)))
     picture(png, size, "The chosen map enlarged", "large_map", fill=True)
 with drives:

@@ -46,10 +46,7 @@ with side:
     tile = session.drawn((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))
     picture(tile, (200, 200), "The chosen filter", "filter_card")
     weights = found.weights[unit]
-    st.caption(
-        f"{weights.shape[1]}×{weights.shape[2]} pixels, {weights.shape[0]} input channels; weights from "
-        f"{weights.min():.3f} to {weights.max():.3f}. Mid-gray is 0, full contrast is ±{found.scale[unit]:.3f}."
-    )
+    st.caption(charts.kernel_sentence(weights, float(found.scale[unit]), found.tiles.shape[3] == 3))
     response = session.maps(key, image, found.layer, model)[unit]
     png, size = session.drawn((key, image, "response", unit), lambda: overlay.signed_map(response, 260))
     picture(png, size, "The filter's response to the photograph", "filter_response", fill=True)

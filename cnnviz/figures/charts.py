@@ -89,6 +89,24 @@ def range_sentence(text: str, values: np.ndarray) -> str:
     return f"{text}; from {value_text(values.min())} to {value_text(values.max())}."
 
 
+def kernel_sentence(weights: np.ndarray, scale: float, coloured: bool) -> str:
+    """What the colours of one kernel (C, h, w) mean. `coloured`: it is shown as an RGB picture; otherwise in
+    blue–white–red. `scale`: the magnitude of full contrast."""
+    channels, height, width = weights.shape
+    zero = "Mid-gray is 0" if coloured else "White is 0, blue below, red above"
+    return (
+        f"{height}×{width} pixels, {channels} input channel{'s' if channels > 1 else ''}; weights from "
+        f"{weights.min():.3f} to {weights.max():.3f}. {zero}, full contrast is ±{scale:.3f}."
+    )
+
+
+def unit_sentence(value: float, size: tuple[int, int], stride: float, units: int) -> str:
+    """A unit's value and receptive field; `units`: how many the map has. Without a map there is no stride
+    and nothing to click."""
+    start = f"Value {value_text(value)}. The frame is the unit's receptive field, {size[0]}×{size[1]} pixels"
+    return f"{start} at stride {stride:g}. Click another pixel." if units > 1 else f"{start}: one unit a channel."
+
+
 def scale_sentence(maps: np.ndarray, scale: str) -> str:
     """What the colours of a wall of maps (C, H, W) mean."""
     peak, dead = float(maps.max()), int((maps.max(axis=(1, 2)) <= 0).sum())

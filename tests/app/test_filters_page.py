@@ -26,8 +26,8 @@ def test_the_frame_encloses_the_filter_that_the_link_names(opened):
 def test_the_caption_tells_range_and_size_of_the_chosen_kernel(opened):
     at = opened("first_layer_filters", net="lenet5", unit="2")
     weights = cnnviz.load("lenet5").module.conv1.weight[2]
-    (told,) = [c.value for c in at.caption if "input channels" in c.value]
-    assert "5×5" in told and f"{weights.min():.3f}" in told and f"{weights.max():.3f}" in told
+    (told,) = [c.value for c in at.caption if "1 input channel;" in c.value]
+    assert "5×5" in told and f"{weights.min():.3f}" in told and f"{weights.max():.3f}" in told and "White is 0" in told
 
 
 def test_a_channel_beyond_the_layer_falls_back(opened):

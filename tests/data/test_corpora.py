@@ -3,44 +3,16 @@
 import gc
 import os
 import pickle
-import zipfile
 from io import BytesIO
 
 import numpy as np
 import pytest
+from made_pictures import archive, picture, pixels, png, tree
 from PIL import Image
 
 from cnnviz.data.corpora import corpus
 from cnnviz.data.images import image_sha256
 from cnnviz.errors import BadImage, BadInput, UnknownName
-
-
-def picture(seed, side=6):
-    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-
-
-def png(seed, side=6):
-    file = BytesIO()
-    Image.fromarray(picture(seed, side)).save(file, "PNG")
-    return file.getvalue()
-
-
-def tree(root, paths):
-    for seed, path in enumerate(paths):
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(png(seed))
-    return root
-
-
-def archive(path, entries, method=zipfile.ZIP_DEFLATED):
-    with zipfile.ZipFile(path, "w", method) as file:
-        for name, data in entries.items():
-            file.writestr(name, data)
-    return path
-
-
-def pixels(found, index):
-    return np.asarray(found.image(index))
 
 
 def test_a_folder_gives_its_images_under_their_relative_paths(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from readpng import rgb
 
+from cnnviz.figures import charts
 from cnnviz.figures.charts import (
     bars_png,
     channel_name,
@@ -87,3 +88,17 @@ def test_sentences_name_the_range_and_the_silent_maps():
     assert "yellow 3.5, the layer's maximum. 3 of 4 maps are silent." in scale_sentence(maps, "common")
     assert "each map's own maximum; the layer's maximum is 3.5." in scale_sentence(maps, "each")
     assert "silent" not in scale_sentence(np.ones((2, 2, 2)), "common")
+
+
+def test_a_kernel_says_which_colour_zero_has():
+    one, three = np.zeros((1, 5, 5), np.float32), np.zeros((3, 7, 7), np.float32)
+    assert "White is 0" in charts.kernel_sentence(one, 0.5, False)
+    assert "5×5 pixels, 1 input channel;" in charts.kernel_sentence(one, 0.5, False)
+    assert "Mid-gray is 0" in charts.kernel_sentence(three, 0.5, True)
+    assert "3 input channels;" in charts.kernel_sentence(three, 0.5, True)
+
+
+def test_a_unit_without_a_map_has_no_stride_and_nothing_to_click():
+    assert "at stride 4. Click another pixel." in charts.unit_sentence(1.5, (27, 27), 4, 54 * 54)
+    alone = charts.unit_sentence(11.4, (28, 28), 0, 1)
+    assert "stride" not in alone and "Click" not in alone and "28×28" in alone
