@@ -50,6 +50,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
     hint = f" Closest: {', '.join(near)}." if near else ""
     listing = {
         "architecture": " List them: `cnnviz list architectures`.",
+        "timm network": " List them: `cnnviz list timm`.",
+        "pytorchcv network": " List them: `cnnviz list pytorchcv`.",
+        "torchvision network": " List them: `cnnviz list torchvision`.",
+        "zoo": " Zoos: timm, pytorchcv, torchvision, e.g. timm:resnet18.",
         "layer": " List them: `model.layers()`.",
         "corpus": " List them: `cnnviz list corpora`.",
     }

@@ -1,38 +1,62 @@
-"""Say whether everything works here: versions, devices, caches, bundled weights, what works offline."""
+"""Say whether everything works here: versions, devices, caches, plugins, bundled weights, what works offline."""
 
 import argparse
 import os
 import platform
+import sys
+import tomllib
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cnnviz.errors import CnnvizError
 
 PACKAGES = ("torch", "torchvision", "streamlit", "captum", "plotly", "opencv-python", "scikit-image", "safetensors")
+EXTRAS = ("timm", "pytorchcv")
+LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The command takes no arguments."""
+    """The command takes no arguments of its own."""
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the report; the last part is a real prediction with every bundled network."""
-    print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    """Print the report; a part that is broken is told and the others go on. The last part is a real prediction
+    with every bundled network."""
+    parts: dict[str, Callable[[], None]] = {
+        "Versions": _versions, "Devices": _devices, "Caches": _caches, "Offline": _offline, "Plugins": _plugins,
+        "App": _address, "Bundled networks": _bundled,
+    }  # fmt: skip
+    broken = []
+    for title, part in parts.items():
+        print(title)
+        try:
+            part()
+        except (Exception, SystemExit) as error:
+            kind = "" if isinstance(error, CnnvizError) else f"{type(error).__name__}: "
+            print(f"  broken: {kind}{error}")
+            broken.append(title)
+    print(f"Broken: {', '.join(broken)}." if broken else "Everything works.")
+
+
+def _versions() -> None:
+    print(f"  {'Python':14} {platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in PACKAGES:
-        print(f"  {package:14} {_version(package)}")
-    _devices()
-    _caches()
-    _bundled()
+        print(f"  {package:14} {_version(package, 'missing: pip install -r requirements.txt')}")
+    for package in EXTRAS:
+        print(f'  {package:14} {_version(package, f"""not installed (optional): pip install "cnnviz[{package}]" """)}')
 
 
-def _version(package: str) -> str:
+def _version(package: str, missing: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "missing: pip install -r requirements.txt"
+        return missing.strip()
 
 
 def _devices() -> None:
     from cnnviz.device import available, choose, describe, fast_bfloat16
 
-    print("Devices")
     for device in available():
         info = describe(device)
         gain = "bfloat16 is fast here" if fast_bfloat16(device) else "float32"
@@ -41,19 +65,81 @@ def _devices() -> None:
 
 
 def _caches() -> None:
-    from cnnviz.data.fetching import SETS, data_folder, is_here
-    from cnnviz.models.pretrained import MIRROR, cache_path, entry
-    from cnnviz.models.registry import architectures, find
+    import torch
 
-    public = [name for name in architectures() if find(name).pretrained]
-    here = [name for name in public if cache_path(entry(find(name)).url).is_file()]
-    print("Offline")
-    print(f"  pretrained weights here: {', '.join(here) or 'none'} (bring more: cnnviz prefetch NAME)")
-    sets = [name for name in SETS if is_here(name)]
-    print(f"  data sets here: {', '.join(sets) or 'none'}, in {data_folder()}")
-    for variable in (MIRROR, "CNNVIZ_DATA_MIRROR"):
+    from cnnviz.data.fetching import data_folder
+
+    own = Path(os.environ.get("CNNVIZ_CACHE") or "~/.cache/cnnviz").expanduser()
+    weights = Path(torch.hub.get_dir()) / "checkpoints"
+    for title, folder in (("weights", weights), ("data", data_folder()), ("app", own)):
+        print(f"  {title:8} {_size(folder):>10}  {folder}")
+    for variable in ("CNNVIZ_WEIGHTS_MIRROR", "CNNVIZ_DATA_MIRROR", "HF_ENDPOINT"):
         if value := os.environ.get(variable):
             print(f"  {variable}: {value}")
+
+
+def _size(folder: Path) -> str:
+    if not folder.is_dir():
+        return "not there"
+    total = 0
+    for root, _, files in os.walk(folder):  # what cannot be read is left out
+        for file in files:
+            try:
+                total += os.lstat(os.path.join(root, file)).st_size
+            except OSError:
+                continue
+    return f"{total / 1e6:,.1f} MB"
+
+
+def _offline() -> None:
+    from cnnviz.data.fetching import SETS, is_here
+    from cnnviz.models.bundled import bundled
+    from cnnviz.models.cards import all_cards
+
+    here = [card.name for card in all_cards() if card.here and card.weights == "pretrained"]
+    sets = [name for name in SETS if is_here(name)]
+    print("  works offline: every architecture with random weights; sample photographs and digits")
+    print(f"  bundled weights: {', '.join(bundled()) or 'none'}")
+    print(f"  pretrained weights here: {', '.join(here) or 'none'} (bring more: cnnviz prefetch NAME)")
+    print(f"  data sets here: {', '.join(sets) or 'none'} (bring more: cnnviz prefetch --data NAME)")
+
+
+def _plugins() -> None:
+    from cnnviz.models.plugins import loaded
+
+    found = loaded()
+    for plugin in found:
+        print(f"  {plugin.problem}" if plugin.problem else f"  {plugin.path}: {', '.join(plugin.names)}")
+    if not found:
+        print("  none (name files in CNNVIZ_PLUGINS or with --plugin)")
+
+
+def _address() -> None:
+    """Whether others could reach the app: a plugin, an upload and the GPU are then theirs to use, too."""
+    address, said = _told_address()
+    port = os.environ.get("STREAMLIT_SERVER_PORT") or "8501"
+    if address in LOCAL:
+        print(f"  Home is at http://localhost:{port}, for this machine alone ({said})")
+    else:
+        where = f"at {address}" if address not in ("", "0.0.0.0", "::") else "from every network of this machine"
+        print(f"  Home would be public: reachable {where} ({said}). Whoever opens it uses this machine.")
+        print("  For this machine alone: streamlit run app/Home.py --server.address 127.0.0.1")
+
+
+def _told_address() -> tuple[str, str]:
+    """(address, who says so), in Streamlit's order: environment, the project's file, the user's file."""
+    if told := os.environ.get("STREAMLIT_SERVER_ADDRESS"):
+        return told, "STREAMLIT_SERVER_ADDRESS"
+    import cnnviz
+
+    project = Path(cnnviz.__file__).resolve().parents[1]
+    for folder in (Path.cwd(), project, Path.home()):
+        file = folder / ".streamlit" / "config.toml"
+        if file.is_file():
+            told = tomllib.loads(file.read_text(encoding="utf-8")).get("server", {}).get("address")
+            if told:
+                return told, str(file)
+    return "", "no server.address is set"
 
 
 def _bundled() -> None:
@@ -61,11 +147,18 @@ def _bundled() -> None:
     from cnnviz.models.bundled import bundled
     from cnnviz.models.load import load
 
-    print("Bundled networks")
+    failed = []
     for name in bundled():
-        model = load(name, "bundled")
-        image = digit(3) if model.input_size[0] == 1 else sample_photo(sample_names()[0])
-        best = int(model.predict(image)[0].argmax())
+        try:
+            model = load(name, "bundled")
+            image = digit(3) if model.input_size[0] == 1 else sample_photo(sample_names()[0])
+            best = int(model.predict(image)[0].argmax())
+        except CnnvizError as error:
+            print(f"  {name:16} broken: {error}", file=sys.stdout)
+            failed.append(name)
+            continue
         accuracy = model.notes.get("accuracy") or {}
         scored = f"{accuracy['test']:.1%} on {accuracy['test_images']:,} test images" if "test" in accuracy else "?"
         print(f"  {name:16} {scored}; works (answers {model.class_names[best]!r})")
+    if failed:
+        raise CnnvizError(f"{', '.join(failed)} cannot be used.")

@@ -1,47 +1,107 @@
-"""List what cnnviz knows: architectures, corpora or devices.
+"""List what cnnviz knows: architectures, weights, corpora, devices, or the networks of another zoo.
 
-`cnnviz list` shows the architectures with their parameters, default input and weights."""
+`cnnviz list` shows the architectures by family, `cnnviz list weights` what trained weights there are and
+which are here, `cnnviz list weights NETWORK` all that is known of them. `cnnviz list timm resnet` shows
+timm's networks with "resnet" in their name; so do pytorchcv and torchvision."""
 
 import argparse
+from itertools import groupby
 
-KINDS = ("architectures", "corpora", "devices")
+from cnnviz.cli.bar import Bar
+from cnnviz.errors import BadInput
+
+ZOOS = ("timm", "pytorchcv", "torchvision")
+KINDS = ("architectures", "weights", "corpora", "devices", *ZOOS)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    parser.add_argument("what", nargs="?", choices=KINDS, default="architectures")
+    parser.add_argument("what", nargs="?", choices=KINDS, default="architectures", metavar="WHAT",
+                        help=f"{', '.join(KINDS)} (default: architectures)")  # fmt: skip
+    parser.add_argument("which", nargs="*", metavar="NAME", help="networks for `weights`, a part of a name for a zoo")
     parser.add_argument("--names", action="store_true", help="names only, one a line")
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the list."""
+    if options.which and options.what not in ("weights", *ZOOS):
+        raise BadInput(f"`cnnviz list {options.what}` takes no names; got {' '.join(options.which)}.")
     if options.what == "devices":
-        from cnnviz.device import available, describe
-
-        for device in available():
-            print(device if options.names else f"{device:8} {describe(device).name}")
+        _devices(options.names)
     elif options.what == "corpora":
-        from cnnviz.data.corpora import DOWNLOADED, NAMES
-
-        for name in NAMES:
-            note = "downloaded once" if name in DOWNLOADED else "offline"
-            print(name if options.names else f"{name:16} {note}")
-        if not options.names:
-            print("… or a folder of images, a zip, an image")
+        _corpora(options.names)
+    elif options.what == "weights":
+        _weights(options.which, options.names)
+    elif options.what in ZOOS:
+        _zoo(options.what, options.which)
     else:
         _architectures(options.names)
+
+
+def _devices(names_only: bool) -> None:
+    from cnnviz.device import available, describe
+
+    for device in available():
+        print(device if names_only else f"{device:8} {describe(device).name}")
+
+
+def _corpora(names_only: bool) -> None:
+    from cnnviz.data.corpora import DOWNLOADED, NAMES
+
+    for name in NAMES:
+        note = "downloaded once" if name in DOWNLOADED else "offline"
+        print(name if names_only else f"{name:16} {note}")
+    if not names_only:
+        print("… or a folder of images, a zip, an image, WebDataset shards: train-{0000..0012}.tar")
+
+
+def _zoo(zoo: str, parts: list[str]) -> None:
+    from cnnviz.models.zoos import names
+
+    for name in names(zoo):
+        if all(part in name for part in parts):
+            print(f"{zoo}:{name}")
+
+
+def _weights(networks: list[str], names_only: bool) -> None:
+    from cnnviz.models.cards import all_cards, cards
+
+    found = [card for name in networks for card in cards(name)] if networks else all_cards()
+    if names_only:
+        print("\n".join(dict.fromkeys(card.name for card in found)))
+    elif networks:
+        print("\n\n".join("\n".join(card.lines()) for card in found) or "There are no trained weights for these.")
+    else:
+        rows = [("network", "weights", "size", "here", "accuracy")]
+        rows += [(c.name, c.weights, c.size_text(), "yes" if c.here else "no", c.accuracy_text()) for c in found]
+        for name, weights, size, here, accuracy in rows:
+            print(f"{name:20} {weights:10} {size:>10}  {here:4}  {accuracy}")
+        print("\nMore: `cnnviz list weights NETWORK`. Bring them: `cnnviz prefetch NETWORK`.")
 
 
 def _architectures(names_only: bool) -> None:
     from cnnviz.models.bundled import bundled
     from cnnviz.models.registry import architectures, find
+    from cnnviz.models.sizes import human, parameter_counts
 
+    names = architectures()
+    if names_only:
+        print("\n".join(names))
+        return
+    bar = Bar()
+    counts = parameter_counts(names, lambda done, total: bar.update(done / total, "counting parameters"))
+    bar.clear()
+    entries = [find(name) for name in names]
+    first: dict[str, int] = {}
+    for e in entries:
+        first[e.family] = min(first.get(e.family, 9999), e.year or 9999)
+    entries.sort(key=lambda e: (first[e.family], e.family, e.year or 9999, counts[e.name] or 0, e.name))
     shipped = bundled()
-    for name in architectures():
-        if names_only:
-            print(name)
-            continue
-        entry = find(name)
-        size = "×".join(str(n) for n in entry.input_size)
-        weights = ["bundled"] * (name in shipped) + ["pretrained"] * (entry.pretrained is not None)
-        print(f"{name:20} {size:>10}  {entry.classes:>5} classes  {', '.join(weights) or 'random':20} {entry.source}")
+    for family, members in groupby(entries, key=lambda e: e.family):
+        print(f"\n{family}")
+        for e in members:
+            size = "×".join(str(n) for n in e.input_size)
+            weights = ["bundled"] * (e.name in shipped) + ["pretrained"] * (e.pretrained is not None)
+            print(f"  {e.name:29} {human(counts[e.name]):>7}  {size:>9}  {e.year or '':4}  {', '.join(weights)}")
+    print(f"\n{len(entries)} architectures: name, parameters, input, year, trained weights.")
+    print("More by prefix: timm:NAME, pytorchcv:NAME, torchvision:NAME (`cnnviz list timm`, …).")

@@ -1,32 +1,61 @@
 """Bring weights and data before class, so that everything works offline.
 
+NETWORK is an architecture with public weights, also of another zoo: timm:resnet18, pytorchcv:nin_cifar10,
+torchvision:convnext_tiny. What cannot be brought is told, the rest is brought all the same.
 CNNVIZ_WEIGHTS_MIRROR and CNNVIZ_DATA_MIRROR name a classroom server or folder to take the files from."""
 
 import argparse
+import sys
+from collections.abc import Callable
 
 from cnnviz.cli.bar import Bar
+from cnnviz.errors import CnnvizError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="architectures with pretrained weights")
-    parser.add_argument("--data", nargs="*", default=[], help="cifar10, mnist, imagenette")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="networks whose public weights are wanted")
+    parser.add_argument("--data", nargs="*", default=[], metavar="SET", help="cifar10, mnist, imagenette")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Download what is missing."""
-    from cnnviz.data.fetching import prefetch
-    from cnnviz.models.pretrained import cache_path, entry, fetch
+    """Download what is missing. Raises CnnvizError at the end, with the list, if something failed."""
+    wanted = [(name, _weights) for name in options.networks] + [(name, _data) for name in options.data]
+    if not wanted:
+        raise CnnvizError("Name networks or data to bring, e.g. cnnviz prefetch squeezenet1_0 --data imagenette.")
+    failed: list[str] = []
+    for name, bring in wanted:
+        bar = Bar()
+        try:
+            said = bring(name, lambda done, total, bar=bar, name=name: _progress(bar, name, done, total))
+        except CnnvizError as error:
+            bar.clear()
+            print(f"{name}: {error}", file=sys.stderr)
+            failed.append(name)
+        else:
+            bar.clear()
+            print(f"{name}: {said}", flush=True)
+    if failed:
+        raise CnnvizError(f"{len(failed)} of {len(wanted)} could not be brought: {', '.join(failed)}.")
+
+
+def _progress(bar: Bar, name: str, done: int, total: int) -> None:
+    of = f" of {total / 1e6:,.1f}" if total else ""
+    bar.update(done / total if total else 0.0, f"{name}  {done / 1e6:,.1f}{of} MB")
+
+
+def _weights(name: str, progress: Callable[[int, int], None]) -> str:
+    from cnnviz.models.pretrained import bring, entry
     from cnnviz.models.registry import find
 
-    for name in options.networks:
-        bar = Bar()
-        url = entry(find(name)).url
-        fetch(url, lambda done, total, bar=bar, name=name: bar.update(done / max(total, 1), name))
-        bar.clear()
-        print(f"{name}: {cache_path(url)}")
-    for name in options.data:
-        bar = Bar()
-        folder = prefetch(name, lambda done, total, bar=bar, name=name: bar.update(done / max(total, 1), name))
-        bar.clear()
-        print(f"{name}: {folder}")
+    brought = bring(entry(find(name)).url, progress)
+    size = f"{brought.path.stat().st_size / 1e6:,.1f} MB"
+    return f"{'brought' if brought.fresh else 'already here'}, {size}, {brought.checksum}: {brought.path}"
+
+
+def _data(name: str, progress: Callable[[int, int], None]) -> str:
+    from cnnviz.data.fetching import is_here, prefetch
+
+    before = is_here(name)
+    folder = prefetch(name, progress)
+    return f"already here: {folder}" if before else f"brought, md5 of every archive as published: {folder}"

@@ -6,26 +6,46 @@ declare 10^10 elements. Here the pickle is read by an inert reader that only not
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cnnviz.errors import BadCheckpoint
+from cnnviz.errors import BadCheckpoint, BadInput
 
 INSTEAD = "In the program that made it, write torch.save(model.state_dict(), 'weights.pt') instead."
 AGAIN = "Copy or download it again."
+PICKLE_BYTES = 2**23  # the list of contents: about 200 bytes a tensor; as Python objects it is 60 times as large
+_ENTRIES = 100_000  # parts of one tuple, those of the tuples in it too: shared ones make it 2 to the power of lines
 _MODULES = {
     "torch", "torch._utils", "torch._tensor", "torch.storage", "torch.serialization", "torch.nn.parameter",
-    "collections", "numpy", "numpy.dtypes", "numpy.core.multiarray", "numpy._core.multiarray", "_codecs",
+    "collections", "numpy.dtypes",
 }  # fmt: skip
-_BUILTINS = {(module, name) for module in ("builtins", "__builtin__") for name in ("set", "complex")}
+_NAMES = {
+    *((module, name) for module in ("builtins", "__builtin__") for name in ("set", "complex")),
+    *((module, "scalar") for module in ("numpy.core.multiarray", "numpy._core.multiarray")),
+    ("numpy", "dtype"), ("_codecs", "encode"),
+}  # fmt: skip
 _ITEM_BYTES = {
     "DoubleStorage": 8, "LongStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16,
     "FloatStorage": 4, "IntStorage": 4, "QInt32Storage": 4,
     "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2,
 }  # the others hold one byte an element  # fmt: skip
+
+
+def cap_bytes() -> int:
+    """$CNNVIZ_MAX_WEIGHTS_MB (default 4096) in bytes: the cap of a file and of all its tensors together.
+
+    Raises BadInput if it is no number."""
+    told = os.environ.get("CNNVIZ_MAX_WEIGHTS_MB") or "4096"
+    try:
+        return int(float(told) * 2**20)
+    except (ValueError, OverflowError):
+        raise BadInput(f"CNNVIZ_MAX_WEIGHTS_MB must be a number of MiB, got {told!r}.") from None
 
 
 def survey_zip(path: Path) -> None:
@@ -41,7 +61,7 @@ def survey_zip(path: Path) -> None:
         pickled = entries["data.pkl"]
         try:
             with archive.open(pickled) as file:
-                survey = _surveyed(_Bounded(file, pickled.file_size), path)
+                survey = _surveyed(_Bounded(BytesIO(file.read(PICKLE_BYTES)), pickled.file_size), path)
         except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
             raise BadCheckpoint(f"{path.name} is cut short or damaged ({error}). {AGAIN}") from None
     for key, declared in survey.storages.items():
@@ -55,7 +75,7 @@ def survey_legacy(path: Path) -> None:
     storages, then their bytes. Raises BadCheckpoint with the reason."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        bounded = _Bounded(file, size)
+        bounded = _Bounded(file, min(size, PICKLE_BYTES))
         content = [_surveyed(bounded, path) for _ in range(4)][-1]
         _surveyed(bounded, path)
         left = size - file.tell()
@@ -84,11 +104,18 @@ def _check_entries(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]
         raise BadCheckpoint(f"{path.name} is a compressed archive, and torch.save never compresses. {INSTEAD}")
     if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
         raise BadCheckpoint(f"{path.name} declares more data than it holds: refused unread. {INSTEAD}")
+    if any(".." in entry.filename.replace("\\", "/").split("/") for entry in archive.infolist()):
+        raise BadCheckpoint(f"{path.name} holds names that lead out of the archive ('..'): refused. {INSTEAD}")
     tops = {entry.filename.partition("/")[0] for entry in archive.infolist()}
     if "data.pkl" in entries and (len(tops) > 1 or len(entries) < len(archive.infolist())):
         raise BadCheckpoint(f"{path.name} is a zip archive of several things, not one set of weights. {INSTEAD}")
     if "data.pkl" not in entries:
         raise BadCheckpoint(f"{path.name} is a zip archive without weights. {INSTEAD}")
+    if entries["data.pkl"].file_size > PICKLE_BYTES:
+        raise BadCheckpoint(
+            f"{path.name} has a list of contents of {entries['data.pkl'].file_size:,} bytes; "
+            f"{PICKLE_BYTES:,} are allowed. {INSTEAD}"
+        )
 
 
 class _Bounded:
@@ -124,17 +151,37 @@ class _Inert:
     append = extend = add = __setstate__
 
 
+def _weighed(load: Callable[[_Survey], None]) -> Callable[[_Survey], None]:
+    """The reader of one kind of tuple, which counts the parts: tuples of one another twice over take 2ⁿ
+    steps to hash or to compare."""
+
+    def weigh(survey: _Survey) -> None:
+        load(survey)
+        made = survey.stack[-1]
+        survey.parts[id(made)] = parts = 1 + sum(survey.parts.get(id(part), 1) for part in made)
+        if parts > _ENTRIES:
+            raise ValueError(f"tuples in tuples with {parts:,} parts")
+
+    return weigh
+
+
 class _Survey(pickle._Unpickler):  # the Python one: C's makes its memo as large as the file asks
     """Reads a pickle without importing or running anything in it; notes names, storages and tensors."""
+
+    dispatch = pickle._Unpickler.dispatch | {
+        code[0]: _weighed(pickle._Unpickler.dispatch[code[0]])
+        for code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
+    }
 
     def __init__(self, file: _Bounded) -> None:
         super().__init__(file)
         self.foreign: list[str] = []
         self.storages: dict[str, int] = {}  # key → bytes declared
         self.tensors: list[tuple[Any, ...]] = []  # arguments of the functions that rebuild tensors
+        self.parts: dict[int, int] = {}  # id of a tuple → its parts, to the last
 
     def find_class(self, module: str, name: str) -> type:
-        if module not in _MODULES and (module, name) not in _BUILTINS:
+        if module not in _MODULES and (module, name) not in _NAMES:
             self.foreign.append(f"{module}.{name}")
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict

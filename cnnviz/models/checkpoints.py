@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -12,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.errors import BadCheckpoint, BadInput
-from cnnviz.models.archives import AGAIN, INSTEAD, survey_legacy, survey_zip
+from cnnviz.errors import BadCheckpoint
+from cnnviz.models.archives import AGAIN, INSTEAD, PICKLE_BYTES, cap_bytes, survey_legacy, survey_zip
+from cnnviz.models.strangers import LEGACY_MAGIC, ZIP_MAGIC, by_content, by_first_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,9 +22,11 @@ SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".safetensors")
 WRAPPERS = ("state_dict", "model", "net", "model_state_dict", "state_dict_ema", "ema", "model_ema")
 PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
 BOOKKEEPING = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")  # counters, no weights
-KNOWN_METADATA = ("architecture", "classes", "preprocessing", "recipe", "accuracy", "data", "made_by")
-_LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before 1.6
+KNOWN_METADATA = (
+    "architecture", "classes", "class_names", "class_to_idx", "preprocessing", "recipe", "accuracy", "data", "made_by",
+)  # fmt: skip
 _SIDE_FILE_BYTES = 2**22
+_PLAIN_VALUES = 100_000  # of one entry of the metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,17 @@ def read_weights(path: str | Path) -> Checkpoint:
         content = _read_torch(path)
     tensors = _unwrap(content, metadata)
     if not tensors:
-        keys = ", ".join(str(key) for key in list(content)[:8]) if isinstance(content, Mapping) else ""
-        found = f"a dict with {keys or 'nothing'}" if isinstance(content, Mapping) else f"a {type(content).__name__}"
-        raise BadCheckpoint(f"{path.name} holds no weights by name, but {found}. {INSTEAD}")
+        raise BadCheckpoint(f"{path.name} {by_content(content)}. {INSTEAD}")
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if total > cap_bytes():  # in a smaller file: many names for one storage
+        raise BadCheckpoint(
+            f"{path.name} declares {total:,} bytes of tensors, which share their storage; {cap_bytes():,} are "
+            f"allowed. {INSTEAD}"
+        )
     for key, tensor in tensors.items():
         _check_tensor(key, tensor, path)
+    if not any(tensor.is_floating_point() for tensor in tensors.values()):
+        raise BadCheckpoint(f"{path.name} holds whole numbers only; weights are fractions (float32). {INSTEAD}")
     tensors = strip_prefixes(tensors)
     warnings = _not_finite(tensors)
     metadata = _side_file(path, warnings) | _parsed(metadata, warnings)
@@ -79,7 +87,7 @@ def kind_of(path: Path) -> str:
     if not path.is_file():
         raise BadCheckpoint(f"There is no file {path}. Check the path.")
     size = path.stat().st_size
-    cap = _cap_bytes()
+    cap = cap_bytes()
     if size == 0:
         raise BadCheckpoint(f"{path.name} is empty (0 bytes). {AGAIN}")
     if size > cap:
@@ -92,21 +100,13 @@ def kind_of(path: Path) -> str:
             head = file.read(4096)
     except OSError as error:
         raise BadCheckpoint(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(ZIP_MAGIC):
         return "torch"
-    if head.startswith(_LEGACY_MAGIC):
+    if head.startswith(LEGACY_MAGIC):
         return "torch, before 1.6"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**40:  # length of the header, header
         return "safetensors"
-    raise BadCheckpoint(f"{path.name} {_what_else(head)}")
-
-
-def _cap_bytes() -> float:
-    told = os.environ.get("CNNVIZ_MAX_WEIGHTS_MB") or "4096"
-    try:
-        return float(told) * 2**20
-    except ValueError:
-        raise BadInput(f"CNNVIZ_MAX_WEIGHTS_MB must be a number of MiB, got {told!r}.") from None
+    raise BadCheckpoint(f"{path.name} {by_first_bytes(head)}")
 
 
 def strip_prefixes(tensors: dict[str, Any]) -> dict[str, Any]:
@@ -124,27 +124,16 @@ def is_bookkeeping(key: str) -> bool:
     return key.rpartition(".")[2] in BOOKKEEPING
 
 
-def _what_else(head: bytes) -> str:
-    if _LEGACY_MAGIC.startswith(head) or b"PK\x03\x04".startswith(head):
-        return f"is cut short. {AGAIN}"
-    if head[0] == 0x80 and head[1] in (2, 3, 4, 5):
-        return f"is a pickled Python object, which can run code when opened. {INSTEAD}"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the weights. Run `git lfs pull`, or download the file itself."
-    if head.startswith(b"\x89HDF"):
-        return "is an HDF5 (Keras) file. Convert it to a PyTorch state_dict first."
-    try:
-        text = head.decode("utf-8", "strict" if len(head) < 4096 else "ignore")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" not in text:
-        return "is a text file, perhaps the web page of the download. Download the weights themselves."
-    return f"is neither a torch nor a safetensors file, or its beginning is damaged. {AGAIN}"
-
-
 def _read_safetensors(path: Path, metadata: dict[str, Any]) -> dict[str, Tensor]:
     from safetensors import SafetensorError, safe_open
 
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+    if header > min(PICKLE_BYTES, path.stat().st_size - 8):
+        raise BadCheckpoint(
+            f"{path.name} is cut short or damaged (it declares a header of {header:,} bytes, in a file of "
+            f"{path.stat().st_size:,}; {PICKLE_BYTES:,} are allowed). {AGAIN}"
+        )
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata |= file.metadata() or {}
@@ -185,12 +174,12 @@ def _unwrap(content: Any, metadata: dict[str, Any], depth: int = 0) -> dict[str,
         return {}
     for key in WRAPPERS:
         if isinstance(content.get(key), Mapping) and (inner := _unwrap(content[key], metadata, depth + 1)):
-            metadata |= {str(k): v for k, v in content.items() if k != key and _is_plain(v)}
+            metadata |= {str(k): v for k, v in content.items() if k != key and v is not None and _is_plain(v)}
             metadata |= {str(k): v.item() for k, v in content.items() if _is_number(v)}
             return inner
     tensors = {key: v.detach() for key, v in content.items() if isinstance(v, Tensor) and isinstance(key, str)}
     if tensors:
-        metadata |= {str(k): v for k, v in content.items() if _is_plain(v)}
+        metadata |= {str(k): v for k, v in content.items() if v is not None and _is_plain(v)}
     return tensors
 
 
@@ -198,18 +187,35 @@ def _is_number(value: Any) -> bool:
     return getattr(value, "shape", None) == () and hasattr(value, "item")
 
 
-def _is_plain(value: Any, depth: int = 0) -> bool:
-    if isinstance(value, list | tuple):
-        return len(value) <= 100_000 and depth < 3 and all(_is_plain(v, depth + 1) for v in value)
-    if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value) and _is_plain(list(value.values()), depth)
-    return isinstance(value, str | int | float | bool)
+def _is_plain(value: Any) -> bool:
+    """True for text, numbers, None and lists and dicts of them, _PLAIN_VALUES at most, four levels deep.
+
+    A list that holds another one many times over is small in the file and endless to walk through: only
+    so many values are looked at."""
+    level = [value]
+    for _ in range(5):
+        inner = [v for v in level if not isinstance(v, str | int | float | bool | None)]
+        if not inner:
+            return True
+        if not all(isinstance(v, list | tuple | dict) for v in inner) or sum(map(len, inner)) > _PLAIN_VALUES:
+            return False
+        if not all(isinstance(key, str) for v in inner if isinstance(v, dict) for key in v):
+            return False
+        level = [part for v in inner for part in (v.values() if isinstance(v, dict) else v)]
+    return False
 
 
 def _check_tensor(key: str, tensor: Tensor, path: Path) -> None:
     import torch
 
     odd = tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu"
+    if tensor.is_complex():
+        raise BadCheckpoint(f"{path.name}: {key} holds complex numbers; weights are real (float32). {INSTEAD}")
+    if not tensor.numel() and key.endswith((".weight", ".bias")):
+        raise BadCheckpoint(
+            f"{path.name}: {key} is empty, its shape is {tuple(tensor.shape)}: a layer without outputs, or a head "
+            f"with 0 classes. {INSTEAD}"
+        )
     if odd or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise BadCheckpoint(
             f"{path.name}: {key} is no plain tensor stored in full (sparse, quantised, meta or expanded). "

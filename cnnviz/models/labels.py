@@ -2,16 +2,27 @@
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
 MNIST = [str(digit) for digit in range(10)]
+_CIFAR100 = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
+forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
+mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
+willow_tree wolf woman worm
+"""
+CIFAR100 = [name.replace("_", " ") for name in _CIFAR100.split()]  # the fine labels in the data set's order
+KNOWN = {"cifar10": CIFAR10, "cifar100": CIFAR100, "mnist": MNIST, "svhn": MNIST}
 
 
-def class_names(key: str, count: int) -> list[str]:
-    """`count` names for the data set `key` ("imagenet", "cifar10", "mnist"); "class 0", … when the
-    number of classes is another one."""
-    known: list[str] = []
+def class_names(key: str | tuple[str, ...], count: int) -> list[str]:
+    """`count` class names: `key` itself if it holds names, else those of the data set `key` ("imagenet" or
+    a key of KNOWN); "class 0", … when the number of classes is another one."""
+    names: list[str] = []
     if key == "imagenet" and count == 1000:
         from torchvision.models._meta import _IMAGENET_CATEGORIES  # the list every torchvision weight carries
 
-        known = list(_IMAGENET_CATEGORIES)
-    elif key in ("cifar10", "mnist"):
-        known = CIFAR10 if key == "cifar10" else MNIST
-    return list(known) if len(known) == count else [f"class {i}" for i in range(count)]
+        names = list(_IMAGENET_CATEGORIES)
+    elif key != "imagenet":
+        names = list(KNOWN.get(key, [])) if isinstance(key, str) else list(key)
+    return names if len(names) == count else [f"class {i}" for i in range(count)]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.device import choose
 from cnnviz.errors import BadCheckpoint, BadInput
-from cnnviz.models import pretrained, recognise
+from cnnviz.models import labels, pretrained, recognise
 from cnnviz.models.bundled import bundled
 from cnnviz.models.checkpoints import SUFFIXES, Checkpoint, read_weights
-from cnnviz.models.labels import class_names
+from cnnviz.models.inspecting import identify, is_published, known_class_names, known_preprocessing, skeleton
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.models.matching import apply, match
 from cnnviz.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from cnnviz.models.registry import Architecture, architectures, build, find
+from cnnviz.models.registry import Architecture, build, find
+from cnnviz.models.told import check_channels
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,9 @@ def load(
     weights: str | Path | None = None,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    preprocessing: Preprocessing | None = None,
 ) -> LoadedModel:
     """A network in eval mode on `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
@@ -39,30 +43,58 @@ def load(
     `weights`: "random" (the same at every call), "pretrained" (torchvision's own file, downloaded once
     with `progress(bytes done, bytes in all)`), "bundled", or the path of a file; None takes the bundled
     file where there is one for `name`, else random weights. The number of classes is that of the file's
-    head. Class names and preprocessing: the file's metadata first, then torchvision's if the file is
-    torchvision's own, then the architecture's. `.report` says what was matched, `.notes["assumed"]` what
-    the file left open: a CIFAR ResNet of unknown origin is given ImageNet's mean and std, as the public
-    training scripts for it do; tensors that fit a residual and a plain network go to the residual one.
+    head. `class_names` and `preprocessing` go before everything else; without them those of the file's
+    metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's own,
+    then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open: a CIFAR
+    ResNet of unknown origin is given ImageNet's mean and std, as the public training scripts for it do;
+    of networks with the same tensors the likeliest is taken: give `name` to choose another.
     If the device has too little memory the model comes to the CPU and `.notes["device"]` says so.
 
-    Raises UnknownName, BadInput (no such device, nothing to load), BadCheckpoint (unsafe, damaged or
-    fitting no network), Offline (a download that could not be made)."""
+    Raises UnknownName, BadInput (no such device, nothing to load, class names or channels that do not
+    fit), BadCheckpoint (unsafe, damaged or fitting no network), Offline (a download that could not be made)."""
     target = choose(device)
+    said = _Said(class_names, preprocessing)
+    return _place(said.instead_of(_parts(name, weights, progress, said)), target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the caller of `load` said: it goes before what the file says and what would be assumed."""
+
+    class_names: Sequence[str] | None = None
+    preprocessing: Preprocessing | None = None
+
+    def instead_of(self, parts: dict[str, Any]) -> dict[str, Any]:
+        """`parts` of a model with what was said. Raises BadInput if it does not fit them."""
+        names, count = self.class_names, len(parts["class_names"])
+        if names is not None:
+            if isinstance(names, str) or len(names) != count:
+                raise BadInput(f"class_names needs {count} names, one a class of {parts['name']}, got {names!r:.80}.")
+            parts = {**parts, "class_names": [str(name) for name in names]}
+        if self.preprocessing is not None:
+            check_channels(self.preprocessing, parts["preprocessing"])
+            parts = {**parts, "preprocessing": self.preprocessing}
+        return parts
+
+
+def _parts(
+    name: str | None, weights: str | Path | None, progress: Callable[[int, int], None] | None, said: _Said
+) -> dict[str, Any]:
     if weights is None:
         _refuse_a_path(name)
         weights = "bundled" if name in bundled() else "random"
     if name is None and weights in WORDS:
         raise BadInput(f"weights={weights!r} needs a name, e.g. cnnviz.load('squeezenet1_0', weights={weights!r}).")
     if weights == "random":
-        return _place(_random(name), target)
+        return _random(name, said)
     if weights == "pretrained":
-        return _place(_pretrained(find(name), progress), target)
+        return _pretrained(find(name), progress)
     if weights == "bundled":
-        return _place(_from_file(name, _bundled_path(name), "bundled"), target)
+        return _from_file(name, _bundled_path(name), "bundled", said)
     path = Path(weights).expanduser()
     if not path.exists() and path.suffix not in SUFFIXES:
         raise BadCheckpoint(f"There is no file {path}. weights may be a path or one of: {', '.join(WORDS)}.")
-    return _place(_from_file(name, path, path.name), target)
+    return _from_file(name, path, path.name, said)
 
 
 def _refuse_a_path(name: str | None) -> None:
@@ -72,14 +104,15 @@ def _refuse_a_path(name: str | None) -> None:
         raise BadInput(f"{name!r} looks like a weights file: cnnviz.load(weights={str(name)!r}).")
 
 
-def _random(name: str) -> dict[str, Any]:
+def _random(name: str, said: _Said) -> dict[str, Any]:
     import torch
 
     found = find(name)
+    classes = found.classes if said.class_names is None else len(said.class_names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        module = build(name)
-    names = class_names(found.labels, found.classes)
+        module = build(name, classes)
+    names = labels.class_names(found.labels, classes)
     return dict(module=module, name=name, preprocessing=found.preprocessing, class_names=names, origin="random")
 
 
@@ -110,85 +143,54 @@ def _bundled_path(name: str) -> Path:
     return files[name]
 
 
-def _from_file(name: str | None, path: Path, origin: str) -> dict[str, Any]:
+def _from_file(name: str | None, path: Path, origin: str, said: _Said) -> dict[str, Any]:
     checkpoint = read_weights(path)
     assumed: list[str] = []
     found = find(name) if name else _recognised(checkpoint, path, assumed)
     classes = recognise.head_classes(checkpoint.tensors, found.name)
     module, report = _filled(found, checkpoint, classes)
-    own = found.pretrained is not None and pretrained.is_own_file(pretrained.entry(found), checkpoint.sha256)
-    if own and found.name in pretrained.SCALED_INPUT:
+    if is_published(checkpoint, found) and found.name in pretrained.SCALED_INPUT:
         module.transform_input = True
-    chosen = _preprocessing(found, checkpoint, own, assumed)
-    names = _class_names(found, checkpoint, classes or found.classes, assumed)
+    count, chosen, names = classes or found.classes, None, None
+    if said.preprocessing is None:
+        chosen = known_preprocessing(checkpoint, found, assumed) or _assumed_preprocessing(found, assumed)
+    if said.class_names is None:
+        names = known_class_names(checkpoint, found, count, assumed)
     notes = {**checkpoint.metadata, "sha256": checkpoint.sha256, "assumed": assumed}
     report = replace(report, warnings=[*report.warnings, *checkpoint.warnings, *assumed])
     return dict(
-        module=module, name=found.name, preprocessing=chosen, class_names=names, origin=origin, report=report,
-        notes=notes,
+        module=module, name=found.name, preprocessing=chosen or found.preprocessing, origin=origin, report=report,
+        class_names=names or labels.class_names(found.labels, count), notes=notes,
     )  # fmt: skip
 
 
 def _recognised(checkpoint: Checkpoint, path: Path, assumed: list[str]) -> Architecture:
     """The architecture that metadata name, if the tensors fit it; else the best fit of the tensors."""
-    for key in ("architecture", "arch", "model_name"):
-        told = checkpoint.metadata.get(key)
-        if isinstance(told, str) and told in architectures() and recognise.fit(checkpoint.tensors, told):
-            return find(told)
-    candidates = recognise.candidates(checkpoint.tensors)
-    if not candidates:
-        near, common, total = recognise.closest(checkpoint.tensors)
-        raise BadCheckpoint(
-            f"No known architecture fits {path.name} ({len(checkpoint.tensors)} tensors). Closest: {near}, "
-            f"with {common} of {total} shapes in common. Name one, cnnviz.load('{near}', weights=…), to see "
-            "what differs; `cnnviz list architectures` lists all."
-        )
-    best = candidates[0]
-    equal = [candidate.name for candidate in candidates[1:] if candidate.level == best.level]
-    if equal:
-        assumed.append(f"Taken for {best.name}; {', '.join(equal)} has the same tensors: name it to choose it.")
-    return find(best.name)
+    identity = identify(checkpoint, path.name)
+    first, *equal = identity.candidates
+    assumed += identity.warnings
+    if equal and identity.told != first:
+        assumed.append(f"Taken for {first}; {', '.join(equal)} has the same tensors: name it to choose it.")
+    return find(first)
 
 
 def _filled(found: Architecture, checkpoint: Checkpoint, classes: int | None) -> tuple[nn.Module, Any]:
-    import torch
-
-    with torch.device("meta"):
-        module = build(found.name, classes)
-    if {key for key, _ in module.named_buffers()} - module.state_dict().keys():
-        module = build(found.name, classes)  # constants that no file holds: make them for real
+    module = skeleton(found, classes)
     report = match(checkpoint.tensors, module)
     apply(checkpoint.tensors, module, report, found.name)
     return module, report
 
 
-def _preprocessing(found: Architecture, checkpoint: Checkpoint, own: bool, assumed: list[str]) -> Preprocessing:
-    default, told = found.preprocessing, checkpoint.metadata.get("preprocessing")
-    if isinstance(told, dict):
-        try:
-            return Preprocessing.from_dict({**default.as_dict(), **told})
-        except BadInput as error:
-            assumed.append(f"The file's preprocessing could not be used: {error}")
-    if own:
-        return pretrained.preprocessing(pretrained.entry(found))
+def _assumed_preprocessing(found: Architecture, assumed: list[str]) -> Preprocessing:
     if found.family == "CIFAR ResNet":
         assumed.append("The file names no normalisation: ImageNet's mean and standard deviation were assumed.")
-        return replace(default, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+        return replace(found.preprocessing, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     assumed.append(f"The file names no preprocessing: that of {found.title} was assumed.")
     if found.name in pretrained.SCALED_INPUT:
         assumed.append(
             "If it stems from torchvision's pretrained weights, mean and std are 0.5: say so in a side file."
         )
-    return default
-
-
-def _class_names(found: Architecture, checkpoint: Checkpoint, count: int, assumed: list[str]) -> list[str]:
-    told = checkpoint.metadata.get("classes")
-    if isinstance(told, list | tuple) and len(told) == count:
-        return [str(name) for name in told]
-    if told is not None:
-        assumed.append(f"The file's class names do not fit its {count} classes and were ignored.")
-    return class_names(found.labels, count)
+    return found.preprocessing
 
 
 def _place(parts: dict[str, Any], device: torch.device) -> LoadedModel:

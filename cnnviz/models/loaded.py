@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import nn
 
+    from cnnviz.data.corpora import Corpus
     from cnnviz.models.matching import LoadReport
 
 
@@ -69,6 +70,10 @@ class LoadedModel:
     def receive(self, image: np.ndarray | Image.Image) -> np.ndarray:
         """What the network sees before normalisation: uint8 (H, W, C)."""
         return self.preprocessing.receive(image)
+
+    def received_from(self, corpus: Corpus, index: int) -> np.ndarray:
+        """What the network sees of image `index` of a corpus: uint8 (H, W, C). See `Preprocessing.received_from`."""
+        return self.preprocessing.received_from(corpus, index)
 
     def preprocess(self, image: np.ndarray | Image.Image) -> torch.Tensor:
         """RGB uint8 (H, W, 3) or PIL image → float32 (C, H, W), normalised, on the CPU.

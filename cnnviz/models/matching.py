@@ -92,12 +92,17 @@ def same_sequence(theirs: Shapes, ours: Shapes) -> bool:
 
 
 def match(tensors: Mapping[str, Tensor], module: nn.Module) -> LoadReport:
-    """Match a file's tensors to the state_dict of `module`, which may be on the meta device.
+    """As `compare`, to the state_dict of `module`, which may be on the meta device."""
+    return compare(tensors, shapes(module.state_dict()))
+
+
+def compare(tensors: Mapping[str, Tensor], ours: Shapes) -> LoadReport:
+    """Match a file's tensors to those of a network, {key: shape} as `shapes` gives them.
 
     1. Same name and shape. 2. If names are missing and the whole file is the network's sequence of
     shapes: place by place, unless names say that the order is another. 3. What is left on both sides: by
     order if that agrees with the names, else single tensors whose shape the network has once."""
-    theirs, ours = shapes(tensors), shapes(module.state_dict())
+    theirs = shapes(tensors)
     pairs = {key: key for key, shape in ours.items() if theirs.get(key) == shape}  # ours → theirs
     warnings: list[str] = []
     if len(pairs) < len(ours):
@@ -108,8 +113,9 @@ def match(tensors: Mapping[str, Tensor], module: nn.Module) -> LoadReport:
             pairs |= _leftovers(pairs, asked, ours)
     renamed = [(their, our) for our, their in pairs.items() if their != our]
     missing = [key for key in ours if key not in pairs]
-    unexpected = [key for key in theirs if key not in set(pairs.values())]
-    wrong = [(key, theirs[key], ours[key]) for key in missing if key in unexpected]
+    taken, absent = set(pairs.values()), set(missing)
+    unexpected = [key for key in theirs if key not in taken]
+    wrong = [(key, theirs[key], ours[key]) for key in unexpected if key in absent]
     settled = {key for key, _, _ in wrong}
     if len(renamed) > 4:
         warnings.append(f"{len(renamed)} tensors were matched by order and shape: check a few predictions.")
@@ -126,17 +132,26 @@ def match(tensors: Mapping[str, Tensor], module: nn.Module) -> LoadReport:
     )
 
 
+def refuse_problems(report: LoadReport, name: str = "the network") -> None:
+    """Raise BadCheckpoint, naming the first five problems, if the weights do not fit."""
+    if problems := report.problems():
+        raise BadCheckpoint(
+            f"The weights do not fit {name}: {first_five(problems)}. Name the architecture they "
+            "were made for, or load without a name to have it recognised."
+        )
+
+
+def first_five(problems: list[str]) -> str:
+    """The first five in one line, with the number of the others."""
+    return "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+
+
 def apply(tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, name: str = "the network") -> None:
     """Copy a file's tensors into `module` as `report` of `match` says; a module on the meta device comes
     to the CPU. Raises BadCheckpoint, naming the first five problems, if they do not fit."""
     import torch
 
-    if problems := report.problems():
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise BadCheckpoint(
-            f"The weights do not fit {name}: {'; '.join(problems[:5])}{more}. Name the architecture they "
-            "were made for, or load without a name to have it recognised."
-        )
+    refuse_problems(report, name)
     if any(tensor.is_meta for tensor in module.state_dict().values()):
         module.to_empty(device="cpu")
         for child in module.modules():

@@ -18,6 +18,9 @@ from cnnviz.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
+    from cnnviz.data.corpora import Corpus
+
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 MNIST_MEAN, MNIST_STD = (0.1307,), (0.3081,)
@@ -29,21 +32,38 @@ class Preprocessing:
 
     `size`: (H, W) in pixels that the network receives. `resize`: the short side in pixels before the
     centre crop; None scales the short side to the crop. `mean`, `std`: per channel, of values in 0..1;
-    their length is the number of channels (1 = luminance, 3 = RGB).
+    their length is the number of channels (1 = luminance, 3 = RGB). `interpolation`: of the resize, a key
+    of RESAMPLING.
     """
 
     size: tuple[int, int]
     resize: int | None = None
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
+        if self.interpolation not in RESAMPLING:
+            raise BadInput(f"interpolation must be {' or '.join(RESAMPLING)}, got {self.interpolation!r}.")
         if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
             raise BadInput(f"mean and std need one value a channel and std > 0, got {self.mean}, {self.std}.")
 
     @property
     def channels(self) -> int:
         return len(self.mean)
+
+    @property
+    def side(self) -> int:
+        """The short side in pixels that images are scaled to before the crop."""
+        return self.resize or max(self.size)
+
+    def received_from(self, corpus: Corpus, index: int) -> np.ndarray:
+        """`receive` of image `index` of a corpus, uint8 (H, W, channels), large JPEGs decoded at a reduced scale.
+
+        Whoever indexes a corpus and whoever cuts patches out of it again asks here: so both see the same
+        pixels. Beside `receive(corpus.image(index))` they differ for JPEGs of 2 × images.LARGE and more on the
+        short side alone, by less than 1 of 255 on average. Raises as `Corpus.image` does."""
+        return self.receive(corpus.image(index, self.side))
 
     def receive(self, image: np.ndarray | Image.Image) -> np.ndarray:
         """The crop the network sees, before normalisation: uint8 (H, W, channels).
@@ -52,8 +72,9 @@ class Preprocessing:
         input is neither gray nor RGB get the luminance repeated in each channel."""
         picture = _as_pil(image)
         picture = picture.convert("RGB" if self.channels == 3 else "L")
-        picture = _resize_short_side(picture, self.resize or max(self.size))
-        pixels = np.asarray(_centre_crop(picture, self.size))
+        resampling = RESAMPLING[self.interpolation]
+        picture = _resize_short_side(picture, self.side, resampling)
+        pixels = np.asarray(_centre_crop(picture, self.size, resampling))
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[:, :, None], self.channels, axis=2)
         return np.array(pixels)  # a copy: Pillow's own buffer is read only
@@ -68,8 +89,12 @@ class Preprocessing:
         return scaled.sub_(mean).div_(std).contiguous()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `Preprocessing.from_dict` reads them back."""
-        return asdict(self)
+        """Plain values for JSON; `Preprocessing.from_dict` reads them back. Bilinear goes without saying:
+        files and fingerprints from before there was a choice stay valid."""
+        values = asdict(self)
+        if self.interpolation == "bilinear":
+            del values["interpolation"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
@@ -82,6 +107,7 @@ class Preprocessing:
                 int(resize) if resize else None,
                 tuple(float(v) for v in values["mean"]),
                 tuple(float(v) for v in values["std"]),
+                str(values.get("interpolation") or "bilinear"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput(f"Preprocessing needs size [H, W], mean and std, got {values!r} ({error}).") from None
@@ -99,21 +125,21 @@ def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
 
 
-def _resize_short_side(picture: Image.Image, side: int) -> Image.Image:
+def _resize_short_side(picture: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
     width, height = picture.size
     short, long = min(width, height), max(width, height)
     if short == side:
         return picture
     other = int(side * long / short)
     target = (side, other) if width <= height else (other, side)
-    return picture.resize(target, Image.Resampling.BILINEAR)
+    return picture.resize(target, resampling)
 
 
-def _centre_crop(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _centre_crop(picture: Image.Image, size: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
     height, width = size
     if picture.width < width or picture.height < height:  # non-square inputs: pad is never right, scale is
         scale = max(width / picture.width, height / picture.height)
         enlarged = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
-        picture = picture.resize(enlarged, Image.Resampling.BILINEAR)
+        picture = picture.resize(enlarged, resampling)
     top, left = round((picture.height - height) / 2.0), round((picture.width - width) / 2.0)
     return picture.crop((left, top, left + width, top + height))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from cnnviz.models.matching import AUXILIARY, Shapes, same_sequence, shapes
-from cnnviz.models.registry import architectures, build, find
+from cnnviz.models.outlines import having, likelihood, nearest, outline, published_shapes
+from cnnviz.models.registry import find
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,58 +32,43 @@ class Candidate:
         return _HOW[self.level]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outline:
-    """Shapes of an architecture; `head`: the keys whose first dimension is the number of classes."""
-
-    shapes: Shapes
-    head: frozenset[str]
-
-    def sized(self, classes: int) -> Shapes:
-        return {key: (classes, *shape[1:]) if key in self.head else shape for key, shape in self.shapes.items()}
-
-
 def recognise(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names of the architectures that `tensors` fit, best first; [] if none does.
 
     Equal names and shapes beat equal shapes in order beat equal shapes; the number of classes is free.
-    Plain networks have the tensors of their residual twins: the residual one comes first."""
+    Networks with the same tensors come in the order of `outlines.BY_COUNT`: a residual one before its
+    plain and stochastic twins, torchvision's before the same network with other strides."""
     return [candidate.name for candidate in candidates(tensors)]
 
 
 def candidates(tensors: Mapping[str, Tensor]) -> list[Candidate]:
-    """As `recognise`, with the number of classes and what agreed. Auxiliary heads in the file are left
-    out. torchvision's networks take seconds to build: they are asked, until one fits by name, only if
-    none of cnnviz's own fits in order."""
-    file = _without_auxiliary(shapes(tensors))
-    names = architectures()
-    own = [name for name in names if find(name).pretrained is None]
-    found = _fitting(file, own)
-    if not any(candidate.level <= SEQUENCE for candidate in found):
-        for name in names:
-            found += _fitting(file, [name]) if name not in own else []
-            if found and found[-1].level == NAMES:
-                break
-    return sorted(found, key=lambda c: (c.level, c.name.startswith("plain"), c.name))
+    """As `recognise`, with the number of classes and what agreed. Auxiliary heads in the file are left out
+    where the network has none. Only networks with as many tensors as the file are built."""
+    found = []
+    for file in _readings(tensors):
+        fits = (_fit(file, name) for name in having(len(file)))
+        found += [fit for fit in fits if fit and fit.name not in {other.name for other in found}]
+    return sorted(found, key=lambda c: (c.level, likelihood(c.name)))
 
 
 def fit(tensors: Mapping[str, Tensor], name: str) -> Candidate | None:
     """How `tensors` fit the architecture `name`, any number of classes; None if they do not."""
-    return next(iter(_fitting(_without_auxiliary(shapes(tensors)), [name])), None)
+    count = len(published_shapes(name))
+    fits = [_fit(file, name) for file in _readings(tensors) if len(file) == count]
+    return next(filter(None, fits), None)
 
 
 def closest(tensors: Mapping[str, Tensor]) -> tuple[str, int, int]:
     """(architecture, tensors of the file whose shapes it has, its number of tensors) of the architecture
-    that shares most shapes with the file: for error messages."""
-    file = Counter(_without_auxiliary(shapes(tensors)).values())
+    that shares most shapes with the file, among those of about as many tensors: for error messages."""
+    found = [shared(tensors, name) for name in nearest(len(_readings(tensors)[-1]))]
+    return max(found, key=lambda near: near[1] / (len(tensors) + near[2]))
 
-    def shared(name: str) -> tuple[float, int, int]:
-        ours = Counter(_shapes(name).values())
-        common, all_ours = (file & ours).total(), ours.total()
-        return 2 * common / max(file.total() + all_ours, 1), common, all_ours
 
-    best = max(architectures(), key=lambda name: shared(name)[0])
-    return best, *shared(best)[1:]
+def shared(tensors: Mapping[str, Tensor], name: str) -> tuple[str, int, int]:
+    """(name, number of the file's tensors whose shapes the architecture has, its number of tensors)."""
+    file, ours = Counter(_readings(tensors)[-1].values()), Counter(published_shapes(name).values())
+    return name, (file & ours).total(), ours.total()
 
 
 def head_classes(tensors: Mapping[str, Tensor], name: str) -> int | None:
@@ -93,48 +78,32 @@ def head_classes(tensors: Mapping[str, Tensor], name: str) -> int | None:
     matrix; None if there is neither."""
     if candidate := fit(tensors, name):
         return candidate.classes
-    file = _without_auxiliary(shapes(tensors))
+    file = _readings(tensors)[-1]
     for key in outline(name).head:
-        if key in file and file[key]:
+        if key in file and file[key] and file[key][0]:
             return file[key][0]
-    matrices = [shape for shape in file.values() if len(shape) == 2]
+    matrices = [shape for shape in file.values() if len(shape) == 2 and shape[0]]
     return matrices[-1][0] if matrices else None
 
 
-@cache
-def outline(name: str) -> _Outline:
-    """Shapes and head of an architecture, from two builds without memory."""
-    ours, other = _shapes(name), _shapes(name, find(name).classes + 1)
-    return _Outline(ours, frozenset(key for key in ours if ours[key] != other[key]))
-
-
-@cache
-def _shapes(name: str, classes: int | None = None) -> Shapes:
-    import torch
-
-    with torch.device("meta"):
-        return shapes(build(name, classes).state_dict())
-
-
-def _fitting(file: Shapes, names: list[str]) -> list[Candidate]:
-    found = []
-    for name in names:
-        if len(_shapes(name)) == len(file):  # the cheap question first
-            found += [candidate for candidate in [_fit(file, name, outline(name))] if candidate]
-    return found
-
-
-def _fit(file: Shapes, name: str, ours: _Outline) -> Candidate | None:
-    if file.keys() == ours.shapes.keys():
+def _fit(file: Shapes, name: str) -> Candidate | None:
+    """The published number of classes is tried first: it saves the second build that finds the head."""
+    published = published_shapes(name)
+    if published == file:
+        return Candidate(name, find(name).classes, NAMES)
+    if same_sequence(file, published):
+        return Candidate(name, find(name).classes, SEQUENCE)
+    ours = outline(name)
+    if file.keys() == published.keys():
         classes = _agreed([file[key] for key in ours.head])
         if classes and ours.sized(classes) == file:
             return Candidate(name, classes, NAMES)
     values = list(file.values())
-    at_head = [values[i] for i, key in enumerate(ours.shapes) if key in ours.head]
+    at_head = [values[i] for i, key in enumerate(published) if key in ours.head]
     classes = _agreed(at_head)
     if classes and same_sequence(file, ours.sized(classes)):
         return Candidate(name, classes, SEQUENCE)
-    body = Counter(shape for key, shape in ours.shapes.items() if key not in ours.head)
+    body = Counter(shape for key, shape in published.items() if key not in ours.head)
     rest = list((Counter(values) - body).elements())
     classes = _agreed(rest)
     if classes and Counter(ours.sized(classes).values()) == Counter(values):
@@ -148,5 +117,8 @@ def _agreed(head: list[tuple[int, ...]]) -> int | None:
     return firsts.pop() or None if len(firsts) == 1 else None
 
 
-def _without_auxiliary(found: Shapes) -> Shapes:
-    return {key: shape for key, shape in found.items() if not AUXILIARY.match(key)}
+def _readings(tensors: Mapping[str, Tensor]) -> list[Shapes]:
+    """The file as it is and, if that is another thing, without the heads that only training needs."""
+    whole = shapes(tensors)
+    main = {key: shape for key, shape in whole.items() if not AUXILIARY.match(key)}
+    return [whole] if len(main) == len(whole) else [whole, main]

@@ -1,7 +1,5 @@
-"""Hostile torch files: refused before anything in them is run, unpacked or allocated."""
+"""Forged torch archives: refused before anything is unpacked or allocated. More in test_bad_checkpoints.py."""
 
-import io
-import os
 import pickle
 import struct
 import tracemalloc
@@ -9,54 +7,11 @@ import zipfile
 
 import pytest
 import torch
-from torch import nn
-from weightfiles import forged, rewrite_zip
+from weightfiles import forged
 
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.archives import intact
 from cnnviz.models.checkpoints import read_weights
-
-
-class Evil:
-    def __init__(self, marker):
-        self.marker = str(marker)
-
-    def __reduce__(self):
-        return os.mkdir, (self.marker,)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_pickled_code_is_refused_and_never_run(tmp_path, zipped):
-    torch.save(
-        {"w": torch.ones(1), "x": Evil(tmp_path / "ran")},
-        tmp_path / "w.pt",
-        _use_new_zipfile_serialization=zipped,
-    )
-    with pytest.raises(BadCheckpoint, match=r"mkdir.*state_dict"):
-        read_weights(tmp_path / "w.pt")
-    assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.filterwarnings("ignore")
-def test_a_whole_pickled_module_is_refused_with_the_way_out(tmp_path, zipped):
-    torch.save(nn.Linear(2, 2), tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(BadCheckpoint, match=r"Linear.*torch\.save\(model\.state_dict\(\)"):
-        read_weights(tmp_path / "w.pt")
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_torchscript_archive_is_refused(tmp_path):
-    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)), tmp_path / "w.pt")
-    with pytest.raises(BadCheckpoint, match="TorchScript"):
-        read_weights(tmp_path / "w.pt")
-
-
-def test_a_zip_of_something_else_is_refused(tmp_path):
-    with zipfile.ZipFile(tmp_path / "w.pt", "w") as archive:
-        archive.writestr("cat.jpg", b"...")
-    with pytest.raises(BadCheckpoint, match="without weights"):
-        read_weights(tmp_path / "w.pt")
 
 
 def test_an_archive_with_two_pickles_is_refused(tmp_path):
@@ -65,14 +20,6 @@ def test_an_archive_with_two_pickles_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.pt", "a") as archive:
         archive.writestr("other/data.pkl", pickle.dumps({}, 2))
     with pytest.raises(BadCheckpoint, match="several things"):
-        read_weights(tmp_path / "w.pt")
-
-
-def test_a_compressed_archive_is_refused_before_it_grows(tmp_path):
-    torch.save({"w": torch.zeros(2_000_000)}, tmp_path / "w.pt")
-    rewrite_zip(tmp_path / "w.pt", zipfile.ZIP_DEFLATED)
-    assert (tmp_path / "w.pt").stat().st_size < 20_000
-    with pytest.raises(BadCheckpoint, match="compressed"):
         read_weights(tmp_path / "w.pt")
 
 
@@ -92,8 +39,6 @@ def test_entries_that_overlap_are_refused(tmp_path):
 
 
 FORGERIES = {
-    "expanded by stride 0": dict(size=(100_000, 100_000), stride=(0, 0), declared=4),
-    "a storage that is not there": dict(size=(10**10,), stride=(1,), declared=10**10),
     "a reach beyond the storage": dict(size=(2,), stride=(10**9,), declared=4),
     "a negative size": dict(size=(-(10**10), -1), stride=(1, 1), declared=4),
 }
@@ -114,15 +59,6 @@ def test_the_forger_can_write_honest_files_too(tmp_path):
     forged(tmp_path / "w.pt", size=(2, 2), stride=(2, 1), declared=4)
     (tensor,) = read_weights(tmp_path / "w.pt").tensors.values()
     assert tensor.tolist() == [[0.0, 1.0], [2.0, 3.0]]
-
-
-def test_a_legacy_file_that_declares_more_than_it_holds_is_refused(tmp_path):
-    buffer = io.BytesIO()
-    torch.save({"w": torch.zeros(77_777)}, buffer, _use_new_zipfile_serialization=False)
-    old, new = struct.pack("<i", 77_777), struct.pack("<i", 2_000_000_000)
-    (tmp_path / "w.pt").write_bytes(buffer.getvalue().replace(old, new))
-    with pytest.raises(BadCheckpoint, match="declares 8,000,000,000 bytes"):
-        read_weights(tmp_path / "w.pt")
 
 
 def test_an_object_that_would_allocate_when_made_is_refused(tmp_path):

@@ -116,11 +116,47 @@ def test_our_own_safetensors_come_back_with_everything(tmp_path):
     assert_function_of(model, source)
 
 
+def test_what_the_caller_says_goes_before_what_the_file_says(tmp_path):
+    source, look = filled("lenet5", 3), Preprocessing((28, 28), 32, (0.1,), (0.2,))
+    path = saved(tmp_path / "w.pt", {"state_dict": source.state_dict(), "classes": ["a", "b", "c"]})
+    (tmp_path / "w.pt.json").write_text(json.dumps({"preprocessing": {"mean": [0.5], "std": [0.25]}}))
+    model = load(weights=path, class_names=("x", "y", "z"), preprocessing=look)
+    assert (model.class_names, model.preprocessing) == (["x", "y", "z"], look)
+    assert model.notes["assumed"] == []
+    assert load(weights=path, class_names=["x", "y", "z"]).preprocessing.mean == (0.5,)
+    assert load(weights=path, preprocessing=look).class_names == ["a", "b", "c"]
+    assert_function_of(model, source)
+
+
+def test_what_the_caller_says_must_fit_the_network(tmp_path):
+    path = saved(tmp_path / "w.pt", filled("lenet5", 3).state_dict())
+    with pytest.raises(BadInput, match=r"needs 3 names.*lenet5, got \['x'\]"):
+        load(weights=path, class_names=["x"])
+    with pytest.raises(BadInput, match="needs 3 names"):
+        load(weights=path, class_names="xyz")
+    with pytest.raises(BadInput, match="takes 1 channels, and mean and std are given for 3"):
+        load("lenet5", path, preprocessing=Preprocessing((28, 28)))
+    with pytest.raises(TypeError):
+        load("lenet5", path, "cpu", None, ["x", "y", "z"])
+
+
+@pytest.mark.parametrize("key", ["classes", "class_names"])
+def test_a_side_file_names_architecture_classes_and_preprocessing(tmp_path, key):
+    source, look = filled("plain20_cifar", 2), Preprocessing((32, 32), 40, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    path = saved(tmp_path / "w.pt", source.state_dict())
+    told = {"architecture": "plain20_cifar", key: ["cat", "dog"], "preprocessing": look.as_dict()}
+    (tmp_path / "w.pt.json").write_text(json.dumps(told))
+    model = load(weights=path)
+    assert (model.name, model.class_names, model.preprocessing) == ("plain20_cifar", ["cat", "dog"], look)
+    assert model.notes["assumed"] == []
+    assert_function_of(model, source)
+
+
 def test_class_names_that_do_not_fit_are_ignored_and_said(tmp_path):
     path = saved(tmp_path / "w.pt", {"state_dict": filled("lenet5").state_dict(), "classes": ["a", "b"]})
     model = load(weights=path)
     assert model.class_names[9] == "9"
-    assert "class names" in " ".join(model.report.warnings)
+    assert "names 2 classes and its head has 10" in " ".join(model.report.warnings)
 
 
 def test_a_cifar_resnet_of_unknown_origin_is_given_imagenets_normalisation(tmp_path, no_assets):

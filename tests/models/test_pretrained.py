@@ -3,10 +3,7 @@
 import hashlib
 import io
 import shutil
-import socket
 import struct
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -30,61 +27,10 @@ NAME = f"tiny-{hashlib.sha256(GOOD).hexdigest()[:8]}.pth"
 OTHER = packed({key: value + 1 for key, value in STATE.items()})
 
 
-class Server(ThreadingHTTPServer):
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.asked, self.drop = {}, [], False
-        self.address = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802
-        self.server.asked.append(self.path)
-        content = self.server.files.get(self.path.rpartition("/")[2])
-        if content is None:
-            return self.send_error(404)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if self.server.drop else content)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.fixture(autouse=True)
-def home(monkeypatch, tmp_path):
+def home(weights_home):
     """An empty torch cache, no mirror, no proxy."""
-    for name in (
-        "http_proxy",
-        "HTTP_PROXY",
-        "https_proxy",
-        "HTTPS_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-        pretrained.MIRROR,
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
-    return tmp_path / "home" / "hub" / "checkpoints"
-
-
-@pytest.fixture
-def nobody():
-    """A base URL at which nobody listens."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{unused.getsockname()[1]}"
+    return weights_home
 
 
 def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(server, home):
@@ -97,6 +43,14 @@ def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(server, home):
     again = pretrained.fetch(f"{server.address}/models/{NAME}")
     assert again.sha256 == found.sha256 and again.warnings == []
     assert server.asked == [f"/models/{NAME}"]
+
+
+def test_what_was_compared_is_said(server, home):
+    server.files[NAME] = GOOD
+    first, second = (pretrained.bring(f"{server.address}/{NAME}") for _ in range(2))
+    assert (first.fresh, second.fresh) == (True, False) and first.path == second.path == home / NAME
+    digits = hashlib.sha256(GOOD).hexdigest()[:8]
+    assert first.checksum == second.checksum == f"sha256 begins with {digits}, as published"
 
 
 def test_another_file_under_the_name_is_refused_and_not_kept(server, home):
@@ -175,12 +129,14 @@ def test_a_network_without_public_weights_says_so():
         cnnviz.load("lenet5", weights="pretrained", device="cpu")
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+@pytest.mark.parametrize("name", ["googlenet", "torchvision:googlenet", "inception_v3"])
 def test_ported_networks_rescale_their_input_and_drop_auxiliary_heads(name, server, home, monkeypatch):
     from torchvision.models import get_model
 
     torch.manual_seed(0)
-    source = get_model(name, weights=None, init_weights=False, aux_logits=True, transform_input=True).eval()
+    source = get_model(
+        name.rpartition(":")[2], weights=None, init_weights=False, aux_logits=True, transform_input=True
+    ).eval()
     file = pretrained.cache_path(pretrained.entry(find(name)).url)
     file.parent.mkdir(parents=True)
     torch.save(source.state_dict(), file)

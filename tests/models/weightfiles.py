@@ -4,6 +4,8 @@ import io
 import pickle
 import struct
 import zipfile
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -76,3 +78,22 @@ def forged(path: Path, size: tuple[int, ...], stride: tuple[int, ...], declared:
         archive.writestr("archive/byteorder", "little")
         archive.writestr("archive/data/0", struct.pack(f"<{held}f", *range(held)))
         archive.writestr("archive/version", "3\n")
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A state_dict without values of its own: every tensor is a view of one storage of zeros."""
+
+    state: dict[str, Tensor]
+    size: int  # number of parameters
+
+
+@cache
+def bare(name: str, classes: int | None = None) -> Bare:
+    """The tensors of a network of the catalogue, as small in a file as its largest tensor in half precision."""
+    with torch.device("meta"):
+        module = build(name, classes)
+    state = module.state_dict()
+    zeros = torch.zeros(max(tensor.numel() for tensor in state.values()), dtype=torch.half)
+    views = {key: zeros[: tensor.numel()].view(tensor.shape) for key, tensor in state.items()}
+    return Bare(views, sum(parameter.numel() for parameter in module.parameters()))

@@ -1,0 +1,28 @@
+"""Building without memory for networks that other people wrote, some of which compute while they are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cnnviz.errors import CnnvizError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def built(make: Callable[[], nn.Module]) -> nn.Module:
+    """What `make` returns. If it fails under `torch.device("meta")`, it is made on the CPU and goes to the meta
+    device, so that whoever asks for shapes alone gets them. Raises what `make` raises on the CPU."""
+    import torch
+
+    meta = torch.get_default_device().type == "meta"
+    try:
+        return make()
+    except CnnvizError:
+        raise
+    except Exception:
+        if not meta:
+            raise
+    with torch.device("cpu"):
+        return make().to("meta")
