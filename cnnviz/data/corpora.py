@@ -18,6 +18,7 @@ from cnnviz.errors import BadImage, BadInput, unknown
 
 DOWNLOADED = ("cifar10", "cifar10-test", "mnist", "mnist-test", "imagenette", "imagenette-val")
 NAMES = ("samples", "digits", *DOWNLOADED)
+_AT_ONCE = 10_000  # ids hashed together
 
 
 class Corpus(ABC):
@@ -51,15 +52,17 @@ class Corpus(ABC):
         """(id, reason) of everything found unreadable so far."""
         return list(self._skipped.items())
 
-    def image(self, index: int) -> Image.Image:
+    def image(self, index: int, side: int | None = None) -> Image.Image:
         """Image `index` (0 … len - 1) as PIL RGB, upright, long side at most `images.MAX_SIDE`.
 
+        `side`: the short side, in pixels, that it will be scaled to: large JPEGs are then decoded at a reduced
+        scale, see `open_image`. `Preprocessing.received_from` asks so.
         Raises BadImage, and lists the image in `skipped`, if it cannot be read; BadInput for an index
         outside the corpus."""
         if not 0 <= index < len(self):
             raise BadInput(f"Corpus {self.name!r} holds images 0 to {len(self) - 1}, got {index}.")
         try:
-            return self._read(index)
+            return self._read(index, side)
         except BadImage as error:
             self._skipped[self.ids[index]] = str(error)
             raise
@@ -89,7 +92,10 @@ class Corpus(ABC):
     @cached_property
     def fingerprint(self) -> str:
         """sha256, hex, of the ids and of what tells changed contents (hashes, or sizes and times)."""
-        digest = hashlib.sha256("\n".join(self.ids).encode("utf-8", "backslashreplace"))
+        digest = hashlib.sha256()
+        for start in range(0, len(self.ids), _AT_ONCE):
+            text = "\n".join(self.ids[start : start + _AT_ONCE])
+            digest.update(("\n" * (start > 0) + text).encode("utf-8", "backslashreplace"))
         for part in self._contents():
             digest.update(part)
         return digest.hexdigest()
@@ -99,8 +105,8 @@ class Corpus(ABC):
         return {image_id: index for index, image_id in enumerate(self.ids)}
 
     @abstractmethod
-    def _read(self, index: int) -> Image.Image:
-        """Decode one image. Raises BadImage."""
+    def _read(self, index: int, side: int | None) -> Image.Image:
+        """Decode one image, for use at this short side if it is not None. Raises BadImage."""
 
     @abstractmethod
     def _contents(self) -> Iterable[bytes]:
@@ -119,8 +125,8 @@ class Subset(Corpus):
     def skipped(self) -> list[tuple[str, str]]:
         return self.parent.skipped
 
-    def _read(self, index: int) -> Image.Image:
-        return self.parent.image(self.indices[index])
+    def _read(self, index: int, side: int | None) -> Image.Image:
+        return self.parent.image(self.indices[index], side)
 
     def _contents(self) -> Iterable[bytes]:
         return [self.parent.fingerprint.encode()]
@@ -134,9 +140,9 @@ class MemoryCorpus(Corpus):
         super().__init__(name, ids, **more)
         self.items = items
 
-    def _read(self, index: int) -> Image.Image:
+    def _read(self, index: int, side: int | None) -> Image.Image:
         item = self.items[index]
-        return open_image(item) if isinstance(item, bytes) else Image.fromarray(to_uint8(item))
+        return open_image(item, side=side) if isinstance(item, bytes) else Image.fromarray(to_uint8(item))
 
     def _contents(self) -> Iterable[bytes]:
         return (item if isinstance(item, bytes) else np.ascontiguousarray(item) for item in self.items)
@@ -145,16 +151,20 @@ class MemoryCorpus(Corpus):
 def corpus(source: Any, limit: int | None = None, progress: Callable[[int, int], None] | None = None) -> Corpus:
     """Many images from almost anything.
 
-    `source`: one of NAMES (public data sets are downloaded once, with `progress(done, total)` in bytes,
-    to $CNNVIZ_DATA or ~/.cache/cnnviz/data); a folder, nested as it may be; a .zip; a folder with MNIST's
-    IDX files or CIFAR-10's batches; one image file; a list of paths, of uploads (name, bytes), of open
-    binary files, PIL images or uint8 pixels; or a corpus. A folder called like a data set is "./samples".
-    `limit`: see `Corpus.take`.
+    `source`: one of NAMES (public data sets are downloaded once to $CNNVIZ_DATA or ~/.cache/cnnviz/data); a
+    folder, nested as it may be; a .zip; WebDataset shards: a .tar, a folder of them, or a path with braces
+    such as "train-{0000..0012}.tar"; a folder with MNIST's IDX files or CIFAR-10's batches; one image file; a
+    list of paths, of uploads (name, bytes), of open binary files, PIL images or uint8 pixels; or a corpus.
+    A folder called like a data set is "./samples". `limit`: see `Corpus.take`. `progress(done, total)`: in
+    bytes while a data set is downloaded; images found so far, and 0, while files are listed. What it raises
+    ends the work; shards that were gone through are known the next time.
     Raises UnknownName, BadInput for what is missing or holds no image, Offline."""
     found = _find(source, progress)
     if not len(found):
         faults = "".join(f" {where}: {why}" for where, why in found.skipped[:3])
-        raise BadInput(f"{found.name!r} holds no images. Give a folder or zip with JPEG or PNG files in it.{faults}")
+        raise BadInput(
+            f"{found.name!r} holds no images. Give a folder, zip or tar with JPEG or PNG files in it.{faults}"
+        )
     return found if limit is None else found.take(limit)
 
 
@@ -164,7 +174,7 @@ def _find(source: Any, progress: Callable[[int, int], None] | None) -> Corpus:
     if isinstance(source, str) and source in NAMES:
         return _named(source, progress)
     if isinstance(source, str | os.PathLike):
-        return _from_path(source)
+        return _from_path(source, progress)
     if isinstance(source, bytes | Image.Image) or hasattr(source, "read"):
         source = [source]
     if isinstance(source, np.ndarray):
@@ -184,27 +194,37 @@ def _named(name: str, progress: Callable[[int, int], None] | None) -> Corpus:
     return torchvision_sets.dataset(name, progress)
 
 
-def _from_path(source: str | os.PathLike[str]) -> Corpus:
-    from cnnviz.data import folders, torchvision_sets
+def _from_path(source: str | os.PathLike[str], progress: Callable[[int, int], None] | None) -> Corpus:
+    from cnnviz.data import folders, shards, tars, torchvision_sets
 
     path = Path(source).expanduser()
     if not path.exists():
         text = os.fspath(source)
+        if shards.expanded(text) != [text]:
+            return shards.from_pattern(text, progress)
         if isinstance(source, str) and not any(mark in text for mark in "/\\.~"):
             unknown("corpus", text, NAMES)
-        raise BadInput(f"{text!r} does not exist. Give a folder, a .zip, an image, or one of: {', '.join(NAMES)}.")
+        raise BadInput(
+            f"{text!r} does not exist. Give a folder, a .zip, a .tar, an image, or one of: {', '.join(NAMES)}."
+        )
     if path.is_dir():
-        return torchvision_sets.from_folder(path) or folders.folder(path)
+        return torchvision_sets.from_folder(path) or folders.folder(path, progress=progress)
     with path.open("rb") as file:
-        zipped = file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
-    return folders.ZipCorpus(path) if zipped else folders.files([path])
+        head = file.read(tars.BLOCK)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return folders.ZipCorpus(path)
+    is_shard = path.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".tar.zst")) or tars.is_tar(head)
+    return shards.ShardCorpus([path], path.name, progress=progress) if is_shard else folders.files([path])
 
 
 def _from_items(items: list[Any]) -> Corpus:
     from cnnviz.data import folders
+    from cnnviz.data.shards import ShardCorpus
 
     if items and all(isinstance(item, str | os.PathLike) for item in items):
-        return folders.files([Path(item).expanduser() for item in items])
+        paths = [Path(item).expanduser() for item in items]
+        shards = all(path.suffix.lower() == ".tar" and path.is_file() for path in paths)
+        return ShardCorpus(list(dict.fromkeys(paths)), paths[0].parent.name) if shards else folders.files(paths)
     contents = [_content(item) for item in items]
     if len(contents) == 1 and isinstance(contents[0], bytes) and contents[0][:4] == b"PK\x03\x04":
         return folders.ZipCorpus(contents[0])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
-from urllib.request import Request, url2pathname, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathname, urlopen
 
 from cnnviz.errors import BadInput, CnnvizError, Offline
 from cnnviz.store import atomic
@@ -60,6 +60,27 @@ def download(
         for kind, digest in digests.items():
             _check(url, kind, digest.hexdigest(), wanted[kind])
     return target
+
+
+class _Stay(HTTPRedirectHandler):
+    def redirect_request(self, *_args: object) -> None:
+        return None
+
+
+def first_headers(url: str) -> dict[str, str]:
+    """The headers of the first answer to a HEAD request, names in lower case; redirects are not followed.
+
+    {} if there is no answer: a checksum that is told in passing is no reason to fail."""
+    request = Request(url, method="HEAD", headers={"User-Agent": "cnnviz"})
+    try:
+        with build_opener(_Stay).open(request, timeout=TIMEOUT_S) as answer:
+            found = answer.headers
+    except HTTPError as error:
+        error.close()
+        found = error.headers
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
+    return {name.lower(): value for name, value in found.items()}
 
 
 @contextmanager

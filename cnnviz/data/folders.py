@@ -12,10 +12,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from PIL import Image
 
 from cnnviz.data.corpora import Corpus
 from cnnviz.data.images import SUFFIXES, open_image
+from cnnviz.data.listing import Progress, listed
 from cnnviz.errors import BadImage, BadInput
 
 SPLITS = frozenset({"train", "test", "val", "valid", "validation"})
@@ -27,7 +29,8 @@ _LOCAL_HEADER = 30  # bytes, APPNOTE.TXT 4.3.7
 
 
 class FileCorpus(Corpus):
-    """Image files under one folder. `paths`: relative to `root`, in the order of the ids."""
+    """Image files under one folder. `paths`: relative to `root`, in the order of the ids. `facts`: as in
+    `Listing`, where they were listed in a sweep; None asks for them when the fingerprint is wanted."""
 
     def __init__(
         self,
@@ -37,30 +40,42 @@ class FileCorpus(Corpus):
         labels: Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
         skipped: Iterable[tuple[str, str]] = (),
+        facts: np.ndarray | None = None,
     ) -> None:
-        super().__init__(name, _ids(paths), labels, classes, skipped)
-        self.root, self.paths = root, list(paths)
+        super().__init__(name, writable_ids(paths), labels, classes, skipped)
+        self.root, self.paths, self.facts = root, list(paths), facts
 
-    def _read(self, index: int) -> Image.Image:
-        return open_image(self.root / self.paths[index])
+    def _read(self, index: int, side: int | None) -> Image.Image:
+        return open_image(self.root / self.paths[index], side=side)
 
     def _contents(self) -> Iterable[bytes]:
-        for path in self.paths:
-            try:
-                facts = os.stat(os.path.join(self.root, path))
-                yield f"{facts.st_size},{facts.st_mtime_ns};".encode()
-            except OSError:
-                yield b"missing;"
+        known = self.facts if self.facts is not None else (_facts_of(self.root, path) for path in self.paths)
+        facts = (map(int, pair) for pair in known)
+        return (b"missing;" if size < 0 else f"{size},{time};".encode() for size, time in facts)
 
 
-def folder(root: Path, name: str | None = None, below: str = "") -> FileCorpus:
+def _facts_of(root: Path, path: str) -> tuple[int, int]:
+    """(size in bytes, time of change in ns) of a file, -1 if it is missing."""
+    try:
+        found = os.stat(os.path.join(root, path))
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def folder(root: Path, name: str | None = None, below: str = "", progress: Progress | None = None) -> Corpus:
     """All images under `root` (under its subfolder `below`), ids relative to `root`; labels by class folder.
 
-    Hidden files and files without an image suffix are passed over; folders that cannot be listed are
-    reported in `skipped`. Order: bytes of the relative path."""
-    paths, skipped = walk(root, below)
-    labels = class_folders(_ids(paths))
-    return FileCorpus(name or root.resolve().name, root, paths, labels, skipped=skipped)
+    A folder without images that holds .tar files is read as shards. What could not be listed, and archives
+    that lie among images, are reported in `skipped`. `progress`: as for `listed`."""
+    found, name = listed(root, below, progress), name or root.resolve().name
+    if found.shards and not found.paths:
+        from cnnviz.data.shards import ShardCorpus
+
+        return ShardCorpus([root / path for path in found.shards], name, root, progress)
+    among = [(path, "A tar archive among images. Open it alone, as shards.") for path in found.shards]
+    labels = class_folders(writable_ids(found.paths))
+    return FileCorpus(name, root, found.paths, labels, skipped=found.skipped + among, facts=found.facts)
 
 
 def files(paths: Sequence[Path]) -> FileCorpus:
@@ -76,58 +91,27 @@ def files(paths: Sequence[Path]) -> FileCorpus:
     return FileCorpus(absolute[0].name if len(absolute) == 1 else root.name, root, relative)
 
 
-def walk(root: Path, below: str = "") -> tuple[list[str], list[tuple[str, str]]]:
-    """(sorted relative posix paths of image files, (folder, reason) that could not be listed).
-
-    Each real folder is visited once, links to folders last, so that loops end and ids stay the same."""
-    found: list[str] = []
-    skipped: list[tuple[str, str]] = []
-    pending, links, visited = [below], [], set()
-    while pending or links:
-        if not pending:
-            links.sort(key=os.fsencode, reverse=True)
-        where = pending.pop() if pending else links.pop()
-        try:
-            facts = os.stat(root / where)
-            if (facts.st_dev, facts.st_ino) in visited:
-                continue
-            visited.add((facts.st_dev, facts.st_ino))
-            with os.scandir(root / where) as entries:
-                for entry in entries:
-                    path = f"{where}/{entry.name}" if where else entry.name
-                    if entry.name.startswith("."):
-                        continue
-                    if _is_folder(entry):
-                        (links if entry.is_symlink() else pending).append(path)
-                    elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                        found.append(path)
-        except OSError as error:
-            skipped.append((f"{where or root.name}/", f"The folder cannot be listed: {error.strerror}."))
-    return sorted(found, key=os.fsencode), skipped
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
 def class_folders(ids: Sequence[str]) -> list[str] | None:
     """The class folder of each image: the first folder on its path that neither all of them share nor is
     the name of a split ("train", "val", …). None if an image lies in no such folder."""
-    folders = [image_id.split("/")[:-1] for image_id in ids]
     level = 0
-    while folders and all(len(path) > level for path in folders):
-        names = {path[level] for path in folders}
-        if len(names) > 1 and not names <= SPLITS:
-            return [path[level] for path in folders]
+    while ids:
+        names: dict[str, str] = {}
+        for image_id in ids:
+            parts = image_id.split("/", level + 1)
+            if len(parts) <= level + 1:
+                return None
+            names.setdefault(parts[level], parts[level])
+        if len(names) > 1 and not names.keys() <= SPLITS:
+            return [names[image_id.split("/", level + 1)[level]] for image_id in ids]  # one str a class, not an image
         level += 1
     return None
 
 
-def _ids(paths: Sequence[str]) -> list[str]:
+def writable_ids(paths: Sequence[str]) -> list[str]:
     """Ids that can be written anywhere: composed Unicode (macOS stores it decomposed), no lone bytes."""
+    if all(map(str.isascii, paths)):
+        return list(paths)
     plain = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths]
     composed = [unicodedata.normalize("NFC", path) for path in plain]
     return composed if len(set(composed)) == len(composed) else plain
@@ -154,21 +138,21 @@ class ZipCorpus(Corpus):
         for path, _reason in faults:
             del wanted[path]
         paths = sorted(wanted, key=lambda path: path.encode("utf-8", "surrogateescape"))
-        ids = _ids(paths)
+        ids = writable_ids(paths)
         super().__init__(name, ids, class_folders(ids), skipped=faults)
         self._entries = [_facts(wanted[path]) for path in paths]
 
     def _open(self) -> BinaryIO:
         return BytesIO(self.archive) if isinstance(self.archive, bytes) else self.archive.open("rb")
 
-    def _read(self, index: int) -> Image.Image:
+    def _read(self, index: int, side: int | None) -> Image.Image:
         try:
             with self._open() as file:
                 data = _unpack(file, *self._entries[index])
         except _DAMAGED as error:
             raise BadImage(f"Zip entry {self.ids[index]!r} is damaged: {error}. Pack it again.") from error
         try:
-            return open_image(data)
+            return open_image(data, side=side)
         except BadImage as error:
             raise BadImage(f"Zip entry {self.ids[index]!r}: {error}") from error
 

@@ -22,6 +22,7 @@ from cnnviz.errors import BadImage, BadInput
 MAX_PIXELS = 120_000_000  # of the file; Pillow itself refuses above 179 million
 MAX_BYTES = 1 << 30  # of the file
 MAX_SIDE = 4096  # long side of what is handed on, pixels
+LARGE = 1024  # short side, pixels, that a photograph keeps however small the picture that will be made of it
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 SUFFIXES = frozenset(".jpg .jpeg .png .bmp .gif .webp .tif .tiff .ppm .pgm".split())
 
@@ -42,21 +43,24 @@ _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE) -> Image.Image:
+def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE, side: int | None = None) -> Image.Image:
     """An upright RGB image whose long side is at most `max_side` pixels.
 
     `source`: a file's bytes, its path, or an open binary file. The first frame of an animation; EXIF
     orientation applied; transparency on white; 16-bit gray divided by 257; floats and wider integers
     spread from their minimum to their maximum. Larger images are reduced, JPEGs already while decoding.
+    `side`: the short side, in pixels, that the image will be scaled to. A JPEG is then decoded at 1/2, 1/4 or
+    1/8 of its size (libjpeg's DCT scaling) as long as its short side stays at least 2 × `side` and LARGE;
+    any other image is the same with and without it. None decodes in full.
     Raises BadImage for what is missing, empty, damaged, no image, or above MAX_PIXELS or MAX_BYTES;
-    BadInput if max_side < 1."""
-    if max_side < 1:
-        raise BadInput(f"max_side must be at least 1 pixel, got {max_side}.")
+    BadInput if max_side or side < 1."""
+    if max_side < 1 or (side is not None and side < 1):
+        raise BadInput(f"max_side and side must be at least 1 pixel, got {max_side} and {side}.")
     what, file = _opened(source)
     with file:
         picture = _header(file, what)
         try:
-            picture.draft(None, _fit(picture.size, max_side))
+            picture.draft(None, _drafted(picture.size, max_side, side))
             picture.load()
             orientation = _orientation(picture)
             rgb = to_rgb(_halved(picture, max_side))
@@ -199,6 +203,13 @@ def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:
     """(width, height) with the long side at most `side`, same shape, never below one pixel."""
     scale = min(1.0, side / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _drafted(size: tuple[int, int], max_side: int, side: int | None) -> tuple[int, int]:
+    """The least (width, height) that a decoder has to give."""
+    large_enough = _fit(size, max_side)
+    factor = 1 if side is None else min(size) // max(2 * side, LARGE)
+    return large_enough if factor < 2 else min(large_enough, (size[0] // factor, size[1] // factor))
 
 
 def _halved(picture: Image.Image, side: int) -> Image.Image:

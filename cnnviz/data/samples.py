@@ -93,7 +93,7 @@ class SampleCorpus(Corpus):
         super().__init__("samples", [image_id for image_id, _photo, _box in whole + turns])
         self._cuts = [(photo, box) for _id, photo, box in whole + turns]
 
-    def _read(self, index: int) -> Image.Image:
+    def _read(self, index: int, side: int | None) -> Image.Image:
         photo, box = self._cuts[index]
         if box is None:
             return sample_photo(photo.name)
@@ -120,7 +120,7 @@ class DigitCorpus(Corpus):
         ids = [f"digit-{number}/{variant:02d}" for number, variant in self._drawn]
         super().__init__("digits", ids, [str(number) for number, _variant in self._drawn])
 
-    def _read(self, index: int) -> Image.Image:
+    def _read(self, index: int, side: int | None) -> Image.Image:
         return digit(*self._drawn[index])
 
     def _contents(self) -> Iterable[bytes]:

@@ -17,6 +17,7 @@ from cnnviz.data import fetching, folders
 from cnnviz.data.corpora import DOWNLOADED, Corpus, MemoryCorpus
 from cnnviz.data.fetching import BATCHES, Progress, prefetch
 from cnnviz.data.labelled import read_idx
+from cnnviz.data.listing import listed
 from cnnviz.errors import BadInput, unknown
 from cnnviz.models.labels import CIFAR10, MNIST
 
@@ -35,10 +36,10 @@ def dataset(name: str, progress: Progress | None = None) -> Corpus:
     family, _, split = name.partition("-")
     home, split = prefetch(family, progress), split or "train"
     if family == "imagenette":
-        found = folders.folder(home, name, below=split)
-        wnids = [image_id.split("/")[1] for image_id in found.ids]
+        found = listed(home, split)
+        wnids = [path.split("/")[1] for path in found.paths]
         labels = [IMAGENETTE.get(wnid, wnid) for wnid in wnids]
-        return folders.FileCorpus(name, home, found.paths, labels, list(IMAGENETTE.values()))
+        return folders.FileCorpus(name, home, found.paths, labels, list(IMAGENETTE.values()), facts=found.facts)
     found = _cifar(home, [split], name) if family == "cifar10" else _mnist(home, [split], name)
     assert found is not None  # prefetch saw the files
     return found
