@@ -45,7 +45,7 @@ def first_layer_filters(model: LoadedModel, contrast: str = "common", channel: i
     magnitude = np.abs(shown).max(axis=(1, 2, 3))
     scale = magnitude if contrast == "each" else np.full_like(magnitude, magnitude.max())
     unit = shown / np.where(scale > 0, scale, 1)[:, None, None, None]
-    tiles = np.rint(128 + 127 * unit).astype(np.uint8).transpose(0, 2, 3, 1)
+    tiles = np.rint(128 + 127 * np.nan_to_num(unit)).astype(np.uint8).transpose(0, 2, 3, 1)
     return FirstLayerFilters(layer, weights, tiles, scale)
 
 

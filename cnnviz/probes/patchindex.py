@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from cnnviz.errors import BadInput, unknown
+from cnnviz.probes.crops import LayerCrops
 from cnnviz.store import load_arrays, save_arrays
 
 Box = tuple[int, int, int, int]
-FORMAT = 1
+FIXED_POINT = 2**20  # sums are kept as whole numbers, so that their order does not matter
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,53 @@ class LayerTop:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelStatistics:
+    """What one pass learnt of a layer's channels beside the winners.
+
+    Of every image: `maximum` (C,) float32, `histogram` (C, 64) int64, how many images had their strongest
+    unit in each half octave (see `running.bin_edges`; the first bin is 0 and below). Of the `sampled` images
+    looked at unit by unit, one batch in 32: `means` (C,) int64, the sum over images of the map's mean, in
+    1 / 2^20, and `positive` (C,) int64, units above 0 of `units` in each channel. Whole numbers, so that
+    adding the statistics of two parts of a corpus gives exactly those of the whole."""
+
+    maximum: np.ndarray
+    histogram: np.ndarray
+    means: np.ndarray
+    positive: np.ndarray
+    units: int
+    sampled: int
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(C,) mean activation over the sampled images; NaN if none was sampled."""
+        return self.means / FIXED_POINT / self.sampled if self.sampled else np.full(len(self.means), np.nan)
+
+    @property
+    def density(self) -> np.ndarray:
+        """(C,) share of the sampled units that are above 0; NaN if none was sampled."""
+        return self.positive / self.units if self.units else np.full(len(self.positive), np.nan)
+
+    @property
+    def dead(self) -> np.ndarray:
+        """(C,) True where no unit of any image was above 0."""
+        return ~(self.maximum > 0)
+
+
+@dataclass(frozen=True, slots=True)
 class PatchIndex:
     """Top-k activations of every channel of some layers over a corpus, at most one an image.
 
     `tops`: {layer: LayerTop}. `ids`: {position: image id} of all winners. `meta`: what it was computed
     from: model and corpus fingerprints, precision, number of images seen, images skipped, whether it is
-    complete. Source: Zeiler and Fergus, ECCV 2014, section 4.1; one winner an image is the rule of
-    Yosinski et al. 2015, not stated in the paper."""
+    complete. `statistics`: {layer: ChannelStatistics}. `embedded`: {layer: LayerCrops}, empty unless crops of
+    the winners were asked for. Source: Zeiler and Fergus, ECCV 2014, section 4.1;
+    one winner an image is the rule of Yosinski et al. 2015, not stated in the paper."""
 
     tops: dict[str, LayerTop]
     ids: dict[int, str]
     meta: dict[str, Any] = field(default_factory=dict)
+    statistics: dict[str, ChannelStatistics] = field(default_factory=dict)
+    embedded: dict[str, LayerCrops] = field(default_factory=dict)
 
     @property
     def layers(self) -> list[str]:
@@ -94,6 +132,12 @@ class PatchIndex:
             if image >= 0
         ]  # fmt: skip
 
+    def crops(self, layer: str, channel: int) -> list[np.ndarray] | None:
+        """Small pictures of a channel's winners, uint8 (h, w, channels), in the order of `top`; None if the
+        index was made without them (`embed`). Raises as `top` does."""
+        self.top(layer, channel)
+        return self.embedded[layer].of(channel) if layer in self.embedded else None
+
     def _layer(self, layer: str) -> LayerTop:
         if layer not in self.tops:
             unknown("layer", layer, self.tops)
@@ -102,6 +146,14 @@ class PatchIndex:
     def save(self, path: str | Path) -> Path:
         """Write arrays and JSON into one .npz file, atomically."""
         arrays = {f"{name}/{layer}": a for layer, top in self.tops.items() for name, a in top.arrays().items()}
+        arrays |= {
+            f"{name}/{layer}": np.asarray(getattr(found, name))
+            for layer, found in self.statistics.items() for name in ChannelStatistics.__slots__
+        }  # fmt: skip
+        arrays |= {
+            f"crops/{name}/{layer}": getattr(found, name)
+            for layer, found in self.embedded.items() for name in LayerCrops.__slots__
+        }  # fmt: skip
         ids = {str(image): name for image, name in self.ids.items()}
         meta = {"format": FORMAT, "kind": "patch index", "layers": self.layers, "ids": ids, **self.meta}
         save_arrays(path, arrays, meta)
@@ -113,9 +165,22 @@ class PatchIndex:
         arrays, meta = load_arrays(path)
         if meta.pop("kind", None) != "patch index" or meta.pop("format", None) != FORMAT:
             raise BadInput(f"{path} is not a patch index of this version. Build it again: `cnnviz index`.")
-        names = LayerTop.__slots__
-        tops = {layer: LayerTop(**{n: arrays[f"{n}/{layer}"] for n in names}) for layer in meta.pop("layers")}
-        return cls(tops, {int(image): name for image, name in meta.pop("ids").items()}, meta)
+        layers = meta.pop("layers")
+        tops = {layer: LayerTop(**_named(arrays, layer, LayerTop)) for layer in layers}
+        statistics = {
+            layer: ChannelStatistics(**_named(arrays, layer, ChannelStatistics))
+            for layer in layers if f"maximum/{layer}" in arrays
+        }  # fmt: skip
+        embedded = {
+            layer: LayerCrops(**{name: arrays[f"crops/{name}/{layer}"] for name in LayerCrops.__slots__})
+            for layer in layers if f"crops/at/{layer}" in arrays
+        }  # fmt: skip
+        return cls(tops, {int(image): name for image, name in meta.pop("ids").items()}, meta, statistics, embedded)
+
+
+def _named(arrays: dict[str, np.ndarray], layer: str, kind: type) -> dict[str, Any]:
+    found = {name: arrays[f"{name}/{layer}"] for name in kind.__slots__}
+    return {name: array if array.ndim else int(array) for name, array in found.items()}
 
 
 def _box(values: np.ndarray) -> Box:

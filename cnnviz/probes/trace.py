@@ -45,10 +45,10 @@ class FieldTracker(TorchDispatchMode):
         kwargs = kwargs or {}
         name = func._schema.name.removeprefix("aten::")
         named = _named(func, args, kwargs)
-        inputs = list(_tensors(named.values()))
+        inputs = list(tensors(named.values()))
         tracked = [(t, f, tuple(t.shape)) for t in inputs if (f := self.fields.get(t)) is not None]
         output = func(*args, **kwargs)
-        outputs = list(_tensors([output]))
+        outputs = list(tensors([output]))
         self._note_views(func, name, named, inputs, outputs)
         if name.endswith("_") or any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments):
             self._write(func, name.rstrip("_"), named, tracked)
@@ -84,7 +84,7 @@ class FieldTracker(TorchDispatchMode):
     def _write(self, func: Any, name: str, named: dict[str, Any], tracked: list[Any]) -> None:
         """In-place operations: the written tensor, and the tensors it is a view of, see the result."""
         writes = {a.name for a in func._schema.arguments if a.alias_info and a.alias_info.is_write}
-        targets = list(_tensors(named[key] for key in writes))
+        targets = list(tensors(named[key] for key in writes))
         if name == "copy":
             tracked = [entry for entry in tracked if entry[0] is not targets[0]]
         for target in targets:
@@ -145,12 +145,13 @@ def _named(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
     return {**named, **kwargs}
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
+def tensors(values: Any) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists and dicts, in order."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
         elif isinstance(value, tuple | list | dict):
-            yield from _tensors(value.values() if isinstance(value, dict) else value)
+            yield from tensors(value.values() if isinstance(value, dict) else value)
 
 
 def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[Field | None]]:
@@ -162,7 +163,7 @@ def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[Field | Non
     tracker = FieldTracker()
 
     def note(layer: str, output: Any) -> None:
-        first = next(_tensors([output]), None)
+        first = next(tensors([output]), None)
         calls.setdefault(layer, []).append(None if first is None else tracker.fields.get(first))
 
     # Outside inference mode, where composite operations would reach the tracker whole.

@@ -20,9 +20,9 @@ class SlowCorpus(MemoryCorpus):
 
     seconds = 0.0
 
-    def _read(self, index):
+    def _read(self, index, side):
         time.sleep(self.seconds)
-        return super()._read(index)
+        return super()._read(index, side)
 
 
 def noise(count: int, size: int = 12, seed: int = 0) -> np.ndarray:

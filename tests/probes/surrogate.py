@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-IDENTITIES = set("relu relu_ relu6 hardtanh hardtanh_ hardswish hardsigmoid sigmoid silu batch_norm".split())
+IDENTITIES = set("relu relu_ relu6 hardtanh hardtanh_ hardswish silu tanh batch_norm local_response_norm".split())
+GATES = ("sigmoid", "hardsigmoid")
 
 
 class PositiveMode(TorchFunctionMode):
@@ -19,8 +20,10 @@ class PositiveMode(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
-        if name in IDENTITIES:
+        if name in IDENTITIES or name == "__rsub__":  # 1 - gate sees what the gate sees
             return args[0]
+        if name in GATES:  # always 0.5, so that products of many gates stay finite, with a gradient above 0
+            return 0.5 * args[0] / args[0].detach().clamp_min(1e-30)
         if name == "max_pool2d":
             return _average(*args, **kwargs)
         return func(*args, **kwargs)

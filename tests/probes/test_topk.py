@@ -14,7 +14,8 @@ from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes.capture import capture
 from cnnviz.probes.patchindex import PatchIndex
 from cnnviz.probes.receptive import receptive_field
-from cnnviz.probes.topk import _Search, index_patches
+from cnnviz.probes.running import RunningTop
+from cnnviz.probes.topk import index_patches
 
 LAYERS = ["a", "relu", "b", "c"]
 
@@ -216,15 +217,15 @@ def test_bfloat16_finds_mostly_the_same_winners(unbroken):
     assert fast.meta["precision"] == "bfloat16" and unbroken.meta["precision"] == "float32"
 
 
-def test_the_ids_held_in_memory_do_not_grow_with_the_corpus():
-    model, corpus = branching(), memory(np.tile(noise(10), (30, 1, 1, 1)))
-    search, most = _Search(model, ["a"], 2, False, {}), 0
-    for position in range(len(corpus)):
-        search.add(torch.from_numpy(model.receive(corpus.image(position)))[None], [position], corpus)
-        most = max(most, len(search.ids))
-    winners = {int(i) for i in search.result(len(corpus)).tops["a"].images.ravel()}
-    assert most <= 4 * 2 * 6 < len(corpus)
-    assert set(search.ids) == winners
+def test_what_is_kept_in_memory_does_not_grow_with_the_corpus():
+    top, most = RunningTop(6, 4, 3, torch.device("cpu")), 0
+    generator = torch.Generator().manual_seed(0)
+    for start in range(0, 4000, 4):
+        top.seen(torch.rand(4, 6, 4, 4, generator=generator), torch.arange(start, start + 4))
+        most = max(most, sum(len(part[0]) for part in top._waiting), len(top._peaks))
+    assert most <= 4 * 6 + 6 * 3 // 2 + 32
+    top.settle()
+    assert not top._waiting and not top._peaks
 
 
 def test_hooks_are_gone_also_when_the_network_fails():

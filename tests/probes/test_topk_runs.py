@@ -1,11 +1,15 @@
 """Index runs that are stopped, killed, continued or pointed at another's file."""
 
 import os
+import random
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +17,9 @@ import pytest
 import torch
 from slowindex import branching, memory, noise, run
 
-from cnnviz.errors import BadInput
-from cnnviz.probes.patchindex import PatchIndex
+from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.probes import topk
+from cnnviz.probes.patchindex import ChannelStatistics, PatchIndex
 from cnnviz.probes.topk import index_patches
 
 
@@ -23,6 +28,9 @@ def assert_same(one: PatchIndex, other: PatchIndex) -> None:
     for layer in one.layers:
         for name, array in one.tops[layer].arrays().items():
             np.testing.assert_array_equal(array, other.tops[layer].arrays()[name], err_msg=f"{layer} {name}")
+        for name in ChannelStatistics.__slots__:
+            mine, theirs = getattr(one.statistics[layer], name), getattr(other.statistics[layer], name)
+            np.testing.assert_array_equal(mine, theirs, err_msg=f"{layer} {name}")
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +69,11 @@ def test_cancelling_does_not_wait_for_images_that_were_asked_for_ahead():
     corpus, reads, cancelled = memory(noise(60)), [], threading.Event()
     read = corpus.image
 
-    def image(position):
+    def image(position, side=None):
         reads.append(position)
         if position >= 20:  # the second batch hangs until the run was cancelled
             cancelled.wait(60)
-        return read(position)
+        return read(position, side)
 
     corpus.image = image
     stop = threading.Timer(1.0, cancelled.set)
@@ -76,25 +84,74 @@ def test_cancelling_does_not_wait_for_images_that_were_asked_for_ahead():
 def test_a_finished_index_is_returned_without_looking_at_an_image(unbroken, tmp_path):
     out = unbroken.save(tmp_path / "index.npz")
     corpus, calls = memory(noise(60)), []
-    corpus.image = lambda position: calls.append(position)
+    corpus.image = lambda position, side=None: calls.append(position)
     assert_same(run(out, corpus), unbroken)
     assert not calls
 
 
-def test_a_run_killed_at_any_moment_goes_on_to_the_identical_index(unbroken, tmp_path):
-    out = tmp_path / "index.npz"
-    script = Path(__file__).with_name("slowindex.py")
-    paths = os.pathsep.join([str(script.parents[2]), str(script.parent)])
-    command = [sys.executable, str(script), str(out), str(torch.get_num_threads()), "0.2"]
+def killed(command: list[str], paths: str, out: Path, saves: int, later: float) -> None:
+    """Start a run and kill it `later` seconds after it has saved its index so many times."""
     process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": paths}, stderr=subprocess.PIPE)
-    until = time.monotonic() + 300
-    while not out.exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.01)
+    until, stamps = time.monotonic() + 300, {out.stat().st_mtime_ns if out.exists() else 0}
+    while len(stamps) <= saves and process.poll() is None and time.monotonic() < until:
+        stamps.add(out.stat().st_mtime_ns if out.exists() else 0)
+        time.sleep(0.002)
+    time.sleep(later)
     process.send_signal(signal.SIGKILL)
     _output, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL, errors.decode()
-    assert 0 < PatchIndex.load(out).meta["next"] < 60
+
+
+def test_a_run_killed_at_any_moments_goes_on_to_the_identical_index(unbroken, tmp_path):
+    out, moments = tmp_path / "index.npz", random.Random(0)
+    script = Path(__file__).with_name("slowindex.py")
+    paths = os.pathsep.join([str(script.parents[2]), str(script.parent)])
+    command = [sys.executable, str(script), str(out), str(torch.get_num_threads()), "0.15"]
+    steps = [0]
+    for _ in range(3):
+        killed(command, paths, out, 1, moments.uniform(0, 0.3))
+        steps.append(PatchIndex.load(out).meta["next"])
+    assert steps == sorted(set(steps)) and steps[-1] < 60  # each went on where the one before stood
     assert_same(run(out, memory(noise(60))), unbroken)
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file can grow beyond `size` bytes: the system refuses to write, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_at_the_end_is_told_and_leaves_the_partial_index_to_go_on_from(unbroken, tmp_path):
+    out = tmp_path / "index.npz"
+    run(out, memory(noise(60)), progress=lambda p: p.done < 24)
+    before = out.read_bytes()
+    with room_for(len(before) // 2), pytest.raises(CnnvizError, match="Could not write .*What was there is unchanged"):
+        run(out, memory(noise(60)))
+    assert out.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["index.npz"]
+    assert_same(run(out, memory(noise(60))), unbroken)
+
+
+def test_a_disk_that_is_full_for_a_while_does_not_stop_the_run(unbroken, tmp_path, monkeypatch):
+    monkeypatch.setattr(topk, "FIRST_SAVE", 0.0)
+    monkeypatch.setattr(topk, "SAVE_EVERY", 0.0)
+    out, told, limit = tmp_path / "index.npz", [], ExitStack()
+
+    def progress(state):
+        told.append(state.problem)
+        if state.done == 12:
+            limit.enter_context(room_for(1000))
+        if state.done == 40:
+            limit.close()
+
+    with limit:
+        assert_same(run(out, memory(noise(60)), progress=progress), unbroken)
+    assert [bool(problem) for problem in told] == [False] * 3 + [True] * 7 + [False] * 5
+    assert "Could not write" in told[5] and "Free space" in told[5]
 
 
 @pytest.mark.parametrize("named", ["model fingerprint", "corpus fingerprint", "k", "precision", "wanted layers"])

@@ -1,0 +1,68 @@
+"""How many images a forward pass should hold on this device: measured, not guessed."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from math import prod
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from cnnviz.models.loaded import LoadedModel
+
+SMALL = 8  # for short runs, where measuring would not pay
+PIXELS = 32 * 224 * 224  # of the largest batch that is tried on a CPU
+ROUNDS, PATIENCE = 4, 2.0  # rounds of measuring at most, and seconds after which none is begun
+_KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, int]] = WeakKeyDictionary()
+
+
+def best_batch(model: LoadedModel, bfloat16: bool = False) -> int:
+    """The batch size, a power of two, at which a forward pass makes most images a second.
+
+    Four sizes are compared in turn, each at its best round, since others may be using the machine. On a CPU
+    small batches, whose feature maps stay in the cache, can be up to twice as fast as large ones.
+    Remembered for each model, device and precision; the model's lock is held for one pass at a time."""
+    key = (str(model.device), model.input_size, bfloat16)
+    known = _KNOWN.setdefault(model.module, {})
+    if key not in known:
+        known[key] = _measured(model, bfloat16)
+    return known[key]
+
+
+def sizes(model: LoadedModel) -> list[int]:
+    """The four sizes that are compared, smallest first; an accelerator is given eight times more."""
+    largest = min(256, 1 << ((PIXELS // prod(model.input_size[1:])).bit_length() - 1))
+    largest = max(8, largest) * (1 if model.device.type == "cpu" else 8)
+    return [largest >> i for i in (3, 2, 1, 0)]
+
+
+def _measured(model: LoadedModel, bfloat16: bool) -> int:
+    tried, seconds = sizes(model), dict[int, float]()
+    started = time.monotonic()
+    for size in tried * ROUNDS:
+        if seconds and time.monotonic() - started > PATIENCE:
+            break
+        if (found := _seconds(model, size, bfloat16)) is None:
+            tried = [smaller for smaller in tried if smaller < size]
+        elif size in tried:
+            seconds[size] = min(found / size, seconds.get(size, found))
+    return min(seconds, key=lambda size: (seconds[size], size)) if seconds else SMALL
+
+
+def _seconds(model: LoadedModel, size: int, bfloat16: bool) -> float | None:
+    """Of one pass; None if the device has no room for it."""
+    device = model.device
+    autocast = torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext()
+    try:
+        with model.lock, torch.inference_mode(), autocast:
+            batch = torch.zeros((size, *model.input_size), device=device)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            started = time.perf_counter()
+            model.module(batch)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            return time.perf_counter() - started
+    except torch.OutOfMemoryError:
+        return None

@@ -1,0 +1,108 @@
+"""Batches of images for a long pass over a corpus, decoded where that disturbs the network least."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cnnviz.errors import BadImage, CnnvizError
+from cnnviz.models.loaded import LoadedModel
+from cnnviz.models.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from cnnviz.data.corpora import Corpus
+
+CHUNK = 64  # images decoded together before the network gets its cores back
+Span = tuple[int, int]  # positions low … high - 1 of a corpus
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Decoded images of one span. `pixels`: uint8 (B, H, W, C), None if none could be read. `positions`:
+    where they are in the corpus. `faults`: (position, reason) of the others. `end`: the span's end."""
+
+    pixels: Tensor | None
+    positions: list[int]
+    faults: list[tuple[int, str]]
+    end: int
+
+
+def feed(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int | None = None) -> Iterator[Batch]:
+    """One Batch a span, in order.
+
+    `workers`: processes that decode ahead; None takes none on a CPU, where they would compete with the
+    network for the same cores (a chunk is decoded on all of them, then the network has them all), and as
+    many as there are spare cores beside an accelerator."""
+    if workers is None:
+        workers = 0 if model.device.type == "cpu" else max(1, min(16, (os.cpu_count() or 2) - 1))
+    return _ahead(model, corpus, spans, workers) if workers else _in_turn(model, corpus, spans)
+
+
+def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[Batch]:
+    """Chunks grow from one batch to CHUNK images, so that the first results come early."""
+    preprocessing, at, many = model.preprocessing, 0, 1
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        try:
+            while at < len(spans):
+                chunk = spans[at : at + many]
+                futures = [[pool.submit(_read, corpus, preprocessing, i) for i in range(*span)] for span in chunk]
+                for span, waiting in zip(chunk, futures, strict=True):
+                    yield _batch(span, [future.result() for future in waiting])
+                at += many
+                size = max(span[1] - span[0] for span in chunk)
+                many = min(2 * many, max(1, CHUNK // size))
+        finally:  # who cancels does not wait for images that nobody will look at
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ahead(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int) -> Iterator[Batch]:
+    loader = DataLoader(
+        _Decoder(corpus, model.preprocessing, spans), batch_size=None, num_workers=min(workers, len(spans) or 1),
+        prefetch_factor=2, multiprocessing_context="spawn", pin_memory=False,
+    )  # fmt: skip
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "worker" not in str(error):
+            raise
+        raise CnnvizError(
+            f"A process that decodes images ended: {error}. It may have run out of memory: use fewer workers, or 0. "
+            "What was finished is kept; the same run goes on."
+        ) from error
+
+
+class _Decoder(Dataset):
+    """Spans of a corpus as decoded batches, for worker processes."""
+
+    def __init__(self, corpus: Corpus, preprocessing: Preprocessing, spans: list[Span]) -> None:
+        self.corpus, self.preprocessing, self.spans = corpus, preprocessing, spans
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __getitem__(self, index: int) -> Batch:
+        span = self.spans[index]
+        return _batch(span, [_read(self.corpus, self.preprocessing, i) for i in range(*span)])
+
+
+def _read(corpus: Corpus, preprocessing: Preprocessing, position: int) -> np.ndarray | str:
+    """What the network sees of an image, or why it cannot be read."""
+    try:
+        return preprocessing.received_from(corpus, position)
+    except BadImage as error:
+        return str(error)
+
+
+def _batch(span: Span, read: list[Any]) -> Batch:
+    good = [(span[0] + i, found) for i, found in enumerate(read) if not isinstance(found, str)]
+    faults = [(span[0] + i, found) for i, found in enumerate(read) if isinstance(found, str)]
+    pixels = torch.from_numpy(np.stack([found for _, found in good])) if good else None
+    return Batch(pixels, [position for position, _ in good], faults, span[1])

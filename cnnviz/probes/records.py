@@ -1,0 +1,51 @@
+"""From running records to a PatchIndex."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes.patchindex import ChannelStatistics, LayerTop, PatchIndex
+from cnnviz.probes.receptive import receptive_field
+from cnnviz.probes.running import RunningTop
+from cnnviz.probes.search import Search
+
+if TYPE_CHECKING:
+    from cnnviz.data.corpora import Corpus
+
+
+def taken(search: Search, corpus: Corpus, meta: dict[str, Any]) -> PatchIndex:
+    """The index as it stands, with exact crop boxes, the winners' ids and, where there are, their labels."""
+    search.settle()
+    tops, statistics, widths = {}, {}, {}
+    for layer in search.layers:
+        if layer in search.tops:
+            top = search.tops[layer]
+            widths[layer] = top.width
+            tops[layer] = _records(search.model, layer, top)
+            statistics[layer] = _statistics(top)
+    winners = sorted({int(i) for top in tops.values() for i in np.unique(top.images) if i >= 0})
+    labels = corpus.labels
+    named = {"labels": {str(i): labels[i] for i in winners}} if labels is not None else {}
+    ids = {i: corpus.ids[i] for i in winners}
+    return PatchIndex(tops, ids, meta | {"widths": widths} | named, statistics)
+
+
+def _statistics(top: RunningTop) -> ChannelStatistics:
+    arrays = (getattr(top, name).cpu().numpy() for name in ("maximum", "histogram", "means", "positive"))
+    return ChannelStatistics(*arrays, units=top.units, sampled=top.sampled)
+
+
+def _records(model: LoadedModel, layer: str, top: RunningTop) -> LayerTop:
+    values, images, flat = (t.cpu().numpy() for t in (top.values, top.images, top.flat))
+    rows, cols = np.divmod(flat, top.width)
+    field = receptive_field(model, layer)
+    filled = images >= 0
+    units, place = np.unique(flat[filled], return_inverse=True)  # a box is worked out once for each unit
+    boxes, full = np.zeros((*images.shape, 4), np.int64), np.zeros((*images.shape, 4), np.int64)
+    for array, clip in ((boxes, True), (full, False)):
+        cut = [field.box(*divmod(int(unit), top.width), clip=clip) for unit in units]
+        array[filled] = np.array(cut, np.int64).reshape(-1, 4)[place]
+    return LayerTop(values.astype(np.float32), images, rows, cols, boxes, full)

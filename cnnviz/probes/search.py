@@ -1,0 +1,80 @@
+"""The search itself: forward passes of one size, and what every layer's running records take from them."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+
+from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes.capture import as_maps
+from cnnviz.probes.feeding import Batch
+from cnnviz.probes.forward import ForwardStopped, call_counts, split_call, visiting
+from cnnviz.probes.running import RunningTop
+
+SAMPLE_EVERY = 32  # one batch in so many is looked at unit by unit, for the statistics: it costs as much as a layer
+
+
+class Search:
+    """The running top k of the wanted layers; all of it lives on the model's device.
+
+    Every pass holds `batch` images, the last one too, filled up with repetitions that count for nothing: so
+    an image's values depend on neither the size of the corpus nor on who computes its neighbours."""
+
+    def __init__(self, model: LoadedModel, layers: list[str], k: int, batch: int, bfloat16: bool) -> None:
+        self.model, self.layers, self.k, self.batch, self.bfloat16 = model, layers, k, batch, bfloat16
+        self.tops: dict[str, RunningTop] = {}
+        self._calls = self._named_calls()
+
+    def _named_calls(self) -> dict[str, list[str]]:
+        """{call to be visited: names wanted for it}: "relu" and "relu:2" may be the same call."""
+        with self.model.lock, torch.inference_mode():
+            counts = call_counts(self.model.module, torch.zeros(1, *self.model.input_size, device=self.model.device))
+        names: dict[str, list[str]] = {}
+        for name in self.layers:
+            often = split_call(name)[1] is None and counts[name] > 1
+            names.setdefault(f"{name}:{counts[name]}" if often else name, []).append(name)
+        return names
+
+    def add(self, found: Batch) -> None:
+        """Run one decoded batch and take in its maxima."""
+        if found.pixels is None:
+            return
+        count, sample = len(found.positions), (found.end - 1) // self.batch % SAMPLE_EVERY == 0
+        images = torch.tensor(found.positions, device=self.model.device)
+        remaining = len(self._calls)
+
+        def visit(call: str, output: Tensor) -> None:
+            nonlocal remaining
+            maps = as_maps(output)[:count]
+            for layer in self._calls[call]:
+                self._top(layer, maps).seen(maps, images, sample)
+            remaining -= 1
+            if remaining == 0:
+                raise ForwardStopped
+
+        autocast = torch.autocast(self.model.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
+        with self.model.lock, torch.inference_mode(), autocast:
+            batch = self._normalised(found.pixels)
+            with visiting(self.model.module, list(self._calls), visit):
+                try:
+                    self.model.module(batch)
+                except ForwardStopped:
+                    pass
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        if len(pixels) < self.batch:
+            pixels = torch.cat([pixels, pixels[-1:].expand(self.batch - len(pixels), -1, -1, -1)])
+        moved = self.model.preprocessing.normalise(pixels.to(self.model.device, non_blocking=True))
+        return moved.contiguous(memory_format=torch.channels_last)
+
+    def _top(self, layer: str, maps: Tensor) -> RunningTop:
+        if layer not in self.tops:
+            self.tops[layer] = RunningTop(maps.shape[1], maps.shape[3], self.k, maps.device)
+        return self.tops[layer]
+
+    def settle(self) -> None:
+        """Bring everything that waits into the records."""
+        for top in self.tops.values():
+            top.settle()

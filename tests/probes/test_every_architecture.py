@@ -1,0 +1,125 @@
+"""All probes on all networks of the catalogue, and receptive fields of more than forty against the oracle."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from nets import hooks_left, published, tiny
+from surrogate import gradient_box, layer_outputs, positive_copy
+from torch import nn
+
+import cnnviz
+from cnnviz.data.corpora import MemoryCorpus
+from cnnviz.models.registry import find
+from cnnviz.probes.capture import capture, layer_shapes
+from cnnviz.probes.deconvnet import reconstruct, support
+from cnnviz.probes.filters import first_layer_filters
+from cnnviz.probes.receptive import receptive_field
+from cnnviz.probes.topk import index_patches
+
+EVERY = cnnviz.architectures()
+
+
+def network(name: str) -> cnnviz.LoadedModel:
+    """The network at its default input; a large one with weights that are cheaper to draw than its own."""
+    with torch.device("meta"):
+        skeleton = cnnviz.build(name)
+    if sum(parameter.numel() for parameter in skeleton.parameters()) < 30_000_000:
+        return published(name)
+    module = skeleton.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for child in module.modules():
+        if isinstance(child, nn.modules.batchnorm._NormBase):
+            child.reset_running_stats()
+    for key, parameter in module.named_parameters():
+        fan_in = max(parameter[0].numel(), 1) if parameter.ndim > 1 else 0
+        if fan_in:
+            scale = (6 / fan_in) ** 0.5
+            parameter.data.uniform_(-scale, scale, generator=generator)
+        else:
+            parameter.data.fill_(0.1 if key.endswith("bias") else 1.0)
+    channels, height, width = find(name).input_size
+    return tiny(module, (height, width), channels)
+
+
+def spread(layers: list[str], count: int) -> list[str]:
+    """`count` of the layers, evenly, the first and the last among them."""
+    chosen = {layers[i * (len(layers) - 1) // max(count - 1, 1)] for i in range(count)}
+    return sorted(chosen, key=layers.index)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY)
+def test_every_probe_works_on(name):
+    model = network(name)
+    channels, height, width = model.input_size
+    pixels = np.random.default_rng(0).integers(0, 256, (3, height, width, 3), np.uint8)
+    shapes = layer_shapes(model)
+    layers = spread(list(shapes), 4)
+
+    maps = capture(model, list(pixels[:2]), layers)
+    assert {layer: found.shape for layer, found in maps.items()} == {layer: (2, *shapes[layer]) for layer in layers}
+    assert all(np.isfinite(found).all() for found in maps.values())
+
+    tiles = first_layer_filters(model).tiles
+    assert tiles.dtype == np.uint8 and tiles.ndim == 4 and len(tiles) > 0
+
+    index = index_patches(model, MemoryCorpus("noise", list("abc"), pixels), layers, k=2)
+    for layer in layers:
+        best = index.top(layer, 0)[0]
+        image = pixels[best.image]
+        again = capture(model, image, layer)[layer][0, 0, best.row, best.col]
+        assert best.value == pytest.approx(float(again), rel=1e-3, abs=1e-4)
+        box = receptive_field(model, layer).box(best.row, best.col)
+        assert best.box == box
+        for rule in ("gradient", "deconvnet", "guided"):
+            back = reconstruct(model, image, layer, 0, best.row, best.col, rule)
+            assert back.shape == (channels, height, width)
+            top, left, bottom, right = support(back)
+            inside = box[0] <= top and box[1] <= left and bottom <= box[2] and right <= box[3]
+            assert inside or not back.any(), (layer, rule)
+    assert hooks_left(model.module) == 0
+
+
+CIFAR_SIZE, FREE = (29, 26), (99, 91)
+ORACLE = {  # name: input of the comparison; odd sizes where the network is free to take them
+    "lenet5": (28, 28), "lenet5_1998": (32, 32), "lenet_cifar": (32, 32),
+    "alexnet_2012": (131, 99), "caffenet": (131, 99), "alexnet_one_tower": (131, 99),
+    "zfnet": (107, 91), "zfnet_b": (107, 91),
+    "cnn_f": (131, 99), "cnn_m": (107, 91), "cnn_s": (107, 91), "cnn_m_128": (107, 91),
+    "vgg11_lrn": (67, 51), "vgg16_c": (67, 51), "vgg16": (67, 51), "vgg13_bn": (67, 51),
+    "nin_imagenet": (131, 99), "nin_cifar10": CIFAR_SIZE,
+    "all_cnn_a": CIFAR_SIZE, "all_cnn_b": CIFAR_SIZE, "all_cnn_c": CIFAR_SIZE,
+    "maxout_cifar10": (32, 32), "maxout_mnist": (28, 28), "dsn_cifar10": (32, 32),
+    "googlenet_2014": FREE, "bn_inception": (95, 63),
+    "naive_inception": (11, 9), "reduced_inception": (11, 9),
+    "resnet50_v1": FREE, "resnet18_a": FREE, "resnet34_c": FREE, "plain18": FREE,
+    "plain20_cifar": CIFAR_SIZE, "resnet20_cifar_b": CIFAR_SIZE, "resnet56_noshort": CIFAR_SIZE,
+    "resnet110_constant_scaling": (32, 32), "resnet110_exclusive_gating": (32, 32),
+    "resnet110_shortcut_gating": (32, 32), "resnet110_conv_shortcut": (32, 32),
+    "resnet110_dropout_shortcut": (32, 32),
+    "preact_resnet164": (32, 32), "stochastic_depth110": (32, 32), "wrn_16_4": (32, 32),
+    "highway19_cifar10": (32, 32), "fractalnet_c3b5": (32, 32),
+    "densenet_40_k12": (32, 32), "densenet_bc_100_k12": (32, 32), "mobilenet_v1": FREE, "mobilenet_v2": FREE,
+    "squeezenet1_1": FREE,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ORACLE)
+def test_boxes_equal_the_gradient_support_of(name):
+    model = published(name, ORACLE[name])
+    if hasattr(model.module, "classifier") and any(isinstance(m, nn.Linear) for m in model.module.modules()):
+        model.module.classifier = nn.Identity()  # wide linear layers see everything and only cost time
+    layers = spread([layer for layer in model.layers() if not layer.startswith("classifier")], 7)
+    oracle = positive_copy(model.module)
+    image = torch.ones(1, *model.input_size, dtype=torch.float64, requires_grad=True)
+    for layer, output in layer_outputs(oracle, image, layers).items():
+        field = receptive_field(model, layer)
+        rows, cols = output.shape[2:] if output.ndim == 4 else (1, 1)
+        assert field.shape == (rows, cols), layer
+        for row, col in product({0, rows // 2, rows - 1}, {0, cols // 2, cols - 1}):
+            box, expected = field.box(row, col), gradient_box(output, image, row, col)
+            area = (box[2] - box[0]) * (box[3] - box[1])
+            assert area == 0 if expected is None else box == expected, (layer, row, col, box, expected)

@@ -1,0 +1,99 @@
+"""Measured rounding errors: the agreement and the margins, re-derived one value at a time."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from slowindex import branching, memory, noise
+
+from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes.capture import capture
+from cnnviz.probes.rounding import RISK, agreement, margins, sample
+from cnnviz.probes.topk import index_patches
+
+LAYERS, COUNT = ["a", "relu", "c"], 300
+
+
+def peaks_slowly(model: LoadedModel, positions, layer: str, rounded: bool) -> np.ndarray:
+    """(images, C) maxima, one image at a time."""
+    corpus, found = memory(noise(COUNT)), []
+    for position in positions:
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
+            found.append(capture(model, corpus.image(position), layer)[layer][0].max(axis=(1, 2)))
+    return np.array(found, dtype=np.float64)
+
+
+def test_the_sample_is_spread_evenly_and_seen_in_both_precisions():
+    model = branching()
+    found = sample(model, LAYERS, memory(noise(COUNT)), 5, 4)
+    positions = [0, 75, 150, 224, 299]
+    assert found.images == 5 and min(found.read, found.slow, found.fast) > 0
+    for layer in LAYERS:
+        np.testing.assert_allclose(found.exact[layer], peaks_slowly(model, positions, layer, False), atol=1e-5)
+        np.testing.assert_allclose(found.rounded[layer], peaks_slowly(model, positions, layer, True), atol=2e-2)
+        assert (found.exact[layer] != found.rounded[layer]).any()
+
+
+def test_a_bfloat16_index_states_its_agreement_on_a_sample():
+    model, corpus = branching(), memory(noise(COUNT))
+    index = index_patches(model, corpus, LAYERS, k=3, batch=4, precision="bfloat16")
+    stated = index.meta["agreement"]
+    assert stated["images"] == 16
+    positions = [round(i * (COUNT - 1) / 15) for i in range(16)]
+    same, places, worst = 0, 0, 0.0
+    for layer in LAYERS:
+        exact, rounded = (peaks_slowly(model, positions, layer, way) for way in (False, True))
+        for one, other in zip(exact.T, rounded.T, strict=True):
+            best = sorted(range(16), key=lambda i: -one[i])[:3]
+            others = sorted(range(16), key=lambda i: -other[i])[:3]
+            same, places = same + len(set(best) & set(others)), places + 3
+            for i, j in zip(best, others, strict=True):
+                worst = max(worst, abs(one[i] - other[j]) / max(abs(one[b]) for b in best))
+    assert same < places and stated["winners"] == pytest.approx(same / places, abs=0.02)
+    assert 1e-3 < worst < 0.2 and stated["values"] == pytest.approx(worst, rel=0.1)
+    assert "agreement" not in index_patches(model, corpus, LAYERS, k=3, batch=4, precision="float32").meta
+
+
+def test_identical_peaks_agree_fully_and_reversed_ones_by_chance_alone():
+    found = sample(branching(), LAYERS, memory(noise(20)), 20, 4)
+    same = agreement(type(found)(found.exact, found.exact, 20, 0, 0, 0), 9)
+    assert same == {"images": 20, "winners": 1.0, "values": 0.0}
+    turned = {layer: -peaks for layer, peaks in found.exact.items()}
+    assert agreement(type(found)(found.exact, turned, 20, 0, 0, 0), 9)["winners"] == 0.0
+
+
+def test_the_margin_is_the_quantile_of_the_fitted_gumbel_law():
+    found = sample(branching(), LAYERS, memory(noise(COUNT)), 64, 4)
+    margin = margins(found, 1000)["c"]
+    exact, rounded = found.exact["c"].astype(float), found.rounded["c"].astype(float)
+    typical = [math.sqrt(np.mean(channel**2)) for channel in rounded.T]
+    relative = [
+        [abs(r - e) / max(abs(r), typical[c]) for c, (e, r) in enumerate(zip(*pair, strict=True))]
+        for pair in zip(exact, rounded, strict=True)
+    ]
+    spread = [math.sqrt(np.mean(np.square(column))) for column in zip(*relative, strict=True)]
+    largest = [max(value / spread[c] for c, value in enumerate(row)) for row in relative]
+    scale = np.std(largest) * math.sqrt(6) / math.pi
+    place = np.mean(largest) - 0.5772156649 * scale
+    assert margin.typical == pytest.approx(typical) and margin.spread == pytest.approx(spread)
+    missed = 1 - math.exp(-math.exp(-(margin.bound - place) / scale))  # by one image, in Gumbel's law
+    assert 1 - (1 - missed) ** 1000 == pytest.approx(RISK, rel=0.01)
+
+
+def test_a_margin_from_some_images_holds_for_all_of_them():
+    found = sample(branching(), LAYERS, memory(noise(COUNT)), 64, 4)
+    every = sample(branching(), LAYERS, memory(noise(COUNT)), COUNT, 4)
+    for layer, margin in margins(found, COUNT).items():
+        rounded, exact = every.rounded[layer].T, every.exact[layer].T
+        assert (margin.reach(rounded) >= exact).all()
+        assert margin.excess(rounded, np.abs(rounded - exact)) < margin.bound
+        ordered = np.sort(rounded, axis=1)
+        assert (np.diff(margin.reach(ordered), axis=1) >= 0).all()  # what was dropped reaches less than what is kept
+
+
+def test_a_wider_margin_stands_as_far_above_the_error_that_broke_the_old_one():
+    margin = margins(sample(branching(), LAYERS, memory(noise(COUNT)), 64, 4), COUNT)["c"]
+    wider = margin.widened(2 * margin.bound)
+    assert wider.bound / wider.seen == pytest.approx(margin.bound / margin.seen)
+    assert (wider.share > margin.share).all()
