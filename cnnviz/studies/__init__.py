@@ -1,0 +1,1 @@
+"""What is told about networks beyond one probe: anatomy, history."""
