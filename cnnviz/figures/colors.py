@@ -58,3 +58,22 @@ def signed_rgb(values: np.ndarray, peak: float | None = None) -> np.ndarray:
     reach = float(np.nanmax(np.abs(values), initial=0.0)) if peak is None else peak
     reach = max(reach, 1e-12)
     return signed()[np.maximum(to_levels(np.nan_to_num(values), -reach, reach), 1)]
+
+
+# Categories, after Okabe and Ito 2008, which colour-blind readers tell apart.
+CATEGORIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a6d00", "#5b6470")
+KINDS = {  # kind of layer: (fill, letters, words for the legend)
+    "conv": ("#56b4e9", "#181c24", "convolution"),
+    "conv1": ("#c3e4f7", "#181c24", "1×1 convolution"),
+    "depthwise": ("#0072b2", "#ffffff", "depthwise convolution"),
+    "linear": ("#cc79a7", "#181c24", "linear"),
+    "pool": ("#e69f00", "#181c24", "pooling"),
+    "norm": ("#f4ec9a", "#181c24", "norm"),
+    "lrn": ("#f4ec9a", "#181c24", "response norm"),
+    "activation": ("#7fcfb4", "#181c24", "activation"),
+    "add": ("#ffffff", "#181c24", "addition"),
+    "multiply": ("#ffffff", "#181c24", "multiplication"),
+    "concat": ("#3b4351", "#ffffff", "concatenation"),
+    "dropout": ("#dde1e7", "#181c24", "dropout"),
+    "other": ("#dde1e7", "#181c24", "other"),
+}

@@ -12,7 +12,8 @@ from cnnviz.figures.colors import INK
 from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.mosaic import Mosaic
 
-GAP, CAPTION = 2, 20
+GAP, CAPTION, BESIDE = 2, 20, 14
+LEAST = 82  # pixels of a block's width, for its caption
 EMPTY = (236, 238, 241)
 
 
@@ -31,6 +32,33 @@ def crisp_side(field: tuple[int, int], input_size: tuple[int, int], wanted: int)
     """Pixels of a tile's side, near `wanted`, that show a patch of `field` pixels at a whole multiple."""
     longest = max(min(f, n) for f, n in zip(field, input_size, strict=True))
     return wanted if longest > wanted else longest * max(1, round(wanted / longest))
+
+
+ROWS, WIDTH, HEIGHT, MOST = 4, 850, 620, 24  # of a page of the wall: rows, room in pixels, blocks at most
+WHOLE = 112  # pixels that a whole input measures at true scale
+
+
+def wall_plan(field: tuple[int, int], input_size: tuple[int, int], channels: int, true: bool) -> tuple[int, int, int]:
+    """(columns, rows, side): how many blocks a page of the wall holds, and the pixels of a patch's side.
+
+    `true`: one scale for all layers, at which the whole input measures about WHOLE pixels, so that patches are as
+    large as what their units see; otherwise patches are enlarged, or reduced, to what can be seen well."""
+    if not true:
+        columns = 2 if channels <= 6 else 3
+        return columns, ROWS, crisp_side(field, input_size, 66 if columns == 2 else 44)
+    longest = max(min(f, n) for f, n in zip(field, input_size, strict=True))
+    scale = WHOLE / max(input_size)
+    side = max(2, round(longest * (int(scale) if scale >= 1 else scale)))
+    high, wide = block_size(side)
+    columns = max(1, (WIDTH + BESIDE) // (max(wide, LEAST) + BESIDE))
+    rows = max(1, HEIGHT // (high + CAPTION + 8))
+    return min(columns, MOST), max(1, min(rows, MOST // min(columns, MOST))), side
+
+
+def block_size(side: int) -> tuple[int, int]:
+    """(height, width) of a block: patches beside reconstructions."""
+    half = 3 * (side + GAP) - GAP
+    return half, 2 * half + 3 * GAP
 
 
 def fit_tile(patch: np.ndarray, side: int) -> np.ndarray:
@@ -61,11 +89,11 @@ def three_by_three(patches: list[np.ndarray] | None, side: int) -> np.ndarray:
 
 def patch_wall(blocks: list[Block], columns: int, side: int) -> Mosaic:
     """Blocks in rows; `side`: pixels of one patch. A block is patches on the left, reconstructions right."""
-    half = 3 * (side + GAP) - GAP
-    high, wide = half, 2 * half + 3 * GAP
-    pitch = high + CAPTION + 8, wide + 14
+    high, wide = block_size(side)
+    half, room = high, max(wide, LEAST)
+    pitch = high + CAPTION + 8, room + BESIDE
     rows = math.ceil(len(blocks) / columns)
-    canvas = Image.new("RGB", (columns * pitch[1] - 14 + 4, rows * pitch[0] + 4), (255, 255, 255))
+    canvas = Image.new("RGB", (columns * pitch[1] - BESIDE + 4, rows * pitch[0] + 4), (255, 255, 255))
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=13)
     for number, block in enumerate(blocks):
         row, column = divmod(number, columns)
@@ -73,9 +101,17 @@ def patch_wall(blocks: list[Block], columns: int, side: int) -> Mosaic:
         canvas.paste(Image.fromarray(three_by_three(block.patches, side)), (left, top))
         right = left + half + 3 * GAP
         canvas.paste(Image.fromarray(three_by_three(block.reconstructions, side)), (right, top))
-        draw.text((left, top + high + 3), block.caption, fill=INK, font=font)
+        draw.text((left, top + high + 3), _whole_words(block.caption, font, room), fill=INK, font=font)
     items = [block.channel for block in blocks]
     return Mosaic(rgb_png(np.asarray(canvas)), items, columns, (high, wide), pitch, 2, canvas.size)
+
+
+def _whole_words(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
+    """As many of the parts of `text`, joined by " · ", as fit."""
+    parts = text.split(" · ")
+    while len(parts) > 1 and font.getlength(" · ".join(parts)) > room:
+        parts.pop()
+    return " · ".join(parts)
 
 
 def reconstruction_rgb(signal: np.ndarray) -> np.ndarray:

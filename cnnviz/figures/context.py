@@ -1,0 +1,92 @@
+"""A unit's winners in context: the whole image with the receptive field, the patch, and its reconstruction."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from cnnviz.figures.colors import FRAME, INK
+from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
+from cnnviz.figures.lettering import font, text_width
+from cnnviz.figures.mosaic import Mosaic
+from cnnviz.figures.wall import EMPTY, fit_tile
+
+GAP, ROW_TITLE, LETTERS, LINE = 12, 18, 13, 16
+TITLES = ("In the whole image", "What the unit sees", "Projected down to pixels")
+PER_LINE = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One winner: `image` uint8 (H, W, 3) as the network received it, `box` (top, left, bottom, right) in it, the
+    `patch` (h, w, 3), its `reconstruction` (h, w, 3) or None while it is computed, and lines of `words`."""
+
+    image: np.ndarray
+    box: tuple[int, int, int, int]
+    patch: np.ndarray
+    reconstruction: np.ndarray | None
+    words: tuple[str, ...]
+
+
+def winners_sheet(seen: list[Seen], side: int = 106) -> Mosaic:
+    """Winners as columns, strongest first, nine a line; `side`: pixels of a picture's longer side at most."""
+    pitch = side + GAP
+    lines = max((len(one.words) for one in seen), default=0)
+    high = 3 * (ROW_TITLE + side) + lines * LINE + 6
+    rows = math.ceil(len(seen) / PER_LINE)
+    columns = min(len(seen), PER_LINE)
+    canvas = Image.new("RGB", (max(columns * pitch - GAP, 200), max(rows, 1) * (high + 10) - 10), (255, 255, 255))
+    draw = ImageDraw.Draw(canvas)
+    for row in range(rows):
+        for number, title in enumerate(TITLES):
+            place = (0, row * (high + 10) + number * (ROW_TITLE + side))
+            draw.text(place, title, fill=(91, 100, 112), font=font(LETTERS)[0])
+    for number, one in enumerate(seen):
+        row, column = divmod(number, PER_LINE)
+        _column(canvas, draw, one, column * pitch, row * (high + 10), side)
+    items = list(range(len(seen)))
+    return Mosaic(rgb_png(np.asarray(canvas)), items, PER_LINE, (high, side), (high + 10, pitch), 0, canvas.size)
+
+
+def _column(canvas: Image.Image, draw: ImageDraw.ImageDraw, one: Seen, left: int, top: int, side: int) -> None:
+    """One winner from top to bottom."""
+    empty = np.full((side, side, 3), EMPTY, np.uint8)
+    tiles = [framed(one.image, one.box, side), fit_tile(one.patch, side)]
+    tiles.append(empty if one.reconstruction is None else fit_tile(one.reconstruction, side))
+    for number, tile in enumerate(tiles):
+        canvas.paste(Image.fromarray(tile), (left, top + number * (ROW_TITLE + side) + ROW_TITLE))
+    below = top + 3 * (ROW_TITLE + side) + 3
+    for number, text in enumerate(one.words):
+        draw.text((left, below + number * LINE), _cut(text, side), fill=INK, font=font(LETTERS)[0])
+
+
+def framed(image: np.ndarray, box: tuple[int, int, int, int], side: int) -> np.ndarray:
+    """(side, side, 3): the image (H, W, 3) as large as fits, with a frame round `box`."""
+    longest = max(image.shape[:2])
+    if longest > side:
+        scale = side / longest
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        large = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+    else:
+        large = enlarge(image, whole_factor(longest, side))
+        scale = large.shape[0] / image.shape[0]
+    picture = Image.fromarray(large.copy())
+    draw = ImageDraw.Draw(picture)
+    top, left, bottom, right = (round(edge * scale) for edge in box)
+    edges = left, top, max(right - 1, left + 2), max(bottom - 1, top + 2)
+    draw.rectangle((edges[0] - 1, edges[1] - 1, edges[2] + 1, edges[3] + 1), outline=(255, 255, 255))
+    edges = max(left, 0), max(top, 0), min(edges[2], large.shape[1] - 1), min(edges[3], large.shape[0] - 1)
+    draw.rectangle(edges, outline=FRAME, width=2)
+    return fit_tile(np.asarray(picture), side)
+
+
+def _cut(text: str, room: int) -> str:
+    """`text`, or as much of its beginning as fits before "…"."""
+    if text_width(text, LETTERS) <= room:
+        return text
+    while text and text_width(text + "…", LETTERS) > room:
+        text = text[:-1]
+    return text + "…"
