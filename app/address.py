@@ -82,6 +82,23 @@ def settle(key: str, default: Any, parse: Callable[[str], Any], offered: Contain
         st.session_state[key] = value
 
 
+def choose(key: str, value: Any) -> None:
+    """In a callback: as if the user had chosen this, also where it is what a mere default shows now."""
+    _memory().shown.pop(key, None)
+    st.session_state[key] = value
+
+
+def take_back(key: str) -> bool:
+    """Before the widget is drawn: undo what the user has just chosen. False if nothing was."""
+    memory = _memory()
+    if not _touched(key):
+        return False
+    st.session_state.pop(key, None)
+    if key in memory.shown:
+        st.session_state[key] = memory.shown[key]
+    return True
+
+
 def keep(key: str, value: Any, default: Any) -> None:
     """Note what the widget `key` answered."""
     memory = _memory()

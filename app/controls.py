@@ -3,130 +3,26 @@ same view: network, image, layer, unit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from app import address, session, stores
-from app.session import Choice
+from app import address, networks, session, stores
+from app.binding import bound, bound_choice
+from app.network_picker import Network, Title, heading, pick_name, pick_network
 from cnnviz.errors import CnnvizError
 
-if TYPE_CHECKING:
-    from cnnviz.models.loaded import LoadedModel
-
-DEFAULT_NETWORK, DEFAULT_PHOTO = "resnet20_cifar", "chelsea"
-WEIGHTS_NOTE = {
-    "bundled": "trained; comes with cnnviz",
-    "pretrained": "trained on ImageNet; torchvision's own file",
-    "random": "nothing learned: what you see is the architecture",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """The loaded network and the choice that led to it; `key` names it in caches."""
-
-    model: LoadedModel
-    choice: Choice
-
-    @property
-    def key(self) -> str:
-        return self.choice.key
-
-    @property
-    def one_channel(self) -> bool:
-        return self.model.input_size[0] == 1
-
-
-def bound(widget: Callable[..., Any], label: str, key: str, default: Any, **options: Any) -> Any:
-    """A widget whose value lives in the URL and moves along to other pages. A value that is not among the
-    options, or not between `min_value` and `max_value`, gives way to `default`."""
-    if "options" in options:
-        named = {str(option): option for option in options["options"]}
-        address.settle(key, default, named.get, options["options"])
-    elif "min_value" in options:
-        numbers = range(options["min_value"], options["max_value"] + 1)
-        address.settle(key, default, _whole_number, numbers)
-    else:
-        address.settle(key, default, str)
-    value = widget(label, key=key, persist_state="session", **options)
-    address.keep(key, value, default)
-    return value
-
-
-def _whole_number(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
-
-
-def bound_choice(label: str, key: str, options: list[str]) -> str:
-    """One of a few options, side by side; the first is the default."""
-    return bound(st.segmented_control, label, key, options[0], options=options, required=True)
-
-
-def pick_network() -> Network:
-    """Network, weights and device, in the sidebar. Raises CnnvizError if it cannot be loaded."""
-    titles = session.catalogue()
-    with st.sidebar:
-        names = list(titles)
-        default = DEFAULT_NETWORK if DEFAULT_NETWORK in names else names[0]
-        name = bound(st.selectbox, "Network", "net", default, options=names)
-        weights = _pick_weights(name)
-        place = st.empty()
-    choice = Choice(name, weights, _device())
-    try:
-        with place:
-            loaded = session.model(choice, _loading_bar(place))
-        place.empty()
-    except CnnvizError:
-        place.empty()
-        raise
-    _say_how_loaded(loaded)
-    return Network(loaded, choice)
-
-
-def _pick_weights(name: str) -> str:
-    options = session.weights_options(name) + st.session_state.get("own_weights", {}).get(name, [])
-    asked = address.current("weights")
-    if asked.startswith("file-") and asked not in options:
-        options = [*options, asked]
-    weights = bound(st.selectbox, "Weights", "weights", options[0], options=options)
-    st.caption(WEIGHTS_NOTE.get(weights, st.session_state.get("own_names", {}).get(weights, "a file of yours")))
-    return weights
-
-
-def _loading_bar(place: Any) -> Callable[[int, int], None]:
-    def show(done: int, total: int) -> None:
-        share = done / total if total else 0.0
-        place.progress(min(share, 1.0), f"Downloading weights: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
-
-    return show
-
-
-def _say_how_loaded(model: LoadedModel) -> None:
-    if message := model.notes.get("device"):
-        st.sidebar.warning(message)
-    if model.report is not None and model.report.warnings:
-        with st.sidebar.expander("Notes on these weights", icon=":material/info:"):
-            st.caption("  \n".join(model.report.warnings))
-
-
-def _device() -> str:
-    """The device to compute on. A link that names a device this machine has not means the best one here."""
-    from cnnviz.device import available
-
-    asked = st.session_state.get("forced_device") or address.current("device")
-    return asked if asked in available() else "auto"
+__all__ = ["Network", "Title", "bound", "bound_choice", "heading", "pick_name", "pick_network"]
+DEFAULT_PHOTO = "chelsea"
 
 
 def show_device(network: Network) -> None:
-    """Where it is computed: name, memory in use, precision; at the foot of the sidebar."""
+    """At the foot of the sidebar: what is known of the weights, and where it is computed."""
     from cnnviz.device import available, describe
 
+    if facts := [] if network.untrained else networks.card(network.model.name, network.choice.weights):
+        with st.sidebar, st.expander("About these weights", icon=":material/description:"):
+            st.caption("  \n".join("**{}** {}".format(*fact.split(None, 1)) for fact in facts))
     info = describe(str(network.model.device))
     with st.sidebar, st.expander(f"Device: {info.device}", icon=":material/memory:"):
         bound(st.selectbox, "Compute on", "device", "auto", options=["auto", *available()])

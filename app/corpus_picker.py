@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import address, controls, session
 from app.controls import Network
+from app.own_weights import on_this_computer
 from cnnviz.errors import BadInput, CnnvizError
 
 if TYPE_CHECKING:
@@ -26,19 +27,14 @@ def default_corpus(network: Network) -> str:
     return "digits" if network.one_channel else "samples"
 
 
-def on_this_computer() -> bool:
-    """True if only this computer can open the app; paths on its disk are offered only then."""
-    return st.get_option("server.address") in ("127.0.0.1", "localhost", "::1")
-
-
 def pick_corpus(network: Network) -> tuple[Corpus, Any]:
     """The corpus, and the row that its picker stands in, for more controls. Raises CnnvizError if it cannot be opened,
     PageEnded after a question to the user."""
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     options = [name for name in SOURCES if name != "folder" or on_this_computer()]
     with row:
         source = controls.bound(
-            st.selectbox, "Images to search", "corpus", default_corpus(network), options=options, width=210
+            st.selectbox, "Images to search", "corpus", default_corpus(network), options=options, width=170
         )
     place = st.empty()
     try:

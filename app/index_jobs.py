@@ -117,36 +117,51 @@ def patches(network: Network, images: Corpus, index: PatchIndex, layer: str, cha
     from cnnviz.probes.patches import cut, window
 
     size = network.model.input_size[1:]
-    recipe = (network.key, images.fingerprint, index.meta.get("next"), layer, channel, "patches")
-    return session.drawn(recipe, lambda: [
-        cut(as_rgb(_received(network, images, winner)), window(winner.full_box, size))
+    return session.drawn(recipe(network, images, index, layer, channel, "patches"), lambda: [
+        cut(as_rgb(received(network, images, winner)), window(winner.full_box, size))
         for winner in index.top(layer, channel)
     ])  # fmt: skip
 
 
-def _received(network: Network, images: Corpus, winner: Winner) -> np.ndarray:
+def received(network: Network, images: Corpus, winner: Winner) -> np.ndarray:
+    """What the network received of a winner's image, uint8 (H, W, C)."""
     return _winner_pixels(network.key, images.fingerprint, winner.image, network.model, images)
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def _winner_pixels(key: str, corpus: str, position: int, _model: Any, _images: Corpus) -> np.ndarray:
-    return _model.receive(_images.image(position))
+    return _model.received_from(_images, position)
 
 
 def reconstructions(
     network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
 ) -> list[np.ndarray]:
     """The winners projected down, uint8 (h, w, 3), in the order of `patches`."""
-    recipe = _recipe(network, images, index, layer, channel, rule)
-    return session.drawn(recipe, lambda: _projected(network, images, index, layer, channel, rule))
+    return session.drawn(
+        recipe(network, images, index, layer, channel, rule),
+        lambda: _projected(network, images, index, layer, channel, rule),
+    )
 
 
-def _recipe(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str) -> tuple:
-    return (network.key, images.fingerprint, index.meta.get("next"), layer, channel, rule)
+def is_reconstructed(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str) -> bool:
+    """True if `reconstructions` would answer at once."""
+    return session.is_drawn(recipe(network, images, index, layer, channel, rule))
+
+
+def recipe(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, kind: str) -> tuple:
+    """The name under which pictures of a channel's winners are remembered."""
+    return (network.key, images.fingerprint, index.meta.get("next"), layer, channel, kind)
 
 
 def _projected(
     network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
+) -> list[np.ndarray]:
+    pixels = [received(network, images, w) for w in index.top(layer, channel)]
+    return _projections(network, pixels, index, layer, channel, rule)
+
+
+def _projections(
+    network: Network, pixels: list[np.ndarray], index: PatchIndex, layer: str, channel: int, rule: str
 ) -> list[np.ndarray]:
     import torch
 
@@ -154,14 +169,28 @@ def _projected(
     from cnnviz.probes.patches import cut, window
 
     model, winners = network.model, index.top(layer, channel)
-    pixels = torch.from_numpy(np.stack([_received(network, images, w) for w in winners]))
     units = [(channel, w.row, w.col) for w in winners]
-    signals = reconstruct_batch(model, model.preprocessing.normalise(pixels), layer, units, rule)
+    batch = model.preprocessing.normalise(torch.from_numpy(np.stack(pixels)))
+    signals = reconstruct_batch(model, batch, layer, units, rule)
     size = model.input_size[1:]
     return [
         reconstruction_rgb(cut(s.transpose(1, 2, 0), window(w.full_box, size), 0).transpose(2, 0, 1))
         for s, w in zip(signals, winners, strict=True)
     ]
+
+
+def pictures(
+    network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """`patches` and `reconstructions` of one channel without any cache, for threads beside the page."""
+    from cnnviz.probes.patches import cut, window
+
+    best, size = index.top(layer, channel), network.model.input_size[1:]
+    if not best:
+        return [], []
+    pixels = [network.model.received_from(images, w.image) for w in best]
+    cuts = [cut(as_rgb(p), window(w.full_box, size)) for p, w in zip(pixels, best, strict=True)]
+    return cuts, _projections(network, pixels, index, layer, channel, rule)
 
 
 def _unit_low(
@@ -201,8 +230,10 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
         side = crisp_side(session.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 62)
         shown = three_by_three(patches(network, images, index, layer, channel), side)
         picture(rgb_png(shown), shown.shape[1::-1], f"Top-9 patches of channel {channel}", "unit_patches", fill=True)
-        recipe = _recipe(network, images, index, layer, channel, "deconvnet")
-        soon = session.is_drawn(recipe) or max(network.model.input_size[1:]) <= AT_ONCE
+        soon = (
+            is_reconstructed(network, images, index, layer, channel, "deconvnet")
+            or max(network.model.input_size[1:]) <= AT_ONCE
+        )
         st.fragment(_unit_low, run_every=None if soon else 0.3)(network, images, index, layer, channel, side, soon)
     st.page_link(
         "../pages/top9.py", label="Open this unit's top-9", icon=":material/apps:",

@@ -1,4 +1,4 @@
-"""What the sessions share: models with their locks, photographs, results. The only user of st.cache_*."""
+"""What the sessions share: photographs, corpora, results. Networks are in app/networks.py."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
-from app.stores import cache_folder, is_stored_photo, stored_weights
+from app import networks
+from app.stores import cache_folder, is_stored_photo
 from cnnviz.errors import BadInput, CnnvizError
 
 if TYPE_CHECKING:
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
     from cnnviz.models.loaded import LoadedModel
     from cnnviz.probes.filters import FirstLayerFilters
     from cnnviz.probes.receptive import ReceptiveField
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which network: architecture, weights ("bundled", "pretrained", "random", "file-<hash>"), device."""
-
-    name: str
-    weights: str
-    device: str = "auto"
-
-    @property
-    def key(self) -> str:
-        return f"{self.name}|{self.weights}|{self.device}"
 
 
 @st.cache_resource(show_spinner=False)
@@ -55,59 +42,6 @@ def warm_up() -> threading.Thread:
     thread.start()
     atexit.register(thread.join, 30)  # an import cut off at shutdown would abort the interpreter
     return thread
-
-
-# --- networks -------------------------------------------------------------------------------------------
-
-
-@st.cache_resource(max_entries=3, show_spinner=False)
-def _load(name: str, weights: str, device: str, _progress: Any) -> LoadedModel:
-    from cnnviz.models.load import load
-
-    source = str(stored_weights(weights)) if weights.startswith("file-") else weights
-    if weights == "pretrained":
-        return load(name, "pretrained", device, progress=_progress)
-    return load(name, source, device)
-
-
-def model(choice: Choice, progress: Any = None) -> LoadedModel:
-    """The chosen network, loaded once for all sessions. Raises CnnvizError with what to do."""
-    loaded = _load(choice.name, choice.weights, choice.device, progress)
-    _freeze_once(choice.key)
-    return loaded
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _freeze_once(key: str) -> None:
-    gc.freeze()
-
-
-@st.cache_data(show_spinner=False)
-def catalogue() -> dict[str, str]:
-    """{architecture: title} in the order of the picker: bundled networks first."""
-    from cnnviz.models.registry import architectures, find
-
-    names = sorted(architectures(), key=lambda n: (n not in _bundled(), find(n).family, len(n), n))
-    return {name: find(name).title for name in names}
-
-
-@st.cache_data(show_spinner=False)
-def _bundled() -> list[str]:
-    from cnnviz.models.bundled import bundled
-
-    return sorted(bundled())
-
-
-def weights_options(name: str) -> list[str]:
-    """Weights that `name` can take, the best that needs no download first."""
-    from cnnviz.models.pretrained import cache_path, entry
-    from cnnviz.models.registry import find
-
-    options = [*(["bundled"] if name in _bundled() else []), "random"]
-    if find(name).pretrained is not None:
-        here = cache_path(entry(find(name)).url).is_file()
-        options.insert(len(options) - 1 if here else len(options), "pretrained")
-    return options
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -242,7 +176,7 @@ def out_of_memory(error: Exception) -> bool:
         return False
     import torch
 
-    _load.clear()
+    networks.forget()
     gc.collect()
     if torch.cuda.is_available():
         try:

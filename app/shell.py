@@ -18,6 +18,8 @@ _PAGES = {  # file: (title, address, icon)
     "first_layer_filters.py": ("First-layer filters", "filters", ":material/grid_on:"),
     "feature_maps.py": ("Feature maps", "feature-maps", ":material/layers:"),
     "top9.py": ("Top-9 patches", "top-9", ":material/apps:"),
+    "unit.py": ("Unit", "unit", ":material/center_focus_strong:"),
+    "anatomy.py": ("Anatomy", "anatomy", ":material/account_tree:"),
 }
 _STYLE = Path(__file__).resolve().parents[1] / "assets" / "theme" / "style.css"
 

@@ -1,7 +1,8 @@
-"""What users bring, kept under its hash: weights files and photographs. File names are never used."""
+"""What users bring, kept under its hash: weights files and photographs. File names are never used as paths."""
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from cnnviz.errors import BadInput
 
 UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
 UPLOADS_KEPT = 200
+_UNANSWERED = 24 * 3600  # seconds that a weights file is kept whose form nobody has answered
 
 
 def cache_folder(*parts: str) -> Path:
@@ -20,12 +22,19 @@ def cache_folder(*parts: str) -> Path:
     return folder
 
 
-def store_weights(data: bytes) -> str:
-    """Keep an uploaded weights file under its hash; returns "file-<hash>"."""
+def store_weights(data: bytes | memoryview) -> str:
+    """Keep an uploaded weights file under its hash; returns "file-<hash>".
+
+    Files without a side file, which were dropped but never taken into use, go after a day."""
     digest = hashlib.sha256(data).hexdigest()[:16]
     from cnnviz.store import write_bytes_atomic
 
-    write_bytes_atomic(cache_folder("weights") / digest, data)
+    folder = cache_folder("weights")
+    for old in folder.iterdir():
+        alone = old.name.isalnum() and not side_file(f"file-{old.name}").exists()
+        if alone and old.is_file() and time.time() - old.stat().st_mtime > _UNANSWERED:
+            old.unlink(missing_ok=True)
+    write_bytes_atomic(folder / digest, data)
     return f"file-{digest}"
 
 
@@ -38,10 +47,19 @@ def stored_weights(name: str) -> Path:
     return path
 
 
+def side_file(name: str) -> Path:
+    """Where the answers to the form about "file-<hash>" lie. Raises BadInput for any other name."""
+    digest = name.removeprefix("file-")
+    if not (digest.isalnum() and digest.isascii()):
+        raise BadInput(f"{name!r} names no stored weights.")
+    return cache_folder("weights") / f"{digest}.json"
+
+
 def forget_weights(name: str) -> None:
-    """Remove the file behind "file-<hash>", if there is one."""
+    """Remove the file behind "file-<hash>" and its side file, where there are any."""
     digest = name.removeprefix("file-")
     if digest.isalnum():
+        side_file(name).unlink(missing_ok=True)
         (cache_folder("weights") / digest).unlink(missing_ok=True)
 
 

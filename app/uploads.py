@@ -1,44 +1,80 @@
-"""Weights of one's own, dropped on Home: recognised, reported, then a choice like any other."""
+"""Weights of one's own on Home: the place to drop a file, and the shelf of those that are in use."""
 
 import streamlit as st
 
-from app import stores
+from app import address, own_weights, stores, weights_form
+from app.own_weights import OwnWeights
+from app.weights_form import PENDING, PROBLEM, Pending, discard
 from cnnviz.errors import CnnvizError
+from cnnviz.figures.charts import count_text
+
+_SEEN = 4  # rows of the shelf that need no scrolling
 
 
-def own_weights() -> None:
-    """An uploader in the sidebar; a file that fits appears among the weights and is chosen."""
-    with st.sidebar.expander("Use your own weights", icon=":material/upload_file:"):
+def shelf() -> None:
+    """Where a file is dropped, and the files there are: name, network, size, date; used or removed by a click."""
+    left, right = st.columns([1, 2.15], gap="medium")
+    with left:
+        st.subheader("Your own weights")
         st.file_uploader(
             "A state_dict: .pt, .pth, .th, .ckpt or .safetensors", key="own_weights_file", on_change=_take,
-            max_upload_size=1024,
+            max_upload_size=1024, label_visibility="collapsed",
         )  # fmt: skip
-    with st.sidebar:  # outside the expander, which may close when the sidebar changes
-        if problem := st.session_state.pop("own_weights_problem", None):
-            st.error(problem, icon=":material/error:")
-        if report := st.session_state.pop("own_weights_report", None):
-            st.success(report)
+        st.caption("A state_dict, .pt .pth .th .ckpt or .safetensors. Nothing in it is run; it stays on this machine.")
+        weights_form.ask()
+    with right:
+        kept = own_weights.mine()
+        st.subheader(f"Kept here ({len(kept)})" if kept else "Kept here")
+        if not kept:
+            st.caption("None yet. Drop a file: its network is recognised, and every page can use it.")
+        chosen = address.current("weights")
+        with st.container(height=44 * _SEEN if len(kept) > _SEEN else "content", border=False, gap="small"):
+            for own in kept:
+                _row(own, own.name == chosen)
+
+
+def _row(own: OwnWeights, chosen: bool) -> None:
+    """One file; what there is no room for beside the others goes to a second line."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{own.file_name}**", width=165)
+        st.markdown(f"`{own.architecture}`", width=155)
+        st.caption(f"{count_text(own.size)}B · {own.stored}", width=160)
+        if chosen:
+            st.markdown(":green[in use]", width=46)
+        else:
+            st.button("Use", key=f"use_{own.name}", on_click=_use, args=(own,))
+        st.button(
+            "Remove", key=f"remove_{own.name}", type="tertiary", icon=":material/delete:", on_click=_remove,
+            args=(own.name,), help="Delete this file and its answers from this machine",
+        )  # fmt: skip
+
+
+def _use(own: OwnWeights) -> None:
+    st.session_state["net"], st.session_state["weights"] = own.architecture, own.name
+
+
+def _remove(name: str) -> None:
+    """Delete the file; a view that shows it goes back to the network's own weights."""
+    own = own_weights.find(name)
+    own_weights.forget(name)
+    if own is not None and address.current("weights") == name:
+        address.choose("net", own.architecture)
+        st.session_state["weights"] = None
 
 
 def _take() -> None:
+    """Keep the dropped file and open the form; the file that was asked about before is dropped with its form."""
     file = st.session_state.get("own_weights_file")
+    discard()
     if file is None:
         return
-    from cnnviz.models.load import load
-
-    stored = ""
-    try:
-        stored = stores.store_weights(file.getvalue())
-        model = load(None, stores.stored_weights(stored))
-    except (CnnvizError, OSError) as error:
-        words = str(error).replace(stored.removeprefix("file-") or "\0", file.name[:40])
-        st.session_state["own_weights_problem"] = f"{words} The network is unchanged."
-        stores.forget_weights(stored)
+    called = own_weights.tidy(file.name)
+    if not file.size:
+        st.session_state[PROBLEM] = f"{called} is empty (0 bytes). Export or download it again."
         return
-    own = st.session_state.setdefault("own_weights", {}).setdefault(model.name, [])
-    if stored not in own:
-        own.append(stored)
-    st.session_state.setdefault("own_names", {})[stored] = f"yours: {file.name[:40]}"
-    summary = model.report.summary() if model.report else ""
-    st.session_state["own_weights_report"] = f"Recognised as {model.name}. {summary}"
-    st.session_state["net"], st.session_state["weights"] = model.name, stored
+    try:
+        name = stores.store_weights(file.getbuffer())
+    except (CnnvizError, OSError) as error:
+        st.session_state[PROBLEM] = f"{called} could not be kept: {error}"
+        return
+    st.session_state[PENDING] = Pending(name, called, file.size)

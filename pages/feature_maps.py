@@ -3,15 +3,15 @@
 import numpy as np
 import streamlit as st
 
-from app import controls, index_jobs, session
+from app import controls, index_jobs, index_view, session
 from app.components.picture import Frame, picture
 from cnnviz.figures import charts, overlay
 from cnnviz.figures.mosaic import maps_mosaic
 
 SCALES = {"Common": "common", "Each map": "each"}
 
-st.title("Feature maps")
-network = controls.pick_network()
+title = controls.heading("Feature maps")
+network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
 key, model = network.key, network.model
@@ -53,7 +53,7 @@ with main:
     picture(wall.png, wall.size, f"Feature maps of {layer}", "map_wall", frames, choose_map)
     st.caption(charts.scale_sentence(maps, scale))
 with side:
-    st.markdown(f"`{controls.unit_name(layer, unit, row, col)}`")
+    index_view.unit_link(layer, unit, row, col)
     seen = session.received(key, image, model)
     png, size = session.drawn((*recipe, "overlay", unit), lambda: overlay.map_over_image(seen, maps[unit]))
     field = session.receptive(key, layer, model)

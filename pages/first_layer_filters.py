@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from app import controls, session
+from app import controls, index_view, session
 from app.components.picture import Frame, picture
 from cnnviz.figures import charts, overlay
 from cnnviz.figures.mosaic import tiles_mosaic
 
 CONTRASTS = {"Common scale": "common", "Each filter": "each"}
 
-st.title("First-layer filters")
-network = controls.pick_network()
+title = controls.heading("First-layer filters")
+network = controls.pick_network(title)
 image = controls.pick_image(network)
 key, model = network.key, network.model
 
@@ -42,7 +42,7 @@ with main:
         [Frame(left - 1, top - 1, width + 2, height + 2)], choose,
     )  # fmt: skip
 with side:
-    st.markdown(f"`{controls.unit_name(found.layer, unit)}`")
+    index_view.unit_link(found.layer, unit)
     tile = session.drawn((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))
     picture(tile, (200, 200), "The chosen filter", "filter_card")
     weights = found.weights[unit]

@@ -2,28 +2,32 @@
 
 import streamlit as st
 
-from app import controls, previews, session, uploads
+from app import controls, networks, previews, session, uploads
 from app.components.picture import picture
 from cnnviz.figures import charts
 from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.overlay import as_rgb
 
-st.title("cnnviz: see what a convolutional network sees")
-left, middle, right = st.columns([1, 1, 1.15], gap="medium")
+title = controls.heading("cnnviz: see what a convolutional network sees")
+pictures, shelf = st.container(), st.container()
+with shelf:  # stands below, and is drawn first: it must be there even if the network cannot be loaded
+    uploads.shelf()
+left, middle, right = pictures.columns([1, 1, 1.15], gap="medium")
 with left:
     st.subheader("The photograph")
     place = st.empty()
 controls.show_photo_early(place)  # the network takes seconds on the first visit
-network = controls.pick_network()
+network = controls.pick_network(title)
 image = controls.pick_image(network)
-uploads.own_weights()
 controls.show_device(network)
+for problem in networks.plugin_problems():
+    st.sidebar.warning(problem, icon=":material/extension_off:")
 
 model = network.model
 photo, seen = session.photo(image), session.received(network.key, image, model)
 place.image(photo, alt="The chosen photograph", width="stretch")
 with middle:
-    st.subheader("What the network receives")
+    st.subheader("What it receives")
     large = enlarge(as_rgb(seen), whole_factor(seen.shape[0], 360))
     size = large.shape[1], large.shape[0]
     picture(rgb_png(large), size, "The image after resizing and cropping", "home_seen", fill=True)
@@ -36,7 +40,7 @@ with right:
     )  # fmt: skip
     st.caption(charts.network_sentence(model.name, session.facts(network.key, model), model.notes))
 
-first, second, third = st.columns(3, gap="medium", border=True)
+first, second, third = pictures.columns(3, gap="medium", border=True)
 with first:
     st.page_link("../pages/first_layer_filters.py", label="**First-layer filters**", icon=":material/grid_on:")
     previews.filters(network)

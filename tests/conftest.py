@@ -1,9 +1,12 @@
 """Fixtures that every test may use."""
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from fileserver import Server, serving
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,3 +23,35 @@ def shared() -> Path:
 @pytest.fixture
 def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A web server on this machine; see fileserver.py."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """A base URL at which nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+
+@pytest.fixture
+def weights_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of downloaded weights, empty; no mirror, no proxy, no other hub."""
+    proxies = [f"{kind}_proxy" for kind in ("http", "https", "all")]
+    variables = [
+        "CNNVIZ_WEIGHTS_MIRROR",
+        "HF_ENDPOINT",
+        "HF_HUB_OFFLINE",
+        *proxies,
+        *(name.upper() for name in proxies),
+    ]
+    for name in variables:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "hub" / "checkpoints"

@@ -63,7 +63,7 @@ def test_an_unchosen_unit_follows_the_layer_and_a_chosen_one_stays_where_it_fits
 
 def test_the_name_of_the_unit_is_shown_in_the_common_form(opened):
     at = opened("feature_maps", net="lenet5", layer="conv2", unit="7", row="3", col="4")
-    assert any("conv2 · channel 7 · (3, 4)" in m.value for m in at.markdown)
+    assert any("conv2 · channel 7 · (3, 4)" in way.proto.label for way in at.get("page_link"))
     value = maps_of("conv2")[7, 3, 4]
     assert any(f"{value:.3g}" in c.value for c in at.caption)
 

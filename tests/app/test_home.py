@@ -145,6 +145,7 @@ def test_weights_of_one_s_own_are_recognised_chosen_and_linked(opened):
     data = save({key: value.contiguous() for key, value in build("lenet5").state_dict().items()})
     at = opened("home")
     at.file_uploader(key="own_weights_file").upload("mine.safetensors", data).run()
+    at.button(key="own_use").click().run()
     assert errors(at) == []
     assert at.selectbox(key="net").value == "lenet5"
     own = at.selectbox(key="weights").value

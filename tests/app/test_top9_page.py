@@ -7,10 +7,11 @@ import pytest
 import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-from views import errors, frame, pictures, stop_jobs
+from views import errors, frame, image_of, pictures, stop_jobs
 
 from app import jobs
 from cnnviz.probes.patchindex import PatchIndex
+from cnnviz.studies.selectivity import selectivity
 
 
 def when_built(at: AppTest) -> AppTest:
@@ -146,3 +147,65 @@ def test_feature_maps_show_what_drives_the_unit_and_lead_to_its_top_9(opened):
     (way,) = [w for w in at.get("page_link") if w.proto.label == "Open this unit's top-9"]
     assert "unit=7" in way.proto.query_string and "layer=conv2" in way.proto.query_string
     assert "row" not in way.proto.query_string
+
+
+def wall(at: AppTest) -> Image.Image:
+    return image_of(pictures(at)["wall_picture"])
+
+
+def test_find_jumps_to_a_channel_and_forgets_the_text(opened):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", wall="1"))
+    at.text_input(key="find").set_value("channel 15").run()
+    assert errors(at) == []
+    assert at.number_input(key="unit").value == 15 and at.number_input(key="wall").value == 2
+    assert at.text_input(key="find").value == "" and at.query_params["unit"] == "15" and "find" not in at.query_params
+
+
+def test_a_class_name_leaves_the_channels_with_winners_of_that_class(opened, cache):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", find="7"))  # a number in a link is that channel
+    assert errors(at) == [] and at.number_input(key="wall").label == "Page (of 1)"
+    (file,) = (cache / "indexes").glob("*.npz")
+    commonest = selectivity(PatchIndex.load(file), "conv2").commonest
+    label, inside = commonest[5], [c for c in range(16) if commonest[c] == commonest[5]]
+    outside = next(c for c in range(16) if c not in inside)
+    at = when_built(opened("top9", net="lenet5", layer="conv2", show=f"Mostly {label}", unit=str(inside[-1])))
+    assert errors(at) == [] and len(pictures(at)["wall_picture"]["boxes"]) == 1
+    at.number_input(key="unit").set_value(outside).run()
+    assert pictures(at)["wall_picture"]["boxes"] == []
+
+
+def test_a_search_without_a_find_says_so_and_keeps_the_controls(opened):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", find="zebra"))
+    assert errors(at) == [] and any("zebra" in i.value for i in at.info) and "wall_picture" not in pictures(at)
+    at.text_input(key="find").set_value("").run()
+    assert "wall_picture" in pictures(at)
+
+
+def test_the_photograph_joins_the_ranking_and_its_channels_make_a_wall(opened, cache):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", image="digit-1"))
+    assert errors(at) == []
+    places = {w.proto.label: w.proto.query_string for w in at.get("page_link") if ": place " in w.proto.label}
+    (file,) = (cache / "indexes").glob("*.npz")
+    index = PatchIndex.load(file)
+    own = {c for c in range(16) for w in index.top("conv2", c) if w.image_id == "digit-1/00"}  # the same pixels
+    assert len(places) >= min(len(own), 8)
+    assert all("unit=" in query and "layer=conv2" in query for query in places.values())
+    at.selectbox(key="show").select("Photo enters").run()
+    assert errors(at) == [] and at.query_params["show"] == "Photo enters"
+
+
+def test_true_scale_draws_early_layers_smaller_than_late_ones(opened):
+    early = wall(when_built(opened("top9", net="lenet5", layer="conv1", size="true scale")))
+    late = wall(when_built(opened("top9", net="lenet5", layer="conv2", size="true scale")))
+    assert early.height < late.height
+
+
+def test_the_whole_layer_is_made_beside_the_page_and_offered_as_png_and_pdf(opened, cache):
+    at = when_built(opened("top9", net="lenet5", layer="conv1"))
+    at.button(key="prepare_sheet").click().run()
+    at = when_built(at)
+    assert errors(at) == []
+    files = sorted((cache / "sheets").iterdir())
+    assert [f.suffix for f in files] == [".pdf", ".png"] and files[0].read_bytes().startswith(b"%PDF")
+    assert Image.open(files[1]).width == 2480
+    assert {b.proto.label for b in at.get("download_button")} == {"Whole layer, PDF", "Whole layer, PNG"}

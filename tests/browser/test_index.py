@@ -69,7 +69,7 @@ def test_a_small_corpus_needs_no_click(visitor: Visitor):
     visitor.open("top-9", "net=lenet5&layer=conv2")
     visitor.picture("Top-9 wall of").wait_for()
     visitor.picture("Reconstructions of channel").wait_for()
-    box = visitor.picture("Top-9 wall of").bounding_box()
+    box = visitor.box(visitor.picture("Top-9 wall of"))
     visitor.picture("Top-9 wall of").click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.1})
     visitor.until(lambda: visitor.query().get("unit") == "1", "the second block was clicked")
     visitor.settled()

@@ -15,7 +15,7 @@ def test_a_copied_link_opens_the_same_view_in_a_new_browser(visitor: Visitor, ch
     visitor.tab.get_by_role("option", name="conv2", exact=True).click()
     visitor.until(lambda: visitor.query().get("layer") == "conv2", "conv2 was chosen")
     visitor.settled()
-    box = visitor.picture("Feature maps of").bounding_box()
+    box = visitor.box(visitor.picture("Feature maps of"))
     visitor.picture("Feature maps of").click(position={"x": box["width"] * 0.9, "y": box["height"] * 0.4})
     visitor.until(lambda: "unit" in visitor.query(), "a map was clicked")
     visitor.tab.get_by_text("Each map", exact=True).click()

@@ -7,7 +7,8 @@ from PIL import Image
 from visitors import Visitor
 
 pytestmark = pytest.mark.browser
-MAIN = {"": "The image after", "filters": "6 filters", "feature-maps": "Feature maps of", "top-9": "Top-9 wall of"}
+MAIN = {"": "The image after", "filters": "6 filters", "feature-maps": "Feature maps of", "top-9": "Top-9 wall of",
+        "unit": "The 9 winners of"}  # fmt: skip
 
 
 @pytest.mark.parametrize("page", MAIN)
@@ -16,30 +17,28 @@ def test_the_main_picture_is_whole_on_the_screen(visitor: Visitor, page: str):
     main = visitor.picture(MAIN[page])
     main.wait_for()
     visitor.settled()
-    box = main.bounding_box()
+    box = visitor.box(main)
     assert box["width"] > 200 and box["height"] > 200
     assert box["x"] >= 0 and box["y"] >= 0
     assert box["x"] + box["width"] <= 1440 and box["y"] + box["height"] <= 900
-    assert visitor.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    block = "document.querySelector('[data-testid=stMain]')"
-    assert visitor.tab.evaluate(f"{block}.scrollWidth <= {block}.clientWidth")
+    assert visitor.fits()
     assert main.evaluate("image => image.complete && image.naturalWidth > 0")
 
 
 def test_a_click_on_the_wall_of_filters_chooses_that_filter(visitor: Visitor):
     visitor.open("filters", "net=lenet5")
     wall = visitor.picture("6 filters")
-    box = wall.bounding_box()
+    box = visitor.box(wall)
     wall.click(position={"x": box["width"] * 5 / 6, "y": box["height"] * 0.7})  # the last of two rows of three
-    visitor.until(lambda: visitor.query().get("unit") == "5", "filter 5 was clicked")
-    assert visitor.chosen("Channel") == "5"
+    visitor.until_query(unit="5")
+    visitor.until_chosen("Channel", "5")
     visitor.tab.get_by_text("conv1 · channel 5").wait_for()
 
 
 def test_clicks_on_maps_and_pixels_choose_channel_and_unit(visitor: Visitor):
     visitor.open("feature-maps", "net=lenet5&layer=conv2&order=By+index&unit=0&row=0&col=0")
     wall = visitor.picture("Feature maps of")
-    box = wall.bounding_box()
+    box = visitor.box(wall)
     wall.click(position={"x": box["width"] * 0.1, "y": box["height"] * 0.95})  # 4 rows of 4: the last row begins at 12
     visitor.until(lambda: visitor.query().get("unit") == "12", "map 12 was clicked")
     visitor.settled()
@@ -47,7 +46,7 @@ def test_clicks_on_maps_and_pixels_choose_channel_and_unit(visitor: Visitor):
     peak = visitor.chosen("Row"), visitor.chosen("Column")
     visitor.tab.get_by_text(f"conv2 · channel 12 · ({peak[0]}, {peak[1]})").wait_for()
     overlay = visitor.picture("The map over")
-    box = overlay.bounding_box()
+    box = visitor.box(overlay)
     before = visitor.tab.locator(".frame:has(img[alt^='The map over']) rect").last.get_attribute("x")
     overlay.click(position={"x": box["width"] * 0.85, "y": box["height"] * 0.15})  # of 10×10 units: row 1, column 8
     visitor.until(lambda: visitor.query().get("col") == "8", "a pixel was clicked")

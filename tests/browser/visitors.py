@@ -17,7 +17,8 @@ import pytest
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 TITLES = {
-    "": "cnnviz: see what", "filters": "First-layer filters", "feature-maps": "Feature maps", "top-9": "Top-9 patches"
+    "": "cnnviz: see what", "filters": "First-layer filters", "feature-maps": "Feature maps", "top-9": "Top-9 patches",
+    "unit": "Unit", "anatomy": "Anatomy",
 }  # fmt: skip
 _PROBES = re.compile(r"/[\w-]+/_stcore/(health|host-config)$")  # Streamlit looks for its base path below the page
 
@@ -100,13 +101,83 @@ class Visitor:
             assert time.monotonic() < end, f"{what}; the page is {self.tab.url}"
             self.tab.wait_for_timeout(100)
 
+    def until_query(self, **wanted: str | None) -> None:
+        """The URL carries these choices, or None for none, and the page they ask for is drawn."""
+        self.until(lambda: all(self.query().get(key) == value for key, value in wanted.items()), f"URL with {wanted}")
+        self.settled()
+
+    def until_chosen(self, label: str, value: str) -> None:
+        """A picker of the sidebar shows `value`, which it does a moment after the URL."""
+        self.until(lambda: self.chosen(label) == value, f"{label} is {self.chosen(label)!r}, not {value!r}")
+
     @property
     def sidebar(self) -> Any:
         return self.tab.locator("[data-testid=stSidebar]")
 
+    @property
+    def main(self) -> Any:
+        return self.tab.locator("[data-testid=stMain]")
+
+    @property
+    def window(self) -> Any:
+        """The dialog above the page."""
+        return self.tab.locator("[role=dialog]")
+
+    def pick(self, label: str, option: str) -> None:
+        """One option of several that stand side by side."""
+        self.main.get_by_role("radiogroup", name=label).get_by_text(option, exact=True).click()
+
     def picture(self, alt: str) -> Any:
         """A clickable picture by the beginning of its description."""
         return self.tab.locator(f"img[alt^='{alt}']")
+
+    def choose(self, where: Any, label: str, option: str) -> None:
+        """An option of a list that opens; done when the picker shows it."""
+        picker = where.get_by_role("combobox", name=label)
+        picker.click()
+        self.tab.get_by_role("option", name=option, exact=True).click()
+        self.until(lambda: picker.input_value() == option, f"{label} shows {picker.input_value()!r}, not {option!r}")
+
+    def drawing(self, alt: str) -> Any:
+        """A drawing by the beginning of its description."""
+        return self.tab.locator(f"svg[aria-label^='{alt}']")
+
+    def box(self, drawn: Any) -> dict[str, float]:
+        """Where an element stands, once it stands still: a page being drawn anew has none for a moment."""
+        seen: list[dict[str, float] | None] = [None]
+
+        def still() -> bool:
+            seen.append(drawn.bounding_box())
+            return seen[-1] is not None and seen[-1] == seen[-2]
+
+        self.until(still, "an element stands still")
+        return seen[-1]
+
+    def source(self, alt: str) -> str:
+        """What a picture shows, as a string that is another for other pixels."""
+        self.picture(alt).first.wait_for()
+        return self.picture(alt).first.get_attribute("src")
+
+    def drop(self, where: Any, name: str, data: bytes, kind: str = "application/octet-stream") -> None:
+        """Give a file to the place for files that lies in `where`."""
+        place = where.locator("[data-testid=stFileUploader] input[type=file]").first
+        place.set_input_files({"name": name, "mimeType": kind, "buffer": data})
+
+    def download(self, button: Any) -> tuple[str, bytes]:
+        """Click, and take what comes: (file name, content)."""
+        with self.tab.expect_download(timeout=PATIENCE) as coming:
+            button.click()
+        return coming.value.suggested_filename, Path(coming.value.path()).read_bytes()
+
+    def fits(self) -> bool:
+        """Nothing of the page reaches beyond the right edge."""
+        block = "document.querySelector('[data-testid=stMain]')"
+        page = "document.documentElement.scrollWidth <= innerWidth"
+        return self.tab.evaluate(f"{page} && {block}.scrollWidth <= {block}.clientWidth")
+
+    def readable(self, button: Any) -> bool:
+        """No letter of a button is cut off."""
+        return button.evaluate("e => [e, ...e.querySelectorAll('*')].every(x => x.scrollWidth <= x.clientWidth + 1)")
 
     def chosen(self, label: str) -> str:
         """What a picker of the sidebar shows."""

@@ -1,0 +1,128 @@
+"""What pages with a patch index share: getting the index, pictures that come after the first paint, links."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import address, controls, index_jobs, jobs, session
+from app.controls import Network
+
+if TYPE_CHECKING:
+    from cnnviz.data.corpora import Corpus
+    from cnnviz.probes.patchindex import PatchIndex
+    from cnnviz.studies.selectivity import Selectivity
+    from cnnviz.studies.wiring import Wiring
+
+SLICE = 0.7  # seconds of work between two paints
+
+
+def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
+    """The index, complete or partial; progress, a button, and what was left out are said above.
+
+    Raises PageEnded while there is nothing to show of this layer."""
+    key = str(index_jobs.index_path(network, images))
+    index, job = index_jobs.saved_index(network, images), jobs.find(key)
+    if index_jobs.wants_start(images, index, job):
+        job = index_jobs.build(network, images)
+    if job is not None and job.running:
+        index_jobs.watch(key, index is not None)
+    elif index is None or not index.complete:
+        done = f" {index.meta['next']:,} are done." if index else ""
+        st.info(f"{len(images):,} images of {images.name} to index.{done} One pass serves every layer and channel.")
+        if st.button("Continue" if index else "Build the index", type="primary"):
+            index_jobs.build(network, images)
+            address.rerun()
+    if job is not None and job.problem:
+        st.error(job.problem)
+    if index is not None and index.meta.get("skipped"):
+        with st.expander(f"{len(index.meta['skipped'])} images could not be read and were left out"):
+            st.table({"image": [i for i, _ in index.meta["skipped"]], "why": [w for _, w in index.meta["skipped"]]})
+    if index is None or layer not in index.layers:
+        raise session.PageEnded
+    return index
+
+
+class Later:
+    """Results that take a while: the page is painted without them, and again as they come."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[tuple, Callable[[], Any]]] = []
+
+    def get(self, recipe: tuple, make: Callable[[], Any]) -> Any:
+        """What `make()` returns if it is there already, else None, and it is made by `work`."""
+        if session.is_drawn(recipe):
+            return session.drawn(recipe, make)
+        self._waiting.append((recipe, make))
+        return None
+
+    def work(self) -> None:
+        """The last thing on a page: make what is missing for SLICE seconds, then draw the page anew."""
+        started = time.monotonic()
+        for recipe, make in self._waiting:
+            session.drawn(recipe, make)
+            if time.monotonic() - started > SLICE:
+                break
+        if self._waiting:
+            address.rerun()
+
+
+def reconstructions(
+    later: Later, network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
+) -> list | None:
+    """The reconstructions of a channel's winners; None while they are computed."""
+    where = (network, images, index, layer, channel, rule)
+    return later.get(index_jobs.recipe(*where), lambda: index_jobs.reconstructions(*where))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _selectivity(key: str, _index: PatchIndex, layer: str) -> Selectivity | None:
+    from cnnviz.studies.selectivity import selectivity
+
+    return selectivity(_index, layer)
+
+
+def selective(network: Network, images: Corpus, index: PatchIndex, layer: str) -> Selectivity | None:
+    """Class selectivity of a layer's channels; None where the images have no labels."""
+    return _selectivity(f"{network.key} {images.fingerprint} {index.meta.get('next')}", index, layer)
+
+
+def wired(later: Later, network: Network) -> Wiring | None:
+    """Which channels feed which; None while the graph is followed. Empty where it cannot be."""
+
+    def make() -> Wiring:
+        from cnnviz.errors import CnnvizError
+        from cnnviz.studies.wiring import Wiring, wiring
+
+        try:
+            return wiring(network.model)
+        except CnnvizError:
+            return Wiring({}, {})
+
+    return later.get(("wiring", network.key), make)
+
+
+def places(network: Network, images: Corpus, index: PatchIndex, layer: str, image: str) -> Any:
+    """(C,) the place that the photograph would take in each channel of the layer, 0 = none; and whether it is one
+    of the images searched."""
+    from cnnviz.studies.ranking import places as found
+
+    own = images.index(image) if image in images.ids[:1000] else None
+    maps = session.maps(network.key, image, layer, network.model)
+    return found(index, layer, maps, own), own is not None
+
+
+def unit_link(
+    layer: str, channel: int, row: int | None = None, col: int | None = None, note: str = "", small: bool = False
+) -> None:
+    """The unit's name as the way to its page; `note` follows it."""
+    name = f"{controls.unit_name(layer, channel, row, col)}{note}"
+    place = {} if row is None else {"row": row, "col": col}
+    st.page_link(
+        "../pages/unit.py", label=f":small[{name}]" if small else name,
+        query_params=address.link(("row", "col"), layer=layer, unit=channel, **place),
+        icon=None if small else ":material/center_focus_strong:",
+    )  # fmt: skip

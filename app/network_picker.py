@@ -1,0 +1,176 @@
+"""Network, weights and device in the sidebar, and a page's title, which tells when the weights are random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import address, networks, own_weights
+from app.binding import bound
+from app.networks import Choice
+from cnnviz.errors import CnnvizError
+
+if TYPE_CHECKING:
+    from app.own_weights import OwnWeights
+    from cnnviz.models.loaded import LoadedModel
+
+DEFAULT_NETWORK = "resnet20_cifar"
+WEIGHTS_NOTE = {
+    "bundled": "trained; comes with cnnviz",
+    "random": "nothing learned: what you see is the architecture",
+}
+UNTRAINED_HELP = "The same network, classes and preprocessing without any training: what its structure alone does."
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """The title of a page, which tells when random weights are shown."""
+
+    place: Any
+    text: str
+
+    def show(self, untrained: bool = False) -> None:
+        """Write it, or write it again."""
+        self.place.title(f"{self.text} :orange-badge[random weights]" if untrained else self.text)
+
+
+def heading(text: str) -> Title:
+    """The title of a page; hand it to `pick_network`."""
+    title = Title(st.empty(), text)
+    title.show()
+    return title
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The loaded network and the choice that led to it; `key` names it in caches."""
+
+    model: LoadedModel
+    choice: Choice
+
+    @property
+    def key(self) -> str:
+        return self.choice.key
+
+    @property
+    def untrained(self) -> bool:
+        """True if its weights are random."""
+        return self.model.origin == "random"
+
+    @property
+    def one_channel(self) -> bool:
+        return self.model.input_size[0] == 1
+
+
+def pick_network(title: Title | None = None) -> Network:
+    """Network, weights and device, in the sidebar; `title` says if its weights are random. Raises CnnvizError
+    if it cannot be loaded."""
+    with st.sidebar:
+        name = pick_name()
+        choice = _pick_weights(name)
+        place = st.empty()
+    try:
+        with place:
+            loaded = networks.model(choice, _loading_bar(place))
+        place.empty()
+    except CnnvizError:
+        place.empty()
+        raise
+    _say_how_loaded(loaded)
+    network = Network(loaded, choice)
+    if title is not None and network.untrained:
+        title.show(untrained=True)
+    return network
+
+
+def pick_name(blocks: bool = False) -> str:
+    """The name of a network. One that nobody knows is refused in words, and the network stays.
+
+    `blocks`: building blocks without a classifier are offered, too."""
+    names = list(networks.catalogue(blocks))
+    own = own_weights.find(address.current("weights"))
+    default = DEFAULT_NETWORK if DEFAULT_NETWORK in names else names[0]
+    if not address.current("net") and own is not None:
+        default = own.architecture  # a link that names only a file means its network
+    _take_back_unknown(names)
+    extra = {name for name in (address.current("net"), default) if name and name not in names and _is_known(name)}
+    names = [*sorted(extra), *names]
+    name = bound(st.selectbox, "Network", "net", default, options=names, accept_new_options=True)
+    if message := st.session_state.pop("network_problem", None):
+        st.error(message, icon=":material/search_off:")
+    return name
+
+
+def _take_back_unknown(names: list[str]) -> None:
+    """Undo the choice of a name that nobody knows, and keep the reason for the page to say. A link with such a
+    name opens the default network; it is told why if another zoo was asked."""
+    asked = address.current("net")
+    try:
+        if asked and asked not in names:
+            networks.check_name(asked)
+    except CnnvizError as error:
+        if address.take_back("net") or networks.is_prefixed(asked):
+            st.session_state["network_problem"] = f"{error} The network is unchanged."
+
+
+def _is_known(name: str) -> bool:
+    try:
+        networks.check_name(name)
+    except CnnvizError:
+        return False
+    return True
+
+
+def _pick_weights(name: str) -> Choice:
+    own = {found.name: found for found in own_weights.mine()}
+    asked = address.current("weights")
+    if asked.startswith("file-") and asked not in own:
+        own[asked] = own_weights.find(asked)  # of a link; None where it is gone, which loading says
+    labels = own_weights.labels([found for found in own.values() if found is not None])
+    options = networks.weights_options(name)
+    options += [key for key, found in own.items() if found is None or found.architecture == name]
+    weights = bound(
+        st.selectbox, "Weights", "weights", options[0], options=options, format_func=lambda w: labels.get(w, w)
+    )
+    learned = weights != "random"
+    untrained = (
+        bound(st.toggle, "Random weights", "untrained", False, disabled=not learned, help=UNTRAINED_HELP) and learned
+    )
+    chosen = own.get(weights)
+    st.caption(f"in place of: {labels.get(weights, weights)}" if untrained else _weights_note(name, weights, chosen))
+    return Choice(name, weights, device(), untrained, chosen.version if chosen else "")
+
+
+def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
+    if weights == "pretrained":
+        return f"trained; published by {networks.publisher(name)}"
+    if own is not None:
+        return f"yours, of {own.stored}; {len(own.classes)} classes"
+    return WEIGHTS_NOTE.get(weights, "a file of yours")
+
+
+def _loading_bar(place: Any) -> Callable[[int, int], None]:
+    def show(done: int, total: int) -> None:
+        share = done / total if total else 0.0
+        place.progress(min(share, 1.0), f"Downloading weights: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+    return show
+
+
+def _say_how_loaded(model: LoadedModel) -> None:
+    if message := model.notes.get("device"):
+        st.sidebar.warning(message)
+    if model.report is not None and model.report.warnings:
+        with st.sidebar.expander("Notes on these weights", icon=":material/info:"):
+            st.caption("  \n".join(model.report.warnings))
+
+
+def device() -> str:
+    """The device to compute on. A link that names a device this machine has not means the best one here."""
+    from cnnviz.device import available
+
+    asked = st.session_state.get("forced_device") or address.current("device")
+    return asked if asked in available() else "auto"

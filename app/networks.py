@@ -1,0 +1,175 @@
+"""The networks that the sessions share, loaded once each with their locks, and what the pickers offer."""
+
+from __future__ import annotations
+
+import gc
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import own_weights
+from app.stores import stored_weights
+from cnnviz.errors import BadInput
+
+if TYPE_CHECKING:
+    from cnnviz.models.loaded import LoadedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which network: architecture, weights ("bundled", "pretrained", "random", "file-<hash>"), device.
+
+    `untrained`: its random twin, with the classes and the preprocessing of those weights. `version`: which
+    answers about a file of one's own."""
+
+    name: str
+    weights: str
+    device: str = "auto"
+    untrained: bool = False
+    version: str = ""
+
+    @property
+    def key(self) -> str:
+        """Names the network in caches."""
+        return "|".join((self.name, self.weights, self.device, "untrained" * self.untrained, self.version))
+
+
+def model(choice: Choice, progress: Any = None) -> LoadedModel:
+    """The chosen network, loaded once for all sessions. Raises CnnvizError with what to do."""
+    if choice.weights.startswith("file-"):
+        stored_weights(choice.weights)  # it may have been removed since
+    loaded = _load(choice.key, choice, progress)
+    _freeze_once(choice.key)
+    return loaded
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _load(key: str, _choice: Choice, _progress: Any) -> LoadedModel:
+    from cnnviz.models.load import load
+
+    name, weights, device = _choice.name, _choice.weights, _choice.device
+    if _choice.untrained:
+        return _untrained(_choice, _progress)
+    if weights == "pretrained":
+        return load(name, "pretrained", device, progress=_progress)
+    if not weights.startswith("file-"):
+        return load(name, weights, device)
+    path, own = str(stored_weights(weights)), own_weights.find(weights)
+    if own is None or own.architecture != name:
+        return load(name, path, device)
+    return load(name, path, device, class_names=own.classes, preprocessing=own.preprocessing)
+
+
+def _untrained(choice: Choice, progress: Any) -> LoadedModel:
+    """Fresh weights in place of the chosen ones. What would have to be downloaded for it alone is not."""
+    from cnnviz.models import pretrained
+    from cnnviz.models.labels import class_names
+    from cnnviz.models.load import load
+    from cnnviz.models.registry import find
+
+    entry = find(choice.name)
+    if choice.weights == "pretrained" and entry.pretrained is not None:
+        trained = pretrained.entry(entry)
+        names = trained.meta.get("categories") or class_names(entry.labels, entry.classes)
+        expects = pretrained.preprocessing(trained)
+        scaled = choice.name in pretrained.SCALED_INPUT
+    else:
+        model = _load(replace(choice, untrained=False).key, replace(choice, untrained=False), progress)
+        names, expects = model.class_names, model.preprocessing
+        scaled = getattr(model.module, "transform_input", False)
+    twin = load(choice.name, "random", choice.device, class_names=names, preprocessing=expects)
+    if scaled:  # torchvision's ports rescale their input inside, which is preprocessing, too
+        twin.module.transform_input = True
+    return twin
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _freeze_once(key: str) -> None:
+    gc.freeze()
+
+
+def forget() -> None:
+    """Let go of all networks."""
+    _load.clear()
+
+
+@st.cache_data(show_spinner=False)
+def catalogue(blocks: bool = False) -> dict[str, str]:
+    """{architecture: title} in the order of the picker: bundled networks first, then the families in the order
+    of their first publication, within a family by depth. `blocks`: building blocks without a classifier, too."""
+    from cnnviz.models.registry import architectures, find
+
+    entries = [entry for entry in map(find, architectures()) if blocks or entry.classifier]
+    first: dict[str, int] = {}
+    for entry in entries:
+        first[entry.family] = min(first.get(entry.family, 9999), entry.year or 9999)
+    order = sorted(entries, key=lambda e: (e.name not in _bundled(), first[e.family], e.family, _natural(e.name)))
+    return {entry.name: entry.title for entry in order}
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts resnet20 before resnet110."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)]
+
+
+def check_name(name: str) -> None:
+    """Raise CnnvizError, with near misses or the package to install, unless the picker may take `name`: of the
+    catalogue or, with its prefix, of another zoo."""
+    from cnnviz.models.registry import find
+
+    if not find(name).classifier:
+        raise BadInput(f"{name} is a building block without a classifier; the page Anatomy shows it.")
+
+
+def is_prefixed(name: str) -> bool:
+    """True for names like "timm:resnet18"."""
+    from cnnviz.models import zoos
+
+    return zoos.is_prefixed(name)
+
+
+def plugin_problems() -> list[str]:
+    """Why files of $CNNVIZ_PLUGINS could not be used, a sentence each; their networks are not in the picker."""
+    from cnnviz.models.plugins import problems
+
+    return problems()
+
+
+def publisher(name: str) -> str:
+    """Who publishes the pretrained weights of a network, in a word or two."""
+    from cnnviz.models.pretrained import entry
+    from cnnviz.models.registry import find
+
+    return entry(find(name)).source
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def card(name: str, weights: str) -> list[str]:
+    """What is known of bundled or published weights, a line a fact, without the file's own address; [] for others."""
+    from cnnviz.models.cards import cards
+
+    if weights not in ("bundled", "pretrained"):
+        return []
+    lines = [line.strip() for found in cards(name) if found.weights == weights for line in found.lines()[1:]]
+    return [line for line in lines if not line.startswith(("address", "here"))]
+
+
+@st.cache_data(show_spinner=False)
+def _bundled() -> list[str]:
+    from cnnviz.models.bundled import bundled
+
+    return sorted(bundled())
+
+
+def weights_options(name: str) -> list[str]:
+    """Weights that `name` can take, the best that needs no download first."""
+    from cnnviz.models.pretrained import cache_path, entry
+    from cnnviz.models.registry import find
+
+    options = [*(["bundled"] if name in _bundled() else []), "random"]
+    if find(name).pretrained is not None:
+        here = cache_path(entry(find(name)).url).is_file()
+        options.insert(len(options) - 1 if here else len(options), "pretrained")
+    return options

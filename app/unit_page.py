@@ -1,0 +1,144 @@
+"""The parts of a unit's page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app import index_jobs, index_view, session
+from app.controls import Network
+from app.index_view import Later
+from cnnviz.figures import unit_charts
+from cnnviz.figures.charts import value_text
+from cnnviz.figures.context import Seen, winners_sheet
+from cnnviz.figures.field_views import fields_picture
+from cnnviz.figures.overlay import as_rgb
+from cnnviz.figures.plot_style import plot_config
+
+if TYPE_CHECKING:
+    from cnnviz.data.corpora import Corpus
+    from cnnviz.probes.effective import EffectiveField
+    from cnnviz.probes.patchindex import PatchIndex
+    from cnnviz.studies.wiring import Link
+
+SHARES = (0.5, 0.95)  # of the gradient, whose boxes are drawn
+
+
+def winners(
+    later: Later, network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
+) -> None:
+    """All winners in context, with their patches and reconstructions."""
+    where = (network, images, index, layer, channel)
+    low = index_view.reconstructions(later, *where, rule)
+    best, labels = index.top(layer, channel), index.meta.get("labels") or {}
+    patches = index_jobs.patches(*where)
+    projected = low or [None] * len(best)
+    seen = [
+        Seen(
+            as_rgb(index_jobs.received(network, images, w)), w.box, patch, down,
+            (f"{number}: {value_text(w.value)}", labels.get(str(w.image), w.image_id)),
+        )
+        for number, (w, patch, down) in enumerate(zip(best, patches, projected, strict=True), 1)
+    ]  # fmt: skip
+    name = index_jobs.recipe(*where, f"sheet {rule} {low is not None}")
+    sheet = session.drawn(name, lambda: winners_sheet(seen))
+    st.image(sheet.png, output_format="PNG", alt=f"The {len(best)} winners of channel {channel} of {layer} in context")
+
+
+def histogram(index: PatchIndex, layer: str, channel: int, name: str) -> None:
+    """How strongly the channel answers over the whole corpus."""
+    from cnnviz.probes.running import bin_edges
+
+    found, edges, best = index.statistics.get(layer), bin_edges(), index.top(layer, channel)
+    if found is None:
+        st.caption("This index holds no statistics. Build it again.")
+        return
+    least = best[-1].value if best else None
+    figure = unit_charts.maxima_histogram(found.histogram[channel], edges, least)
+    st.plotly_chart(figure, key="maxima", theme=None, config=plot_config(f"{name}-maxima"))
+    st.caption(unit_charts.statistics_sentence(found, channel, edges) + " Orange: the value of the last winner.")
+
+
+def classes(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int) -> str:
+    """The classes of the winners as a sentence; "" where the images have none."""
+    found = index_view.selective(network, images, index, layer)
+    if found is None or not found.classes[channel]:
+        return ""
+    return unit_charts.classes_sentence(
+        found.classes[channel], float(found.entropy[channel]), float(found.index[channel])
+    )
+
+
+def place_sentence(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, image: str) -> str:
+    """Where the chosen photograph would stand among the winners."""
+    places, own = index_view.places(network, images, index, layer, image)
+    maps = session.maps(network.key, image, layer, network.model)[channel]
+    row, col = divmod(int(np.argmax(maps)), maps.shape[1])
+    value = f"{image} reaches {value_text(float(maps.max()))} at ({row}, {col})"
+    if not places[channel]:
+        return f"{value} and is not among the {index.meta.get('k', 9)} strongest."
+    also = ", one of the images searched" if own else ""
+    return f"{value}: place {places[channel]} of {index.meta.get('k', 9)}{also}."
+
+
+def fields(later: Later, network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int) -> None:
+    """The theoretical receptive field beside the effective one."""
+    where = (network, images, index, layer, channel)
+    found: EffectiveField | None = later.get(index_jobs.recipe(*where, "effective"), lambda: _effective(*where))
+    size = session.receptive(network.key, layer, network.model).size
+    if found is None:
+        st.caption(f"Theoretical field {size[0]}×{size[1]} pixels; the effective one is being computed.")
+        return
+    boxes = [found.within(share) for share in SHARES]
+    dark = not found.weight.any()
+    png, _size = session.drawn(
+        index_jobs.recipe(*where, "fields"),
+        lambda: fields_picture(found.weight, network.model.input_size[1:], [] if dark else boxes),
+    )
+    st.image(png, output_format="PNG", alt=f"Theoretical and effective receptive field of channel {channel}")
+    text = f"Left, theoretical: {size[0]}×{size[1]} pixels, all alike. Right, effective: "
+    (high, wide), (most_high, most_wide) = boxes
+    st.caption(text + ("no gradient arrives." if dark else
+        f"mean absolute gradient over the winners; half of it lies within {high}×{wide}, 95 % within "
+        f"{most_high}×{most_wide} (orange)."))  # fmt: skip
+
+
+def _effective(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int) -> EffectiveField:
+    import torch
+
+    from cnnviz.probes.effective import effective_field
+
+    best = index.top(layer, channel)
+    pixels = torch.from_numpy(np.stack([index_jobs.received(network, images, w) for w in best]))
+    units = [(channel, w.row, w.col) for w in best]
+    return effective_field(network.model, network.model.preprocessing.normalise(pixels), layer, units)
+
+
+def links(later: Later, network: Network, index: PatchIndex, layer: str, channel: int, places: tuple[Any, Any]) -> None:
+    """Strongest input and output channels, in two columns."""
+    found = index_view.wired(later, network)
+    with places[0]:
+        st.markdown("**Strongest inputs**")
+        _list(None if found is None else found.inputs(layer, channel, 5) or [], index, found is None,
+              "Not for this layer: it is no convolution.")  # fmt: skip
+    with places[1]:
+        st.markdown("**Strongest outputs**")
+        _list(None if found is None else found.outputs(layer, channel, 5) or [], index, found is None,
+              "Not for this layer: no convolution reads it alone.")  # fmt: skip
+
+
+def _list(found: list[Link] | None, index: PatchIndex, waiting: bool, otherwise: str) -> None:
+    if not found:
+        st.caption("The graph is being followed." if waiting else otherwise)
+        return
+    with st.container(gap=None):
+        for link in found:
+            norm = f" · {link.norm:.2f}"
+            if link.layer and link.layer in index.layers:
+                index_view.unit_link(link.layer, link.channel, note=norm, small=True)
+            elif link.layer is None:
+                st.caption(f"input {link.channel}, of several layers{norm}")
+            else:
+                st.caption(f"{link.layer or 'the image'} · channel {link.channel}{norm}")

@@ -1,0 +1,27 @@
+"""Anatomy: the graph of a network, its layers and their cost, two networks side by side, and their history."""
+
+import streamlit as st
+
+from app import anatomies, anatomy_views, controls, networks
+
+VIEWS = ["Graph", "Layers", "Profile", "Compare", "History"]
+
+controls.heading("Anatomy")
+with st.sidebar:
+    name = controls.pick_name(blocks=True)
+    st.caption(anatomies.caption(name))
+row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+with row:
+    view = controls.bound_choice("View", "view", VIEWS)
+if view == "History":
+    anatomy_views.history(row)
+else:
+    found = anatomies.anatomy(name)
+    if view == "Graph":
+        anatomy_views.graph(found, row)
+    elif view == "Layers":
+        anatomy_views.layers(found, row)
+    elif view == "Profile":
+        anatomy_views.profile(found, row)
+    else:
+        anatomy_views.compare(found, row, list(networks.catalogue(blocks=True)))

@@ -1,0 +1,48 @@
+"""One unit: its winners in context, how often it answers, what it really sees, and what feeds it."""
+
+import streamlit as st
+
+from app import controls, index_view, session, unit_page
+from app.corpus_picker import pick_corpus
+from cnnviz.figures.unit_charts import RULES
+
+title = controls.heading("Unit")
+network = controls.pick_network(title)
+image = controls.pick_image(network)
+layer = controls.pick_layer(network)
+unit = controls.pick_unit(session.layer_shapes(network.key, network.model)[layer][0])
+controls.show_device(network)
+
+images, row = pick_corpus(network)
+index = index_view.ready_index(network, images, layer)
+with row:
+    rule = controls.bound_choice("Projection", "rule", ["deconvnet", "guided", "gradient"])
+    st.markdown(f"`{controls.unit_name(layer, unit)}`")
+
+later = index_view.Later()
+where = (network, images, index, layer, unit)
+if index.top(layer, unit):
+    unit_page.winners(later, *where, rule)
+    st.caption(f"{unit_page.classes(*where)} {unit_page.place_sentence(*where, image)} {RULES[rule]}")
+    left, middle, *sides = st.columns([1.15, 0.95, 0.95, 0.95], gap="medium")
+    with left:
+        unit_page.histogram(index, layer, unit, f"{layer}-{unit}")
+    with middle:
+        unit_page.fields(later, *where)
+    unit_page.links(later, network, index, layer, unit, (sides[0], sides[1]))
+else:
+    st.info("No image of this corpus gives this channel a value. Choose another channel or other images.")
+
+st.write(
+    "Each column is one image: whole, with the unit's receptive field; the patch alone; the same unit projected down "
+    "to pixels. **Notice** what changes between the three projections, and how small the effective field is."
+)
+with st.expander("Formula and source"):
+    st.write(
+        "Projections: Zeiler and Fergus, ECCV 2014 (deconvnet); Simonyan, Vedaldi, Zisserman 2014 (gradient); "
+        "Springenberg et al. 2015 (guided). Effective field: the mean over winners of |∂ unit / ∂ pixel|, summed over "
+        "colours, after Luo, Li, Urtasun, Zemel, NeurIPS 2016. Links: the L2 norm of the kernel between two channels; "
+        "norms, activations and pooling between two layers are passed over. Histogram: one entry an image, its "
+        "strongest unit, in half octaves. Selectivity: 1 − entropy of the winners' classes / log₂ of their number."
+    )
+later.work()
