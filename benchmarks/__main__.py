@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("exactness", "index_speed", "app_speed")
+NAMES = ("exactness", "index_speed", "index_batches", "index_precision", "index_faults", "app_speed")
 
 for name in sys.argv[1:] or NAMES:
     if name not in NAMES:

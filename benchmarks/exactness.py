@@ -1,7 +1,9 @@
-"""The index against a brute-force float32 search, channel by channel, and every winner replayed.
+"""The index against a brute-force float32 search, channel by channel, and winners replayed.
 
-SqueezeNet 1.0, all 26 convolutions. Photographs: $CNNVIZ_BENCH_IMAGES (a folder), else the samples. The brute
-force runs one image at a time and keeps every maximum; same images but for ties, values to 1e-4 relative."""
+All convolutions of SqueezeNet 1.0 on all photographs, of three more networks on 200: $CNNVIZ_BENCH_IMAGES (a folder),
+else the samples; $CNNVIZ_BENCH_NETWORKS names other networks. `auto` as it is called, and the screening in bfloat16
+that it takes for large corpora, made to run here. The brute force runs one image at a time and keeps every
+maximum; same images but for ties, values to 1e-4 relative."""
 
 import os
 
@@ -10,21 +12,47 @@ import numpy as np
 import cnnviz
 from cnnviz.models.pretrained import cache_path, entry
 from cnnviz.models.registry import find
+from cnnviz.probes.batching import SMALL
+from cnnviz.probes.patchindex import PatchIndex
+from cnnviz.probes.screening import Plan, screened
+from cnnviz.probes.topk import prepared
 
 TOLERANCE = 1e-4
 REPLAYED = 400  # winners checked by a fresh forward pass
+FEWER = 200  # images for all but the first network
+KEPT = 64  # of every channel in the screening pass
 
 
 def main() -> None:
-    """Print how many channels agree and the largest differences."""
-    here = cache_path(entry(find("squeezenet1_0")).url).is_file()
-    model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
-    corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"))
-    layers = model.layers("conv")
-    index = cnnviz.index_patches(model, corpus, layers)
-    every = brute_force(model, corpus, layers)
+    """Print, for every network, how many channels agree and the largest differences."""
+    named = os.environ.get("CNNVIZ_BENCH_NETWORKS", "squeezenet1_0 densenet121 inception_v3 resnet56_cifar")
+    for name in named.split():
+        model = cnnviz.load(name, "pretrained" if downloaded(name) else "random", "cpu")
+        limit = None if name == "squeezenet1_0" else FEWER
+        corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), limit)
+        layers = model.layers("conv")
+        every = brute_force(model, corpus, layers)
+        print(f"{name}, {model.origin} weights: {len(corpus)} images of {corpus.name}, {len(layers)} layers")
+        auto = cnnviz.index_patches(model, corpus, layers)
+        print(f"  auto:      {compared(auto, every)}; {REPLAYED} winners replayed: {replayed(model, corpus, auto):.1e}")
+        settings = prepared(model, corpus, layers, 9, "auto", SMALL)
+        plan = Plan(dict.fromkeys(settings["wanted_layers"], KEPT), share=0.0, limit=1.0)
+        if (forced := screened(model, corpus, settings, plan=plan)) is not None:
+            how = forced.meta["screening"]
+            again = f"{how['run_again']} images run again, {len(how['searched_again'])} layers searched again"
+            print(f"  screening: {compared(forced, every)}; {again}")
+
+
+def downloaded(name: str) -> bool:
+    """True where the public weights of a network are here."""
+    architecture = find(name)
+    return architecture.pretrained is not None and cache_path(entry(architecture).url).is_file()
+
+
+def compared(index: PatchIndex, every: dict[str, np.ndarray]) -> str:
+    """In words: channels with other winners than the brute force, ties apart, and the largest difference."""
     channels, wrong, worst = 0, 0, 0.0
-    for layer in layers:
+    for layer in index.layers:
         for channel in range(index.channels(layer)):
             values = every[layer][:, channel]
             best = np.argsort(-values, kind="stable")[:9]
@@ -38,9 +66,7 @@ def main() -> None:
                 for w, b in zip(top, best, strict=True)
             ]
             channels, wrong = channels + 1, wrong + (not all(same))
-    print(f"{len(corpus)} images of {corpus.name}, {len(layers)} layers, {channels} channels")
-    print(f"channels whose winners differ: {wrong}; largest relative difference of a value: {worst:.1e}")
-    print(f"largest relative difference of {REPLAYED} winners replayed: {replayed(model, corpus, index):.1e}")
+    return f"{wrong} of {channels} channels differ, values by {worst:.1e} (relative)"
 
 
 def brute_force(model: cnnviz.LoadedModel, corpus: object, layers: list[str]) -> dict[str, np.ndarray]:

@@ -1,5 +1,7 @@
 """Indexing against a bare forward pass over ready tensors, and against a plain hooks-and-topk loop.
 
+The bare pass is run at 32 images a batch and at the size that is fastest here, which the index uses too.
+
 All in one process, alternating, median of the rounds. Photographs: $CNNVIZ_BENCH_IMAGES (a folder), else the
 samples. SqueezeNet 1.0, all 26 convolutions; pretrained weights where they are cached, else random."""
 
@@ -14,8 +16,9 @@ import torch
 import cnnviz
 from cnnviz.models.pretrained import cache_path, entry
 from cnnviz.models.registry import find
+from cnnviz.probes.batching import best_batch
 
-COUNT, BATCH, ROUNDS = 192, 32, 5
+COUNT, BATCH, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 400)), 32, 5
 
 
 def main() -> None:
@@ -28,19 +31,26 @@ def main() -> None:
     fast = ready.contiguous(memory_format=torch.channels_last)
 
     plain = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format)
+    size = best_batch(model)
 
-    def bare(module: torch.nn.Module, batch: torch.Tensor) -> None:
-        with torch.inference_mode():
-            for part in batch.split(BATCH):
+    def bare(module: torch.nn.Module, batch: torch.Tensor, size: int = BATCH, fast: bool = False) -> None:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            for part in batch.split(size):
                 module(part)
+
+    def indexed(precision: str) -> None:
+        cnnviz.index_patches(model, corpus, layers, precision=precision)
 
     def naive() -> None:
         naive_topk(model, corpus, layers)
 
     ways: dict[str, Callable[[], object]] = {
-        "bare float32 pass, ready tensors": lambda: bare(plain, ready),
-        "bare float32 channels_last pass": lambda: bare(model.module, fast),
-        "cnnviz index float32, decoding included": lambda: cnnviz.index_patches(model, corpus, layers, batch=BATCH),
+        "bare float32 pass, 32 a batch": lambda: bare(plain, ready),
+        "bare float32 channels_last, 32 a batch": lambda: bare(model.module, fast),
+        f"bare float32 channels_last, {size} a batch": lambda: bare(model.module, fast, size),
+        "bare bfloat16 channels_last, 32 a batch": lambda: bare(model.module, fast, BATCH, True),
+        "cnnviz index float32, decoding included": lambda: indexed("float32"),
+        "cnnviz index bfloat16, decoding included": lambda: indexed("bfloat16"),
         "hooks and topk on one image at a time": naive,
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -49,11 +59,11 @@ def main() -> None:
             started = time.perf_counter()
             work()
             times[name].append(time.perf_counter() - started)
-    base = statistics.median(times["bare float32 channels_last pass"])
+    base = statistics.median(times["bare float32 channels_last, 32 a batch"])
     print(f"{len(corpus)} images of {corpus.name}, {len(layers)} convolutions, {torch.get_num_threads()} threads")
     for name, seconds in times.items():
         middle = statistics.median(seconds)
-        print(f"{name:42} {len(corpus) / middle:7.1f} images/s   {base / middle:5.2f} of the bare pass")
+        print(f"{name:42} {len(corpus) / middle:7.1f} images/s   {base / middle:5.2f} of the bare channels_last pass")
 
 
 def naive_topk(model: cnnviz.LoadedModel, corpus: object, layers: list[str], k: int = 9) -> None:
