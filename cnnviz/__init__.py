@@ -7,18 +7,21 @@ if TYPE_CHECKING:
     from cnnviz.data.corpora import corpus
     from cnnviz.models.load import load
     from cnnviz.models.loaded import LoadedModel
+    from cnnviz.models.plugins import register
     from cnnviz.models.registry import architectures, build
     from cnnviz.probes.capture import capture
     from cnnviz.probes.deconvnet import reconstruct
     from cnnviz.probes.filters import first_layer_filters
     from cnnviz.probes.receptive import receptive_field
     from cnnviz.probes.topk import PatchIndex, index_patches
+    from cnnviz.studies.anatomy import anatomy
 
 __version__ = "0.1.0"
 
 _HOME = {
     "LoadedModel": "cnnviz.models.loaded",
     "PatchIndex": "cnnviz.probes.topk",
+    "anatomy": "cnnviz.studies.anatomy",
     "architectures": "cnnviz.models.registry",
     "build": "cnnviz.models.registry",
     "capture": "cnnviz.probes.capture",
@@ -28,11 +31,13 @@ _HOME = {
     "load": "cnnviz.models.load",
     "receptive_field": "cnnviz.probes.receptive",
     "reconstruct": "cnnviz.probes.deconvnet",
+    "register": "cnnviz.models.plugins",
 }  # public name → module that defines it
 
 __all__ = [
     "LoadedModel",
     "PatchIndex",
+    "anatomy",
     "architectures",
     "build",
     "capture",
@@ -42,6 +47,7 @@ __all__ = [
     "load",
     "receptive_field",
     "reconstruct",
+    "register",
 ]
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cnnviz.cli import doctor, index, listing, prefetch, show, train
+from cnnviz.cli.common import add_plugins, load_plugins
 from cnnviz.errors import Cancelled, CnnvizError
 
 _COMMANDS = {
@@ -16,7 +17,8 @@ _EPILOG = """examples:
   cnnviz train lenet5 --data mnist --out runs/lenet5
   cnnviz index squeezenet1_0 --data photographs/ --out squeezenet.npz
   cnnviz index runs/lenet5/lenet5-mnist.safetensors --data mnist-test --out lenet5.npz
-  cnnviz prefetch squeezenet1_0 resnet18 --data imagenette
+  cnnviz prefetch squeezenet1_0 timm:resnet18 pytorchcv:nin_cifar10 --data imagenette
+  cnnviz show my_net --plugin my_net.py
 
 The app: streamlit run app/Home.py
 """
@@ -35,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
             name, help=doc.splitlines()[0], description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         module.arguments(sub)
+        add_plugins(sub)
         sub.set_defaults(run=module.run)
     return top
 
@@ -43,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: done; 1: an error that was explained; 2: wrong usage; 130: interrupted."""
     options = parser().parse_args(arguments)
     try:
+        load_plugins(options)
         options.run(options)
     except Cancelled as error:
         print(f"\n{error}", file=sys.stderr)

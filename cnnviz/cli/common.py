@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +14,38 @@ if TYPE_CHECKING:
     from cnnviz.models.loaded import LoadedModel
 
 
-def add_network(parser: argparse.ArgumentParser) -> None:
-    """NETWORK, --weights and --device."""
-    parser.add_argument("network", metavar="NETWORK", help="an architecture of `cnnviz list`, or a weights file")
+def add_network(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """NETWORK, --weights and --device. `required`: whether the command can do without a network."""
+    parser.add_argument(
+        "network", metavar="NETWORK", nargs=None if required else "?",
+        help="of `cnnviz list`, of another zoo (timm:resnet18), or a weights file",
+    )  # fmt: skip
     parser.add_argument(
         "--weights", help='"bundled", "pretrained", "random" or a file; default: bundled, else pretrained, else random'
     )
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "cuda:1", "mps" (default: auto)')
+
+
+def add_plugins(parser: argparse.ArgumentParser) -> None:
+    """--plugin FILE, any number of times."""
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE.py",
+        help="a Python file with @cnnviz.register(...): its networks join the catalogue (see also CNNVIZ_PLUGINS)",
+    )  # fmt: skip
+
+
+def load_plugins(options: argparse.Namespace) -> None:
+    """Load what add_plugins' argument names, before the catalogue is read; say what CNNVIZ_PLUGINS names in vain.
+
+    Raises BadInput with file, line and reason for a file of --plugin that cannot be used."""
+    if not options.plugin and not os.environ.get("CNNVIZ_PLUGINS"):
+        return  # spares commands without networks the import
+    from cnnviz.models.plugins import load_file, problems
+
+    for path in options.plugin:
+        load_file(path)
+    for problem in problems():
+        print(f"note: {problem}", file=sys.stderr)
 
 
 def open_network(options: argparse.Namespace) -> LoadedModel:

@@ -1,48 +1,170 @@
 """Index a corpus: the k strongest activations of every channel, in one pass.
 
---data: "samples", a name of `cnnviz list corpora`, a folder of images (nested as it may be) or a zip.
-The same command after a kill goes on where it stopped; a changed network or corpus is refused."""
+--data: "samples", a name of `cnnviz list corpora`, a folder of images (nested as it may be),
+a zip, or WebDataset shards: a .tar, a folder of them, or "train-{0000..0012}.tar" in quotes.
+The same command after a kill goes on where it stopped; a changed network or corpus is refused.
+
+Many processes or GPUs: torchrun --nproc-per-node=4 -m cnnviz index NETWORK --data … --out …
+Each process takes a GPU; on CPUs set OMP_NUM_THREADS to the cores of each, torchrun's own choice is 1. A
+process that is not heard of for $CNNVIZ_RANK_SILENCE seconds (default 900) ends the run, which can go on.
+Jobs that do not know each other: --part 1/8 … --part 8/8 with the same --batch and a file each, then --merge."""
+
+from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnnviz.cli.bar import Bar, duration
 from cnnviz.cli.common import add_network, open_network
+from cnnviz.errors import BadInput
+
+if TYPE_CHECKING:
+    from cnnviz.data.corpora import Corpus
+    from cnnviz.probes.patchindex import PatchIndex
+    from cnnviz.probes.topk import IndexProgress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    add_network(parser)
+    add_network(parser, required=False)
     parser.add_argument("--data", default="samples", help='the corpus (default: "samples")')
     parser.add_argument("--out", required=True, help="the index, an .npz file")
     parser.add_argument("--layers", nargs="*", help="layers to index (default: all that make or shape features)")
     parser.add_argument("-k", type=int, default=9, help="winners a channel (default: 9)")
     parser.add_argument("--limit", type=int, help="at most so many images")
-    parser.add_argument("--batch", type=int, default=32, help="images a forward pass (default: 32)")
+    parser.add_argument("--batch", type=int, help="images a forward pass (default: the size measured to be fastest)")
+    parser.add_argument("--workers", type=int, help="processes that decode (default: none on a CPU, spare cores else)")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument(
+        "--embed", type=int, nargs="?", const=64, metavar="SIDE",
+        help="keep crops of the winners, at most SIDE pixels (default: 64), to show the index without its corpus",
+    )  # fmt: skip
+    parser.add_argument(
+        "--part", type=_part, metavar="I/N", help="only part I (1 to N) of N, to be merged; with --batch"
+    )
+    parser.add_argument("--merge", nargs="+", metavar="FILE", help="no network: join indexes of parts into --out")
+    parser.set_defaults(wrong_usage=parser.error)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Index, and say what was found."""
-    from cnnviz.data.corpora import corpus
-    from cnnviz.probes.topk import IndexProgress, index_patches
+    """Index or merge, and say what was found."""
+    if options.merge:
+        _merge(options)
+    elif options.network is None:
+        options.wrong_usage("the following arguments are required: NETWORK (or --merge)")
+    elif options.part and options.batch is None:
+        options.wrong_usage("--part needs --batch: all parts must have the same")
+    else:
+        _index(options)
 
+
+def _part(text: str) -> tuple[int, int]:
+    one, slash, of = text.partition("/")
+    if not slash or not one.isdecimal() or not of.isdecimal() or not 1 <= int(one) <= int(of):
+        raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, e.g. 2/8, got {text!r}")
+    return int(one) - 1, int(of)
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from cnnviz.probes.merging import merge
+    from cnnviz.probes.patchindex import PatchIndex
+
+    if options.network is not None:
+        raise BadInput(f"--merge joins files and needs no network, got {options.network!r}.")
+    index = merge([PatchIndex.load(path) for path in options.merge])
+    index.save(options.out)
+    _say(options.out, index, "")
+
+
+def _index(options: argparse.Namespace) -> None:
+    from cnnviz.data.corpora import corpus
+    from cnnviz.probes.groups import Decided, launched
+
+    ranks = launched()
+    if ranks:
+        _own_device(options)
     model, bar = open_network(options), Bar()
     images = corpus(options.data, options.limit, lambda done, total: _fetching(bar, done, total))
+    _report_listing(bar, images)
+    wanted = (model, images, options.layers, options.k, options.out, options.precision)
+    more = {"batch": options.batch, "workers": options.workers, "embed": options.embed}
+    shown = _Shown(bar)
+    if ranks:
+        from cnnviz.probes.ranks import index_on_ranks
 
-    def show(state: IndexProgress) -> None:
-        bar.update(
+        if options.part:
+            raise BadInput("torchrun shares the corpus out by itself: leave --part away.")
+        try:
+            index = index_on_ranks(*wanted, shown, **more)
+        except Decided:  # rank 0 says why
+            raise SystemExit(1) from None
+    else:
+        from cnnviz.probes.topk import index_patches
+
+        index = index_patches(*wanted, shown, part=options.part, **more)
+    bar.clear()
+    if index is not None:
+        _report(bar, options, index, shown.speed())
+
+
+def _report_listing(bar: Bar, images: Corpus) -> None:
+    """What could not be listed: folders, damaged shards. Of several ranks the first says it."""
+    if os.environ.get("RANK", "0") == "0":
+        for name, why in images.skipped[:10]:
+            bar.line(f"not listed: {name}: {why}")
+
+
+def _own_device(options: argparse.Namespace) -> None:
+    """Each process of torchrun gets a GPU of its own, and its share of the cores for decoding."""
+    import torch
+
+    local, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if options.device in ("auto", "cuda") and torch.cuda.is_available():
+        options.device = f"cuda:{local % torch.cuda.device_count()}"
+        if options.workers is None:
+            options.workers = max(1, min(16, (os.cpu_count() or 2) // here - 1))
+
+
+def _report(bar: Bar, options: argparse.Namespace, index: PatchIndex, speed: str) -> None:
+    for name, why in index.meta["skipped"][:10]:
+        bar.line(f"left out {name}: {why}")
+    if len(index.meta["skipped"]) > 10:
+        bar.line(f"and {len(index.meta['skipped']) - 10:,} more images that could not be read")
+    _say(options.out, index, speed)
+    if index.complete and options.embed:
+        print(f"crops of the winners are inside, the file has {Path(options.out).stat().st_size / 1e6:.1f} MB")
+
+
+def _say(out: str, index: PatchIndex, speed: str) -> None:
+    channels = sum(index.channels(layer) for layer in index.layers)
+    seen, total = index.meta["next"], index.meta["images"]
+    over = f"{total:,} images" if index.complete else f"{seen:,} of {total:,} images, the others are still to be done"
+    print(f"{out}: {channels:,} channels of {len(index.layers)} layers over {over}{speed}")
+
+
+class _Shown:
+    """The bar, and what the run came to."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar, self.rate, self.problem = bar, 0.0, ""
+
+    def __call__(self, state: IndexProgress) -> None:
+        if state.problem and state.problem != self.problem:
+            self.bar.line(f"note: {state.problem} The run goes on and tries again.")
+        self.problem, self.rate = state.problem, state.images_per_second
+        self.bar.update(
             state.done / state.total,
             f"{state.done:,} of {state.total:,} images  {state.images_per_second:.0f} images/s  "
             f"{duration(state.seconds_left)} left",
         )
 
-    index = index_patches(model, images, options.layers, options.k, options.out, options.precision, show, options.batch)
-    bar.clear()
-    for name, why in index.meta["skipped"][:10]:
-        bar.line(f"left out {name}: {why}")
-    channels = sum(index.channels(layer) for layer in index.layers)
-    print(f"{options.out}: {channels:,} channels of {len(index.layers)} layers over {index.meta['images']:,} images")
+    def speed(self) -> str:
+        """ ", 92 images/s", "" if nothing was left to do."""
+        return f", {self.rate:.0f} images/s" if self.rate else ""
 
 
 def _fetching(bar: Bar, done: int, total: int) -> None:
-    bar.update(done / max(total, 1), f"downloading, {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+    text = f"downloading, {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done:,} images found"
+    bar.update(done / max(total, 1) if total else 0.0, text)

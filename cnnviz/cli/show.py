@@ -1,31 +1,151 @@
-"""Show a network's layers: kind, output shape, receptive field and stride.
+"""Show a network: source, published result, and what each layer costs for one image.
 
-NETWORK is an architecture of `cnnviz list`, or a weights file."""
+NETWORK is an architecture of `cnnviz list`, a network of another zoo ("timm:resnet18") or a weights file.
+Two networks are set side by side, block by block. MACs are multiply-adds of convolutions and linear
+layers, memory is that of the output as float32, field the receptive field in pixels."""
+
+from __future__ import annotations
 
 import argparse
+from itertools import zip_longest
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
 
-from cnnviz.cli.common import add_network, open_network
+from cnnviz.errors import BadInput
+
+if TYPE_CHECKING:
+    from cnnviz.studies.rows import Anatomy
+
+WIDTH = 120  # characters of a line
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    add_network(parser)
+    parser.add_argument("network", metavar="NETWORK", help="an architecture, or a weights file")
+    parser.add_argument("other", metavar="OTHER", nargs="?", help="a second one, to be set beside the first")
+    parser.add_argument("--blocks", action="store_true", help="one line a block instead of one a layer")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the layer table, every figure to the unit")
+    parser.add_argument("--graph", metavar="FILE.svg", type=Path, help="write a drawing of the network, .svg or .png")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the table."""
-    from cnnviz.models.loaded import layer_kinds
-    from cnnviz.probes.capture import layer_shapes
-    from cnnviz.probes.receptive import receptive_field
+    """Print the tables; write the files that were asked for."""
+    if options.graph and options.graph.suffix.lower() not in (".svg", ".png"):
+        raise BadInput(f"--graph writes .svg or .png, got {options.graph}.")
+    if options.other and (options.csv or options.graph):
+        raise BadInput("--csv and --graph write one network. Name one, not two.")
+    first = _anatomy(options.network)
+    if options.other:
+        _beside(first, _anatomy(options.other))
+        return
+    _describe(options.network, first)
+    _print_table(first, "blocks" if options.blocks else "layers")
+    _print_totals(first)
+    _print_cards(options.network)
+    if options.csv:
+        options.csv.write_text(first.csv(), encoding="utf-8")
+        print(f"\nwritten: {options.csv}")
+    if options.graph:
+        _draw(first, options.graph)
 
-    model = open_network(options)
-    kinds, shapes = layer_kinds(model.module), layer_shapes(model)
-    wide = max(len(layer) for layer in shapes)
-    print(f"{'layer':{wide}}  {'kind':6}  {'output':>14}  {'receptive field':>15}  stride")
-    for layer, shape in shapes.items():
-        field = receptive_field(model, layer)
-        size = f"{field.size[0]}×{field.size[1]}"
-        print(f"{layer:{wide}}  {kinds[layer]:6}  {'×'.join(map(str, shape)):>14}  {size:>15}  {field.stride[0]:g}")
-    parameters = sum(p.numel() for p in model.module.parameters())
-    size = "×".join(map(str, model.input_size))
-    print(f"\n{model.name}: {parameters:,} parameters, input {size}, {model.origin} weights")
+
+def _anatomy(network: str) -> Anatomy:
+    from cnnviz.studies.anatomy import anatomy
+
+    if not Path(network).is_file():
+        return anatomy(network)
+    from cnnviz.models.load import load
+
+    return anatomy(load(None, network, "cpu"))
+
+
+def _describe(network: str, found: Anatomy) -> None:
+    from cnnviz.models.registry import find
+
+    print(f"{found.name}: {found.title}")
+    if Path(network).is_file():
+        return
+    entry = find(network)
+    said = {"source": entry.source, "year": entry.year or "", "published": entry.published, "note": entry.note}
+    for word, text in said.items():
+        if text:
+            print(_folded(f"{word:11} {text}"))
+
+
+def _folded(line: str) -> str:
+    """A long line in several, the later ones below its text; addresses stay whole."""
+    words = fill(line, WIDTH, subsequent_indent=" " * 12, break_long_words=False, break_on_hyphens=False)
+    return words if len(line) > WIDTH else line
+
+
+def _print_table(found: Anatomy, kind: str) -> None:
+    from cnnviz.studies.tables import aligned
+
+    columns = {"layers": ((0, 4, 5, 6, 7), (8, 1, 2)), "blocks": ((3, 4, 5, 6, 7), (0, 1))}
+    right, cut = columns[kind]
+    lines = aligned(found.table(kind), right, cut, WIDTH)
+    print("\n" + "\n".join([lines[0], "─" * max(len(line) for line in lines), *lines[1:]]))
+
+
+def _print_totals(found: Anatomy) -> None:
+    from cnnviz.studies.tables import size, total_memory
+
+    print(f"\ninput {size(found.input_size)}, {found.depth} layers deep")
+    print(f"{found.parameters:,} parameters, {found.weights:,} without biases and norms")
+    print(f"{found.macs:,} multiply-adds for one image")
+    print(
+        f"{found.activations:,} activations, {total_memory(found.activations)} as float32: "
+        "input and outputs of convolutions, pools, linear layers"
+    )
+
+
+def _print_cards(network: str) -> None:
+    from cnnviz.models.cards import cards
+
+    if Path(network).is_file():
+        return
+    for card in cards(network):
+        print()
+        for line in card.lines():
+            print(_folded(line))
+
+
+def _draw(found: Anatomy, path: Path) -> None:
+    from cnnviz.figures.network_graph import network_graph
+
+    scene = network_graph(found)
+    if path.suffix.lower() == ".png":
+        path.write_bytes(scene.png())
+    else:
+        path.write_text(scene.svg(), encoding="utf-8")
+    print(f"\nwritten: {path}")
+
+
+def _beside(left: Anatomy, right: Anatomy) -> None:
+    """Totals, then the blocks of both networks next to each other in the order of the pass."""
+    from cnnviz.studies.tables import aligned, amount, memory, size, total_memory
+
+    totals = [["", left.name, right.name]] + [
+        [word, said(left), said(right)]
+        for word, said in (
+            ("title", lambda a: a.title),
+            ("input", lambda a: size(a.input_size)),
+            ("depth", lambda a: str(a.depth)),
+            ("parameters", lambda a: f"{a.parameters:,}"),
+            ("MACs", lambda a: f"{a.macs:,}"),
+            ("activations", lambda a: f"{a.activations:,}"),
+            ("memory", lambda a: total_memory(a.activations)),
+        )
+    ]
+    print("\n".join(aligned(totals, (), (1, 2), WIDTH)))
+    halves = [
+        [["block", "output", "param.", "MACs", "memory"]]
+        + [[b.block, size(b.output), amount(b.parameters), amount(b.macs), memory(b.activations)] for b in a.blocks]
+        for a in (left, right)
+    ]
+    columns = [aligned(half, (2, 3, 4), (0, 1), (WIDTH - 3) // 2) for half in halves]
+    room = max(len(line) for line in columns[0])
+    print()
+    for one, two in zip_longest(*columns, fillvalue=""):
+        print(f"{one.ljust(room)} │ {two}".rstrip())
