@@ -21,8 +21,17 @@ from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.preprocessing import Preprocessing
 from cnnviz.models.registry import build, find
 from cnnviz.training.augment import random_crop, random_flip
+from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate
-from cnnviz.training.state import CHECKPOINT, Epoch, RunIdentity, export, load_checkpoint, save_checkpoint
+from cnnviz.training.state import (
+    CHECKPOINT,
+    Epoch,
+    RunIdentity,
+    export,
+    load_checkpoint,
+    save_checkpoint,
+    save_snapshot,
+)
 
 Progress = Callable[["TrainingProgress"], bool | None]
 
@@ -50,10 +59,14 @@ def train(
     recipe: Recipe | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    snapshots: int = 0,
+    compiled: bool = False,
 ) -> Path:
     """Train `architecture` on `data` and return the path of the final safetensors file in folder `out`.
 
     `data`: see `load_labelled`. A folder that holds an unfinished run of the same settings is continued.
+    `snapshots`: keep the weights of the start and of every so many epochs, in float16 (0: none), for a path
+    through the loss landscape. `compiled`: through torch.compile, which pays for runs of many minutes.
     Raises TrainingDiverged when the loss is no longer finite (the last good checkpoint stays), BadInput
     for unusable data or a folder of another run, Cancelled when `progress` returns False."""
     entry, where, folder = find(architecture), choose(device), Path(out)
@@ -70,12 +83,16 @@ def train(
     identity = RunIdentity(architecture, recipe, training.fingerprint)
     history = load_checkpoint(folder, identity, module, optimiser)
     _move_state(optimiser, where)
-    run = _Run(module, optimiser, recipe, where, entry.preprocessing, training, progress, history)
+    run = _Run(module, optimiser, recipe, where, entry.preprocessing, training, progress, history, compiled)
+    if snapshots and not run.history:
+        save_snapshot(folder, architecture, 0, module)
     while len(run.history) < recipe.epochs:
         run.epoch(len(run.history), folder / CHECKPOINT)
         run.history.append(run.measured(testing, folder / CHECKPOINT))
         save_checkpoint(folder, identity, module, optimiser, run.history)
-    stem = f"{architecture}-{Path(data).resolve().name.lower()}"
+        if snapshots and (len(run.history) % snapshots == 0 or len(run.history) == recipe.epochs):
+            save_snapshot(folder, architecture, len(run.history), module)
+    stem = f"{architecture.replace(':', '_')}-{Path(data).resolve().name.lower()}"
     return export(folder, stem, identity, module, training.class_names, entry.preprocessing, run.history, len(testing))
 
 
@@ -91,7 +108,7 @@ def evaluate(
             rows = np.arange(start, min(start + batch, len(data)))
             images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
             labels = torch.from_numpy(data.labels[rows]).to(where)
-            scores = module(images.contiguous(memory_format=torch.channels_last)).float()
+            scores = main_logits(module(images.contiguous(memory_format=torch.channels_last))).float()
             loss += F.cross_entropy(scores, labels, reduction="sum").item()
             right += int((scores.argmax(1) == labels).sum())
     module.train(training)
@@ -109,9 +126,19 @@ def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
 
 
 def _optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    nesterov = recipe.momentum > 0
+    """One group of parameters for each learning rate; `learning_rate_scales` of a network, {start of a
+    parameter's name: factor}, says which learn slower or faster than the recipe's rate."""
+    scales: dict[str, float] = getattr(module, "learning_rate_scales", {})
+    groups: dict[float, list[Tensor]] = {1.0: []}
+    for name, parameter in module.named_parameters():
+        scale = next((factor for start, factor in scales.items() if name.startswith(start)), 1.0)
+        groups.setdefault(scale, []).append(parameter)
     return torch.optim.SGD(
-        module.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=nesterov
+        [{"params": parameters, "scale": scale} for scale, parameters in groups.items()],
+        recipe.lr,
+        recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.momentum > 0,
     )
 
 
@@ -135,6 +162,7 @@ class _Run:
         data: LabelledSet,
         progress: Progress | None,
         history: list[Epoch],
+        compiled: bool = False,
     ) -> None:
         self.module, self.optimiser, self.recipe, self.where = module, optimiser, recipe, where
         self.preprocessing, self.data, self.progress, self.history = preprocessing, data, progress, history
@@ -143,6 +171,7 @@ class _Run:
         self.steps = math.ceil(len(data) / recipe.batch)
         self.loss = self.accuracy = 0.0
         self.started = time.monotonic()
+        self.forward = torch.compile(module) if compiled else module
 
     def autocast(self) -> AbstractContextManager:
         return torch.autocast(self.where.type, torch.bfloat16) if self.bfloat16 else nullcontext()
@@ -174,14 +203,15 @@ class _Run:
         images = random_crop(images, recipe.crop + recipe.shift, generator)
         images = random_flip(images, generator) if recipe.flip else images
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, step, self.steps)
+            group["lr"] = learning_rate(recipe, step, self.steps) * group.get("scale", 1.0)  # older runs have none
         with self.autocast():
-            scores = self.module(images.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(scores.float(), labels, label_smoothing=recipe.label_smoothing)
+            output = self.forward(images.contiguous(memory_format=torch.channels_last))
+        weight = getattr(self.module, "auxiliary_weight", AUXILIARY_WEIGHT)
+        loss = total_loss(output, labels, recipe.label_smoothing, weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        return loss.detach(), (scores.detach().argmax(1) == labels).sum()
+        return loss.detach(), (main_logits(output).detach().argmax(1) == labels).sum()
 
     def _check(self, loss: float, epoch: int, checkpoint: Path) -> None:
         if math.isfinite(loss):

@@ -13,6 +13,7 @@ import torch
 from made_folders import CLASSES, class_folders, idx_folder
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 import cnnviz
@@ -109,6 +110,21 @@ def at(progress):
         os.kill(os.getpid(), signal.SIGKILL)
 train("lenet5", sys.argv[1], sys.argv[2], Recipe.from_dict(json.loads(sys.argv[3])), "cpu", at)
 """
+
+
+def test_snapshots_are_the_start_every_second_epoch_and_the_end_in_half_precision(folders, tmp_path):
+    out = tmp_path / "run"
+    path = train("lenet5", folders, out, QUICK, "cpu", snapshots=2)
+    assert [p.stem for p in sorted((out / "snapshots").iterdir())] == ["epoch-000", "epoch-002", "epoch-003"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(QUICK.seed)
+        start = cnnviz.build("lenet5", len(CLASSES)).state_dict()
+    for file, truth in (("epoch-000", start), ("epoch-003", load_file(path))):
+        kept = load_file(out / "snapshots" / f"{file}.safetensors")
+        assert kept.keys() == truth.keys() and all(v.dtype == torch.float16 for v in kept.values())
+        assert all(torch.equal(kept[name], truth[name].half()) for name in kept)
+    train("lenet5", folders, tmp_path / "plain", QUICK, "cpu")
+    assert history(tmp_path / "plain") == history(out)  # keeping them changes nothing
 
 
 def test_a_run_killed_within_an_epoch_goes_on_exactly_where_it_stopped(folders, unbroken, tmp_path):

@@ -1,0 +1,1 @@
+"""Loss landscapes: slices through the loss of a network as a function of its weights."""
