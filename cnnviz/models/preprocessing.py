@@ -81,12 +81,15 @@ class Preprocessing:
 
     def normalise(self, received: torch.Tensor) -> torch.Tensor:
         """uint8 (…, H, W, C) → float32 (…, C, H, W): value / 255, minus mean, over std."""
+        return self.normalise_channels_last(received).contiguous()
+
+    def normalise_channels_last(self, received: torch.Tensor) -> torch.Tensor:
+        """`normalise`, in the memory layout that the pixels have: channels_last for a batch, without a copy."""
         import torch
 
-        scaled = received.movedim(-1, -3).to(torch.float32).div_(255.0)
-        mean = torch.tensor(self.mean, device=scaled.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, device=scaled.device).view(-1, 1, 1)
-        return scaled.sub_(mean).div_(std).contiguous()
+        scaled = received.to(torch.float32).div_(255.0)
+        mean, std = torch.tensor(self.mean, device=scaled.device), torch.tensor(self.std, device=scaled.device)
+        return scaled.sub_(mean).div_(std).movedim(-1, -3)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `Preprocessing.from_dict` reads them back. Bilinear goes without saying:

@@ -123,18 +123,18 @@ class Rerun:
 class _Watched(RunningTop):
     """Records of images that come in any order; it hands their maxima on instead of counting them."""
 
+    in_order = False
+
     def __init__(self, candidates: Candidates, width: int, device: torch.device) -> None:
         super().__init__(len(candidates.values), width, candidates.k, device)
-        self.candidates, self._of = candidates, list[Tensor]()
+        self.candidates = candidates
 
     def seen(self, maps: Tensor, images: Tensor, _sample: bool = False) -> None:
-        self._of.append(images)
         super().seen(maps, images)
 
-    def _enters(self, peaks: Tensor) -> Tensor:
-        return peaks >= self.values[:, -1]  # an equal one may come from earlier in the corpus
+    def _take(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
+        self.candidates.take(images.cpu().numpy(), values.T.cpu().numpy())
+        super()._take(values, flat, images)
 
-    def _count_peaks(self) -> None:
-        if self._of:
-            self.candidates.take(torch.cat(self._of).cpu().numpy(), torch.cat(self._peaks).cpu().numpy())
-        self._of, self._peaks = [], []
+    def _histogram(self, values: Tensor) -> None:
+        pass

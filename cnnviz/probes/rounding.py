@@ -20,6 +20,7 @@ from torch import Tensor
 
 from cnnviz.data.corpora import Subset
 from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes import running
 from cnnviz.probes.feeding import Batch, feed
 from cnnviz.probes.search import Search
 
@@ -178,4 +179,4 @@ class _Keeper:
         self.parts: list[np.ndarray] = []
 
     def seen(self, maps: Tensor, _images: Tensor, _sample: bool = False) -> None:
-        self.parts.append(maps.amax(dim=(2, 3)).float().cpu().numpy())
+        self.parts.append(running.peaks(maps)[0].float().cpu().numpy())

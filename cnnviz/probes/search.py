@@ -66,8 +66,7 @@ class Search:
     def _normalised(self, pixels: Tensor) -> Tensor:
         if len(pixels) < self.batch:
             pixels = torch.cat([pixels, pixels[-1:].expand(self.batch - len(pixels), -1, -1, -1)])
-        moved = self.model.preprocessing.normalise(pixels.to(self.model.device, non_blocking=True))
-        return moved.contiguous(memory_format=torch.channels_last)
+        return self.model.preprocessing.normalise_channels_last(pixels.to(self.model.device, non_blocking=True))
 
     def _top(self, layer: str, maps: Tensor) -> RunningTop:
         if layer not in self.tops:

@@ -14,7 +14,7 @@ from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes.capture import capture
 from cnnviz.probes.patchindex import PatchIndex
 from cnnviz.probes.receptive import receptive_field
-from cnnviz.probes.running import RunningTop
+from cnnviz.probes.running import SETTLE, RunningTop, peaks
 from cnnviz.probes.topk import index_patches
 
 LAYERS = ["a", "relu", "b", "c"]
@@ -222,10 +222,43 @@ def test_what_is_kept_in_memory_does_not_grow_with_the_corpus():
     generator = torch.Generator().manual_seed(0)
     for start in range(0, 4000, 4):
         top.seen(torch.rand(4, 6, 4, 4, generator=generator), torch.arange(start, start + 4))
-        most = max(most, sum(len(part[0]) for part in top._waiting), len(top._peaks))
-    assert most <= 4 * 6 + 6 * 3 // 2 + 32
+        most = max(most, sum(len(images) for _values, _flat, images in top.waiting))
+    assert most < SETTLE
     top.settle()
-    assert not top._waiting and not top._peaks
+    assert not top.waiting
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_peaks_are_the_maxima_and_the_first_place_that_has_them(layout, kind):
+    maps = torch.randint(-3, 3, (3, 37, 6, 5), generator=torch.Generator().manual_seed(0)).to(kind)  # many ties
+    maps[1, 4] = -7.0
+    values, flat = peaks(maps.contiguous(memory_format=layout))
+    for image, channel in np.ndindex(3, 37):
+        units = maps[image, channel].flatten().tolist()
+        assert values[image, channel].item() == max(units)
+        assert flat[image, channel].item() == units.index(max(units))
+
+
+@pytest.mark.parametrize("batch", [1, 3, 50])
+def test_equal_values_go_to_the_earlier_image_however_they_come(batch):
+    values = np.random.default_rng(1).integers(0, 4, (200, 5)).astype(np.float32)
+    top = RunningTop(5, 1, 9, torch.device("cpu"))
+    for start in range(0, 200, batch):
+        part = torch.from_numpy(values[start : start + batch])
+        top.seen(part[:, :, None, None], torch.arange(start, start + len(part)))
+    top.settle()
+    for channel in range(5):
+        best = sorted(range(200), key=lambda i: (-values[i, channel], i))[:9]
+        assert top.images[channel].tolist() == best
+
+
+def test_a_map_of_nan_leaves_its_place_free():
+    top = RunningTop(2, 2, 3, torch.device("cpu"))
+    maps = torch.tensor([[1.0, float("nan")], [2.0, 5.0]])[:, :, None, None].expand(2, 2, 2, 2).contiguous()
+    top.seen(maps, torch.arange(2))
+    top.settle()
+    assert top.images.tolist() == [[1, 0, -1], [1, -1, -1]]
 
 
 def test_hooks_are_gone_also_when_the_network_fails():
