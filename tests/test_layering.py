@@ -21,9 +21,10 @@ from cnnviz.models.preprocessing import Preprocessing
 
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = {
-    "errors": 0, "results": 0, "store": 0, "device": 0, "models": 1, "data": 1, "probes": 2,
+    "errors": 0, "results": 0, "store": 0, "device": 0, "display": 0, "models": 1, "data": 1, "probes": 2,
     "landscape": 3, "studies": 3, "training": 3, "cli": 4, "__main__": 4,
 }  # fmt: skip
+DOOR = "cnnviz.figures.notebook.html_of"  # what display.py may ask for: a notebook asks the result itself
 LONGEST = 300  # lines of a file outside tests/
 
 
@@ -82,11 +83,22 @@ def test_nothing_in_cnnviz_imports_a_layer_above_its_own():
         assert own in LEVELS, f"{path.name}: give cnnviz/{own} a level"
         for module, _typing_only in imports(path):
             target = part_of(module)
+            if own == "display" and module == DOOR:
+                continue
             if target == "figures" and LEVELS[own] < LEVELS["cli"]:
                 upwards.append(f"{path.relative_to(ROOT)} imports {module}")
             elif target in LEVELS and LEVELS[target] > LEVELS[own]:
                 upwards.append(f"{path.relative_to(ROOT)} imports {module}")
     assert not upwards
+
+
+def test_the_one_way_from_a_result_to_its_figure_is_taken_only_when_a_notebook_asks():
+    users = {path.name for path in sources("cnnviz") if DOOR in {module for module, _ in imports(path)}}
+    assert users == {"display.py"}
+    ways = [module for module, _ in imports(ROOT / "cnnviz" / "display.py") if part_of(module)]
+    assert ways == [DOOR]
+    code = "import cnnviz.probes.patchindex, cnnviz.probes.indexviews, cnnviz.studies.anatomy, cnnviz.models.loaded"
+    assert not {name for name in loaded_after(code) if name.startswith("cnnviz.figures")}
 
 
 def test_figures_import_results_for_typing_only():

@@ -3,6 +3,13 @@
 --data: "samples", a name of `cnnviz list corpora`, a folder of images (nested as it may be),
 a zip, or WebDataset shards: a .tar, a folder of them, or "train-{0000..0012}.tar" in quotes.
 The same command after a kill goes on where it stopped; a changed network or corpus is refused.
+While one process runs, OUT is a partial index: `cnnviz show OUT`.
+
+Before or after the ReLU: values are the named layer's own output, so a convolution's are those before its ReLU.
+For those after it name the ReLU's own module (--layers features.3 in VGG-16), or what ends with it, a residual
+block or a pool (--layers layer2.0); "layer2.0.relu:1" is the first call of a module that is used twice. The
+default takes convolutions, pools, linear layers and blocks, each as it puts them out.
+Of equal values the lowest position on the map wins (row by row), then the earlier image; one winner an image.
 
 Many processes or GPUs: torchrun --nproc-per-node=4 -m cnnviz index NETWORK --data … --out …
 Each process takes a GPU; on CPUs set OMP_NUM_THREADS to the cores of each, torchrun's own choice is 1. A
@@ -31,7 +38,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser, required=False)
     parser.add_argument("--data", default="samples", help='the corpus (default: "samples")')
     parser.add_argument("--out", required=True, help="the index, an .npz file")
-    parser.add_argument("--layers", nargs="*", help="layers to index (default: all that make or shape features)")
+    parser.add_argument(
+        "--layers",
+        nargs="*",
+        help="modules, by name: a convolution (before ReLU), its ReLU (after), a block, a pool; default: see above",
+    )
     parser.add_argument("-k", type=int, default=9, help="winners a channel (default: 9)")
     parser.add_argument("--limit", type=int, help="at most so many images")
     parser.add_argument("--batch", type=int, help="images a forward pass (default: the size measured to be fastest)")

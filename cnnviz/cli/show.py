@@ -1,8 +1,15 @@
-"""Show a network: source, published result, and what each layer costs for one image.
+"""Show a network: source, published result, and what each layer costs for one image; or show a patch index.
 
 NETWORK is an architecture of `cnnviz list`, a network of another zoo ("timm:resnet18") or a weights file.
 Two networks are set side by side, block by block. MACs are multiply-adds of convolutions and linear
-layers, memory is that of the output as float32, field the receptive field in pixels."""
+layers, memory is that of the output as float32, field the receptive field in pixels.
+
+INDEX.npz is what `cnnviz index` wrote, also while it is being written: its summary; with --layer a line a
+channel; with --layer and --unit that channel's winners; with --out the pictures.
+
+  cnnviz show squeezenet.npz
+  cnnviz show squeezenet.npz --layer features.3.squeeze --out wall.pdf --data photographs/
+  cnnviz show squeezenet.npz --layer features.3.squeeze --unit 7"""
 
 from __future__ import annotations
 
@@ -12,6 +19,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from cnnviz.cli import show_index
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,15 +30,25 @@ WIDTH = 120  # characters of a line
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    parser.add_argument("network", metavar="NETWORK", help="an architecture, or a weights file")
+    parser.add_argument("network", metavar="NETWORK|INDEX.npz", help="an architecture, a weights file or an index")
     parser.add_argument("other", metavar="OTHER", nargs="?", help="a second one, to be set beside the first")
     parser.add_argument("--blocks", action="store_true", help="one line a block instead of one a layer")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the layer table, every figure to the unit")
     parser.add_argument("--graph", metavar="FILE.svg", type=Path, help="write a drawing of the network, .svg or .png")
+    show_index.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables; write the files that were asked for."""
+    if options.network.lower().endswith(".npz"):
+        if options.other or options.blocks or options.csv or options.graph:
+            raise BadInput(
+                "OTHER, --blocks, --csv and --graph are of networks: an index is shown by --layer and --unit."
+            )
+        show_index.run(options)
+        return
+    if options.layer is not None or options.unit is not None or options.out:
+        raise BadInput(f"--layer, --unit and --out show an index, an .npz file; {options.network} is a network.")
     if options.graph and options.graph.suffix.lower() not in (".svg", ".png"):
         raise BadInput(f"--graph writes .svg or .png, got {options.graph}.")
     if options.other and (options.csv or options.graph):

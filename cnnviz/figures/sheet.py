@@ -1,5 +1,5 @@
 """A whole layer for print, in the manner of Zeiler and Fergus, Figure 2: pages of units, patches beside
-reconstructions."""
+reconstructions, or patches alone where there are no others."""
 
 from __future__ import annotations
 
@@ -17,19 +17,26 @@ from cnnviz.figures.wall import Block, block_size, three_by_three
 DPI = 300
 PAPER = (2480, 3508)  # pixels: A4 upright at 300 per inch
 MARGIN, TITLE, CAPTION, BESIDE, BELOW = 140, 110, 34, 46, 26
+LETTERS = 26  # pixels of a caption's letters
 COLUMNS = 4
 
 
-def columns_for(units: int) -> int:
+def columns_for(units: int, paired: bool = True) -> int:
     """Units side by side: fewer and larger for small layers, so that a layer takes few pages."""
-    return COLUMNS if units <= 144 else 6 if units <= 400 else 8
+    columns = COLUMNS if units <= 144 else 6 if units <= 400 else 8
+    return columns if paired else columns + 2
 
 
-def patch_side(columns: int = COLUMNS) -> int:
-    """Pixels of a patch, so that `columns` units fill the width of the paper."""
+def caption_room(columns: int, paired: bool = True) -> int:
+    """Pixels that a caption may be wide."""
+    return block_size(patch_side(columns, paired))[paired] + BESIDE - LETTERS // 2
+
+
+def patch_side(columns: int = COLUMNS, paired: bool = True) -> int:
+    """Pixels of a patch, so that `columns` units fill the width of the paper. `paired`: with reconstructions."""
     room = (PAPER[0] - 2 * MARGIN - (columns - 1) * BESIDE) // columns
     side = 2
-    while block_size(side + 1)[1] <= room:
+    while block_size(side + 1)[paired] <= room:
         side += 1
     return side
 
@@ -44,20 +51,23 @@ def layer_pages(blocks: Sequence[Block], title: str, note: str, columns: int = C
     """All units as pages of A4 at 300 dpi, in reading order; `title` and `note` stand at the head of each page.
 
     Patches are enlarged by whole multiples with nearest neighbour, or reduced where they are larger."""
-    side = _crisp(blocks, patch_side(columns))
+    paired = any(block.reconstructions is not None for block in blocks)
+    side = _crisp(blocks, patch_side(columns, paired))
     high = block_size(side)[0] + CAPTION + BELOW
     rows = (PAPER[1] - 2 * MARGIN - TITLE) // high
     each = rows * columns
     count = max(1, math.ceil(len(blocks) / each))
     return [
-        _page(blocks[n * each : (n + 1) * each], title, f"{note} · page {n + 1} of {count}", columns, side)
+        _page(blocks[n * each : (n + 1) * each], title, f"{note} · page {n + 1} of {count}", columns, side, paired)
         for n in range(count)
     ]
 
 
-def _page(blocks: Sequence[Block], title: str, note: str, columns: int, side: int) -> Image.Image:
+def _page(
+    blocks: Sequence[Block], title: str, note: str, columns: int, side: int, paired: bool
+) -> Image.Image:  # fmt: skip
     high, wide = block_size(side)
-    pitch = block_size(patch_side(columns))[1] + BESIDE
+    pitch = block_size(patch_side(columns, paired))[paired] + BESIDE
     used = math.ceil(len(blocks) / columns) * (high + CAPTION + BELOW)
     page = Image.new("RGB", (PAPER[0], min(PAPER[1], 2 * MARGIN + TITLE + used)), (255, 255, 255))
     draw = ImageDraw.Draw(page)
@@ -67,9 +77,10 @@ def _page(blocks: Sequence[Block], title: str, note: str, columns: int, side: in
         row, column = divmod(number, columns)
         left, top = MARGIN + column * pitch, MARGIN + TITLE + row * (high + CAPTION + BELOW)
         page.paste(Image.fromarray(three_by_three(block.patches, side)), (left, top))
-        low = three_by_three(block.reconstructions, side)
-        page.paste(Image.fromarray(low), (left + wide - low.shape[1], top))
-        draw.text((left, top + high + 4), block.caption, fill=INK, font=font(26)[0])
+        if paired:
+            low = three_by_three(block.reconstructions, side)
+            page.paste(Image.fromarray(low), (left + wide - low.shape[1], top))
+        draw.text((left, top + high + 4), block.caption, fill=INK, font=font(LETTERS)[0])
     return page
 
 

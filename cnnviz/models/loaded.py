@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
 from cnnviz.models.preprocessing import Preprocessing
 
@@ -26,7 +27,7 @@ BATCH = 64  # images in one forward pass of predict and capture
 
 
 @dataclass(slots=True, eq=False)
-class LoadedModel:
+class LoadedModel(Displayed):
     """A network in eval mode with frozen parameters, shared by threads.
 
     Whoever hooks it, needs gradients or changes its mode holds `lock` meanwhile. `origin`: "random",
@@ -99,8 +100,7 @@ class LoadedModel:
         if not len(images):
             raise BadInput("Expected at least one image, got none.")
         received = torch.from_numpy(np.stack([self.receive(image) for image in images]))
-        normalised = self.preprocessing.normalise(received.to(self.device))
-        return normalised.contiguous(memory_format=torch.channels_last)
+        return self.preprocessing.normalise_channels_last(received.to(self.device))
 
     def batches(self, images: Any, size: int = BATCH) -> Iterator[torch.Tensor]:
         """`batch` in parts of at most `size` images, so that memory does not grow with their number."""

@@ -39,6 +39,7 @@ class Plugin:
 _files: dict[Path, Plugin] = {}
 _lock = threading.RLock()
 _pending: list[registry.Architecture] | None = None  # what the file that runs now has registered so far
+_typed: set[str] = set()  # networks whose class stands in no file but in a notebook or at the prompt
 _configured: str | None = None  # the value of VARIABLE that was dealt with
 
 
@@ -62,6 +63,7 @@ def register(
     0..1; None: ImageNet's for three channels, else 0.5. `labels`: class names, or "imagenet", "cifar10",
     "cifar100", "mnist", "svhn"; None: "class 0", …. `resize`: short side in pixels before the centre crop.
     The network is tried at once, on one image: it must answer (1, num_classes) for two numbers of classes.
+    In a notebook the cell can be run again: the new network takes the earlier one's place.
     Raises BadInput, with what is wrong, if it does not, if a value makes no sense or the name is taken.
 
         @cnnviz.register("my_net", input_size=(3, 32, 32), classes=10, labels="cifar10")
@@ -78,13 +80,15 @@ def register(
     names = labels if isinstance(labels, str) else tuple(labels or (f"class {i}" for i in range(classes)))
 
     def enter(builder: Builder) -> Builder:
-        where = source or f"{Path(sys.modules[builder.__module__].__file__ or '').name}, {builder.__qualname__}"
+        file = getattr(sys.modules.get(getattr(builder, "__module__", "")), "__file__", None)
+        home = Path(file).name if file else "typed in"
+        where = source or f"{home}, {getattr(builder, '__qualname__', type(builder).__name__)}"
         entry = registry.Architecture(
             name=name, title=title or name, family=FAMILY, builder=trials.guarded(builder, name),
             preprocessing=preprocessing, classes=classes, labels=names, source=where, year=year, note=note,
         )  # fmt: skip
         trials.try_out(entry)
-        _enter(entry)
+        _enter(entry, typed=file is None)
         return builder
 
     return enter
@@ -142,10 +146,11 @@ def problems() -> list[str]:
     return [plugin.problem for plugin in loaded() if plugin.problem]
 
 
-def _enter(entry: registry.Architecture) -> None:
+def _enter(entry: registry.Architecture, typed: bool) -> None:
     registry.published()
     if _pending is None:
-        registry.add(entry)
+        registry.replace(entry) if typed and entry.name in _typed else registry.add(entry)
+        _typed.update([entry.name] if typed else [])
         return
     if registry.taken(entry.name) or entry.name in (other.name for other in _pending):
         raise BadInput(f"An architecture named {entry.name!r} is registered already: choose another name.")

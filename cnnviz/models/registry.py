@@ -67,6 +67,11 @@ def add(*entries: Architecture) -> None:
     _CATALOGUE.update(zip(names, entries, strict=True))
 
 
+def replace(entry: Architecture) -> None:
+    """Put an architecture in the place of the one of its name."""
+    _CATALOGUE[entry.name] = entry
+
+
 def taken(name: str) -> bool:
     """True if an architecture of this name is in the catalogue."""
     return name in _CATALOGUE

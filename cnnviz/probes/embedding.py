@@ -11,6 +11,7 @@ from PIL import Image
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.probes.crops import SIDE, LayerCrops, refuse_side
 from cnnviz.probes.patches import cut, window
+from cnnviz.probes.sources import refuse_strangers
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -25,10 +26,7 @@ def embed(index: PatchIndex, model: LoadedModel, corpus: Corpus, side: int = SID
     Raises BadInput if `side` is not 1 to SIDE, or if the index belongs to another network or corpus, or
     if a winner cannot be read any more."""
     refuse_side(side)
-    if index.meta.get("corpus_fingerprint") != corpus.fingerprint:
-        raise BadInput(f"The index is of other images than {corpus.name}: crops can only be cut from its own corpus.")
-    if index.meta.get("model_fingerprint") != model.fingerprint:
-        raise BadInput(f"The index is of another network than {model.name}, which may see other crops of the images.")
+    refuse_strangers(index.meta, model, corpus)
     size = model.input_size[1:]
     cuts: dict[str, tuple[list[np.ndarray], np.ndarray]] = {
         layer: ([], np.full(top.images.shape, -1, np.int64)) for layer, top in index.tops.items()

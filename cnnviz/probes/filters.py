@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
+from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
 from cnnviz.models.loaded import LoadedModel
 
@@ -14,7 +15,7 @@ CONTRASTS = ("common", "each")
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLayerFilters:
+class FirstLayerFilters(Displayed):
     """Kernels of the first layer. Source of the view: Krizhevsky et al. 2012, Fig. 3.
 
     `layer`: its name. `weights`: (F, C, kh, kw) float32. `tiles`: (F, kh, kw, 3 or 1) uint8, in which a

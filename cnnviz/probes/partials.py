@@ -11,10 +11,17 @@ from cnnviz.errors import BadInput
 from cnnviz.probes.merging import Span, merge, refuse_others, seen_by
 from cnnviz.probes.patchindex import PatchIndex
 
+SCREENING = "screening"  # phase of an index of which bfloat16 alone has found the winners so far
+
 
 def rank_file(out: str | Path, rank: int, ranks: int) -> Path:
     """index.npz → index.npz.rank0of2."""
     return Path(out).with_name(f"{Path(out).name}.rank{rank}of{ranks}")
+
+
+def state_file(out: str | Path) -> Path:
+    """index.npz → index.npz.screening, where a screening pass goes on."""
+    return Path(out).with_name(f"{Path(out).name}.{SCREENING}")
 
 
 def rank_files(out: str | Path) -> list[Path]:
@@ -24,11 +31,14 @@ def rank_files(out: str | Path) -> list[Path]:
 
 
 def found(out: str | Path | None) -> dict[str, PatchIndex]:
-    """{path: index} of what is there of a run to `out`; the index itself comes first."""
+    """{path: index} of what is there of a run to `out`; the index itself comes first.
+
+    What a screening pass shows at `out` is left out: nothing can be continued from it."""
     if out is None:
         return {}
     own = [Path(out)] if Path(out).exists() else []
-    return {str(path): PatchIndex.load(path) for path in own + rank_files(out)}
+    indexes = {str(path): PatchIndex.load(path) for path in own + rank_files(out)}
+    return {path: index for path, index in indexes.items() if index.meta.get("phase") != SCREENING}
 
 
 def apart(seen: Mapping[str, list[Span]]) -> list[str]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnviz.display import Displayed
 from cnnviz.errors import BadInput, unknown
 from cnnviz.probes.crops import LayerCrops
+from cnnviz.probes.sources import Source, attached
 from cnnviz.store import load_arrays, save_arrays
+
+if TYPE_CHECKING:
+    from cnnviz.data.corpora import Corpus
+    from cnnviz.models.loaded import LoadedModel
+    from cnnviz.probes.indexviews import LayerView, UnitView
 
 Box = tuple[int, int, int, int]
 FIXED_POINT = 2**20  # sums are kept as whole numbers, so that their order does not matter
@@ -84,14 +91,15 @@ class ChannelStatistics:
         return ~(self.maximum > 0)
 
 
-@dataclass(frozen=True, slots=True)
-class PatchIndex:
+@dataclass(frozen=True, slots=True, repr=False)
+class PatchIndex(Displayed):
     """Top-k activations of every channel of some layers over a corpus, at most one an image.
 
     `tops`: {layer: LayerTop}. `ids`: {position: image id} of all winners. `meta`: what it was computed
     from: model and corpus fingerprints, precision, number of images seen, images skipped, whether it is
     complete. `statistics`: {layer: ChannelStatistics}. `embedded`: {layer: LayerCrops}, empty unless crops of
-    the winners were asked for. Source: Zeiler and Fergus, ECCV 2014, section 4.1;
+    the winners were asked for. `source`: network and corpus, known after `index_patches` and `attached`, not
+    after `load`. Source: Zeiler and Fergus, ECCV 2014, section 4.1;
     one winner an image is the rule of Yosinski et al. 2015, not stated in the paper."""
 
     tops: dict[str, LayerTop]
@@ -99,6 +107,13 @@ class PatchIndex:
     meta: dict[str, Any] = field(default_factory=dict)
     statistics: dict[str, ChannelStatistics] = field(default_factory=dict)
     embedded: dict[str, LayerCrops] = field(default_factory=dict)
+    source: Source = field(default=Source(), compare=False)
+
+    def __repr__(self) -> str:
+        channels = sum(self.channels(layer) for layer in self.layers)
+        over = f"of {self.meta.get('model', '?')} over {self.meta.get('corpus', '?')}"
+        state = "" if self.complete else ", not complete"
+        return f"<patch index {over}: {len(self.layers)} layers, {channels:,} channels{state}>"
 
     @property
     def layers(self) -> list[str]:
@@ -131,6 +146,28 @@ class PatchIndex:
             for i, image in enumerate(found.images[channel])
             if image >= 0
         ]  # fmt: skip
+
+    def dead(self, layer: str) -> np.ndarray:
+        """(C,) True where no unit of any image was above 0."""
+        found = self.statistics.get(layer)
+        return ~(self.strength(layer) > 0) if found is None else found.dead
+
+    def layer(self, name: str) -> LayerView:
+        """One layer as an object of its own, which a notebook shows as a wall. Raises UnknownName."""
+        from cnnviz.probes.indexviews import LayerView
+
+        self._layer(name)
+        return LayerView(self, name)
+
+    def unit(self, layer: str, channel: int) -> UnitView:
+        """One channel: its winners, their patches and reconstructions. Raises as `top` does."""
+        return self.layer(layer).unit(channel)
+
+    def attached(self, model: LoadedModel, corpus: Corpus) -> PatchIndex:
+        """The same index with the network and the corpus it was made from, for patches and reconstructions.
+
+        Raises BadInput if it was made from others."""
+        return attached(self, model, corpus)
 
     def crops(self, layer: str, channel: int) -> list[np.ndarray] | None:
         """Small pictures of a channel's winners, uint8 (h, w, channels), in the order of `top`; None if the

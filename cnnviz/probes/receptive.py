@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes.fields import Field
@@ -20,7 +21,7 @@ Trace = dict[str, list[Field | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class ReceptiveField:
+class ReceptiveField(Displayed):
     """What the units of one layer see, in pixels of the network's input.
 
     `size`: (h, w) of the field of the unit in the middle of the map, padding included, so it may exceed

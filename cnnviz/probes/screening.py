@@ -24,6 +24,7 @@ from torch import Tensor
 
 from cnnviz.device import fast_bfloat16
 from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes import partials
 from cnnviz.probes.candidates import Candidates, Rerun
 from cnnviz.probes.merging import left, refuse_others, seen_by, skipped_by, standing
 from cnnviz.probes.patchindex import LayerTop, PatchIndex
@@ -59,11 +60,14 @@ def screened(
     """The index that a float32 search of these settings makes, by screening; None where that would not pay.
 
     An interrupted screening pass is kept in OUT.screening and goes on there; interrupted later, the run starts
-    again at the end of that pass. `progress` counts images screened and then images run again; returning
-    False returns what bfloat16 has found so far, `complete` False. `plan`: screen by it, without an estimate.
-    `tight`: factor on the first margins, for tests. Statistics but the maximum stay those of the bfloat16
-    pass, and meta["statistics"] says so. Raises BadInput if OUT.screening belongs to another run."""
-    state = None if out is None else Path(out).with_name(f"{Path(out).name}.screening")
+    again at the end of that pass. Until the outcome is written, OUT holds what bfloat16 has found so far: its k
+    best of every channel, to look at (precision "bfloat16", phase "screening", not complete). Nothing is ever
+    continued from it, as the images that may turn out to be winners are in OUT.screening; who writes the outcome
+    removes that file. `progress` counts images screened and then images run again; returning False returns what
+    bfloat16 has found so far, `complete` False. `plan`: screen by it, without an estimate. `tight`: factor on
+    the first margins, for tests. Statistics but the maximum stay those of the bfloat16 pass, and
+    meta["statistics"] says so. Raises BadInput if OUT.screening belongs to another run."""
+    state = None if out is None else partials.state_file(out)
     before = PatchIndex.load(state) if state is not None and state.exists() else None
     if before is not None:
         plan = Plan(before.meta["kept"], before.meta["expected_share"])
@@ -75,14 +79,11 @@ def screened(
     plan = plan or planned(both, found, settings["k"], len(corpus))
     if plan is None:
         return None
-    first = _first_pass(model, corpus, settings, plan, before, state, progress, workers)
+    first = _first_pass(model, corpus, settings, plan, before, out, progress, workers)
     if not first.complete:
         return _cut(first, settings["k"])
     found = {layer: replace(margin, bound=margin.bound * tight) for layer, margin in found.items()}
-    index = _Second(model, corpus, settings, first, found, plan.limit, progress, workers).decided()
-    if index.complete and state is not None:
-        state.unlink(missing_ok=True)
-    return index
+    return _Second(model, corpus, settings, first, found, plan.limit, progress, workers).decided()
 
 
 def planned(both: Sample, found: dict[str, Margin], k: int, images: int) -> Plan | None:
@@ -118,11 +119,12 @@ def _expected(peaks: np.ndarray, margin: Margin, k: int, images: int) -> np.ndar
 
 def _first_pass(
     model: LoadedModel, corpus: Corpus, settings: dict[str, Any], plan: Plan, before: PatchIndex | None,
-    state: Path | None, progress: Progress | None, workers: int | None,
+    out: str | Path | None, progress: Progress | None, workers: int | None,
 ) -> PatchIndex:  # fmt: skip
     from cnnviz.probes.topk import Run  # which calls `screened`
 
-    own = {"phase": "screening", "kept": plan.kept, "expected_share": plan.share}
+    state, k = None if out is None else partials.state_file(out), settings["k"]
+    own = {"phase": partials.SCREENING, "kept": plan.kept, "expected_share": plan.share}
     settings = settings | {"precision": "bfloat16", "k": max(plan.kept.values())} | own
     if before is not None:
         refuse_others(settings, [before], f"{state} is the state of something else")
@@ -131,9 +133,11 @@ def _first_pass(
         return before
     run = Run(model, corpus, settings, spans, before, state, progress)
     run.search = _Screen(run.search, plan.kept)
+    run.shown = lambda index: _cut(index, k).save(out)
     index = run.to_the_end(workers)
     if state is not None:
         index.save(state)
+        run.shown(index)
     return index
 
 

@@ -26,6 +26,7 @@ from cnnviz.probes.records import taken
 from cnnviz.probes.rounding import measured_agreement
 from cnnviz.probes.screening import screened
 from cnnviz.probes.search import Search
+from cnnviz.probes.sources import Source
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -65,16 +66,18 @@ def index_patches(
 ) -> PatchIndex:
     """The k strongest activations of every channel, one winner an image, and statistics of every channel.
 
-    Values are the named layers' own outputs (a convolution's before its ReLU). Ties go to the lowest position
-    on the map, then to the earlier image. `layers`: None indexes every layer of `model.layers()`. `precision`:
-    "float32" and "auto" search exactly, "auto" by screening where that is faster (see `screening`); "bfloat16"
-    is the fast, approximate search and states its "agreement". `out`: file for the index; a partial index found
-    there, or left beside it by a run of several ranks, is continued if it belongs to the same model, corpus and
-    settings. `progress`: called after every batch; returning False stops the run, and the partial index is
-    saved and returned with `complete` False. `batch`: images a forward pass; None measures which size is
-    fastest here. `workers`: see `feeding.feed`. `part`: (i, n) indexes part i (0 … n - 1) of n alone, for
-    `merge`; all parts need the same `batch`. `embed`: keep crops of the winners, at most so many pixels wide
-    and high (1 to 64).
+    Values are the named layers' own outputs: a convolution's before its ReLU; for those behind it name the ReLU,
+    any name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the
+    earlier image. `layers`: None indexes every layer of `model.layers()`. `precision`: "float32" and "auto"
+    search exactly, "auto" by screening where that is faster (see `screening`); "bfloat16" is the fast,
+    approximate search and states its "agreement". `out`: file for the index; a partial index found there, or
+    left beside it by a run of several ranks, is continued if it belongs to the same model, corpus and settings.
+    While a corpus is screened, it shows what bfloat16 has found so far. `progress`: called after every batch;
+    returning False stops the run, and the partial index is saved and returned with `complete` False. `batch`:
+    images a forward pass; None measures which size is fastest here. `workers`: see `feeding.feed`. `part`: (i, n)
+    indexes part i (0 … n - 1) of n alone, for `merge`; all parts need the same `batch`. `embed`: keep crops of
+    the winners, at most so many pixels wide and high (1 to 64). The index that is returned knows its network and
+    images, so that a notebook shows its patches.
     Raises BadInput for wrong settings, UnknownName for a layer the network has not, CnnvizError if the
     index cannot be written; a partial index on disk is then as it was after the last save."""
     refuse_side(embed)
@@ -92,7 +95,7 @@ def index_patches(
     if precision == "auto" and before is None and part is None:
         index = screened(model, corpus, settings, out, progress, workers)
         if index is not None and not index.complete:
-            return index  # what it has found is in a file of its own
+            return replace(index, source=Source(model, corpus))  # OUT shows the same, OUT.screening has more
     if index is None or (spans and index is before):
         index = Run(model, corpus, settings, spans, before, out, progress).to_the_end(workers)
     return finished(index, model, corpus, out, embed, changed=bool(spans) or len(files) > 1)
@@ -130,7 +133,8 @@ def chosen_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], b
 def finished(
     index: PatchIndex, model: LoadedModel, corpus: Corpus, out: str | Path | None, side: int | None, changed: bool
 ) -> PatchIndex:
-    """`index` saved and the ranks' files removed; then, if it is complete, with its agreement and crops.
+    """`index` saved, and what ranks or screening left beside it removed; then, if it is complete, with its agreement
+    and crops. It is attached to its network and images.
 
     Raises BadInput if not one image could be read or a winner cannot be read again for its crop, CnnvizError
     if the file cannot be written."""
@@ -140,6 +144,8 @@ def finished(
     if out is not None and changed:
         index.save(out)
         partials.remove(out)
+        if index.complete:
+            partials.state_file(out).unlink(missing_ok=True)
     found = index
     if found.complete and found.meta["precision"] == "bfloat16" and "agreement" not in found.meta:
         agreed = measured_agreement(model, corpus, found.meta)
@@ -150,7 +156,7 @@ def finished(
         found = embed(found, model, corpus, side)
     if out is not None and found is not index:
         found.save(out)
-    return found
+    return replace(found, source=Source(model, corpus))
 
 
 def _that_run(model: LoadedModel, names: list[str]) -> list[str]:
@@ -180,6 +186,7 @@ class Run:
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
         self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
+        self.shown: Callable[[PatchIndex], object] = lambda index: None  # told of every index that was saved
 
     def to_the_end(self, workers: int | None) -> PatchIndex:
         """Run the spans; the index of them and of what was before, or less if `progress` said so. Saved now
@@ -202,7 +209,9 @@ class Run:
     def _save(self) -> None:
         """On the way: a disk that is full now may have room at the next time, and what is in memory is kept."""
         try:
-            self.result().save(self.out)
+            index = self.result()
+            index.save(self.out)
+            self.shown(index)
             self.problem = ""
         except CnnvizError as error:
             self.problem = str(error)

@@ -33,7 +33,7 @@ def ordered(index: PatchIndex, layer: str, order: str, selective: Selectivity | 
 
 def dead(index: PatchIndex, layer: str) -> np.ndarray:
     """(C,) True where no unit of any image was above 0."""
-    return index.statistics[layer].dead if layer in index.statistics else ~(index.strength(layer) > 0)
+    return index.dead(layer)
 
 
 def of_class(selective: Selectivity, text: str) -> dict[int, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cnnviz.display import Displayed
+
 Pair = tuple[int, int]
 
 
@@ -62,8 +64,8 @@ class BlockRow:
     parents: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Anatomy:
+@dataclass(frozen=True, slots=True, repr=False)
+class Anatomy(Displayed):
     """What a network is made of, and what each part costs for one image.
 
     `input_size`: (C, H, W). `depth`: convolutions and linear layers with parameters on the longest path.
@@ -81,6 +83,9 @@ class Anatomy:
     depth: int
     activations: int
     activation_bytes: int
+
+    def __repr__(self) -> str:
+        return f"<anatomy of {self.name}: {len(self.rows)} rows, {self.parameters:,} parameters, {self.macs:,} MACs>"
 
     def __iter__(self) -> Iterator[LayerRow]:
         return iter(self.rows)

@@ -1,0 +1,114 @@
+"""`cnnviz show INDEX.npz`: a patch index in words, a layer as a wall, a unit's winners."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnviz.cli.bar import Bar
+from cnnviz.cli.common import open_network
+from cnnviz.errors import BadInput
+
+if TYPE_CHECKING:
+    from cnnviz.figures.wall import Block
+    from cnnviz.probes.indexviews import LayerView
+    from cnnviz.probes.patchindex import PatchIndex
+
+WIDTH = 120  # characters of a line
+RULES = ("deconvnet", "guided", "gradient", "none")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Define what an index is shown by."""
+    group = parser.add_argument_group("an index (.npz)")
+    group.add_argument("--layer", help="one layer: a line a channel; with --out its wall")
+    group.add_argument("--unit", type=int, metavar="CHANNEL", help="one channel of --layer: its winners")
+    group.add_argument(
+        "--out", metavar="FILE", type=Path,
+        help="write what --layer or --unit names as .png or .pdf: patches, and beside them reconstructions",
+    )  # fmt: skip
+    group.add_argument(
+        "--rule", choices=RULES, default="deconvnet", help='of the reconstructions (default: "deconvnet")'
+    )
+    group.add_argument(
+        "--data", help="the images it was made from; not needed for public data, nor for patches kept inside"
+    )
+    group.add_argument("--weights", help="the weights it was made with, if they are a file")
+    group.add_argument("--device", default="auto", help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the summary, a layer or a unit; write the wall if that was asked for."""
+    from cnnviz.probes.patchindex import PatchIndex
+
+    if options.layer is None and (options.unit is not None or options.out):
+        raise BadInput("--unit and --out belong to a layer: name it with --layer.")
+    if options.out and options.out.suffix.lower() not in (".png", ".pdf"):
+        raise BadInput(f"--out writes .png or .pdf, got {options.out}.")
+    index = PatchIndex.load(options.network)
+    _print(options, index)
+    if options.out:
+        _write(options, _connected(options, index))
+
+
+def _print(options: argparse.Namespace, index: PatchIndex) -> None:
+    from cnnviz.studies import indexed
+    from cnnviz.studies.tables import aligned
+
+    if options.layer is None:
+        print("\n".join([options.network, *(f"{name:10} {value}" for name, value in indexed.described(index))]))
+        table, right, cut = indexed.layer_table(index), (1, 2, 3, 5), (0, 7)
+    elif options.unit is None:
+        table, right, cut = indexed.channel_table(index, options.layer), (0, 1, 2, 4, 5), (3, 6)
+    else:
+        table, right, cut = indexed.winner_table(index, options.layer, options.unit), (0, 1), (2, 5)
+    lines = aligned(table, right, [column for column in cut if column < len(table[0])], WIDTH)
+    print("\n" + "\n".join([lines[0], "─" * max(len(line) for line in lines), *lines[1:]]))
+
+
+def _connected(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
+    """The index with its network and images; as it is where it has crops and no images are named."""
+    from cnnviz.data.corpora import NAMES, corpus
+
+    meta = index.meta
+    if index.embedded and options.data is None:
+        return index
+    source = options.data or (meta.get("corpus") if meta.get("corpus") in NAMES else None)
+    if source is None:
+        raise BadInput(
+            f"Pictures are cut from the images of {meta.get('corpus')!r}: name them with --data, or build the index "
+            "with --embed."
+        )
+    options.network = meta["model"]
+    if options.weights is None and meta["weights"] in ("random", "pretrained", "bundled"):
+        options.weights = meta["weights"]
+    if options.weights is None:
+        raise BadInput(f"The index was made with the weights {meta['weights']}: name that file with --weights.")
+    return index.attached(open_network(options), corpus(source, meta["images"]))
+
+
+def _write(options: argparse.Namespace, index: PatchIndex) -> None:
+    from cnnviz.figures.sheet import caption_room, columns_for, layer_pages, pdf_bytes, png_bytes
+    from cnnviz.store import write_bytes_atomic
+
+    view, meta = index.layer(options.layer), index.meta
+    channels = list(range(len(view))) if options.unit is None else [options.unit]
+    rule = None if options.rule == "none" or index.source.model is None else options.rule
+    columns = columns_for(len(channels), rule is not None)
+    blocks = _blocks(view, channels, rule, caption_room(columns, rule is not None))
+    note = f"top-{meta['k']} of {meta['images']:,} images of {meta['corpus']}; {rule or 'patches'}; drawn with cnnviz"
+    pages = layer_pages(blocks, f"{meta['model']} · {options.layer}", note, columns)
+    write_bytes_atomic(options.out, pdf_bytes(pages) if options.out.suffix.lower() == ".pdf" else png_bytes(pages))
+    print(f"\nwritten: {options.out}")
+
+
+def _blocks(view: LayerView, channels: list[int], rule: str | None, room: int) -> list[Block]:
+    from cnnviz.figures.unit_blocks import unit_block
+
+    bar, blocks = Bar(), []
+    for number, channel in enumerate(channels, 1):
+        blocks.append(unit_block(view.unit(channel), rule, room))
+        bar.update(number / len(channels), f"{number:,} of {len(channels):,} channels")
+    bar.clear()
+    return blocks
