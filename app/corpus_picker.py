@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import address, controls, session
+from app import address, controls, index_files, session
 from app.controls import Network
 from app.own_weights import on_this_computer
 from cnnviz.errors import BadInput, CnnvizError
@@ -27,14 +27,18 @@ def default_corpus(network: Network) -> str:
     return "digits" if network.one_channel else "samples"
 
 
-def pick_corpus(network: Network) -> tuple[Corpus, Any]:
-    """The corpus, and the row that its picker stands in, for more controls. Raises CnnvizError if it cannot be opened,
-    PageEnded after a question to the user."""
+def pick_corpus(
+    network: Network, label: str = "Images to search", default: str = "", indexes: bool = False
+) -> tuple[Corpus, Any]:
+    """The corpus, and the row that its picker stands in, for more controls. `default`: another than
+    `default_corpus`. `indexes`: an index file may stand for its images. Raises CnnvizError if it cannot be
+    opened, PageEnded after a question to the user."""
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     options = [name for name in SOURCES if name != "folder" or on_this_computer()]
+    options += [index_files.SOURCE] if indexes else []
     with row:
         source = controls.bound(
-            st.selectbox, "Images to search", "corpus", default_corpus(network), options=options, width=170
+            st.selectbox, label, "corpus", default or default_corpus(network), options=options, width=170
         )
     place = st.empty()
     try:
@@ -42,6 +46,8 @@ def pick_corpus(network: Network) -> tuple[Corpus, Any]:
             return _folder(), row
         if source == "upload":
             return _upload(), row
+        if source == index_files.SOURCE:
+            return index_files.pick(network), row
         images = session.corpus(source, lambda done, total: _show(place, source, done, total))
         place.empty()
         return images, row
@@ -55,6 +61,8 @@ def present_corpus(network: Network) -> Corpus:
     or an answer; that is for the page with the picker."""
     source = address.current("corpus") or default_corpus(network)
     folder, uploaded = address.current("folder"), st.session_state.get(_UPLOADED)
+    if source == index_files.SOURCE:
+        return index_files.present(network, address.current("indexfile"))
     if source == "upload" and uploaded is not None:
         return uploaded
     if source == "folder" and folder and on_this_computer():

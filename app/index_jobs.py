@@ -12,7 +12,8 @@ from app import address, jobs, session, stores
 from app.components.picture import picture
 from app.controls import Network
 from app.corpus_picker import OFFLINE, present_corpus
-from cnnviz.errors import BadInput, CnnvizError
+from app.index_files import Absent
+from cnnviz.errors import BadImage, BadInput, CnnvizError
 from cnnviz.figures.encode import rgb_png
 from cnnviz.figures.overlay import as_rgb
 from cnnviz.figures.wall import crisp_side, reconstruction_rgb, three_by_three
@@ -39,6 +40,8 @@ def _opened(path: str, stamp: int) -> PatchIndex:
 
 def saved_index(network: Network, images: Corpus) -> PatchIndex | None:
     """The index on disk, complete or partial; None if there is none or it cannot be read."""
+    if isinstance(images, Absent):
+        return images.kept
     path = index_path(network, images)
     if not path.is_file():
         return None
@@ -68,7 +71,7 @@ def build(network: Network, images: Corpus) -> jobs.Job:
 
 def wants_start(images: Corpus, index: PatchIndex | None, job: jobs.Job | None) -> bool:
     """True for a small corpus whose index is missing or unfinished, unless the user stopped it."""
-    if images.name not in OFFLINE or (index is not None and index.complete):
+    if not has_images(images) or images.name not in OFFLINE or (index is not None and index.complete):
         return False
     return not (job is not None and (job.running or job.problem)) and not st.session_state.get("index_stopped")
 
@@ -112,25 +115,40 @@ def _duration(seconds: float) -> str:
 # --- pictures -------------------------------------------------------------------------------------------
 
 
+def has_images(images: Corpus) -> bool:
+    """False for an index file that has come without its images: nothing can be projected down then."""
+    return not isinstance(images, Absent)
+
+
 def patches(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int) -> list[np.ndarray]:
-    """The winners' patches, uint8 (h, w, 3), cut from what the network received, strongest first."""
+    """The winners' patches, uint8 (h, w, 3), cut from what the network received, strongest first; where that cannot
+    be read any more, the small crops that the index holds. Empty if it holds none and has come without its images."""
+    where = (network, images, index, layer, channel)
+    return session.drawn(recipe(*where, "patches"), lambda: _cut(*where))
+
+
+def _cut(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int) -> list[np.ndarray]:
     from cnnviz.probes.patches import cut, window
 
     size = network.model.input_size[1:]
-    return session.drawn(recipe(network, images, index, layer, channel, "patches"), lambda: [
-        cut(as_rgb(received(network, images, winner)), window(winner.full_box, size))
-        for winner in index.top(layer, channel)
-    ])  # fmt: skip
+    try:
+        return [
+            cut(as_rgb(received(network, images, winner)), window(winner.full_box, size))
+            for winner in index.top(layer, channel)
+        ]
+    except BadImage:
+        crops = index.crops(layer, channel)
+        if crops is None and has_images(images):
+            raise
+        return [as_rgb(crop) for crop in crops or []]
 
 
 def received(network: Network, images: Corpus, winner: Winner) -> np.ndarray:
     """What the network received of a winner's image, uint8 (H, W, C)."""
-    return _winner_pixels(network.key, images.fingerprint, winner.image, network.model, images)
-
-
-@st.cache_resource(max_entries=512, show_spinner=False)
-def _winner_pixels(key: str, corpus: str, position: int, _model: Any, _images: Corpus) -> np.ndarray:
-    return _model.received_from(_images, position)
+    return session.drawn(
+        (network.key, images.fingerprint, winner.image, "received"),
+        lambda: network.model.received_from(images, winner.image),
+    )
 
 
 def reconstructions(
@@ -156,6 +174,8 @@ def recipe(network: Network, images: Corpus, index: PatchIndex, layer: str, chan
 def _projected(
     network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
 ) -> list[np.ndarray]:
+    if not has_images(images):
+        return []
     pixels = [received(network, images, w) for w in index.top(layer, channel)]
     return _projections(network, pixels, index, layer, channel, rule)
 
@@ -186,8 +206,8 @@ def pictures(
     from cnnviz.probes.patches import cut, window
 
     best, size = index.top(layer, channel), network.model.input_size[1:]
-    if not best:
-        return [], []
+    if not best or not has_images(images):
+        return patches(network, images, index, layer, channel), []
     pixels = [network.model.received_from(images, w.image) for w in best]
     cuts = [cut(as_rgb(p), window(w.full_box, size)) for p, w in zip(pixels, best, strict=True)]
     return cuts, _projections(network, pixels, index, layer, channel, rule)

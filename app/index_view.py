@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.selectivity import Selectivity
     from cnnviz.studies.wiring import Wiring
 
+Where = tuple[Network, "Corpus", "PatchIndex", str]  # what is shown: network, images, their index, layer
 SLICE = 0.7  # seconds of work between two paints
 
 
@@ -28,8 +29,15 @@ def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
     index, job = index_jobs.saved_index(network, images), jobs.find(key)
     if index_jobs.wants_start(images, index, job):
         job = index_jobs.build(network, images)
+    here = index_jobs.has_images(images)
     if job is not None and job.running:
         index_jobs.watch(key, index is not None)
+    elif index is not None and not here:
+        part = "" if index.complete else f" It is not complete: {index.meta['next']:,} images are searched."
+        st.caption(
+            f"An index of {index.meta['images']:,} images ({images.name}) without them: patches are small crops, and "
+            f"nothing can be projected down.{part}"
+        )
     elif index is None or not index.complete:
         done = f" {index.meta['next']:,} are done." if index else ""
         st.info(f"{len(images):,} images of {images.name} to index.{done} One pass serves every layer and channel.")
@@ -41,6 +49,8 @@ def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
     if index is not None and index.meta.get("skipped"):
         with st.expander(f"{len(index.meta['skipped'])} images could not be read and were left out"):
             st.table({"image": [i for i, _ in index.meta["skipped"]], "why": [w for _, w in index.meta["skipped"]]})
+    if index is not None and index.complete and layer not in index.layers:
+        st.info(f"This index does not hold {layer}. It holds: {', '.join(index.layers)}.")
     if index is None or layer not in index.layers:
         raise session.PageEnded
     return index
@@ -51,23 +61,37 @@ class Later:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[tuple, Callable[[], Any]]] = []
+        self._soon: list[tuple[tuple, Callable[[], Any]]] = []
+        self._begun = False
 
     def get(self, recipe: tuple, make: Callable[[], Any]) -> Any:
         """What `make()` returns if it is there already, else None, and it is made by `work`."""
         if session.is_drawn(recipe):
+            self._begun = True
             return session.drawn(recipe, make)
         self._waiting.append((recipe, make))
         return None
 
+    def ahead(self, recipe: tuple, make: Callable[[], Any]) -> None:
+        """What the next click may ask for; made by `work` once nothing else is waiting."""
+        self._soon.append((recipe, make))
+
     def work(self) -> None:
-        """The last thing on a page: make what is missing for SLICE seconds, then draw the page anew."""
-        started = time.monotonic()
+        """The last thing on a page: make what is missing for SLICE seconds, then draw the page anew. The very first
+        result is shown at once."""
+        started, place = time.monotonic(), st.empty()
         for recipe, make in self._waiting:
+            place.empty()  # here Streamlit turns to a click that has come meanwhile
             session.drawn(recipe, make)
-            if time.monotonic() - started > SLICE:
+            if not self._begun or time.monotonic() - started > SLICE:
                 break
         if self._waiting:
             address.rerun()
+        address.finish()
+        for recipe, make in self._soon:
+            if not session.is_drawn(recipe):
+                place.empty()
+                session.drawn(recipe, make)
 
 
 def reconstructions(

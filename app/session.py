@@ -130,29 +130,40 @@ def top5(key: str, image: str, _model: LoadedModel) -> list[tuple[str, float]]:
 PICTURES = 256 << 20  # bytes of finished pictures kept
 
 
+class _Pictures:
+    """`kept`: {recipe: (picture, bytes)}, the least recently used first."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[tuple, tuple[Any, int]] = OrderedDict()
+        self.bytes = 0
+        self.lock = threading.Lock()
+
+
 @st.cache_resource(show_spinner=False)
-def _pictures() -> tuple[OrderedDict[tuple, Any], threading.Lock]:
-    return OrderedDict(), threading.Lock()
+def _pictures() -> _Pictures:
+    return _Pictures()
 
 
 def is_drawn(recipe: tuple) -> bool:
     """True if `drawn(recipe, …)` would answer at once."""
-    return recipe in _pictures()[0]
+    return recipe in _pictures().kept
 
 
 def drawn(recipe: tuple, draw: Callable[[], Any]) -> Any:
     """What `draw()` returns, remembered under `recipe`, which names everything it depends on. Shared by all
     sessions; the least recently used go first, so that no more than PICTURES bytes are kept."""
-    kept, lock = _pictures()
-    with lock:
-        if recipe in kept:
-            kept.move_to_end(recipe)
-            return kept[recipe]
+    pictures = _pictures()
+    with pictures.lock:
+        if recipe in pictures.kept:
+            pictures.kept.move_to_end(recipe)
+            return pictures.kept[recipe][0]
     result = draw()
-    with lock:
-        kept[recipe] = result
-        while len(kept) > 1 and sum(_bytes(v) for v in kept.values()) > PICTURES:
-            kept.popitem(last=False)
+    with pictures.lock:
+        pictures.bytes -= pictures.kept.pop(recipe, (None, 0))[1]
+        pictures.kept[recipe] = result, _bytes(result)
+        pictures.bytes += pictures.kept[recipe][1]
+        while len(pictures.kept) > 1 and pictures.bytes > PICTURES:
+            pictures.bytes -= pictures.kept.popitem(last=False)[1][1]
     return result
 
 

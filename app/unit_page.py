@@ -8,14 +8,16 @@ import numpy as np
 import streamlit as st
 
 from app import index_jobs, index_view, session
+from app.components.picture import Label, picture
 from app.controls import Network
 from app.index_view import Later
 from cnnviz.figures import unit_charts
 from cnnviz.figures.charts import value_text
-from cnnviz.figures.context import Seen, winners_sheet
+from cnnviz.figures.context import Seen, winners_sheet, words_of
 from cnnviz.figures.field_views import fields_picture
 from cnnviz.figures.overlay import as_rgb
 from cnnviz.figures.plot_style import plot_config
+from cnnviz.figures.wall import EMPTY
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -34,17 +36,20 @@ def winners(
     low = index_view.reconstructions(later, *where, rule)
     best, labels = index.top(layer, channel), index.meta.get("labels") or {}
     patches = index_jobs.patches(*where)
+    here = index_jobs.has_images(images)
     projected = low or [None] * len(best)
+    patches = patches or [np.full((1, 1, 3), EMPTY, np.uint8)] * len(best)
     seen = [
         Seen(
-            as_rgb(index_jobs.received(network, images, w)), w.box, patch, down,
+            as_rgb(index_jobs.received(network, images, w)) if here else None, w.box, patch, down,
             (f"{number}: {value_text(w.value)}", labels.get(str(w.image), w.image_id)),
         )
         for number, (w, patch, down) in enumerate(zip(best, patches, projected, strict=True), 1)
     ]  # fmt: skip
     name = index_jobs.recipe(*where, f"sheet {rule} {low is not None}")
-    sheet = session.drawn(name, lambda: winners_sheet(seen))
-    st.image(sheet.png, output_format="PNG", alt=f"The {len(best)} winners of channel {channel} of {layer} in context")
+    sheet = session.drawn(name, lambda: winners_sheet(seen, words=False))
+    words = f"The {len(best)} winners of channel {channel} of {layer} in context"
+    picture(sheet.png, sheet.size, words, "winners", labels=[Label(*place) for place in words_of(sheet, seen)])
 
 
 def histogram(index: PatchIndex, layer: str, channel: int, name: str) -> None:
@@ -86,6 +91,9 @@ def place_sentence(network: Network, images: Corpus, index: PatchIndex, layer: s
 def fields(later: Later, network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int) -> None:
     """The theoretical receptive field beside the effective one."""
     where = (network, images, index, layer, channel)
+    if not index_jobs.has_images(images):
+        st.caption("The effective receptive field needs the images of the winners, which are not here.")
+        return
     found: EffectiveField | None = later.get(index_jobs.recipe(*where, "effective"), lambda: _effective(*where))
     size = session.receptive(network.key, layer, network.model).size
     if found is None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from app import address, controls, index_view
+from app import address, controls, index_jobs, index_view, session
+from app.components.picture import Frame, Label, picture
 from app.controls import Network
 from cnnviz.figures.charts import value_text
+from cnnviz.figures.wall import Block, captions_of, patch_wall, three_by_three
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -119,15 +122,65 @@ def nothing(chosen: Chosen, layer: str) -> None:
         st.info(f"No channel of {layer} passes both “Show” and “Find”.")
 
 
-def leaf(row: Any, chosen: Chosen, unit: int, per_page: int) -> list[int]:
-    """The channels of one page of the wall, by default the page with the chosen unit."""
+def leaf(row: Any, chosen: Chosen, unit: int, per_page: int) -> tuple[list[int], list[int]]:
+    """The channels of one page of the wall, by default the page with the chosen unit, and those of the page after."""
     pages = math.ceil(len(chosen.channels) / per_page)
     first = chosen.channels.index(unit) // per_page + 1 if unit in chosen.channels else 1
     with row:
         page = controls.bound(
-            st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=120
+            st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=130
         )
-    return chosen.channels[(int(page) - 1) * per_page : int(page) * per_page]
+    start = (int(page) - 1) * per_page
+    return chosen.channels[start : start + per_page], chosen.channels[start + per_page : start + 2 * per_page]
+
+
+def blocks(
+    later: index_view.Later, where: index_view.Where, shown: list[int], following: list[int], chosen: Chosen,
+    rule: str, side: int,
+) -> list[Block]:  # fmt: skip
+    """The blocks of a page of the wall, whose reconstructions come later; what the page after needs is made ahead."""
+    for channel in following:
+        later.ahead(*_tile(where, channel, side))
+    return [
+        Block(
+            channel, session.drawn(*_tile(where, channel, side)), later.get(*_low_tile(where, channel, rule, side)),
+            caption(*where[2:], channel, chosen),
+        )
+        for channel in shown
+    ]  # fmt: skip
+
+
+def _tile(where: index_view.Where, channel: int, side: int) -> tuple[tuple, Callable[[], np.ndarray]]:
+    """The patches of a channel as one picture: how it is remembered, and how it is made."""
+    name = index_jobs.recipe(*where, channel, f"patches at {side}")
+    return name, lambda: three_by_three(index_jobs.patches(*where, channel), side)
+
+
+def _low_tile(where: index_view.Where, channel: int, rule: str, side: int) -> tuple[tuple, Callable[[], np.ndarray]]:
+    """The same of the reconstructions."""
+    name = index_jobs.recipe(*where, channel, f"{rule} at {side}")
+    return name, lambda: three_by_three(index_jobs.reconstructions(*where, channel, rule), side)
+
+
+def show(where: index_view.Where, made: list[Block], unit: int, columns: int, rule: str, side: int, fill: bool) -> None:
+    """The wall with a frame round the chosen unit; a click on a block chooses its channel."""
+    known = tuple((b.channel, b.reconstructions is not None) for b in made)
+    wall = session.drawn(
+        index_jobs.recipe(*where, -1, f"wall {rule} {side} {columns} {known}"),
+        lambda: patch_wall(made, columns, side, False),
+    )
+
+    def choose(x: float, y: float) -> None:
+        column, line = int(x // wall.pitch[1]), int(y // wall.pitch[0])
+        if 0 <= line * columns + column < len(wall.items):
+            st.session_state["unit"] = wall.items[line * columns + column]
+
+    left, top, width, height = wall.box(unit) or (0, 0, 0, 0)
+    frames = [Frame(left - 2, top - 2, width + 4, height + 4)] if width else []
+    labels = [Label(*caption) for caption in captions_of(wall, made)]
+    ready = sum(b.reconstructions is not None for b in made)
+    words = f"Top-9 wall of {where[3]}, reconstructions of {ready} of {len(made)} channels"
+    picture(wall.png, wall.size, words, "wall_picture", frames, choose, fill=fill, labels=labels)
 
 
 def caption(index: PatchIndex, layer: str, channel: int, chosen: Chosen) -> str:

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from app import controls, exports, index_jobs, index_view, session, wall_page
-from app.components.picture import Frame, picture
+from app.components.picture import picture
 from app.corpus_picker import pick_corpus
 from cnnviz.figures import charts
 from cnnviz.figures.encode import rgb_png
-from cnnviz.figures.wall import Block, crisp_side, patch_wall, three_by_three, wall_plan
+from cnnviz.figures.wall import crisp_side, three_by_three, wall_plan
 
 title = controls.heading("Top-9 patches")
 network = controls.pick_network(title)
@@ -17,7 +17,7 @@ channels = session.layer_shapes(network.key, network.model)[layer][0]
 unit = controls.pick_unit(channels)
 controls.show_device(network)
 
-images, row = pick_corpus(network)
+images, row = pick_corpus(network, indexes=True)
 index = index_view.ready_index(network, images, layer)
 chosen = wall_page.choose(network, images, index, layer, image, row)
 with row:
@@ -31,40 +31,23 @@ field, input_size = session.receptive(network.key, layer, network.model), networ
 with row:
     size = controls.bound(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=120)
 columns, rows, side_of = wall_plan(field.size, input_size, channels, size == "true scale")
-shown = wall_page.leaf(row, chosen, unit, columns * rows)
-
-
-def choose(x: float, y: float) -> None:
-    """A click on the wall chooses that channel."""
-    column, line = int(x // wall.pitch[1]), int(y // wall.pitch[0])
-    if 0 <= line * columns + column < len(wall.items):
-        st.session_state["unit"] = wall.items[line * columns + column]
-
+shown, following = wall_page.leaf(row, chosen, unit, columns * rows)
 
 later = index_view.Later()
 where = (network, images, index, layer)
 own = index_view.reconstructions(later, *where, unit, rule)
-low = {c: index_view.reconstructions(later, *where, c, rule) for c in shown}
 main, side = st.columns([3.1, 1], gap="medium")
 with main:
-    captions = {c: wall_page.caption(index, layer, c, chosen) for c in shown}
-    ready = tuple(c for c in shown if low[c] is not None)
-    wall = session.drawn(
-        (*index_jobs.recipe(*where, unit, rule)[:4], rule, size, tuple(captions.items()), ready),
-        lambda: patch_wall(
-            [Block(c, index_jobs.patches(*where, c), low[c], captions[c]) for c in shown], columns, side_of
-        ),
-    )
-    left, top, width, height = wall.box(unit) or (0, 0, 0, 0)
-    frames = [Frame(left - 2, top - 2, width + 4, height + 4)] if width else []
-    picture(wall.png, wall.size, f"Top-9 wall of {layer}", "wall_picture", frames, choose, fill=size == "enlarged")
+    blocks = wall_page.blocks(later, where, shown, following, chosen, rule, side_of)
+    wall_page.show(where, blocks, unit, columns, rule, side_of, size == "enlarged")
 with side:
     large_of = crisp_side(field.size, input_size, 84)
     index_view.unit_link(layer, unit)
     large = three_by_three(index_jobs.patches(*where, unit), large_of)
     picture(rgb_png(large), large.shape[1::-1], f"Top-9 patches of channel {unit}", "unit_large", fill=True)
     large = three_by_three(own, large_of)
-    words = f"Reconstructions of channel {unit}" if own else "Reconstructions are being computed"
+    waiting = "Reconstructions are being computed" if own is None else "Reconstructions need the images themselves"
+    words = f"Reconstructions of channel {unit}" if own else waiting
     picture(rgb_png(large), large.shape[1::-1], words, "unit_low_large", fill=True)
     st.caption(
         f"Receptive field {field.size[0]}×{field.size[1]} pixels. Values "

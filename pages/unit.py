@@ -13,7 +13,7 @@ layer = controls.pick_layer(network)
 unit = controls.pick_unit(session.layer_shapes(network.key, network.model)[layer][0])
 controls.show_device(network)
 
-images, row = pick_corpus(network)
+images, row = pick_corpus(network, indexes=True)
 index = index_view.ready_index(network, images, layer)
 with row:
     rule = controls.bound_choice("Projection", "rule", ["deconvnet", "guided", "gradient"])

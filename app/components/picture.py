@@ -1,6 +1,6 @@
 """A picture that can be clicked: pixels stay pixels, boxes are drawn over it, clicks come back exact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ _CSS = """
 .frame.live { cursor: crosshair; }
 .frame:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
 svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
+.label {
+  position: absolute; font-size: var(--letters, 13px); line-height: 1.2; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis; color: var(--st-text-color);
+}
 """
 
 _JS = """
@@ -33,6 +37,8 @@ export default function (component) {
   if (image.src !== data.src) image.src = data.src
   const sharpen = () => {  // whole pixels when enlarged, smooth when a narrow window reduces the picture
     image.style.imageRendering = data.crisp && image.clientWidth >= data.width ? "pixelated" : "auto"
+    const scale = image.clientWidth / data.width  // letters grow with the picture, and stay readable in a small one
+    frame.style.setProperty("--letters", `${Math.max(12.5, 13 * scale)}px`)
   }
   image.onload = sharpen
   if (!frame.watcher) {
@@ -55,6 +61,16 @@ export default function (component) {
       shape.setAttribute("stroke-width", width); shape.setAttribute("vector-effect", "non-scaling-stroke")
       drawing.appendChild(shape)
     }
+  }
+  frame.querySelectorAll(".label").forEach((old) => old.remove())
+  for (const label of data.labels) {
+    const words = document.createElement("span")
+    words.className = "label"
+    words.textContent = words.title = label.text
+    words.style.left = `${100 * label.x / data.width}%`
+    words.style.top = `${100 * label.y / data.height}%`
+    words.style.width = `${100 * label.width / data.width}%`
+    frame.appendChild(words)
   }
   frame.onclick = !data.live ? null : (event) => {
     const place = image.getBoundingClientRect()
@@ -80,6 +96,17 @@ class Frame:
     colour: str = "#e85d04"
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A line of words over the picture, at a place and of a width in its own pixels, of a size that can be read
+    whatever the window does to the picture. What has no room ends in "…" and is there when pointed at."""
+
+    left: float
+    top: float
+    width: float
+    text: str
+
+
 def picture(
     png: bytes,
     size: tuple[int, int],
@@ -89,8 +116,9 @@ def picture(
     on_click: Callable[[float, float], None] | None = None,
     crisp: bool = True,
     fill: bool = False,
+    labels: Sequence[Label] = (),
 ) -> None:
-    """Show `png`, whose coordinates are `size` = (width, height), with frames over it.
+    """Show `png`, whose coordinates are `size` = (width, height), with frames and labels over it.
 
     `on_click(x, y)` runs before the page is drawn again, with the point in those coordinates. `crisp`:
     nearest neighbour when the browser scales. `fill`: as wide as the column."""
@@ -106,6 +134,7 @@ def picture(
         data={
             "src": data_url(png), "width": size[0], "height": size[1], "alt": alt, "boxes": boxes,
             "live": on_click is not None, "crisp": crisp, "fill": fill,
+            "labels": [{"x": one.left, "y": one.top, "width": one.width, "text": one.text} for one in labels],
         },
         on_click_change=clicked,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,19 +12,21 @@ from cnnviz.figures.colors import INK
 from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.mosaic import Mosaic
 
-GAP, CAPTION, BESIDE = 2, 20, 14
+GAP, CAPTION, BESIDE = 2, 24, 14
+LETTERS = 13  # pixels of a caption
 LEAST = 82  # pixels of a block's width, for its caption
 EMPTY = (236, 238, 241)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One channel: its patches and reconstructions, uint8 (h, w, 3), strongest first. `caption`: under it.
-    `reconstructions` is None while they are still being computed."""
+    """One channel: its patches and reconstructions, uint8 (h, w, 3), strongest first, or either as the picture that
+    `three_by_three` has made of them. `caption`: under it. `reconstructions` is None while they are still being
+    computed."""
 
     channel: int
-    patches: list[np.ndarray]
-    reconstructions: list[np.ndarray] | None
+    patches: list[np.ndarray] | np.ndarray
+    reconstructions: list[np.ndarray] | np.ndarray | None
     caption: str
 
 
@@ -76,8 +78,10 @@ def fit_tile(patch: np.ndarray, side: int) -> np.ndarray:
     return tile
 
 
-def three_by_three(patches: list[np.ndarray] | None, side: int) -> np.ndarray:
-    """Up to nine patches in rows of three, (3·side + gaps)²; missing ones are pale."""
+def three_by_three(patches: list[np.ndarray] | np.ndarray | None, side: int) -> np.ndarray:
+    """Up to nine patches in rows of three, (3·side + gaps)²; missing ones are pale. A finished picture stays."""
+    if isinstance(patches, np.ndarray):
+        return patches
     pitch = side + GAP
     canvas = np.full((3 * pitch - GAP, 3 * pitch - GAP, 3), 255, np.uint8)
     for place in range(9):
@@ -87,23 +91,39 @@ def three_by_three(patches: list[np.ndarray] | None, side: int) -> np.ndarray:
     return canvas
 
 
-def patch_wall(blocks: list[Block], columns: int, side: int) -> Mosaic:
-    """Blocks in rows; `side`: pixels of one patch. A block is patches on the left, reconstructions right."""
+def patch_wall(blocks: list[Block], columns: int, side: int, captions: bool = True) -> Mosaic:
+    """Blocks in rows; `side`: pixels of one patch. A block is patches on the left, reconstructions right. Without
+    `captions` their place stays free, see `captions_of`."""
     high, wide = block_size(side)
-    half, room = high, max(wide, LEAST)
-    pitch = high + CAPTION + 8, room + BESIDE
+    pitch = high + CAPTION + 8, max(wide, LEAST) + BESIDE
     rows = math.ceil(len(blocks) / columns)
-    canvas = Image.new("RGB", (columns * pitch[1] - BESIDE + 4, rows * pitch[0] + 4), (255, 255, 255))
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=13)
-    for number, block in enumerate(blocks):
-        row, column = divmod(number, columns)
-        left, top = 2 + column * pitch[1], 2 + row * pitch[0]
-        canvas.paste(Image.fromarray(three_by_three(block.patches, side)), (left, top))
-        right = left + half + 3 * GAP
-        canvas.paste(Image.fromarray(three_by_three(block.reconstructions, side)), (right, top))
-        draw.text((left, top + high + 3), _whole_words(block.caption, font, room), fill=INK, font=font)
+    canvas = np.full((rows * pitch[0] + 4, columns * pitch[1] - BESIDE + 4, 3), 255, np.uint8)
     items = [block.channel for block in blocks]
-    return Mosaic(rgb_png(np.asarray(canvas)), items, columns, (high, wide), pitch, 2, canvas.size)
+    for number, block in enumerate(blocks):
+        top, left = (2 + n * p for n, p in zip(divmod(number, columns), pitch, strict=True))
+        canvas[top : top + high, left : left + high] = three_by_three(block.patches, side)
+        right = left + high + 3 * GAP
+        canvas[top : top + high, right : right + high] = three_by_three(block.reconstructions, side)
+    wall = Mosaic(b"", items, columns, (high, wide), pitch, 2, canvas.shape[1::-1])
+    return replace(wall, png=rgb_png(_written(canvas, captions_of(wall, blocks)) if captions else canvas))
+
+
+def captions_of(wall: Mosaic, blocks: list[Block]) -> list[tuple[int, int, int, str]]:
+    """(left, top, width, words) of the caption of each block, in pixels of the wall; as much of it as has room."""
+    font, found = ImageFont.load_default(size=LETTERS), []
+    for block in blocks:
+        left, top, wide, high = wall.box(block.channel) or (0, 0, 0, 0)
+        room = max(wide, LEAST)
+        found.append((left, top + high + 3, room, _whole_words(block.caption, font, room)))
+    return found
+
+
+def _written(canvas: np.ndarray, captions: list[tuple[int, int, int, str]]) -> np.ndarray:
+    image = Image.fromarray(canvas)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=LETTERS)
+    for left, top, _room, words in captions:
+        draw.text((left, top), words, fill=INK, font=font)
+    return np.asarray(image)
 
 
 def _whole_words(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:

@@ -50,7 +50,7 @@ class RectifierRule(TorchFunctionMode):
             return func(x, *rest, **kwargs)
         if name in _BOUNDED and not _cuts_at_zero(name, rest, kwargs):
             return func(x, *rest, **kwargs)
-        return _Rectify.apply(x, lambda values: func(values, *rest, **kwargs), self.rule)
+        return _Rectify.apply(x, lambda values: func(values, *rest, **kwargs), self.rule, name == "relu")
 
 
 def known_rule(rule: str) -> str:
@@ -80,25 +80,30 @@ class _Rectify(torch.autograd.Function):
     """An elementwise function f with the backward pass of a rule.
 
     f′ is kept instead of the values, so that, unlike plain autograd, neighbouring slices may be rectified
-    in place."""
+    in place; the deconvnet rule keeps nothing."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, apply: Callable[[Tensor], Tensor], rule: str) -> Tensor:
-        sloped = rule != "deconvnet"
-        with torch.enable_grad():
-            leaf = x.detach().clone().requires_grad_(sloped)
-            start = leaf.clone()  # `apply` may work in place, which a leaf does not allow
-            result = apply(start)
-            slope = torch.autograd.grad(result, leaf, torch.ones_like(result))[0] if sloped else None
+    def forward(ctx: Any, x: Tensor, apply: Callable[[Tensor], Tensor], rule: str, plain: bool) -> Tensor:
+        slope = None
+        if rule != "deconvnet":
+            slope = x > 0 if plain else _slope(x, apply)
+        result = apply(x)
         ctx.save_for_backward(slope)
         ctx.rule = rule
-        if result is not start:
-            return result.detach()
-        ctx.mark_dirty(x)  # in place: whoever holds x sees the rectified values, as without the rule
-        return x.copy_(result.detach())
+        if result is x:
+            ctx.mark_dirty(x)  # in place: whoever holds x sees the rectified values, as without the rule
+        return result
 
     @staticmethod
-    def backward(ctx: Any, signal: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, signal: Tensor) -> tuple[Tensor, None, None, None]:
         (slope,) = ctx.saved_tensors
         kept = signal if ctx.rule == "gradient" else signal.clamp_min(0)
-        return (kept if slope is None else kept * slope), None, None
+        return (kept if slope is None else kept * slope), None, None, None
+
+
+def _slope(x: Tensor, apply: Callable[[Tensor], Tensor]) -> Tensor:
+    """f′(x), for any elementwise function."""
+    with torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_()
+        result = apply(leaf.clone())  # `apply` may work in place, which a leaf does not allow
+        return torch.autograd.grad(result, leaf, torch.ones_like(result))[0]

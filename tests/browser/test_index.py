@@ -75,3 +75,26 @@ def test_a_small_corpus_needs_no_click(visitor: Visitor):
     visitor.settled()
     assert visitor.chosen("Channel") == "1"
     visitor.tab.get_by_text("conv2 · channel 1", exact=False).first.wait_for()
+
+
+LETTERS = """
+() => {
+  const found = []
+  const walk = (node) => {
+    if (node.className === "label") found.push([node.textContent, parseFloat(getComputedStyle(node).fontSize)])
+    if (node.shadowRoot) walk(node.shadowRoot)
+    for (const child of node.children || []) walk(child)
+  }
+  walk(document.body)
+  return found
+}
+"""
+
+
+@pytest.mark.parametrize("page, words", [("top-9", "channel 1 · "), ("unit", "What the unit sees")])
+def test_captions_of_patches_can_be_read_in_a_small_window(visitor: Visitor, page: str, words: str):
+    visitor.tab.set_viewport_size({"width": 1024, "height": 768})
+    visitor.open(page, "net=lenet5&layer=conv2")
+    visitor.until(lambda: any(text.startswith(words) for text, _ in visitor.tab.evaluate(LETTERS)), words)
+    sizes = [size for _text, size in visitor.tab.evaluate(LETTERS)]
+    assert min(sizes) >= 12

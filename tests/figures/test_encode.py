@@ -34,6 +34,15 @@ def test_an_rgb_png_is_lossless(shape):
     np.testing.assert_array_equal(rgb(rgb_png(pixels)), expected)
 
 
+@pytest.mark.parametrize("shape", [(1, 9, 3), (9, 1), (64, 300, 3)])
+def test_a_png_of_any_size_and_memory_layout_is_lossless_for_every_reader(shape):
+    pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    for given in (pixels, pixels[::-1], np.asfortranarray(pixels)):
+        with Image.open(io.BytesIO(rgb_png(given))) as image:
+            assert image.mode == ("RGB" if len(shape) == 3 else "L")
+            np.testing.assert_array_equal(np.asarray(image), given)
+
+
 def test_a_data_address_holds_the_very_bytes():
     png = rgb_png(np.zeros((2, 2, 3), np.uint8))
     head, _, body = data_url(png).partition(",")

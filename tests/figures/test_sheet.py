@@ -1,11 +1,23 @@
 """The printed layer: every unit on a page, pixels kept, A4 at 300 dpi."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from cnnviz.figures.sheet import COLUMNS, DPI, MARGIN, PAPER, TITLE, layer_pages, patch_side, pdf_bytes, png_bytes
+from cnnviz.figures.sheet import (
+    BESIDE,
+    COLUMNS,
+    DPI,
+    MARGIN,
+    PAPER,
+    TITLE,
+    layer_pages,
+    patch_side,
+    pdf_bytes,
+    png_bytes,
+)
 from cnnviz.figures.wall import Block, block_size, fit_tile
 
 
@@ -46,3 +58,15 @@ def test_a_title_that_is_too_long_is_made_smaller():
     (page,) = layer_pages([block(0)], "very long " * 40, "a note")
     head = np.asarray(page)[MARGIN : MARGIN + TITLE]
     assert (head[:, : MARGIN - 2] == 255).all() and (head[:, PAPER[0] - MARGIN // 2 :] == 255).all()
+
+
+def test_patches_without_reconstructions_are_larger_and_fill_the_width():
+    bare = [replace(block(c), reconstructions=None) for c in range(COLUMNS)]
+    (page,) = layer_pages(bare, "A title", "a note")
+    pixels, side = np.asarray(page), patch_side(paired=False) // 6 * 6
+    assert side > 1.5 * patch_side()
+    pitch = block_size(patch_side(paired=False))[0] + BESIDE
+    for column, unit in enumerate(bare):
+        line = pixels[MARGIN + TITLE :][:side]
+        found = fit_tile(unit.patches[0], side)
+        np.testing.assert_array_equal(line[:, MARGIN + column * pitch :][:, :side], found)

@@ -5,7 +5,7 @@ import pytest
 from readpng import rgb
 
 from cnnviz.figures.colors import FRAME
-from cnnviz.figures.context import PER_LINE, Seen, framed, winners_sheet
+from cnnviz.figures.context import PER_LINE, TITLES, Seen, framed, winners_sheet, words_of
 from cnnviz.figures.field_views import BETWEEN, FIELD, fields_picture
 from cnnviz.figures.unit_charts import classes_sentence, maxima_histogram, percent, statistics_sentence
 from cnnviz.figures.wall import EMPTY, wall_plan
@@ -39,6 +39,19 @@ def test_the_sheet_holds_a_column_for_every_winner_and_pale_tiles_for_what_is_st
     column = picture[top:, left : left + width]
     assert (column == 50).all(axis=2).any() and (column == EMPTY).all(axis=2).any()
     assert not (picture[: sheet.pitch[0], : sheet.tile[1]] == EMPTY).all(axis=2).any()
+
+
+def test_words_of_the_sheet_stand_where_it_is_white():
+    patch = np.zeros((4, 4, 3), np.uint8)
+    seen = [Seen(None, (0, 0, 4, 4), patch, patch, (f"{i}: 1.5", "a class")) for i in range(11)]
+    sheet = winners_sheet(seen, 40, words=False)
+    bare, written = rgb(sheet.png), rgb(winners_sheet(seen, 40).png)
+    places = words_of(sheet, seen)
+    assert [text for *_, text in places] == [*TITLES, *TITLES, *(w for one in seen for w in one.words)]
+    for left, top, width, _text in places:
+        below = slice(top, top + 15), slice(left, left + width)
+        assert (bare[below] == 255).all() and not (written[below] == 255).all()
+    assert (bare[26 + 2 : 26 + 38, 2:38] == EMPTY).all()  # of the whole image nothing is known
 
 
 def test_theoretical_and_effective_field_share_scale_and_middle():

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from readpng import rgb
 
-from cnnviz.figures.wall import EMPTY, GAP, Block, crisp_side, fit_tile, patch_wall, reconstruction_rgb, three_by_three
+from cnnviz.figures.wall import (
+    EMPTY,
+    GAP,
+    Block,
+    captions_of,
+    crisp_side,
+    fit_tile,
+    patch_wall,
+    reconstruction_rgb,
+    three_by_three,
+)  # fmt: skip
 
 SIDE = 12
 
@@ -113,3 +123,24 @@ def test_a_reconstruction_that_is_not_rgb_is_gray(channels):
 def test_a_reconstruction_of_nothing_is_gray():
     assert (reconstruction_rgb(np.zeros((3, 4, 4))) == 128).all()
     assert reconstruction_rgb(np.zeros((3, 0, 0))).shape == (0, 0, 3)
+
+
+def test_blocks_of_finished_pictures_make_the_same_wall():
+    plain = [Block(i, nine(i), nine(i + 9) if i else None, f"channel {i}") for i in range(3)]
+    ready = []
+    for block in plain:
+        low = block.reconstructions and three_by_three(block.reconstructions, SIDE)
+        ready.append(Block(block.channel, three_by_three(block.patches, SIDE), low, block.caption))
+    assert patch_wall(ready, 2, SIDE).png == patch_wall(plain, 2, SIDE).png
+
+
+def test_captions_stand_below_their_blocks_and_leave_out_what_has_no_room():
+    blocks = [Block(i, nine(i), None, f"channel {i} · a very long class name 3 of 9") for i in (5, 7, 8)]
+    wall = patch_wall(blocks, 2, SIDE, captions=False)
+    bare, written = rgb(wall.png), rgb(patch_wall(blocks, 2, SIDE).png)
+    for block, (left, top, width, words) in zip(blocks, captions_of(wall, blocks), strict=True):
+        assert words == f"channel {block.channel}"
+        box = wall.box(block.channel)
+        assert left == box[0] and top >= box[1] + box[3] and width >= box[2]
+        below = slice(top, top + 16), slice(left, left + width)
+        assert (bare[below] == 255).all() and not (written[below] == 255).all()

@@ -1,0 +1,108 @@
+"""An index file opened without its images: from this computer or uploaded, shown from the crops it holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import streamlit as st
+
+from app import controls, session, stores
+from app.controls import Network
+from app.own_weights import on_this_computer
+from cnnviz.data.corpora import Corpus
+from cnnviz.errors import BadImage, BadInput
+
+if TYPE_CHECKING:
+    from cnnviz.models.loaded import LoadedModel
+    from cnnviz.probes.patchindex import PatchIndex
+
+SOURCE = "index file"  # in the picker of the images to search
+_UPLOADED = "uploaded_index"  # in the session: where the last index file of this tab lies
+_LARGEST, _KEPT = 200, 8  # MB of an upload; uploads kept
+
+
+class Absent(Corpus):
+    """The images of an index file, which are not here: no image can be read. `kept`: the index."""
+
+    def __init__(self, index: PatchIndex) -> None:
+        super().__init__(index.meta["corpus"], ())
+        self.kept = index
+
+    @property
+    def fingerprint(self) -> str:
+        """Unlike that of the images themselves, and safe in a file's name."""
+        return hashlib.sha256(f"index of {self.kept.meta['corpus_fingerprint']}".encode()).hexdigest()
+
+    def image(self, index: int, side: int | None = None) -> NoReturn:
+        raise BadImage(f"Only the index is here, not its images ({self.name}).")
+
+    _read = image
+
+    def _contents(self) -> Iterable[bytes]:
+        return ()
+
+
+def pick(network: Network) -> Absent:
+    """Where the file is named or dropped. Raises PageEnded after the question, BadInput for what is no index of this
+    network."""
+    left, right = st.columns(2, gap="small")
+    with left:
+        path = ""
+        if on_this_computer():
+            path = controls.bound(
+                st.text_input, "Index file on this computer", "indexfile", "", placeholder="/home/me/squeezenet.npz"
+            )
+    with right:
+        file = st.file_uploader(
+            "Or drop it here: an .npz of `cnnviz index`", type=["npz"], key="index_upload", max_upload_size=_LARGEST
+        )
+    if file is not None:
+        st.session_state[_UPLOADED] = _stored(file.file_id, file)
+    if not (path or _UPLOADED in st.session_state):
+        st.info("An index made with `cnnviz index … --embed 32` holds small crops and needs no images.")
+        raise session.PageEnded
+    found = _opened(network, path)
+    if not found.kept.embedded:
+        st.info(
+            "This index holds no crops, so that only its values can be shown. Make it with `cnnviz index --embed 32`."
+        )
+    return found
+
+
+def present(network: Network, path: str) -> Absent:
+    """The file that is chosen, without asking. Raises BadInput if none is."""
+    if not ((path and on_this_computer()) or _UPLOADED in st.session_state):
+        raise BadInput("Choose the index file on the page of the top-9 patches.")
+    return _opened(network, path if on_this_computer() else "")
+
+
+def _opened(network: Network, path: str) -> Absent:
+    """What has a path comes first: it stands in the link."""
+    place = Path(path).expanduser() if path else Path(st.session_state[_UPLOADED])
+    if "\0" in path or not place.is_file():
+        raise BadInput(f"There is no file {str(place)!r}. Give the path of an .npz that `cnnviz index` has written.")
+    return _kept(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _kept(path: str, stamp: int, fingerprint: str, _model: LoadedModel) -> Absent:
+    from cnnviz.probes.foreign import open_index
+
+    return Absent(open_index(path, _model))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _stored(file_id: str, _file: Any) -> str:
+    """Keep an upload under its hash."""
+    from cnnviz.store import write_bytes_atomic
+
+    data = _file.getvalue()
+    folder = stores.cache_folder("uploads")
+    path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.npz"
+    write_bytes_atomic(path, data)
+    for old in sorted(folder.glob("*.npz"), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
+        old.unlink(missing_ok=True)
+    return str(path)

@@ -1,0 +1,70 @@
+"""An index file opened in the app without its images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_top9_page import when_built
+from views import errors, image_of, pictures
+
+from app.index_files import SOURCE
+from cnnviz.data.corpora import corpus
+from cnnviz.models.load import load
+from cnnviz.probes.topk import index_patches
+
+
+@pytest.fixture
+def file(tmp_path):
+    """An index with crops, made of images that are deleted afterwards."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(12):
+        Image.fromarray(random.integers(0, 256, (28, 28), np.uint8)).save(folder / f"{number}.png")
+    path = tmp_path / "index.npz"
+    index_patches(load("lenet5", "bundled", "cpu"), corpus(folder), ["conv1", "conv2"], out=path, embed=32)
+    for image in folder.iterdir():
+        image.unlink()
+    return path
+
+
+def test_an_index_file_shows_its_crops_without_its_images(opened, file, cache):
+    at = opened("top9", net="lenet5", layer="conv1", corpus=SOURCE, indexfile=str(file))
+    assert errors(at) == []
+    assert any("12 images" in c.value and "nothing can be projected" in c.value for c in at.caption)
+    wall = np.asarray(image_of(pictures(at)["wall_picture"]).convert("RGB"))
+    assert len(np.unique(wall.reshape(-1, 3), axis=0)) > 100  # random pixels, not pale tiles
+    assert not list(cache.glob("indexes/*"))  # nothing was searched
+    at.selectbox(key="corpus").select("digits").run()
+    assert errors(when_built(at)) == []
+
+
+def test_the_unit_page_shows_its_crops_too(opened, file):
+    at = opened("unit", net="lenet5", layer="conv2", unit="3", corpus=SOURCE, indexfile=str(file))
+    assert errors(at) == [] and "winners" in pictures(at)
+    assert any("needs the images" in c.value for c in at.caption)
+
+
+def test_an_uploaded_index_is_opened_on_every_page(opened, file):
+    at = opened("top9", net="lenet5", layer="conv2", corpus=SOURCE)
+    assert errors(at) == [] and len(at.info) == 1
+    at.file_uploader(key="index_upload").set_value(("mine.npz", file.read_bytes(), "application/zip")).run()
+    assert errors(at) == [] and "wall_picture" in pictures(at)
+    at = at.switch_page("../pages/feature_maps.py").run()
+    assert errors(at) == [] and "unit_patches" in pictures(at)
+
+
+def test_an_index_of_another_network_or_none_is_said_and_the_pickers_live(opened, file, tmp_path):
+    at = opened("top9", net="lenet5", weights="random", corpus=SOURCE, indexfile=str(file))
+    (message,) = errors(at)
+    assert "bundled weights" in message and "Choose the network" in message
+    (tmp_path / "text.npz").write_text("hello")
+    for name in ("text.npz", "missing.npz", "\0"):
+        at.text_input(key="indexfile").set_value(str(tmp_path / name)).run()
+        assert len(errors(at)) == 1
+    at.selectbox(key="corpus").select("digits").run()
+    assert errors(when_built(at)) == []
+
+
+def test_a_layer_that_the_index_does_not_hold_is_said(opened, file):
+    at = opened("top9", net="lenet5", layer="pool1", corpus=SOURCE, indexfile=str(file))
+    assert errors(at) == [] and any("It holds: conv1, conv2" in i.value for i in at.info)

@@ -1,0 +1,62 @@
+"""Results that come after the first paint: the first at once, the others in slices, the next click's last."""
+
+import pytest
+
+from app import address, index_view, session
+from app.index_view import Later
+
+
+class Redrawn(Exception):
+    """Stands for the end of a run that asks for another."""
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """What has been computed, in order. The page is not really drawn, and no time limit ends a slice."""
+
+    def redrawn():
+        raise Redrawn
+
+    monkeypatch.setattr(address, "rerun", redrawn)
+    monkeypatch.setattr(address, "finish", lambda: None)
+    monkeypatch.setattr(index_view, "SLICE", 1e9)
+    return []
+
+
+def page(made, names, soon=()):
+    """One run of a page that wants these results; returns those that were there."""
+    later, found = Later(), []
+    for name in names:
+        result = later.get((name,), lambda n=name: made.append(n) or n)
+        found += [result] if result is not None else []
+    for name in soon:
+        later.ahead((name,), lambda n=name: made.append(n) or n)
+    try:
+        later.work()
+    except Redrawn:
+        return found, True
+    return found, False
+
+
+def test_the_first_result_is_shown_as_soon_as_it_is_there_and_the_others_together(made):
+    assert page(made, "abcd") == ([], True) and made == ["a"]
+    assert page(made, "abcd") == (["a"], True) and made == list("abcd")
+    assert page(made, "abcd") == (list("abcd"), False) and made == list("abcd")
+
+
+def test_what_the_next_click_may_need_is_made_when_nothing_else_waits_and_draws_nothing_anew(made):
+    assert page(made, "a", "xy") == ([], True) and made == ["a"]
+    assert page(made, "a", "xy") == (["a"], False) and made == ["a", "x", "y"]
+    assert page(made, "a", "xy") == (["a"], False) and made == ["a", "x", "y"]
+    assert page(made, "x") == (["x"], False)
+
+
+def test_the_least_recently_used_pictures_go_when_there_are_too_many_bytes(monkeypatch):
+    monkeypatch.setattr(session, "PICTURES", 1000)
+    for name in "abc":
+        session.drawn((name,), lambda: bytes(300))
+    session.drawn(("a",), lambda: pytest.fail("it is there"))
+    session.drawn(("d",), lambda: bytes(300))
+    assert [session.is_drawn((name,)) for name in "abcd"] == [True, False, True, True]
+    session.drawn(("e",), lambda: [bytes(950)])
+    assert [session.is_drawn((name,)) for name in "abcde"] == [False, False, False, False, True]
