@@ -3,7 +3,18 @@
 import sys
 from importlib import import_module
 
-NAMES = ("exactness", "index_speed", "index_batches", "index_precision", "index_faults", "app_speed")
+NAMES = (
+    "exactness",
+    "index_speed",
+    "index_batches",
+    "index_precision",
+    "index_rival",
+    "index_memory",
+    "index_faults",
+    "app_speed",
+    "wall_speed",
+    "landscape_speed",
+)
 
 for name in sys.argv[1:] or NAMES:
     if name not in NAMES:
