@@ -20,6 +20,7 @@ _PAGES = {  # file: (title, address, icon)
     "top9.py": ("Top-9 patches", "top-9", ":material/apps:"),
     "unit.py": ("Unit", "unit", ":material/center_focus_strong:"),
     "anatomy.py": ("Anatomy", "anatomy", ":material/account_tree:"),
+    "landscape.py": ("Loss landscape", "landscape", ":material/landscape:"),
 }
 _STYLE = Path(__file__).resolve().parents[1] / "assets" / "theme" / "style.css"
 

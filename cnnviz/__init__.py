@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import corpus
+    from cnnviz.landscape.directions import filter_directions
+    from cnnviz.landscape.surface import loss_surface
     from cnnviz.models.load import load
     from cnnviz.models.loaded import LoadedModel
     from cnnviz.models.plugins import register
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from cnnviz.probes.receptive import receptive_field
     from cnnviz.probes.topk import PatchIndex, index_patches
     from cnnviz.studies.anatomy import anatomy
+    from cnnviz.studies.equivariance import equivariance
 
 __version__ = "0.1.0"
 
@@ -26,9 +29,12 @@ _HOME = {
     "build": "cnnviz.models.registry",
     "capture": "cnnviz.probes.capture",
     "corpus": "cnnviz.data.corpora",
+    "equivariance": "cnnviz.studies.equivariance",
+    "filter_directions": "cnnviz.landscape.directions",
     "first_layer_filters": "cnnviz.probes.filters",
     "index_patches": "cnnviz.probes.topk",
     "load": "cnnviz.models.load",
+    "loss_surface": "cnnviz.landscape.surface",
     "receptive_field": "cnnviz.probes.receptive",
     "reconstruct": "cnnviz.probes.deconvnet",
     "register": "cnnviz.models.plugins",
@@ -42,9 +48,12 @@ __all__ = [
     "build",
     "capture",
     "corpus",
+    "equivariance",
+    "filter_directions",
     "first_layer_filters",
     "index_patches",
     "load",
+    "loss_surface",
     "receptive_field",
     "reconstruct",
     "register",

@@ -6,17 +6,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cnnviz.cli import doctor, index, listing, prefetch, show, train
+from cnnviz.cli import doctor, index, landscape, listing, prefetch, show, train
 from cnnviz.cli.common import add_plugins, load_plugins
 from cnnviz.errors import Cancelled, CnnvizError
 
 _COMMANDS = {
-    "list": listing, "show": show, "train": train, "index": index, "prefetch": prefetch, "doctor": doctor
+    "list": listing, "show": show, "train": train, "index": index, "landscape": landscape,
+    "prefetch": prefetch, "doctor": doctor,
 }  # fmt: skip
 _EPILOG = """examples:
   cnnviz train lenet5 --data mnist --out runs/lenet5
   cnnviz index squeezenet1_0 --data photographs/ --out squeezenet.npz
   cnnviz index runs/lenet5/lenet5-mnist.safetensors --data mnist-test --out lenet5.npz
+  cnnviz landscape resnet20_cifar --data cifar10 --steps 25 --out resnet20.npz
   cnnviz prefetch squeezenet1_0 timm:resnet18 pytorchcv:nin_cifar10 --data imagenette
   cnnviz show my_net --plugin my_net.py
 

@@ -56,13 +56,13 @@ class LabelledSet:
         return digest.hexdigest()
 
 
-def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
+def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing, lazy: bool = False) -> LabelledSet:
     """The "train" or "test" images of `source`, sized for the network.
 
     `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders, or one
     with train/ alone (a tenth of the images, by a hash of their names, is held out as test); a folder
     with MNIST's IDX files; or "mnist" / "cifar10", downloaded once. Raises BadInput if it is none of
-    these or damaged."""
+    these or damaged. `lazy`: leave image files on disk until `batch` asks for them."""
     if str(source) in ("mnist", "cifar10"):
         from cnnviz.data.torchvision_sets import folder_for_training
 
@@ -74,7 +74,7 @@ def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing) 
     for raw in (root, root / "MNIST" / "raw"):
         if _idx(raw, "train", "images") is not None:
             return _read_idx_split(raw, split, preprocessing)
-    return _read_class_folders(root, split, preprocessing)
+    return _read_class_folders(root, split, preprocessing, lazy)
 
 
 def _idx(raw: Path, split: str, what: str) -> Path | None:
@@ -125,7 +125,7 @@ def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> Labe
     return LabelledSet(answers, names, f"{split} of IDX files", np.ascontiguousarray(sized))
 
 
-def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
+def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, lazy: bool) -> LabelledSet:
     folder, divided = _split_folder(root, split)
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     files, labels = [], []
@@ -143,7 +143,7 @@ def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing) ->
     how = f"{split} folder" if divided else f"{split}: a tenth held out by name"
     size = len(files) * int(np.prod(preprocessing.size)) * preprocessing.channels
     answers = np.array(labels, np.int64)
-    if size > IN_MEMORY:
+    if lazy or size > IN_MEMORY:
         return LabelledSet(answers, names, how, None, files, preprocessing)
     return LabelledSet(answers, names, how, read_files(files, preprocessing))
 

@@ -231,10 +231,11 @@ def trace_graph(module: nn.Module, input_size: tuple[int, ...]) -> Graph:
     (sum, product, concatenation) and functional step outside such layers. Views are looked through,
     in-place operations followed. The caller holds the model's lock.
     Raises BadInput for a network of the meta device that cannot run there."""
-    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    state = _state(module)
     try:
         with torch.no_grad():
-            empty = {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}
+            once = {id(tensor): torch.empty_like(tensor, device="meta") for tensor in state.values()}
+            empty = {name: once[id(tensor)] for name, tensor in state.items()}
         return _follow(module, torch.empty((1, *input_size), device="meta"), empty)
     except Exception as error:  # a layer may look at values, in any way: then they must exist
         device = next((tensor.device for tensor in state.values()), torch.device("cpu"))
@@ -243,6 +244,17 @@ def trace_graph(module: nn.Module, input_size: tuple[int, ...]) -> Graph:
         with torch.inference_mode(False):
             image = torch.zeros((1, *input_size), device=device)
         return _follow(module, image, None)
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    """Each tensor of each module once. A module with two names is listed under the first alone: were it under
+    both, `functional_call` would put back what it had put in itself."""
+    return {
+        f"{path}.{name}" if path else name: tensor
+        for path, child in module.named_modules()
+        for name, tensor in [*child._parameters.items(), *child._buffers.items()]
+        if tensor is not None
+    }
 
 
 def _follow(module: nn.Module, image: Tensor, state: dict[str, Tensor] | None) -> Graph:
@@ -269,5 +281,5 @@ def _follow(module: nn.Module, image: Tensor, state: dict[str, Tensor] | None) -
             if state is None:
                 module(image)
             else:
-                functional_call(module, state, (image,))
+                functional_call(module, state, (image,), tie_weights=False)
     return Graph(tuple(tracer.nodes))

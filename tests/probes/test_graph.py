@@ -196,7 +196,14 @@ def test_tracing_leaves_weights_and_hooks_as_they_were_also_when_the_pass_fails(
     def broken(net: Functional, x: Tensor) -> Tensor:
         raise RuntimeError("broken network")
 
-    for net in (nn.Sequential(conv(), nn.BatchNorm2d(3)).eval(), Functional(broken, a=conv()).eval()):
+    shared = conv()
+    again = nn.Conv2d(3, 3, 3)
+    again.weight = shared.weight
+    for net in (
+        nn.Sequential(conv(), nn.BatchNorm2d(3)).eval(),
+        Functional(broken, a=conv()).eval(),
+        nn.Sequential(shared, nn.ReLU(), shared, again).eval(),
+    ):
         before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
         identities = [id(parameter) for parameter in net.parameters()]
         try:

@@ -1,0 +1,127 @@
+"""Computing surfaces beside the page: where they lie, what was chosen for them, progress, cancel, resume."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app import jobs, landscape_data, landscapes, stores
+from cnnviz.errors import BadInput, Cancelled
+
+if TYPE_CHECKING:
+    from app.controls import Network
+    from cnnviz.data.corpora import Corpus
+    from cnnviz.landscape.results import Surface
+
+
+PREVIEW, FEW = 7, 50  # steps and images of the first picture
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a surface is computed with. `own_answers`: the network's own answers serve as labels."""
+
+    count: int
+    steps: int
+    span: float
+    seed: int
+    statistics: str
+    precision: str
+    own_answers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a computation is. `done`, `total`: points, or images while they are read; `seconds_left`: None while
+    unknown; `surface`: what is there so far."""
+
+    doing: str
+    done: int
+    total: int
+    seconds_left: float | None = None
+    surface: Surface | None = None
+
+
+def path_of(network: Network, images: Corpus, setting: Setting) -> Path:
+    """Where this surface lies; the same after a restart."""
+    said = json.dumps([network.model.fingerprint, images.fingerprint, asdict(setting)], sort_keys=True)
+    return stores.cache_folder("landscapes") / f"{hashlib.sha256(said.encode()).hexdigest()[:20]}.npz"
+
+
+def saved(path: Path) -> Surface | None:
+    """The surface on disk, complete or partial; None if there is none or it cannot be read."""
+    if not path.is_file():
+        return None
+    try:
+        return landscapes.surface(path)
+    except BadInput:
+        return None
+
+
+def is_begun(path: Path) -> bool:
+    """Whether some points of this surface are kept from a computation that was stopped."""
+    from cnnviz.landscape.cells import files_beside
+
+    return bool(files_beside(path))
+
+
+def build(network: Network, images: Corpus, setting: Setting) -> jobs.Job:
+    """Start (or continue) the computation beside the page."""
+    path = path_of(network, images, setting)
+    return jobs.start(str(path), "Loss surface", lambda report: _work(network, images, setting, path, report))
+
+
+def _work(network: Network, images: Corpus, setting: Setting, path: Path, report: Any) -> None:
+    from cnnviz.landscape.surface import loss_surface
+
+    taken = images.take(setting.count)
+    ready = landscape_data.read(
+        network, taken, setting.own_answers, lambda done, total: report(State("Reading images", done, total))
+    )
+    if ready is None:
+        return
+    _note(network, images, setting, path, len(ready[0]))
+    try:
+        early = _preview(network, *ready, setting, report)
+
+        def progress(state: Any) -> bool:
+            shown = state.surface if state.done >= PREVIEW**2 else early
+            return report(State("Points", state.done, state.total, state.seconds_left, shown))
+
+        loss_surface(
+            network.model, *ready, steps=setting.steps, span=setting.span, seed=setting.seed,
+            precision=setting.precision, statistics=setting.statistics, progress=progress, out=path,
+        )  # fmt: skip
+    except Cancelled:
+        return  # what is done is kept; the page offers to continue
+
+
+def _preview(network: Network, pixels: Any, labels: Any, setting: Setting, report: Any) -> Surface:
+    """A coarse surface over few images, in float32, so that nothing has to be measured first."""
+    from cnnviz.landscape.surface import loss_surface
+
+    every = max(1, len(pixels) // FEW)
+
+    def progress(state: Any) -> bool:
+        return report(State("A first look", state.done, state.total, state.seconds_left, state.surface))
+
+    return loss_surface(
+        network.model, pixels[::every], labels[::every], steps=PREVIEW, span=setting.span, seed=setting.seed,
+        precision="float32", statistics=setting.statistics, progress=progress, batch=FEW,
+    )  # fmt: skip
+
+
+def _note(network: Network, images: Corpus, setting: Setting, path: Path, count: int) -> None:
+    """What the pickers of the page say about this surface, beside it."""
+    from cnnviz.store import write_json
+
+    name = landscapes.title(network.model.name)
+    untrained = ", random weights" if network.untrained else ""
+    write_json(path.with_suffix(".json"), {
+        "architecture": network.model.name, "weights": "random" if network.untrained else network.choice.weights,
+        "title": f"{name}{untrained}, {count} of {images.name}, seed {setting.seed}, ±{setting.span:g}",
+        **asdict(setting),
+    })  # fmt: skip

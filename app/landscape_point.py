@@ -1,0 +1,118 @@
+"""A point of the plane that was clicked: the network that lies there beside the unmoved one, on one image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app import address, controls, landscape_views, networks, session
+from app.controls import Network
+from app.landscapes import Shown
+from app.network_picker import device
+from app.networks import Choice
+from cnnviz.errors import BadInput
+from cnnviz.figures.charts import bars_png, value_text
+from cnnviz.figures.colors import activation_rgb
+from cnnviz.figures.landscape_words import point_text
+from cnnviz.figures.mosaic import Mosaic, tiles_mosaic
+
+if TYPE_CHECKING:
+    from cnnviz.models.loaded import LoadedModel
+
+MOST = 32  # maps shown
+
+
+def view(chosen: list[Shown], row: Any) -> None:
+    """The planes from above, and what the chosen point answers."""
+    hit = chosen_point(len(chosen))
+
+    def answers() -> None:
+        if hit:
+            show(chosen[hit[0]], *hit[1:])
+
+    landscape_views.contours(chosen, row, hit[1:] if hit else None, choose, answers)
+
+
+def chosen_point(panels: int) -> tuple[int, float, float] | None:
+    """(panel, step along direction 1, along direction 2) of the URL; None where no point is chosen."""
+    address.settle("point", "", lambda text: text if _parsed(text, panels) else None)
+    text = st.session_state["point"]
+    address.keep("point", text, "")
+    return _parsed(text, panels)
+
+
+def _parsed(text: str, panels: int) -> tuple[int, float, float] | None:
+    parts = text.split(",")
+    try:
+        panel, alpha, beta = int(parts[0]), *map(float, parts[1:])
+    except ValueError:
+        return None
+    inside = 0 <= panel < panels and np.isfinite([alpha, beta]).all() and max(abs(alpha), abs(beta)) <= 100
+    return (panel, alpha, beta) if inside else None
+
+
+def choose(hit: list[Any]) -> None:
+    """A click on a plane: [x, y, name of its x axis]."""
+    alpha, beta, axis = hit
+    panel = int(str(axis)[1:] or 1) - 1
+    address.choose("point", f"{panel},{float(alpha):.4g},{float(beta):.4g}")
+
+
+def show(one: Shown, alpha: float, beta: float) -> None:
+    """Answers and feature maps of the network at a point, beside the unmoved network's."""
+    meta = one.surface.meta
+    if meta.get("seed") is None:
+        st.info("A median of planes, or a plane of imported directions, has no network at its points. Choose a seed.")
+        return
+    network = network_of(one)
+    if meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
+        raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
+    image = controls.pick_image(network)
+    layer = controls.pick_layer(network)
+    moved = _moved(network.key, int(meta["seed"]), alpha, beta, network.model)
+    place = point_text(alpha, beta)
+    head, forget = st.columns([5, 1], vertical_alignment="center")
+    head.markdown(f"**{one.title} at {place}** on {image}: answers, and feature maps of {layer} on one scale")
+    forget.button("Forget the point", key="forget_point", on_click=address.choose, args=("point", ""))
+    before = session.maps(network.key, image, layer, network.model)
+    key_there = f"{network.key} {meta['seed']} {alpha!r} {beta!r}"
+    after = session.maps(key_there, image, layer, moved)
+    shown = [int(c) for c in np.argsort(-before.max(axis=(1, 2)), kind="stable")[:MOST]]
+    peak = max(float(before.max()), float(np.nan_to_num(after, posinf=0).max()))
+    sides = (
+        (network.key, network.model, before, "The network itself"),
+        (key_there, moved, after, f"At {place}"),
+    )
+    for column, (key, model, maps, words) in zip(st.columns(2, gap="large"), sides, strict=True):
+        with column:
+            st.markdown(words)
+            answers, walls = st.columns([1, 1.6], gap="small")
+            answers.image(bars_png(session.top5(key, image, model), 560), output_format="PNG", alt=f"Answers: {words}")
+            wall = session.drawn(("landscape maps", key, image, layer, peak), lambda m=maps: _wall(m, shown, peak))
+            walls.image(wall.png, output_format="PNG", alt=f"Feature maps: {words}")
+            walls.caption(f"Maximum {value_text(float(np.nanmax(maps)))}")
+
+
+def _wall(maps: np.ndarray, channels: list[int], peak: float) -> Mosaic:
+    """Maps in viridis from 0 to `peak`, which the two walls share."""
+    tiles = np.stack([activation_rgb(np.nan_to_num(maps[channel], posinf=peak), peak) for channel in channels])
+    return tiles_mosaic(tiles, channels, 420, 200)
+
+
+def network_of(one: Shown) -> Network:
+    """The network that a surface belongs to. Raises BadInput where its weights are not here."""
+    weights = one.weights or "bundled"
+    if weights == "bundled" and "bundled" not in networks.weights_options(one.architecture):
+        raise BadInput(f"The weights of {one.title} do not come with this copy of cnnviz: its points cannot answer.")
+    choice = Choice(one.architecture, weights, device())
+    return Network(networks.model(choice), choice)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _moved(key: str, seed: int, alpha: float, beta: float, _model: LoadedModel) -> LoadedModel:
+    from cnnviz.landscape.directions import plane_directions
+    from cnnviz.landscape.perturbed import perturbed
+
+    return perturbed(_model, plane_directions(_model, seed), alpha, beta)

@@ -1,0 +1,76 @@
+"""The view of a training: its surface epoch by epoch, and the way of its weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import address, controls, landscapes
+from app.components.plots import plot
+from app.landscape_views import HEIGHT, pick_scale, saves
+from app.landscapes import Shown
+from cnnviz.figures.landscape_training import training_figure
+from cnnviz.figures.landscape_words import SLICE
+from cnnviz.landscape.bundled import Landscapes
+from cnnviz.landscape.bundled import landscapes as bundled
+
+
+def trained() -> dict[str, Landscapes]:
+    """{architecture: files} of those with surfaces over epochs or a trajectory."""
+    return {name: found for name, found in bundled().items() if found.epochs or found.trajectory}
+
+
+def training(row: Any) -> None:
+    """One network's surface over the epochs, scrubbed in the browser, and its trajectory."""
+    offered = trained()
+    if not offered:
+        st.info("No snapshots of a training come with this copy of cnnviz. `cnnviz train --snapshots` keeps them.")
+        return
+    with st.sidebar:
+        name = controls.bound(
+            st.selectbox, "Network", "trained", next(iter(offered)), options=list(offered), format_func=landscapes.title
+        )
+    files = offered[name]
+    epochs = {number: landscapes.surface(path) for number, path in files.epochs.items()}
+    path = landscapes.trajectory(files.trajectory) if files.trajectory else None
+    plane = landscapes.surface(files.plane) if files.plane and path is not None else None
+    with row:
+        scale = pick_scale([*epochs.values(), *([plane] if plane else [])])
+    epoch = _epoch(list(epochs)) if epochs else None
+    figure = training_figure(landscapes.title(name), epochs, scale, epoch, path, plane, HEIGHT)
+    plot(figure, f"Training of {landscapes.title(name)}", "training", f"{name}-training", on_frame=_scrubbed)
+    last = [Shown(name, name, "bundled", landscapes.title(name), epochs[epoch])] if epochs else []
+    saves(figure, last, f"{name}-training")
+    residual = (
+        f" {100 * path.residual[1:-1].mean():.0f} % of the way lies outside it on average."
+        if path and len(path.epochs) > 2
+        else ""
+    )
+    st.write(
+        "Left: the loss around the weights after each epoch, always in the same two directions; drag the slider or "
+        "press play. Right: the weights of the run, projected on the plane of their principal components. **Notice** "
+        f"when the bowl appears, and how little of the way the plane shows.{residual} **{SLICE}**"
+    )
+    with st.expander("Formula and source"):
+        st.write(
+            "Li et al. 2018 (arXiv:1712.09913), section 7: PCA of θᵢ − θₙ over the snapshots i of a run with n epochs. "
+            "The loss told for a snapshot is its own, not that of its projection. Low-dimensional paths are expected "
+            "also of random walks (Antognini and Sohl-Dickstein 2018, arXiv:1806.08805)."
+        )
+
+
+def _epoch(offered: list[int]) -> int:
+    address.settle("epoch", offered[-1], _number, offered)
+    epoch = st.session_state["epoch"]
+    address.keep("epoch", epoch, offered[-1])
+    return epoch
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _scrubbed(label: str) -> None:
+    if _number(str(label)) is not None:
+        address.choose("epoch", int(label))

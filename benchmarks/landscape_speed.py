@@ -1,0 +1,167 @@
+"""Points of a loss landscape a second, against a plain loop as the reference evaluates.
+
+The plain loop: a DataLoader over single images (ToTensor and Normalize an image, batch 128, no workers), float32,
+PyTorch's own memory format, the nn.Module moved in place from point to point. Ours: what `loss_surface` does at a
+point. All in one process, alternating, median of the rounds; then the cost against points and images, and what
+fused sums and rectifiers and torch.compile are worth.
+
+ResNet-56, bundled weights where they are there, else random. Images: $CNNVIZ_BENCH_CIFAR, a folder of class
+folders, else random pixels. $CNNVIZ_BENCH_COUNT: how many (1000)."""
+
+import copy
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+import cnnviz
+from cnnviz.data.labelled import load_labelled
+from cnnviz.landscape.directions import plane_directions
+from cnnviz.landscape.evaluating import Evaluator, Plane
+from cnnviz.landscape.precision import log_error
+from cnnviz.models.bundled import bundled
+
+COUNT, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 1000)), 5
+POINTS = [(0.1, -0.2), (0.5, 0.5), (-0.7, 0.3), (0.9, -0.9), (-0.4, -0.6)]
+
+
+def main() -> None:
+    """Print points a second, the ratio, errors, and how the cost grows."""
+    name = "resnet56_cifar"
+    model = cnnviz.load(name, "bundled" if name in bundled() else "random", "cpu")
+    pixels, labels, whence = images(model)
+    directions = plane_directions(model)
+    plain = Plain(model, pixels, labels, directions)
+    planes = {p: Evaluator(model, pixels, labels, p).plane(*directions) for p in ("bfloat16", "float32")}
+    ways: dict[str, Callable[[float, float], float]] = {
+        "plain loop": plain.at,
+        "cnnviz bfloat16": lambda a, b: planes["bfloat16"].at(a, b).loss,
+        "cnnviz float32": lambda a, b: planes["float32"].at(a, b).loss,
+    }
+    losses, seconds = alternating(ways)
+    threads = torch.get_num_threads()
+    print(f"{name}, {model.origin} weights, {len(pixels)} images of {whence}, {threads} threads, {ROUNDS} rounds")
+    base = statistics.median(seconds["plain loop"])
+    for way, times in seconds.items():
+        middle = statistics.median(times)
+        errors = [log_error(a, b) for a, b in zip(losses["plain loop"], losses[way], strict=True)]
+        print(
+            f"{way:16} {middle:6.3f} s a point, {1 / middle:5.2f} points/s, {base / middle:5.1f} × the plain loop; "
+            f"|Δlog10 loss| median {statistics.median(errors):.5f}, largest {max(errors):.5f}"
+        )
+    growth(model, pixels, labels, directions)
+    compiled(model, pixels, labels, planes["bfloat16"])
+
+
+def images(model: cnnviz.LoadedModel) -> tuple[np.ndarray, np.ndarray, str]:
+    """(pixels, labels, where they are from)."""
+    folder = os.environ.get("CNNVIZ_BENCH_CIFAR")
+    if not folder:
+        noise = np.random.default_rng(0)
+        return noise.integers(0, 256, (COUNT, 32, 32, 3), dtype=np.uint8), noise.integers(0, 10, COUNT), "noise"
+    data = load_labelled(folder, "train", model.preprocessing, lazy=True)
+    rows = np.arange(COUNT) * len(data) // COUNT
+    return data.batch(rows), data.labels[rows], "CIFAR-10"
+
+
+class _Single(Dataset):
+    def __init__(self, model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray) -> None:
+        self.pixels, self.labels = pixels, labels
+        steps = [transforms.ToTensor(), transforms.Normalize(model.preprocessing.mean, model.preprocessing.std)]
+        self.transform = transforms.Compose(steps)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(self.pixels[index]), int(self.labels[index])
+
+
+class Plain:
+    """What one would write: move the weights, go through the loader."""
+
+    def __init__(self, model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, directions: tuple) -> None:
+        self.module = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format).eval()
+        self.weights = [p.detach().clone() for p in self.module.parameters()]
+        self.directions = [list(direction.values()) for direction in directions]
+        self.loader = DataLoader(_Single(model, pixels, labels), batch_size=128)
+
+    def at(self, alpha: float, beta: float) -> float:
+        for p, w, a, b in zip(self.module.parameters(), self.weights, *self.directions, strict=True):
+            p.data = w + alpha * a + beta * b
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for images, labels in self.loader:
+                total += F.cross_entropy(self.module(images), labels).item() * len(labels)
+                count += len(labels)
+        return total / count
+
+
+def alternating(ways: dict[str, Callable[[float, float], float]]) -> tuple[dict, dict]:
+    """(losses, seconds) of each way at each point, one after the other; each is warmed up first."""
+    losses: dict[str, list[float]] = {way: [] for way in ways}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for work in ways.values():
+        work(0.0, 0.0)
+    for point in POINTS[:ROUNDS]:
+        for way, work in ways.items():
+            started = time.perf_counter()
+            losses[way].append(work(*point))
+            seconds[way].append(time.perf_counter() - started)
+    return losses, seconds
+
+
+def growth(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, directions: tuple) -> None:
+    """Cost against points and images, as a table."""
+    print("images  points  seconds  µs an image and point")
+    for part in (4, 2, 1):
+        rows = slice(0, max(1, len(pixels) // part))
+        plane = Evaluator(model, pixels[rows], labels[rows], "bfloat16").plane(*directions)
+        plane.at(0.0, 0.0)
+        for points in (2, 4, 8):
+            started = time.perf_counter()
+            for k in range(points):
+                plane.at(k / points, 0.0)
+            took = time.perf_counter() - started
+            print(f"{rows.stop:6} {points:7} {took:8.2f} {1e6 * took / points / rows.stop:8.1f}")
+
+
+def compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, plane: Plane) -> None:
+    """Our pass against the same through torch.compile, which fuses sums and rectifiers in its own way."""
+    evaluator = Evaluator(model, pixels, labels, "bfloat16", batch=plane.evaluator.batch)
+    evaluator.fused = ()
+    evaluator._runners.clear()
+    runner, other = evaluator._runner(True), evaluator.plane(*plane.directions)
+    other.at(0.0, 0.0)
+    unfused = statistics.median(timed(other) for _ in range(ROUNDS))
+    runner.module = torch.compile(runner.module)
+    started = time.perf_counter()
+    try:
+        other.at(0.0, 0.0)
+    except RuntimeError as error:  # no compiler for C++ here
+        print(f"torch.compile: not here ({str(error).splitlines()[0][:80]})")
+        return
+    compiling = time.perf_counter() - started
+    seconds = [(timed(plane), timed(other)) for _ in range(ROUNDS)]
+    ours, theirs = (statistics.median(times) for times in zip(*seconds, strict=True))
+    print(
+        f"without fused sums and rectifiers {unfused:.3f} s, with {ours:.3f} s, through torch.compile {theirs:.3f} s "
+        f"after {compiling:.0f} s of compiling"
+    )
+
+
+def timed(plane: Plane) -> float:
+    """Seconds of one point."""
+    started = time.perf_counter()
+    plane.at(0.2, 0.2)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""What `cnnviz landscape` does beside planes and lines: two networks, the path of a training, sharpness."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.cli.bar import Bar, duration
+from cnnviz.errors import BadInput
+from cnnviz.store import write_bytes_atomic, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from cnnviz.landscape.results import Line, Trajectory
+    from cnnviz.landscape.sharpness import Sharpness
+    from cnnviz.landscape.surface import SurfaceProgress
+    from cnnviz.landscape.ticking import StudyProgress
+    from cnnviz.models.loaded import LoadedModel
+
+MARGIN = 0.15  # of a path's extent, that its plane shows beyond it
+
+
+def add_studies(parser: argparse.ArgumentParser) -> None:
+    """The arguments that `asked`, `run` and `own_directions` read."""
+    group = parser.add_argument_group("instead of a random plane (one of them)")
+    group.add_argument(
+        "--interpolate", metavar="OTHER", help='the line to other weights of this network: a file, "bundled", "random"'
+    )
+    group.add_argument(
+        "--trajectory", metavar="FOLDER", help="the path of a run with --snapshots, in its principal plane; .npz"
+    )
+    group.add_argument(
+        "--plane", metavar="FILE.npz", help="with --trajectory: also the surface that the path lies on, --steps a side"
+    )
+    group.add_argument(
+        "--sharpness", action="store_true", help="ε-sharpness, its filter-normalised form, Hessian eigenvalues; .json"
+    )
+    group.add_argument(
+        "--directions", metavar="FILE.h5", help="the plane of a direction file of tomgoldstein/loss-landscape (h5py)"
+    )
+
+
+def asked(options: argparse.Namespace) -> bool:
+    """Whether `run` has something to do. Raises BadInput for two studies at once, or --plane alone."""
+    chosen = [n for n in ("interpolate", "trajectory", "sharpness", "directions") if getattr(options, n)]
+    if len(chosen) > 1:
+        raise BadInput(f"Give one of --{' and --'.join(chosen)} at a time.")
+    if options.plane and not options.trajectory:
+        raise BadInput("--plane is the surface of a path: give --trajectory FOLDER too.")
+    if chosen and (options.seeds > 1 or (options.line and not options.directions)):
+        raise BadInput(f"--{chosen[0]} takes no random directions: leave --seeds and --line away.")
+    return bool(chosen) and chosen != ["directions"]
+
+
+def own_directions(options: argparse.Namespace, model: LoadedModel) -> list[dict[str, Tensor]] | None:
+    """The directions of --directions, one or two; None without it."""
+    if not options.directions:
+        return None
+    from cnnviz.landscape.reference_files import read_directions
+
+    found = read_directions(options.directions, model)
+    if len(found) == 1 and not options.line:
+        raise BadInput(f"{Path(options.directions).name} holds one direction, a plane needs two: add --line.")
+    return found
+
+
+def run(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
+    """Do the study that was asked for, write --out if there is one, and say what was found."""
+    if options.interpolate:
+        _interpolate(options, model, images, labels)
+    elif options.trajectory:
+        _trajectory(options, model, images, labels)
+    else:
+        _sharpness(options, model, images, labels)
+
+
+def _interpolate(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
+    from cnnviz.landscape.interpolation import barrier, interpolate
+
+    _check_suffix(options.out, (".npz", ".csv"))
+    other = _other(options.interpolate, model)
+    bar = Bar()
+    line = interpolate(
+        model, other, images, labels, precision=options.precision, statistics=options.statistics, progress=_shown(bar)
+    )
+    bar.clear()
+    _write(options.out, line)
+    ends = ", ".join(f"{v:.4f} ({a:.1%})" for v, a in (_value_at(line, t) for t in (0, 1)))
+    print(f"loss (accuracy) of the two networks: {ends}")
+    print(f"barrier: {barrier(line):.4f} nats, {barrier(line, of='error'):.2%} of the answers")
+
+
+def _other(weights: str, model: LoadedModel) -> LoadedModel:
+    """The same architecture with other weights; where their file does not say how it wants its images, as `model`."""
+    from cnnviz.models.load import load
+
+    device = str(model.device)
+    other = load(model.name, weights, device)
+    if other.notes.get("assumed"):
+        other = load(model.name, weights, device, preprocessing=model.preprocessing)
+    return other
+
+
+def _trajectory(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
+    from cnnviz.landscape.trajectory import read_snapshots, trajectory
+
+    _check_suffix(options.out, (".npz",))
+    _check_suffix(options.plane, (".npz",))
+    chosen = {"precision": options.precision, "statistics": options.statistics}
+    bar = Bar()
+    snapshots = read_snapshots(options.trajectory)
+    path, directions, explained = trajectory(model, snapshots, images, labels, progress=_shown(bar), **chosen)
+    bar.clear()
+    if options.out:
+        path.save(options.out)
+    print("epoch  direction 1  direction 2  outside      loss  accuracy")
+    rows = zip(path.epochs, path.positions, path.residual, path.loss, path.accuracy, strict=True)
+    for epoch, (x, y), residual, loss, accuracy in rows:
+        print(f"{epoch:5}  {x:11.3f}  {y:11.3f}  {residual:7.1%}  {loss:8.4f}  {accuracy:8.2%}")
+    print(f"variance along the two directions: {explained[0]:.1%}, {explained[1]:.1%}")
+    if options.plane:
+        _plane(options, model, images, labels, path, directions)
+
+
+def _plane(
+    options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray, path: Trajectory,
+    directions: list[dict[str, Tensor]],
+) -> None:  # fmt: skip
+    from cnnviz.landscape.surface import loss_surface
+
+    low, high = min(0.0, float(path.positions.min())), max(0.0, float(path.positions.max()))
+    beyond = MARGIN * (high - low)
+    bar, chosen = Bar(), {"precision": options.precision, "statistics": options.statistics}
+
+    def show(state: SurfaceProgress) -> None:
+        left = duration(state.seconds_left)
+        bar.update(state.done / state.total, f"{state.done:,} of {state.total:,} points  {left} left")
+
+    loss_surface(
+        model, images, labels, options.steps, (low - beyond, high + beyond), out=options.plane, directions=directions,
+        progress=show, **chosen,
+    )  # fmt: skip
+    bar.clear()
+    print(f"{options.plane}: the plane that the path lies on, in distances of weight space")
+
+
+def _sharpness(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
+    from cnnviz.landscape.sharpness import CAVEAT, sharpness
+
+    _check_suffix(options.out, (".json",))
+    bar = Bar()
+    found = sharpness(model, images, labels, seed=options.seed, progress=_shown(bar))
+    bar.clear()
+    if options.out:
+        about = {"architecture": model.name, "weights": model.fingerprint}
+        write_json(options.out, about | found.as_dict())
+    for line in _lines(found):
+        print(line)
+    print(CAVEAT)
+
+
+def _lines(found: Sharpness) -> list[str]:
+    of = found.spectrum
+    top = ", ".join(f"{v:.4g} ± {e:.2g}" for v, e in zip(of.largest, of.largest_error, strict=True))
+    return [
+        f"loss over {of.images:,} images: {found.loss:.4f} nats",
+        f"ε-sharpness, ε = {found.epsilon:g}: {found.keskar:.4g} %",
+        f"highest loss within {found.radius:.2%} of every filter's norm: {found.filter_loss:.4f} nats",
+        f"largest eigenvalues of the Hessian: {top}",
+        f"smallest: {of.smallest:.4g} ± {of.smallest_error:.2g}; |smallest / largest|: {of.ratio:.3f}",
+        f"trace: {of.trace:.4g} ± {of.trace_error:.2g} over {of.parameters:,} parameters",
+    ]
+
+
+def _shown(bar: Bar) -> Callable[[StudyProgress], None]:
+    def show(state: StudyProgress) -> None:
+        text = f"{state.what}, {state.done} of {state.total}  {duration(state.seconds_left)} left"
+        bar.update(state.done / max(state.total, 1), text)
+
+    return show
+
+
+def _value_at(line: Line, step: float) -> tuple[float, float]:
+    index = int(abs(line.steps - step).argmin())
+    return float(line.loss[index]), float(line.accuracy[index])
+
+
+def _check_suffix(out: str | None, known: tuple[str, ...]) -> None:
+    """Before anything is computed."""
+    if out and Path(out).suffix not in known:
+        raise BadInput(f"This is written as {' or '.join(known)}; {out} has another suffix.")
+
+
+def _write(out: str | None, result: Any) -> None:
+    if out and Path(out).suffix == ".csv":
+        write_bytes_atomic(out, result.csv().encode())
+    elif out:
+        result.save(out)

@@ -1,0 +1,57 @@
+"""Sentences with the numbers of a loss landscape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cnnviz.landscape.results import Surface
+
+SLICE = "This is a slice, not the landscape."
+
+
+def centre_note(found: Surface) -> str:
+    """Loss and accuracy of the network itself, at the point of the grid nearest to it; short."""
+    i, j = int(np.argmin(np.abs(found.alphas))), int(np.argmin(np.abs(found.betas)))
+    loss, accuracy = float(found.loss[i, j]), float(found.accuracy[i, j])
+    if not np.isfinite(loss):
+        return "the loss of the network itself overflows" if np.isinf(loss) else ""
+    return f"centre: loss {loss:.3g} nats, accuracy {100 * accuracy:.1f} %"
+
+
+def provenance(found: Surface) -> str:
+    """What a surface was computed on, as far as it says so: images, seed, statistics, precision, cosine."""
+    meta = found.meta
+    grid = f"{len(found.alphas)}×{len(found.betas)} points"
+    parts = [
+        f"{_number(meta['images'])} images" if _count(meta.get("images")) else "",
+        f"of {meta['source']}" if isinstance(meta.get("source"), str) else "",
+        f"direction seed {meta['seed']}" if meta.get("seed") is not None else "",
+        f"{meta['statistics']} batch statistics" if isinstance(meta.get("statistics"), str) else "",
+        f"{meta['precision']}" if isinstance(meta.get("precision"), str) else "",
+        _cosine(meta),
+        f"median of {meta['median of']} planes, bars half the distance of the quartiles" if "median of" in meta else "",
+    ]
+    return f"{grid}, " + ", ".join(part for part in parts if part) if any(parts) else grid
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _cosine(meta: Mapping[str, Any]) -> str:
+    value = meta.get("cosine")
+    return f"cosine of the directions {value:+.3f}" if isinstance(value, int | float) else ""
+
+
+def point_text(alpha: float, beta: float) -> str:
+    """A point of the plane: (0.25, −0.10)."""
+    return f"({alpha:.2f}, {beta:.2f})".replace("-", "−")

@@ -1,0 +1,46 @@
+"""Statistics of batch normalisation recomputed at each point of a landscape, over the landscape's images.
+
+Source: Izmailov, Podoprikhin, Garipov, Vetrov, Wilson, UAI 2018 (arXiv:1803.05407), section 3.2; used for
+landscapes by Garipov et al., NeurIPS 2018 (arXiv:1802.10026)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from cnnviz.landscape.runner import named_tensors
+from cnnviz.landscape.scoring import Images, exactness
+
+BATCH = 250  # images of one pass; fixed, since a batch is normalised by its own statistics
+
+
+class Recalibrator:
+    """A private, unfolded copy of `module` whose batch normalisations gather statistics over `images`."""
+
+    def __init__(self, module: nn.Module, images: Images) -> None:
+        self.images = images
+        self._module = copy.deepcopy(module).eval()
+        self._norms = [m for m in self._module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        for norm in self._norms:
+            norm.train()
+            norm.momentum = None  # the plain mean over the batches
+        self._tensors = named_tensors(self._module)
+
+    def at(self, state: Mapping[str, Tensor], bfloat16: bool) -> dict[str, Tensor]:
+        """`state`, all tensors of the network, with the statistics that its weights give on the images."""
+        with torch.no_grad():
+            for name, tensor in state.items():
+                self._tensors[name].copy_(tensor)
+        if not self._norms:
+            return dict(state)
+        for norm in self._norms:
+            norm.reset_running_stats()
+        with exactness(self.images.labels.device, bfloat16):
+            for images, _labels in self.images.parts(BATCH):
+                self._module(images)
+        found = {name: tensor.clone() for name, tensor in self._tensors.items()}
+        return {**state, **{name: found[name] for name in state if found[name].shape == state[name].shape}}

@@ -1,0 +1,105 @@
+"""One private network whose tensors are set for each point: folded, fused, in one precision, over the same images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz.landscape.folding import Pair, folded_copy
+from cnnviz.landscape.fusing import Fusion, fuse
+from cnnviz.landscape.replaying import replayed
+from cnnviz.landscape.results import Measured
+from cnnviz.landscape.scoring import Images, exactness, measured, scores
+
+SIZES = (64, 128, 256, 512, 1024)  # images of one pass that are compared on a CPU
+ROUNDS = 3
+_LOWERED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
+
+class Runner:
+    """`module` is copied, folded, and fused where `fused` names convolutions. With
+    `bfloat16` its convolutions and linear layers hold bfloat16 weights, so that autocast need not convert
+    them again for every part. `size`: images of one pass; 0: measured."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        folds: tuple[Pair, ...],
+        fused: tuple[Fusion, ...],
+        images: Images,
+        bfloat16: bool,
+        size: int = 0,
+    ) -> None:
+        self.images, self.bfloat16, self.folds, self.fused = images, bfloat16, folds, fused
+        self.device = images.labels.device
+        self.module = folded_copy(module, folds).to(memory_format=torch.channels_last)
+        if bfloat16:
+            _lower(self.module)
+        fuse(self.module, fused)
+        self.tensors = named_tensors(self.module)
+        self.holder: object | None = None  # whose tensors were set last
+        self.size = size
+        self._pass: Callable[[], Tensor] | None = None
+
+    def set(self, tensors: Mapping[str, Tensor], holder: object | None = None) -> None:
+        """Give the network these tensors; others stay as they were."""
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                self.tensors[name].copy_(tensor)
+        self.holder = holder
+
+    def resize(self, size: int) -> None:
+        """Take another number of images a pass."""
+        self.size, self._pass = size, None
+
+    def run(self) -> Measured:
+        """Loss and accuracy over all images."""
+        if not self.size:
+            self.size = self._fastest()
+        with exactness(self.device, self.bfloat16):
+            if self._pass is None:
+                self._pass = replayed(self._scored) if self.device.type == "cuda" else self._scored
+            return measured(self._pass())
+
+    def _scored(self) -> Tensor:
+        parts = [scores(self.module, images, labels) for images, labels in self.images.parts(self.size)]
+        return torch.cat(parts, dim=1)
+
+    def _fastest(self) -> int:
+        """The number of images a pass at which an image takes least time, on some of the images.
+
+        On a CPU, feature maps that stay in the cache can be up to twice as fast; on a GPU larger is better."""
+        sizes = [size * (1 if self.device.type == "cpu" else 16) for size in SIZES]
+        sizes = [size for size in sizes if size <= self.images.count] or [self.images.count]
+        best: dict[int, float] = {}
+        if len(sizes) == 1:
+            return sizes[0]
+        for size in sizes * ROUNDS:
+            if (seconds := self._seconds(size)) is not None:
+                best[size] = min(seconds / size, best.get(size, seconds))
+        return min(best, key=lambda size: best[size]) if best else sizes[0]
+
+    def _seconds(self, size: int) -> float | None:
+        """Of one pass of `size` images; None if the device has no room for it."""
+        images, labels = next(self.images.parts(size))
+        try:
+            with exactness(self.device, self.bfloat16):
+                started = time.perf_counter()
+                float(scores(self.module, images, labels).sum())  # waits for the device
+                return time.perf_counter() - started
+        except torch.OutOfMemoryError:
+            return None
+
+
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, those that are shared once."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _lower(module: nn.Module) -> None:
+    for child in module.modules():
+        if type(child) in _LOWERED:
+            child.to(torch.bfloat16)

@@ -1,0 +1,44 @@
+"""Loss landscapes: with and without shortcuts side by side, from every side, and computed for any network."""
+
+import streamlit as st
+
+from app import (
+    controls,
+    landscape_compute,
+    landscape_point,
+    landscape_sharpness,
+    landscape_training,
+    landscape_views,
+    landscapes,
+)
+
+VIEWS = ["3-D", "Contours", "Slices", "Sharpness", "Training", "Compute"]
+
+title = controls.heading("Loss landscape")
+row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+bundled = bool(landscapes.kept())  # without any the page opens on computing one
+with row:
+    view = controls.bound(
+        st.segmented_control, "View", "view", "3-D" if bundled else "Compute", options=VIEWS, required=True
+    )
+if view == "Compute":
+    network = controls.pick_network(title)
+    landscape_compute.compute(network, row, at_once=not bundled)
+    controls.show_device(network)
+elif view == "Training":
+    landscape_training.training(row)
+elif not landscapes.names():
+    st.info("No surfaces come with this copy of cnnviz. “Compute” makes one of any network.")
+else:
+    names = landscape_views.pick_pair()
+    seed = landscape_views.pick_seed(names)
+    chosen = [landscapes.shown(name, seed) for name in names]
+    if view == "3-D":
+        landscape_views.surfaces(chosen, row)
+    elif view == "Slices":
+        landscape_views.slices(chosen, row)
+    elif view == "Sharpness":
+        landscape_sharpness.view(chosen, row)
+    else:
+        landscape_point.view(chosen, row)
+    landscape_views.sources(chosen)

@@ -1,0 +1,111 @@
+"""`cnnviz landscape` on two networks, a path, a minimum and the reference tool's directions."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+import cnnviz
+from cnnviz.cli import main
+from cnnviz.landscape.directions import plane_directions
+from cnnviz.landscape.perturbed import perturbed
+from cnnviz.landscape.results import Line, Surface, Trajectory
+from cnnviz.training.state import save_snapshot
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Three classes of noise, two images each."""
+    root, noise = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for number in range(6):
+        path = root / "train" / f"class{number % 3}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise.integers(0, 256, (28, 28), dtype=np.uint8)).save(path)
+    (root / "test").mkdir()
+    return root
+
+
+@pytest.fixture(scope="module")
+def model():
+    return cnnviz.load("lenet5", device="cpu")
+
+
+def words(data: Path, out: Path, *more: str) -> list[str]:
+    fixed = ["landscape", "lenet5", "--device", "cpu", "--steps", "3", "--batch", "6", "--precision", "float32"]
+    return [*fixed, "--data", str(data), "--out", str(out), *more]
+
+
+def test_the_line_to_other_weights_is_saved_with_its_barrier(data, model, tmp_path, capsys):
+    moved = perturbed(model, plane_directions(model), 0.5, 0.0)
+    state = {name: tensor.contiguous() for name, tensor in moved.module.state_dict().items()}
+    save_file(state, tmp_path / "other.safetensors")
+    assert main(words(data, tmp_path / "l.npz", "--interpolate", str(tmp_path / "other.safetensors"))) == 0
+    line = Line.load(tmp_path / "l.npz")
+    assert len(line.steps) == 25 and line.meta["kind of line"] == "interpolation"
+    assert "barrier: " in capsys.readouterr().out
+    assert main(words(data, tmp_path / "l.csv", "--interpolate", "random")) == 0
+    assert (tmp_path / "l.csv").read_text().startswith("step,loss,accuracy")
+
+
+def test_a_path_is_saved_with_the_plane_it_lies_on(data, model, tmp_path, capsys):
+    for epoch, steps in enumerate([(0.5, 0.0), (0.3, 0.2), (0.1, 0.1), (0.0, 0.0)]):
+        save_snapshot(tmp_path, "lenet5", epoch, perturbed(model, plane_directions(model), *steps).module)
+    plane, path = tmp_path / "plane.npz", tmp_path / "path.npz"
+    assert main(words(data, path, "--trajectory", str(tmp_path), "--plane", str(plane))) == 0
+    found, surface = Trajectory.load(path), Surface.load(plane)
+    assert found.residual.max() < 0.01 and found.residual[-1] == 0
+    assert surface.complete and surface.loss.shape == (3, 3)
+    for axis, values in ((surface.alphas, found.positions[:, 0]), (surface.betas, found.positions[:, 1])):
+        assert axis.min() < values.min() and values.max() < axis.max()
+    said = capsys.readouterr().out
+    assert "variance along the two directions" in said and "direction 1" in said
+
+
+def test_sharpness_is_said_with_its_caveat_and_saved_as_json(data, tmp_path, capsys):
+    assert main(words(data, tmp_path / "s.json", "--sharpness")) == 0
+    said, kept = capsys.readouterr().out, json.loads((tmp_path / "s.json").read_text())
+    assert "largest eigenvalues" in said and "arXiv:2302.07011" in said
+    assert kept["architecture"] == "lenet5" and len(kept["spectrum"]["largest"]) == 3
+
+
+def test_a_direction_file_of_the_reference_tool_gives_its_plane(data, model, tmp_path, capsys):
+    h5py = pytest.importorskip("h5py")
+    directions = plane_directions(model, 3)
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        for group, direction in zip(("xdirection", "ydirection"), directions, strict=True):
+            for number, tensor in enumerate(direction.values()):
+                file[f"{group}/{number}"] = tensor.numpy()
+        for number, tensor in enumerate(directions[0].values()):
+            file[f"one/xdirection/{number}"] = tensor.numpy()
+    with h5py.File(tmp_path / "d.h5") as file, h5py.File(tmp_path / "one.h5", "w") as one:
+        file.copy("one/xdirection", one)
+    assert main(words(data, tmp_path / "own.npz", "--directions", str(tmp_path / "d.h5"))) == 0
+    assert main(words(data, tmp_path / "seed.npz", "--seed", "3")) == 0
+    own, seed = Surface.load(tmp_path / "own.npz"), Surface.load(tmp_path / "seed.npz")
+    np.testing.assert_allclose(own.loss, seed.loss, rtol=1e-6)
+    assert main(words(data, tmp_path / "one.npz", "--directions", str(tmp_path / "one.h5"))) == 1
+    assert "holds one direction, a plane needs two: add --line" in capsys.readouterr().err
+    assert main(words(data, tmp_path / "one.npz", "--directions", str(tmp_path / "one.h5"), "--line")) == 0
+    np.testing.assert_allclose(Line.load(tmp_path / "one.npz").loss, seed.loss[:, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--sharpness", "--interpolate", "random"], "one of --interpolate and --sharpness"),
+        (["--plane", "p.npz"], "give --trajectory"),
+        (["--sharpness"], "written as .json"),
+        (["--trajectory", "nowhere"], "holds no snapshots"),
+        (["--sharpness", "--seeds", "2"], "leave --seeds and --line away"),
+        (["--interpolate", "absent.pt"], "no file absent.pt"),
+        (["--directions", "absent.h5"], "no file absent.h5"),
+    ],
+)
+def test_mistakes_are_explained(data, tmp_path, capsys, more, said):
+    assert main(words(data, tmp_path / "s.npz", *more)) == 1
+    assert said in capsys.readouterr().err
+    assert torch.is_grad_enabled()
