@@ -14,6 +14,8 @@ NAMES = (
     "app_speed",
     "wall_speed",
     "landscape_speed",
+    "shift_speed",
+    "consistency",
 )
 
 for name in sys.argv[1:] or NAMES:

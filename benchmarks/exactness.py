@@ -17,7 +17,7 @@ from cnnviz.probes.patchindex import PatchIndex
 from cnnviz.probes.screening import Plan, screened
 from cnnviz.probes.topk import prepared
 
-TOLERANCE = 1e-4
+TIE = 1e-5  # relative difference up to which two images count as equally strong
 REPLAYED = 400  # winners checked by a fresh forward pass
 FEWER = 200  # images for all but the first network
 KEPT = 64  # of every channel in the screening pass
@@ -57,13 +57,12 @@ def compared(index: PatchIndex, every: dict[str, np.ndarray]) -> str:
             values = every[layer][:, channel]
             best = np.argsort(-values, kind="stable")[:9]
             top = index.top(layer, channel)
-            scale = max(float(np.abs(values[best]).max()), 1.0)
+            scale = max(float(np.abs(values[best]).max()), 1e-30)  # deep random networks fade
             found = np.array([w.value for w in top])
             worst = max(worst, float(np.abs(found - values[best]).max()) / scale)
             # the same image, or one whose own maximum is equal within the tolerance: a tie
             same = [
-                w.image == b or abs(values[w.image] - values[b]) <= TOLERANCE * scale
-                for w, b in zip(top, best, strict=True)
+                w.image == b or abs(values[w.image] - values[b]) <= TIE * scale for w, b in zip(top, best, strict=True)
             ]
             channels, wrong = channels + 1, wrong + (not all(same))
     return f"{wrong} of {channels} channels differ, values by {worst:.1e} (relative)"
@@ -88,7 +87,7 @@ def replayed(model: cnnviz.LoadedModel, corpus: object, index: cnnviz.PatchIndex
         winner = top[grain.integers(len(top))]
         maps = cnnviz.capture(model, corpus.image(winner.image), layer)[layer][0]  # type: ignore[attr-defined]
         worst = max(
-            worst, abs(float(maps[channel, winner.row, winner.col]) - winner.value) / max(abs(winner.value), 1.0)
+            worst, abs(float(maps[channel, winner.row, winner.col]) - winner.value) / max(abs(winner.value), 1e-30)
         )
     return worst
 

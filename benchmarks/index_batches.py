@@ -14,7 +14,8 @@ import cnnviz
 from cnnviz.models.pretrained import cache_path, entry
 from cnnviz.models.registry import find
 
-COUNT, SIZES = int(os.environ.get("CNNVIZ_BENCH_COUNT", 800)), (4, 8, 16, 32)
+COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 800))
+SIZES = tuple(int(size) for size in os.environ.get("CNNVIZ_BENCH_SIZES", "4 8 16 32").split())
 ROUNDS = int(os.environ.get("CNNVIZ_BENCH_ROUNDS", 3))
 
 

@@ -84,12 +84,15 @@ class Preprocessing:
         return self.normalise_channels_last(received).contiguous()
 
     def normalise_channels_last(self, received: torch.Tensor) -> torch.Tensor:
-        """`normalise`, in the memory layout that the pixels have: channels_last for a batch, without a copy."""
+        """`normalise`, in the memory layout that the pixels have: channels_last for a batch, without a copy.
+
+        Row by row, since arithmetic on a last dimension of three is four times slower."""
         import torch
 
-        scaled = received.to(torch.float32).div_(255.0)
-        mean, std = torch.tensor(self.mean, device=scaled.device), torch.tensor(self.std, device=scaled.device)
-        return scaled.sub_(mean).div_(std).movedim(-1, -3)
+        *outer, width, channels = received.shape
+        rows = received.reshape(*outer, width * channels).to(torch.float32).div_(255.0)
+        mean, std = (torch.tensor(v, device=rows.device).repeat(width) for v in (self.mean, self.std))
+        return rows.sub_(mean).div_(std).view(*outer, width, channels).movedim(-1, -3)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `Preprocessing.from_dict` reads them back. Bilinear goes without saying:
