@@ -32,8 +32,8 @@ def show_device(network: Network) -> None:
         st.caption(f"{info.name}  \nMemory in use: {used:.1f} of {total:.0f} GiB  \nPrecision: float32")
 
 
-def pick_image(network: Network) -> str:
-    """The photograph: a sample, a digit, or an upload that replaces it. Returns its name."""
+def pick_image(network: Network | None) -> str:
+    """The photograph: a sample, a digit, or an upload that replaces it; None: for no network. Returns its name."""
     from cnnviz.data.samples import sample_names
 
     digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
@@ -41,8 +41,9 @@ def pick_image(network: Network) -> str:
     linked = address.current("image")
     if linked not in own and stores.is_stored_photo(linked):
         own = [*own, linked]
-    options = own + (digits + photos if network.one_channel else photos + digits)
-    first = "digit-3" if network.one_channel else DEFAULT_PHOTO
+    one_channel = network is not None and network.one_channel
+    options = own + (digits + photos if one_channel else photos + digits)
+    first = "digit-3" if one_channel else DEFAULT_PHOTO
     with st.sidebar:
         default = first if first in options else options[0]
         choice = bound(st.selectbox, "Image", "image", default, options=options)

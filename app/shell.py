@@ -21,6 +21,8 @@ _PAGES = {  # file: (title, address, icon)
     "unit.py": ("Unit", "unit", ":material/center_focus_strong:"),
     "anatomy.py": ("Anatomy", "anatomy", ":material/account_tree:"),
     "landscape.py": ("Loss landscape", "landscape", ":material/landscape:"),
+    "equivariance.py": ("Equivariance", "equivariance", ":material/open_with:"),
+    "playground.py": ("Convolution playground", "playground", ":material/calculate:"),
 }
 _STYLE = Path(__file__).resolve().parents[1] / "assets" / "theme" / "style.css"
 

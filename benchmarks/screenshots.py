@@ -14,6 +14,8 @@ PAGES = {  # name: (address, what must be there)
     "feature-maps": ("feature-maps?layer=layer2.0", "img[alt^='Feature maps of']"),
     "top-9": ("top-9?layer=layer2.0", "img[alt^='Top-9 wall of']"),
     "anatomy": ("anatomy?net=googlenet_2014", "svg[aria-label^='Layers of inception3a']"),
+    "equivariance": ("equivariance", "img[alt^='Shift of layer2.0']"),
+    "playground": ("playground", "svg[aria-label^='Step 1 of']"),
 }
 
 

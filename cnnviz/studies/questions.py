@@ -44,7 +44,7 @@ def _dense() -> list[Question]:
             "weights", "500 · 500 · 3 · 1,000", 750e6, "With 1,000 biases: 750,001,000.",
         ),
         Question(
-            "dense-500-memory", "And how much memory as float32?", FLOAT * small.weights / 2**30, "GiB",
+            "dense-500-memory", "The memory of 750 million weights as float32?", FLOAT * small.weights / 2**30, "GiB",
             "750,000,000 · 4 bytes", 2.79, "2.79 is GiB (2³⁰ bytes); in GB (10⁹) it is 3.00.",
         ),
         Question(
@@ -60,7 +60,10 @@ def _kernels() -> list[Question]:
     six = conv_cost(3, 6, 5)
     return [
         Question("kernel", "One 3×3 kernel on an RGB image?", one.parameters, "parameters", "3 · 3 · 3 + 1", 28),
-        Question("kernels-100", "A hundred of them?", hundred.parameters, "parameters", "100 · (3 · 3 · 3 + 1)", 2800),
+        Question(
+            "kernels-100", "A hundred 3×3 kernels on RGB?", hundred.parameters, "parameters", "100 · (3 · 3 · 3 + 1)",
+            2800,
+        ),
         Question(
             "alexnet-conv1", "AlexNet's first layer: 96 kernels of 11×11 on RGB?", first.parameters, "parameters",
             "11 · 11 · 3 · 96 + 96", 34944, "34,848 without biases.",
@@ -109,8 +112,9 @@ def _modules() -> list[Question]:
             "multiplications", _sum(naive.branches), 854e6, f"Its output is 28×28×{naive.depth}.",
         ),
         Question(
-            "reduced-inception", "With 1×1 reductions to 64?", reduced.macs, "multiplications", _sum(reduced.branches),
-            358e6, f"358 M counts the 3×3 convolution twice. The output is 28×28×{reduced.depth}.", False,
+            "reduced-inception", "The Inception module with 1×1 reductions to 64?", reduced.macs, "multiplications",
+            _sum(reduced.branches), 358e6,
+            f"358 M counts the 3×3 convolution twice. The output is 28×28×{reduced.depth}.", False,
         ),
         Question(
             "inception-pool", "Channels that the pooling branch of the naive module hands on, at least?",
@@ -129,9 +133,9 @@ def _sizes() -> list[Question]:
             "The notes write 28 = 32 − 5; the + 1 is missing there.", False,
         ),
         Question("size-7-3", "7×7 with 3×3 at stride 1?", size(7, 3), "units", "(7 − 3) / 1 + 1", 5),
-        Question("size-7-3-2", "At stride 2?", size(7, 3, 2), "units", "(7 − 3) / 2 + 1", 3),
+        Question("size-7-3-2", "7×7 with 3×3 at stride 2?", size(7, 3, 2), "units", "(7 − 3) / 2 + 1", 3),
         Question(
-            "size-7-3-3", "At stride 3?", size(7, 3, 3), "units", "⌊(7 − 3) / 3⌋ + 1", None,
+            "size-7-3-3", "7×7 with 3×3 at stride 3?", size(7, 3, 3), "units", "⌊(7 − 3) / 3⌋ + 1", None,
             "(7 − 3) / 3 + 1 = 2.33: not whole, the last column is never read.",
         ),
         Question(
@@ -140,7 +144,7 @@ def _sizes() -> list[Question]:
         ),
         Question("size-alexnet", "AlexNet's first map, 227 with 11×11 at stride 4?", size(227, 11, 4), "units",
                  "(227 − 11) / 4 + 1", 55),
-        Question("size-alexnet-pool", "And after 3×3 pooling at stride 2?", size(55, 3, 2), "units",
+        Question("size-alexnet-pool", "55×55 after 3×3 pooling at stride 2?", size(55, 3, 2), "units",
                  "(55 − 3) / 2 + 1", 27, "Pooling has no parameters."),
     ]  # fmt: skip
 

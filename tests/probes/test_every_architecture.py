@@ -56,7 +56,7 @@ def test_every_probe_works_on(name):
     channels, height, width = model.input_size
     pixels = np.random.default_rng(0).integers(0, 256, (3, height, width, 3), np.uint8)
     shapes = layer_shapes(model)
-    layers = spread(list(shapes), 4)
+    layers = spread(list(shapes), 3)
 
     maps = capture(model, list(pixels[:2]), layers)
     assert {layer: found.shape for layer, found in maps.items()} == {layer: (2, *shapes[layer]) for layer in layers}
@@ -65,7 +65,7 @@ def test_every_probe_works_on(name):
     tiles = first_layer_filters(model).tiles
     assert tiles.dtype == np.uint8 and tiles.ndim == 4 and len(tiles) > 0
 
-    index = index_patches(model, MemoryCorpus("noise", list("abc"), pixels), layers, k=2)
+    index = index_patches(model, MemoryCorpus("noise", list("abc"), pixels), layers, k=2, batch=3)
     for layer in layers:
         best = index.top(layer, 0)[0]
         image = pixels[best.image]
@@ -73,7 +73,8 @@ def test_every_probe_works_on(name):
         assert best.value == pytest.approx(float(again), rel=1e-3, abs=1e-4)
         box = receptive_field(model, layer).box(best.row, best.col)
         assert best.box == box
-        for rule in ("gradient", "deconvnet", "guided"):
+        middle = layer == layers[len(layers) // 2]  # has rectifiers and convolutions on its way; the others one rule
+        for rule in ("deconvnet", "gradient", "guided") if middle else ("deconvnet",):
             back = reconstruct(model, image, layer, 0, best.row, best.col, rule)
             assert back.shape == (channels, height, width)
             top, left, bottom, right = support(back)

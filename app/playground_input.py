@@ -1,0 +1,87 @@
+"""Numbers that are typed into the playground: read, checked, and kept in the URL."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app import address, controls
+from cnnviz.errors import BadInput
+
+LARGEST = 1e6  # longer numbers cannot be read in a cell
+
+
+def table(text: str, what: str, most: int) -> np.ndarray:
+    """(rows, cols) float64 of a text with one row a line, its numbers set apart by spaces or commas; 1/9 is a number.
+
+    `what`: its name in messages; `most`: rows and columns at most. Raises BadInput, which names row and place."""
+    lines = [line for line in text.replace(";", "\n").splitlines() if line.strip()]
+    if not lines:
+        raise BadInput(f"The {what} is empty. Type its numbers, one row a line, for example “0 1” and “2 3”.")
+    rows = [_numbers(line, f"row {at} of the {what}") for at, line in enumerate(lines, 1)]
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        told = ", ".join(str(len(row)) for row in rows)
+        raise BadInput(f"The rows of the {what} have {told} numbers. Give every row equally many.")
+    if max(len(rows), len(rows[0])) > most:
+        raise BadInput(f"The {what} has {len(rows)}×{len(rows[0])} numbers; at most {most}×{most} can be shown.")
+    return np.array(rows)
+
+
+def row_of(text: str, what: str, most: int) -> np.ndarray:
+    """(n,) float64 of a text with one row. Raises BadInput as `table` does."""
+    found = table(text.replace("\n", " "), what, most)
+    return found.ravel()
+
+
+def _numbers(line: str, where: str) -> list[float]:
+    return [_number(word, f"number {at} in {where}") for at, word in enumerate(line.replace(",", " ").split(), 1)]
+
+
+def _number(word: str, where: str) -> float:
+    try:
+        plain = word.replace("−", "-")
+        value = float(Fraction(plain)) if "/" in plain else float(plain)
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        raise BadInput(f"{word[:40]!r}, {where}, is not a number. Write it as 2, −0.5 or 1/9.") from error
+    if not abs(value) <= LARGEST:  # also what is not a number at all
+        raise BadInput(f"{word[:40]!r}, {where}, is too large to be shown; at most {LARGEST:,.0f} either way.")
+    return value
+
+
+def written(values: Any) -> str:
+    """A table as the text that `table` reads."""
+    return "\n".join(" ".join(f"{value:g}" for value in row) for row in np.atleast_2d(np.asarray(values)))
+
+
+def numbers_box(label: str, key: str, default: str, lines: int = 1) -> str:
+    """A field for numbers whose text lives in the URL while it differs from `default`."""
+    address.settle(key, default, lambda text: text or None)
+    if lines == 1:
+        text = st.text_input(label, key=key, persist_state="session")
+    else:
+        height = 34 + 24 * lines
+        text = st.text_area(
+            label,
+            key=key,
+            persist_state="session",
+            height=height,
+            help="One row a line, as 2, −0.5 or 1/9. Ctrl+Enter takes it over.",
+        )
+    address.keep(key, text, default)
+    return text
+
+
+def whole(label: str, key: str, default: int, low: int, high: int) -> int:
+    """A whole number between `low` and `high`, in the URL."""
+    return int(controls.bound(st.number_input, label, key, default, min_value=low, max_value=high, step=1))
+
+
+def counter(label: str, key: str, default: int, high: int) -> int:
+    """A slider from 1 to `high`, in the URL; none where there is only one choice."""
+    if high == 1:
+        return 1
+    return int(controls.bound(st.slider, label, key, default, min_value=1, max_value=high, step=1))

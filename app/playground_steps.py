@@ -1,0 +1,159 @@
+"""The playground's views of one small convolution: step by step, as a matrix, and how often pixels are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app import address, anatomies, controls
+from app.components.drawing import drawing
+from app.playground_input import counter, numbers_box, table, whole, written
+from cnnviz.figures import playground_matrix, playground_steps
+from cnnviz.studies import convolving
+from cnnviz.studies.toeplitz import toeplitz
+
+NARROW = 690  # pixels; the page of a window of 1024
+GRID, KERNEL = 12, 5  # numbers a side at most
+SEVEN = tuple(tuple(7 * row + col for col in range(7)) for row in range(7))
+EXAMPLES = {  # name: (grid, kernel, stride, padding)
+    "3×3: 19, 25, 37, 43": (convolving.GRID, convolving.KERNEL, 1, 0),
+    "Sharpening: first 114": (convolving.SHARPEN_GRID, convolving.SHARPEN, 1, 1),
+    "7×7, stride 2: whole": (SEVEN, ((0, 1, 0), (1, 0, 1), (0, 1, 0)), 2, 0),
+    "7×7, stride 3: not whole": (SEVEN, ((0, 1, 0), (1, 0, 1), (0, 1, 0)), 3, 0),
+}
+CORRELATION, CONVOLUTION = "Correlation", "Convolution"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is computed: a grid, a kernel as typed, and how it is laid on."""
+
+    grid: np.ndarray
+    kernel: np.ndarray
+    stride: int
+    padding: int
+    dilation: int
+    flip: bool
+
+    @property
+    def result(self) -> convolving.Convolved:
+        return convolving.convolution(
+            self.grid, self.kernel, None, self.stride, self.padding, self.dilation, flip=self.flip
+        )
+
+    @property
+    def sizes(self) -> tuple[convolving.OutputSize, convolving.OutputSize]:
+        """Of rows and columns."""
+        pairs = zip(self.grid.shape, self.kernel.shape, strict=True)
+        rows, cols = (convolving.output_size(n, k, self.stride, self.padding, self.dilation) for n, k in pairs)
+        return rows, cols
+
+
+def pick_task() -> Task:
+    """Example, grid, kernel and how the window moves, in the sidebar. Raises BadInput for what is no table."""
+    with st.sidebar:
+        example = controls.bound(st.selectbox, "Example", "example", next(iter(EXAMPLES)), options=list(EXAMPLES),
+                                 on_change=_follow_example)  # fmt: skip
+        grid, kernel, stride, padding = EXAMPLES[example]
+        grid_text = numbers_box("Grid", "grid", written(grid), 5)
+        kernel_text = numbers_box("Kernel", "kernel", written(kernel), 3)
+        left, middle, right = st.columns(3)
+        with left:
+            stride = whole("Stride", "stride", stride, 1, 5)
+        with middle:
+            padding = whole("Padding", "pad", padding, 0, 4)
+        with right:
+            dilation = whole("Dilation", "dilate", 1, 1, 4)
+        flip = controls.bound_choice("The kernel is laid on by", "op", [CORRELATION, CONVOLUTION]) == CONVOLUTION
+    return Task(table(grid_text, "grid", GRID), table(kernel_text, "kernel", KERNEL), stride, padding, dilation, flip)
+
+
+def _follow_example() -> None:
+    """Another example brings its own numbers."""
+    for key in ("grid", "kernel", "stride", "pad", "dilate", "step"):
+        address.choose(key, None)
+
+
+def pick_step(result: convolving.Convolved, row: Any) -> int:
+    """The output unit, counted from 0 row by row."""
+    with row:
+        return counter("Step", "step", 1, result.output[0].size) - 1
+
+
+def steps(row: Any) -> None:
+    """The window, its sum, and the output so far."""
+    task = pick_task()
+    result = task.result
+    number = pick_step(result, row)
+
+    def choose(item: str) -> None:
+        """A click on a cell of the output goes to its step."""
+        address.choose("step", int(item.removeprefix("step:")) + 1)
+
+    scenes = [playground_steps.step_scene(result, task.padding, number, task.sizes, task.flip, width)
+              for width in (1070, NARROW)]  # fmt: skip
+    drawing(scenes[:1], [f"Step {number + 1} of the convolution"], "playground_steps", choose, narrow=scenes[1:])
+    st.write(
+        "A window slides over the grid; each pixel is multiplied by the weight of its colour, and the sum is one "
+        "number of the output. **Notice** that the same few weights are used at every step, and that what libraries "
+        "call convolution is correlation: “Convolution” turns the kernel by 180° first."
+    )
+    anatomies.downloads("convolution-step", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(r"S(i,j)=\sum_m\sum_n I(s\,i+d\,m-p,\;s\,j+d\,n-p)\,K(m,n)")
+        st.latex(
+            r"n_{out}=\left\lfloor\frac{n+2p-d(k-1)-1}{s}\right\rfloor+1"
+            r"\qquad\text{or}\qquad\left\lfloor\frac{n-k+p_{both}+s}{s}\right\rfloor\;(d=1)"
+        )
+        st.write(
+            "Stride s, dilation d, padding p on each side; in the second formula p counts both sides together. The "
+            "convolution of mathematics takes K(−m, −n) and commutes. Sources: Goodfellow, Bengio, Courville, Deep "
+            "Learning, 2016, section 9.1; Dumoulin and Visin 2016, arXiv:1603.07285."
+        )
+
+
+def matrix(row: Any) -> None:
+    """The same convolution as a sparse matrix with tied weights."""
+    task = pick_task()
+    result = task.result
+    number = pick_step(result, row)
+    found = toeplitz(result.kernels[0, 0], task.grid.shape, task.stride, task.padding, task.dilation)
+    scenes = [playground_matrix.matrix_scene(found, task.grid, number, task.flip, width) for width in (1070, NARROW)]
+    drawing(scenes[:1], ["Matrix of the convolution"], "playground_matrix", narrow=scenes[1:])
+    st.write(
+        "The same convolution as one matrix: each line computes one output from all pixels, written below each other. "
+        "**Notice** that most places are zero (sparse interactions), and that equal colours are one and the same "
+        "weight (parameter sharing)."
+    )
+    anatomies.downloads("convolution-matrix", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(r"y=Wx,\qquad W_{(i,j),(u,v)}=K(u-s\,i+p,\;v-s\,j+p)\ \text{ or }\ 0\quad(d=1)")
+        st.write(
+            "In one dimension and at stride 1 this is a Toeplitz matrix, in two a block Toeplitz matrix. A fully "
+            "connected layer has a weight of its own at every place, a locally connected one at every coloured place. "
+            "Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, sections 9.1 and 9.2."
+        )
+
+
+def seen(_row: Any) -> None:
+    """A heat map of how many windows read each pixel."""
+    with st.sidebar:
+        side = whole("Pixels a side", "side", 7, 1, 24)
+        kernel = whole("Kernel", "kside", 3, 1, 11)
+        stride = whole("Stride", "stride", 1, 1, 5)
+        padding = whole("Padding", "pad", 0, 0, 4)
+        dilation = whole("Dilation", "dilate", 1, 1, 4)
+    counts = convolving.visits((side, side), kernel, stride, padding, dilation)
+    scenes = [playground_matrix.visits_scene(counts, kernel**2, width) for width in (1070, NARROW)]
+    drawing(scenes[:1], ["Windows that read each pixel"], "playground_seen", narrow=scenes[1:])
+    st.write(
+        f"Each number says how many windows read that pixel; at most {kernel}² = {kernel**2}. **Notice** that the "
+        "border is read less often than the middle, and that padding evens this out. A stride above 1 makes a pattern."
+    )
+    anatomies.downloads("pixels-seen", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(r"c(u,v)=c(u)\,c(v),\qquad c(u)=\#\{(i,m):\ s\,i+d\,m-p=u\}")
+        st.write("Source: Dumoulin and Visin 2016, arXiv:1603.07285, which counts the windows.")

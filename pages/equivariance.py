@@ -1,0 +1,49 @@
+"""Translation equivariance: shift the image, and see whether every layer's map shifts with it."""
+
+import streamlit as st
+
+from app import controls, equivariance_beyond, equivariance_map, equivariance_prediction, equivariance_shift
+from app.equivariance_results import KINDS, Setting
+from cnnviz.figures.equivariance_words import PADDING
+
+VIEWS = ["Shift", "Map", "Prediction", "Beyond shifts"]
+BLUR = (
+    "Zhang's blur-pooling, without retraining: every stride is replaced by a dense pass, a 3×3 binomial blur, and "
+    "dropping pixels. The weights never saw it, so that answers get worse while shifts matter less."
+)
+MASK = (
+    "Only the units whose receptive field lies inside the image, before and after: there the theory says 0 for "
+    "multiples of the stride, whatever the padding."
+)
+
+title = controls.heading("Translation equivariance")
+network = controls.pick_network(title)
+image = controls.pick_image(network)
+layer = controls.pick_layer(network, KINDS)
+row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+with row:
+    view = controls.bound_choice("View", "view", VIEWS)
+    how = "circular"
+    if view != "Beyond shifts":
+        how = controls.bound(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"],
+                             width=120, help="Circular: what leaves at one side comes in at the other. Crop: both "
+                             "images are cut out of the larger photograph.")  # fmt: skip
+    padding = controls.bound(
+        st.selectbox, "Padding", "padding", "native", options=list(PADDING), width=115,
+        help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()),
+    )  # fmt: skip
+shift = equivariance_shift.pick_shift(row) if view in ("Shift", "Map") else (0, 0)
+with row, st.container(width=165, gap=None):
+    blur = controls.bound(st.toggle, "Blur-pooling", "blur", False, help=BLUR)
+    mask = view in ("Shift", "Map") and controls.bound(st.toggle, "Without border", "mask", False, help=MASK)
+setting = Setting(network, image, how, padding, blur)
+channel = equivariance_shift.pick_channel(setting, layer) if view in ("Shift", "Beyond shifts") else 0
+controls.show_device(network)
+if view == "Shift":
+    equivariance_shift.view(setting, layer, channel, shift, mask)
+elif view == "Map":
+    equivariance_map.view(setting, layer, shift, mask)
+elif view == "Prediction":
+    equivariance_prediction.view(setting)
+else:
+    equivariance_beyond.view(setting, layer, channel, row)

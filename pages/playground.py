@@ -1,0 +1,20 @@
+"""Convolution playground: one window at a time, as a matrix, in numbers, on a photograph, and pooled."""
+
+import streamlit as st
+
+from app import controls, playground_counts, playground_steps, playground_views
+
+VIEWS = {
+    "Step by step": playground_steps.steps,
+    "Matrix": playground_steps.matrix,
+    "Seen how often": playground_steps.seen,
+    "Counters": playground_counts.counters,
+    "Photograph": playground_views.photograph,
+    "Pooling": playground_views.pooling,
+}
+
+controls.heading("Convolution playground")
+row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+with row:
+    view = controls.bound_choice("View", "view", list(VIEWS))
+VIEWS[view](row)
