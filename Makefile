@@ -1,8 +1,9 @@
 # make app: set up on a fresh machine and open the app. make test: set up and run every test.
-PYTHON ?= python3
-VENV   ?= .venv
-BIN    := $(VENV)/bin
-ARGS   ?=
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+ARGS    ?=
+WORKERS ?= 2
 
 .PHONY: app test test-gpu bench screenshots lint clean
 .DELETE_ON_ERROR:
@@ -11,7 +12,7 @@ app: $(VENV)/.installed
 	$(BIN)/streamlit run app/Home.py $(ARGS)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m gpu $(ARGS)

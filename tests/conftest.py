@@ -1,5 +1,11 @@
 """Fixtures that every test may use."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: each, and what it starts, has its part of them
+    _part = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(_part))
+
 import socket
 from collections.abc import Iterator
 from pathlib import Path
