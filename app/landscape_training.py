@@ -41,7 +41,7 @@ def training(row: Any) -> None:
     figure = training_figure(landscapes.title(name), epochs, scale, epoch, path, plane, HEIGHT)
     plot(figure, f"Training of {landscapes.title(name)}", "training", f"{name}-training", on_frame=_scrubbed)
     last = [Shown(name, name, "bundled", landscapes.title(name), epochs[epoch])] if epochs else []
-    saves(figure, last, f"{name}-training")
+    saves(figure, last, f"{name}-training", path)
     residual = (
         f" {100 * path.residual[1:-1].mean():.0f} % of the way lies outside it on average."
         if path and len(path.epochs) > 2

@@ -18,7 +18,7 @@ from cnnviz.figures.landscape_words import SLICE, centre_note, provenance
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from cnnviz.landscape.results import Surface
+    from cnnviz.landscape.results import Surface, Trajectory
 
 HEIGHT, BRIEF = 560, 400  # pixels of a picture; with a panel below it
 CUTS = ["10", "5", "100", "none"]  # nats
@@ -150,8 +150,9 @@ def slices(chosen: list[Shown], row: Any) -> None:
     )
 
 
-def saves(figure: Figure, chosen: list[Shown], name: str) -> None:
-    """Buttons for the figure as a page and the numbers as tables; PNG and SVG stand beside the figure itself."""
+def saves(figure: Figure, chosen: list[Shown], name: str, path: Trajectory | None = None) -> None:
+    """Buttons for the figure as a page and the numbers as tables, those of a training's path too; PNG and SVG stand
+    beside the figure itself."""
     with st.container(horizontal=True, gap="small"):
         st.download_button("HTML", lambda: as_page(figure), f"{name}.html", "text/html", key="save_html",
                            on_click="ignore", icon=":material/download:")  # fmt: skip
@@ -160,6 +161,9 @@ def saves(figure: Figure, chosen: list[Shown], name: str) -> None:
                 f"CSV, {one.title}" if len(chosen) > 1 else "CSV", one.surface.csv, f"{one.name}-landscape.csv",
                 "text/csv", key=f"save_csv_{one.name}", on_click="ignore", icon=":material/download:",
             )  # fmt: skip
+        if path is not None:
+            st.download_button("CSV, path", path.csv, f"{name}-path.csv", "text/csv", key="save_csv_path",
+                               on_click="ignore", icon=":material/download:")  # fmt: skip
 
 
 def sources(chosen: list[Shown]) -> None:

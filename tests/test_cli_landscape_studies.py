@@ -1,5 +1,6 @@
 """`cnnviz landscape` on two networks, a path, a minimum and the reference tool's directions."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def test_a_path_is_saved_with_the_plane_it_lies_on(data, model, tmp_path, capsys
     assert surface.complete and surface.loss.shape == (3, 3)
     for axis, values in ((surface.alphas, found.positions[:, 0]), (surface.betas, found.positions[:, 1])):
         assert axis.min() < values.min() and values.max() < axis.max()
+    assert main(words(data, tmp_path / "path.csv", "--trajectory", str(tmp_path))) == 0
+    with open(tmp_path / "path.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2, 3] and float(rows[-1]["residual"]) == 0
+    assert [float(row["direction_2"]) for row in rows] == found.positions[:, 1].tolist()
     said = capsys.readouterr().out
     assert "variance along the two directions" in said and "direction 1" in said
 

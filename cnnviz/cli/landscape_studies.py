@@ -31,7 +31,7 @@ def add_studies(parser: argparse.ArgumentParser) -> None:
         "--interpolate", metavar="OTHER", help='the line to other weights of this network: a file, "bundled", "random"'
     )
     group.add_argument(
-        "--trajectory", metavar="FOLDER", help="the path of a run with --snapshots, in its principal plane; .npz"
+        "--trajectory", metavar="FOLDER", help="the path of a run with --snapshots, in its principal plane; .npz, .csv"
     )
     group.add_argument(
         "--plane", metavar="FILE.npz", help="with --trajectory: also the surface that the path lies on, --steps a side"
@@ -108,15 +108,14 @@ def _other(weights: str, model: LoadedModel) -> LoadedModel:
 def _trajectory(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
     from cnnviz.landscape.trajectory import read_snapshots, trajectory
 
-    _check_suffix(options.out, (".npz",))
+    _check_suffix(options.out, (".npz", ".csv"))
     _check_suffix(options.plane, (".npz",))
     chosen = {"precision": options.precision, "statistics": options.statistics}
     bar = Bar()
     snapshots = read_snapshots(options.trajectory)
     path, directions, explained = trajectory(model, snapshots, images, labels, progress=_shown(bar), **chosen)
     bar.clear()
-    if options.out:
-        path.save(options.out)
+    _write(options.out, path)
     print("epoch  direction 1  direction 2  outside      loss  accuracy")
     rows = zip(path.epochs, path.positions, path.residual, path.loss, path.accuracy, strict=True)
     for epoch, (x, y), residual, loss, accuracy in rows:

@@ -114,6 +114,12 @@ class Trajectory(_Kept):
     accuracy: np.ndarray  # (E,) true accuracy, 0..1
     meta: Mapping[str, Any] = field(default_factory=dict)
 
+    def csv(self) -> str:
+        """One line a snapshot: epoch, the two coordinates, the share outside the plane, loss and accuracy."""
+        columns = (self.epochs, *self.positions.T, self.residual, self.loss, self.accuracy)
+        names = ("epoch", "direction_1", "direction_2", "residual", "loss", "accuracy")
+        return _csv(names, zip(*(column.tolist() for column in columns), strict=True))
+
 
 def _csv(names: tuple[str, ...], rows: Any) -> str:
     out = io.StringIO()

@@ -135,6 +135,7 @@ def test_the_training_shows_the_epochs_and_the_way_there_is(opened, files):
     path_of().save(files / "plain20_cifar-trajectory.npz")
     at = opened("landscape", view="Training", epoch="5")
     assert figure(at)["layout"]["sliders"][0]["active"] == 1 and "scatter" in kinds(at)
+    assert "CSV, path" in [button.proto.label for button in at.get("download_button")]
 
 
 def test_a_chosen_point_shows_the_network_there_beside_the_unmoved_one(opened, files):

@@ -1,0 +1,107 @@
+"""Compute the surfaces that come with cnnviz: `python -m benchmarks.bundle_landscapes DATA [--runs FOLDER] [NAME …]`.
+
+DATA: CIFAR-10, as for `cnnviz train`. For every CIFAR network whose weights are bundled: the planes of the direction
+seeds, and, where FOLDER/NAME holds the snapshots of its training, the surface after each of these epochs in one
+pair of directions, the path of the weights and the plane that it lies on. What is there already is passed over, and
+a surface that was interrupted goes on."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import cnnviz
+from cnnviz.cli.bar import Bar, duration
+from cnnviz.data.labelled import load_labelled
+from cnnviz.landscape.bundled import folder
+from cnnviz.landscape.directions import plane_directions
+from cnnviz.landscape.grids import Span
+from cnnviz.landscape.projecting import Direction
+from cnnviz.landscape.results import Surface, Trajectory
+from cnnviz.landscape.surface import SurfaceProgress, loss_surface
+from cnnviz.landscape.trajectory import read_snapshots, trajectory
+from cnnviz.models.bundled import bundled
+from cnnviz.models.loaded import LoadedModel
+
+NETWORKS = ("resnet20_cifar", "plain20_cifar", "resnet56_cifar", "plain56_cifar")
+IMAGES, STEPS, SEEDS, COARSE = 2000, 51, (0, 1, 2), 25
+MARGIN = 0.15  # of a path's extent, that its plane shows beyond it
+SOURCE = "CIFAR-10 train"
+
+
+def main() -> None:
+    """Compute what is missing, network by network."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--runs", type=Path, help="folder with the runs of `cnnviz train --snapshots`")
+    parser.add_argument("networks", nargs="*", metavar="NAME")
+    options = parser.parse_args()
+    for name in options.networks or [name for name in NETWORKS if name in bundled()]:
+        model = cnnviz.load(name, "bundled")
+        images = spread(options.data, model)
+        for seed in SEEDS:
+            surface(f"{name}-seed{seed}", model, images, seed=seed)
+        if options.runs and (options.runs / name).is_dir():
+            over_epochs(name, model, images, options.runs / name)
+            path(name, model, images, options.runs / name)
+
+
+def spread(data: str, model: LoadedModel) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels, evenly spread over the training split."""
+    found = load_labelled(data, "train", model.preprocessing, lazy=True)
+    rows = np.arange(IMAGES) * len(found) // IMAGES
+    return found.batch(rows), found.labels[rows]
+
+
+def surface(
+    stem: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], steps: int = STEPS, span: Span = 1.0,
+    seed: int | None = None, directions: Sequence[Direction] | None = None,
+) -> None:  # fmt: skip
+    """One surface, unless it is there."""
+    out, bar = folder() / f"{stem}.npz", Bar()
+    if out.is_file():
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+    def show(state: SurfaceProgress) -> None:
+        left = duration(state.seconds_left)
+        bar.update(state.done / state.total, f"{stem}  {state.done:,} of {state.total:,} points  {left} left")
+
+    working = out.with_name(f"{stem}.working.npz")  # its name is of no bundled form: the app passes it over
+    found = loss_surface(model, *images, steps, span, seed or 0, progress=show, out=working, directions=directions)
+    bar.clear()
+    replace(found, meta={**found.meta, "source": SOURCE, "seed": seed}).save(out)
+    working.unlink()
+    print(f"{out.name}: {found.meta['precision']}, loss {found.loss.min():.4f} to {found.loss.max():.4g}", flush=True)
+
+
+def over_epochs(name: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], run: Path) -> None:
+    """The surface after every kept epoch, in the directions of seed 0 and the lengths of the last weights."""
+    directions = plane_directions(model, 0)
+    for epoch, file in read_snapshots(run):
+        then = cnnviz.load(name, file, preprocessing=model.preprocessing)
+        surface(f"{name}-epoch{epoch:03}", then, images, COARSE, directions=directions, seed=0)
+
+
+def path(name: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], run: Path) -> None:
+    """The path of the weights in its principal plane, and the loss on that plane."""
+    out = folder() / f"{name}-trajectory.npz"
+    found, directions, explained = trajectory(model, read_snapshots(run), *images)
+    if not out.is_file():
+        meta = {**found.meta, "source": SOURCE}
+        Trajectory(found.epochs, found.positions, found.residual, found.loss, found.accuracy, meta).save(out)
+        print(f"{out.name}: variance along the directions {explained[0]:.1%}, {explained[1]:.1%}", flush=True)
+    low, high = min(0.0, float(found.positions.min())), max(0.0, float(found.positions.max()))
+    beyond = MARGIN * (high - low)
+    surface(f"{name}-plane", model, images, span=(low - beyond, high + beyond), directions=directions)
+
+
+def kept(name: str) -> list[Surface]:
+    """The surfaces of a network that lie in the folder, one a direction seed."""
+    return [Surface.load(path) for path in sorted(folder().glob(f"{name}-seed*.npz"))]
+
+
+if __name__ == "__main__":
+    main()

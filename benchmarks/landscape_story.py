@@ -1,0 +1,41 @@
+"""What shortcuts do to a network, in numbers: accuracy of each trained pair, and how far its slices are from convex.
+
+Weights and surfaces are the bundled ones. Non-convexity: the share of the points with a loss of at most 10 nats where
+the loss curves downwards along some direction of the slice by more than two standard errors, over differences of
+two grid steps (0.08 filter norms), which bfloat16 resolves; one number a direction pair."""
+
+import json
+
+from benchmarks.bundle_landscapes import kept
+from cnnviz.landscape.curvature import nonconvexity
+from cnnviz.models.bundled import bundled
+
+PAIRS = (("resnet20_cifar", "plain20_cifar"), ("resnet56_cifar", "plain56_cifar"))
+# Test error, %: He et al. 2016, table 6; Li et al. 2018, table 1 (300 epochs).
+PUBLISHED = {
+    "resnet20_cifar": "8.75 and 7.37", "plain20_cifar": "8.18", "resnet56_cifar": "6.97 and 5.89",
+    "plain56_cifar": "13.31",
+}  # fmt: skip
+
+
+def main() -> None:
+    """Print one line a network."""
+    for pair in PAIRS:
+        for name in pair:
+            if name not in bundled():
+                print(f"{name}: no bundled weights")
+                continue
+            recipe = json.loads(bundled()[name].with_suffix(".json").read_text(encoding="utf-8"))
+            accuracy, published = recipe["accuracy"], PUBLISHED[name]
+            print(f"{name}: {recipe['recipe']['epochs']} epochs, training {accuracy['train']:.2%},"
+                  f" test {accuracy['test']:.2%} of {accuracy['test_images']:,}"
+                  f" (published test errors: {published} %)")  # fmt: skip
+            for surface in kept(name):
+                bent = [nonconvexity(surface, stride=2, log=log) for log in (False, True)]
+                print(f"  seed {surface.meta['seed']}: {bent[0].share:.1%} of {bent[0].counted:,} points curve down, "
+                      f"of log loss {bent[1].share:.1%}; loss {surface.loss.min():.3f} to {surface.loss.max():.3g}, "
+                      f"{(surface.loss > 10).mean():.0%} above 10")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
