@@ -54,7 +54,8 @@ class Poisoned(Tiny):
 
 def figure(at: Any) -> dict[str, Any]:
     """The figure on the page."""
-    (data,) = [json.loads(shown.proto.json) for shown in at.get("bidi_component") if shown.proto.json]
+    found = [json.loads(shown.proto.json) for shown in at.get("bidi_component") if shown.proto.json]
+    (data,) = [own for own in found if "figure" in own]
     return json.loads(data["figure"])
 
 
