@@ -43,9 +43,10 @@ def view(setting: Setting) -> None:
             "Consistency: share of images whose two random crops get the same class (Zhang, ICML 2019, "
             "arXiv:1904.11486, section 4). P(top-1 changes): share of images whose class changes when the contents "
             "move by one pixel down and right; mean change: of the probability of the class that was first (Azulay and "
-            "Weiss, JMLR 2019, arXiv:1805.12177, section 2). ± is one standard error. Published figures: ImageNet's "
-            "50,000 validation images; other images give other figures. Blur-pooling here comes without the training "
-            "that the paper gives it."
+            "Weiss, JMLR 2019, arXiv:1805.12177, section 2). ± is one standard error. Zhang's figures are for "
+            "ImageNet's 50,000 validation images, Azulay and Weiss's (2018, first version) for 200 of them: the true "
+            "class leaves or joins the five most probable ones; other images give other figures. "
+            "Blur-pooling here comes without the training that the paper gives it."
         )
 
 
@@ -77,7 +78,7 @@ def _corpus(setting: Setting) -> None:
         name: (one.consistency, one.change, one.mean_change, one.standard_error, len(one.ids))
         for name, one in (found or {}).items()
     }
-    st.table(consistency_table(measured, _published()))
+    st.table(consistency_table(measured, *_published()))
     if found and (skipped := next(iter(found.values())).skipped):
         st.caption(f"{len(skipped)} images could not be read, the first: {skipped[0][1]}")
 
@@ -95,8 +96,8 @@ def _measure(setting: Setting, images: Corpus, progress: Any) -> Measured:
     }
 
 
-def _published() -> list[tuple[str, float, float]]:
-    """(network, consistency, accuracy) of Zhang, %."""
-    from cnnviz.studies.published import CONSISTENCY
+def _published() -> tuple[list[tuple[str, float, float]], tuple[str, float]]:
+    """(network, consistency, accuracy) of Zhang, and (network, jaggedness) of Azulay and Weiss, %."""
+    from cnnviz.studies.published import CONSISTENCY, JUMPS
 
-    return [(one.network, one.consistency, one.accuracy) for one in CONSISTENCY]
+    return [(one.network, one.consistency, one.accuracy) for one in CONSISTENCY], (JUMPS.network, JUMPS.jaggedness)

@@ -54,14 +54,16 @@ def changed_sentence(share: float, shifts: int) -> str:
 
 
 def consistency_table(
-    measured: Mapping[str, Shares], published: Sequence[tuple[str, float, float]]
+    measured: Mapping[str, Shares], published: Sequence[tuple[str, float, float]], jumps: tuple[str, float]
 ) -> dict[str, list[str]]:
-    """Columns of a table: measured networks first, then published ones as (network, consistency %, accuracy %)."""
+    """Columns of a table: measured networks first, then published ones as (network, consistency %, accuracy %) of Zhang
+    and (network, % of images whose class leaves or joins the top 5) of Azulay and Weiss."""
     rows = [(name, *_measured(shares)) for name, shares in measured.items()]
     rows += [
         (name, f"{consistency:.2f} %", "", "", f"published by Zhang; accuracy {accuracy:.2f} %")
         for name, consistency, accuracy in published
     ]
+    rows += [(jumps[0], "", "", "", f"Azulay and Weiss: {jumps[1]:.0f} % leave or join the top 5 by one pixel")]
     heads = ("network", "consistency", "P(top-1 changes)", "mean change", "images")
     return dict(zip(heads, map(list, zip(*rows, strict=True)), strict=True))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ZHANG = "Zhang, ICML 2019 (arXiv:1904.11486), ImageNet validation, 224×224 crops of 256×256"
+AZULAY = "Azulay and Weiss 2018 (arXiv:1805.12177v1), 200 images of ImageNet validation"
 KAYHAN = "Kayhan and van Gemert, CVPR 2020 (arXiv:2003.07064), red-green position test"
 
 
@@ -31,6 +32,19 @@ class PublishedPadding:
     source: str = KAYHAN
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedJumps:
+    """`jaggedness`: % of images whose true class leaves the five most probable ones, or joins them, when the image
+    moves by one pixel. `subsampling`: the factor by which the network samples its maps down, so that at most one shift
+    in its square is sure to keep the answer."""
+
+    network: str
+    jaggedness: float
+    subsampling: int
+    source: str = AZULAY
+
+
+JUMPS = PublishedJumps("InceptionResNetV2", 28.0, 45)
 CONSISTENCY = (
     PublishedConsistency("AlexNet", "alexnet", 78.18, 56.55),
     PublishedConsistency("VGG16", "vgg16", 88.52, 71.59),

@@ -131,6 +131,8 @@ def test_sentences_say_zero_nothing_and_the_nearest_unit():
 
 
 def test_the_table_tells_what_was_measured_from_what_was_published():
-    table = words.consistency_table({"tiny": (0.8, 0.1, 0.05, lambda share: share / 10, 50)}, [("VGG16", 88.52, 71.59)])
-    assert table["network"] == ["tiny", "VGG16"] and table["consistency"] == ["80.0 ± 8.0 %", "88.52 %"]
-    assert table["P(top-1 changes)"] == ["10.0 ± 1.0 %", ""] and "50, measured" in table["images"][0]
+    measured = {"tiny": (0.8, 0.1, 0.05, lambda share: share / 10, 50)}
+    table = words.consistency_table(measured, [("VGG16", 88.52, 71.59)], ("InceptionResNetV2", 28.0))
+    assert table["network"] == ["tiny", "VGG16", "InceptionResNetV2"]
+    assert table["consistency"] == ["80.0 ± 8.0 %", "88.52 %", ""] and "28 %" in table["images"][2]
+    assert table["P(top-1 changes)"] == ["10.0 ± 1.0 %", "", ""] and "50, measured" in table["images"][0]
