@@ -13,6 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -118,8 +119,9 @@ def alternating(ways: dict[str, Callable[[float, float], float]]) -> tuple[dict,
 
 
 def growth(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, directions: tuple) -> None:
-    """Cost against points and images, as a table."""
+    """Cost against points and images: a table, a straight line through it, and the plot as a page."""
     print("images  points  seconds  µs an image and point")
+    found = []
     for part in (4, 2, 1):
         rows = slice(0, max(1, len(pixels) // part))
         plane = Evaluator(model, pixels[rows], labels[rows], "bfloat16").plane(*directions)
@@ -129,7 +131,26 @@ def growth(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, di
             for k in range(points):
                 plane.at(k / points, 0.0)
             took = time.perf_counter() - started
+            found.append((rows.stop, points, took))
             print(f"{rows.stop:6} {points:7} {took:8.2f} {1e6 * took / points / rows.stop:8.1f}")
+    passes, seconds = np.array([images * points for images, points, _ in found]), np.array([row[2] for row in found])
+    slope, start = np.polyfit(passes, seconds, 1)
+    fit = 1 - ((seconds - slope * passes - start) ** 2).sum() / ((seconds - seconds.mean()) ** 2).sum()
+    print(f"seconds = {start:.3f} + {1e6 * slope:.1f} µs × images × points, R² = {fit:.4f}; plot: {drawn(found)}")
+
+
+def drawn(found: list[tuple[int, int, float]]) -> Path:
+    """The plot of (images, points, seconds), a line per number of images."""
+    from plotly.graph_objects import Figure
+
+    figure = Figure(layout={"xaxis_title": "points", "yaxis_title": "seconds", "title": "Cost of a loss landscape"})
+    for images in sorted({row[0] for row in found}):
+        own = [row for row in found if row[0] == images]
+        figure.add_scatter(x=[row[1] for row in own], y=[row[2] for row in own], name=f"{images:,} images")
+    path = Path("build") / "landscape_cost.html"
+    path.parent.mkdir(exist_ok=True)
+    figure.write_html(path)
+    return path
 
 
 def compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, plane: Plane) -> None:
