@@ -65,11 +65,11 @@ class Network:
         return self.model.input_size[0] == 1
 
 
-def pick_network(title: Title | None = None) -> Network:
-    """Network, weights and device, in the sidebar; `title` says if its weights are random. Raises CnnvizError
-    if it cannot be loaded."""
+def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Network:
+    """Network, weights and device, in the sidebar; `title` says if its weights are random. `first`: what the page
+    opens on. Raises CnnvizError if it cannot be loaded."""
     with st.sidebar:
-        name = pick_name()
+        name = pick_name(first=first)
         choice = _pick_weights(name)
         place = st.empty()
     try:
@@ -86,19 +86,22 @@ def pick_network(title: Title | None = None) -> Network:
     return network
 
 
-def pick_name(blocks: bool = False) -> str:
+def pick_name(blocks: bool = False, first: str = DEFAULT_NETWORK) -> str:
     """The name of a network. One that nobody knows is refused in words, and the network stays.
 
-    `blocks`: building blocks without a classifier are offered, too."""
+    `blocks`: building blocks without a classifier are offered, too. `first`: what is shown where nobody has chosen."""
     names = list(networks.catalogue(blocks))
     own = own_weights.find(address.current("weights"))
-    default = DEFAULT_NETWORK if DEFAULT_NETWORK in names else names[0]
-    if not address.current("net") and own is not None:
+    default = first if first in names else names[0]
+    asked = address.current("net")
+    if not asked and own is not None:
         default = own.architecture  # a link that names only a file means its network
     _take_back_unknown(names)
     extra = {name for name in (address.current("net"), default) if name and name not in names and _is_known(name)}
     names = [*sorted(extra), *names]
     name = bound(st.selectbox, "Network", "net", default, options=names, accept_new_options=True)
+    if asked and first != DEFAULT_NETWORK:
+        address.keep("net", name, None)  # other pages open on another network: what was asked for has to move along
     if message := st.session_state.pop("network_problem", None):
         st.error(message, icon=":material/search_off:")
     return name

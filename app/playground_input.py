@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,7 @@ import streamlit as st
 from app import address, controls
 from cnnviz.errors import BadInput
 
+NEXT = "; an empty line begins the next channel"
 LARGEST = 1e6  # longer numbers cannot be read in a cell
 
 
@@ -37,6 +39,23 @@ def row_of(text: str, what: str, most: int) -> np.ndarray:
     return found.ravel()
 
 
+def tables(text: str, what: str, most: int, many: int) -> np.ndarray:
+    """(n, rows, cols) float64 of a text with one table, or several of one size set apart by empty lines.
+
+    `what`: the name of one of them; `many`: tables at most. Raises BadInput as `table` does."""
+    blocks = [block for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
+    if len(blocks) <= 1:
+        return table(text, what, most)[None]
+    if len(blocks) > many:
+        raise BadInput(f"There are {len(blocks)} tables of the {what}; at most {many} can be shown.")
+    found = [table(block, f"{what} {at}", most) for at, block in enumerate(blocks, 1)]
+    sizes = {one.shape for one in found}
+    if len(sizes) > 1:
+        told = ", ".join("×".join(map(str, one.shape)) for one in found)
+        raise BadInput(f"The tables of the {what} have {told} numbers. Give every one the same size.")
+    return np.stack(found)
+
+
 def _numbers(line: str, where: str) -> list[float]:
     return [_number(word, f"number {at} in {where}") for at, word in enumerate(line.replace(",", " ").split(), 1)]
 
@@ -53,12 +72,14 @@ def _number(word: str, where: str) -> float:
 
 
 def written(values: Any) -> str:
-    """A table as the text that `table` reads."""
+    """A table, or several (n, rows, cols), as the text that `table` and `tables` read."""
+    if np.ndim(values) == 3:
+        return "\n\n".join(map(written, values))
     return "\n".join(" ".join(f"{value:g}" for value in row) for row in np.atleast_2d(np.asarray(values)))
 
 
-def numbers_box(label: str, key: str, default: str, lines: int = 1) -> str:
-    """A field for numbers whose text lives in the URL while it differs from `default`."""
+def numbers_box(label: str, key: str, default: str, lines: int = 1, several: bool = False) -> str:
+    """A field for numbers whose text lives in the URL while it differs from `default`. `several`: for `tables`."""
     address.settle(key, default, lambda text: text or None)
     if lines == 1:
         text = st.text_input(label, key=key, persist_state="session")
@@ -69,7 +90,7 @@ def numbers_box(label: str, key: str, default: str, lines: int = 1) -> str:
             key=key,
             persist_state="session",
             height=height,
-            help="One row a line, as 2, −0.5 or 1/9. Ctrl+Enter takes it over.",
+            help=f"One row a line, as 2, −0.5 or 1/9{NEXT if several else ''}. Ctrl+Enter takes it over.",
         )
     address.keep(key, text, default)
     return text

@@ -10,56 +10,74 @@ import streamlit as st
 
 from app import address, anatomies, controls
 from app.components.drawing import drawing
-from app.playground_input import counter, numbers_box, table, whole, written
-from cnnviz.figures import playground_matrix, playground_steps
+from app.playground_input import counter, numbers_box, tables, whole, written
+from cnnviz.errors import BadInput
+from cnnviz.figures import playground_channels, playground_matrix, playground_steps
+from cnnviz.figures.drawing import Scene
 from cnnviz.studies import convolving
 from cnnviz.studies.toeplitz import toeplitz
 
 NARROW = 690  # pixels; the page of a window of 1024
 GRID, KERNEL = 12, 5  # numbers a side at most
+MANY = 4  # channels, and filters, at most
 SEVEN = tuple(tuple(7 * row + col for col in range(7)) for row in range(7))
-EXAMPLES = {  # name: (grid, kernel, stride, padding)
-    "3×3: 19, 25, 37, 43": (convolving.GRID, convolving.KERNEL, 1, 0),
-    "Sharpening: first 114": (convolving.SHARPEN_GRID, convolving.SHARPEN, 1, 1),
-    "7×7, stride 2: whole": (SEVEN, ((0, 1, 0), (1, 0, 1), (0, 1, 0)), 2, 0),
-    "7×7, stride 3: not whole": (SEVEN, ((0, 1, 0), (1, 0, 1), (0, 1, 0)), 3, 0),
+PLUS = ((0, 1, 0), (1, 0, 1), (0, 1, 0))
+TWO = (convolving.GRID, tuple(tuple(n + 1 for n in row) for row in convolving.GRID))
+TWO_KERNELS = (convolving.KERNEL, ((1, 2), (3, 4)))
+THREE = (*TWO, ((1, 0, 1), (0, 1, 0), (1, 0, 1)))
+EXAMPLES = {  # name: (grid, kernels, stride, padding, groups)
+    "3×3: 19, 25, 37, 43": (convolving.GRID, convolving.KERNEL, 1, 0, 1),
+    "Sharpening: first 114": (convolving.SHARPEN_GRID, convolving.SHARPEN, 1, 1, 1),
+    "7×7, stride 2: whole": (SEVEN, PLUS, 2, 0, 1),
+    "7×7, stride 3: not whole": (SEVEN, PLUS, 3, 0, 1),
+    "2 channels: 56, 72, 104, 120": (TWO, TWO_KERNELS, 1, 0, 1),
+    "2 channels in 2 groups (depthwise)": (TWO, TWO_KERNELS, 1, 0, 2),
+    "4 channels in 2 groups": ((*TWO, *TWO), (*TWO_KERNELS, *TWO_KERNELS[::-1]), 1, 0, 2),
+    "1×1: 3 channels to 1": (THREE, (((1,),), ((-1,),), ((2,),)), 1, 0, 1),
+    "1×1: 3 channels to 2": (THREE, (((1,),), ((-1,),), ((2,),), ((0.5,),), ((0.5,),), ((0,),)), 1, 0, 1),
 }
 CORRELATION, CONVOLUTION = "Correlation", "Convolution"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is computed: a grid, a kernel as typed, and how it is laid on."""
+    """What is computed: a grid (C, H, W), filters as typed (F, C / groups, kh, kw), and how they are laid on."""
 
     grid: np.ndarray
-    kernel: np.ndarray
+    kernels: np.ndarray
     stride: int
     padding: int
     dilation: int
+    groups: int
     flip: bool
 
     @property
     def result(self) -> convolving.Convolved:
         return convolving.convolution(
-            self.grid, self.kernel, None, self.stride, self.padding, self.dilation, flip=self.flip
+            self.grid, self.kernels, None, self.stride, self.padding, self.dilation, self.groups, self.flip
         )
 
     @property
     def sizes(self) -> tuple[convolving.OutputSize, convolving.OutputSize]:
         """Of rows and columns."""
-        pairs = zip(self.grid.shape, self.kernel.shape, strict=True)
+        pairs = zip(self.grid.shape[1:], self.kernels.shape[2:], strict=True)
         rows, cols = (convolving.output_size(n, k, self.stride, self.padding, self.dilation) for n, k in pairs)
         return rows, cols
 
+    @property
+    def plain(self) -> bool:
+        """True for one channel and one filter."""
+        return self.grid.shape[0] == self.kernels.shape[0] == 1
+
 
 def pick_task() -> Task:
-    """Example, grid, kernel and how the window moves, in the sidebar. Raises BadInput for what is no table."""
+    """Example, grid, kernels and how the window moves, in the sidebar. Raises BadInput for what is no table."""
     with st.sidebar:
         example = controls.bound(st.selectbox, "Example", "example", next(iter(EXAMPLES)), options=list(EXAMPLES),
                                  on_change=_follow_example)  # fmt: skip
-        grid, kernel, stride, padding = EXAMPLES[example]
-        grid_text = numbers_box("Grid", "grid", written(grid), 5)
-        kernel_text = numbers_box("Kernel", "kernel", written(kernel), 3)
+        grid, kernel, stride, padding, groups = EXAMPLES[example]
+        grid_text = numbers_box("Grid", "grid", written(grid), 5, several=True)
+        kernel_text = numbers_box("Kernel", "kernel", written(kernel), 3, several=True)
         left, middle, right = st.columns(3)
         with left:
             stride = whole("Stride", "stride", stride, 1, 5)
@@ -67,62 +85,102 @@ def pick_task() -> Task:
             padding = whole("Padding", "pad", padding, 0, 4)
         with right:
             dilation = whole("Dilation", "dilate", 1, 1, 4)
+        several = tables(grid_text, "grid", GRID, MANY)
+        groups = whole("Groups", "cgroups", groups, 1, MANY) if len(several) > 1 else 1
         flip = controls.bound_choice("The kernel is laid on by", "op", [CORRELATION, CONVOLUTION]) == CONVOLUTION
-    return Task(table(grid_text, "grid", GRID), table(kernel_text, "kernel", KERNEL), stride, padding, dilation, flip)
+    kernels = filters_of(tables(kernel_text, "kernel", KERNEL, MANY * MANY), len(several), groups)
+    return Task(several, kernels, stride, padding, dilation, groups, flip)
+
+
+def filters_of(kernels: np.ndarray, channels: int, groups: int) -> np.ndarray:
+    """(n, kh, kw) → (F, channels / groups, kh, kw): a filter has a kernel for each channel of its group.
+
+    Raises BadInput where they do not make whole filters, equally many for each group."""
+    if channels % groups:
+        raise BadInput(f"{channels} channels cannot be divided into {groups} groups. Take a number that divides them.")
+    depth = channels // groups
+    count = len(kernels) // depth
+    if len(kernels) % depth or count % groups:
+        raise BadInput(
+            f"There are {len(kernels)} kernels, each after an empty line. {channels} channels in {groups} "
+            f"group{'s' * (groups > 1)} take {channels} kernels or a multiple of that: {depth} for each filter."
+        )
+    if count > MANY:
+        raise BadInput(f"{len(kernels)} kernels make {count} filters; at most {MANY} can be shown.")
+    return kernels.reshape(count, depth, *kernels.shape[1:])
 
 
 def _follow_example() -> None:
     """Another example brings its own numbers."""
-    for key in ("grid", "kernel", "stride", "pad", "dilate", "step"):
+    for key in ("grid", "kernel", "stride", "pad", "dilate", "cgroups", "step"):
         address.choose(key, None)
 
 
-def pick_step(result: convolving.Convolved, row: Any) -> int:
-    """The output unit, counted from 0 row by row."""
+def pick_step(count: int, row: Any) -> int:
+    """The output unit of `count`, counted from 0 row by row, filter by filter."""
     with row:
-        return counter("Step", "step", 1, result.output[0].size) - 1
+        return counter("Step", "step", 1, count) - 1
 
 
 def steps(row: Any) -> None:
     """The window, its sum, and the output so far."""
     task = pick_task()
     result = task.result
-    number = pick_step(result, row)
+    number = pick_step(result.output.size, row)
 
     def choose(item: str) -> None:
         """A click on a cell of the output goes to its step."""
         address.choose("step", int(item.removeprefix("step:")) + 1)
 
-    scenes = [playground_steps.step_scene(result, task.padding, number, task.sizes, task.flip, width)
-              for width in (1070, NARROW)]  # fmt: skip
+    scenes = [_scene(task, result, number, width) for width in (1070, NARROW)]
     drawing(scenes[:1], [f"Step {number + 1} of the convolution"], "playground_steps", choose, narrow=scenes[1:])
-    st.write(
-        "A window slides over the grid; each pixel is multiplied by the weight of its colour, and the sum is one "
-        "number of the output. **Notice** that the same few weights are used at every step, and that what libraries "
-        "call convolution is correlation: “Convolution” turns the kernel by 180° first."
-    )
+    st.write(_ONE if task.plain else _SEVERAL)
     anatomies.downloads("convolution-step", scenes[0])
     with st.expander("Formula and source"):
-        st.latex(r"S(i,j)=\sum_m\sum_n I(s\,i+d\,m-p,\;s\,j+d\,n-p)\,K(m,n)")
+        st.latex(r"S_f(i,j)=\sum_c\sum_m\sum_n I_c(s\,i+d\,m-p,\;s\,j+d\,n-p)\,K_{f,c}(m,n)")
         st.latex(
             r"n_{out}=\left\lfloor\frac{n+2p-d(k-1)-1}{s}\right\rfloor+1"
             r"\qquad\text{or}\qquad\left\lfloor\frac{n-k+p_{both}+s}{s}\right\rfloor\;(d=1)"
         )
         st.write(
-            "Stride s, dilation d, padding p on each side; in the second formula p counts both sides together. The "
-            "convolution of mathematics takes K(−m, −n) and commutes. Sources: Goodfellow, Bengio, Courville, Deep "
-            "Learning, 2016, section 9.1; Dumoulin and Visin 2016, arXiv:1603.07285."
+            "Filter f, channels c of its group, stride s, dilation d, padding p on each side; in the second formula p "
+            "counts both sides together. The convolution of mathematics takes K(−m, −n) and commutes. Sources: "
+            "Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.1; Dumoulin and Visin 2016, "
+            "arXiv:1603.07285."
         )
+
+
+_ONE = (
+    "A window slides over the grid; each pixel is multiplied by the weight of its colour, and the sum is one number of "
+    "the output. **Notice** that the same few weights are used at every step, and that what libraries call convolution "
+    "is correlation: “Convolution” turns the kernel by 180° first."
+)
+_SEVERAL = (
+    "A filter has one kernel for each channel of its group; the products of all these channels are added up to one "
+    "number. **Notice** that every filter makes one map however many channels it reads, that groups leave channels "
+    "out, and that a 1×1 kernel only mixes channels, pixel by pixel."
+)
+
+
+def _scene(task: Task, result: convolving.Convolved, number: int, width: float) -> Scene:
+    if task.plain:
+        return playground_steps.step_scene(result, task.padding, number, task.sizes, task.flip, width)
+    return playground_channels.channels_scene(result, task.padding, number, task.sizes, task.flip, width)
 
 
 def matrix(row: Any) -> None:
     """The same convolution as a sparse matrix with tied weights."""
     task = pick_task()
     result = task.result
-    number = pick_step(result, row)
-    found = toeplitz(result.kernels[0, 0], task.grid.shape, task.stride, task.padding, task.dilation)
-    scenes = [playground_matrix.matrix_scene(found, task.grid, number, task.flip, width) for width in (1070, NARROW)]
+    number = pick_step(result.output[0].size, row)
+    found = toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.padding, task.dilation)
+    scenes = [playground_matrix.matrix_scene(found, task.grid[0], number, task.flip, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Matrix of the convolution"], "playground_matrix", narrow=scenes[1:])
+    if not task.plain:
+        st.caption(
+            "Drawn for the first channel and its kernel: with several channels such matrices stand side by side, with "
+            "several filters below each other."
+        )
     st.write(
         "The same convolution as one matrix: each line computes one output from all pixels, written below each other. "
         "**Notice** that most places are zero (sparse interactions), and that equal colours are one and the same "

@@ -1,8 +1,8 @@
-"""Convolution playground: one window at a time, as a matrix, in numbers, on a photograph, and pooled."""
+"""Convolution playground: one window at a time, as a matrix, in numbers, on a photograph, pooled, on a time series."""
 
 import streamlit as st
 
-from app import controls, playground_counts, playground_steps, playground_views
+from app import controls, playground_counts, playground_signal, playground_steps, playground_views, pooling_hand
 
 VIEWS = {
     "Step by step": playground_steps.steps,
@@ -10,7 +10,8 @@ VIEWS = {
     "Seen how often": playground_steps.seen,
     "Counters": playground_counts.counters,
     "Photograph": playground_views.photograph,
-    "Pooling": playground_views.pooling,
+    "Pooling": pooling_hand.view,
+    "Signal": playground_signal.view,
 }
 
 controls.heading("Convolution playground")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.drawing import Box, Line, Scene, Text
+from cnnviz.figures.lettering import text_width
 from cnnviz.figures.playground_cells import CHOSEN, EDGE, GREY, Cell, draw_grid, number_text, plain, tied_colours
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def pools_scene(
         x, y = left + (at % 2) * half, (at // 2) * level
         cell = min((level - 48) / values.shape[0], (half - 30) / values.shape[1], 84.0)
         edge = x + (half - cell * values.shape[1]) / 2
-        scene.add(Text(x + half / 2, y + 20, name, 18, bold=True))
+        letters = min(18.0, (half - 10) / text_width(name, 1.0, True))
+        scene.add(Text(x + half / 2, y + 20, name, letters, bold=True))
         marked = [[Cell(fills[i * values.shape[1] + j] if fills else "#ffffff", bold=True)
                    for j in range(values.shape[1])] for i in range(values.shape[0])]  # fmt: skip
         draw_grid(scene, values, edge, y + 40, cell, marked)

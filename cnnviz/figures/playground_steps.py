@@ -58,7 +58,7 @@ def step_scene(
         scene.add(Text(left + across / 2, top - 16, head, 16, GREY))
         draw_grid(scene, values, left, top, side, cells)
         if sign == "*":
-            _frame(scene, result, left, top, side, row, col)
+            frame(scene, result, left, top, side, row, col)
         scene.add(Text(left + across + GAP / 2, middle, sign, 32, bold=True))
         left += across + GAP
     _sum(scene, result.step(row, col).text, HEAD + side * high + (room - side * high) * 0.2 + 16)
@@ -74,12 +74,14 @@ def _tables(
     """(title, numbers, cells) of the padded input, the kernel as it is laid on, and the output."""
     output, kernel, padded = result.output[0], result.kernels[0, 0], result.padded[0]
     row, col = divmod(number, output.shape[1])
+    colours = tied_colours(kernel.size)
+    paints = [colours[n] for n in order(flip, kernel.size)]
     around = f", padding {padding}" if padding else ""
     inner = (padded.shape[0] - 2 * padding, padded.shape[1] - 2 * padding)
     return (
-        (f"Input {_shape(inner)}{around}", padded, _window_cells(result, padding, row, col, flip)),
-        (f"Kernel {_shape(kernel.shape)}{', turned' if flip else ''}", kernel, _kernel_cells(kernel, flip)),
-        (f"Output {_shape(output.shape)}", output, _output_cells(output, number)),
+        (f"Input {shape_text(inner)}{around}", padded, window_cells(result, padding, row, col, padded, kernel, paints)),
+        (f"Kernel {shape_text(kernel.shape)}{', turned' if flip else ''}", kernel, kernel_cells(kernel, paints)),
+        (f"Output {shape_text(output.shape)}", output, output_cells(output, number)),
     )
 
 
@@ -106,14 +108,16 @@ def size_lines(sizes: tuple[OutputSize, OutputSize]) -> list[tuple[str, str]]:
     return lines
 
 
-def _shape(shape: tuple[int, ...]) -> str:
+def shape_text(shape: tuple[int, ...]) -> str:
+    """(3, 5) → "3×5"."""
     return "×".join(map(str, shape))
 
 
-def _window_cells(result: Convolved, padding: int, row: int, col: int, flip: bool) -> list[list[Cell]]:
-    """The padded input: zeros around it in gray, each pixel of the window in the colour of its weight."""
-    padded, kernel = result.padded[0], result.kernels[0, 0]
-    colours, names = tied_colours(kernel.size), order(flip, kernel.size)
+def window_cells(
+    result: Convolved, padding: int, row: int, col: int, padded: np.ndarray, kernel: np.ndarray, paints: list[str]
+) -> list[list[Cell]]:
+    """One channel of the padded input: zeros around it in gray, each pixel of the window in the colour of the weight
+    that it meets. `kernel` (kh, kw) and its `paints`, as it is laid on."""
     high, wide = padded.shape
     cells = []
     for y in range(high):
@@ -125,20 +129,20 @@ def _window_cells(result: Convolved, padding: int, row: int, col: int, flip: boo
             i, j = down // result.dilation, across // result.dilation
             read = down % result.dilation == across % result.dilation == 0
             if read and 0 <= i < kernel.shape[0] and 0 <= j < kernel.shape[1]:
-                weight = number_text(kernel[i, j])
-                cell = Cell(colours[names[i * kernel.shape[1] + j]], bold=True, corner=f"×{weight}")
+                paint = paints[i * kernel.shape[1] + j]
+                cell = Cell(paint, bold=True, corner=f"×{number_text(kernel[i, j])}")
             cells[-1].append(cell)
     return cells
 
 
-def _kernel_cells(kernel: np.ndarray, flip: bool) -> list[list[Cell]]:
-    colours, names = tied_colours(kernel.size), order(flip, kernel.size)
+def kernel_cells(kernel: np.ndarray, paints: list[str]) -> list[list[Cell]]:
+    """A kernel, weight by weight in its colour."""
     wide = kernel.shape[1]
-    return [[Cell(colours[names[i * wide + j]], bold=True) for j in range(wide)] for i in range(len(kernel))]
+    return [[Cell(paints[i * wide + j], bold=True) for j in range(wide)] for i in range(len(kernel))]
 
 
-def _output_cells(output: np.ndarray, number: int) -> list[list[Cell]]:
-    """Filled up to this step; a click on any of them goes there."""
+def output_cells(output: np.ndarray, number: int, first: int = 0) -> list[list[Cell]]:
+    """One map of the output, filled up to step `number`; a click on any of it goes there. `first`: its first step."""
     wide = output.shape[1]
 
     def cell(at: int) -> Cell:
@@ -147,10 +151,11 @@ def _output_cells(output: np.ndarray, number: int) -> list[list[Cell]]:
             return Cell(NOW, bold=True, item=item, title=title)
         return Cell(item=item, title=title) if at < number else Cell(BLANK, item=item, title=title, blank=True)
 
-    return [[cell(i * wide + j) for j in range(wide)] for i in range(len(output))]
+    return [[cell(first + i * wide + j) for j in range(wide)] for i in range(len(output))]
 
 
-def _frame(scene: Scene, result: Convolved, left: float, top: float, side: float, row: int, col: int) -> None:
+def frame(scene: Scene, result: Convolved, left: float, top: float, side: float, row: int, col: int) -> None:
+    """A thick frame around the window, on an input whose corner is at (left, top)."""
     high, wide = ((k - 1) * result.dilation + 1 for k in result.kernels.shape[2:])
     x, y = left + col * result.stride * side, top + row * result.stride * side
     scene.add(Box(x, y, wide * side, high * side, "none", CHOSEN, 4.0))

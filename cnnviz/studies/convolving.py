@@ -71,6 +71,18 @@ class Step:
     value: float
     text: str
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The sum of each channel's products written out."""
+        parts = zip(self.window, self.weights, self.sums, strict=True)
+        return tuple(_written(window, weights, 0.0, float(value)) for window, weights, value in parts)
+
+    @property
+    def total(self) -> str:
+        """The sums of the channels added up, and the bias: "19 + 37 = 56"."""
+        terms = [*map(_number, map(float, self.sums)), *([_number(self.bias)] if self.bias else [])]
+        return " + ".join(terms) + f" = {_number(self.value, bare=True)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Convolved:

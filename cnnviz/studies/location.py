@@ -74,6 +74,8 @@ def input_sizes(model: LoadedModel, image: Any, sizes: Sequence[int]) -> tuple[S
     one that flattens its last map only its own. Raises BadInput for sizes below 1."""
     if not len(sizes) or min(sizes) < 1:
         raise BadInput(f"Sizes are 1 pixel or more, got {list(sizes)}.")
+    with model.lock, torch.inference_mode():  # at a size that runs, so that maps are seen where the end does not run
+        call_counts(model.module, torch.zeros(1, *model.input_size, device=model.device))
     return tuple(_at_size(model, image, int(side)) for side in sizes)
 
 

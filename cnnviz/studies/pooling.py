@@ -11,11 +11,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from cnnviz.errors import BadInput
 
-KINDS = ("max", "average", "rms", "stochastic")
+KINDS = ("max", "average", "rms", "l2", "stochastic")
 _REDUCE: dict[str, Callable[..., Any]] = {
     "max": np.max,
     "average": np.mean,
     "rms": lambda values, axis: np.sqrt(np.mean(np.square(values), axis=axis)),
+    "l2": lambda values, axis: np.sqrt(np.sum(np.square(values), axis=axis)),
 }
 DETECTOR, ENTERING = (0.1, 1.0, 0.2, 0.1), (0.3,)  # Goodfellow, Bengio, Courville, Deep Learning, figure 9.8
 
@@ -23,7 +24,8 @@ DETECTOR, ENTERING = (0.1, 1.0, 0.2, 0.1), (0.3,)  # Goodfellow, Bengio, Courvil
 def pool(values: np.ndarray, kind: str = "max", size: int = 2, stride: int | None = None, seed: int = 0) -> np.ndarray:
     """(…, H, W) → (…, ⌊(H − size)/stride⌋ + 1, …) float64, windows inside the map; `stride` None is `size`.
 
-    "rms": the root of the mean square; L2 pooling is that times the root of the window's number of units.
+    "rms": the root of the mean square. "l2": the root of the sum of squares, larger by the root of the window's number
+    of units.
     "stochastic": one value a window, drawn with probability a / Σa by NumPy's generator with `seed`; 0 where all are 0.
     Raises BadInput for another kind, windows that do not fit, negative values in stochastic pooling.
     Sources: Zeiler and Fergus, ICLR 2013 (arXiv:1301.3557) for the stochastic one."""
@@ -52,15 +54,20 @@ def across(maps: np.ndarray, pieces: int | None = None) -> np.ndarray:
     return maps.reshape(-1, pieces, *maps.shape[1:]).max(axis=1)
 
 
-def pool_row(values: Sequence[float], kind: str = "max", width: int = 3, stride: int = 1) -> np.ndarray:
+def pool_row(values: Sequence[float], kind: str = "max", width: int = 3, stride: int = 1, seed: int = 0) -> np.ndarray:
     """(⌈n / stride⌉,) float64: a row pooled with windows centred on every `stride`-th unit and cut off at the ends, as
-    in the book's figure. Even widths reach one unit further to the right. Raises BadInput."""
+    in the book's figure. Even widths reach one unit further to the right. `seed`: of "stochastic", where window i of
+    every row draws by the same random number, so that equal windows give equal values. Raises BadInput."""
     row = np.asarray(values, np.float64)
-    if row.ndim != 1 or not len(row) or kind not in _REDUCE or min(width, stride) < 1:
-        raise BadInput(f"Expected a row of numbers, one of {', '.join(_REDUCE)}, width and stride >= 1.")
+    if row.ndim != 1 or not len(row) or kind not in KINDS or min(width, stride) < 1:
+        raise BadInput(f"Expected a row of numbers, one of {', '.join(KINDS)}, width and stride >= 1.")
     before = (width - 1) // 2
-    starts = range(-before, len(row) - before, stride)
-    return np.array([_REDUCE[kind](row[max(start, 0) : start + width], axis=-1) for start in starts])
+    windows = [row[max(start, 0) : start + width] for start in range(-before, len(row) - before, stride)]
+    if kind != "stochastic":
+        return np.array([_REDUCE[kind](window, axis=-1) for window in windows])
+    _no_negative(row)
+    generator = np.random.default_rng(seed)
+    return np.array([float(_drawn(window, generator)) for window in windows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +97,15 @@ def pool_rows(
     kind: str = "max",
     width: int = 3,
     stride: int = 1,
+    seed: int = 0,
 ) -> PoolRows:
     """Shift a detector row by `shift` units to the right (negative: left) and pool both.
 
-    `entering`: the values that come in, nearest first; the last one is repeated as often as needed. Raises BadInput."""
+    `entering`: the values that come in, nearest first; the last one is repeated as often as needed. `seed`: of both
+    rows, so that stochastic pooling changes by the shift alone. Values apart by less than rounding count as equal.
+    Raises BadInput."""
     row = np.asarray(detector, np.float64)
-    pooled = pool_row(row, kind, width, stride)
+    pooled = pool_row(row, kind, width, stride, seed)
     if shift and not len(entering):
         raise BadInput("Give at least one value that enters with the shift.")
     many = min(abs(shift), len(row))
@@ -104,8 +114,9 @@ def pool_rows(
         moved = np.concatenate([np.array(new[::-1], np.float64), row[: len(row) - many]])
     else:
         moved = np.concatenate([row[many:], np.array(new, np.float64)])
-    pooled_moved = pool_row(moved, kind, width, stride)
-    return PoolRows(row, pooled, moved, pooled_moved, row != moved, pooled != pooled_moved)
+    pooled_moved = pool_row(moved, kind, width, stride, seed)
+    changed = (~np.isclose(a, b, rtol=1e-12, atol=1e-12) for a, b in ((row, moved), (pooled, pooled_moved)))
+    return PoolRows(row, pooled, moved, pooled_moved, *changed)
 
 
 def _windows(values: np.ndarray, kind: str, size: int, stride: int) -> np.ndarray:
@@ -115,10 +126,15 @@ def _windows(values: np.ndarray, kind: str, size: int, stride: int) -> np.ndarra
         raise BadInput(f"No pooling named {kind!r}. Choose one of: {', '.join(KINDS)}.")
     if array.ndim < 2 or not 1 <= size <= min(array.shape[-2:], default=0) or stride < 1:
         raise BadInput(f"A window of {size}×{size} at stride {stride} does not fit a map of shape {array.shape}.")
-    if kind == "stochastic" and (array < 0).any():
-        raise BadInput("Stochastic pooling draws in proportion to the values: they must be 0 or more, as after ReLU.")
+    if kind == "stochastic":
+        _no_negative(array)
     windows = sliding_window_view(array, (size, size), axis=(-2, -1))[..., ::stride, ::stride, :, :]
     return windows.reshape(*windows.shape[:-2], size * size)
+
+
+def _no_negative(values: np.ndarray) -> None:
+    if (values < 0).any():
+        raise BadInput("Stochastic pooling draws in proportion to the values: they must be 0 or more, as after ReLU.")
 
 
 def _drawn(windows: np.ndarray, generator: np.random.Generator) -> np.ndarray:

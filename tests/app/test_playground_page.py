@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from views import errors
+from views import errors, traces
 
 from app.playground_input import table, written
 from cnnviz.errors import BadInput
@@ -67,7 +67,12 @@ def test_four_poolings_stand_side_by_side_and_negative_numbers_are_no_chances(op
      ({"grid": " "}, "is empty"),
      ({"grid": "1e9"}, "too large"),
      ({"view": "Counters", "groups": "3"}, "cannot be divided into 3 groups"),
-     ({"view": "Pooling", "detector": "0.1 x"}, "'x', number 2 in row 1 of the detector row")],
+     ({"view": "Pooling", "detector": "0.1 x"}, "'x', number 2 in row 1 of the detector row"),
+     ({"grid": "1 2\n3 4\n\n1 2\n3 4"}, "2 kernels or a multiple of that"),
+     ({"grid": "1 2\n3 4\n\n1 2"}, "Give every one the same size"),
+     ({"example": "2 channels: 56, 72, 104, 120", "cgroups": "3"}, "cannot be divided into 3 groups"),
+     ({"kernel": "\n\n".join(["1"] * 17)}, "at most 16"),
+     ({"view": "Signal", "sigkernel": "own", "sigown": "1 a"}, "'a', number 2 in row 1 of the kernel")],
 )  # fmt: skip
 def test_what_is_wrong_with_the_numbers_is_said_in_words(opened, query, says):
     (message,) = errors(opened("playground", **query))
@@ -86,3 +91,23 @@ def test_a_table_survives_being_written_and_read():
 def test_an_own_kernel_is_laid_on_the_photograph(opened):
     at = opened("playground", view="Photograph", named="own", ownkernel="0.25 0.5 0.25")
     assert errors(at) == [] and "0.25" in drawn(at) and len(at.get("image")) == 2
+
+
+def test_several_channels_are_summed_and_groups_keep_them_apart(opened):
+    at = opened("playground", example="2 channels: 56, 72, 104, 120")
+    assert errors(at) == [] and "19 + 37 = 56" in drawn(at) and at.number_input(key="cgroups").value == 1
+    at.number_input(key="cgroups").set_value(2).run()
+    assert errors(at) == [] and "of another group" in drawn(at) and at.slider(key="step").max == 8
+    at = opened("playground", example="1×1: 3 channels to 2", step="10")
+    assert errors(at) == [] and "0·0.5 = 0" in drawn(at) and "0 + 0.5 + 0 = 0.5" in drawn(at)
+    at.segmented_control(key="view").set_value("Matrix").run()
+    assert errors(at) == [] and any("first channel" in told.value for told in at.caption)
+
+
+def test_a_time_series_has_teeth_at_the_stride(opened):
+    at = opened("playground", view="Signal", sigstride="4")
+    (figure,) = (json.loads(shown.proto.json) for shown in at.get("bidi_component") if shown.key == "signal")
+    (teeth,) = (trace["y"] for trace in traces(figure) if trace["name"] == "error")
+    assert errors(at) == [] and [value == 0 for value in teeth] == [n % 4 == 0 for n in range(17)]
+    at.slider(key="steps").set_value(4).run()
+    assert errors(at) == [] and any("0 (equal but for rounding)" in told.value for told in at.markdown)

@@ -5,6 +5,7 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -32,6 +33,19 @@ def pictures(at: AppTest) -> dict[str, dict[str, Any]]:
 def image_of(picture: dict[str, Any]) -> Image.Image:
     """What a clickable picture shows."""
     return Image.open(io.BytesIO(base64.b64decode(picture["src"].partition(",")[2])))
+
+
+def traces(picture: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines and bars of a Plotly figure, arrays as lists."""
+    found = json.loads(picture["figure"])["data"]
+    return [{name: _listed(value) for name, value in trace.items()} for trace in found]
+
+
+def _listed(value: Any) -> Any:
+    """Plotly writes longer arrays as base64."""
+    if isinstance(value, dict) and "bdata" in value:
+        return np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"]).tolist()
+    return value
 
 
 def frame(picture: dict[str, Any]) -> tuple[float, float, float, float]:

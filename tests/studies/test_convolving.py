@@ -138,3 +138,14 @@ def test_what_does_not_fit_is_said(arguments, words):
         convolution(GRID, KERNEL).step(2, 0)
     with pytest.raises(BadInput, match="does not fit"):
         toeplitz([1.0], (3, 3))
+
+
+def test_the_channels_of_the_lecture_s_example_are_written_out_and_added_up():
+    grid = np.stack([np.arange(9).reshape(3, 3), np.arange(1, 10).reshape(3, 3)])
+    found = convolution(grid, np.array([[[0, 1], [2, 3]], [[1, 2], [3, 4]]]))
+    assert found.output[0].tolist() == [[56, 72], [104, 120]]
+    step = found.step(0, 0)
+    assert step.lines == ("0·0 + 1·1 + 3·2 + 4·3 = 19", "1·1 + 2·2 + 4·3 + 5·4 = 37")
+    assert step.total == "19 + 37 = 56"
+    biased = convolution(grid[:1], np.array([[[-1, 0], [0, 0]]]), np.array([0.5])).step(0, 1)
+    assert biased.total == "(−1) + 0.5 = −0.5"

@@ -139,3 +139,28 @@ def test_windows_that_do_not_fit_are_refused(kind):
         pool(np.ones((2, 2)), "median")
     with pytest.raises(BadInput, match="square"):
         quarter_turns(np.ones((2, 3)))
+
+
+def test_l2_is_the_root_of_the_sum_of_squares_as_pytorch_has_it():
+    maps = images(1, (9, 8)).double()
+    np.testing.assert_allclose(pool(maps[0].numpy(), "l2", 3, 2), F.lp_pool2d(maps, 2, 3, 2)[0])
+    assert pool_row([3, 4, 0], "l2", 3).tolist() == [5, 5, 4]
+
+
+def test_a_row_is_drawn_by_its_seed_and_only_a_window_that_changed_draws_anew():
+    row = [0.1, 1, 0.2, 0.1]
+    windows = [row[:2], row[:3], row[1:], row[2:]]
+    draws = np.array([pool_row(row, "stochastic", 3, seed=seed) for seed in range(3000)])
+    for unit, window in enumerate(windows):
+        assert set(draws[:, unit]) <= set(window)
+        assert draws[:, unit].mean() == pytest.approx(np.square(window).sum() / sum(window), abs=0.03)
+    same = pool_rows([0.5, 0.5, 0.5], [0.5], 1, "stochastic", seed=3)
+    assert not same.outputs_changed.any()
+    with pytest.raises(BadInput, match="0 or more"):
+        pool_row([1, -1], "stochastic")
+
+
+def test_rounding_is_no_change():
+    found = pool_rows([0.1, 0.2, 0.3, 0.1, 0.2, 0.3], [0.3], 1, "average", 3)
+    assert found.inputs_changed.all()
+    assert found.outputs_changed.tolist() == [True, False, False, False, False, True]
