@@ -1,0 +1,29 @@
+"""Receptive fields: what a unit can see and what it does see, how fields grow, and what a stack of kernels buys."""
+
+import numpy as np
+import streamlit as st
+
+from app import controls, receptive_growth, receptive_image, receptive_place, receptive_stacks, session
+
+VIEWS = ["On the image", "Growth", "Stacks"]
+
+title = controls.heading("Receptive fields")
+row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+with row:
+    view = controls.bound_choice("View", "view", VIEWS)
+if view == "Stacks":
+    receptive_stacks.view(row)
+else:
+    network = controls.pick_network(title)
+    image = controls.pick_image(network)
+    layer = controls.pick_layer(network)
+    maps = session.maps(network.key, image, layer, network.model)
+    channel = controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
+    field = session.receptive(network.key, layer, network.model)
+    place = receptive_place.pick_place(field)
+    controls.show_device(network)
+    look = receptive_image.Look(network, image, layer, channel, field, place)
+    if view == "Growth":
+        receptive_growth.view(row, look)
+    else:
+        receptive_image.view(row, look)
