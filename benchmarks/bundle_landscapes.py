@@ -37,12 +37,13 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--runs", type=Path, help="folder with the runs of `cnnviz train --snapshots`")
     parser.add_argument("networks", nargs="*", metavar="NAME")
-    options = parser.parse_args()
-    for name in options.networks or [name for name in NETWORKS if name in bundled()]:
-        model = cnnviz.load(name, "bundled")
-        images = spread(options.data, model)
-        for seed in SEEDS:
+    options = parser.parse_intermixed_args()  # names after --runs too
+    names = options.networks or [name for name in NETWORKS if name in bundled()]
+    opened = {name: (model := cnnviz.load(name, "bundled"), spread(options.data, model)) for name in names}
+    for seed in SEEDS:
+        for name, (model, images) in opened.items():
             surface(f"{name}-seed{seed}", model, images, seed=seed)
+    for name, (model, images) in opened.items():
         if options.runs and (options.runs / name).is_dir():
             over_epochs(name, model, images, options.runs / name)
             path(name, model, images, options.runs / name)
