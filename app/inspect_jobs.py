@@ -1,0 +1,126 @@
+"""Several results of one view: those that take a moment at once, the others beside the page, shown as they come."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app import address, classroom, jobs, limits, session
+from app.plain import plain
+from cnnviz.errors import Cancelled
+
+SOON = 0.4  # seconds of work before the first paint
+_STOPPED = "inspect_stopped"  # in the session: the job that the user has cancelled
+Counter = Callable[[int, int], bool | None]  # (done, total) of one result; False stops it
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One result. `recipe` names everything it depends on; `words`: what it is; `quick`: it may be made at once."""
+
+    recipe: tuple
+    make: Callable[[Counter | None], Any]
+    words: str
+    quick: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Where a job is: results that are there, of how many, which one is being made, and its share."""
+
+    ready: int
+    total: int
+    words: str
+    share: float
+
+
+def filled(slot: str, wanted: list[Wanted], place: Any = None) -> list[Any | None]:
+    """The results in the order of `wanted`, None for those still to come; the page is drawn anew when one is there.
+
+    `slot`: names the view; what this tab was waiting for in it before is given up. `place`: where the progress, a
+    button to cancel it and what went wrong are shown."""
+    started, alone = time.monotonic(), not classroom.may_start()  # who may start no job gets what is quick all the same
+    for one in wanted:
+        if one.quick and not session.is_drawn(one.recipe):
+            session.drawn(one.recipe, lambda one=one: one.make(None))
+            if not alone and time.monotonic() - started > SOON:
+                break
+    missing = [one for one in wanted if not session.is_drawn(one.recipe)]
+    key = "inspect " + hashlib.sha256(repr([one.recipe for one in wanted]).encode()).hexdigest()[:20]
+    _give_up_other(slot, key)
+    if missing:
+        with place if place is not None else st.container():
+            try:
+                _wait(slot, key, wanted)
+            except jobs.NotAllowed as error:
+                st.info(plain(str(error)), icon=":material/school:")
+    return [session.drawn(one.recipe, lambda: None) if one not in missing else None for one in wanted]
+
+
+def _wait(slot: str, key: str, wanted: list[Wanted]) -> None:
+    """Start the job, or show how far it is. One that failed or was cancelled here starts again behind a button."""
+    job, stopped = jobs.find(key), st.session_state.get(_STOPPED) == key
+    if job is None or (not job.running and not job.problem and not stopped):
+        job = jobs.start(key, "Inspecting", lambda report: _work(wanted, report), lane=limits.SHORT)
+    if not job.running:
+        if job.problem:
+            st.error(plain(job.problem), icon=":material/error:")
+        if st.button("Compute the rest", key=f"start_inspect_{slot}", type="primary"):
+            st.session_state.pop(_STOPPED, None)
+            jobs.start(key, "Inspecting", lambda report: _work(wanted, report), lane=limits.SHORT)
+            address.rerun()
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.fragment(_progress, run_every=0.4)(key, sum(session.is_drawn(one.recipe) for one in wanted))
+        st.button("Cancel", key=f"cancel_inspect_{slot}", on_click=_stop, args=(job, key))
+
+
+def _stop(job: jobs.Job, key: str) -> None:
+    """The user's own click; a job that ended because another tab was closed starts again by itself."""
+    job.cancel()
+    st.session_state[_STOPPED] = key
+
+
+def _work(wanted: list[Wanted], report: Callable[[Any], bool]) -> None:
+    """What is missing, one after another; a result that was finished is kept when the rest is cancelled."""
+    for one in wanted:
+        if session.is_drawn(one.recipe):
+            continue
+
+        def counter(done: int, total: int, one: Wanted = one) -> bool:
+            ready = sum(session.is_drawn(other.recipe) for other in wanted)
+            return report(_State(ready, len(wanted), one.words, done / max(total, 1)))
+
+        if not counter(0, 1):
+            return
+        try:
+            session.drawn(one.recipe, lambda one=one, counter=counter: one.make(counter))
+        except Cancelled:
+            return
+
+
+def _progress(key: str, ready: int) -> None:
+    """How far a job is; draws the page anew when it has ended or one more result is there."""
+    job = jobs.find(key)
+    state = None if job is None else job.state
+    if job is None or not job.running or (state is not None and state.ready > ready):
+        address.rerun()
+    if state is None:
+        st.progress(0.0, job.waiting("preparing").capitalize())
+        return
+    far = (state.ready + state.share) / max(state.total, 1)
+    st.progress(min(far, 1.0), f"{state.words} ({state.ready + 1} of {state.total})")
+
+
+def _give_up_other(slot: str, key: str) -> None:
+    """Cancel what only this tab was waiting for in the same view."""
+    place = f"inspect_{slot}"
+    before = st.session_state.get(place)
+    st.session_state[place] = key
+    if before and before != key and (job := jobs.find(before)) is not None and len(job.watchers) <= 1:
+        job.cancel()
