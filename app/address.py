@@ -45,6 +45,17 @@ def begin(page: str) -> None:
     memory.draft, memory.noted = dict(memory.query), dict(memory.shown)
 
 
+def leave() -> None:
+    """Call before a change of page from within: the URL that it brings is the truth for every choice, also where
+    the page stays the same."""
+    _memory().page = None
+
+
+def page() -> str | None:
+    """The address of the page drawn last; None before the first."""
+    return _memory().page
+
+
 def finish() -> None:
     """Call after the page is drawn: the URL gets what was chosen, in one step of the browser's history. A run
     that the user's next click interrupts never comes here, so that what was touched still counts as touched."""
@@ -114,6 +125,11 @@ def current(key: str) -> str:
     if _touched(key):
         return str(st.session_state.get(key) or "")
     return _memory().query.get(key, "")
+
+
+def view() -> dict[str, str]:
+    """The choices of the last whole run."""
+    return dict(_memory().query)
 
 
 def link(leave_out: tuple[str, ...] = (), **changes: Any) -> dict[str, str]:

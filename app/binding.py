@@ -1,24 +1,32 @@
 """Widgets whose value lives in the URL; app/address.py keeps both equal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
 from app import address
 
+_OFFERED = "offered"  # in the session: {key: values} of the pickers on this page, for the keyboard
+_PAGE = "offered_on"  # in the session: that page
+_STEPPED = "stepped"  # in the session: {key: (value, number of the press, whether a whole run has still to show it)}
+
 
 def bound(widget: Callable[..., Any], label: str, key: str, default: Any, **options: Any) -> Any:
     """A widget whose value lives in the URL and moves along to other pages. A value that is not among the
     options, or not between `min_value` and `max_value`, gives way to `default`."""
+    if key in _stepped() and _stepped()[key][2] and st.session_state.get(key) != _stepped()[key][0]:
+        address.choose(key, _stepped()[key][0])  # the run that should show it was cut short
     if "options" in options:
         named = {str(option): option for option in options["options"]}
         address.settle(key, default, named.get, options["options"])
+        _offered()[key] = options["options"]
     elif isinstance(default, bool):
         address.settle(key, default, lambda text: text.lower() in ("true", "1", "yes", "on"))
     elif "min_value" in options:
         numbers = range(options["min_value"], options["max_value"] + 1)
         address.settle(key, default, _whole_number, numbers)
+        _offered()[key] = numbers
     else:
         address.settle(key, default, str)
     value = widget(label, key=key, persist_state="session", **options)
@@ -36,3 +44,60 @@ def _whole_number(text: str) -> int | None:
 def bound_choice(label: str, key: str, options: list[str]) -> str:
     """One of a few options, side by side; the first is the default."""
     return bound(st.segmented_control, label, key, options[0], options=options, required=True)
+
+
+def _offered() -> dict[str, Sequence[Any]]:
+    return st.session_state.setdefault(_OFFERED, {})
+
+
+def begin(page: str | None) -> None:
+    """Call before a page is drawn: what it does not offer cannot be stepped through. What it offered before stays
+    until it is drawn anew, so that a key pressed meanwhile finds it."""
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE] = page
+        _offered().clear()
+
+
+def _stepped() -> dict[str, tuple[Any, int, bool]]:
+    return st.session_state.setdefault(_STEPPED, {})
+
+
+def settled() -> None:
+    """Call after a page was drawn to its end."""
+    for key, (value, press, _due) in _stepped().items():
+        _stepped()[key] = value, press, False
+
+
+def seen(press: int) -> None:
+    """In a callback: the browser shows what all presses up to this number did, and its own values count again.
+    What it sent along with a press made before that is older than what the keyboard chose."""
+    for key, (value, made, _due) in list(_stepped().items()):
+        if made <= press:
+            del _stepped()[key]
+        elif st.session_state.get(key) != value:
+            address.choose(key, value)
+
+
+def arrived() -> None:
+    """Call on a change of page from within: its URL counts, and nothing that keys chose before."""
+    _stepped().clear()
+
+
+def put(key: str, value: Any, press: int) -> None:
+    """In a callback: the keyboard chooses this value. `press`: number of the key press; until the browser has
+    `seen` it, it sends its old values along with the next one, which must not undo this one."""
+    _stepped()[key] = value, press, True
+    address.choose(key, value)
+
+
+def step(key: str, by: int, press: int = 0) -> bool:
+    """In a callback: the value `by` places further on in the picker `key`, not beyond its ends. False if this page
+    has no such picker or nothing changes. `press`: see `put`."""
+    values, value = _offered().get(key, ()), st.session_state.get(key)
+    if value not in values:
+        return False
+    place = min(max(values.index(value) + by, 0), len(values) - 1)
+    if values[place] == value:
+        return False
+    put(key, values[place], press)
+    return True

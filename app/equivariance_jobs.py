@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
-from app import address, jobs
+from app import address, jobs, limits
+from app.kept import Kept
+from app.plain import plain
 from cnnviz.errors import Cancelled
 
-KEPT = 64  # results
 Make = Callable[[Callable[[Any], bool]], Any]
 
 
 @st.cache_resource(show_spinner=False)
-def _results() -> OrderedDict[str, Any]:
-    return OrderedDict()
+def _results() -> Kept:
+    return Kept(lambda: limits.RESULTS)
 
 
 def name_of(recipe: tuple) -> str:
@@ -28,7 +28,7 @@ def name_of(recipe: tuple) -> str:
 
 def kept(recipe: tuple) -> Any | None:
     """The result that is there already, or None."""
-    return _results().get(name_of(recipe))
+    return _results().find(name_of(recipe))
 
 
 def result(slot: str, recipe: tuple, words: str, make: Make, at_once: bool = True) -> Any | None:
@@ -38,33 +38,38 @@ def result(slot: str, recipe: tuple, words: str, make: Make, at_once: bool = Tru
     being asked, else behind a button. A failure is said in words and not tried again by itself."""
     key = name_of(recipe)
     _give_up_other(slot, key)
-    if (found := _results().get(key)) is not None:
+    if (found := _results().find(key)) is not None:
         return found
     job = jobs.find(key)
     going = job is not None and job.running
     if not going and job is not None and job.problem:
-        st.error(job.problem, icon=":material/error:")
+        st.error(plain(job.problem), icon=":material/error:")
         return None
-    if not going and (job is not None or not at_once):
+    try:
+        return _begin_or_wait(slot, key, words, make, going, at_once and job is None)
+    except jobs.NotAllowed as error:
+        st.info(plain(str(error)), icon=":material/school:")
+        return None
+
+
+def _begin_or_wait(slot: str, key: str, words: str, make: Make, going: bool, at_once: bool) -> None:
+    """The button that starts the work, or its progress."""
+    if not going and not at_once:
         if not st.button(words, key=f"start_{slot}", type="primary"):
-            return None
+            return
         jobs.start(key, words, lambda report: _work(key, make, report))
         address.rerun()
     if not going:
-        jobs.start(key, words, lambda report: _work(key, make, report))
+        jobs.start(key, words, lambda report: _work(key, make, report), lane=limits.SHORT)
     st.button("Cancel", key=f"cancel_{slot}", on_click=jobs.find(key).cancel)
     st.fragment(_progress, run_every=0.5)(key, words)
-    return None
 
 
 def _work(key: str, make: Make, report: Callable[[Any], bool]) -> None:
-    results = _results()
     try:
-        results[key] = make(report)
+        _results().put(key, make(report))
     except Cancelled:
         return  # nothing of it can be kept
-    while len(results) > KEPT:
-        results.popitem(last=False)
 
 
 def _give_up_other(slot: str, key: str) -> None:
@@ -83,7 +88,7 @@ def _progress(key: str, words: str) -> None:
         address.rerun()
     state = job.state
     if state is None:
-        st.progress(0.0, f"{words}: preparing")
+        st.progress(0.0, f"{words}: {job.waiting()}")
         return
     left = f", {state.seconds_left:.0f} s left" if state.done else ""
     far = f"{words}: {state.done} of {state.total} {state.what}{left}"

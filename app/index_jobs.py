@@ -13,6 +13,7 @@ from app.components.picture import picture
 from app.controls import Network
 from app.corpus_picker import OFFLINE, present_corpus
 from app.index_files import Absent
+from app.plain import plain
 from cnnviz.errors import BadImage, BadInput, CnnvizError
 from cnnviz.figures.encode import rgb_png
 from cnnviz.figures.overlay import as_rgb
@@ -52,8 +53,8 @@ def saved_index(network: Network, images: Corpus) -> PatchIndex | None:
         return None
 
 
-def build(network: Network, images: Corpus) -> jobs.Job:
-    """Start (or continue) indexing all layers beside the page."""
+def build(network: Network, images: Corpus, watched: bool = True) -> jobs.Job:
+    """Start (or continue) indexing all layers beside the page. `watched`: see jobs.start."""
     path = index_path(network, images)
 
     def work(report: Any) -> None:
@@ -66,7 +67,7 @@ def build(network: Network, images: Corpus) -> jobs.Job:
             path.unlink(missing_ok=True)
             index_patches(network.model, images, layers, out=path, progress=report)
 
-    return jobs.start(str(path), f"Indexing {images.name}", work)
+    return jobs.start(str(path), f"Indexing {plain(images.name)}", work, watched=watched)
 
 
 def wants_start(images: Corpus, index: PatchIndex | None, job: jobs.Job | None) -> bool:
@@ -99,7 +100,7 @@ def _progress(key: str, shown: bool) -> None:
         address.rerun()
     state = job.state
     if state is None:
-        st.progress(0.0, f"{job.name} …")
+        st.progress(0.0, f"{job.name}: {job.waiting()}" if job.place else f"{job.name} …")
         return
     st.progress(
         min(state.done / max(state.total, 1), 1.0),
@@ -236,7 +237,7 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
         images = present_corpus(network)
         index = saved_index(network, images)
     except CnnvizError as error:
-        st.caption(str(error))
+        st.caption(plain(str(error)))
         return
     if index is None or layer not in index.layers or not index.top(layer, channel):
         job = jobs.find(str(index_path(network, images)))

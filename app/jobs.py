@@ -1,5 +1,5 @@
-"""Long work beside the page: a thread that calls nothing of Streamlit's, watched by any number of tabs,
-cancelled when the last of them is closed."""
+"""Long work beside the page: a thread that calls nothing of Streamlit's, watched by any number of tabs, cancelled
+when the last of them is closed. Only so many run at once; the others stand in line (app/limits.py, app/line.py)."""
 
 from __future__ import annotations
 
@@ -11,29 +11,45 @@ from typing import Any
 
 import streamlit as st
 
+from app import classroom, limits
+from app.line import Line, Turn
+from cnnviz.device import out_of_memory, release
 from cnnviz.errors import CnnvizError
 
 log = logging.getLogger("cnnviz")
+FULL = (
+    "Stopped: {} needs more memory than there is. What was finished is kept. Close other programs, or choose a smaller "
+    "network, fewer images or another device."
+)
 
 
 class Job:
-    """`work(report)` in a thread; `report(state)` returns False once the job is cancelled."""
+    """`work(report)` in a thread, once it is its `turn`; `report(state)` returns False once the job is cancelled."""
 
-    def __init__(self, name: str, work: Callable[[Callable[[Any], bool]], Any]) -> None:
+    def __init__(self, name: str, work: Callable[[Callable[[Any], bool]], Any], turn: Turn | None = None) -> None:
         self.name, self.state, self.problem = name, None, ""
         self.watchers: set[int] = set()
-        self._cancelled = threading.Event()
+        self._cancelled, self._turn = threading.Event(), turn
         self._thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
         self._thread.start()
 
     def _run(self, work: Callable[[Callable[[Any], bool]], Any]) -> None:
+        full = False
         try:
-            work(self._report)
+            if self._turn is None or self._turn.wait(self._cancelled):
+                work(self._report)
         except CnnvizError as error:
             self.problem = str(error)
         except Exception as error:  # the thread's edge: unsaid, the page would start the same work again for ever
             log.exception("%s failed", self.name)
-            self.problem = f"Stopped: {str(error) or type(error).__name__}"
+            full = out_of_memory(error)
+            self.problem = FULL.format(self.name) if full else f"Stopped: {str(error) or type(error).__name__}"
+        finally:
+            if self._turn is not None:
+                self._turn.end()
+        if full:
+            del work
+            release("cuda")  # outside the except block: its traceback holds what fills the memory
 
     def _report(self, state: Any) -> bool:
         self.state = state
@@ -44,17 +60,41 @@ class Job:
         return self._thread.is_alive()
 
     @property
+    def place(self) -> int:
+        """Its place in line, from 1; 0 once it runs, or has ended."""
+        return 0 if self._turn is None else self._turn.place
+
+    def waiting(self, otherwise: str = "preparing") -> str:
+        """What to say while there is no state: its place in line, or `otherwise`."""
+        if not (place := self.place) or self._turn is None:
+            return otherwise
+        most = self._turn.line.places
+        return f"waits, place {place} in line; this machine computes {most} of this kind at once"
+
+    @property
     def cancelled(self) -> bool:
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Ask the work to stop at its next report."""
+        """Ask the work to stop at its next report. A student's click does not stop what the class waits for."""
+        if classroom.may_start():
+            self.stop()
+
+    def stop(self) -> None:
+        """Ask the work to stop, whoever asks; in line it leaves at once."""
         self._cancelled.set()
+        if self._turn is not None:
+            self._turn.line.wake()
 
     def end(self, seconds: float) -> None:
-        """Cancel, and wait for the work to stop and save."""
-        self.cancel()
+        """Stop, and wait for the work to save."""
+        self.stop()
         self._thread.join(seconds)
+
+
+@st.cache_resource(show_spinner=False)
+def _line(lane: str) -> Line:
+    return Line(limits.at_once(lane), limits.each(lane))
 
 
 @st.cache_resource(show_spinner=False)
@@ -66,7 +106,7 @@ def _registry() -> tuple[dict[str, Job], threading.Lock]:
 
 def _end_all(jobs: dict[str, Job]) -> None:
     for job in jobs.values():
-        job.cancel()
+        job.stop()
     for job in jobs.values():
         job.end(10)
 
@@ -75,7 +115,7 @@ def _leave(mine: set[Job]) -> None:
     for job in mine:
         job.watchers.discard(id(mine))
         if not job.watchers:
-            job.cancel()
+            job.stop()
 
 
 class _Mine(set):
@@ -99,15 +139,57 @@ def find(key: str) -> Job | None:
     return job
 
 
-def start(key: str, name: str, work: Callable[[Callable[[Any], bool]], Any]) -> Job:
-    """Start work under `key`, or join it if another tab has started it."""
+class NotAllowed(CnnvizError):
+    """Work that this session may not start now: of a class's lecturer alone, or one too many."""
+
+
+def gate(name: str) -> None:
+    """The one place that decides who may start long work: anyone, but in a class the lecturer, and students while
+    the lecturer lets them. Raises NotAllowed; joining what runs already needs no permission."""
+    if not classroom.may_start():
+        raise NotAllowed(
+            f"“{name}” takes the whole machine for a while, which in this class only the lecturer may start. What "
+            "the lecturer has computed opens at once; ask for this one, or choose another view."
+        )
+
+
+def start(
+    key: str, name: str, work: Callable[[Callable[[Any], bool]], Any], watched: bool = True, lane: str = limits.LONG
+) -> Job:
+    """Start work under `key`, or join it if another tab has started it. Raises NotAllowed; see `gate`, and for more
+    than limits.waiting() jobs of one person.
+
+    `watched`: False from a job's own thread, which has passed the gate: the work needs no tab that stays open.
+    `lane`: limits.LONG or SHORT; what takes a moment never waits for what takes minutes."""
     jobs, lock = _registry()
+    line, who = _line(lane), id(_mine()) if watched else None
     with lock:
         if key not in jobs or not jobs[key].running:
-            jobs[key] = Job(name, work)
+            if watched:
+                gate(name)
+                _refuse_more(name, line.held_by(who))
+            jobs.pop(key, None)
+            jobs[key] = Job(name, work, line.join(who))
+            _forget_old(jobs)
         job = jobs[key]
-    _watch(job)
+    if watched:
+        _watch(job)
     return job
+
+
+def _refuse_more(name: str, held: int) -> None:
+    if held >= limits.waiting():
+        raise NotAllowed(
+            f"“{name}” was not started: {held} jobs of yours are running or in line already, and one person may have "
+            f"{limits.waiting()}. Cancel one, or wait until one has ended."
+        )
+
+
+def _forget_old(jobs: dict[str, Job]) -> None:
+    """Jobs that ended long ago hold their last state, which may be large."""
+    ended = [key for key, job in jobs.items() if not job.running]
+    for key in ended[: max(len(ended) - limits.ENDED, 0)]:
+        del jobs[key]
 
 
 def _watch(job: Job) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 from app import controls, index_jobs, jobs, session
 from app.controls import Network
 from app.corpus_picker import default_corpus
+from app.plain import plain
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.charts import signed_tiles
 from cnnviz.figures.encode import rgb_png
@@ -20,7 +21,7 @@ def filters(network: Network) -> None:
     try:
         found = session.filters(network.key, "common", None, network.model)
     except CnnvizError as error:
-        st.caption(str(error))
+        st.caption(plain(str(error)))
         return
     wall = session.drawn(
         ("preview filters", network.key),
@@ -48,8 +49,12 @@ def top9(network: Network) -> None:
     index = index_jobs.saved_index(network, images)
     if index is None or layer not in index.layers:
         job = jobs.find(str(index_jobs.index_path(network, images)))
-        if index_jobs.wants_start(images, index, job):
-            job = index_jobs.build(network, images)
+        try:
+            if index_jobs.wants_start(images, index, job):
+                job = index_jobs.build(network, images)
+        except jobs.NotAllowed as error:
+            st.caption(plain(str(error)))
+            return
         going = job is not None and job.running
         st.caption("Being indexed; ready when you open the page." if going else "Not indexed yet; open the page.")
         return

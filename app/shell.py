@@ -4,17 +4,19 @@ import json
 import logging
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from app import address, session
-from cnnviz.errors import CnnvizError
+from app import address, binding, class_controls, going, presenting, session, touring
+from app.components.keys import mark_drawn
+from cnnviz.errors import CnnvizError, DeviceLost
 
 log = logging.getLogger("cnnviz")
 _PAGES = {  # file: (title, address, icon)
     "home.py": ("Home", "", ":material/home:"),
+    "inspect.py": ("Inspect your image", "inspect", ":material/image_search:"),
+    "camera.py": ("Live camera", "camera", ":material/videocam:"),
     "first_layer_filters.py": ("First-layer filters", "filters", ":material/grid_on:"),
     "feature_maps.py": ("Feature maps", "feature-maps", ":material/layers:"),
     "top9.py": ("Top-9 patches", "top-9", ":material/apps:"),
@@ -22,9 +24,10 @@ _PAGES = {  # file: (title, address, icon)
     "anatomy.py": ("Anatomy", "anatomy", ":material/account_tree:"),
     "landscape.py": ("Loss landscape", "landscape", ":material/landscape:"),
     "equivariance.py": ("Equivariance", "equivariance", ":material/open_with:"),
+    "receptive_fields.py": ("Receptive fields", "receptive-fields", ":material/filter_center_focus:"),
+    "pooling.py": ("Pooling invariance", "pooling", ":material/grid_view:"),
     "playground.py": ("Convolution playground", "playground", ":material/calculate:"),
 }
-_STYLE = Path(__file__).resolve().parents[1] / "assets" / "theme" / "style.css"
 
 
 def pages() -> dict[str, st.Page]:
@@ -52,15 +55,40 @@ def _run() -> None:
     session.warm_up()
     offered = list(pages().values())
     chosen = st.navigation(offered, position="hidden")
+    by_address = {page.url_path: page for page in offered}
+    if not class_controls.joined():
+        return
+    class_controls.follow()
+    going.obey(by_address)
     address.begin(chosen.url_path)
-    st.html(f"<style>{_style()}</style>")
-    links = st.sidebar.empty()
-    _draw_links(links, offered)
-    failed = _draw(chosen)
-    address.finish()
-    _draw_links(links, offered)
+    touring.begin(list(by_address))
+    going.obey(by_address)
+    class_controls.announce(chosen.url_path)
+    failed = _frame(chosen, offered)
     if failed is not None:
         _say(failed)
+
+
+def _frame(chosen: st.Page, offered: list[st.Page]) -> Exception | None:
+    """What surrounds every page, and the page; returns what went wrong in it."""
+    st.html(f"<style>{presenting.style()}</style>")
+    binding.begin(chosen.url_path)
+    presenting.listen([page.url_path for page in offered])
+    touring.bar(led=class_controls.is_led())
+    class_controls.panel()
+    links, choices = st.sidebar.empty(), address.link()
+    _draw_links(links, offered)
+    failed = _draw(chosen)
+    with st.sidebar:
+        touring.menu()
+        presenting.switch()
+    address.finish()
+    binding.settled()
+    mark_drawn()
+    class_controls.publish()
+    if address.link() != choices:  # the links take along what was chosen on this page
+        _draw_links(links, offered)
+    return failed
 
 
 def _draw_links(place: Any, offered: list[st.Page]) -> None:
@@ -75,6 +103,8 @@ def _draw(page: st.Page) -> Exception | None:
     """Run the page; returns what went wrong beyond cnnviz's own errors, which are said at once."""
     try:
         page.run()
+    except DeviceLost as error:
+        return error  # there may be another device
     except CnnvizError as error:
         session.problem(error)
     except session.PageEnded:
@@ -89,13 +119,15 @@ def _say(error: Exception) -> None:
     """Outside the except block, so that the traceback holds no tensor any more."""
     if session.out_of_memory(error):
         st.rerun()
+    if session.memory_short(error):
+        st.error(
+            "This view needs more memory than this computer has free. Choose a smaller network, a smaller image or "
+            "fewer maps, or close other programs; then try again.",
+            icon=":material/memory_alt:",
+        )
+        return
     st.error(
         f"This view could not be computed ({type(error).__name__}). Choose another network, layer or image; the "
         "details are in the server's log.",
         icon=":material/error:",
     )
-
-
-@st.cache_resource
-def _style() -> str:
-    return _STYLE.read_text(encoding="utf-8")

@@ -11,7 +11,10 @@ from cnnviz.figures.drawing import Scene
 _CSS = """
 .drawings { display: flex; flex-wrap: wrap; gap: 12px 20px; align-items: flex-start; }
 .drawing { min-width: 0; }
-.drawing svg { display: block; width: 100%; height: auto; }
+.drawing svg {
+  display: block; width: 100%; height: auto; max-height: var(--cnnviz-room, none);  /* the presenter's screen */
+  background: var(--cnnviz-paper, transparent); border-radius: 6px;  /* the dark theme's */
+}
 .drawing text, .drawing path, .drawing polygon { pointer-events: none; }  /* the box below them is meant */
 .live [data-item] { cursor: pointer; }
 .live [data-item]:hover { stroke: #e85d04; stroke-width: 2.5px; }

@@ -11,14 +11,16 @@ from cnnviz.figures.encode import data_url
 _CSS = """
 .frame { position: relative; display: inline-block; line-height: 0; max-width: 100%; }
 .frame img { display: block; max-width: 100%; height: auto; }
+.frame.main:not(.fill) img { width: calc(var(--cnnviz-room, var(--natural)) * var(--ratio)); }  /* presented */
 .frame.fill { width: 100%; }
+.frame.fill.main { width: min(100%, calc(var(--cnnviz-room, 9999px) * var(--ratio))); }
 .frame.fill img { width: 100%; }
 .frame.live { cursor: crosshair; }
 .frame:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
 svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
 .label {
   position: absolute; font-size: var(--letters, 13px); line-height: 1.2; white-space: nowrap; overflow: hidden;
-  text-overflow: ellipsis; color: var(--st-text-color);
+  text-overflow: ellipsis; color: #181c24;  /* the gutters below are white in every theme */
 }
 """
 
@@ -32,12 +34,16 @@ export default function (component) {
     frame.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"))
     parentElement.appendChild(frame)
   }
-  frame.className = "frame" + (data.fill ? " fill" : "") + (data.live ? " live" : "")
+  const main = data.height >= 400
+  frame.className = "frame" + (data.fill ? " fill" : "") + (data.live ? " live" : "") + (main ? " main" : "")
+  frame.style.setProperty("--natural", data.height + "px")
+  frame.style.setProperty("--ratio", data.width / data.height)
   const image = frame.querySelector("img"), drawing = frame.querySelector("svg")
   if (image.src !== data.src) image.src = data.src
   const sharpen = () => {  // whole pixels when enlarged, smooth when a narrow window reduces the picture
-    image.style.imageRendering = data.crisp && image.clientWidth >= data.width ? "pixelated" : "auto"
     const scale = image.clientWidth / data.width  // letters grow with the picture, and stay readable in a small one
+    const whole = !main || data.fill || Math.abs(scale - Math.round(scale)) < 0.02  // or captions break
+    image.style.imageRendering = data.crisp && scale >= 1 && whole ? "pixelated" : "auto"
     frame.style.setProperty("--letters", `${Math.max(12.5, 13 * scale)}px`)
   }
   image.onload = sharpen

@@ -16,7 +16,8 @@ _CSS = """
 .cnnviz-plot .saves { position: absolute; top: 0; right: 0; display: flex; gap: 6px; }
 .cnnviz-plot .saves button {
   font: 14px var(--st-font, sans-serif); padding: 2px 9px; border-radius: 8px; cursor: pointer;
-  border: 1px solid var(--st-border-color, #d5dae1); background: transparent; color: var(--st-text-color, #181c24);
+  border: 1px solid var(--st-border-color, #d5dae1); background: transparent;
+  color: var(--cnnviz-ink, var(--st-text-color, #181c24));
 }
 @container (max-width: 800px) { .cnnviz-plot .saves { position: static; justify-content: flex-end; } }
 .cnnviz-plot .saves button:hover { border-color: var(--st-primary-color); color: var(--st-primary-color); }
@@ -77,7 +78,9 @@ export default function (component) {
   const plot = frame.querySelector(".plot"), saves = frame.querySelector(".saves")
   // In a narrow window the picture is lower, its headings are smaller, and scenes are seen from farther away.
   const wide = frame.clientWidth || 1080, narrow = wide < 800
-  const high = Math.round(Math.min(data.height, Math.max(350, 0.6 * wide)))
+  const presented = getComputedStyle(document.documentElement).getPropertyValue("--cnnviz-present")
+  const most = presented && data.height > 400 ? Math.max(data.height, window.innerHeight - 285) : data.height
+  const high = Math.round(Math.min(most, Math.max(350, 0.6 * wide)))
   plot.style.height = high + "px"
   const fitted = (figure) => {
     figure.layout.height = high

@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cnnviz.cli import doctor, index, landscape, listing, prefetch, show, train
+from cnnviz.cli import classroom, doctor, index, landscape, listing, prefetch, show, train
 from cnnviz.cli.common import add_plugins, load_plugins
 from cnnviz.errors import Cancelled, CnnvizError
 
 _COMMANDS = {
     "list": listing, "show": show, "train": train, "index": index, "landscape": landscape,
-    "prefetch": prefetch, "doctor": doctor,
+    "class": classroom, "prefetch": prefetch, "doctor": doctor,
 }  # fmt: skip
 _EPILOG = """examples:
   cnnviz train lenet5 --data mnist --out runs/lenet5
@@ -21,6 +21,7 @@ _EPILOG = """examples:
   cnnviz landscape resnet20_cifar --data cifar10 --steps 25 --out resnet20.npz
   cnnviz prefetch squeezenet1_0 timm:resnet18 pytorchcv:nin_cifar10 --data imagenette
   cnnviz show my_net --plugin my_net.py
+  cnnviz class --tour lecture
 
 The app: streamlit run app/Home.py
 """

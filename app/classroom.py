@@ -1,0 +1,129 @@
+"""A class that follows its lecturer: the room that all sessions share, and who may do what in it.
+
+`cnnviz class` starts the app with a token in CNNVIZ_CLASS_TOKEN; without it there is no class, and everybody may
+do everything."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from cnnviz.errors import BadInput
+
+TRIES, PAUSE = 5, 60.0  # wrong tokens that one address may send within so many seconds
+GONE = 6.0  # seconds after which a student who was not heard of has left
+_ROLE, _VISITOR = "class_lecturer", "class_visitor"  # in the session
+PRIVATE = frozenset({"present", "device"})  # choices of the lecturer's own screen
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the lecturer shows. `version` grows with every change; 0: nothing yet."""
+
+    version: int = 0
+    page: str = ""
+    query: dict[str, str] = field(default_factory=dict)
+
+
+class Room:
+    """The lecturer's view, who is there, and who asked for the lecturer's role. Every method is thread-safe.
+
+    `allowed`: whether students may start long work. `shared`: whether the class is led at present."""
+
+    def __init__(self, token: str) -> None:
+        self._token, self._lock = token.encode(), threading.Lock()
+        self._view = View()
+        self._seen: dict[str, tuple[float, bool]] = {}
+        self._wrong: dict[str, list[float]] = {}
+        self.allowed, self.shared = False, True
+
+    @property
+    def view(self) -> View:
+        """The view that students follow."""
+        return self._view
+
+    def publish(self, page: str, query: dict[str, str], same: bool = False) -> View:
+        """Show this view to the class; a new version only if it differs from the last. `same`: it is the last one,
+        written in another way."""
+        query = {key: value for key, value in query.items() if key not in PRIVATE}
+        with self._lock:
+            if (page, query) != (self._view.page, self._view.query) or not self._view.version:
+                self._view = View(self._view.version + (not same), page, query)
+            return self._view
+
+    def admit(self, token: str, who: str, now: float | None = None) -> bool:
+        """Whether `token` is the lecturer's. `who`: the visitor's address; `now`: seconds of a steady clock.
+
+        Raises BadInput after TRIES wrong ones of the same visitor within PAUSE seconds, also for the right one."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            self._wrong = {one: [t for t in times if now - t < PAUSE] for one, times in self._wrong.items()}
+            self._wrong = {one: times for one, times in self._wrong.items() if times}
+            if len(self._wrong.get(who, ())) >= TRIES:
+                raise BadInput(f"{TRIES} wrong tokens came from here. Wait a minute, then try again.")
+            if hmac.compare_digest(token.strip().encode(), self._token):
+                return True
+            self._wrong.setdefault(who, []).append(now)
+            return False
+
+    def heard(self, who: str, following: bool, now: float | None = None) -> None:
+        """A student's browser is there."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            self._seen[who] = now, following
+
+    def attendance(self, now: float | None = None) -> tuple[int, int]:
+        """(students who are there, of whom follow)."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            self._seen = {who: seen for who, seen in self._seen.items() if now - seen[0] < GONE}
+            return len(self._seen), sum(following for _time, following in self._seen.values())
+
+
+def is_class() -> bool:
+    """Whether this app was started for a class."""
+    return bool(os.environ.get("CNNVIZ_CLASS_TOKEN"))
+
+
+@st.cache_resource(show_spinner=False)
+def room() -> Room:
+    """The room of this class, one for all sessions."""
+    return Room(os.environ["CNNVIZ_CLASS_TOKEN"])
+
+
+def address_for_students() -> str:
+    """Where students open the app, as `cnnviz class` told them."""
+    return os.environ.get("CNNVIZ_CLASS_ADDRESS", "")
+
+
+def is_lecturer() -> bool:
+    """Whether this session has shown the token."""
+    return is_class() and bool(st.session_state.get(_ROLE))
+
+
+def become_lecturer(token: str) -> bool:
+    """Give this session the lecturer's role for the right token. Raises BadInput after too many wrong ones."""
+    if room().admit(token, _caller()):
+        st.session_state[_ROLE] = True
+    return is_lecturer()
+
+
+def _caller() -> str:
+    """Where the browser is."""
+    return st.context.ip_address or "this computer"
+
+
+def may_start() -> bool:
+    """Whether this session may start long work."""
+    return not is_class() or is_lecturer() or room().allowed
+
+
+def visitor() -> str:
+    """A name of this session that nobody can guess, for counting."""
+    return st.session_state.setdefault(_VISITOR, secrets.token_hex(8))

@@ -1,0 +1,38 @@
+"""The lecturer's token, handed over by the browser: from the "#" part of the first link, which no server is sent
+and which is removed from the address at once, or from the memory of the tab after a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+_JS = """
+const PLACE = "cnnviz-lecturer"
+
+export default function (component) {
+  const { parentElement, setTriggerValue } = component
+  if (parentElement.answered) return
+  parentElement.answered = true
+  const given = new URLSearchParams(location.hash.slice(1)).get("lecturer")
+  if (given !== null) {
+    history.replaceState(history.state, "", location.pathname + location.search)
+    sessionStorage.setItem(PLACE, given)
+  }
+  setTriggerValue("answer", { token: sessionStorage.getItem(PLACE) || "" })
+}
+"""
+
+_render = st.components.v2.component("cnnviz_token", js=_JS)
+
+
+def ask_token(on_answer: Callable[[str], Any]) -> None:
+    """Ask the browser for the token; `on_answer(token)` runs before the page is drawn again, "" for none."""
+
+    def answered() -> None:
+        answer = st.session_state.get("token_answer", {}).get("answer")
+        if isinstance(answer, dict):
+            on_answer(str(answer.get("token", ""))[:200])
+
+    _render(key="token_answer", data={}, on_answer_change=answered)

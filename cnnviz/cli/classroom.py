@@ -1,0 +1,164 @@
+"""Start the app for a class: students on the same network open an address and follow the lecturer.
+
+Binds the address of this computer in the local network, prints it with a QR code, and prints a link for the
+lecturer with a token that is made anew at every start. Whoever has the token leads: students see the page and
+the view that the lecturer sees, within two seconds, or look around on their own. Long work (indexing,
+landscapes, measurements over many images) is the lecturer's, unless a switch in the lecturer's sidebar lets
+students start it. Anyone in the local network who knows the address can open it: use it in class, not for good.
+
+If students cannot reach the address, let the port through this computer's firewall, or name another of its
+addresses with --host; some guest networks keep their visitors apart, and a phone's hotspot does not.
+Tours are YAML files in assets/tours and in the folder that CNNVIZ_TOURS names."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import cnnviz
+from cnnviz.errors import BadInput, CnnvizError
+
+PATIENCE = 120.0  # seconds that the server may take to answer
+ANY = ("0.0.0.0", "::")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("--port", type=int, default=8501, help="default: 8501")
+    parser.add_argument("--host", help="address to bind (default: this computer's in the local network)")
+    parser.add_argument("--tour", metavar="NAME", help="the lecturer's link opens this tour, e.g. lecture")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Start the app, say where it is, and wait until it ends. Raises CnnvizError if it cannot start."""
+    home = _home()
+    if options.tour:
+        from cnnviz.tours import load_tour
+
+        load_tour(options.tour)  # better refused here than in front of the class
+    host = options.host or lan_address()
+    address = host if host not in ANY else lan_address()
+    check_free(host, options.port)
+    token, url = secrets.token_urlsafe(18), f"http://{_bracketed(address)}:{options.port}"
+    environment = {**os.environ, "CNNVIZ_CLASS_TOKEN": token, "CNNVIZ_CLASS_ADDRESS": url}
+    if options.plugin:
+        files = [*filter(None, [os.environ.get("CNNVIZ_PLUGINS")]), *(str(Path(p).resolve()) for p in options.plugin)]
+        environment["CNNVIZ_PLUGINS"] = os.pathsep.join(files)
+    command = server_command(home, host, address, options.port)
+    with _ended_with_us(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)) as server:
+        _wait_for(url, server)
+        print(announcement(url, token, options.tour), flush=True)
+        code = server.wait()
+    if code:
+        raise CnnvizError(f"The app ended with code {code}; what it said stands above.")
+
+
+def server_command(home: Path, host: str, address: str, port: int) -> list[str]:
+    """The command that starts the app. Only this address and this computer's own names are answered, so that no
+    page elsewhere can reach the app through a name that it has pointed here (DNS rebinding)."""
+    names = {address, socket.gethostname(), f"{socket.gethostname()}.local", "localhost", "127.0.0.1"}
+    return [
+        sys.executable, "-m", "streamlit", "run", str(home), "--server.headless=true", f"--server.address={host}",
+        f"--server.port={port}", f"--browser.serverAddress={address}",
+        *(f"--server.allowedHosts={name}" for name in sorted(names)),
+    ]  # fmt: skip
+
+
+def announcement(url: str, token: str, tour: str | None = None) -> str:
+    """What the lecturer reads in the terminal. The token stands behind the "#", which no server is ever sent."""
+    first = f"{url}/{f'?tour={tour}' if tour else ''}#lecturer={token}"
+    return "\n".join([
+        "", "The class is open.", "", f"  Students:  {url}", f"  Lecturer:  {first}", "", qr_code(url),
+        "The lecturer's link holds the token: keep it to yourself, and show the students' address only.",
+        f"To take the lead in an open window: sidebar, “I am the lecturer”, token {token}",
+        "Ctrl+C ends the class.", "",
+    ])  # fmt: skip
+
+
+def qr_code(text: str) -> str:
+    """A QR code in characters, dark on light whatever the terminal's colours are."""
+    import io
+
+    try:
+        import segno
+    except ImportError:
+        return "(For a QR code: pip install segno)\n"
+    drawing = io.StringIO()
+    segno.make(text, error="m").terminal(drawing, compact=True)
+    return drawing.getvalue()
+
+
+def lan_address() -> str:
+    """This computer's address in the local network. Raises BadInput if there is none.
+
+    A UDP socket that is connected sends nothing, yet knows which of the addresses would be used."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # an address reserved for documentation, RFC 5737
+        found = probe.getsockname()[0]
+        if not found.startswith(("127.", "0.")):
+            return found
+    raise BadInput("This computer has no address in a local network. Join one, or name the address with --host.")
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise BadInput unless the port can be bound on this address."""
+    if not 1 <= port <= 65535:
+        raise BadInput(f"--port {port} is no port; ports go from 1 to 65535.")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise BadInput(
+            f"{host} port {port} cannot be used ({error.strerror or error}). Another app may run there: choose "
+            "another with --port, or another address of this computer with --host."
+        ) from error
+
+
+def _home() -> Path:
+    """The app's entry point, which lies beside the package in a copy of the project."""
+    home = Path(cnnviz.__file__).resolve().parents[1] / "app" / "Home.py"
+    if not home.is_file():
+        raise CnnvizError("The app is not installed with the library. Start `cnnviz class` from a copy of the project.")
+    return home
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@contextlib.contextmanager
+def _ended_with_us(server: subprocess.Popen) -> Iterator[subprocess.Popen]:
+    """The server, which ends when this command does: by Ctrl+C, by a signal, or by an error."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def _wait_for(url: str, server: subprocess.Popen) -> None:
+    """Until the app answers. No proxy: the address is this computer's own."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    until = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < until:
+        with contextlib.suppress(OSError), direct.open(f"{url}/_stcore/health", timeout=5):
+            return
+        time.sleep(0.2)
+    raise CnnvizError(f"The app did not start at {url}; what it said stands above.")
