@@ -10,7 +10,7 @@ from cnnviz.figures.lettering import text_width
 WIDTH, NARROW, ROW, HEAD = 720, 530, 35, 26  # pixels
 _NAME, _LOGIT, _SHARE = 0, 250, 470  # left edges
 _RANK = 36  # room for the rank before a name
-_LOGIT_ROOM, _NUMBER = 150, 82  # of the bars of logits, and of a probability in figures
+_LOGIT_ROOM, _NUMBER = 150, 96  # of the bars of logits, and of a probability in figures
 _TRACK, _PALE, _BAR, _CHOSEN, _FAINT = "#eceef1", "#8fa3b8", "#33638d", "#e85d04", "#5b6470"
 
 
