@@ -13,6 +13,7 @@ from app.landscape_compute import pick_images
 from app.landscape_jobs import State
 from app.landscape_views import BRIEF, name_of, panels, pick_scale, saves, titles_of
 from app.landscapes import Shown
+from app.plain import plain
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.figures.landscape_plots import contours_figure
 from cnnviz.figures.landscape_words import SLICE, centre_note
@@ -47,7 +48,8 @@ def view(chosen: list[Shown], row: Any) -> None:
     with st.expander("What is measured, and sources"):
         st.write(
             f"Not convex: share of the grid's inner points with a loss up to {CLIP:g} nats whose 2×2 Hessian, by "
-            "central differences, has a negative eigenvalue beyond two standard errors. ε-sharpness: Keskar et al., "
+            "central differences over one grid step (two for surfaces computed in bfloat16), has a negative eigenvalue "
+            "beyond two standard errors. ε-sharpness: Keskar et al., "
             "ICLR 2017 (arXiv:1609.04836), metric 2.1, the highest loss found with every weight w moved by at most "
             "ε (|w| + 1). Filter norms: the highest loss found with every filter moved by at most 0.2 % of its norm. "
             "Both are sought by projected gradient ascent and are lower bounds. Eigenvalues of the Hessian: Lanczos "
@@ -61,7 +63,7 @@ def _convexity(one: Shown) -> Nonconvexity | None:
     try:
         return nonconvexity(one.surface, clip=CLIP)
     except BadInput as error:
-        st.info(f"{one.title}: {error}")
+        st.info(plain(f"{one.title}: {error}"))
         return None
 
 
@@ -72,7 +74,7 @@ def _measured(chosen: list[Shown]) -> list[Sharpness | None]:
         try:
             networks.append(landscape_point.network_of(one))
         except CnnvizError as error:
-            st.info(str(error))
+            st.info(plain(str(error)))
             networks.append(None)
     first = next((network for network in networks if network is not None), None)
     if first is None:
@@ -91,7 +93,7 @@ def _measured(chosen: list[Shown]) -> list[Sharpness | None]:
             address.rerun()
     for _, key in missing:
         if (job := jobs.find(key)) is not None and job.problem:
-            st.error(job.problem, icon=":material/error:")
+            st.error(plain(job.problem), icon=":material/error:")
     if running:
         st.fragment(_progress, run_every=0.7)([key for _, key in missing])
     return found
@@ -135,7 +137,8 @@ def _progress(keys: list[str]) -> None:
         address.rerun()
     for job in running:
         state = job.state or State("preparing", 0, 1)
-        words = f"{job.name}: {state.doing}, {state.done} of {state.total}"
+        far = f"{state.doing}, {state.done} of {state.total}"
+        words = f"{job.name}: {job.waiting(far)}"
         st.progress(min(state.done / max(state.total, 1), 1.0), words)
 
 

@@ -26,7 +26,7 @@ from cnnviz.models.bundled import bundled
 from cnnviz.models.loaded import LoadedModel
 
 NETWORKS = ("resnet20_cifar", "plain20_cifar", "resnet56_cifar", "plain56_cifar")
-IMAGES, STEPS, SEEDS, COARSE = 2000, 51, (0, 1, 2), 25
+IMAGES, STEPS, SEEDS, COARSE = 2000, 51, (0, 1), 25
 MARGIN = 0.15  # of a path's extent, that its plane shows beyond it
 SOURCE = "CIFAR-10 train"
 

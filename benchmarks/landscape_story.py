@@ -31,7 +31,7 @@ def main() -> None:
                   f" test {accuracy['test']:.2%} of {accuracy['test_images']:,}"
                   f" (published test errors: {published} %)")  # fmt: skip
             for surface in kept(name):
-                bent = [nonconvexity(surface, stride=2, log=log) for log in (False, True)]
+                bent = [nonconvexity(surface, log=log) for log in (False, True)]
                 print(f"  seed {surface.meta['seed']}: {bent[0].share:.1%} of {bent[0].counted:,} points curve down, "
                       f"of log loss {bent[1].share:.1%}; loss {surface.loss.min():.3f} to {surface.loss.max():.3g}, "
                       f"{(surface.loss > 10).mean():.0%} above 10")  # fmt: skip

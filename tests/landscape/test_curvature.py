@@ -121,6 +121,13 @@ def test_bfloat16_surfaces_are_known_to_scatter():
     assert nonconvexity(fast).share == 0
 
 
+def test_a_bfloat16_surface_is_taken_over_two_steps_where_it_has_them():
+    rough = replace(surface(1 + A**2 + B**2), meta={"precision": "bfloat16"})
+    assert np.array_equal(nonconvexity(rough).smallest, nonconvexity(rough, stride=2).smallest, equal_nan=True)
+    small = replace(surface((1 + A**2 + B**2)[::4, ::4], axes=(AXIS[::4], AXIS[::4])), meta=rough.meta)
+    assert np.array_equal(nonconvexity(small).smallest, nonconvexity(small, stride=1).smallest, equal_nan=True)
+
+
 def test_wider_differences_see_through_noise():
     rng = np.random.default_rng(2)
     noisy = surface(2 + A**2 + B**2 + 0.005 * rng.standard_normal(A.shape))
