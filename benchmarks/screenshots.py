@@ -1,53 +1,107 @@
-"""The README's pictures, taken from the running app at 1440×900: `python -m benchmarks.screenshots`."""
+"""The pictures of README and docs/, taken from the running app at 1440×900: `python -m benchmarks.screenshots`.
+
+Names after it take those alone: `python -m benchmarks.screenshots pooling unit`."""
 
 import io
+import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from benchmarks.browser import CHROMIUM, FLAGS, ROOT, server, settled, wait_for_index
+from cnnviz.data.samples import sample_photo
 
 FOLDER = ROOT / "assets" / "screenshots"
+LARGEST = 250_000  # bytes of one picture; beyond that it gets a palette
 PAGES = {  # name: (address, what must be there)
     "home": ("", "img[alt^='Five most probable']"),
+    "inspect": ("inspect?view=Attribution", "img[alt^='Six attributions']"),
+    "camera": ("camera?camera=Snapshot", "img[alt$='live']"),
     "filters": ("filters", "img[alt*=' filters of ']"),
     "feature-maps": ("feature-maps?layer=layer2.0", "img[alt^='Feature maps of']"),
     "top-9": ("top-9?layer=layer2.0", "img[alt^='Top-9 wall of']"),
+    "unit": ("unit?layer=layer2.0&unit=3", "img[alt*=' winners of channel ']"),
     "anatomy": ("anatomy?net=googlenet_2014", "svg[aria-label^='Layers of inception3a']"),
+    "landscape": ("landscape", ".plot.js-plotly-plot"),
     "equivariance": ("equivariance", "img[alt^='Shift of layer2.0']"),
+    "receptive-fields": ("receptive-fields?layer=layer2.0", "img[alt^='The gradient of']"),
+    "pooling": ("pooling", "img[alt^='Before and after']"),
     "playground": ("playground", "svg[aria-label^='Step 1 of']"),
+    "presenter": ("feature-maps?tour=lecture&stop=6&present=true", "img[alt^='Feature maps of']"),
 }
+WEIGHTS = "own-weights"  # the question about a dropped file
 
 
-def main() -> None:
-    """Write one PNG a page to assets/screenshots, and one of the question about one's own weights."""
+def main(wanted: Collection[str] = ()) -> None:
+    """Write one PNG a page to assets/screenshots, and one of the question about one's own weights.
+
+    `wanted`: names of pictures; empty: all of them."""
     from playwright.sync_api import sync_playwright
 
     FOLDER.mkdir(parents=True, exist_ok=True)
+    wanted = wanted or {*PAGES, WEIGHTS}
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as cache, server(cache) as (address, _, _):
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *_camera(Path(cache))])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{address}/feature-maps")
         wait_for_index(page)
-        for name, (path, sign) in PAGES.items():
+        for name in [name for name in PAGES if name in wanted]:
+            path, sign = PAGES[name]
             page.goto(f"{address}/{path}")
-            page.wait_for_selector(sign, timeout=60_000)
+            page.wait_for_selector(sign, timeout=120_000)
+            if name == "camera":
+                _wait_for_film(page)
+                page.get_by_test_id("stMain").get_by_role("button", name="Take Photo").click()
+                page.wait_for_url("**image=upload-*", timeout=60_000)
             _take(page, FOLDER / f"{name}.png")
-        page.goto(address)
-        page.wait_for_selector(PAGES["home"][1], timeout=60_000)
-        settled(page)
-        _ask_about_weights(page)
-        _take(page, FOLDER / "own-weights.png")
+        if WEIGHTS in wanted:
+            page.goto(address)
+            page.wait_for_selector(PAGES["home"][1], timeout=60_000)
+            settled(page)
+            _ask_about_weights(page)
+            _take(page, FOLDER / f"{WEIGHTS}.png")
         browser.close()
+
+
+def _camera(folder: Path) -> list[str]:
+    """What makes the browser's camera see the astronaut of the samples, who drifts a little."""
+    photo, film = sample_photo("astronaut"), folder / "astronaut.mjpeg"
+    with film.open("wb") as file:
+        for left in range(0, 64, 2):
+            photo.crop((left, 30, left + 448, 366)).resize((640, 480)).save(file, "JPEG", quality=90)
+    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    return [*fake, f"--use-file-for-fake-video-capture={film}"]
+
+
+def _wait_for_film(page: Any) -> None:
+    """The first frames of a fake camera are black."""
+    page.wait_for_function("() => document.querySelector('[data-testid=stMain] video')?.currentTime > 2")
 
 
 def _take(page: Any, path: Path) -> None:
     """Once nothing moves any more."""
     settled(page)
+    page.wait_for_function("() => !/being computed|are computed/.test(document.body.innerText)", timeout=120_000)
+    page.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=300_000)
     page.wait_for_timeout(1500)
     settled(page)
-    page.screenshot(path=path)
-    print(path.relative_to(ROOT))
+    path.write_bytes(packed(page.screenshot()))
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def packed(png: bytes) -> bytes:
+    """The same picture in fewer bytes: without loss, or with 256 colours where that would be too large."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    if file.tell() > LARGEST:
+        file = io.BytesIO()
+        few = picture.quantize(256, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+        few.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _ask_about_weights(page: Any) -> None:
@@ -71,4 +125,4 @@ def _checkpoint() -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
