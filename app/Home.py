@@ -7,10 +7,17 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # the pages import `app` and `cnnviz` from here, installed or not
     sys.path.insert(0, str(ROOT))
 
-if __name__ == "__main__":  # worker processes import the main module again, and must not draw pages
+if __name__ == "__main__":  # drawn for a browser
     import streamlit as st
 
     from app import shell
 
     st.set_page_config(page_title="cnnviz", page_icon=str(ROOT / "assets" / "theme" / "icon.png"), layout="wide")
     shell.run()
+elif __name__ != "__mp_main__":  # the server, once; worker processes import the main module too, and need neither
+    import streamlit as st
+    from starlette.middleware import Middleware
+
+    from app.server import Compressed, lifespan
+
+    server = st.App(__file__, lifespan=lifespan, middleware=[Middleware(Compressed)])

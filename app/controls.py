@@ -7,10 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from app import address, networks, session, stores
+from app import address, limits, networks, session, snapshots, stores
 from app.binding import bound, bound_choice
 from app.network_picker import Network, Title, heading, pick_name, pick_network
+from app.plain import plain
 from cnnviz.errors import CnnvizError
+from cnnviz.figures.encode import photo_jpeg
 
 __all__ = ["Network", "Title", "bound", "bound_choice", "heading", "pick_name", "pick_network"]
 DEFAULT_PHOTO = "chelsea"
@@ -49,11 +51,18 @@ def pick_image(network: Network | None) -> str:
         choice = bound(st.selectbox, "Image", "image", default, options=options)
         st.file_uploader(
             "Use your own image", key="upload", on_change=_take_upload, label_visibility="collapsed",
-            type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"], max_upload_size=64,
+            type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"], max_upload_size=limits.PHOTO_MB,
         )  # fmt: skip
-        if message := st.session_state.pop("upload_problem", None):
-            st.error(message, icon=":material/broken_image:")
+        snapshots.button()
+        if message := st.session_state.pop(snapshots.PROBLEM, None):
+            st.error(plain(message), icon=":material/broken_image:")
     return choice
+
+
+def show_photo(place: Any, name: str) -> None:
+    """The photograph as it is, as wide as the column; encoded once for all."""
+    data = session.drawn(("photo", name), lambda: photo_jpeg(session.photo(name)))
+    place.image(data, alt="The chosen photograph", width="stretch", output_format="JPEG")
 
 
 def show_photo_early(place: Any) -> None:
@@ -61,23 +70,15 @@ def show_photo_early(place: Any) -> None:
     name = address.current("image") or ("" if address.current("net") else DEFAULT_PHOTO)
     try:
         if name:
-            place.image(session.photo(name), alt="The chosen photograph", width="stretch")
+            show_photo(place, name)
     except (CnnvizError, ValueError):
         return  # a link with an unknown name: the picker falls back
 
 
 def _take_upload() -> None:
     """Store a new upload and choose it. A file that is no usable image leaves the view as it was."""
-    file = st.session_state.get("upload")
-    if file is None:
-        return
-    try:
-        name = stores.store_photo(file.getvalue())
-    except (CnnvizError, OSError) as error:
-        st.session_state["upload_problem"] = f"{error} The view is unchanged."
-        return
-    st.session_state.setdefault("uploads", {})[name] = True
-    st.session_state["image"] = name
+    if (file := st.session_state.get("upload")) is not None:
+        snapshots.keep(file)
 
 
 def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "pool", "linear")) -> str:

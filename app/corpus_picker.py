@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import address, controls, index_files, session
+from app import address, controls, index_files, limits, session
 from app.controls import Network
 from app.own_weights import on_this_computer
 from cnnviz.errors import BadInput, CnnvizError
@@ -89,8 +89,9 @@ def _folder() -> Corpus:
 
 def _upload() -> Corpus:
     files = st.file_uploader(
-        "Several images, or one zip of images", accept_multiple_files=True, key="corpus_upload", max_upload_size=1024
-    )
+        "Several images, or one zip of images", accept_multiple_files=True, key="corpus_upload",
+        max_upload_size=limits.zip_mb(),
+    )  # fmt: skip
     if files:
         chosen = [(f.name, f.getvalue()) for f in files]
         st.session_state[_UPLOADED] = session.uploaded_corpus(tuple(f.file_id for f in files), chosen)

@@ -11,6 +11,7 @@ from app import controls, equivariance_jobs, session
 from app.components.plots import plot
 from app.corpus_picker import pick_corpus
 from app.equivariance_results import REACH, Setting, is_quick
+from app.plain import plain
 from cnnviz.figures.equivariance_charts import wobble_figure
 from cnnviz.figures.equivariance_words import changed_sentence, consistency_table
 
@@ -80,7 +81,7 @@ def _corpus(setting: Setting) -> None:
     }
     st.table(consistency_table(measured, *_published()))
     if found and (skipped := next(iter(found.values())).skipped):
-        st.caption(f"{len(skipped)} images could not be read, the first: {skipped[0][1]}")
+        st.caption(f"{len(skipped)} images could not be read, the first: {plain(skipped[0][1])}")
 
 
 def _measure(setting: Setting, images: Corpus, progress: Any) -> Measured:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import session
+from app import networks, session
 from app.controls import Network
 from cnnviz.errors import BadInput
 
@@ -81,11 +81,10 @@ class Compared:
     problem: str
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _blurred(key: str, _model: LoadedModel) -> LoadedModel:
+def _blurred(key: str, model: LoadedModel) -> LoadedModel:
     from cnnviz.studies.blurpool import blurred
 
-    return blurred(_model)
+    return networks.shared(f"{key}|blurred", lambda: blurred(model))
 
 
 def shown_layers(network: Network, layer: str) -> list[str]:

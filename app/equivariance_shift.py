@@ -12,6 +12,7 @@ from app import equivariance_results as results
 from app.components.picture import Label, picture
 from app.components.plots import plot
 from app.equivariance_results import REACH, Compared, Curve, Setting
+from app.plain import plain
 from cnnviz.figures.equivariance_charts import curve_figure, layers_figure
 from cnnviz.figures.equivariance_panels import strip
 from cnnviz.figures.equivariance_words import shift_sentence
@@ -91,7 +92,7 @@ def _layers(setting: Setting, layer: str, found: Compared, mask: bool) -> None:
     figure = layers_figure(names, strides, errors, layer)
     plot(figure, "Error of every layer", "layers", f"{setting.network.model.name}-layers", on_point=_choose_layer)
     if found.problem:
-        st.caption(f"Only this layer: {found.problem}")
+        st.caption(plain(f"Only this layer: {found.problem}"))
     elif mask and np.isnan(errors).all():
         st.caption("Every unit of these layers sees padding: nothing is left to compare without the border.")
 

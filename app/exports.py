@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import address, index_jobs, jobs, stores
 from app.controls import Network
+from app.plain import plain
 from cnnviz.figures.charts import value_text
 from cnnviz.figures.wall import fit_tile
 
@@ -51,7 +52,7 @@ def offer(network: Network, images: Corpus, index: PatchIndex, layer: str, rule:
             jobs.start(key, f"Drawing {layer}", lambda report: _make(network, images, index, layer, rule, report))
             address.rerun()
     if job is not None and job.problem:
-        st.error(job.problem)
+        st.error(plain(job.problem))
 
 
 def _files(network: Network, images: Corpus, index: PatchIndex, layer: str, rule: str) -> tuple[Path, Path]:
@@ -100,5 +101,8 @@ def _progress(key: str) -> None:
     job = jobs.find(key)
     if job is None or not job.running:
         address.rerun()
+    if job.place:
+        st.progress(0.0, f"{job.name}: {job.waiting()}")
+        return
     state = job.state or _Done(0, 1)
     st.progress(state.done / max(state.total, 1), f"{job.name}: {state.done} of {state.total} units")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import streamlit as st
 
-from app import controls, session, stores
+from app import controls, limits, session, stores
 from app.controls import Network
 from app.own_weights import on_this_computer
 from cnnviz.data.corpora import Corpus
 from cnnviz.errors import BadImage, BadInput
+from cnnviz.store import is_there
 
 if TYPE_CHECKING:
     from cnnviz.models.loaded import LoadedModel
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 SOURCE = "index file"  # in the picker of the images to search
 _UPLOADED = "uploaded_index"  # in the session: where the last index file of this tab lies
-_LARGEST, _KEPT = 200, 8  # MB of an upload; uploads kept
+_KEPT = 8  # uploads
 
 
 class Absent(Corpus):
@@ -57,8 +58,9 @@ def pick(network: Network) -> Absent:
             )
     with right:
         file = st.file_uploader(
-            "Or drop it here: an .npz of `cnnviz index`", type=["npz"], key="index_upload", max_upload_size=_LARGEST
-        )
+            "Or drop it here: an .npz of `cnnviz index`", type=["npz"], key="index_upload",
+            max_upload_size=limits.zip_mb(),
+        )  # fmt: skip
     if file is not None:
         st.session_state[_UPLOADED] = _stored(file.file_id, file)
     if not (path or _UPLOADED in st.session_state):
@@ -82,8 +84,8 @@ def present(network: Network, path: str) -> Absent:
 def _opened(network: Network, path: str) -> Absent:
     """What has a path comes first: it stands in the link."""
     place = Path(path).expanduser() if path else Path(st.session_state[_UPLOADED])
-    if "\0" in path or not place.is_file():
-        raise BadInput(f"There is no file {str(place)!r}. Give the path of an .npz that `cnnviz index` has written.")
+    if not is_there(place) or not place.is_file():
+        raise BadInput(f"There is no file {str(place)[:200]!r}. Give the path of an .npz that `cnnviz index` wrote.")
     return _kept(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
 
 

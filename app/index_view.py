@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import address, controls, index_jobs, jobs, session
 from app.controls import Network
+from app.plain import literal, plain
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -35,20 +36,22 @@ def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
     elif index is not None and not here:
         part = "" if index.complete else f" It is not complete: {index.meta['next']:,} images are searched."
         st.caption(
-            f"An index of {index.meta['images']:,} images ({images.name}) without them: patches are small crops, and "
-            f"nothing can be projected down.{part}"
+            f"An index of {index.meta['images']:,} images ({literal(images.name)}) without them: patches are small "
+            f"crops, and nothing can be projected down.{part}"
         )
     elif index is None or not index.complete:
         done = f" {index.meta['next']:,} are done." if index else ""
-        st.info(f"{len(images):,} images of {images.name} to index.{done} One pass serves every layer and channel.")
+        name = literal(images.name)
+        st.info(f"{len(images):,} images of {name} to index.{done} One pass serves every layer and channel.")
         if st.button("Continue" if index else "Build the index", type="primary"):
             index_jobs.build(network, images)
             address.rerun()
     if job is not None and job.problem:
-        st.error(job.problem)
+        st.error(plain(job.problem))
     if index is not None and index.meta.get("skipped"):
         with st.expander(f"{len(index.meta['skipped'])} images could not be read and were left out"):
-            st.table({"image": [i for i, _ in index.meta["skipped"]], "why": [w for _, w in index.meta["skipped"]]})
+            which, why = zip(*index.meta["skipped"], strict=True)
+            st.table({"image": [literal(name) for name in which], "why": [plain(words) for words in why]})
     if index is not None and index.complete and layer not in index.layers:
         st.info(f"This index does not hold {layer}. It holds: {', '.join(index.layers)}.")
     if index is None or layer not in index.layers:

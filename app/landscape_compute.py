@@ -14,6 +14,7 @@ from app.landscape_data import ANSWERS, LABELS
 from app.landscape_jobs import Setting, State
 from app.landscape_views import HEIGHT, camera, pick_heights, saves, sources, turned
 from app.landscapes import Shown
+from app.plain import plain
 from cnnviz.figures.landscape_plots import Panel
 from cnnviz.figures.landscape_scale import common_scale
 from cnnviz.figures.landscape_single import single_figure
@@ -44,7 +45,7 @@ def compute(network: Network, row: Any, at_once: bool) -> None:
     with place:
         _buttons(network, images, setting, job if going else None, found)
     if job is not None and job.problem and not going:
-        st.error(job.problem, icon=":material/error:")
+        st.error(plain(job.problem), icon=":material/error:")
     if going:
         st.fragment(_progress, run_every=0.7)(key, network, look)
     elif (shown := found or _partial(job)) is not None:
@@ -137,6 +138,9 @@ def _progress(key: str, network: Network, look: _Look) -> None:
     job = jobs.find(key)
     if job is None or not job.running:
         address.rerun()
+    if job.place:
+        st.progress(0.0, f"{job.name}: {job.waiting()}")
+        return
     state = job.state or State("Preparing", 0, 1)
     left = "" if state.seconds_left is None else f", {_duration(state.seconds_left)} left"
     st.progress(min(state.done / max(state.total, 1), 1.0), f"{state.doing}: {state.done:,} of {state.total:,}{left}")

@@ -110,9 +110,10 @@ def network_of(one: Shown) -> Network:
     return Network(networks.model(choice), choice)
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _moved(key: str, seed: int, alpha: float, beta: float, _model: LoadedModel) -> LoadedModel:
+def _moved(key: str, seed: int, alpha: float, beta: float, model: LoadedModel) -> LoadedModel:
     from cnnviz.landscape.directions import plane_directions
     from cnnviz.landscape.perturbed import perturbed
 
-    return perturbed(_model, plane_directions(_model, seed), alpha, beta)
+    return networks.shared(
+        f"{key}|moved {seed} {alpha} {beta}", lambda: perturbed(model, plane_directions(model, seed), alpha, beta)
+    )

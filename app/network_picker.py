@@ -11,6 +11,7 @@ import streamlit as st
 from app import address, networks, own_weights
 from app.binding import bound
 from app.networks import Choice
+from app.plain import plain
 from cnnviz.errors import CnnvizError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def pick_name(blocks: bool = False, first: str = DEFAULT_NETWORK) -> str:
     if asked and first != DEFAULT_NETWORK:
         address.keep("net", name, None)  # other pages open on another network: what was asked for has to move along
     if message := st.session_state.pop("network_problem", None):
-        st.error(message, icon=":material/search_off:")
+        st.error(plain(message), icon=":material/search_off:")
     return name
 
 
@@ -165,10 +166,10 @@ def _loading_bar(place: Any) -> Callable[[int, int], None]:
 
 def _say_how_loaded(model: LoadedModel) -> None:
     if message := model.notes.get("device"):
-        st.sidebar.warning(message)
+        st.sidebar.warning(plain(message))
     if model.report is not None and model.report.warnings:
         with st.sidebar.expander("Notes on these weights", icon=":material/info:"):
-            st.caption("  \n".join(model.report.warnings))
+            st.caption(plain("  \n".join(model.report.warnings)))
 
 
 def device() -> str:

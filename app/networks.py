@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import own_weights
+from app import limits, own_weights
+from app.kept import Shelf
 from app.stores import stored_weights
 from cnnviz.errors import BadInput
 
@@ -40,20 +42,30 @@ def model(choice: Choice, progress: Any = None) -> LoadedModel:
     """The chosen network, loaded once for all sessions. Raises CnnvizError with what to do."""
     if choice.weights.startswith("file-"):
         stored_weights(choice.weights)  # it may have been removed since
-    loaded = _load(choice.key, choice, progress)
+    loaded = shared(choice.key, lambda: _load(choice, progress))
     _freeze_once(choice.key)
     return loaded
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _load(key: str, _choice: Choice, _progress: Any) -> LoadedModel:
+def shared(key: str, make: Callable[[], LoadedModel]) -> LoadedModel:
+    """The network called `key`, made once for all sessions. Twins and moved copies of a network come here, too: the
+    bounds of app/limits.py hold for all together."""
+    return _shelf().get(key, make)
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf() -> Shelf:
+    return Shelf(lambda: limits.MODELS, limits.weights_room)
+
+
+def _load(choice: Choice, progress: Any) -> LoadedModel:
     from cnnviz.models.load import load
 
-    name, weights, device = _choice.name, _choice.weights, _choice.device
-    if _choice.untrained:
-        return _untrained(_choice, _progress)
+    name, weights, device = choice.name, choice.weights, choice.device
+    if choice.untrained:
+        return _untrained(choice, progress)
     if weights == "pretrained":
-        return load(name, "pretrained", device, progress=_progress)
+        return load(name, "pretrained", device, progress=progress)
     if not weights.startswith("file-"):
         return load(name, weights, device)
     path, own = str(stored_weights(weights)), own_weights.find(weights)
@@ -76,7 +88,8 @@ def _untrained(choice: Choice, progress: Any) -> LoadedModel:
         expects = pretrained.preprocessing(trained)
         scaled = choice.name in pretrained.SCALED_INPUT
     else:
-        model = _load(replace(choice, untrained=False).key, replace(choice, untrained=False), progress)
+        trained_choice = replace(choice, untrained=False)
+        model = shared(trained_choice.key, lambda: _load(trained_choice, progress))
         names, expects = model.class_names, model.preprocessing
         scaled = getattr(model.module, "transform_input", False)
     twin = load(choice.name, "random", choice.device, class_names=names, preprocessing=expects)
@@ -92,7 +105,7 @@ def _freeze_once(key: str) -> None:
 
 def forget() -> None:
     """Let go of all networks."""
-    _load.clear()
+    _shelf().clear()
 
 
 @st.cache_data(show_spinner=False)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,13 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from app import networks
-from app.stores import cache_folder, is_stored_photo
-from cnnviz.errors import BadInput, CnnvizError
+from app import limits, networks
+from app.kept import Kept
+from app.plain import plain
+from app.stores import cache_folder, is_stored_photo, store_zip
+from cnnviz.device import out_of_memory as is_short
+from cnnviz.device import release
+from cnnviz.errors import BadInput, CnnvizError, DeviceLost
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -89,18 +91,25 @@ def is_here(name: str) -> bool:
 # --- results --------------------------------------------------------------------------------------------
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def received(key: str, image: str, _model: LoadedModel) -> np.ndarray:
+@st.cache_resource(show_spinner=False)
+def _arrays() -> Kept:
+    return Kept(lambda: limits.MAPS)
+
+
+def received(key: str, image: str, model: LoadedModel) -> np.ndarray:
     """What the network sees of the image, uint8 (H, W, C)."""
-    return _model.receive(photo(image))
+    return _arrays().get(("received", key, image), lambda: model.receive(photo(image)))
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
-def maps(key: str, image: str, layer: str, _model: LoadedModel) -> np.ndarray:
+def maps(key: str, image: str, layer: str, model: LoadedModel) -> np.ndarray:
     """(C, H, W) feature maps; read only."""
+    return _arrays().get(("maps", key, image, layer), lambda: _captured(image, layer, model))
+
+
+def _captured(image: str, layer: str, model: LoadedModel) -> np.ndarray:
     from cnnviz.probes.capture import capture
 
-    values = capture(_model, photo(image), [layer])[layer][0]
+    values = capture(model, photo(image), [layer])[layer][0]
     values.flags.writeable = False
     return values
 
@@ -127,73 +136,32 @@ def top5(key: str, image: str, _model: LoadedModel) -> list[tuple[str, float]]:
     return [(_model.class_names[i], float(probabilities[i])) for i in order]
 
 
-PICTURES = 256 << 20  # bytes of finished pictures kept
-
-
-class _Pictures:
-    """`kept`: {recipe: (picture, bytes)}, the least recently used first."""
-
-    def __init__(self) -> None:
-        self.kept: OrderedDict[tuple, tuple[Any, int]] = OrderedDict()
-        self.bytes = 0
-        self.lock = threading.Lock()
-
-
 @st.cache_resource(show_spinner=False)
-def _pictures() -> _Pictures:
-    return _Pictures()
+def _pictures() -> Kept:
+    return Kept(lambda: limits.PICTURES)
 
 
 def is_drawn(recipe: tuple) -> bool:
     """True if `drawn(recipe, …)` would answer at once."""
-    return recipe in _pictures().kept
+    return recipe in _pictures()
 
 
 def drawn(recipe: tuple, draw: Callable[[], Any]) -> Any:
     """What `draw()` returns, remembered under `recipe`, which names everything it depends on. Shared by all
-    sessions; the least recently used go first, so that no more than PICTURES bytes are kept."""
-    pictures = _pictures()
-    with pictures.lock:
-        if recipe in pictures.kept:
-            pictures.kept.move_to_end(recipe)
-            return pictures.kept[recipe][0]
-    result = draw()
-    with pictures.lock:
-        pictures.bytes -= pictures.kept.pop(recipe, (None, 0))[1]
-        pictures.kept[recipe] = result, _bytes(result)
-        pictures.bytes += pictures.kept[recipe][1]
-        while len(pictures.kept) > 1 and pictures.bytes > PICTURES:
-            pictures.bytes -= pictures.kept.popitem(last=False)[1][1]
-    return result
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, bytes):
-        return len(value)
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    if isinstance(value, tuple | list):
-        return sum(_bytes(v) for v in value)
-    return len(getattr(value, "png", b""))
+    sessions; the least recently used go first, so that no more than limits.PICTURES bytes are kept."""
+    return _pictures().get(recipe, draw)
 
 
 def out_of_memory(error: Exception) -> bool:
     """True if `error` says that the accelerator is full or lost: its memory is freed, and this session goes
     on on the CPU with a message."""
     text = f"{type(error).__name__} {error}".lower()
-    full = "outofmemory" in text or "out of memory" in text
+    full = "out of memory" in text and ("cuda" in text or "mps" in text)
     lost = "cuda error" in text or "mps backend" in text
     if not (full or lost) or st.session_state.get("forced_device") == "cpu":
         return False
-    import torch
-
     networks.forget()
-    gc.collect()
-    if torch.cuda.is_available():
-        try:
-            torch.cuda.empty_cache()
-        except RuntimeError:
-            pass  # the device is gone: there is nothing to empty
+    release("cuda")
     st.session_state["forced_device"] = "cpu"
     st.session_state["device_message"] = (
         f"The device {'is out of memory' if full else 'was lost'}; cnnviz went on on the CPU. Restart the app to "
@@ -202,9 +170,19 @@ def out_of_memory(error: Exception) -> bool:
     return True
 
 
+def memory_short(error: Exception) -> bool:
+    """True if `error` says that the computer's own memory is full: what can be made again is let go of."""
+    if not isinstance(error, DeviceLost) and not is_short(error):
+        return False
+    for kept in (_pictures(), _arrays()):
+        kept.clear()
+    networks.forget()
+    return True
+
+
 def problem(error: CnnvizError) -> None:
     """Say what went wrong, in the error's own words."""
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(str(error)), icon=":material/error:")
 
 
 class PageEnded(Exception):
@@ -226,13 +204,17 @@ def facts(key: str, _model: LoadedModel) -> dict[str, Any]:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def uploaded_corpus(ids: tuple[str, ...], _files: list[tuple[str, bytes]]) -> Corpus:
-    """Uploaded images, or the images of one uploaded zip, which is stored by its hash."""
+    """Uploaded images, or the images of one uploaded zip, which is stored by its hash. Raises BadInput for more than
+    limits.IMAGES_AT_ONCE of images."""
     from cnnviz.data.corpora import corpus as opened
-    from cnnviz.store import write_bytes_atomic
 
-    name, data = _files[0]
+    data = _files[0][1]
     if len(_files) == 1 and data[:2] == b"PK":
-        path = cache_folder("uploads") / f"{hashlib.sha256(data).hexdigest()[:16]}.zip"
-        write_bytes_atomic(path, data)
-        return opened(path)
+        return opened(store_zip(data))
+    size = sum(len(data) for _name, data in _files)
+    if size > limits.IMAGES_AT_ONCE:
+        raise BadInput(
+            f"These {len(_files):,} files have {size / 1e6:,.0f} MB; {limits.IMAGES_AT_ONCE / 1e6:,.0f} MB are taken "
+            "at once. Give fewer, or pack them as one zip, which is read from the disk."
+        )
     return opened(_files)

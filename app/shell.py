@@ -104,19 +104,25 @@ def _draw(page: st.Page) -> Exception | None:
     try:
         page.run()
     except DeviceLost as error:
-        return error  # there may be another device
+        return _alone(error)  # there may be another device
     except CnnvizError as error:
         session.problem(error)
     except session.PageEnded:
         pass
     except Exception as error:  # the outermost edge: whatever it is, a class must not see a stack trace
         log.exception("page %s failed", page.title)
-        return error
+        return _alone(error)
     return None
 
 
+def _alone(error: Exception) -> Exception:
+    """The error without its traceback, whose frames hold what fills the memory."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 def _say(error: Exception) -> None:
-    """Outside the except block, so that the traceback holds no tensor any more."""
+    """Outside the except block, which would hold the traceback."""
     if session.out_of_memory(error):
         st.rerun()
     if session.memory_short(error):

@@ -11,6 +11,7 @@ from app import index_jobs, index_view, session
 from app.components.picture import Label, picture
 from app.controls import Network
 from app.index_view import Later
+from app.plain import plain
 from cnnviz.figures import unit_charts
 from cnnviz.figures.charts import value_text
 from cnnviz.figures.context import Seen, winners_sheet, words_of
@@ -71,9 +72,9 @@ def classes(network: Network, images: Corpus, index: PatchIndex, layer: str, cha
     found = index_view.selective(network, images, index, layer)
     if found is None or not found.classes[channel]:
         return ""
-    return unit_charts.classes_sentence(
+    return plain(unit_charts.classes_sentence(
         found.classes[channel], float(found.entropy[channel]), float(found.index[channel])
-    )
+    ))  # fmt: skip
 
 
 def place_sentence(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, image: str) -> str:

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app import address, own_weights, stores, weights_form
+from app import address, limits, own_weights, stores, weights_form
 from app.own_weights import OwnWeights
+from app.plain import literal
 from app.weights_form import PENDING, PROBLEM, Pending, discard
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.charts import count_text
@@ -18,7 +19,7 @@ def shelf() -> None:
         st.subheader("Your own weights")
         st.file_uploader(
             "A state_dict: .pt, .pth, .th, .ckpt or .safetensors", key="own_weights_file", on_change=_take,
-            max_upload_size=1024, label_visibility="collapsed",
+            max_upload_size=limits.weights_mb(), label_visibility="collapsed",
         )  # fmt: skip
         st.caption("A state_dict, .pt .pth .th .ckpt or .safetensors. Nothing in it is run; it stays on this machine.")
         weights_form.ask()
@@ -36,7 +37,7 @@ def shelf() -> None:
 def _row(own: OwnWeights, chosen: bool) -> None:
     """One file; what there is no room for beside the others goes to a second line."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{own.file_name}**", width=165)
+        st.markdown(f"**{literal(own.file_name)}**", width=165)
         st.markdown(f"`{own.architecture}`", width=155)
         st.caption(f"{count_text(own.size)}B · {own.stored}", width=160)
         if chosen:
@@ -69,6 +70,12 @@ def _take() -> None:
     if file is None:
         return
     called = own_weights.tidy(file.name)
+    if limits.shared() and len(own_weights.mine()) >= limits.OWN_FILES:
+        st.session_state[PROBLEM] = (
+            f"{called} is not kept: you have {limits.OWN_FILES} files here already, which is what one person may keep "
+            "on a shared server. Remove one first."
+        )
+        return
     if not file.size:
         st.session_state[PROBLEM] = f"{called} is empty (0 bytes). Export or download it again."
         return

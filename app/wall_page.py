@@ -13,6 +13,7 @@ import streamlit as st
 from app import address, controls, index_jobs, index_view, session
 from app.components.picture import Frame, Label, picture
 from app.controls import Network
+from app.plain import literal
 from cnnviz.figures.charts import value_text
 from cnnviz.figures.wall import Block, captions_of, patch_wall, three_by_three
 
@@ -115,7 +116,7 @@ def nothing(chosen: Chosen, layer: str) -> None:
     """Say why the wall is empty."""
     if address.current("find") and not chosen.found:
         labelled = " These images have no classes." if chosen.selective is None else ""
-        st.info(f"No channel of {layer} has a winner of a class like “{address.current('find')}”.{labelled}")
+        st.info(f"No channel of {layer} has a winner of a class like “{literal(address.current('find'))}”.{labelled}")
     elif address.current("show") == DEAD:
         st.info(f"No channel of {layer} is dead over these images.")
     else:

@@ -12,6 +12,7 @@ import streamlit as st
 from app import address, network_picker, networks, own_weights, stores
 from app import weights_answers as answers
 from app.own_weights import OwnWeights
+from app.plain import plain
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.figures.charts import count_text
 
@@ -64,7 +65,7 @@ def _refusal() -> None:
     problem = st.session_state.get(PROBLEM)
     if problem is None:
         address.rerun()  # closed
-    st.error(f"{problem} The network is unchanged.", icon=":material/error:")
+    st.error(f"{plain(problem)} The network is unchanged.", icon=":material/error:")
     st.button("Close", key="own_close", on_click=discard)
 
 
@@ -151,7 +152,7 @@ def _form(pending: Pending) -> None:
         if not pending.error:
             address.rerun()
     if pending.error:
-        error.error(pending.error, icon=":material/error:")
+        error.error(plain(pending.error), icon=":material/error:")
 
 
 def _widget(widget: Any, label: str, field: str, **options: Any) -> Any:
@@ -185,7 +186,7 @@ def _report(pending: Pending) -> None:
     twins = len(found.candidates)
     if twins > 1:
         st.markdown(f"**{twins} networks have exactly these tensors**; the likeliest stands first.")
-    st.markdown(report.summary())
+    st.markdown(plain(report.summary()))
     st.caption(
         f"{len(report.renamed)} renamed · {len(report.missing)} missing · {len(report.unexpected)} unexpected · "
         f"{found.tensors} tensors in the file, {count_text(pending.size)}B"
@@ -194,7 +195,7 @@ def _report(pending: Pending) -> None:
         with st.expander("Tensor by tensor"), st.container(height=180, border=False):
             st.text("\n".join(lines))
     for warning in found.warnings:
-        st.warning(warning, icon=":material/warning:")
+        st.warning(plain(warning), icon=":material/warning:")
 
 
 def _take_into_use(pending: Pending) -> str:

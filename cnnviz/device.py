@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
 
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadInput, DeviceLost
 
 if TYPE_CHECKING:
     import torch
+
+Found = TypeVar("Found")
+_SHORT = ("out of memory", "not enough memory", "allocate memory")  # CUDA and MPS; the CPU's allocator has the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ def describe(device: str) -> DeviceInfo:
     return DeviceInfo(device, _cpu_name(), _resident_bytes(), total)
 
 
+@cache
 def _cpu_name() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
@@ -98,3 +105,44 @@ def fast_bfloat16(device: str) -> bool:
     except OSError:
         return False
     return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """True if `error` says that memory is short: of an accelerator, or of the computer itself."""
+    if isinstance(error, MemoryError):  # NumPy's, too
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in _SHORT)
+
+
+def release(device: str | torch.device = "cpu") -> None:
+    """Give back what nobody holds any more. Call outside the except block: its traceback holds tensors."""
+    gc.collect()
+    if str(device).startswith("cuda"):
+        import torch
+
+        try:
+            torch.cuda.empty_cache()
+        except RuntimeError:
+            pass  # the device is gone: there is nothing to empty
+
+
+def halving(run: Callable[[int], Found], size: int, device: str | torch.device, what: str = "images") -> Found:
+    """`run(size)`; where memory is short, again with half as many `what` at once, down to one.
+
+    `run` starts from the beginning each time, and what it returns must not depend on the size. Raises DeviceLost
+    if there is no room even for one; other errors pass."""
+    while True:
+        try:
+            return run(size)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = (str(error).splitlines() or [""])[0][:160]
+        release(device)  # outside the except block, see there
+        if size <= 1:
+            raise DeviceLost(
+                f"{device} is out of memory, even with one of the {what} at a time ({reason}). Close other programs "
+                "that use it, or choose a smaller network, smaller images or another device."
+            )
+        size = max(1, size // 2)

@@ -37,7 +37,7 @@ class Cancelled(CnnvizError):
 
 
 class DeviceLost(CnnvizError):
-    """The accelerator is full or gone."""
+    """The accelerator is full or gone, or the computer's own memory is full."""
 
 
 class TrainingDiverged(CnnvizError):
@@ -46,6 +46,7 @@ class TrainingDiverged(CnnvizError):
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
     """Raise UnknownName for `name`, naming the closest entries of the catalogue `known`."""
+    name = name if len(name) <= 80 else f"{name[:80]}…"  # a link can hold anything
     near = get_close_matches(name, list(known), n=3, cutoff=0.5)
     hint = f" Closest: {', '.join(near)}." if near else ""
     listing = {

@@ -45,6 +45,14 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
             draft.unlink()
 
 
+def is_there(path: Path) -> bool:
+    """True if there is a file or folder at `path`; False also for a name that no disk can hold."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
+
+
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all. Raises CnnvizError as `atomic` does."""
     with atomic(path) as file:

@@ -24,20 +24,21 @@ for problem in networks.plugin_problems():
     st.sidebar.warning(problem, icon=":material/extension_off:")
 
 model = network.model
-photo, seen = session.photo(image), session.received(network.key, image, model)
-place.image(photo, alt="The chosen photograph", width="stretch")
+seen = session.received(network.key, image, model)
+controls.show_photo(place, image)
 with middle:
     st.subheader("What it receives")
-    large = enlarge(as_rgb(seen), whole_factor(seen.shape[0], 360))
-    size = large.shape[1], large.shape[0]
-    picture(rgb_png(large), size, "The image after resizing and cropping", "home_seen", fill=True)
+    factor = whole_factor(seen.shape[0], 360)
+    size = seen.shape[1] * factor, seen.shape[0] * factor
+    png = session.drawn(("received", network.key, image), lambda: rgb_png(enlarge(as_rgb(seen), factor)))
+    picture(png, size, "The image after resizing and cropping", "home_seen", fill=True)
     st.caption(charts.preprocessing_sentence(model.preprocessing.as_dict()))
 with right:
     st.subheader("What it answers")
-    st.image(
-        charts.bars_png(session.top5(network.key, image, model)), alt="Five most probable classes", width="stretch",
-        output_format="PNG",
-    )  # fmt: skip
+    top = session.top5(network.key, image, model)
+    bars = session.drawn(("bars", network.key, image), lambda: charts.bars_png(top))
+    words = ", ".join(f"{name} {share:.0%}" for name, share in top)
+    st.image(bars, alt=f"Five most probable classes: {words}", width="stretch", output_format="PNG")
     st.caption(charts.network_sentence(model.name, session.facts(network.key, model), model.notes))
 
 first, second, third = pictures.columns(3, gap="medium", border=True)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
 from cnnviz.cli import classroom, doctor, index, landscape, listing, prefetch, show, train
 from cnnviz.cli.common import add_plugins, load_plugins
+from cnnviz.device import out_of_memory
 from cnnviz.errors import Cancelled, CnnvizError
 
 _COMMANDS = {
     "list": listing, "show": show, "train": train, "index": index, "landscape": landscape,
     "class": classroom, "prefetch": prefetch, "doctor": doctor,
 }  # fmt: skip
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}  # disks and quotas
 _EPILOG = """examples:
   cnnviz train lenet5 --data mnist --out runs/lenet5
   cnnviz index squeezenet1_0 --data photographs/ --out squeezenet.npz
@@ -51,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         load_plugins(options)
         options.run(options)
+        sys.stdout.flush()
     except Cancelled as error:
         print(f"\n{error}", file=sys.stderr)
         return 130
@@ -62,4 +67,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         return 0
+    except (OSError, RuntimeError, MemoryError) as error:
+        if not (words := _of_the_machine(error)):
+            raise
+        print(f"cnnviz: {words}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _of_the_machine(error: Exception) -> str:
+    """What to say where the disk or the memory is full; "" for other errors, which are ours."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        if error.filename is None:  # standard output: what is left in it must not be tried again at the end
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        where = error.filename or "The output"
+        return f"{where} could not be written: {error.strerror}. Free space on that disk, or choose another place."
+    if out_of_memory(error):
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        return (
+            f"There is not enough memory for this ({reason}). Close other programs, or choose a smaller network, fewer "
+            "images, a smaller --batch or another --device."
+        )
+    return ""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cnnviz.data.images import image_sha256, open_image, to_uint8
 from cnnviz.errors import BadImage, BadInput, unknown
+from cnnviz.store import is_there
 
 DOWNLOADED = ("cifar10", "cifar10-test", "mnist", "mnist-test", "imagenette", "imagenette-val")
 NAMES = ("samples", "digits", *DOWNLOADED)
@@ -158,7 +159,14 @@ def corpus(source: Any, limit: int | None = None, progress: Callable[[int, int],
     A folder called like a data set is "./samples". `limit`: see `Corpus.take`. `progress(done, total)`: in
     bytes while a data set is downloaded; images found so far, and 0, while files are listed. What it raises
     ends the work; shards that were gone through are known the next time.
-    Raises UnknownName, BadInput for what is missing or holds no image, Offline."""
+    Raises UnknownName, BadInput for what is missing or holds no image, Offline.
+
+    Example:
+        >>> import cnnviz
+        >>> photographs = cnnviz.corpus("samples", limit=3)
+        >>> photographs.ids, photographs.image(0).size
+        (['astronaut', 'chelsea', 'coffee'], (512, 512))
+    """
     found = _find(source, progress)
     if not len(found):
         faults = "".join(f" {where}: {why}" for where, why in found.skipped[:3])
@@ -198,14 +206,14 @@ def _from_path(source: str | os.PathLike[str], progress: Callable[[int, int], No
     from cnnviz.data import folders, shards, tars, torchvision_sets
 
     path = Path(source).expanduser()
-    if not path.exists():
+    if not is_there(path):
         text = os.fspath(source)
         if shards.expanded(text) != [text]:
             return shards.from_pattern(text, progress)
         if isinstance(source, str) and not any(mark in text for mark in "/\\.~"):
             unknown("corpus", text, NAMES)
         raise BadInput(
-            f"{text!r} does not exist. Give a folder, a .zip, a .tar, an image, or one of: {', '.join(NAMES)}."
+            f"{text[:200]!r} does not exist. Give a folder, a .zip, a .tar, an image, or one of: {', '.join(NAMES)}."
         )
     if path.is_dir():
         return torchvision_sets.from_folder(path) or folders.folder(path, progress=progress)

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from cnnviz.errors import BadImage, BadInput
+from cnnviz.store import is_there
 
 MAX_PIXELS = 120_000_000  # of the file; Pillow itself refuses above 179 million
 MAX_BYTES = 1 << 30  # of the file
@@ -119,9 +120,9 @@ def _opened(source: bytes | str | Path | BinaryIO) -> tuple[str, BinaryIO]:
     """(what to call it in messages, an open file); refuses what is missing or too large."""
     if isinstance(source, str | Path):
         path = Path(source)
-        if not path.is_file():
-            fault = "is a folder, not a file" if path.is_dir() else "does not exist or is not a file"
-            raise BadImage(f"{str(path)!r} {fault}. Give the path of an image file.")
+        if not is_there(path) or not path.is_file():
+            fault = "is a folder, not a file" if is_there(path) else "does not exist or is not a file"
+            raise BadImage(f"{str(path)[:200]!r} {fault}. Give the path of an image file.")
         try:
             file, what, size = path.open("rb"), f"File {path.name!r}", path.stat().st_size
         except OSError as error:

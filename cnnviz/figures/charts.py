@@ -71,8 +71,10 @@ def network_sentence(name: str, facts: dict[str, Any], notes: dict[str, Any]) ->
     """Size, source and accuracy of a network."""
     measured = notes.get("accuracy")
     scored = ""
-    if isinstance(measured, dict) and "test" in measured:
-        scored = f" Accuracy {measured['test'] * 100:.1f} % on {measured.get('test_images', '?')} test images."
+    measured = measured if isinstance(measured, dict) else {}
+    share, count = measured.get("test"), measured.get("test_images")
+    if isinstance(share, int | float):  # a file may say anything there
+        scored = f" Accuracy {share * 100:.1f} % on {count if isinstance(count, int) else '?'} test images."
     return (
         f"{facts['title']} (`{name}`): {count_text(facts['parameters'])} parameters, {facts['classes']} classes."
         f"{scored} Source: {facts['source']}."

@@ -1,4 +1,4 @@
-"""Bytes for the browser: palette PNG for maps (small, lossless), PNG for the rest."""
+"""Bytes for the browser: palette PNG for maps (small, lossless), JPEG for photographs, PNG for the rest."""
 
 import base64
 import io
@@ -32,6 +32,16 @@ def rgb_png(pixels: np.ndarray) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     data = packing.compress(rows) + packing.flush()
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def photo_jpeg(photo: Image.Image, widest: int = 1400) -> bytes:
+    """A photograph as JPEG, reduced to `widest` pixels at most: a tenth of the bytes that a PNG takes."""
+    picture = photo.convert("L" if photo.mode in ("1", "L") else "RGB")
+    if picture.width > widest:
+        picture = picture.resize((widest, max(1, round(picture.height * widest / picture.width))))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -24,7 +24,15 @@ def filter_directions(model: LoadedModel, seed: int = 0) -> dict[str, Tensor]:
     the norm of the network's own. Parameters of one dimension or none (biases, batch normalisation) get
     zeros. Drawn on the CPU in the order of the parameters, so that a seed means the same on every device.
     A plane needs two directions of different seeds: `plane_directions`. Raises BadInput for a seed that is
-    no whole number."""
+    no whole number.
+
+    Example:
+        >>> import cnnviz
+        >>> model = cnnviz.load("lenet5", device="cpu")
+        >>> step, weights = cnnviz.filter_directions(model)["conv1.weight"], model.module.conv1.weight
+        >>> [round(float(tensor[0].norm()), 4) for tensor in (step, weights)]
+        [1.7603, 1.7603]
+    """
     generator = torch.Generator().manual_seed(_seed(seed))
     weights = own_parameters(model)
     noise = {name: torch.randn(tensor.shape, generator=generator) for name, tensor in weights.items()}

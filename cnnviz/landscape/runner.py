@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from cnnviz.device import halving, out_of_memory
 from cnnviz.landscape.folding import Pair, folded_copy
 from cnnviz.landscape.fusing import Fusion, fuse
 from cnnviz.landscape.replaying import replayed
@@ -56,9 +57,14 @@ class Runner:
         self.size, self._pass = size, None
 
     def run(self) -> Measured:
-        """Loss and accuracy over all images."""
+        """Loss and accuracy over all images; where memory is short, with fewer of them a pass from now on."""
         if not self.size:
             self.size = self._fastest()
+        return halving(self._run, min(self.size, self.images.count), self.device)
+
+    def _run(self, size: int) -> Measured:
+        if size < min(self.size, self.images.count):
+            self.resize(size)
         with exactness(self.device, self.bfloat16):
             if self._pass is None:
                 self._pass = replayed(self._scored) if self.device.type == "cuda" else self._scored
@@ -90,7 +96,9 @@ class Runner:
                 started = time.perf_counter()
                 float(scores(self.module, images, labels).sum())  # waits for the device
                 return time.perf_counter() - started
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
             return None
 
 

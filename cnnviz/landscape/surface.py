@@ -58,7 +58,16 @@ def loss_surface(
     outcome. The network is not changed.
 
     Raises BadInput if something cannot be used, the network's own loss is not finite, or `out` holds another
-    surface; Cancelled when `progress` returns False."""
+    surface; Cancelled when `progress` returns False.
+
+    Example:
+        >>> import cnnviz, numpy as np
+        >>> model, digits = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits", limit=10)
+        >>> images = np.stack([model.received_from(digits, i) for i in range(10)])
+        >>> surface = cnnviz.loss_surface(model, images, range(10), steps=3)
+        >>> surface.loss.shape, np.unravel_index(surface.loss.argmin(), (3, 3)) == (1, 1)
+        ((3, 3), True)
+    """
     check(steps, span, seed, directions)
     evaluator = Evaluator(model, images, labels, precision, statistics, batch)
     plan = Plan(evaluator, steps, span, seed, directions)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.device import choose
+from cnnviz.device import choose, out_of_memory, release
 from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models import labels, pretrained, recognise
 from cnnviz.models.bundled import bundled
@@ -19,6 +18,7 @@ from cnnviz.models.matching import apply, match
 from cnnviz.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cnnviz.models.registry import Architecture, build, find
 from cnnviz.models.told import check_channels
+from cnnviz.store import is_there
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +51,14 @@ def load(
     If the device has too little memory the model comes to the CPU and `.notes["device"]` says so.
 
     Raises UnknownName, BadInput (no such device, nothing to load, class names or channels that do not
-    fit), BadCheckpoint (unsafe, damaged or fitting no network), Offline (a download that could not be made)."""
+    fit), BadCheckpoint (unsafe, damaged or fitting no network), Offline (a download that could not be made).
+
+    Example:
+        >>> import cnnviz
+        >>> model = cnnviz.load("lenet5", device="cpu")
+        >>> model.origin, model.input_size, model.class_names[:3]
+        ('bundled', (1, 28, 28), ['0', '1', '2'])
+    """
     target = choose(device)
     said = _Said(class_names, preprocessing)
     return _place(said.instead_of(_parts(name, weights, progress, said)), target)
@@ -92,8 +99,8 @@ def _parts(
     if weights == "bundled":
         return _from_file(name, _bundled_path(name), "bundled", said)
     path = Path(weights).expanduser()
-    if not path.exists() and path.suffix not in SUFFIXES:
-        raise BadCheckpoint(f"There is no file {path}. weights may be a path or one of: {', '.join(WORDS)}.")
+    if not is_there(path) and path.suffix not in SUFFIXES:
+        raise BadCheckpoint(f"There is no file {str(path)[:200]}. weights may be a path or one of: {', '.join(WORDS)}.")
     return _from_file(name, path, path.name, said)
 
 
@@ -201,18 +208,10 @@ def _place(parts: dict[str, Any], device: torch.device) -> LoadedModel:
     try:
         return LoadedModel(**parts, device=device)
     except RuntimeError as error:
-        if device.type == "cpu" or not _out_of_memory(error):
+        if device.type == "cpu" or not out_of_memory(error):
             raise
     # outside the except block: the traceback would keep what was copied so far
     parts["module"].to("cpu")
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    release(device)
     parts["notes"]["device"] = f"{device} has too little free memory for {parts['name']}: it runs on the CPU."
     return LoadedModel(**parts, device=torch.device("cpu"))
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)

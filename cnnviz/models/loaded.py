@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnviz.device import halving
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
 from cnnviz.models.preprocessing import Preprocessing
@@ -33,7 +34,15 @@ class LoadedModel(Displayed):
     Whoever hooks it, needs gradients or changes its mode holds `lock` meanwhile. `origin`: "random",
     "pretrained", "bundled" or the name of a file. `fingerprint`: sha256 of architecture and tensors.
     `report`: how a file's tensors were matched; None when nothing was read. `notes`: metadata of the
-    weights (recipe, accuracy, what was assumed)."""
+    weights (recipe, accuracy, what was assumed).
+
+    Example:
+        >>> import cnnviz
+        >>> model = cnnviz.load("lenet5", device="cpu")
+        >>> three = cnnviz.corpus("digits").image(3)
+        >>> model.class_names[model.predict(three).argmax()]
+        '3'
+    """
 
     module: nn.Module
     name: str
@@ -104,20 +113,27 @@ class LoadedModel(Displayed):
 
     def batches(self, images: Any, size: int = BATCH) -> Iterator[torch.Tensor]:
         """`batch` in parts of at most `size` images, so that memory does not grow with their number."""
-        many = isinstance(images, Sequence) or getattr(images, "ndim", 3) == 4
-        if not many or not len(images):
+        if not _are_several(images) or not len(images):
             yield self.batch(images)
             return
         for start in range(0, len(images), size):
             yield self.batch(images[start : start + size])
 
+    def at_once(self, images: Any) -> int:
+        """How many of `images` one forward pass takes if memory allows: at most BATCH."""
+        return max(1, min(BATCH, len(images))) if _are_several(images) else 1
+
     def logits(self, images: Any) -> np.ndarray:
-        """(N, classes) float32 scores before the softmax. `images`: as for `batch`, any number."""
+        """(N, classes) float32 scores before the softmax. `images`: as for `batch`, any number. Where memory is short,
+        fewer go through the network at once; raises DeviceLost if there is no room for one."""
+        return halving(lambda size: self._logits(images, size), self.at_once(images), self.device)
+
+    def _logits(self, images: Any, size: int) -> np.ndarray:
         import torch
 
         scores = []
         with self.lock, torch.inference_mode():
-            for batch in self.batches(images):
+            for batch in self.batches(images, size):
                 output = self.module(batch)
                 output = output[0] if isinstance(output, tuple | list) else output
                 scores.append(output.flatten(1).float().cpu().numpy())
@@ -135,6 +151,10 @@ class LoadedModel(Displayed):
         `kind`: "conv", "pool", "linear" or "block" (a module that contains convolutions and computes,
         e.g. a residual block); None returns all of them."""
         return [name for name, found in layer_kinds(self.module).items() if kind in (None, found)]
+
+
+def _are_several(images: Any) -> bool:
+    return isinstance(images, Sequence) or getattr(images, "ndim", 3) == 4
 
 
 def layer_kinds(module: nn.Module) -> dict[str, str]:

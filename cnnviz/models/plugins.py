@@ -69,6 +69,15 @@ def register(
         @cnnviz.register("my_net", input_size=(3, 32, 32), classes=10, labels="cifar10")
         class MyNet(nn.Module):
             def __init__(self, num_classes: int = 10) -> None: ...
+
+    Example:
+        >>> import cnnviz
+        >>> from torch import nn
+        >>> @cnnviz.register("one_layer", input_size=(1, 8, 8), classes=2)
+        ... def one_layer(num_classes: int) -> nn.Module:
+        ...     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, num_classes))
+        >>> cnnviz.anatomy("one_layer").parameters
+        330
     """
     trials.check_values(name, input_size, classes, labels)
     channels = input_size[0]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cnnviz.data.corpora import Corpus
 
+LONGEST = 16  # times its short side: of a longer image only the middle is scaled
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -73,7 +74,7 @@ class Preprocessing:
         picture = _as_pil(image)
         picture = picture.convert("RGB" if self.channels == 3 else "L")
         resampling = RESAMPLING[self.interpolation]
-        picture = _resize_short_side(picture, self.side, resampling)
+        picture = _resize_short_side(_middle(picture, self.size), self.side, resampling)
         pixels = np.asarray(_centre_crop(picture, self.size, resampling))
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[:, :, None], self.channels, axis=2)
@@ -121,14 +122,26 @@ class Preprocessing:
 
 def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
+        if not min(image.size):
+            raise BadInput(f"The image has no pixels, its size is {image.width}×{image.height}. Give another one.")
         return image if image.mode in ("RGB", "L") else to_rgb(image)  # Pillow clips 16 bits, ignores alpha
     array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)):
+    colours = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or colours not in (1, 3) or not array.size:
         raise BadInput(
             "Expected a PIL image or uint8 pixels of shape (H, W, 3) or (H, W), "
             f"got {array.dtype} {array.shape}. Scale to 0..255 and convert with `.astype('uint8')`."
         )
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _middle(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The middle of a picture that is far longer than wide: 1×5000 pixels would take a gigabyte when scaled, of which
+    the crop keeps a square."""
+    width, height = picture.size
+    most = LONGEST * min(width, height) * max(size) // min(size)
+    left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
+    return picture.crop((left, top, width - left, height - top)) if left or top else picture
 
 
 def _resize_short_side(picture: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:

@@ -95,7 +95,13 @@ def _fill() -> None:
 def architectures() -> list[str]:
     """Sorted names of the catalogue: published networks, and the user's own from plugins.
 
-    `build` and `load` also take `timm:NAME`, `pytorchcv:NAME` and `torchvision:NAME`."""
+    `build` and `load` also take `timm:NAME`, `pytorchcv:NAME` and `torchvision:NAME`.
+
+    Example:
+        >>> import cnnviz
+        >>> "resnet20_cifar" in cnnviz.architectures()
+        True
+    """
     _fill()
     return sorted(_CATALOGUE)
 
@@ -129,7 +135,15 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
 
     `num_classes`: width of the classifier; None keeps the published one. `options`: what the
     architecture's builder offers beside it, e.g. aux=True for "googlenet_2014". Works under
-    `torch.device("meta")`. Raises UnknownName, and BadInput if num_classes < 1 or an option is unknown."""
+    `torch.device("meta")`. Raises UnknownName, and BadInput if num_classes < 1 or an option is unknown.
+
+    Example:
+        >>> import cnnviz, torch
+        >>> with torch.device("meta"):  # shapes alone, no memory
+        ...     network = cnnviz.build("vgg16", num_classes=10)
+        >>> network.classifier[6].weight.shape
+        torch.Size([10, 4096])
+    """
     entry = find(name)
     classes = entry.classes if num_classes is None else num_classes
     if classes < 1:

@@ -82,7 +82,16 @@ def attribute(
     - "occlusion": the probability that a gray square takes away, see `occlusion.occlude` for `size` and `stride`.
     `progress(done, total)`, of the last two, returns False to stop. The network is left as it was, also after an
     exception. Raises BadInput for a wrong choice or a network the method cannot be used on, UnknownName for a
-    layer, Cancelled, CnnvizError if Captum is needed and missing."""
+    layer, Cancelled, CnnvizError if Captum is needed and missing.
+
+    Example:
+        >>> import cnnviz
+        >>> from cnnviz.probes.attribution import attribute
+        >>> model, three = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits").image(3)
+        >>> found = attribute(model, three, method="grad_cam")
+        >>> found.target, found.layer, found.map.shape
+        (3, 'relu2', (10, 10))
+    """
     if method not in METHODS:
         raise BadInput(f"No attribution named {method!r}. Choose one of: {', '.join(METHODS)}.")
     batch = one_image(model, image)

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from cnnviz.device import out_of_memory
 from cnnviz.models.loaded import LoadedModel
 
 SMALL = 8  # for short runs, where measuring would not pay
@@ -64,5 +65,7 @@ def _seconds(model: LoadedModel, size: int, bfloat16: bool) -> float | None:
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             return time.perf_counter() - started
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
         return None

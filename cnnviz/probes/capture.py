@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnnviz.device import halving
 from cnnviz.errors import BadInput
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes.forward import ForwardStopped, call_counts, modules_for, split_call, visiting
@@ -19,11 +20,24 @@ def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[st
     `images`: RGB uint8 (H, W, 3), PIL images, several of either, or a normalised tensor (N, C, H, W).
     A module used more than once answers with its last call; "name:1" asks for the first. Values are
     those before any later in-place operation. The pass ends after the last wanted layer.
-    Raises UnknownName for a layer the network has not, BadInput for one that never runs."""
+    Raises UnknownName for a layer the network has not, BadInput for one that never runs, DeviceLost where memory is
+    short even with one image at a time.
+
+    Example:
+        >>> import cnnviz
+        >>> model, three = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits").image(3)
+        >>> maps = cnnviz.capture(model, three, ["conv1", "conv2", "fc3"])
+        >>> [values.shape for values in maps.values()]
+        [(1, 6, 28, 28), (1, 16, 10, 10), (1, 10, 1, 1)]
+    """
     names = [layers] if isinstance(layers, str) else list(layers)
+    return halving(lambda size: _captured(model, images, names, size), model.at_once(images), model.device)
+
+
+def _captured(model: LoadedModel, images: Any, names: list[str], size: int) -> dict[str, np.ndarray]:
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     with model.lock, torch.no_grad():
-        for batch in model.batches(images):
+        for batch in model.batches(images, size):
             for name, output in capture_tensors(model.module, batch, names).items():
                 parts[name].append(as_maps(output).float().contiguous().cpu().numpy())
     return {name: found[0] if len(found) == 1 else np.concatenate(found) for name, found in parts.items()}

@@ -33,7 +33,14 @@ def reconstruct(
     equal; times the unit's value they are the map of Zeiler and Fergus. `image`: RGB uint8 (H, W, 3),
     PIL, or a normalised tensor (C, H, W). Linear layers: row = col = 0.
     Raises UnknownName for a layer the network has not, BadInput for a rule or unit that does not exist.
-    Source: Zeiler and Fergus, ECCV 2014, section 2.1."""
+    Source: Zeiler and Fergus, ECCV 2014, section 2.1.
+
+    Example:
+        >>> import cnnviz
+        >>> model, three = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits").image(3)
+        >>> cnnviz.reconstruct(model, three, "conv2", channel=7, row=4, col=4, rule="guided").shape
+        (1, 28, 28)
+    """
     if isinstance(image, Tensor) and image.ndim == 4 and len(image) != 1:
         raise BadInput(f"Expected one image, got a batch of {len(image)}. Use reconstruct_batch for several.")
     return reconstruct_batch(model, image, layer, [(channel, row, col)], rule)[0]

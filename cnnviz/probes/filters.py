@@ -34,7 +34,14 @@ def first_layer_filters(model: LoadedModel, contrast: str = "common", channel: i
 
     `contrast`: "common", one scale for all filters, so that weak filters look weak; "each", every filter
     fills the range. `channel`: show this input channel alone. Raises BadInput for other values and for a
-    network that begins with neither kind of layer."""
+    network that begins with neither kind of layer.
+
+    Example:
+        >>> import cnnviz
+        >>> filters = cnnviz.first_layer_filters(cnnviz.load("lenet5", device="cpu"))
+        >>> filters.layer, filters.weights.shape, filters.tiles.shape
+        ('conv1', (6, 1, 5, 5), (6, 5, 5, 1))
+    """
     if contrast not in CONTRASTS:
         raise BadInput(f"contrast is one of {', '.join(CONTRASTS)}, got {contrast!r}.")
     layer, weights = _first_weights(model)

@@ -100,7 +100,16 @@ class PatchIndex(Displayed):
     complete. `statistics`: {layer: ChannelStatistics}. `embedded`: {layer: LayerCrops}, empty unless crops of
     the winners were asked for. `source`: network and corpus, known after `index_patches` and `attached`, not
     after `load`. Source: Zeiler and Fergus, ECCV 2014, section 4.1;
-    one winner an image is the rule of Yosinski et al. 2015, not stated in the paper."""
+    one winner an image is the rule of Yosinski et al. 2015, not stated in the paper.
+
+    Example:
+        >>> import cnnviz
+        >>> model, digits = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits", limit=20)
+        >>> index = cnnviz.index_patches(model, digits, ["conv2"], k=3)
+        >>> best = index.top("conv2", 7)[0]
+        >>> cnnviz.receptive_field(model, "conv2").box(best.row, best.col) == best.box
+        True
+    """
 
     tops: dict[str, LayerTop]
     ids: dict[int, str]

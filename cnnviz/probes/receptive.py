@@ -79,7 +79,16 @@ def receptive_field(model: LoadedModel, layer: str) -> ReceptiveField:
     and norms over space see all that their input sees; operations the probe does not know count as
     seeing everything. Cropping, pooling and gates may depend on values: what a unit *can* see is given.
     "name:1" is the first call of a module that is used several times; a bare name the last.
-    Raises UnknownName for a layer the network has not, BadInput for one that never runs."""
+    Raises UnknownName for a layer the network has not, BadInput for one that never runs.
+
+    Example:
+        >>> import cnnviz
+        >>> field = cnnviz.receptive_field(cnnviz.load("lenet5", device="cpu"), "conv2")
+        >>> field.size, field.stride
+        ((14, 14), (2, 2))
+        >>> field.box(0, 0), field.box(0, 0, clip=False)  # two pixels of it are padding
+        ((0, 0, 12, 12), (-2, -2, 12, 12))
+    """
     modules_for(model.module, [layer])
     name, call = split_call(layer)
     calls = _trace(model).get(name, [])

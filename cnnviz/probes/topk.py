@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cnnviz.device import halving
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes import partials
@@ -78,15 +79,45 @@ def index_patches(
     indexes part i (0 … n - 1) of n alone, for `merge`; all parts need the same `batch`. `embed`: keep crops of
     the winners, at most so many pixels wide and high (1 to 64). The index that is returned knows its network and
     images, so that a notebook shows its patches.
-    Raises BadInput for wrong settings, UnknownName for a layer the network has not, CnnvizError if the
-    index cannot be written; a partial index on disk is then as it was after the last save."""
+    Where memory is short and no `batch` was asked for, fewer images go through the network at once.
+    Raises BadInput for wrong settings, UnknownName for a layer the network has not, DeviceLost where there is no room
+    for one image, CnnvizError if the index cannot be written; a partial index on disk is then as it was after the
+    last save.
+
+    Example:
+        >>> import cnnviz
+        >>> model, digits = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits", limit=20)
+        >>> index = cnnviz.index_patches(model, digits, ["conv2"], k=3)
+        >>> len(index.top("conv2", 7)), index.statistics["conv2"].maximum.shape
+        (3, (16,))
+    """
     refuse_side(embed)
     settings = prepared(model, corpus, layers, k, precision, batch)
     if part is not None and (batch is None or not 0 <= part[0] < part[1]):
         raise BadInput(f"part is (i, n), i from 0 to n - 1, and needs a batch for all parts, got {part}, {batch}.")
     files = partials.found(out)
     before = partials.joined(files, settings, out) if files else None
-    settings["batch"] = chosen_batch(model, corpus, settings, before)
+    first = chosen_batch(model, corpus, settings, before)
+
+    def made(size: int) -> tuple[PatchIndex, bool]:
+        if size < first and out is not None:
+            partials.state_file(out).unlink(missing_ok=True)  # it was screened with more images at once
+        return _made(model, corpus, settings | {"batch": size}, before, precision, part, out, progress, workers)
+
+    if batch is not None or before is not None:  # all parts of one index have the same batch
+        index, whole = made(first)
+    else:
+        index, whole = halving(made, first, model.device)
+    if not whole:
+        return replace(index, source=Source(model, corpus))  # OUT shows the same, OUT.screening has more
+    return finished(index, model, corpus, out, embed, changed=index is not before or len(files) > 1)
+
+
+def _made(
+    model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None, precision: str,
+    part: tuple[int, int] | None, out: str | Path | None, progress: Progress | None, workers: int | None,
+) -> tuple[PatchIndex, bool]:  # fmt: skip
+    """The index as far as `progress` let it come; False if a screening pass was stopped, which has its own files."""
     spans = left(seen_by(before) if before else [], len(corpus), settings["batch"])
     if part is not None:
         mine = set(share(left([], len(corpus), settings["batch"]), *part))
@@ -95,10 +126,10 @@ def index_patches(
     if precision == "auto" and before is None and part is None:
         index = screened(model, corpus, settings, out, progress, workers)
         if index is not None and not index.complete:
-            return replace(index, source=Source(model, corpus))  # OUT shows the same, OUT.screening has more
+            return index, False
     if index is None or (spans and index is before):
         index = Run(model, corpus, settings, spans, before, out, progress).to_the_end(workers)
-    return finished(index, model, corpus, out, embed, changed=bool(spans) or len(files) > 1)
+    return index, True
 
 
 def prepared(

@@ -30,7 +30,16 @@ def anatomy(model: LoadedModel | str) -> Anatomy:
     weights. Multiply-adds count convolutions and linear layers, without biases; they are what papers call
     FLOPs. One forward pass is followed, so functional code, shared layers and branches are counted as
     they run in evaluation. Remembered per architecture and per network.
-    Raises UnknownName for a name that the catalogue has not."""
+    Raises UnknownName for a name that the catalogue has not.
+
+    Example:
+        >>> import cnnviz
+        >>> table = cnnviz.anatomy("lenet5")
+        >>> table.parameters, table.macs
+        (61706, 416520)
+        >>> [(row.layer, row.output, row.parameters) for row in table if row.kind == "conv"]
+        [('conv1', (6, 28, 28), 156), ('conv2', (16, 10, 10), 2416)]
+    """
     if isinstance(model, str):
         return _named(find(model))
     with model.lock:

@@ -113,7 +113,15 @@ def equivariance(
     by multiples of the layer's total stride if the network lives on a torus, and for all units `inside` otherwise;
     between the multiples the map can only be compared at the nearest one, and the error rises.
     `progress(StudyProgress)` returns False to stop. Raises UnknownName, Cancelled, and BadInput for shifts, words
-    and layers that do not fit, or maps beyond MOST_KEPT bytes."""
+    and layers that do not fit, or maps beyond MOST_KEPT bytes.
+
+    Example:
+        >>> import cnnviz
+        >>> model, three = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits").image(3)
+        >>> found = cnnviz.equivariance(model, three, [(0, 1), (0, 2)], ["conv1", "pool1"], padding="circular")
+        >>> found["conv1"].exact, found["pool1"].exact  # a stride of 2 follows even shifts alone
+        (array([ True,  True]), array([False,  True]))
+    """
     names, pairs = [layers] if isinstance(layers, str) else list(layers), checked_shifts(shifts)
     if not names:
         raise BadInput("Name at least one layer. List them: `model.layers()`.")

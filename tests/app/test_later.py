@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import address, index_view, session
+from app import address, index_view, limits, session
 from app.index_view import Later
 
 
@@ -52,7 +52,7 @@ def test_what_the_next_click_may_need_is_made_when_nothing_else_waits_and_draws_
 
 
 def test_the_least_recently_used_pictures_go_when_there_are_too_many_bytes(monkeypatch):
-    monkeypatch.setattr(session, "PICTURES", 1000)
+    monkeypatch.setattr(limits, "PICTURES", 1000)
     for name in "abc":
         session.drawn((name,), lambda: bytes(300))
     session.drawn(("a",), lambda: pytest.fail("it is there"))

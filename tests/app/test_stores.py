@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import stores
+from app import limits, stores
 from cnnviz.errors import BadImage, BadInput
 
 
@@ -42,7 +42,7 @@ def test_what_is_no_image_is_refused_and_nothing_is_kept():
 
 
 def test_the_oldest_photographs_go_when_there_are_too_many(monkeypatch):
-    monkeypatch.setattr(stores, "UPLOADS_KEPT", 3)
+    monkeypatch.setattr(limits, "STORED_PHOTOS", 3)
     names = [stores.store_photo(encoded(np.full((4, 4, 3), shade, np.uint8))) for shade in range(5)]
     assert stores.is_stored_photo(names[-1])
     assert len(list(stores.cache_folder("uploads").glob("*.png"))) == 3

@@ -18,17 +18,18 @@ def test_lenet5_reads_99_percent_of_the_test_digits(shared) -> None:
 
 
 @pytest.mark.slow
-def test_resnet20_names_91_percent_of_the_cifar_test_images(shared) -> None:
+@pytest.mark.parametrize("name", ["resnet20_cifar", "plain20_cifar"])
+def test_the_twenty_layers_name_91_percent_of_the_cifar_test_images(shared, name: str) -> None:
     rows = np.asarray(Image.open(shared / "data/cifar10/cifar10_batch_50.png").convert("RGB"))
     images = rows.reshape(1000, 32, 32, 3)
     labels = np.loadtxt(shared / "data/cifar10/labels.txt", dtype=int)[50_000:51_000]
-    model = cnnviz.load("resnet20_cifar", "bundled", "cpu")
+    model = cnnviz.load(name, "bundled", "cpu")
     assert sum(p.numel() for p in model.module.parameters()) == 269_722
     answers = np.concatenate([model.predict(list(part)) for part in np.split(images, 4)]).argmax(axis=1)
     assert (answers == labels).mean() >= 0.91
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar"])
+@pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", "plain20_cifar"])
 def test_bundled_weights_carry_their_recipe(name: str) -> None:
     notes = cnnviz.load(name, "bundled", "cpu").notes
     assert notes["architecture"] == name

@@ -1,0 +1,72 @@
+"""Every bound of the app in one place: what it keeps, what it computes at once, what one person may take.
+
+A laptop with one user and a server with a class of forty share these numbers; `shared()` tells which it is."""
+
+from __future__ import annotations
+
+import os
+
+import streamlit as st
+
+MIB, GIB = 1 << 20, 1 << 30
+
+# --- kept in memory -------------------------------------------------------------------------------------
+MODELS = 8  # networks, twins and moved copies among them; the least recently used goes first
+WEIGHTS_SHARE = {"cpu": 0.25, "cuda": 0.5, "mps": 0.35}  # of a device's memory that their tensors may take
+PICTURES = 256 * MIB  # finished pictures
+MAPS = 384 * MIB  # feature maps, and what networks receive
+RESULTS = 256 * MIB  # results of studies that took more than a moment
+
+# --- computed at once -----------------------------------------------------------------------------------
+LONG, SHORT = "long", "short"  # long: indexes, landscapes, what a button starts; short: what a view begins by itself
+ENDED = 64  # jobs that are remembered after their end, with what went wrong in them
+
+# --- taken in -------------------------------------------------------------------------------------------
+PHOTO_MB = 64  # of one uploaded photograph
+IMAGES_AT_ONCE = 512 * MIB  # of several images uploaded for a search; a zip is read from the disk
+STORED_PHOTOS, STORED_ZIPS = 200, 8  # files; the oldest goes first
+STORED_WEIGHTS = 32 * GIB  # of all weights files together
+OWN_FILES = 4  # weights files that one person may keep on a shared server
+
+
+def shared() -> bool:
+    """True if other computers can open the app, so that its users are not one person."""
+    return st.get_option("server.address") not in ("127.0.0.1", "localhost", "::1")
+
+
+def at_once(lane: str) -> int:
+    """How many jobs of a lane run at the same time: more would only slow one another down.
+
+    $CNNVIZ_JOBS overrides the number of long ones."""
+    own = os.environ.get("CNNVIZ_JOBS", "")
+    if lane == LONG and own.isascii() and own.isdigit() and 0 < int(own) <= 64:
+        return int(own)
+    cores = os.cpu_count() or 1
+    return min(4, max(2, cores // 4)) if lane == LONG else min(8, max(2, cores // 2))
+
+
+def each(lane: str) -> int:
+    """How many of them one person has running: on a shared server a long one, so that others have their turn."""
+    return 1 if lane == LONG and shared() else at_once(lane)
+
+
+def waiting() -> int:
+    """How many jobs one person may have, running and in line."""
+    return 6 if shared() else 40
+
+
+def zip_mb() -> int:
+    """MB of an uploaded zip of images, or of an index file."""
+    return 256 if shared() else 1024
+
+
+def weights_mb() -> int:
+    """MB of an uploaded weights file; VGG-16 has 528."""
+    return 600 if shared() else 1024
+
+
+def weights_room(device: str) -> int:
+    """Bytes that the tensors of all networks together may take on a device."""
+    from cnnviz.device import describe
+
+    return int(describe(device).memory_total * WEIGHTS_SHARE[device.split(":")[0]])

@@ -1,0 +1,17 @@
+"""Text that others wrote, in places that read Markdown: errors with a file's name in them, class names, labels."""
+
+import re
+
+_LINKS = re.compile(r"([\[\]<>$])")
+_ALL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
+
+
+def plain(text: str) -> str:
+    """A message of our own with others' text in it: code and emphasis stay; pictures, links, formulas and HTML are
+    shown as they are written. A picture in Markdown would be fetched from wherever its address says."""
+    return _LINKS.sub(r"\\\1", text)
+
+
+def literal(text: str) -> str:
+    """Text of others alone: nothing of it is read as Markdown, and it stays on its line."""
+    return _ALL.sub(r"\\\1", " ".join(text.split()))
