@@ -16,6 +16,8 @@ NAMES = (
     "landscape_speed",
     "landscape_story",
     "shift_speed",
+    "class_load",
+    "camera_speed",
     "consistency",
 )
 

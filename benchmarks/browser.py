@@ -24,28 +24,38 @@ FLAGS = (
 @contextmanager
 def server(cache: str) -> Iterator[tuple[str, Path, float]]:
     """(address, file of timings, moment of the start) of a fresh app."""
+    started = time.perf_counter()
+    with process(cache) as (address, timings, _pid):
+        yield address, timings, started
+
+
+@contextmanager
+def process(cache: str, *options: str, cores: set[int] | None = None) -> Iterator[tuple[str, Path, int]]:
+    """(address, file of timings, process id) of a fresh app. `options`: of `streamlit run`; `cores`: it may use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     timings = Path(cache) / "timings.jsonl"
     environment = os.environ | {"CNNVIZ_CACHE": cache, "CNNVIZ_TIMINGS": str(timings)}
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "Home.py")]
-    started = time.perf_counter()
-    process = subprocess.Popen(
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "Home.py"), *options]
+    running = subprocess.Popen(
         [*command, "--server.port", str(port), "--server.headless", "true"],
         env=environment, cwd=cache, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    if cores is not None:
+        os.sched_setaffinity(running.pid, cores)  # its threads inherit it
     try:
-        while time.perf_counter() - started < 60:
+        until = time.perf_counter() + 60
+        while time.perf_counter() < until:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
                 break
             except OSError:
                 time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}", timings, started
+        yield f"http://127.0.0.1:{port}", timings, running.pid
     finally:
-        process.terminate()
-        process.wait(20)
+        running.terminate()
+        running.wait(20)
 
 
 def settled(page: Any) -> None:

@@ -1,0 +1,127 @@
+"""What the server does beside Streamlit: it warms up while it starts, collects garbage now and then instead of after
+every click, and sends Streamlit's own scripts compressed.
+
+A class of thirty opens the app at once. Of the 7 MB that a browser needs first, most are scripts that never change:
+each is compressed once, at its first visit, and sent from memory from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.errors import CnnvizError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+TIDY = 30.0  # seconds
+_PACKED = (".js", ".css", ".svg", ".json")  # fonts and pictures are compressed already
+_OWN = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # requests that get no whole file
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Warm up beside the server's first seconds; the first visitor finds the network loaded."""
+    warming = threading.Thread(target=_warm_up, name="first-view", daemon=True)
+    warming.start()
+    tidying = asyncio.create_task(_tidy_now_and_then())
+    yield
+    tidying.cancel()
+    await asyncio.to_thread(warming.join, 30)  # an import cut off at shutdown would abort the interpreter
+
+
+async def _tidy_now_and_then() -> None:
+    while True:
+        await asyncio.sleep(TIDY)
+        await asyncio.to_thread(tidy)
+
+
+def tidy() -> None:
+    """Collect what nobody can reach any more, and take the rest out of the collector's sight.
+
+    Streamlit would collect after every click, which took a third of the time of a class that clicks; what Python
+    collects by itself looks at objects younger than the last tidying only."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def _warm_up() -> None:
+    """Import what the first view needs, and load its network; then what other pages need, which nobody waits for."""
+    from app import networks, session
+    from app.network_picker import DEFAULT_NETWORK
+    from app.networks import Choice
+
+    session.warm_up().join()
+    try:
+        choice = Choice(DEFAULT_NETWORK, networks.weights_options(DEFAULT_NETWORK)[0])
+        session.layer_shapes(choice.key, networks.model(choice))
+    except (CnnvizError, OSError):
+        return  # the page says it
+    import torchvision.models  # noqa: F401
+
+    tidy()
+
+
+class Compressed:
+    """ASGI middleware: Streamlit's scripts and styles as gzip, each compressed once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._kept: dict[str, tuple[list[tuple[bytes, bytes]], bytes]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer from memory where it can; anything else goes on to Streamlit."""
+        if not _is_script(scope):
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        if path not in self._kept:
+            answer = _Answer()
+            await self._app(scope, receive, answer.take)
+            if answer.status != 200:
+                await answer.pass_on(send)
+                return
+            body = await asyncio.to_thread(gzip.compress, bytes(answer.body), 6)
+            self._kept[path] = _packed(answer.headers, len(body)), body
+        headers, body = self._kept[path]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class _Answer:
+    """What the app behind would have sent."""
+
+    def __init__(self) -> None:
+        self.status, self.headers, self.body = 0, [], bytearray()
+
+    async def take(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message.get("headers", ()))
+        elif message["type"] == "http.response.body":
+            self.body += message.get("body", b"")
+
+    async def pass_on(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": bytes(self.body)})
+
+
+def _is_script(scope: Scope) -> bool:
+    """True for a browser's first request for one of Streamlit's own files that is text. Their names hold a hash of
+    their content, so that nothing kept under a name can grow old."""
+    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/static/"):
+        return False
+    headers = dict(scope["headers"])
+    accepted = b"gzip" in headers.get(b"accept-encoding", b"") and not _OWN & headers.keys()
+    return accepted and scope["path"].endswith(_PACKED)
+
+
+def _packed(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+    """The headers of a compressed body."""
+    kept = [(name, value) for name, value in headers if name.lower() not in (b"content-length", b"etag")]
+    return [*kept, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"), (b"content-length", b"%d" % length)]

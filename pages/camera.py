@@ -1,0 +1,26 @@
+"""Live camera: what a layer answers to what the camera sees, and what the network takes it for."""
+
+import streamlit as st
+
+from app import camera_page, controls, session
+from app.live_view import Wish
+
+title = controls.heading("Live camera")
+network = controls.pick_network(title)
+image = controls.pick_image(network)
+layer = controls.pick_layer(network)
+channels = session.layer_shapes(network.key, network.model)[layer][0]
+mode, scale, count = camera_page.choices(channels)
+controls.show_device(network)
+camera_page.view(Wish(network.model, layer, scale, count), image, mode)
+
+st.write(
+    "Each tile is one channel's answer to the newest frame; the bars are the softmax of the last layer. **Notice** "
+    "which maps follow an edge that you move, and which wake up for one thing only."
+)
+with st.expander("Formula and source"):
+    st.write(
+        "Every frame is resized and cropped like an uploaded image, and takes one forward pass, out of which both the "
+        "maps and the answer come. What is below 0 is drawn as 0. After the live view of Yosinski, Clune, Nguyen, "
+        "Fuchs, Lipson, *Understanding neural networks through deep visualization*, 2015."
+    )

@@ -1,0 +1,54 @@
+"""The camera's page and the camera in place of an upload; the video itself is tested in a browser."""
+
+import io
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from views import errors, image_of, pictures
+
+import cnnviz
+from app import camera_page, snapshots, stores
+from cnnviz.data.samples import digit
+from cnnviz.figures.mosaic import maps_mosaic
+
+
+def test_without_the_package_the_page_offers_snapshots_and_says_how_to_install_it(opened, monkeypatch):
+    monkeypatch.setattr(camera_page, "has_video", lambda: False)
+    at = opened("camera", net="lenet5", layer="conv2")
+    assert errors(at) == [] and at.get("camera_input")
+    at.segmented_control(key="camera").set_value("Video").run()
+    assert errors(at) == [] and "pip install" in at.info[0].value and not at.get("camera_input")
+
+
+def test_until_the_camera_runs_the_page_shows_the_chosen_image(opened):
+    at = opened("camera", net="lenet5", layer="conv2", camera="Snapshot", image="digit-4", scale="Each map")
+    assert errors(at) == []
+    maps = cnnviz.capture(cnnviz.load("lenet5"), digit(4), ["conv2"])["conv2"][0]
+    expected = Image.open(io.BytesIO(maps_mosaic(maps, None, "each", 590, 560).png)).convert("RGB")
+    shown = image_of(pictures(at)["camera_wall"]).convert("RGB")
+    assert np.array_equal(np.asarray(shown), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    "url, trusted",
+    [
+        ("http://localhost:8501/camera", True), ("https://192.168.1.20:8501", True), ("http://127.0.0.1:8501", True),
+        ("http://[::1]:8501/", True), ("http://192.168.1.20:8501", False), ("http://lecturer.local:8501", False),
+        ("http://localhost.example.org", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_camera_is_there_for_https_and_for_this_computer_only(url, trusted):
+    assert snapshots.is_trusted(url) is trusted
+
+
+def test_a_photograph_becomes_the_chosen_image_and_what_is_none_leaves_the_view(monkeypatch):
+    state: dict = {"image": "coffee"}
+    monkeypatch.setattr(st, "session_state", state)
+    assert not snapshots.keep(io.BytesIO(b"no picture"))
+    assert state["image"] == "coffee" and "unchanged" in state.pop(snapshots.PROBLEM)
+    file = io.BytesIO()
+    Image.new("RGB", (32, 24), (200, 10, 10)).save(file, "JPEG")
+    assert snapshots.keep(file)
+    assert stores.is_stored_photo(state["image"]) and state["uploads"] == {state["image"]: True}

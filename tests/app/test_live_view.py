@@ -1,0 +1,96 @@
+"""The live view: the newest frame only, the lock while computing only, and one bad frame harms no other."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import cnnviz
+from app import live_view
+from app.live_view import LiveView, Wish
+from cnnviz.figures.mosaic import maps_mosaic
+
+FRAMES = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def wish() -> Wish:
+    return Wish(cnnviz.load("lenet5"), "conv1")
+
+
+def until(holds) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_of_frames_that_come_while_one_is_drawn_only_the_newest_is_drawn_next(wish):
+    live, begun, go, drawn = LiveView(), threading.Event(), threading.Event(), []
+
+    def slow() -> np.ndarray:
+        begun.set()
+        assert go.wait(60)
+        return FRAMES[0]
+
+    def frame(number: int) -> np.ndarray:
+        drawn.append(number)
+        return FRAMES[number]
+
+    live.wish(wish)
+    live.offer(slow)
+    assert begun.wait(60)
+    for number in (1, 1, 1, 2):
+        live.offer(lambda number=number: frame(number))
+    go.set()
+    until(lambda: live.shown is not None and live.shown.number == 5)
+    assert drawn == [2] and live.came == 5
+    maps = cnnviz.capture(wish.model, FRAMES[2], ["conv1"])["conv1"][0]
+    assert live.shown.drawn.wall == maps_mosaic(maps, list(range(6)), "common", wish.width, wish.height)
+    probabilities = wish.model.predict(FRAMES[2])[0]
+    best = np.argsort(-probabilities)[:5]
+    assert [name for name, _ in live.shown.drawn.top] == [wish.model.class_names[c] for c in best]
+    assert [share for _, share in live.shown.drawn.top] == pytest.approx(probabilities[best].tolist(), abs=1e-5)
+
+
+def test_the_network_is_locked_during_the_pass_and_not_while_a_frame_is_fetched(wish):
+    live, free = LiveView(), []
+
+    def frame() -> np.ndarray:
+        free.append(wish.model.lock.acquire(timeout=0))
+        wish.model.lock.release()
+        return FRAMES[0]
+
+    live.wish(wish)
+    with wish.model.lock:  # another thread's: the pass has to wait
+        live.offer(lambda: FRAMES[0])
+        time.sleep(0.2)
+        assert live.shown is None
+    until(lambda: live.shown is not None)
+    live.offer(frame)
+    until(lambda: live.shown.number == 2)
+    assert free == [True] and wish.model.lock.acquire(blocking=False)
+    wish.model.lock.release()
+
+
+def test_a_frame_that_cannot_be_drawn_is_said_and_the_next_one_is_drawn(wish):
+    live = LiveView()
+    live.wish(Wish(wish.model, "conv9"))
+    live.offer(lambda: FRAMES[0])
+    until(lambda: live.problem)
+    assert "conv9" in live.problem and live.shown is None
+    live.wish(wish)
+    live.offer(lambda: FRAMES[0])
+    until(lambda: live.shown is not None)
+    assert live.problem == ""
+
+
+def test_its_thread_ends_when_no_frames_come_and_the_next_frame_starts_another(wish, monkeypatch):
+    monkeypatch.setattr(live_view, "REST", 0.05)
+    live = LiveView()
+    live.wish(wish)
+    for number in (1, 2):
+        live.offer(lambda: FRAMES[0])
+        until(lambda number=number: live.shown is not None and live.shown.number == number)
+        until(lambda: not live.working)
