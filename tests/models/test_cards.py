@@ -38,7 +38,7 @@ def test_a_card_knows_when_the_file_has_come(home):
     assert card.here and card.size_bytes == 5
 
 
-@pytest.mark.parametrize("name", ["resnet20_cifar", "lenet5"])
+@pytest.mark.parametrize("name", ["resnet20_cifar", "lenet5", "plain20_cifar"])
 def test_a_bundled_card_is_the_recipe_beside_the_file(name):
     card, path = cards(name)[0], bundled()[name]
     recipe = json.loads(path.with_suffix(".json").read_text())
@@ -79,4 +79,4 @@ def test_a_timm_card_has_timms_licence_and_no_made_up_accuracy():
 def test_every_network_with_trained_weights_has_a_card_and_no_other():
     with_weights = {name for name in architectures() if find(name).pretrained} | set(bundled())
     assert {card.name for card in all_cards()} == with_weights
-    assert cards("plain20_cifar") == []
+    assert cards("plain18") == []
