@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -33,9 +34,11 @@ def warm_up() -> threading.Thread:
     collector's sight, which Streamlit runs after every click."""
 
     def work() -> None:
+        if "cnnviz.probes.deconvnet" in sys.modules:
+            return  # imported before, in this process
         import cnnviz.models.load
-        import cnnviz.probes.deconvnet
-        import cnnviz.probes.topk  # noqa: F401
+        import cnnviz.probes.topk
+        import cnnviz.probes.deconvnet  # noqa: F401
 
         gc.collect()
         gc.freeze()

@@ -73,7 +73,7 @@ class LoadedModel(Displayed):
             digest = hashlib.sha256(f"{self.name}|{sorted(self.preprocessing.as_dict().items())}".encode())
             for key, tensor in self.module.state_dict().items():
                 digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+                digest.update(tensor.detach().cpu().contiguous().numpy().data)  # its memory, not a copy
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
 

@@ -1,11 +1,13 @@
 """The app run by Streamlit's own test harness: an empty cache folder and fresh caches for every test."""
 
+import functools
 import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from torch import nn
 from views import stop_jobs, turned
@@ -16,6 +18,16 @@ from cnnviz.models.registry import Architecture
 
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 Open = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def manifests() -> Iterator[None]:
+    """Streamlit reads the metadata of all installed packages for every harness anew; they stay the same."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests)
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)

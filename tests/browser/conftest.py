@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from visitors import Visitor, serving
+from visitors import SCREEN, Visitor, serving
 
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -44,13 +44,21 @@ def address(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield url
 
 
+@pytest.fixture(scope="session")
+def profile(chromium: Any) -> Iterator[Any]:
+    """The browser context that visitors share one after the other: it has compiled Streamlit's scripts already."""
+    context = chromium.new_context(viewport=SCREEN)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visitor(chromium: Any, address: str) -> Iterator[Visitor]:
+def visitor(chromium: Any, profile: Any, address: str) -> Iterator[Visitor]:
     """A new visitor; at the end nothing may have gone wrong."""
-    someone = Visitor(chromium, address)
+    someone = Visitor(chromium, address, profile)
     yield someone
     text = someone.tab.locator("body").inner_text()
     dialogs = someone.tab.locator("[role=dialog]").all_inner_texts()
-    someone.context.close()
+    someone.leave()
     assert "Traceback" not in text and dialogs == []  # e.g. "Connection error"
     assert someone.wrong == []

@@ -29,7 +29,7 @@ def pictures(folder: Path, count: int) -> Path:
 
 def test_closing_the_tab_cancels_its_index_and_what_was_done_is_there_for_the_next(chromium: Any, tmp_path: Path):
     folder = pictures(tmp_path / "pictures", 600)
-    link = f"net=squeezenet1_0&weights=random&layer=features.0&corpus=folder&folder={folder}"
+    link = f"net=squeezenet1_1&weights=random&layer=features.0&corpus=folder&folder={folder}"
     with serving(tmp_path / "cache", tmp_path) as url:
         first = Visitor(chromium, url)
         first.open("top-9", link)

@@ -35,7 +35,7 @@ def wall_of(someone: Visitor) -> np.ndarray:
 
 def test_an_index_can_be_stopped_continued_and_outlives_the_server(chromium: Any, tmp_path: Path, pictures: Path):
     cache = tmp_path / "cache"
-    link = f"net=squeezenet1_0&weights=random&layer=features.0&corpus=folder&folder={pictures}"
+    link = f"net=squeezenet1_1&weights=random&layer=features.0&corpus=folder&folder={pictures}"
     with serving(cache, tmp_path) as url:
         someone = Visitor(chromium, url)
         someone.open("top-9", link)

@@ -54,7 +54,7 @@ def test_a_dropped_checkpoint_is_asked_about_used_on_every_page_and_removed(visi
     remove.click()
     visitor.until_query(weights=None, net="plain20_cifar")
     visitor.main.get_by_text("None yet.").wait_for()
-    assert visitor.chosen("Weights") == "random" and visitor.picture("Five most probable").is_visible()
+    assert visitor.chosen("Weights") == "bundled" and visitor.picture("Five most probable").is_visible()
     visitor.open("feature-maps", f"net=plain20_cifar&weights={file}")  # a link to it says what to do
     visitor.main.get_by_text("Upload the file again on Home").wait_for()
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
+SCREEN = {"width": 1440, "height": 900}
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 TITLES = {
     "": "cnnviz: see what", "inspect": "Inspect your image", "camera": "Live camera", "filters": "First-layer filters",
@@ -55,14 +56,21 @@ def _wait_for(address: str, server: subprocess.Popen) -> None:
 class Visitor:
     """One browser context with one tab, and everything that went wrong in it."""
 
-    def __init__(self, browser: Any, address: str) -> None:
+    def __init__(self, browser: Any, address: str, context: Any = None) -> None:
         self.address, self.wrong = address, []
-        self.context = browser.new_context(viewport={"width": 1440, "height": 900})
+        self.context = context or browser.new_context(viewport=SCREEN)
         self.context.set_default_timeout(PATIENCE)
         self.tab = self.context.new_page()
         self.tab.on("console", self._console)
         self.tab.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         self.tab.on("request", self._request)
+
+    def leave(self) -> None:
+        """Close the tab, and leave nothing behind in the browser."""
+        self.tab.evaluate("() => { localStorage.clear(); sessionStorage.clear() }")
+        self.context.clear_cookies()
+        self.context.clear_permissions()
+        self.tab.close()
 
     def _console(self, message: Any) -> None:
         if message.type == "error" and not _PROBES.search(message.location.get("url", "")):

@@ -69,10 +69,12 @@ def ranks_of(process: subprocess.Popen[str], out: Path) -> dict[int, int]:
     return found
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("ranks", [1, 3])  # two go on for a dead one below
 def test_any_number_of_ranks_finds_what_one_process_finds(alone, tmp_path, ranks):
     out = tmp_path / "index.npz"
-    said = told(together(out, ranks))
+    process = together(out, ranks)
+    said = told(process)
+    assert process.returncode == 0, said
     assert_same(PatchIndex.load(out), alone)
     assert [path.name for path in tmp_path.iterdir()] == ["index.npz"]
     assert said.count("no index") == ranks - 1 and "done 60 of 60" in said
