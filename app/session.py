@@ -34,11 +34,11 @@ def warm_up() -> threading.Thread:
     collector's sight, which Streamlit runs after every click."""
 
     def work() -> None:
-        if "cnnviz.probes.deconvnet" in sys.modules:
+        if "cnnviz.probes.topk" in sys.modules:
             return  # imported before, in this process
         import cnnviz.models.load
-        import cnnviz.probes.topk
-        import cnnviz.probes.deconvnet  # noqa: F401
+        import cnnviz.probes.deconvnet
+        import cnnviz.probes.topk  # noqa: F401
 
         gc.collect()
         gc.freeze()

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.newest import in_order, numbered
 from cnnviz.figures.drawing import Scene
 
 _CSS = """
@@ -21,7 +22,7 @@ _CSS = """
 """
 
 _JS = """
-export default function (component) {
+function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   let frame = parentElement.querySelector(".drawings")
   if (!frame) {
@@ -57,7 +58,7 @@ export default function (component) {
 }
 """
 
-_render = st.components.v2.component("cnnviz_drawing", css=_CSS, js=_JS)
+_render = st.components.v2.component("cnnviz_drawing", css=_CSS, js=in_order(_JS))
 
 
 def drawing(
@@ -85,10 +86,10 @@ def drawing(
     turn = round(least * sum(part["width"] for part in parts))
     _render(
         key=key,
-        data={
+        data=numbered(key, {
             "parts": parts, "narrow": small, "turn": turn, "stamp": stamp, "live": on_click is not None,
             "least": least, "most": most,
-        },
+        }),
         on_click_change=clicked,
     )  # fmt: skip
 

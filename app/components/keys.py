@@ -7,6 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.newest import in_order, numbered
+
 _CSS = """
 .corner { position: fixed; top: 8px; right: 12px; z-index: 1000; display: none; gap: 6px; }
 .corner.shown { display: flex; }
@@ -35,7 +37,7 @@ const FIELDS = "input:not([type=checkbox]):not([type=radio]):not([type=button]),
 const MOVED = "[role=radiogroup], [role=tablist], [role=slider], [role=listbox], [role=menu], [role=grid], iframe"
 const OVER = "[role=dialog], [role=menu], [role=listbox], dialog"
 
-export default function (component) {
+function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   const memory = window.cnnvizKeys = window.cnnvizKeys || { serial: 0, waiting: [] }
   memory.serial = Math.max(memory.serial, data.done)
@@ -94,12 +96,14 @@ export default function (component) {
     }
     event.preventDefault()
   }
+  if (corner.pressed) document.removeEventListener("keydown", corner.pressed, true)
+  corner.pressed = pressed
   document.addEventListener("keydown", pressed, true)  // before a field swallows its Escape
   return () => document.removeEventListener("keydown", pressed, true)
 }
 """
 
-_render = st.components.v2.component("cnnviz_keys", css=_CSS, js=_JS)
+_render = st.components.v2.component("cnnviz_keys", css=_CSS, js=in_order(_JS))
 _DONE = "keys_done"  # in the session: the serial number of the last press that was answered
 
 
@@ -129,9 +133,11 @@ def keys(
 
     _render(
         key="keyboard",
-        data={"keys": bound, "help": help_rows, "present": present, "done": st.session_state.get(_DONE, 0)},
+        data=numbered("keyboard", {
+            "keys": bound, "help": help_rows, "present": present, "done": st.session_state.get(_DONE, 0),
+        }),
         on_press_change=pressed,
-    )
+    )  # fmt: skip
 
 
 def mark_drawn() -> None:

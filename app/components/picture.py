@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.newest import in_order, numbered
 from cnnviz.figures.encode import data_url
 
 _CSS = """
@@ -25,7 +26,7 @@ svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: n
 """
 
 _JS = """
-export default function (component) {
+function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   let frame = parentElement.querySelector(".frame")
   if (!frame) {
@@ -47,11 +48,9 @@ export default function (component) {
     frame.style.setProperty("--letters", `${Math.max(12.5, 13 * scale)}px`)
   }
   image.onload = sharpen
-  if (!frame.watcher) {
-    frame.watcher = new ResizeObserver(() => frame.sharpen())
-    frame.watcher.observe(frame)
-  }
+  if (!frame.watcher) frame.watcher = new ResizeObserver(() => frame.sharpen())
   frame.sharpen = sharpen
+  frame.watcher.observe(frame)
   image.alt = data.alt
   image.width = data.width
   image.height = data.height
@@ -88,7 +87,7 @@ export default function (component) {
 }
 """
 
-_render = st.components.v2.component("cnnviz_picture", css=_CSS, js=_JS)
+_render = st.components.v2.component("cnnviz_picture", css=_CSS, js=in_order(_JS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +136,10 @@ def picture(
     boxes = [{"x": f.left, "y": f.top, "width": f.width, "height": f.height, "colour": f.colour} for f in frames or []]
     _render(
         key=key,
-        data={
+        data=numbered(key, {
             "src": data_url(png), "width": size[0], "height": size[1], "alt": alt, "boxes": boxes,
             "live": on_click is not None, "crisp": crisp, "fill": fill,
             "labels": [{"x": one.left, "y": one.top, "width": one.width, "text": one.text} for one in labels],
-        },
+        }),
         on_click_change=clicked,
     )  # fmt: skip

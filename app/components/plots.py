@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.components.newest import in_order, numbered
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -66,7 +68,7 @@ const linkCameras = (plot, ended) => {
 _JS = (
     _LINK
     + """
-export default function (component) {
+function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   let frame = parentElement.querySelector(".cnnviz-plot")
   if (!frame) {
@@ -100,9 +102,9 @@ export default function (component) {
   plot.setAttribute("aria-label", data.alt)
   frame.say = (kind, value) => { if (data.live.includes(kind)) setTriggerValue(kind, value) }
   let over = false
-  const draw = () => {
-    if (over) return
-    if (!window.Plotly) { setTimeout(draw, 30); return }
+  const paint = () => {
+    if (over || parentElement.newest !== data.number) return
+    if (!window.Plotly) { setTimeout(paint, 30); return }
     if (frame.drawn === data.stamp) return
     const figure = fitted(JSON.parse(data.figure))
     const seen = frame.drawn && plot.layout && plot.layout.scene && plot.layout.scene.camera
@@ -123,7 +125,7 @@ export default function (component) {
       })
     })
   }
-  draw()
+  paint()
   saves.replaceChildren(...["png", "svg"].map((format) => {
     const button = document.createElement("button")
     button.textContent = format.toUpperCase()
@@ -168,7 +170,7 @@ export default function () {
 _library = st.components.v2.component(
     "cnnviz_plotly", js=_LIBRARY.replace("SOURCE", json.dumps(_plotly_source())), isolate_styles=False
 )
-_render = st.components.v2.component("cnnviz_plot", css=_CSS, js=_JS, isolate_styles=False)
+_render = st.components.v2.component("cnnviz_plot", css=_CSS, js=in_order(_JS), isolate_styles=False)
 
 
 def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[Any], None]) -> None:
@@ -191,10 +193,10 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
     _library(key=f"{key}_library")
     _render(
         key=key,
-        data={
+        data=numbered(key, {
             "figure": drawn, "stamp": str(hash(drawn)), "height": figure.layout.height, "alt": alt, "name": name,
             "live": live,
-        },
+        }),
         on_point_change=answer("point"), on_camera_change=answer("camera"), on_frame_change=answer("frame"),
     )  # fmt: skip
 

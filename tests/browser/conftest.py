@@ -13,6 +13,7 @@ _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 )  # fmt: skip
+_FAILED = pytest.StashKey[bool]()
 
 
 def missing(what: str) -> None:
@@ -52,12 +53,26 @@ def profile(chromium: Any) -> Iterator[Any]:
     context.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Any:
+    """Note for the fixture below whether the test failed."""
+    report = yield
+    if call.when == "call":
+        item.stash[_FAILED] = report.failed
+    return report
+
+
 @pytest.fixture
-def visitor(chromium: Any, profile: Any, address: str) -> Iterator[Visitor]:
-    """A new visitor; at the end nothing may have gone wrong."""
+def visitor(chromium: Any, profile: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    """A new visitor; at the end nothing may have gone wrong. Of a failed test the page is told as it stood."""
     someone = Visitor(chromium, address, profile)
     yield someone
     text = someone.tab.locator("body").inner_text()
+    if request.node.stash.get(_FAILED, False):
+        state = someone.tab.locator("[data-testid=stApp]").get_attribute("data-test-script-state")
+        print(f"{someone.tab.url} ({state}), {someone.wrong}:\n{text}")
+        if folder := os.environ.get("CNNVIZ_SCREENSHOTS"):
+            someone.tab.screenshot(path=Path(folder) / f"{request.node.name.partition('[')[0]}.png")
     dialogs = someone.tab.locator("[role=dialog]").all_inner_texts()
     someone.leave()
     assert "Traceback" not in text and dialogs == []  # e.g. "Connection error"

@@ -10,9 +10,7 @@ pytestmark = pytest.mark.browser
 
 def test_a_copied_link_opens_the_same_view_in_a_new_browser(visitor: Visitor, chromium: Any):
     visitor.open("feature-maps", "net=lenet5")
-    layer = visitor.sidebar.get_by_label("Layer").first
-    layer.click()
-    visitor.tab.get_by_role("option", name="conv2", exact=True).click()
+    visitor.choose(visitor.sidebar, "Layer", "conv2")
     visitor.until(lambda: visitor.query().get("layer") == "conv2", "conv2 was chosen")
     visitor.settled()
     box = visitor.box(visitor.picture("Feature maps of"))

@@ -143,8 +143,11 @@ class Visitor:
 
     def choose(self, where: Any, label: str, option: str) -> None:
         """An option of a list that opens; done when the picker shows it."""
-        picker = where.get_by_role("combobox", name=label)
+        picker = where.get_by_role("combobox", name=label, exact=True).first
+        picker.scroll_into_view_if_needed()
+        self.box(picker)  # a list that has opened closes when the page is moved
         picker.click()
+        picker.fill(option)  # fewer options: none has to be moved to
         self.tab.get_by_role("option", name=option, exact=True).click()
         self.until(lambda: picker.input_value() == option, f"{label} shows {picker.input_value()!r}, not {option!r}")
 

@@ -1,0 +1,40 @@
+"""What a component in the page draws is the newest that was sent, whatever came late.
+
+Streamlit calls a component's script once for every change of its data. While the script still loads, the calls wait
+for it, and the browser lets them go in any order: an older picture would be painted over the newer one and stay. So
+data carry a number that grows, and a call with a lower one than was drawn does nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import streamlit as st
+
+_KEY = "components_newest"  # in the session: {key: (what was sent last, its number)}
+_WRAP = """
+export default function (component) {
+  const { data, parentElement } = component
+  if (parentElement.newest > data.number) return
+  parentElement.newest = data.number
+  const leave = draw(component)
+  return () => { if (leave && parentElement.newest === data.number) leave() }
+}
+"""
+
+
+def in_order(script: str) -> str:
+    """The component's script, which defines `draw(component)`, for data that `numbered` gave their number. What
+    `draw` returns is called when the component goes."""
+    return script + _WRAP
+
+
+def numbered(key: str, data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with a "number" that grows whenever they are others than those sent under `key` before: data that stay
+    the same stay the same message, which is sent once."""
+    sent = st.session_state.setdefault(_KEY, {})
+    told, before = hash(repr(data)), sent.get(key)
+    if before is None or before[0] != told:
+        last = before[1] if before else time.time_ns() // 1_000_000  # above those of a session that was lost
+        sent[key] = told, last + 1
+    return {**data, "number": sent[key][1]}
