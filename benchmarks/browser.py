@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,40 @@ def process(cache: str, *options: str, cores: set[int] | None = None) -> Iterato
     finally:
         running.terminate()
         running.wait(20)
+
+
+_PAINTED = """
+(alt) => {
+  const found = (node) => {
+    if (node.tagName === "IMG" && node.alt.startsWith(alt)) return node
+    for (const child of [...(node.shadowRoot ? node.shadowRoot.children : []), ...(node.children || [])]) {
+      const image = found(child)
+      if (image) return image
+    }
+    return null
+  }
+  const before = found(document.body).src
+  let clicked = 0
+  addEventListener("mousedown", () => { clicked = performance.now() }, { capture: true, once: true })
+  window.painted = 0
+  const look = () => {
+    const now = found(document.body)
+    if (clicked && now && now.src !== before && now.complete && now.naturalWidth) {
+      requestAnimationFrame(() => requestAnimationFrame(() => { window.painted = performance.now() - clicked }))
+    } else requestAnimationFrame(look)
+  }
+  look()
+}
+"""
+
+
+def painted(page: Any, alt: str, click: Callable[[], None]) -> float:
+    """Milliseconds from the press of the mouse in `click()` to the frame that shows another picture in the image
+    whose description begins with `alt`."""
+    page.evaluate(_PAINTED, alt)
+    click()
+    page.wait_for_function("() => window.painted > 0", timeout=60_000)
+    return page.evaluate("() => window.painted")
 
 
 def settled(page: Any) -> None:
