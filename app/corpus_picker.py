@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import address, controls, index_files, limits, session
+from app import address, controls, index_files, jobs, limits, session
 from app.controls import Network
 from app.own_weights import on_this_computer
 from cnnviz.errors import BadInput, CnnvizError
@@ -73,6 +73,7 @@ def present_corpus(network: Network) -> Corpus:
 
 
 def _show(place: Any, source: str, done: int, total: int) -> None:
+    jobs.gate(f"Downloading {source}")
     share = min(done / total, 1.0) if total else 0.0
     place.progress(share, f"Downloading {source}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 

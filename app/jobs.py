@@ -148,8 +148,9 @@ def gate(name: str) -> None:
     the lecturer lets them. Raises NotAllowed; joining what runs already needs no permission."""
     if not classroom.may_start():
         raise NotAllowed(
-            f"“{name}” takes the whole machine for a while, which in this class only the lecturer may start. What "
-            "the lecturer has computed opens at once; ask for this one, or choose another view."
+            f"“{name}” takes the whole machine, or its connection, for a while, which in this class only the "
+            "lecturer may start. What the lecturer has computed opens at once; ask for this one, or choose another "
+            "view."
         )
 
 

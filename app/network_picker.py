@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import address, networks, own_weights
+from app import address, jobs, networks, own_weights
 from app.binding import bound
 from app.networks import Choice
 from app.plain import plain
@@ -157,7 +157,10 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
 
 
 def _loading_bar(place: Any) -> Callable[[int, int], None]:
+    """Shows a download, which in a class is the lecturer's to start."""
+
     def show(done: int, total: int) -> None:
+        jobs.gate("Downloading weights")
         share = done / total if total else 0.0
         place.progress(min(share, 1.0), f"Downloading weights: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 

@@ -52,7 +52,7 @@ def _visit(stop: Stop, network: Network) -> None:
     key, model = network.key, network.model
     image = stop.query.get("image", "digit-3" if network.one_channel else controls.DEFAULT_PHOTO)
     layer = stop.query.get("layer") or controls.telling_layer(network)
-    if stop.page == "":
+    if stop.page in ("", "inspect"):
         session.received(key, image, model)
         session.top5(key, image, model)
     elif stop.page == "filters":
@@ -60,7 +60,7 @@ def _visit(stop: Stop, network: Network) -> None:
         session.maps(key, image, found.layer, model)
     elif stop.page in ("top-9", "unit"):
         _index(network)
-    if stop.page in ("feature-maps", "top-9", "unit", "equivariance"):
+    if stop.page in ("feature-maps", "top-9", "unit", "equivariance", "pooling", "receptive-fields"):
         session.layer_shapes(key, model)
         session.receptive(key, layer, model)
         session.maps(key, image, layer, model)

@@ -202,6 +202,18 @@ def test_the_lecturer_can_look_something_up_without_the_class(lesson):
     assert lesson.view.version == version + 1
 
 
+def test_a_student_starts_no_download(lesson, server, weights_home, monkeypatch):
+    name = "squeezenet1_1-b8a52dc0.pth"
+    server.files[name] = bytes(3_000_000)
+    monkeypatch.setenv("CNNVIZ_WEIGHTS_MIRROR", server.address)
+    at = entered("first_layer_filters", net="squeezenet1_1", weights="pretrained")
+    assert "only the lecturer may start" in errors(at)[0] and "Downloading weights" in errors(at)[0]
+    assert not list(weights_home.parent.rglob("*.pth"))
+    lesson.allowed = True
+    at.run()
+    assert server.asked and "only the lecturer" not in errors(at)[0]  # but that these are not the published bytes
+
+
 def gated() -> None:
     """A script that starts long work, as a student or as the lecturer."""
     import streamlit as st
