@@ -15,9 +15,16 @@ if __name__ == "__main__":  # drawn for a browser
     st.set_page_config(page_title="cnnviz", page_icon=str(ROOT / "assets" / "theme" / "icon.png"), layout="wide")
     shell.run()
 elif __name__ != "__mp_main__":  # the server, once; worker processes import the main module too, and need neither
+    import os
+
+    # Before torch is loaded: threads that wait for each other within a pass shall sleep, not spin. Spinning takes the
+    # cores from whoever has the work; with a browser on the same machine a pass of 20 ms took 800.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     import streamlit as st
     from starlette.middleware import Middleware
 
+    from app import live_route
     from app.server import Compressed, lifespan
 
-    server = st.App(__file__, lifespan=lifespan, middleware=[Middleware(Compressed)])
+    server = st.App(__file__, lifespan=lifespan, routes=live_route.routes(), middleware=[Middleware(Compressed)])

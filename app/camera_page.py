@@ -1,25 +1,26 @@
 """The live camera: continuous video where streamlit-webrtc is installed, snapshots everywhere.
 
-The video goes from the browser to the computer that runs cnnviz and no further: no server elsewhere is asked for a
-way, so that both have to be in one network."""
+The page decides what is shown; while the video plays, the pictures take a way of their own (app/live_route.py). The
+video goes from the browser to the computer that runs cnnviz and no further: no server elsewhere is asked for a way, so
+that both have to be in one network."""
 
 from __future__ import annotations
 
-import struct
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
 import streamlit as st
 
-from app import controls, jobs, session, snapshots
-from app.components.picture import picture
-from app.live_view import Drawn, LiveView, Shown, Wish, draw
-from cnnviz.figures.charts import value_text
+from app import controls, jobs, live_route, session, snapshots
+from app.components.live import live as live_pictures
+from app.live_view import LiveView, Wish, draw, pictures
 
-EVERY = 0.15  # seconds between two looks of the browser at what is new
 MODES = ["Video", "Snapshot"]
 SCALES = {"Common": "common", "Each map": "each"}
-ASKED = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 15, "max": 15}}}
+# More pixels than networks look at, or many more frames than are drawn, cost time on both sides for nothing.
+ASKED = {"video": {"width": {"ideal": 400}, "height": {"ideal": 300}, "frameRate": {"ideal": 15, "max": 15}}}
+IDLE = "This is the chosen image. No frames come from the camera at present."
 INSTALL = (
     "Continuous video needs one more package. Where cnnviz runs: `pip install 'cnnviz[camera]'` or "
     "`pip install streamlit-webrtc`, then start cnnviz again. Snapshots work without it."
@@ -31,6 +32,25 @@ def has_video() -> bool:
     return find_spec("streamlit_webrtc") is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A session's live view, and the key under which its browser gets the pictures."""
+
+    live: LiveView
+    key: str
+
+
+def _leave(visit: Visit) -> None:
+    live_route.forget(visit.key)
+    visit.live.pause()
+
+
+@st.cache_resource(scope="session", on_release=_leave, show_spinner=False)
+def _visit() -> Visit:
+    live = LiveView()
+    return Visit(live, live_route.register(live))
+
+
 def view(wish: Wish, image: str, mode: str) -> None:
     """The camera on the left, what the network makes of it on the right."""
     left, right = st.columns([1, 4.2] if mode == "Video" and has_video() else [1, 2.4], gap="medium")
@@ -38,17 +58,13 @@ def view(wish: Wish, image: str, mode: str) -> None:
         playing = _video() if mode == "Video" else False
         if mode == "Snapshot":
             snapshots.camera("page_camera")
+    visit = _visit()
+    if playing:
+        visit.live.wish(wish)
+    else:
+        visit.live.pause()
     with right:
-        if playing:
-            live = _live()
-            live.wish(wish)
-            st.fragment(_newest, run_every=EVERY)(wish)
-        else:
-            _still(wish, image, mode)
-
-
-def _live() -> LiveView:
-    return st.session_state.setdefault("live_view", LiveView())
+        _show(wish, image, mode, visit.key if playing else "")
 
 
 def _video() -> bool:
@@ -64,7 +80,7 @@ def _video() -> bool:
     snapshots.say_if_unreachable()
     from streamlit_webrtc import WebRtcMode, create_video_sink_track, webrtc_streamer
 
-    live = _live()
+    live = _visit().live
     sink = create_video_sink_track(lambda frame: live.offer(lambda: frame.to_ndarray(format="rgb24")), key="camera")
     stream = webrtc_streamer(
         "camera_stream", mode=WebRtcMode.SENDONLY, sink_video_track=sink, rtc_configuration={"iceServers": []},
@@ -75,50 +91,16 @@ def _video() -> bool:
     return stream.state.playing
 
 
-def _newest(wish: Wish) -> None:
-    """The newest picture; asked for several times a second."""
-    live = _live()
-    if live.problem:
-        st.warning(live.problem, icon=":material/error:")
-    shown = live.shown
-    if shown is None:
-        st.caption("Waiting for the first frame …")
-        return
-    _show(wish, shown.drawn, _pace(shown))
-
-
-def _pace(shown: Shown) -> str:
-    each = f"{1000 * shown.seconds:.0f} ms each"
-    return f"**{shown.rate:.1f} frames/s**, {each}; frames that come in between are skipped."
-
-
-def _still(wish: Wish, image: str, mode: str) -> None:
-    """The chosen image until the camera runs."""
+def _show(wish: Wish, image: str, mode: str, key: str) -> None:
+    """The chosen image, until frames come under `key`."""
     recipe = ("camera", wish.model.fingerprint, image, wish.layer, wish.scale, wish.count)
     drawn = session.drawn(recipe, lambda: draw(wish, np.asarray(session.photo(image).convert("RGB"))))
     words = "This is the chosen image. Start the video to see what your camera sees."
     if mode == "Snapshot":
         words = "This is the chosen image. A photograph takes its place, on every page."
-    _show(wish, drawn, words)
-
-
-def _show(wish: Wish, drawn: Drawn, words: str) -> None:
-    main, side = st.columns([2.3, 1], gap="medium")
-    with main:
-        picture(drawn.wall.png, drawn.wall.size, f"Feature maps of {wish.layer}, live", "camera_wall")
-        common = wish.scale == "common"
-        high = f"{value_text(drawn.peak)}, the layer's maximum" if common else "each map's own maximum"
-        st.caption(f"Dark violet is 0, yellow {high}.")
-    with side:
-        picture(drawn.seen, _size(drawn.seen), "What the network receives", "camera_seen")
-        answer = ", ".join(f"{name} {share:.0%}" for name, share in drawn.top)
-        picture(drawn.bars, _size(drawn.bars), f"Most probable classes: {answer}", "camera_bars", fill=True)
-        st.caption(words)
-
-
-def _size(png: bytes) -> tuple[int, int]:
-    """(width, height) of a PNG. Pictures go inside the page: a file would be gone before the browser asks for it."""
-    return struct.unpack(">II", png[16:24])
+    elif key:
+        words = "Waiting for the first frame …"
+    live_pictures(pictures(wish, drawn), words, key, IDLE, "camera_live")
 
 
 def choices(channels: int) -> tuple[str, str, int]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import atexit
+import json
 import logging
+import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
 
 from cnnviz.errors import CnnvizError
-from cnnviz.figures.charts import bars_png
-from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
+from cnnviz.figures.charts import bars_png, value_text
+from cnnviz.figures.encode import data_url, enlarge, rgb_png, whole_factor
 from cnnviz.figures.mosaic import Mosaic, maps_mosaic
 from cnnviz.figures.overlay import as_rgb
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from cnnviz.models.loaded import LoadedModel
 
 PACE = 0.1  # seconds from one picture to the next: ten a second are enough, and the class shares this machine
-REST = 5.0  # seconds without a frame after which the thread ends; the next frame starts another
+REST = 2.0  # seconds without a frame after which the view says so and its thread ends; the next starts another
 SEEN = 224  # pixels of what the network receives, in whole multiples
 log = logging.getLogger("cnnviz")
 _ENDING, _THREADS = threading.Event(), WeakSet()
@@ -86,15 +88,45 @@ def draw(wish: Wish, image: np.ndarray) -> Drawn:
     return Drawn(seen, wall, bars_png(top, 560), top, float(found.maps.max()))
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a browser is told next. `number`: grows by one with every piece of news; `body`: JSON of "number" and of
+    one of these: the pictures with "pace" and "words", a "problem" in words, or "over": no frames come any more."""
+
+    number: int
+    body: bytes
+
+
+def pictures(wish: Wish, drawn: Drawn) -> dict[str, Any]:
+    """What the page shows of one image: "wall", "seen" and "bars" with {src, width, height, alt}, and the wall's
+    "legend"."""
+    answer = ", ".join(f"{name} {share:.0%}" for name, share in drawn.top)
+    common = wish.scale == "common"
+    high = f"{value_text(drawn.peak)}, the layer's maximum" if common else "each map's own maximum"
+    return {
+        "wall": _picture(drawn.wall.png, f"Feature maps of {wish.layer}, live"),
+        "seen": _picture(drawn.seen, "What the network receives"),
+        "bars": _picture(drawn.bars, f"Most probable classes: {answer}"),
+        "legend": f"Dark violet is 0, yellow {high}.",
+    }
+
+
+def _picture(png: bytes, alt: str) -> dict[str, Any]:
+    width, height = struct.unpack(">II", png[16:24])
+    return {"src": data_url(png), "width": width, "height": height, "alt": alt}
+
+
 class LiveView:
     """Takes frames from any thread, keeps the newest, and draws it in a thread of its own.
 
-    `shown`: the last picture; `problem`: why the last frame gave none, "" if it did; `came`: frames that came in.
-    Without a wish nothing is drawn."""
+    `shown`: the last picture; `news`: the same, or why there is none, ready to be sent; `problem`: why the last frame
+    gave none, "" if it did; `came`: frames that came in. Without a wish nothing is drawn."""
 
     def __init__(self) -> None:
         self.shown: Shown | None = None
+        self.news: News | None = None
         self.problem, self.came = "", 0
+        self._number = 0
         self._wish: Wish | None = None
         self._waiting: Callable[[], np.ndarray] | None = None
         self._news = threading.Condition()
@@ -105,6 +137,13 @@ class LiveView:
         """What to show from the next frame on."""
         with self._news:
             self._wish = wish
+
+    def pause(self) -> None:
+        """Draw nothing more until the next wish, and forget what was drawn: the next video starts without it."""
+        with self._news:
+            self._wish = self._waiting = self.shown = self.news = None
+            self.problem = ""
+            self._times.clear()
 
     def offer(self, frame: Callable[[], np.ndarray]) -> None:
         """A new frame, which takes the place of one that still waits. `frame()` gives the RGB pixels (H, W, 3) uint8;
@@ -128,6 +167,8 @@ class LiveView:
             with self._news:
                 if _ENDING.is_set() or not self._news.wait_for(lambda: self._waiting is not None, REST):
                     self._thread = None
+                    self._times.clear()
+                    self._tell({"over": True})
                     return
                 frame, wish, number = self._waiting, self._wish, self.came
                 self._waiting = None
@@ -140,14 +181,31 @@ class LiveView:
         """Whatever one frame does, the next one is drawn."""
         try:
             drawn = draw(wish, frame())
+            sent = pictures(wish, drawn)
         except CnnvizError as error:
-            self.problem = str(error)
+            self._fail(str(error))
             return
         except (RuntimeError, ValueError, MemoryError):
             log.exception("a frame could not be drawn")
-            self.problem = "This frame could not be drawn; the details are in the server's log. Try another layer."
+            self._fail("This frame could not be drawn; the details are in the server's log. Try another layer.")
             return
         ended = time.perf_counter()
-        self._times.append(ended)
-        rate = (len(self._times) - 1) / (ended - self._times[0]) if len(self._times) > 1 else 0.0
-        self.shown, self.problem = Shown(number, drawn, ended - started, rate), ""
+        with self._news:
+            if self._wish is None:
+                return  # stopped while it was drawn
+            self._times.append(ended)
+            rate = (len(self._times) - 1) / (ended - self._times[0]) if len(self._times) > 1 else 0.0
+            self.shown, self.problem = Shown(number, drawn, ended - started, rate), ""
+            each = f", {1000 * (ended - started):.0f} ms each; frames that come in between are skipped."
+            self._tell({**sent, "pace": f"{rate:.1f} frames/s", "words": each})
+
+    def _fail(self, words: str) -> None:
+        with self._news:
+            self.problem = words
+            self._tell({"problem": words})
+
+    def _tell(self, what: dict[str, Any]) -> None:
+        """Put `what` in the place of the last news, unless the view is paused. The caller holds the lock."""
+        if self._wish is not None:
+            self._number += 1
+            self.news = News(self._number, json.dumps({"number": self._number, **what}).encode())

@@ -1,5 +1,7 @@
 """The live view: the newest frame only, the lock while computing only, and one bad frame harms no other."""
 
+import base64
+import json
 import threading
 import time
 
@@ -94,3 +96,45 @@ def test_its_thread_ends_when_no_frames_come_and_the_next_frame_starts_another(w
         live.offer(lambda: FRAMES[0])
         until(lambda number=number: live.shown is not None and live.shown.number == number)
         until(lambda: not live.working)
+
+
+def test_what_is_sent_is_what_was_drawn_and_the_end_of_the_frames_is_news_too(wish, monkeypatch):
+    monkeypatch.setattr(live_view, "REST", 1.0)
+    live = LiveView()
+    live.wish(wish)
+    live.offer(lambda: FRAMES[0])
+    until(lambda: live.shown is not None)
+    sent, drawn = json.loads(live.news.body), live.shown.drawn
+    for name, png in (("wall", drawn.wall.png), ("seen", drawn.seen), ("bars", drawn.bars)):
+        assert base64.b64decode(sent[name]["src"].partition(",")[2]) == png
+    assert (sent["wall"]["width"], sent["wall"]["height"]) == drawn.wall.size
+    assert drawn.top[0][0] in sent["bars"]["alt"] and sent["number"] == 1
+    until(lambda: json.loads(live.news.body) == {"number": 2, "over": True})
+    assert live.news.number == 2 and not live.working
+
+
+def test_a_paused_view_forgets_its_pictures_also_the_one_that_is_being_drawn(wish):
+    live, begun, go = LiveView(), threading.Event(), threading.Event()
+
+    def slow() -> np.ndarray:
+        begun.set()
+        assert go.wait(60)
+        return FRAMES[0]
+
+    live.wish(wish)
+    live.offer(lambda: FRAMES[1])
+    until(lambda: live.news is not None)
+    before = live.news.number
+    live.offer(slow)
+    assert begun.wait(60)
+    live.pause()
+    assert live.news is None and live.shown is None
+    go.set()
+    drawn = []
+    live.offer(lambda: drawn.append(2) or FRAMES[2])
+    until(lambda: live._waiting is None)
+    assert live.news is None and drawn == []
+    live.wish(wish)
+    live.offer(lambda: FRAMES[2])
+    until(lambda: live.news is not None)
+    assert live.news.number == before + 1
