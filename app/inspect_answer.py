@@ -29,7 +29,7 @@ def pick_class(row: object, network: controls.Network, image: str) -> Subject:
     names, best = likely.answer.class_names, likely.target
     with row:
         label = controls.bound(
-            st.selectbox, "Class", "class", PREDICTED, options=[PREDICTED, *range(len(names))], width=165,
+            st.selectbox, "Class", "class", PREDICTED, options=[PREDICTED, *range(len(names))], width=190,
             format_func=lambda c: f"predicted: {names[best]}" if c == PREDICTED else _called(c, names[c]),
             help="What the attributions explain, and the label whose cross-entropy is shown",
         )  # fmt: skip
@@ -45,7 +45,7 @@ def pick_opacity(row: object) -> float:
     """0 … 1: how much of the map covers the photograph."""
     with row:
         share = controls.bound(st.slider, "Map's opacity [%]", "opacity", 70, min_value=0, max_value=100, step=5,
-                               width=145)  # fmt: skip
+                               width=125)  # fmt: skip
     return int(share) / 100
 
 

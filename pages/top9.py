@@ -22,7 +22,7 @@ index = index_view.ready_index(network, images, layer)
 chosen = wall_page.choose(network, images, index, layer, image, row)
 with row:
     rule = controls.bound(
-        st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"], width=125
+        st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"], width=135
     )
 if not chosen.channels:
     wall_page.nothing(chosen, layer)
