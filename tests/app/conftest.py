@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def manifests() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The test's own cache folder."""
-    folder = tmp_path / "cache"
+    folder, main = tmp_path / "cache", sys.modules["__main__"]
     monkeypatch.setenv("CNNVIZ_CACHE", str(folder))
     st.cache_data.clear()
     st.cache_resource.clear()
@@ -41,6 +42,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     stop_jobs()
     st.cache_data.clear()
     st.cache_resource.clear()
+    sys.modules["__main__"] = main  # a script that ran is that now; processes started later would run it again
     gc.unfreeze()  # the app freezes what it loads; here it would pile up
 
 
