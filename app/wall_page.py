@@ -51,7 +51,7 @@ def choose(network: Network, images: Corpus, index: PatchIndex, layer: str, imag
         order = controls.bound(st.selectbox, "Order", "wall_order", ORDERS[0], options=orders, width=150)
         show = controls.bound(st.selectbox, "Show", "show", ALL, options=_filters(selective), width=140)
         find = controls.bound(
-            st.text_input, "Find", "find", "", placeholder="17, or dog", width=125, on_change=_jump,
+            st.text_input, "Find", "find", "", placeholder="17, or dog", width=112, on_change=_jump,
             args=(index.channels(layer),),
         )  # fmt: skip
     found = _of_class(network, selective, index, layer, find)

@@ -29,7 +29,7 @@ if not chosen.channels:
     raise session.PageEnded
 field, input_size = session.receptive(network.key, layer, network.model), network.model.input_size[1:]
 with row:
-    size = controls.bound(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=120)
+    size = controls.bound(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=135)
 columns, rows, side_of = wall_plan(field.size, input_size, channels, size == "true scale")
 shown, following = wall_page.leaf(row, chosen, unit, columns * rows)
 
