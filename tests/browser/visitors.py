@@ -73,8 +73,9 @@ class Visitor:
         self.tab.close()
 
     def _console(self, message: Any) -> None:
-        if message.type == "error" and not _PROBES.search(message.location.get("url", "")):
-            self.wrong.append(f"console: {message.text}")
+        asked = message.location.get("url", "")
+        if message.type == "error" and not _PROBES.search(asked):
+            self.wrong.append(f"console: {message.text} {asked}")
 
     def _request(self, request: Any) -> None:
         if not request.url.startswith((self.address, self.address.replace("http", "ws"), "data:", "blob:")):
