@@ -15,12 +15,20 @@ SLICE = "This is a slice, not the landscape."
 
 
 def centre_note(found: Surface) -> str:
-    """Loss and accuracy of the network itself, at the point of the grid nearest to it; short."""
-    i, j = int(np.argmin(np.abs(found.alphas))), int(np.argmin(np.abs(found.betas)))
-    loss, accuracy = float(found.loss[i, j]), float(found.accuracy[i, j])
+    """Loss and accuracy of the network itself: in float32 where the surface says them, else at the point of the
+    grid nearest to it. Short."""
+    loss, accuracy = _centre(found)
     if not np.isfinite(loss):
         return "the loss of the network itself overflows" if np.isinf(loss) else ""
     return f"centre: loss {loss:.3g} nats, accuracy {100 * accuracy:.1f} %"
+
+
+def _centre(found: Surface) -> tuple[float, float]:
+    said = found.meta.get("centre")
+    if isinstance(said, list | tuple) and len(said) == 2 and all(isinstance(part, int | float) for part in said):
+        return float(said[0]), float(said[1])
+    i, j = int(np.argmin(np.abs(found.alphas))), int(np.argmin(np.abs(found.betas)))
+    return float(found.loss[i, j]), float(found.accuracy[i, j])
 
 
 def provenance(found: Surface) -> str:

@@ -208,6 +208,10 @@ class Plane:
         """Loss and accuracy at weights + Σ step × direction; one step a direction."""
         return self._at(steps, self.evaluator.settled(*self.directions) == "bfloat16")
 
+    def exactly(self, *steps: float) -> Measured:
+        """The same in float32, whatever the precision in use."""
+        return self._at(steps, bfloat16=False)
+
     def _at(self, steps: tuple[float, ...], bfloat16: bool) -> Measured:
         if len(steps) != len(self.directions):
             raise BadInput(f"The plane has {len(self.directions)} directions, got {len(steps)} steps.")

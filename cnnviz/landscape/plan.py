@@ -42,21 +42,21 @@ class Plan:
         self.cosine = cosine(*self.directions)
         self.points, self.order = axis(steps, span), coarse_to_fine(self.steps)
         self._asked = {"precision": evaluator.precision, "batch": evaluator.batch}
-        self._ready = False
+        self._centre: Measured | None = None  # the network itself, in float32 whatever the points are measured in
 
     def settle(self) -> None:
         """Decide what is still open by evaluating the network itself. Raises BadInput if its loss is not finite."""
-        if self._ready:
+        if self._centre is not None:
             return
         evaluator = self.evaluator
         evaluator.settled(*self.directions, span=max(map(abs, self.span)))
-        loss = self.plane.at(0.0, 0.0).loss
-        if not math.isfinite(loss):
+        centre = self.plane.exactly(0.0, 0.0)
+        if not math.isfinite(centre.loss):
             raise BadInput(
                 f"The loss of {evaluator.model.name} itself is not finite over these images, so that there is no "
                 "landscape around it. Its weights or the images hold NaN or far too large numbers."
             )
-        self._ready = True
+        self._centre = centre
 
     def at(self, cell: Cell) -> Measured:
         """Loss and accuracy at row and column of the grid."""
@@ -122,12 +122,14 @@ class Plan:
         return Surface(self.points, self.points.copy(), *values.copy(), self.meta())
 
     def meta(self) -> dict[str, Any]:
-        """The identity, the cosine of the directions and the errors by which bfloat16 was judged."""
-        errors = self.evaluator.precision_errors
+        """The identity, the cosine of the directions, the errors by which bfloat16 was judged, and "centre", loss
+        (to four digits) and accuracy of the network itself in float32, once it was evaluated."""
+        errors, centre = self.evaluator.precision_errors, self._centre
         return {
             **self._fixed(), "precision": self.evaluator.precision, "batch": self.evaluator.batch,
             "cosine": self.cosine, "direction seeds": None if self.own else [2 * self.seed, 2 * self.seed + 1],
             "bfloat16 errors": [float(f"{error:.3g}") for error in errors], "folded layers": len(self.evaluator.folds),
+            **({"centre": [float(f"{centre.loss:.4g}"), centre.accuracy]} if centre is not None else {}),
         }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The pictures of landscapes: both panels on one scale, the right way round, with their errors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_surfaces import bowl, path_of
@@ -115,6 +117,8 @@ def test_one_surface_is_shown_from_the_side_and_from_above_in_one_colour_scale()
 
 def test_words_tell_the_centre_the_point_and_the_provenance():
     assert centre_note(bowl()) == "centre: loss 0.02 nats, accuracy 98.0 %"
+    exact = replace(bowl(), meta={**bowl().meta, "centre": [0.0211, 1.0]})  # float32, beside points in bfloat16
+    assert centre_note(exact) == "centre: loss 0.0211 nats, accuracy 100.0 %"
     assert point_text(0.25, -0.1) == "(0.25, −0.10)"
     said = provenance(bowl())
     for part in ("11×11 points", "100 images", "of made", "direction seed 0", "frozen", "float32", "+0.010"):

@@ -52,6 +52,13 @@ def test_every_cell_is_the_plain_network_at_its_coordinates(whole):
     assert whole.meta["cosine"] == cosine(*directions) and whole.meta["images"] == 20
 
 
+def test_the_centre_is_told_in_float32_whatever_the_points_are_measured_in():
+    want = slowly(residual(), [])
+    for precision in ("float32", "bfloat16"):
+        loss, accuracy = compute(2, precision=precision).meta["centre"]  # two steps pass the network itself by
+        assert loss == pytest.approx(want.loss, rel=1e-3) and accuracy == pytest.approx(want.accuracy)
+
+
 def test_directions_of_ones_own_and_other_spans():
     model = residual()
     directions = (filter_directions(model, 7), filter_directions(model, 9))
