@@ -36,6 +36,13 @@ def test_size_and_stride_do_not_need_a_large_map(name, layer, size, stride, padd
     assert (field.size, field.stride, field.padding) == ((size, size), (stride, stride), (padding, padding))
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("kind", "CELU ELU Hardsigmoid Hardswish Hardtanh LeakyReLU Mish ReLU6 RReLU SELU SiLU".split())
+def test_an_activation_sees_one_unit(kind, inplace):
+    model = tiny(nn.Sequential(conv(), getattr(nn, kind)(inplace=inplace)))  # PyTorch 2.11 marks few as elementwise
+    assert receptive_field(model, "1").size == (3, 3)
+
+
 def test_lenet5_grows_5_6_14_16():
     model = published("lenet5")
     sizes = [receptive_field(model, layer).size for layer in ("conv1", "pool1", "conv2", "pool2")]
