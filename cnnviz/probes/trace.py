@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,12 @@ class FieldTracker(TorchDispatchMode):
         output = func(*args, **kwargs)
         outputs = list(tensors([output]))
         self._note_views(func, name, named, inputs, outputs)
-        if name.endswith("_") or any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments):
-            self._write(func, name.rstrip("_"), named, tracked)
-        elif tracked and name not in FACTORIES:
+        written = [a.name for a in func._schema.arguments if a.alias_info and a.alias_info.is_write]
+        if name.endswith("_") or written:
+            targets = list(tensors(named[key] for key in written))
+            self._write(func, name.rstrip("_"), named, tracked, targets)
+            outputs = [tensor for tensor in outputs if all(tensor is not target for target in targets)]
+        if tracked and name not in FACTORIES and not name.endswith("_"):
             self._carry(func, name, named, tracked, outputs)
         return output
 
@@ -69,7 +73,7 @@ class FieldTracker(TorchDispatchMode):
         self, func: Any, name: str, named: dict[str, Any], tracked: list[Any], shapes: list[Shape]
     ) -> Field | list[Field]:
         fields, sizes = [f for _, f, _ in tracked], [s for _, _, s in tracked]
-        if torch.Tag.pointwise in func.tags or name in POINTWISE:
+        if torch.Tag.pointwise in func.tags or name in POINTWISE or _pointwise(name):
             return blend(fields, sizes, shapes[0])
         main = tracked[0][0] if name in _JOINING else named["mat1"] if name == "addmm" else _first(named)
         if name not in RULES or main is None or main not in self.fields:
@@ -81,10 +85,8 @@ class FieldTracker(TorchDispatchMode):
             return result
         return blend([result, unite(others)], [shapes[0], ()], shapes[0])
 
-    def _write(self, func: Any, name: str, named: dict[str, Any], tracked: list[Any]) -> None:
-        """In-place operations: the written tensor, and the tensors it is a view of, see the result."""
-        writes = {a.name for a in func._schema.arguments if a.alias_info and a.alias_info.is_write}
-        targets = list(tensors(named[key] for key in writes))
+    def _write(self, func: Any, name: str, named: dict[str, Any], tracked: list[Any], targets: list[Tensor]) -> None:
+        """In-place operations: the written tensors, `targets`, and those they are views of, see the result."""
         if name == "copy":
             tracked = [entry for entry in tracked if entry[0] is not targets[0]]
         for target in targets:
@@ -131,6 +133,14 @@ class FieldTracker(TorchDispatchMode):
 
 
 _JOINING = ("cat", "stack")  # many inputs, none of them the main one
+
+
+@lru_cache(maxsize=1024)
+def _pointwise(name: str) -> bool:
+    """Whether the operation of that name which returns a new tensor is marked as elementwise: those in place are
+    often not."""
+    found = getattr(torch.ops.aten, name, None)
+    return found is not None and torch.Tag.pointwise in getattr(found, found.overloads()[0]).tags
 
 
 def _first(named: dict[str, Any]) -> Tensor | None:

@@ -43,6 +43,17 @@ def test_an_activation_sees_one_unit(kind, inplace):
     assert receptive_field(model, "1").size == (3, 3)
 
 
+@pytest.mark.parametrize("write", ["abs_", "relu6_", "threshold_", "masked_fill_", "clamp_"])
+def test_an_elementwise_step_in_place_sees_one_unit(write):
+    class Writes(nn.Module):
+        def forward(self, x):
+            more = {"threshold_": (0.1, 0.0), "masked_fill_": (x > 1, 1.0), "clamp_": (0.0, 6.0)}.get(write, ())
+            step = getattr(torch, write, None) or getattr(torch._C._nn, write, None) or getattr(torch.Tensor, write)
+            return step(x, *more)
+
+    assert receptive_field(tiny(nn.Sequential(conv(), Writes())), "1").size == (3, 3)
+
+
 def test_lenet5_grows_5_6_14_16():
     model = published("lenet5")
     sizes = [receptive_field(model, layer).size for layer in ("conv1", "pool1", "conv2", "pool2")]
