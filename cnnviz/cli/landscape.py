@@ -62,8 +62,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compute one or several surfaces, or lines, and say what was found."""
+    from cnnviz.heap import keep_freed
     from cnnviz.probes.groups import Decided, launched
 
+    keep_freed()
     if options.seeds < 1:
         raise BadInput(f"--seeds must be at least 1, got {options.seeds}.")
     study = landscape_studies.asked(options)

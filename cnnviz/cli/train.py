@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, and say where the result is."""
+    from cnnviz.heap import keep_freed
     from cnnviz.models.registry import find
     from cnnviz.training.loop import TrainingProgress, train
     from cnnviz.training.recipe import default_recipe
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace) -> None:
             f"{state.images_per_second:,.0f} images/s  {duration(state.seconds_left)} left",
         )
 
+    keep_freed()  # up to a third faster on CPUs
     path = train(
         options.architecture,
         options.data,
