@@ -12,8 +12,8 @@ def keep_freed() -> bool:
     """Let this process keep memory that it frees, and use it again; False where the C library is not glibc.
 
     glibc gives large blocks back to the system at once, so that every feature map of a training step is cleared by
-    the kernel before it can be written: up to a third of the time on CPUs. For programs of our own that compute for long;
-    it holds for the whole process, whose size stays at its peak."""
+    the kernel before it can be written: up to a third of the time on CPUs. For programs of our own that compute for
+    long; it holds for the whole process, whose size stays at its peak."""
     try:
         adjust = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):

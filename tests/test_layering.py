@@ -21,8 +21,8 @@ from cnnviz.models.preprocessing import Preprocessing
 
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = {
-    "errors": 0, "results": 0, "store": 0, "device": 0, "display": 0, "models": 1, "data": 1, "probes": 2,
-    "landscape": 3, "studies": 3, "training": 3, "tours": 3, "cli": 4, "__main__": 4,
+    "errors": 0, "results": 0, "store": 0, "device": 0, "heap": 0, "display": 0, "models": 1, "data": 1,
+    "probes": 2, "landscape": 3, "studies": 3, "training": 3, "tours": 3, "cli": 4, "__main__": 4,
 }  # fmt: skip
 DOOR = "cnnviz.figures.notebook.html_of"  # what display.py may ask for: a notebook asks the result itself
 LONGEST = 300  # lines of a file outside tests/

@@ -20,8 +20,9 @@ _CSS = """
 .frame:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
 svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
 .label {
-  position: absolute; font-size: calc(var(--letters, 13px) * var(--cnnviz-letters, 1)); line-height: 1.2; white-space: nowrap; overflow: hidden;
-  text-overflow: ellipsis; color: #181c24;  /* the gutters below are white in every theme */
+  position: absolute; font-size: calc(var(--letters, 13px) * var(--cnnviz-letters, 1)); line-height: 1.2;
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
+  color: #181c24;  /* the gutters below are white in every theme */
 }
 """
 
