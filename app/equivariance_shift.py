@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import address, controls, equivariance_jobs, session
 from app import equivariance_results as results
+from app.components.dragging import Grip
 from app.components.picture import Label, picture
 from app.components.plots import plot
 from app.equivariance_results import REACH, Compared, Curve, Setting
@@ -75,7 +76,17 @@ def _panels(setting: Setting, layer: str, channel: int, found: Compared, mask: b
         lambda: strip(found.before, found.shifted, moved, after, known),
     )
     labels = [Label(*words) for words in drawn.words]
-    picture(drawn.png, drawn.size, f"Shift of {layer}, channel {channel}", "shift_strip", labels=labels)
+    grip = Grip(*drawn.shifted, drawn.image[:2], drawn.pixel, REACH, (shift[1], shift[0]), "Drag to shift the image")
+    picture(
+        drawn.png, drawn.size, f"Shift of {layer}, channel {channel}", "shift_strip", labels=labels, grip=grip,
+        on_drag=_drag,
+    )  # fmt: skip
+
+
+def _drag(right: int, down: int) -> None:
+    """The image was dragged there."""
+    address.choose("dx", right)
+    address.choose("dy", down)
 
 
 def _arrived(steps: np.ndarray, shape: tuple[int, ...], how: str) -> np.ndarray | None:

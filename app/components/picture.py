@@ -1,11 +1,13 @@
 """A picture that can be clicked: pixels stay pixels, boxes are drawn over it, clicks come back exact."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import streamlit as st
 
+from app.components import dragging
+from app.components.dragging import Grip
 from app.components.newest import in_order, numbered
 from cnnviz.figures.encode import data_url
 
@@ -84,11 +86,12 @@ function draw(component) {
     const y = (event.clientY - place.top) / place.height * data.height
     setTriggerValue("click", [Math.max(0, x), Math.max(0, y)])
   }
+  drag(frame, image, data, (steps) => setTriggerValue("drag", steps))
   return () => frame.watcher.disconnect()
 }
 """
 
-_render = st.components.v2.component("cnnviz_picture", css=_CSS, js=in_order(_JS))
+_render = st.components.v2.component("cnnviz_picture", css=_CSS + dragging.CSS, js=in_order(dragging.JS + _JS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +126,24 @@ def picture(
     crisp: bool = True,
     fill: bool = False,
     labels: Sequence[Label] = (),
+    grip: Grip | None = None,
+    on_drag: Callable[[int, int], None] | None = None,
 ) -> None:
     """Show `png`, whose coordinates are `size` = (width, height), with frames and labels over it.
 
     `on_click(x, y)` runs before the page is drawn again, with the point in those coordinates. `crisp`:
-    nearest neighbour when the browser scales. `fill`: as wide as the column."""
+    nearest neighbour when the browser scales. `fill`: as wide as the column. `on_drag(right, down)` runs alike when
+    the `grip` was dragged to another place."""
 
     def clicked() -> None:
         point: Any = st.session_state.get(key, {}).get("click")
         if point and on_click is not None:
             on_click(float(point[0]), float(point[1]))
+
+    def dragged() -> None:
+        steps: Any = st.session_state.get(key, {}).get("drag")
+        if steps and on_drag is not None:
+            on_drag(int(steps[0]), int(steps[1]))
 
     boxes = [{"x": f.left, "y": f.top, "width": f.width, "height": f.height, "colour": f.colour} for f in frames or []]
     _render(
@@ -141,6 +152,8 @@ def picture(
             "src": data_url(png), "width": size[0], "height": size[1], "alt": alt, "boxes": boxes,
             "live": on_click is not None, "crisp": crisp, "fill": fill,
             "labels": [{"x": one.left, "y": one.top, "width": one.width, "text": one.text} for one in labels],
+            "grip": asdict(grip) if grip else None,
         }),
         on_click_change=clicked,
+        on_drag_change=dragged,
     )  # fmt: skip

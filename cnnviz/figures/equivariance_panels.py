@@ -23,11 +23,16 @@ _HEAT = ((0, 0, 0), (87, 16, 9), (168, 42, 10), (224, 96, 18), (247, 170, 60), (
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The picture. `size`: (width, height); `words`: (left, top, width, text) to be written over it."""
+    """The picture. `size`: (width, height); `words`: (left, top, width, text) to be written over it; `image`,
+    `shifted`: (left, top, width, height) of the image and of its shifted copy; `pixel`: how large one of their
+    pixels is drawn."""
 
     png: bytes
     size: tuple[int, int]
     words: tuple[tuple[float, float, float, str], ...]
+    image: tuple[int, int, int, int]
+    shifted: tuple[int, int, int, int]
+    pixel: float
 
 
 @cache
@@ -58,21 +63,23 @@ def strip(
     peak = max(float(np.nanmax(np.abs(moved), initial=0.0)), float(np.nanmax(np.abs(after), initial=0.0)), 1e-12)
     maps = [activation_rgb(moved, peak), activation_rgb(after, peak), difference_rgb(after - moved, peak, known)]
     canvas = np.full((SIZE[1], SIZE[0], 3), GUTTER, np.uint8)
-    for number, image in enumerate((before, shifted)):
+    photos = [
         _place(canvas, photo_in(as_rgb(image), PHOTO), CAPTION + number * (SIDE - PHOTO), 0, PHOTO)
+        for number, image in enumerate((before, shifted))
+    ]
     lefts = [PHOTO + BETWEEN + number * (SIDE + GAP) for number in range(3)]
     for left, pixels in zip(lefts, maps, strict=True):
         _place(canvas, map_in(pixels, SIDE), CAPTION, left, SIDE)
     for left, right, table in ((lefts[0], lefts[1] + SIDE, viridis()), (lefts[2], lefts[2] + SIDE, heat())):
         canvas[_TOP : _TOP + BAR, left:right] = table[np.linspace(0, 255, right - left).round().astype(int)]
-    return Strip(rgb_png(canvas), SIZE, _words(lefts, peak))
+    return Strip(rgb_png(canvas), SIZE, _words(lefts, peak), *photos, photos[0][2] / before.shape[1])
 
 
 def _words(lefts: list[int], peak: float) -> tuple[tuple[float, float, float, str], ...]:
     under, top = _TOP + BAR + 2, value_text(peak)
     titles = ("T(f(x)): the map, moved", "f(T(x)): of the moved image", "|difference|, black is 0")
     named = [(left, 0, SIDE, text) for left, text in zip(lefts, titles, strict=True)]
-    photos = [(0, 0, PHOTO, "x, the image"), (0, SIDE - PHOTO, PHOTO, "T(x), moved")]
+    photos = [(0, 0, PHOTO, "x, the image"), (0, SIDE - PHOTO, PHOTO, "T(x): drag it")]
     scales = [
         (lefts[0], under, 60, "0"), (lefts[0] + SIDE - 40, under, 140, "activation"),
         (lefts[1] + SIDE - 44, under, 60, top), (lefts[2], under, 60, "0"), (lefts[2] + SIDE - 44, under, 60, top),
@@ -98,8 +105,9 @@ def photo_in(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def _place(canvas: np.ndarray, pixels: np.ndarray, top: int, left: int, side: int) -> None:
-    """Into the middle of a square field."""
+def _place(canvas: np.ndarray, pixels: np.ndarray, top: int, left: int, side: int) -> tuple[int, int, int, int]:
+    """Into the middle of a square field. Returns (left, top, width, height) of what was drawn."""
     high, wide = pixels.shape[:2]
     top, left = top + (side - high) // 2, left + (side - wide) // 2
     canvas[top : top + high, left : left + wide] = pixels
+    return left, top, wide, high

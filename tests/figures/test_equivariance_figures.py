@@ -136,3 +136,15 @@ def test_the_table_tells_what_was_measured_from_what_was_published():
     assert table["network"] == ["tiny", "VGG16", "InceptionResNetV2"]
     assert table["consistency"] == ["80.0 ± 8.0 %", "88.52 %", ""] and "28 %" in table["images"][2]
     assert table["P(top-1 changes)"] == ["10.0 ± 1.0 %", "", ""] and "50, measured" in table["images"][0]
+
+
+@pytest.mark.parametrize("shape, pixel", [((32, 32, 3), 4), ((224, 224, 3), 128 / 224), ((20, 10, 1), 6)])
+def test_the_strip_says_where_its_photographs_are_and_how_large_their_pixels(shape, pixel):
+    before, shifted = np.full(shape, 10, np.uint8), np.full(shape, 200, np.uint8)
+    drawn = panels.strip(before, shifted, np.zeros((4, 4)), np.zeros((4, 4)))
+    canvas = rgb(drawn.png)
+    for (left, top, width, height), value in ((drawn.image, 10), (drawn.shifted, 200)):
+        assert (canvas[top : top + height, left : left + width] == value).all()
+        assert (width, height) == (pytest.approx(pixel * shape[1]), pytest.approx(pixel * shape[0]))
+        assert not (canvas[top - 1, left] == value).all() and not (canvas[top + height, left] == value).all()
+    assert drawn.pixel == pytest.approx(pixel)
