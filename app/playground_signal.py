@@ -10,11 +10,14 @@ import streamlit as st
 from app import controls
 from app.components.plots import plot
 from app.playground_input import numbers_box, row_of, whole, written
+from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance_words import error_text
 from cnnviz.figures.signal_charts import signal_figure
 from cnnviz.studies.signals import KERNELS, SIGNALS, SignalShift, shift_signal, signal
 
 OWN, LONGEST, REACH = "own", 15, 16
+MOST = 128  # values of a series of one's own
+PULSE = " ".join(["0"] * 6 + ["1", "3", "2", "1"] + ["0"] * 14)
 POOLINGS = {"maximum": "max", "average": "average", "L2": "l2"}
 
 
@@ -23,7 +26,7 @@ def view(row: Any) -> None:
     with row:
         shift = int(controls.bound(st.slider, "Shift", "steps", 3, min_value=0, max_value=REACH, step=1, width=230))
         stride = whole("Stride", "sigstride", 2, 1, 8)
-    kind, kernel = _pick_series()
+    values, kernel = _pick_series()
     with st.sidebar:
         pooling = POOLINGS[controls.bound(st.selectbox, "Pooling", "sigpool", "maximum", options=list(POOLINGS))]
         left, right = st.columns(2)
@@ -33,7 +36,6 @@ def view(row: Any) -> None:
             pool_stride = whole("Pool stride", "sigpoolstride", 1, 1, 8)
         circular = controls.bound_choice("Beyond the ends", "ends", ["circular", "zeros"]) == "circular"
         rectify = controls.bound_choice("Then", "then", ["ReLU", "nothing"]) == "ReLU"
-    values = signal(kind)
 
     def at(steps: int) -> SignalShift:
         return shift_signal(values, kernel, steps, stride, circular, rectify, pooling, pool, pool_stride)
@@ -64,12 +66,18 @@ def view(row: Any) -> None:
         )
 
 
-def _pick_series() -> tuple[str, np.ndarray]:
-    """The series by its name, and the kernel."""
+def _pick_series() -> tuple[np.ndarray, np.ndarray]:
+    """The series and the kernel. Raises BadInput for numbers that are none."""
     with st.sidebar:
-        kind = controls.bound(st.selectbox, "Series", "series", SIGNALS[0], options=list(SIGNALS))
+        kind = controls.bound(st.selectbox, "Series", "series", SIGNALS[0], options=[*SIGNALS, OWN])
+        text = numbers_box("Numbers of the series", "sigvalues", PULSE) if kind == OWN else ""
         name = controls.bound(st.selectbox, "Kernel", "sigkernel", "peak", options=[*KERNELS, OWN])
-        if name != OWN:
+        if name == OWN:
+            own = numbers_box("Numbers of the kernel", "sigown", "1 0 -1")
+        else:
             st.caption(written(KERNELS[name]).replace("-", "−"))
-            return kind, np.array(KERNELS[name])
-        return kind, row_of(numbers_box("Numbers of the kernel", "sigown", "1 0 -1"), "kernel", LONGEST)
+    kernel = row_of(own, "kernel", LONGEST) if name == OWN else np.array(KERNELS[name])
+    values = row_of(text, "series", MOST) if kind == OWN else signal(kind)
+    if len(values) < len(kernel):
+        raise BadInput(f"The series has {len(values)} numbers, fewer than the {len(kernel)} of the kernel. Add some.")
+    return values, kernel

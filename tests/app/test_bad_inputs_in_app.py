@@ -49,7 +49,7 @@ PAGES = {  # page: the choices of its own
     "receptive_fields": "view row col zoom images",
     "landscape": "view left right heights cut camera point steps span roll images against statistics precision",
     "equivariance": "view how padding dx dy blur mask along transform", "pooling": "view pool tolerance dx padding",
-    "playground": "view example grid kernel step groups zeros detector sigkernel sigown sigstride",
+    "playground": "view example grid kernel step groups zeros detector sigkernel sigown sigstride series sigvalues",
 }  # fmt: skip
 
 

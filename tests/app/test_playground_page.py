@@ -72,7 +72,10 @@ def test_four_poolings_stand_side_by_side_and_negative_numbers_are_no_chances(op
      ({"grid": "1 2\n3 4\n\n1 2"}, "Give every one the same size"),
      ({"example": "2 channels: 56, 72, 104, 120", "cgroups": "3"}, "cannot be divided into 3 groups"),
      ({"kernel": "\n\n".join(["1"] * 17)}, "at most 16"),
-     ({"view": "Signal", "sigkernel": "own", "sigown": "1 a"}, "'a', number 2 in row 1 of the kernel")],
+     ({"view": "Signal", "sigkernel": "own", "sigown": "1 a"}, "'a', number 2 in row 1 of the kernel"),
+     ({"view": "Signal", "series": "own", "sigvalues": "0 b"}, "'b', number 2 in row 1 of the series"),
+     ({"view": "Signal", "series": "own", "sigvalues": "1 2"}, "2 numbers, fewer than the 3 of the kernel"),
+     ({"view": "Signal", "series": "own", "sigvalues": "1 " * 129}, "at most")],
 )  # fmt: skip
 def test_what_is_wrong_with_the_numbers_is_said_in_words(opened, query, says):
     (message,) = errors(opened("playground", **query))
@@ -102,6 +105,15 @@ def test_several_channels_are_summed_and_groups_keep_them_apart(opened):
     assert errors(at) == [] and "0·0.5 = 0" in drawn(at) and "0 + 0.5 + 0 = 0.5" in drawn(at)
     at.segmented_control(key="view").set_value("Matrix").run()
     assert errors(at) == [] and any("first channel" in told.value for told in at.caption)
+
+
+def test_a_series_of_ones_own_is_shifted(opened):
+    at = opened(
+        "playground", view="Signal", series="own", sigvalues="0 0 5 0 0 0", sigkernel="own", sigown="1", steps="2"
+    )
+    (figure,) = (json.loads(shown.proto.json) for shown in at.get("bidi_component") if shown.key == "signal")
+    drawn_lines = [list(trace["y"]) for trace in traces(figure)]
+    assert errors(at) == [] and [0, 0, 5, 0, 0, 0] in drawn_lines and [0, 0, 0, 0, 5, 0] in drawn_lines
 
 
 def test_a_time_series_has_teeth_at_the_stride(opened):
