@@ -4,7 +4,10 @@ when the last of them is closed. Only so many run at once; the others stand in l
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +19,7 @@ from app.line import Line, Turn
 from cnnviz.device import out_of_memory, release
 from cnnviz.errors import CnnvizError
 
+NICE = 5  # of long work: a third of the time of a click's
 log = logging.getLogger("cnnviz")
 FULL = (
     "Stopped: {} needs more memory than there is. What was finished is kept. Close other programs, or choose a smaller "
@@ -24,9 +28,13 @@ FULL = (
 
 
 class Job:
-    """`work(report)` in a thread, once it is its `turn`; `report(state)` returns False once the job is cancelled."""
+    """`work(report)` in a thread, once it is its `turn`; `report(state)` returns False once the job is cancelled.
+    `patient`: clicks, and a browser on the same machine, come first."""
 
-    def __init__(self, name: str, work: Callable[[Callable[[Any], bool]], Any], turn: Turn | None = None) -> None:
+    def __init__(
+        self, name: str, work: Callable[[Callable[[Any], bool]], Any], turn: Turn | None = None, patient: bool = False
+    ) -> None:
+        self._patient = patient
         self.name, self.state, self.problem = name, None, ""
         self.watchers: set[int] = set()
         self._cancelled, self._turn = threading.Event(), turn
@@ -35,6 +43,8 @@ class Job:
 
     def _run(self, work: Callable[[Callable[[Any], bool]], Any]) -> None:
         full = False
+        if self._patient:
+            _stand_back()
         try:
             if self._turn is None or self._turn.wait(self._cancelled):
                 work(self._report)
@@ -90,6 +100,14 @@ class Job:
         """Stop, and wait for the work to save."""
         self.stop()
         self._thread.join(seconds)
+
+
+def _stand_back() -> None:
+    """A lower priority for this thread, and for the threads and processes that compute for it."""
+    if sys.platform == "linux":  # elsewhere it would hold for the whole process
+        with contextlib.suppress(OSError):
+            own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(own, NICE))
 
 
 @st.cache_resource(show_spinner=False)
@@ -170,7 +188,7 @@ def start(
                 gate(name)
                 _refuse_more(name, line.held_by(who))
             jobs.pop(key, None)
-            jobs[key] = Job(name, work, line.join(who))
+            jobs[key] = Job(name, work, line.join(who), patient=lane == limits.LONG)
             _forget_old(jobs)
         job = jobs[key]
     if watched:

@@ -17,10 +17,12 @@ from app.landscapes import Shown
 from app.plain import plain
 from cnnviz.figures.landscape_plots import Panel
 from cnnviz.figures.landscape_scale import common_scale
-from cnnviz.figures.landscape_single import single_figure
+from cnnviz.figures.landscape_single import empty_figure, single_figure
 from cnnviz.figures.landscape_words import SLICE, centre_note
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from app.controls import Network
     from cnnviz.data.corpora import Corpus
     from cnnviz.landscape.results import Surface
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 COUNTS, STEPS = [100, 250, 1000, 2500, 10000], [13, 25, 51]
 SPANS = ["1", "0.25", "0.5", "2"]
 STATISTICS, PRECISIONS = ["frozen", "recalibrated"], ["auto", "float32", "bfloat16"]
+EVERY = 0.5  # seconds between two looks at a job
 _STOPPED = "landscape_stopped"  # in the session: keys of the jobs that this tab has cancelled
 
 
@@ -46,10 +49,8 @@ def compute(network: Network, row: Any, at_once: bool) -> None:
         _buttons(network, images, setting, job if going else None, found)
     if job is not None and job.problem and not going:
         st.error(plain(job.problem), icon=":material/error:")
-    if going:
-        st.fragment(_progress, run_every=0.7)(key, network, look)
-    elif (shown := found or _partial(job)) is not None:
-        _picture(shown, network, look, final=True)
+    # One fragment for all states, so that the browser draws on the same figure instead of a new one.
+    st.fragment(_shown, run_every=EVERY if going else None)(key, going, found or _partial(job), network, setting, look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,27 +134,51 @@ def _partial(job: jobs.Job | None) -> Surface | None:
     return state.surface if isinstance(state, State) else None
 
 
-def _progress(key: str, network: Network, look: _Look) -> None:
-    """Progress and the picture so far; draws the page anew when the job has ended."""
-    job = jobs.find(key)
-    if job is None or not job.running:
+def _shown(
+    key: str, going: bool, found: Surface | None, network: Network, setting: Setting, look: _Look
+) -> None:  # fmt: skip
+    """What is there, or the axes; while the job is `going`, its progress and picture so far. Draws the page anew when
+    the job has ended."""
+    bar, job = st.empty(), jobs.find(key) if going else None
+    if going and (job is None or not job.running):
         address.rerun()
+    if job is not None:
+        found = _tell(job, bar)
+    if found is not None and found.done:
+        _picture(found, network, look, final=not going)
+    else:
+        _frame(network, setting, look)
+
+
+def _tell(job: jobs.Job, bar: Any) -> Surface | None:
+    """The progress of a job, in `bar`; the surface as far as it is."""
     if job.place:
-        st.progress(0.0, f"{job.name}: {job.waiting()}")
-        return
+        bar.progress(0.0, f"{job.name}: {job.waiting()}")
+        return None
     state = job.state or State("Preparing", 0, 1)
     left = "" if state.seconds_left is None else f", {_duration(state.seconds_left)} left"
-    st.progress(min(state.done / max(state.total, 1), 1.0), f"{state.doing}: {state.done:,} of {state.total:,}{left}")
-    if state.surface is not None and state.surface.done:
-        _picture(state.surface, network, look, final=False)
+    bar.progress(min(state.done / max(state.total, 1), 1.0), f"{state.doing}: {state.done:,} of {state.total:,}{left}")
+    return state.surface
+
+
+def _frame(network: Network, setting: Setting, look: _Look) -> None:
+    """The axes alone: with them the browser has its tools ready when the first points come."""
+    scale, title = common_scale([], look.log, look.cut), landscape_title(network)
+    note = "“Compute” draws the loss around its weights"
+    figure = empty_figure(title, note, setting.span, scale, HEIGHT - 100, look.eye)
+    _plot(figure, f"Axes for the loss around {title}", network)
+
+
+def _plot(figure: Figure, alt: str, network: Network) -> None:
+    plot(figure, alt, "computed", f"{network.model.name}-landscape", on_camera=turned)
 
 
 def _picture(found: Surface, network: Network, look: _Look, final: bool) -> None:
     """The surface in 3-D beside its plane from above."""
     scale = common_scale([found.loss], look.log, look.cut)
     panel = Panel(landscape_title(network), found, centre_note(found))
-    figure = single_figure(panel, scale, HEIGHT - 100, look.eye)
-    plot(figure, f"Loss surface of {panel.title}", "computed", f"{network.model.name}-landscape", on_camera=turned)
+    figure = single_figure(panel, scale, HEIGHT - 100, look.eye, numbers=final)
+    _plot(figure, f"Loss surface of {panel.title}", network)
     if final:
         one = Shown(network.model.name, network.model.name, network.choice.weights, panel.title, found)
         saves(figure, [one], f"{network.model.name}-landscape")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cnnviz.landscape.results import Surface
 
 
-PREVIEW, FEW = 7, 50  # steps and images of the first picture
+PREVIEW = 7  # steps of the first picture
+FEW = {64: 50, 1 << 30: 8}  # its images, for inputs of up to so many pixels a side
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +78,15 @@ def build(network: Network, images: Corpus, setting: Setting) -> jobs.Job:
 def _work(network: Network, images: Corpus, setting: Setting, path: Path, report: Any) -> None:
     from cnnviz.landscape.surface import loss_surface
 
-    taken = images.take(setting.count)
-    ready = landscape_data.read(
-        network, taken, setting.own_answers, lambda done, total: report(State("Reading images", done, total))
-    )
-    if ready is None:
-        return
-    _note(network, images, setting, path, len(ready[0]))
     try:
-        early = _preview(network, *ready, setting, report)
+        early = _preview(network, images.take(min(_few(network), setting.count)), setting, report)
+        ready = landscape_data.read(
+            network, images.take(setting.count), setting.own_answers,
+            lambda done, total: report(State("Reading images", done, total, surface=early)),
+        )  # fmt: skip
+        if early is None or ready is None:
+            return
+        _note(network, images, setting, path, len(ready[0]))
 
         def progress(state: Any) -> bool:
             shown = state.surface if state.done >= PREVIEW**2 else early
@@ -99,19 +100,26 @@ def _work(network: Network, images: Corpus, setting: Setting, path: Path, report
         return  # what is done is kept; the page offers to continue
 
 
-def _preview(network: Network, pixels: Any, labels: Any, setting: Setting, report: Any) -> Surface:
+def _preview(network: Network, few: Corpus, setting: Setting, report: Any) -> Surface | None:
     """A coarse surface over few images, in float32, so that nothing has to be measured first."""
     from cnnviz.landscape.surface import loss_surface
 
-    every = max(1, len(pixels) // FEW)
+    ready = landscape_data.read(network, few, setting.own_answers, lambda done, total: report(State("Preparing", 0, 1)))
+    if ready is None:
+        return None
 
     def progress(state: Any) -> bool:
         return report(State("A first look", state.done, state.total, state.seconds_left, state.surface))
 
     return loss_surface(
-        network.model, pixels[::every], labels[::every], steps=PREVIEW, span=setting.span, seed=setting.seed,
-        precision="float32", statistics=setting.statistics, progress=progress, batch=FEW,
+        network.model, *ready, steps=PREVIEW, span=setting.span, seed=setting.seed,
+        precision="float32", statistics=setting.statistics, progress=progress, batch=len(ready[0]),
     )  # fmt: skip
+
+
+def _few(network: Network) -> int:
+    side = max(network.model.input_size[1:])
+    return next(count for most, count in FEW.items() if side <= most)
 
 
 def _note(network: Network, images: Corpus, setting: Setting, path: Path, count: int) -> None:

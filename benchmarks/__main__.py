@@ -14,6 +14,7 @@ NAMES = (
     "app_speed",
     "wall_speed",
     "landscape_speed",
+    "landscape_preview",
     "landscape_story",
     "shift_speed",
     "class_load",

@@ -104,8 +104,11 @@ def contours_figure(
     return figure
 
 
-def add_plane(figure: Figure, panel: Panel, scale: LossScale, axes: tuple[str, str], bar: bool) -> None:
-    """One plane from above on these axes of the figure, with its lines."""
+def add_plane(
+    figure: Figure, panel: Panel, scale: LossScale, axes: tuple[str, str], bar: bool, numbers: bool = True
+) -> None:
+    """One plane from above on these axes of the figure, with its lines. `numbers`: on the lines; they take a browser
+    longer than all else."""
     from plotly import graph_objects as go
 
     found = panel.surface
@@ -118,7 +121,7 @@ def add_plane(figure: Figure, panel: Panel, scale: LossScale, axes: tuple[str, s
     first, last, step = LEVELS
     figure.add_trace(go.Contour(
         **where, z=np.float32(np.clip(filled(found.loss), 0, last + step)).T, hoverinfo="skip", showscale=False,
-        contours={"start": first, "end": last, "size": step, "coloring": "none", "showlabels": True,
+        contours={"start": first, "end": last, "size": step, "coloring": "none", "showlabels": numbers,
                   "labelfont": {"size": 12, "color": "#ffffff"}, "labelformat": ".1f"},
         line={"color": "rgba(255,255,255,0.8)", "width": 1.1}, showlegend=False,
     ))  # fmt: skip

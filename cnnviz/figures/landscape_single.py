@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cnnviz.figures.landscape_plots import CAMERA, Panel, add_plane, plane_axes, surfaces_figure
 from cnnviz.figures.landscape_scale import LossScale
+from cnnviz.landscape.results import Surface
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -14,11 +17,26 @@ if TYPE_CHECKING:
 _SCENE, _PLANE = (0.0, 0.47), (0.55, 0.915)  # shares of the width
 
 
-def single_figure(panel: Panel, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA) -> Figure:
-    """The surface on the left, the plane with its lines on the right, on one scale of colour. Plotly."""
+def empty_figure(
+    title: str, note: str, span: float, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA
+) -> Figure:
+    """The axes of `single_figure` from -span to span, with nothing on them yet. Plotly."""
+    axis = np.linspace(-span, span, 3)
+    bottom = np.full((3, 3), scale.low)
+    figure = single_figure(Panel(title, Surface(axis, axis, *[bottom] * 4, {}), note), scale, height, camera)
+    for trace in figure.data:  # without any point Plotly draws no scene
+        trace.update(opacity=0, hoverinfo="skip", hovertemplate=None)
+    return figure
+
+
+def single_figure(
+    panel: Panel, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA, numbers: bool = True
+) -> Figure:
+    """The surface on the left, the plane with its lines on the right, on one scale of colour; `numbers`: on the
+    lines. Plotly."""
     figure = surfaces_figure([panel], scale, height, camera)
     figure.data[0].showscale = False
-    add_plane(figure, Panel("", panel.surface), scale, ("x", "y"), bar=True)
+    add_plane(figure, Panel("", panel.surface), scale, ("x", "y"), bar=True, numbers=numbers)
     figure.update_layout(scene={"domain": {"x": _SCENE, "y": (0, 1)}}, dragmode=False)
     figure.update_layout(plane_axes(1, _PLANE, True, panel.surface))
     figure.layout.annotations[0].update(x=sum(_SCENE) / 2)

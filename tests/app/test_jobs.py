@@ -1,12 +1,14 @@
 """Long work beside the page: it runs once, can be stopped, says what went wrong, ends with its last watcher."""
 
+import os
+import sys
 import threading
 import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import jobs
+from app import jobs, limits
 from app.jobs import Job
 from cnnviz.errors import BadInput
 
@@ -92,3 +94,22 @@ def test_a_job_goes_on_while_one_watcher_is_left_and_stops_with_the_last():
     assert not job.cancelled and job.running
     jobs._leave(other)
     assert job.cancelled and ended(job)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own")
+def test_long_work_stands_back_behind_clicks_with_all_its_threads():
+    def priorities(lane: str) -> set[int]:
+        found: set[int] = set()
+
+        def work(report) -> None:
+            helper = threading.Thread(target=lambda: found.add(os.getpriority(os.PRIO_PROCESS, 0)))
+            helper.start()
+            helper.join()
+            found.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+        assert ended(Job("test", work, patient=lane == limits.LONG))
+        return found
+
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert priorities(limits.SHORT) == {own} and priorities(limits.LONG) == {max(own, jobs.NICE)}
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own

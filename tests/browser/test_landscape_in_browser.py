@@ -134,3 +134,19 @@ def test_the_slider_over_epochs_changes_the_surface_and_the_url(visitor: Visitor
     visitor.until(lambda: visitor.query().get("epoch") == "0", "the slider stands at epoch 0")
     visitor.settled()
     assert figure.evaluate(lowest) > last + 0.1 and visitor.fits()
+
+
+def test_a_surface_is_computed_on_the_axes_that_stood_there_before(visitor: Visitor):
+    visitor.open("landscape", "view=Compute&net=lenet5&images=100&steps=13")
+    figure = painted(visitor)
+    assert figure.get_attribute("aria-label").startswith("Axes for the loss")
+    assert figure.evaluate("p => p.data.every(trace => trace.opacity === 0)")
+    figure.evaluate("p => { p._fullLayout.scene._scene.mine = true }")
+    visitor.main.get_by_role("button", name="Compute", exact=True).click()
+    visitor.until(lambda: figure.get_attribute("aria-label").startswith("Loss surface of"), "points have come")
+    visitor.main.get_by_text("another seed gives another slice").wait_for()
+    drawn = figure.evaluate(
+        "p => [p.data[0].opacity, p._fullData[0].z.length, p.data.at(-1).contours.showlabels, "
+        "p._fullLayout.scene._scene.mine]"
+    )
+    assert drawn == [None, 13, True, True]  # the same scene, whole, with numbers on its lines

@@ -9,7 +9,7 @@ from made_surfaces import bowl, path_of
 from cnnviz.figures.landscape_lines import LIMIT, slice_of, slices_figure
 from cnnviz.figures.landscape_plots import Panel, contours_figure, surfaces_figure, told
 from cnnviz.figures.landscape_scale import common_scale
-from cnnviz.figures.landscape_single import single_figure
+from cnnviz.figures.landscape_single import empty_figure, single_figure
 from cnnviz.figures.landscape_training import training_figure
 from cnnviz.figures.landscape_words import centre_note, point_text, provenance
 
@@ -113,6 +113,13 @@ def test_one_surface_is_shown_from_the_side_and_from_above_in_one_colour_scale()
     assert side.colorscale == above.colorscale and (side.cmin, side.cmax) == (above.zmin, above.zmax)
     np.testing.assert_allclose(side.z, above.z)
     assert figure.layout.scene.domain.x[1] < figure.layout.xaxis.domain[0]
+
+
+def test_axes_alone_show_no_surface_and_end_where_the_points_will():
+    figure = empty_figure("net", "note", 0.5, common_scale([]))
+    assert [trace.opacity for trace in figure.data] == [0] * len(figure.data) and of_type(figure, "surface")
+    assert list(figure.layout.xaxis.range) == [-0.5, 0.5] and figure.data[0].x.tolist() == [-0.5, 0, 0.5]
+    assert "net" in figure.layout.annotations[0].text and "note" in figure.layout.annotations[0].text
 
 
 def test_words_tell_the_centre_the_point_and_the_provenance():
