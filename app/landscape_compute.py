@@ -157,7 +157,8 @@ def _tell(job: jobs.Job, bar: Any) -> Surface | None:
         return None
     state = job.state or State("Preparing", 0, 1)
     left = "" if state.seconds_left is None else f", {_duration(state.seconds_left)} left"
-    bar.progress(min(state.done / max(state.total, 1), 1.0), f"{state.doing}: {state.done:,} of {state.total:,}{left}")
+    far = f": {state.done:,} of {state.total:,}{left}" if state.total > 1 else ""
+    bar.progress(min(state.done / max(state.total, 1), 1.0), f"{state.doing}{far}")
     return state.surface
 
 

@@ -87,6 +87,7 @@ def _work(network: Network, images: Corpus, setting: Setting, path: Path, report
         if early is None or ready is None:
             return
         _note(network, images, setting, path, len(ready[0]))
+        report(State("Settling precision and batch", 0, 1, surface=early))
 
         def progress(state: Any) -> bool:
             shown = state.surface if state.done >= PREVIEW**2 else early

@@ -108,6 +108,9 @@ class Run:
             self._loop(cells, file)
 
     def _loop(self, cells: list[Cell], file: CellFile | None) -> None:
+        if cells:
+            self.plan.settle()
+        self.started = time.monotonic()  # what was settled before says nothing of the time that a cell takes
         self._tell(len(cells), file is not None)
         for left, cell in zip(range(len(cells) - 1, -1, -1), cells, strict=True):
             measured = self.plan.at(cell)
