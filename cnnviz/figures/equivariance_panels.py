@@ -23,13 +23,18 @@ _HEAT = ((0, 0, 0), (87, 16, 9), (168, 42, 10), (224, 96, 18), (247, 170, 60), (
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The picture. `size`: (width, height); `words`: (left, top, width, text) to be written over it; `image`,
-    `shifted`: (left, top, width, height) of the image and of its shifted copy; `pixel`: how large one of their
-    pixels is drawn."""
+    """A picture. `size`: (width, height); `words`: (left, top, width, text) to be written over it."""
 
     png: bytes
     size: tuple[int, int]
     words: tuple[tuple[float, float, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftStrip(Strip):
+    """`image`, `shifted`: (left, top, width, height) of the image and of its shifted copy; `pixel`: how large one of
+    their pixels is drawn."""
+
     image: tuple[int, int, int, int]
     shifted: tuple[int, int, int, int]
     pixel: float
@@ -56,7 +61,7 @@ def strip(
     moved: np.ndarray,
     after: np.ndarray,
     known: np.ndarray | None = None,
-) -> Strip:
+) -> ShiftStrip:
     """`before`, `shifted`: uint8 (H, W, C); `moved` T(f(x)), `after` f(T(x)): (h, w), on one scale from 0 to their
     common peak, which the difference has as well, so that it is black where both are equal but for rounding.
     `known` (h, w): False is drawn gray in the difference."""
@@ -72,7 +77,7 @@ def strip(
         _place(canvas, map_in(pixels, SIDE), CAPTION, left, SIDE)
     for left, right, table in ((lefts[0], lefts[1] + SIDE, viridis()), (lefts[2], lefts[2] + SIDE, heat())):
         canvas[_TOP : _TOP + BAR, left:right] = table[np.linspace(0, 255, right - left).round().astype(int)]
-    return Strip(rgb_png(canvas), SIZE, _words(lefts, peak), *photos, photos[0][2] / before.shape[1])
+    return ShiftStrip(rgb_png(canvas), SIZE, _words(lefts, peak), *photos, photos[0][2] / before.shape[1])
 
 
 def _words(lefts: list[int], peak: float) -> tuple[tuple[float, float, float, str], ...]:
