@@ -20,7 +20,8 @@ _KEY = "address"  # of the memory in the session
 @dataclass(slots=True)
 class _Memory:
     """`query`: the choices as the last whole run left them in the URL; `shown`: what each widget had then.
-    `draft`, `noted`: the same of the present run. `drawn`: the widgets that this page has drawn already."""
+    `draft`, `noted`: the same of the present run. `drawn`: the widgets that this page has drawn already.
+    `again`: the next run is one that this one asked for."""
 
     page: str | None = None
     query: dict[str, str] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class _Memory:
     draft: dict[str, str] = field(default_factory=dict)
     noted: dict[str, Any] = field(default_factory=dict)
     drawn: set[str] = field(default_factory=set)
+    again: bool = False
 
 
 def _memory() -> _Memory:
@@ -38,7 +40,8 @@ def begin(page: str) -> None:
     """Call before the page is drawn. Another page, or another URL while no widget was touched (Back, Forward,
     a link), makes the URL the truth for every choice."""
     memory, asked = _memory(), st.query_params.to_dict()
-    if page != memory.page or (asked != memory.query and not any(map(_touched, memory.shown))):
+    again, memory.again = memory.again, False  # such a run may bring a URL that the browser sent before it had the new
+    if page != memory.page or (asked != memory.query and not again and not any(map(_touched, memory.shown))):
         memory.drawn = memory.drawn if page == memory.page else set()
         memory.page, memory.query = page, asked
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
@@ -68,6 +71,7 @@ def finish() -> None:
 def rerun() -> NoReturn:
     """Draw the page anew. A rerun takes the URL of this moment along, which must not be that of before."""
     finish()
+    _memory().again = True
     st.rerun()
 
 

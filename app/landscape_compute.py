@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from app import address, controls, jobs, landscape_jobs, session
@@ -164,10 +165,13 @@ def _tell(job: jobs.Job, bar: Any) -> Surface | None:
 
 def _frame(network: Network, setting: Setting, look: _Look) -> None:
     """The axes alone: with them the browser has its tools ready when the first points come."""
+    from cnnviz.landscape.results import Surface
+
     scale, title = common_scale([], look.log, look.cut), landscape_title(network)
-    note = "“Compute” draws the loss around its weights"
-    figure = empty_figure(title, note, setting.span, scale, HEIGHT - 100, look.eye)
-    _plot(figure, f"Axes for the loss around {title}", network)
+    ends = np.array([-setting.span, setting.span])
+    flat = Surface(ends, ends, *[np.full((2, 2), scale.low)] * 4, {})
+    panel = Panel(title, flat, "“Compute” draws the loss around its weights")
+    _plot(empty_figure(panel, scale, HEIGHT - 100, look.eye), f"Axes for the loss around {title}", network)
 
 
 def _plot(figure: Figure, alt: str, network: Network) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cnnviz.figures.landscape_plots import CAMERA, Panel, add_plane, plane_axes, surfaces_figure
 from cnnviz.figures.landscape_scale import LossScale
-from cnnviz.landscape.results import Surface
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -17,13 +14,10 @@ if TYPE_CHECKING:
 _SCENE, _PLANE = (0.0, 0.47), (0.55, 0.915)  # shares of the width
 
 
-def empty_figure(
-    title: str, note: str, span: float, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA
-) -> Figure:
-    """The axes of `single_figure` from -span to span, with nothing on them yet. Plotly."""
-    axis = np.linspace(-span, span, 3)
-    bottom = np.full((3, 3), scale.low)
-    figure = single_figure(Panel(title, Surface(axis, axis, *[bottom] * 4, {}), note), scale, height, camera)
+def empty_figure(panel: Panel, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA) -> Figure:
+    """The axes of `single_figure` with nothing on them yet. `panel`: any surface that ends where the axes shall.
+    Plotly."""
+    figure = single_figure(panel, scale, height, camera)
     for trace in figure.data:  # without any point Plotly draws no scene
         trace.update(opacity=0, hoverinfo="skip", hovertemplate=None)
     return figure

@@ -116,9 +116,9 @@ def test_one_surface_is_shown_from_the_side_and_from_above_in_one_colour_scale()
 
 
 def test_axes_alone_show_no_surface_and_end_where_the_points_will():
-    figure = empty_figure("net", "note", 0.5, common_scale([]))
+    figure = empty_figure(Panel("net", bowl(), "note"), common_scale([]))
     assert [trace.opacity for trace in figure.data] == [0] * len(figure.data) and of_type(figure, "surface")
-    assert list(figure.layout.xaxis.range) == [-0.5, 0.5] and figure.data[0].x.tolist() == [-0.5, 0, 0.5]
+    assert list(figure.layout.xaxis.range) == list(bowl().alphas[[0, -1]])
     assert "net" in figure.layout.annotations[0].text and "note" in figure.layout.annotations[0].text
 
 
