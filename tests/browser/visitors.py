@@ -157,11 +157,12 @@ class Visitor:
         return self.tab.locator(f"svg[aria-label^='{alt}']")
 
     def box(self, drawn: Any) -> dict[str, float]:
-        """Where an element stands, once it stands still: a page being drawn anew has none for a moment."""
+        """Where an element stands, once it stands still: a page being drawn anew has none, or the old one beside the
+        new, for a moment."""
         seen: list[dict[str, float] | None] = [None]
 
         def still() -> bool:
-            seen.append(drawn.bounding_box())
+            seen.append(drawn.bounding_box() if drawn.count() == 1 else None)
             return seen[-1] is not None and seen[-1] == seen[-2]
 
         self.until(still, "an element stands still")
