@@ -35,6 +35,7 @@ def test_a_photo_of_the_camera_takes_the_place_of_the_image(visitor: Visitor):
     visitor.sidebar.get_by_role("button", name="Take a photo").click()
     playing = "video => video.readyState >= 2 && video.videoWidth > 0"
     visitor.until(lambda: visitor.window.locator("video").evaluate(playing), "the camera plays")
+    visitor.settled()
     visitor.window.get_by_role("button", name="Take Photo").click()
     visitor.until(lambda: visitor.query().get("image", "").startswith("upload-"), "the photograph was chosen")
     visitor.settled()

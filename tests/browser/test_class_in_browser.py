@@ -72,6 +72,7 @@ def test_a_tour_is_stepped_by_keyboard_alone_and_a_student_goes_along(chromium: 
 
     lecturer.tab.keyboard.press("f")
     lecturer.until(lambda: not lecturer.sidebar.is_visible(), "presenter mode hides the sidebar")
+    lecturer.until_query(present="True")
     lecturer.tab.keyboard.press("PageDown")
     lecturer.until_query(stop="2", view="Matrix", present="True")
     student.until(lambda: student.query().get("view") == "Matrix", "the student sees the matrix")
