@@ -92,8 +92,8 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Setting
     """The controls in the row above the picture, and that row. `coarse`: the choices of a fresh view take seconds."""
     images, row, own, count = pick_images(network, place, COUNTS[0] if coarse else COUNTS[1])
     with row:
-        steps = controls.bound(st.selectbox, "Grid", "steps", STEPS[0] if coarse else STEPS[1], options=STEPS, width=95,
-                               format_func=lambda steps: f"{steps}×{steps}")  # fmt: skip
+        steps = controls.bound(st.selectbox, "Grid", "steps", STEPS[0] if coarse else STEPS[1], options=STEPS,
+                               width=120, format_func=lambda steps: f"{steps}×{steps}")  # fmt: skip
         span = controls.bound(st.selectbox, "Span ±", "span", SPANS[0], options=SPANS, width=85)
         seed = controls.bound(
             st.number_input, "Seed", "roll", 0, min_value=0, max_value=9999, step=1, width=115,

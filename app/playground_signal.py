@@ -17,7 +17,7 @@ from cnnviz.studies.signals import KERNELS, SIGNALS, SignalShift, shift_signal, 
 
 OWN, LONGEST, REACH = "own", 15, 16
 MOST = 128  # values of a series of one's own
-PULSE = " ".join(["0"] * 6 + ["1", "3", "2", "1"] + ["0"] * 14)
+PULSE = " ".join(["0"] * 7 + ["1", "3", "2", "1"] + ["0"] * 14)
 POOLINGS = {"maximum": "max", "average": "average", "L2": "l2"}
 
 

@@ -166,8 +166,8 @@ _BY_NAME: dict[Rule, str] = {
 }
 RULES: dict[str, Rule] = {name: rule for rule, names in _BY_NAME.items() for name in names.split()}
 POINTWISE = set(
-    "hardswish _prelu_kernel native_dropout alias detach clone contiguous _to_copy lift_fresh celu glu elu selu "
-    "hardtanh hardsigmoid leaky_relu rrelu_with_noise channel_shuffle native_channel_shuffle expand repeat".split()
+    "hardswish _prelu_kernel native_dropout alias detach clone contiguous _to_copy lift_fresh glu leaky_relu "
+    "rrelu_with_noise channel_shuffle native_channel_shuffle expand repeat".split()
 )  # elementwise, but not all PyTorch versions tag them so
 FACTORIES = set(
     "new_empty new_zeros new_ones new_full zeros_like ones_like empty_like full_like rand_like randn_like "

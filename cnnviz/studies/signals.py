@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,9 +40,10 @@ class SignalShift:
 
     @property
     def error(self) -> float:
-        """Relative L2 of f(T(x)) − T(f(x)); 0 where the layer is equivariant."""
+        """Relative L2 of f(T(x)) − T(f(x)); 0 where the layer is equivariant, inf where only f(T(x)) responds."""
         norm = float(np.linalg.norm(self.moved))
-        return float(np.linalg.norm(self.response_shifted - self.moved)) / norm if norm else 0.0
+        apart = float(np.linalg.norm(self.response_shifted - self.moved))
+        return apart / norm if norm else math.inf if apart else 0.0
 
 
 def signal(kind: str = "event", length: int = 64, seed: int = 0) -> np.ndarray:

@@ -98,3 +98,9 @@ def test_pooling_in_time_keeps_more_values_in_place():
         shift_signal(np.ones(3), np.ones(4), 1)
     with pytest.raises(BadInput, match="event"):
         signal("sound")
+
+
+def test_a_response_that_appears_only_after_the_shift_has_an_infinite_relative_error():
+    found = shift_signal(np.array([0, 1.0, 0, 0]), (1.0,), 1, stride=2)  # sampled away, then not
+    assert not found.response.any() and found.response_shifted.any() and np.isinf(found.error)
+    assert shift_signal(np.zeros(4), (1.0,), 1).error == 0
