@@ -1,7 +1,8 @@
 """Widgets whose value lives in the URL; app/address.py keeps both equal."""
 
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
@@ -9,14 +10,27 @@ from app import address
 
 _OFFERED = "offered"  # in the session: {key: values} of the pickers on this page, for the keyboard
 _PAGE = "offered_on"  # in the session: that page
-_STEPPED = "stepped"  # in the session: {key: (value, number of the press, whether a whole run has still to show it)}
+_STEPPED = "stepped"  # in the session: {key: what the keyboard chose}
+_LAG = 0.7  # seconds for which a browser that has drawn a page may still send a value of the page before
+
+
+class _Step(NamedTuple):
+    """A value that the keyboard chose. `press`: number of the press; `shown`: when the run that shows it had ended,
+    by time.monotonic(); None until then."""
+
+    value: Any
+    press: int
+    shown: float | None = None
 
 
 def bound(widget: Callable[..., Any], label: str, key: str, default: Any, **options: Any) -> Any:
     """A widget whose value lives in the URL and moves along to other pages. A value that is not among the
     options, or not between `min_value` and `max_value`, gives way to `default`."""
-    if key in _stepped() and _stepped()[key][2] and st.session_state.get(key) != _stepped()[key][0]:
-        address.choose(key, _stepped()[key][0])  # the run that should show it was cut short
+    if (stepped := _stepped().get(key)) and st.session_state.get(key) != stepped.value:
+        if stepped.shown is None:
+            address.choose(key, stepped.value)  # the run that should show it was cut short
+        else:
+            del _stepped()[key]  # chosen by hand since
     if "options" in options:
         named = {str(option): option for option in options["options"]}
         address.settle(key, default, named.get, options["options"])
@@ -58,24 +72,25 @@ def begin(page: str | None) -> None:
         _offered().clear()
 
 
-def _stepped() -> dict[str, tuple[Any, int, bool]]:
+def _stepped() -> dict[str, _Step]:
     return st.session_state.setdefault(_STEPPED, {})
 
 
 def settled() -> None:
     """Call after a page was drawn to its end."""
-    for key, (value, press, _due) in _stepped().items():
-        _stepped()[key] = value, press, False
+    for key, stepped in _stepped().items():
+        if stepped.shown is None:
+            _stepped()[key] = stepped._replace(shown=time.monotonic())
 
 
 def seen(press: int) -> None:
-    """In a callback: the browser shows what all presses up to this number did, and its own values count again.
-    What it sent along with a press made before that is older than what the keyboard chose."""
-    for key, (value, made, _due) in list(_stepped().items()):
-        if made <= press:
+    """In a callback: the browser shows what all presses up to this number did, and, a moment later, sends its own
+    values again. What it sent along with a press made before that is older than what the keyboard chose."""
+    for key, stepped in list(_stepped().items()):
+        if stepped.press <= press and stepped.shown is not None and time.monotonic() - stepped.shown > _LAG:
             del _stepped()[key]
-        elif st.session_state.get(key) != value:
-            address.choose(key, value)
+        elif st.session_state.get(key) != stepped.value:
+            address.choose(key, stepped.value)
 
 
 def arrived() -> None:
@@ -86,7 +101,7 @@ def arrived() -> None:
 def put(key: str, value: Any, press: int) -> None:
     """In a callback: the keyboard chooses this value. `press`: number of the key press; until the browser has
     `seen` it, it sends its old values along with the next one, which must not undo this one."""
-    _stepped()[key] = value, press, True
+    _stepped()[key] = _Step(value, press)
     address.choose(key, value)
 
 

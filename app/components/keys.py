@@ -99,7 +99,11 @@ function draw(component) {
   if (corner.pressed) document.removeEventListener("keydown", corner.pressed, true)
   corner.pressed = pressed
   document.addEventListener("keydown", pressed, true)  // before a field swallows its Escape
-  return () => document.removeEventListener("keydown", pressed, true)
+  memory.listening = true
+  return () => {
+    document.removeEventListener("keydown", corner.pressed, true)
+    memory.listening = false
+  }
 }
 """
 

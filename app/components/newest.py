@@ -2,7 +2,9 @@
 
 Streamlit calls a component's script once for every change of its data. While the script still loads, the calls wait
 for it, and the browser lets them go in any order: an older picture would be painted over the newer one and stay. So
-data carry a number that grows, and a call with a lower one than was drawn does nothing."""
+data carry a number that grows, and a call with a lower one than was drawn does nothing. Two calls with the same data
+may come in either order, too, and the one that was drawn first may be the one that stays: what they drew goes with the
+last of them."""
 
 from __future__ import annotations
 
@@ -16,16 +18,19 @@ _WRAP = """
 export default function (component) {
   const { data, parentElement } = component
   if (parentElement.newest > data.number) return
+  parentElement.calls = parentElement.newest === data.number ? parentElement.calls + 1 : 1
   parentElement.newest = data.number
-  const leave = draw(component)
-  return () => { if (leave && parentElement.newest === data.number) leave() }
+  parentElement.leave = draw(component)
+  return () => {
+    if (parentElement.newest === data.number && --parentElement.calls === 0) parentElement.leave?.()
+  }
 }
 """
 
 
 def in_order(script: str) -> str:
     """The component's script, which defines `draw(component)`, for data that `numbered` gave their number. What
-    `draw` returns is called when the component goes."""
+    `draw` returned last is called when the component goes; it takes over what an earlier `draw` began."""
     return script + _WRAP
 
 

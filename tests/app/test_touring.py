@@ -143,6 +143,10 @@ def test_a_press_is_not_undone_by_the_old_value_that_the_browser_sends_with_the_
     at.session_state["pressed"] = ("unit", 1, 5)  # and it has seen presses up to 4 only
     at.run()
     assert at.number_input(key="unit").value == 2
+    at.session_state["unit"] = 1  # the page is drawn, this field not yet
+    at.session_state["pressed"] = ("unit", 1, 6)
+    at.run()
+    assert at.number_input(key="unit").value == 3
     at.number_input(key="unit").set_value(0).run()  # by hand, later
     at.session_state["pressed"] = ("unit", 1, 7)
     at.run()

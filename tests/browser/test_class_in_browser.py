@@ -70,29 +70,28 @@ def test_a_tour_is_stepped_by_keyboard_alone_and_a_student_goes_along(chromium: 
     student.tab.get_by_text("The first").wait_for()
     assert student.tab.get_by_role("button", name="Next").count() == 0  # led
 
-    lecturer.tab.keyboard.press("f")
+    lecturer.press("f")
     lecturer.until(lambda: not lecturer.sidebar.is_visible(), "presenter mode hides the sidebar")
-    lecturer.until_query(present="True")
-    lecturer.tab.keyboard.press("PageDown")
+    lecturer.press("PageDown")  # at once
     lecturer.until_query(stop="2", view="Matrix", present="True")
     student.until(lambda: student.query().get("view") == "Matrix", "the student sees the matrix")
     assert "present" not in student.query() and student.sidebar.is_visible()
-    lecturer.tab.keyboard.press("n")
+    lecturer.press("n")
     lecturer.tab.locator("h1", has_text="First-layer filters").wait_for()
     lecturer.until_query(stop="3", unit="2")
     student.tab.locator("h1", has_text="First-layer filters").wait_for()
     student.until(lambda: student.query().get("unit") == "2", "the student sees the unit")
-    lecturer.tab.keyboard.press("u")
+    lecturer.press("u")
     lecturer.until_query(unit="3")
     student.until(lambda: student.query().get("unit") == "3", "the student sees the next channel")
 
-    lecturer.tab.keyboard.press("?")
+    lecturer.press("?")
     lecturer.tab.get_by_role("heading", name="Keys").wait_for()
-    lecturer.tab.keyboard.press("n")  # the overlay is in front
-    lecturer.tab.keyboard.press("Escape")
+    lecturer.press("n")  # the overlay is in front
+    lecturer.press("Escape")
     lecturer.tab.get_by_role("heading", name="Keys").wait_for(state="hidden")
     assert lecturer.query()["stop"] == "3"
-    lecturer.tab.keyboard.press("Escape")
+    lecturer.press("Escape")
     lecturer.until(lecturer.sidebar.is_visible, "Escape leaves presenter mode")
     lecturer.until_query(present=None, unit="3")
     lecturer.tab.reload()
@@ -101,7 +100,7 @@ def test_a_tour_is_stepped_by_keyboard_alone_and_a_student_goes_along(chromium: 
 
     student.sidebar.get_by_text("Follow the lecturer").click()
     student.settled()
-    lecturer.tab.keyboard.press("p")
+    lecturer.press("p")
     lecturer.until_query(stop="2")
     student.tab.wait_for_timeout(1800)
     assert student.query()["stop"] == "3"
@@ -121,12 +120,11 @@ def test_keys_do_nothing_while_someone_types_and_quick_presses_all_count(visitor
     assert visitor.query() == {"net": "lenet5"}
     visitor.tab.keyboard.press("Escape")
     visitor.tab.keyboard.press("Escape")
-    for _ in range(4):
-        visitor.tab.keyboard.press("u")
+    visitor.press("u", "u", "u", "u")
     visitor.until_query(unit="4")
-    visitor.tab.keyboard.press("Shift+U")
+    visitor.press("Shift+U")
     visitor.until_query(unit="3")
-    visitor.tab.keyboard.press("Control+u")
-    visitor.tab.keyboard.press("g")
+    visitor.press("Control+u")
+    visitor.press("g")
     visitor.tab.locator("h1", has_text="Feature maps").wait_for(timeout=PATIENCE)
     visitor.settled()

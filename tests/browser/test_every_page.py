@@ -156,6 +156,6 @@ def test_the_main_control_is_a_step_of_the_url_all_words_are_whole_and_nothing_h
     visitor.tab.goto(f"{visitor.address}/{page}?{link}")
     visitor.until(lambda: shown(visitor, case.picture) == second, "the link brings the second picture again")
     visitor.settled()
-    visitor.tab.keyboard.press("f")
+    visitor.press("f")
     visitor.until(lambda: not visitor.sidebar.is_visible(), "presenter mode hides the sidebar")
     assert_laid_out(visitor)

@@ -1,4 +1,4 @@
-"""A component's calls that come in the wrong order: the newest data stay, and are cleaned up once."""
+"""A component's calls that come in the wrong order: the newest data stay until the last call that drew them goes."""
 
 from typing import Any
 
@@ -17,16 +17,26 @@ CALLS = """async (script) => {
   const place = document.createElement("div")
   const module = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })))
   const call = (text, number) => module.default({ data: { text, number }, parentElement: place })
+  const told = []
+  const tell = () => told.push(`${place.textContent}, gone: ${place.gone || ""}`)
   const leave = [call("new", 8), call("old", 7)]
-  const shown = [place.textContent]
+  tell()
   leave.push(call("newer", 9), call("newer", 9))  // a change of theme calls once more with the same data
-  shown.push(place.textContent)
-  for (const one of leave) if (one) one()
-  return [...shown, place.gone]
+  leave[0]()
+  tell()
+  leave[3]()  // the second call was the first to be drawn, and stays
+  tell()
+  leave[2]()
+  tell()
+  call("newer", 9)()  // drawn again, and gone again
+  tell()
+  return told
 }"""
 
 
-def test_older_data_that_come_late_are_not_drawn(chromium: Any):
+def test_older_data_that_come_late_are_not_drawn_and_the_newest_go_once(chromium: Any):
     page = chromium.new_page()
-    assert page.evaluate(CALLS, in_order(SCRIPT)) == ["new", "newer", "newernewer"]
+    assert page.evaluate(CALLS, in_order(SCRIPT)) == [
+        "new, gone: ", "newer, gone: ", "newer, gone: ", "newer, gone: newer", "newer, gone: newernewer",
+    ]  # fmt: skip
     page.close()

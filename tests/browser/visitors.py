@@ -105,6 +105,12 @@ class Visitor:
         expect(state).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
         self.tab.wait_for_timeout(150)
 
+    def press(self, *keys: str) -> None:
+        """Keys that the app answers, once it listens and no list stands open above the page."""
+        self.tab.wait_for_function("() => window.cnnvizKeys?.listening && !document.querySelector('[role=listbox]')")
+        for key in keys:
+            self.tab.keyboard.press(key)
+
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait until a condition of the page holds."""
         end = time.monotonic() + PATIENCE / 1000
