@@ -92,3 +92,11 @@ def test_what_cannot_be_shown_is_explained(words: list[str], said: str, capsys: 
     assert main(["show", *words]) == 1
     error = capsys.readouterr().err
     assert said in error and "Traceback" not in error
+
+
+def test_files_are_written_into_new_folders_and_a_place_that_takes_none_is_said(tmp_path: Path, capsys: Out) -> None:
+    shown(capsys, "lenet5", "--csv", str(tmp_path / "new" / "a.csv"), "--graph", str(tmp_path / "other" / "a.svg"))
+    assert (tmp_path / "new" / "a.csv").stat().st_size and (tmp_path / "other" / "a.svg").stat().st_size
+    for option, place in (("--csv", tmp_path), ("--graph", tmp_path / "new" / "a.csv" / "b.svg")):
+        assert main(["show", "lenet5", option, str(place)]) == 1
+        assert f"cnnviz: Could not write {place}" in capsys.readouterr().err

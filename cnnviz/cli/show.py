@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.cli import show_index
 from cnnviz.errors import BadInput
+from cnnviz.store import write_bytes_atomic
 
 if TYPE_CHECKING:
     from cnnviz.studies.rows import Anatomy
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     _print_totals(first)
     _print_cards(options.network)
     if options.csv:
-        options.csv.write_text(first.csv(), encoding="utf-8")
+        write_bytes_atomic(options.csv, first.csv().encode())
         print(f"\nwritten: {options.csv}")
     if options.graph:
         _draw(first, options.graph)
@@ -133,10 +134,7 @@ def _draw(found: Anatomy, path: Path) -> None:
     from cnnviz.figures.network_graph import network_graph
 
     scene = network_graph(found)
-    if path.suffix.lower() == ".png":
-        path.write_bytes(scene.png())
-    else:
-        path.write_text(scene.svg(), encoding="utf-8")
+    write_bytes_atomic(path, scene.png() if path.suffix.lower() == ".png" else scene.svg().encode())
     print(f"\nwritten: {path}")
 
 
