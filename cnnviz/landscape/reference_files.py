@@ -17,8 +17,8 @@ from torch import Tensor
 
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.landscape.results import Line, Surface
-from cnnviz.models.checkpoints import is_bookkeeping
 from cnnviz.models.loaded import LoadedModel
+from cnnviz.models.prefixes import is_bookkeeping
 
 if TYPE_CHECKING:
     import h5py

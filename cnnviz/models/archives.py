@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cnnviz.errors import BadCheckpoint, BadInput
+from cnnviz.models.inert import STAND_INS
 
 INSTEAD = "In the program that made it, write torch.save(model.state_dict(), 'weights.pt') instead."
 AGAIN = "Copy or download it again."
@@ -25,11 +26,7 @@ _MODULES = {
     "torch", "torch._utils", "torch._tensor", "torch.storage", "torch.serialization", "torch.nn.parameter",
     "collections", "numpy.dtypes",
 }  # fmt: skip
-_NAMES = {
-    *((module, name) for module in ("builtins", "__builtin__") for name in ("set", "complex")),
-    *((module, "scalar") for module in ("numpy.core.multiarray", "numpy._core.multiarray")),
-    ("numpy", "dtype"), ("_codecs", "encode"),
-}  # fmt: skip
+_NAMES = {*STAND_INS, "builtins.set", "builtins.complex", "_codecs.encode"}  # of other modules
 _ITEM_BYTES = {
     "DoubleStorage": 8, "LongStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16,
     "FloatStorage": 4, "IntStorage": 4, "QInt32Storage": 4,
@@ -181,7 +178,7 @@ class _Survey(pickle._Unpickler):  # the Python one: C's makes its memo as large
         self.parts: dict[int, int] = {}  # id of a tuple → its parts, to the last
 
     def find_class(self, module: str, name: str) -> type:
-        if module not in _MODULES and (module, name) not in _NAMES:
+        if module not in _MODULES and f"{module.replace('__builtin__', 'builtins')}.{name}" not in _NAMES:
             self.foreign.append(f"{module}.{name}")
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict

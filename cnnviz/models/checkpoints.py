@@ -6,27 +6,28 @@ import hashlib
 import json
 import pickle
 import re
-from collections.abc import Mapping
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.archives import AGAIN, INSTEAD, PICKLE_BYTES, cap_bytes, survey_legacy, survey_zip
+from cnnviz.models.inert import STAND_INS
+from cnnviz.models.prefixes import strip_prefixes
 from cnnviz.models.strangers import LEGACY_MAGIC, ZIP_MAGIC, by_content, by_first_bytes
+from cnnviz.models.unwrapping import CLASS_KEYS, unwrap
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".safetensors")
-WRAPPERS = ("state_dict", "model", "net", "model_state_dict", "state_dict_ema", "ema", "model_ema")
-PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
-BOOKKEEPING = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")  # counters, no weights
 KNOWN_METADATA = (
     "architecture", "classes", "class_names", "class_to_idx", "preprocessing", "recipe", "accuracy", "data", "made_by",
 )  # fmt: skip
+_STRUCTURED = (*CLASS_KEYS, "preprocessing")  # of no use as text
 _SIDE_FILE_BYTES = 2**22
-_PLAIN_VALUES = 100_000  # of one entry of the metadata
+_ONE_AT_A_TIME = threading.Lock()  # torch keeps one list for all threads of what it may make
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Checkpoint:
 def read_weights(path: str | Path) -> Checkpoint:
     """Read a `.pt .pth .th .ckpt .safetensors` file, told apart by content, onto the CPU.
 
-    The weights may be bare or under one of WRAPPERS, nested too; PREFIXES that all keys share are
-    removed. A side file `<path>.json` or `<stem>.json` adds metadata that the file itself lacks. Files
+    The weights may be bare or in a dict within, as `unwrapping.unwrap` finds them; PREFIXES that all keys
+    share are removed. A side file `<path>.json` or `<stem>.json` adds metadata that the file itself lacks. Files
     over $CNNVIZ_MAX_WEIGHTS_MB (default 4096) are refused. Raises BadCheckpoint: reason and way out."""
     path = Path(path)
     kind = kind_of(path)
@@ -58,7 +59,8 @@ def read_weights(path: str | Path) -> Checkpoint:
     else:
         (survey_zip if kind == "torch" else survey_legacy)(path)
         content = _read_torch(path)
-    tensors = _unwrap(content, metadata)
+    warnings: list[str] = []
+    tensors = unwrap(content, metadata, warnings)
     if not tensors:
         raise BadCheckpoint(f"{path.name} {by_content(content)}. {INSTEAD}")
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
@@ -71,8 +73,8 @@ def read_weights(path: str | Path) -> Checkpoint:
         _check_tensor(key, tensor, path)
     if not any(tensor.is_floating_point() for tensor in tensors.values()):
         raise BadCheckpoint(f"{path.name} holds whole numbers only; weights are fractions (float32). {INSTEAD}")
-    tensors = strip_prefixes(tensors)
-    warnings = _not_finite(tensors)
+    tensors = _pruned(strip_prefixes(tensors), warnings)
+    warnings += _not_finite(tensors)
     metadata = _side_file(path, warnings) | _parsed(metadata, warnings)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -109,21 +111,6 @@ def kind_of(path: Path) -> str:
     raise BadCheckpoint(f"{path.name} {by_first_bytes(head)}")
 
 
-def strip_prefixes(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Remove PREFIXES, repeatedly, as long as all keys but counters share one."""
-    while True:
-        weights = [key for key in tensors if not is_bookkeeping(key)]
-        shared = next((p for p in PREFIXES if weights and all(key.startswith(p) for key in weights)), None)
-        if shared is None:
-            return tensors
-        tensors = {key.removeprefix(shared): value for key, value in tensors.items()}
-
-
-def is_bookkeeping(key: str) -> bool:
-    """True for counters that travel with weights and change no output."""
-    return key.rpartition(".")[2] in BOOKKEEPING
-
-
 def _read_safetensors(path: Path, metadata: dict[str, Any]) -> dict[str, Tensor]:
     from safetensors import SafetensorError, safe_open
 
@@ -148,61 +135,18 @@ def _natural(key: str) -> list[tuple[int, str]]:
 
 
 def _read_torch(path: Path) -> Any:
-    import numpy as np
     import torch
 
-    # best accuracies are often saved as NumPy scalars: data, under numpy's old and new name
-    scalar = np.float64(0).__reduce__()[0]
-    numbers = [np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "?"))]
-    numbers += [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
+    stand_ins = [(made, name) for name, made in STAND_INS.items()]
     try:
         # an open file, since a path would be judged by its suffix
-        with torch.serialization.safe_globals(numbers), path.open("rb") as file:
+        with _ONE_AT_A_TIME, torch.serialization.safe_globals(stand_ins), path.open("rb") as file:
             return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, OSError, ValueError, TypeError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise BadCheckpoint(f"{path.name} could not be read safely ({reason}). {INSTEAD}") from None
     except (AttributeError, KeyError, IndexError, EOFError, AssertionError, MemoryError) as error:
         raise BadCheckpoint(f"{path.name} is damaged ({type(error).__name__}: {error}). {AGAIN}") from None
-
-
-def _unwrap(content: Any, metadata: dict[str, Any], depth: int = 0) -> dict[str, Tensor]:
-    """The dict of tensors inside `content`; plain values passed on the way enter `metadata`."""
-    from torch import Tensor
-
-    if not isinstance(content, Mapping) or depth > 3:
-        return {}
-    for key in WRAPPERS:
-        if isinstance(content.get(key), Mapping) and (inner := _unwrap(content[key], metadata, depth + 1)):
-            metadata |= {str(k): v for k, v in content.items() if k != key and v is not None and _is_plain(v)}
-            metadata |= {str(k): v.item() for k, v in content.items() if _is_number(v)}
-            return inner
-    tensors = {key: v.detach() for key, v in content.items() if isinstance(v, Tensor) and isinstance(key, str)}
-    if tensors:
-        metadata |= {str(k): v for k, v in content.items() if v is not None and _is_plain(v)}
-    return tensors
-
-
-def _is_number(value: Any) -> bool:
-    return getattr(value, "shape", None) == () and hasattr(value, "item")
-
-
-def _is_plain(value: Any) -> bool:
-    """True for text, numbers, None and lists and dicts of them, _PLAIN_VALUES at most, four levels deep.
-
-    A list that holds another one many times over is small in the file and endless to walk through: only
-    so many values are looked at."""
-    level = [value]
-    for _ in range(5):
-        inner = [v for v in level if not isinstance(v, str | int | float | bool | None)]
-        if not inner:
-            return True
-        if not all(isinstance(v, list | tuple | dict) for v in inner) or sum(map(len, inner)) > _PLAIN_VALUES:
-            return False
-        if not all(isinstance(key, str) for v in inner if isinstance(v, dict) for key in v):
-            return False
-        level = [part for v in inner for part in (v.values() if isinstance(v, dict) else v)]
-    return False
 
 
 def _check_tensor(key: str, tensor: Tensor, path: Path) -> None:
@@ -223,6 +167,19 @@ def _check_tensor(key: str, tensor: Tensor, path: Path) -> None:
         )
 
 
+def _pruned(tensors: dict[str, Tensor], warnings: list[str]) -> dict[str, Tensor]:
+    """Weights that torch.nn.utils.prune keeps as weight_orig and weight_mask, multiplied as the network does."""
+    found = dict(tensors)
+    for key, mask in tensors.items():
+        stem = key.removesuffix("_mask")
+        whole = tensors.get(f"{stem}_orig")
+        if stem != key and stem not in tensors and whole is not None and whole.shape == mask.shape:
+            found[stem] = found.pop(f"{stem}_orig") * found.pop(key)
+    if len(found) < len(tensors):
+        warnings.append(f"{len(tensors) - len(found)} tensors are pruned: their masks were applied.")
+    return found
+
+
 def _not_finite(tensors: dict[str, Tensor]) -> list[str]:
     import torch
 
@@ -233,18 +190,33 @@ def _not_finite(tensors: dict[str, Tensor]) -> list[str]:
 
 
 def _parsed(metadata: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
-    """Plain metadata; the JSON that our own training stores as one string is unfolded."""
+    """Plain metadata; JSON in text is unfolded, since a safetensors file holds nothing but text."""
     for key in ("cnnviz", "identity"):
         if isinstance(metadata.get(key), str):
-            try:
-                inner = json.loads(metadata[key])
-            except (ValueError, RecursionError):
-                inner = None
+            inner = _json(metadata[key])
             if not isinstance(inner, dict):
                 warnings.append(f"The metadata {key!r} are no JSON object and were ignored.")
                 continue
             metadata = {k: v for k, v in metadata.items() if k != key} | inner
+    for key in KNOWN_METADATA:
+        text = metadata.get(key)
+        if not isinstance(text, str) or not (text.lstrip().startswith(("{", "[")) or key in _STRUCTURED):
+            continue
+        inner = _json(text)
+        if isinstance(inner, dict | list):
+            metadata = {**metadata, key: inner}
+        elif key in _STRUCTURED:
+            metadata = {k: v for k, v in metadata.items() if k != key}
+            warnings.append(f"The metadata {key!r} are no JSON list or object and were ignored: {text[:60]!r}.")
     return metadata
+
+
+def _json(text: str) -> Any:
+    """What a JSON text says; None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _side_file(path: Path, warnings: list[str]) -> dict[str, Any]:

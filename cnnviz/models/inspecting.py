@@ -111,7 +111,19 @@ def skeleton(entry: Architecture, classes: int | None) -> nn.Module:
     with torch.device("meta"):
         module = build(entry.name, classes)
     constants = {key for key, _ in module.named_buffers()} - module.state_dict().keys()
-    return build(entry.name, classes) if constants else module  # no file holds constants: make them for real
+    real = constants or any(map(_is_constant, module.modules()))
+    return build(entry.name, classes) if real else module  # no file holds constants: make them for real
+
+
+def _is_constant(module: nn.Module) -> bool:
+    """True if a layer keeps a tensor that is neither parameter nor buffer, bare or in a list, tuple or dict."""
+    from torch import Tensor
+
+    kept: list[object] = [v for key, v in vars(module).items() if key not in ("_parameters", "_buffers", "_modules")]
+    for value in tuple(kept):
+        if isinstance(value, list | tuple | dict):
+            kept += value.values() if isinstance(value, dict) else value
+    return any(isinstance(value, Tensor) and value.is_meta for value in kept)
 
 
 def known_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, notes: list[str]) -> list[str] | None:

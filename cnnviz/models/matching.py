@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cnnviz.errors import BadCheckpoint
-from cnnviz.models.checkpoints import is_bookkeeping
+from cnnviz.models.prefixes import TRAINING, aligned, is_bookkeeping
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,7 +67,7 @@ class LoadReport:
         """What forbids to use the weights, a line each; empty if they fit. A missing buffer does not."""
         wrong = [f"{key}: shape {given} in the file, {wanted} expected" for key, given, wanted in self.wrong_shape]
         absent = [f"{key}: not in the file" for key in self.missing if not _is_statistic(key)]
-        extra = [f"{key}: the network has no place for it" for key in self.unexpected if not AUXILIARY.match(key)]
+        extra = [f"{key}: the network has no place for it" for key in self.unexpected if not for_training_only(key)]
         return wrong + absent + extra
 
 
@@ -79,6 +79,11 @@ def shapes(tensors: Mapping[str, Tensor]) -> Shapes:
         layers.setdefault(key.rpartition(".")[0] if role(key) else key, []).append(key)
     rank = {name: i for i, name in enumerate(_ORDER)}
     return {key: kept[key] for keys in layers.values() for key in sorted(keys, key=lambda k: rank.get(role(k), 9))}
+
+
+def for_training_only(key: str) -> bool:
+    """True for auxiliary heads, and for losses, metrics and copies that were saved beside the network."""
+    return bool(AUXILIARY.match(key) or TRAINING.match(key))
 
 
 def role(key: str) -> str | None:
@@ -99,14 +104,15 @@ def match(tensors: Mapping[str, Tensor], module: nn.Module) -> LoadReport:
 def compare(tensors: Mapping[str, Tensor], ours: Shapes) -> LoadReport:
     """Match a file's tensors to those of a network, {key: shape} as `shapes` gives them.
 
-    1. Same name and shape. 2. If names are missing and the whole file is the network's sequence of
-    shapes: place by place, unless names say that the order is another. 3. What is left on both sides: by
-    order if that agrees with the names, else single tensors whose shape the network has once."""
-    theirs = shapes(tensors)
+    0. First parts that all names share do not count (`prefixes.aligned`). 1. Same name and shape. 2. If
+    names are missing and the whole file is the network's sequence of shapes: place by place, unless names
+    say that the order is another. 3. What is left on both sides: by order if that agrees with the names,
+    else single tensors whose shape the network has once."""
+    theirs = aligned(shapes(tensors), ours)
     pairs = {key: key for key, shape in ours.items() if theirs.get(key) == shape}  # ours → theirs
     warnings: list[str] = []
     if len(pairs) < len(ours):
-        asked = {key: shape for key, shape in theirs.items() if key in ours or not AUXILIARY.match(key)}
+        asked = {key: shape for key, shape in theirs.items() if key in ours or not for_training_only(key)}
         if same_sequence(asked, ours) and _places_decide(pairs, asked, ours):
             pairs = dict(zip(ours, asked, strict=True))
         else:
@@ -121,6 +127,8 @@ def compare(tensors: Mapping[str, Tensor], ours: Shapes) -> LoadReport:
         warnings.append(f"{len(renamed)} tensors were matched by order and shape: check a few predictions.")
     if lost := [key for key in missing if _is_statistic(key)]:
         warnings.append(f"{len(lost)} running means and variances are missing: predictions will be off.")
+    if extra := [key for key in unexpected if TRAINING.match(key)]:
+        warnings.append(f"Not of the network, and left out: {first_five(extra)}.")
     return LoadReport(
         len(pairs),
         len(ours),
@@ -152,6 +160,7 @@ def apply(tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, 
     import torch
 
     refuse_problems(report, name)
+    tensors = aligned(tensors, shapes(module.state_dict()))
     if any(tensor.is_meta for tensor in module.state_dict().values()):
         module.to_empty(device="cpu")
         for child in module.modules():

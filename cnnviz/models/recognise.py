@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cnnviz.models.matching import AUXILIARY, Shapes, same_sequence, shapes
+from cnnviz.models.matching import Shapes, for_training_only, same_sequence, shapes
 from cnnviz.models.outlines import having, likelihood, nearest, outline, published_shapes
+from cnnviz.models.prefixes import aligned, strip_shared
 from cnnviz.models.registry import find
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def head_classes(tensors: Mapping[str, Tensor], name: str) -> int | None:
     matrix; None if there is neither."""
     if candidate := fit(tensors, name):
         return candidate.classes
-    file = _readings(tensors)[-1]
+    file = aligned(_readings(tensors)[-1], published_shapes(name))
     for key in outline(name).head:
         if key in file and file[key] and file[key][0]:
             return file[key][0]
@@ -89,6 +90,7 @@ def head_classes(tensors: Mapping[str, Tensor], name: str) -> int | None:
 def _fit(file: Shapes, name: str) -> Candidate | None:
     """The published number of classes is tried first: it saves the second build that finds the head."""
     published = published_shapes(name)
+    file = aligned(file, published)
     if published == file:
         return Candidate(name, find(name).classes, NAMES)
     if same_sequence(file, published):
@@ -118,7 +120,7 @@ def _agreed(head: list[tuple[int, ...]]) -> int | None:
 
 
 def _readings(tensors: Mapping[str, Tensor]) -> list[Shapes]:
-    """The file as it is and, if that is another thing, without the heads that only training needs."""
-    whole = shapes(tensors)
-    main = {key: shape for key, shape in whole.items() if not AUXILIARY.match(key)}
+    """The file as it is and, if that is another thing, without what only training needs."""
+    whole = strip_shared(shapes(tensors))
+    main = {key: shape for key, shape in whole.items() if not for_training_only(key)}
     return [whole] if len(main) == len(whole) else [whole, main]

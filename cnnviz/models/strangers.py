@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnnviz.models.archives import AGAIN, INSTEAD
+from cnnviz.models.inert import Dropped
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before 1.6
 ZIP_MAGIC = b"PK\x03\x04"
@@ -48,6 +49,10 @@ def by_content(content: Any) -> str:
         return f"holds no weights by name, but a {type(content).__name__}"
     if any(map(_is_optimizer, (content, *content.values()))):
         return "holds the state of an optimizer and no weights by name"
+    if any("_packed_params" in str(key) for key in content):
+        return "holds the packed weights of a quantised network; only those of the network in float32 can be read"
+    if any(isinstance(value, Dropped) for value in content.values()):
+        return "holds no tensors by name, but NumPy arrays or other objects"
     return f"holds no weights by name, but a dict with {', '.join(str(key) for key in list(content)[:8]) or 'nothing'}"
 
 

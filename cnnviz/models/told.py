@@ -8,17 +8,16 @@ from typing import Any
 
 from cnnviz.errors import BadInput
 from cnnviz.models.preprocessing import Preprocessing
+from cnnviz.models.unwrapping import CLASS_KEYS, NESTED
 
 _NAME_KEYS = ("architecture", "arch", "model_name")
-_CLASS_KEYS = ("classes", "class_names", "class_to_idx")
 _LONGEST_SIDE = 4096  # pixels; a stranger's file must not make every image fill the memory
-_NESTED = ("hyper_parameters", "hparams", "args", "config")  # where training frameworks keep their settings
 
 
 def architecture(metadata: Mapping[str, Any]) -> str | None:
     """The name that the metadata give the network, known or not; None if they give none."""
     for level in _levels(metadata):
-        for key in _NAME_KEYS:
+        for key in _NAME_KEYS if level is metadata else (*_NAME_KEYS, "model"):  # --model of many scripts
             if isinstance(level.get(key), str):
                 return level[key]
     return None
@@ -27,7 +26,7 @@ def architecture(metadata: Mapping[str, Any]) -> str | None:
 def class_names(metadata: Mapping[str, Any]) -> list[str] | None:
     """The class names in order, from a list or from ImageFolder's {name: index}; None if there are none."""
     for level in _levels(metadata):
-        for key in _CLASS_KEYS:
+        for key in CLASS_KEYS:
             value = level.get(key)
             if isinstance(value, list | tuple) and value:
                 return [str(name) for name in value]
@@ -69,4 +68,4 @@ def _check_pixels(found: Preprocessing) -> None:
 
 def _levels(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield metadata
-    yield from (metadata[key] for key in _NESTED if isinstance(metadata.get(key), Mapping))
+    yield from (metadata[key] for key in NESTED if isinstance(metadata.get(key), Mapping))

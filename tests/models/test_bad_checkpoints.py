@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import badfiles as bad
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -87,14 +88,18 @@ STRANGERS = {  # honest files of another kind
     "optimizer beside an epoch": (bad.as_saved(lambda: {"epoch": 3, "opt": bad.optimizer()}), "state of an optimizer"),
     "empty dict": (bad.as_saved(dict), "no weights by name, but a dict with nothing"),
     "dict of text": (bad.as_saved(lambda: {"conv1.weight": "heavy", "b": "light"}), "a dict with conv1.weight, b"),
+    "arrays": (bad.as_saved(lambda: {"conv1.weight": np.ones(3)}), "no tensors by name, but NumPy arrays"),
     "list of tensors": (bad.as_saved(lambda: [torch.ones(3), torch.ones(2)]), "no weights by name, but a list"),
-    "dicts in dicts": (bad.as_saved(lambda: {"a": {"b": {"c": torch.ones(3)}}}), "no weights by name, but a dict"),
+    "dicts in dicts": (
+        bad.as_saved(lambda: {"a": {"b": {"c": {"d": {"e": torch.ones(3)}}}}}), "no weights by name, but a dict",
+    ),
 }  # fmt: skip
 UNFIT = {  # tensors by name, and still no network's weights
     "integers": (bad.as_saved(lambda: {"w.weight": torch.ones(3, dtype=torch.int64)}), "whole numbers only"),
     "complex": (bad.as_saved(lambda: {"w.weight": torch.ones(3, dtype=torch.complex64)}), "complex numbers"),
     "sparse": (bad.as_saved(lambda: {"w.weight": torch.eye(3).to_sparse()}), "no plain tensor|could not be read"),
     "quantised": (bad.as_saved(lambda: {"conv1.weight": bad.quantized()}), "quantised"),
+    "quantised layers": (bad.as_saved(lambda: {"fc._packed_params": 1}), "packed weights of a quantised network"),
     "no classes": (bad.as_saved(lambda: bad.changed(fc__weight=torch.ones(0, 64))), r"fc\.weight is empty.* 0 classes"),
     "a network nobody knows": (
         bad.as_saved(lambda: {f"f{i}.weight": torch.ones(9, 9, 7, 7) for i in range(3)}),

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
+from torch.nn.utils import prune
 from weightfiles import prefixed
 
 from cnnviz.errors import BadCheckpoint, BadInput
-from cnnviz.models.checkpoints import PREFIXES, WRAPPERS, read_weights
+from cnnviz.models.checkpoints import read_weights
+from cnnviz.models.prefixes import PREFIXES
+from cnnviz.models.unwrapping import WRAPPERS
 
 STATE = {"conv.weight": torch.arange(54.0).view(2, 3, 3, 3), "conv.bias": torch.tensor([1.0, 2.0])}
 
@@ -90,6 +94,31 @@ def test_our_own_safetensors_metadata_are_unfolded(tmp_path):
     notes = {"architecture": "lenet5", "classes": ["0", "1"], "accuracy": {"test": 0.99}}
     save_file(STATE, tmp_path / "w.safetensors", {"cnnviz": json.dumps(notes), "format": "pt"})
     assert read_weights(tmp_path / "w.safetensors").metadata == notes | {"format": "pt"}
+
+
+def test_text_in_safetensors_metadata_is_unfolded_where_it_is_json(tmp_path):
+    told = {"class_to_idx": {"cat": 0, "dog": 1}, "preprocessing": {"size": [32, 32]}, "classes": ["cat", "dog"]}
+    notes = {"architecture": "lenet5", "recipe": "[90 epochs]"}
+    save_file(STATE, tmp_path / "w.safetensors", {key: json.dumps(value) for key, value in told.items()} | notes)
+    found = read_weights(tmp_path / "w.safetensors")
+    assert found.metadata == told | notes and not found.warnings
+
+
+@pytest.mark.parametrize("text", ["[cat, dog", "cat,dog", "[" * 100_000])
+def test_class_names_that_cannot_be_read_are_a_warning(tmp_path, text):
+    save_file(STATE, tmp_path / "w.safetensors", {"class_names": text})
+    (warning,) = read_weights(tmp_path / "w.safetensors").warnings
+    assert "'class_names' are no JSON list" in warning and len(warning) < 200
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_pruned_weights_are_multiplied_by_their_masks(tmp_path, prefix):
+    layer = nn.Conv2d(3, 4, 3)
+    prune.random_unstructured(layer, "weight", 0.5)
+    torch.save(prefixed(layer.state_dict(), f"{prefix}conv."), tmp_path / "w.pt")
+    found = read_weights(tmp_path / "w.pt")
+    assert_same(found.tensors, {"conv.bias": layer.bias.detach(), "conv.weight": layer.weight.detach()})
+    assert found.warnings == ["1 tensors are pruned: their masks were applied."]
 
 
 def test_broken_metadata_are_a_warning(tmp_path):

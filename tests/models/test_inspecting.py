@@ -2,19 +2,23 @@
 
 import hashlib
 import json
+from argparse import Namespace
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from test_published_counts import REAL
+from torch import nn
 from twins import first_of_its_twins
 from weightfiles import anonymous, bare, filled, prefixed
 
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models import registry
-from cnnviz.models.checkpoints import strip_prefixes
-from cnnviz.models.inspecting import inspect
+from cnnviz.models.inspecting import inspect, skeleton
+from cnnviz.models.load import load
+from cnnviz.models.prefixes import strip_prefixes
 from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
 from cnnviz.models.registry import find
 
@@ -76,6 +80,15 @@ def test_metadata_settle_the_choice(tmp_path, key, nested):
     assert found.warnings == ()
 
 
+@pytest.mark.parametrize("key", ["model", "arch"])
+def test_the_arguments_of_a_script_settle_the_choice(tmp_path, key):
+    """As the reference training scripts of torchvision and timm leave them."""
+    content = {"model": filled("plain20_cifar").state_dict(), "epoch": 3, "args": Namespace(**{key: "plain20_cifar"})}
+    torch.save(content, tmp_path / "w.pt")
+    found = inspect(tmp_path / "w.pt")
+    assert (found.told, found.candidates[0], found.warnings) == ("plain20_cifar", "plain20_cifar", ())
+
+
 def test_metadata_that_the_tensors_contradict_are_told_and_not_believed(tmp_path):
     torch.save({"state_dict": filled("lenet5").state_dict(), "arch": "resnet18"}, tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
@@ -123,12 +136,14 @@ def test_tensors_in_another_order_and_without_names_are_refused_as_a_guess(tmp_p
     ],
     ids=lambda told: next(iter(told)),
 )
-@pytest.mark.parametrize("where", ["file", "side file", "safetensors"])
+@pytest.mark.parametrize("where", ["file", "side file", "safetensors", "plain safetensors"])
 def test_classes_and_preprocessing_come_from_metadata_or_the_side_file(tmp_path, told, where):
     path, look = tmp_path / "w.pt", Preprocessing((28, 28), 30, (0.5,), (0.25,))
     state, told = filled("lenet5", 3).state_dict(), {**told, "preprocessing": look.as_dict()}
     if where == "safetensors":
         save_file(state, path, {"cnnviz": json.dumps(told)})
+    elif where == "plain safetensors":
+        save_file(state, path, {key: json.dumps(value) for key, value in told.items()})
     else:
         torch.save({"state_dict": state, **(told if where == "file" else {})}, path)
     if where == "side file":
@@ -163,3 +178,41 @@ def test_a_real_file_of_the_common_kind_is_recognised(shared):
     found = inspect(shared / "weights" / "resnet20-cifar10.th")
     assert (found.candidates[0], found.classes, found.preprocessing) == ("resnet20_cifar", 10, None)
     assert [ours for _, ours in found.report.renamed] == ["fc.weight", "fc.bias"]
+
+
+class Centred(nn.Module):
+    """Subtracts a mean that is neither parameter nor buffer, kept as `how` says."""
+
+    def __init__(self, classes: int, how) -> None:
+        super().__init__()
+        self.mean = how(torch.tensor([0.5, 0.4, 0.3]).view(1, 3, 1, 1))
+        self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, classes)
+
+    def forward(self, x):
+        mean = self.mean
+        if not isinstance(mean, torch.Tensor):
+            mean = mean["m"] if isinstance(mean, dict) else mean[0]
+        return self.head(self.conv(x - mean).relu().mean((2, 3)))
+
+
+HOW = {"bare": lambda t: t, "list": lambda t: [t], "tuple": lambda t: (t,), "dict": lambda t: {"m": t}}
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW.keys())
+def test_a_tensor_that_is_a_plain_attribute_is_there_when_a_file_is_loaded(tmp_path, monkeypatch, how):
+    def entry(classes: int) -> nn.Module:
+        return Centred(classes, how)
+
+    found = replace(find("resnet20_cifar"), name="centred", builder=entry)
+    monkeypatch.setattr(registry, "_CATALOGUE", {**registry._CATALOGUE, "centred": found})
+    source = Centred(10, how).eval()
+    torch.save(source.state_dict(), tmp_path / "w.pt")
+    model = load("centred", tmp_path / "w.pt", "cpu")
+    image = np.full((32, 32, 3), 200, np.uint8)
+    with torch.no_grad():
+        expected = source(model.preprocess(image)).softmax(1).numpy()
+    np.testing.assert_allclose(model.predict(image), expected, atol=1e-6)
+
+
+def test_a_network_without_constants_is_built_without_memory():
+    assert all(tensor.is_meta for tensor in skeleton(find("resnet20_cifar"), 10).state_dict().values())

@@ -1,0 +1,73 @@
+"""What stands before the names of a file's tensors, and beside them: wrappers, counters, parts of a training."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
+BOOKKEEPING = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")  # counters, no weights
+# what a module of Lightning holds beside its network: losses, metrics, class weights, averaged copies
+TRAINING = re.compile(
+    r"^(criterion|\w*loss|\w*loss_f(n|unc|unction)|\w*metrics?|(train|val|valid|test)_(acc|accuracy|f1)\w*"
+    r"|ema|ema_model|model_ema|teacher)\.|^(class_weights?|pos_weight)$"
+)
+# wrappers that torch puts into the middle of names, too: torch.compile, FSDP, activation checkpointing
+_INSIDE = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+T = TypeVar("T")
+
+
+def is_bookkeeping(key: str) -> bool:
+    """True for counters that travel with weights and change no output."""
+    return key.rpartition(".")[2] in BOOKKEEPING
+
+
+def strip_prefixes(tensors: Mapping[str, T]) -> dict[str, T]:
+    """Remove PREFIXES, repeatedly, as long as all keys but counters and parts of a training share one."""
+    whole = {_INSIDE.sub("", key): value for key, value in tensors.items()}
+    known = whole if len(whole) == len(tensors) else dict(tensors)
+    return _stripped(known, lambda first: first in PREFIXES)
+
+
+def strip_shared(tensors: Mapping[str, T]) -> dict[str, T]:
+    """As `strip_prefixes`, for first parts of any name."""
+    return _stripped(tensors, lambda _first: True)
+
+
+def aligned(tensors: Mapping[str, T], ours: Iterable[str]) -> dict[str, T]:
+    """`tensors` under the network's names `ours`, where the names differ in their first parts alone.
+
+    "backbone.conv1.weight" becomes "conv1.weight", also beside a head that is called "fc.weight" or
+    "head.weight"; "0.weight" becomes "features.0.weight" for a network whose every name begins so.
+    Unchanged where that makes no more names equal."""
+    wanted = dict.fromkeys(ours)
+    first = next(iter(wanted), "")
+    before = first.removesuffix(next(iter(strip_shared(wanted)), ""))  # what all names of the network share
+    bare = strip_shared(tensors).items()
+    full = {key if TRAINING.match(key) else before + key: value for key, value in bare}
+    readings = (dict(tensors), full, _without_commonest(tensors))
+    return max(readings, key=lambda names: len(names.keys() & wanted.keys()))
+
+
+def _without_commonest(tensors: Mapping[str, T]) -> dict[str, T]:
+    """Without the first part that most keys share: a network that was made the backbone of another."""
+    first, count = Counter(key[: key.find(".") + 1] for key in tensors).most_common(1)[0] if tensors else ("", 0)
+    bare = {key.removeprefix(first): value for key, value in tensors.items()}
+    return bare if 2 * count > len(tensors) == len(bare) else dict(tensors)
+
+
+def _stripped(tensors: Mapping[str, T], may_go: Callable[[str], bool]) -> dict[str, T]:
+    found = dict(tensors)
+    while True:
+        named = [key for key in found if not is_bookkeeping(key)]
+        weights = [key for key in named if not TRAINING.match(key)] or named
+        firsts = {key[: key.find(".") + 1] for key in weights}  # "" for a key without a dot
+        shared = firsts.pop() if len(firsts) == 1 else ""
+        if not shared or not may_go(shared):
+            return found
+        stripped = {key.removeprefix(shared): value for key, value in found.items()}
+        if len(stripped) < len(found):  # a part of the training bears the name of one of the network
+            return found
+        found = stripped

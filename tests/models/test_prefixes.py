@@ -1,0 +1,84 @@
+"""Names that a framework put something before, or beside: the network's own come out again."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from weightfiles import filled, prefixed
+
+from cnnviz.models.inspecting import inspect
+from cnnviz.models.load import load
+from cnnviz.models.prefixes import aligned, strip_prefixes
+
+PREFIXES = ("backbone.", "timm_model.", "resnet.", "encoder.", "network.", "features.", "model.resnet.", "net.")
+
+
+def save(state, path):
+    save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
+
+
+def assert_loads(path, source, name):
+    """Every tensor comes to its own place, recognised and under the name."""
+    for model in (load(None, path, "cpu"), load(name, path, "cpu")):
+        assert model.name == name
+        for key, tensor in source.state_dict().items():
+            if not key.endswith("num_batches_tracked"):
+                torch.testing.assert_close(model.module.state_dict()[key], tensor, rtol=0, atol=0, msg=key)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_prefix_of_any_name_does_not_matter_in_any_format(tmp_path, prefix, suffix):
+    source = filled("resnet20_cifar", 5)
+    save(prefixed(source.state_dict(), prefix), tmp_path / f"w{suffix}")
+    assert_loads(tmp_path / f"w{suffix}", source, "resnet20_cifar")
+    report = inspect(tmp_path / f"w{suffix}").report
+    assert (report.matched, report.renamed, report.warnings) == (97, [], [])
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "backbone."])
+def test_a_prefix_that_the_network_has_itself_stays_its_own(tmp_path, prefix):
+    source = filled("all_cnn_c")
+    save(prefixed(source.state_dict(), prefix), tmp_path / "w.safetensors")
+    assert_loads(tmp_path / "w.safetensors", source, "all_cnn_c")
+    assert inspect(tmp_path / "w.safetensors").report.renamed == []
+
+
+@pytest.mark.parametrize(
+    "beside", ["criterion.weight", "loss_fn.weight", "train_acc.tp", "metrics.tp", "class_weights"]
+)
+@pytest.mark.parametrize("prefix", ["model.", "backbone.", "module.model."])
+def test_what_a_training_keeps_beside_the_network_is_left_out_and_said(tmp_path, prefix, beside):
+    source = filled("resnet20_cifar", 5)
+    torch.save({"state_dict": {**prefixed(source.state_dict(), prefix), beside: torch.ones(5)}}, tmp_path / "w.ckpt")
+    assert_loads(tmp_path / "w.ckpt", source, "resnet20_cifar")
+    report = inspect(tmp_path / "w.ckpt").report
+    assert (report.matched, report.unexpected) == (97, [beside])
+    assert report.warnings == [f"Not of the network, and left out: {beside}."]
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("head", ["fc.", "head.", "classifier.1."])
+def test_a_backbone_with_a_head_of_its_own_is_read(tmp_path, head, suffix):
+    source = filled("resnet20_cifar", 5)
+    items = source.state_dict().items()
+    renamed = {k.replace("fc.", head) if k.startswith("fc.") else f"backbone.{k}": v for k, v in items}
+    save(renamed, tmp_path / f"w{suffix}")
+    assert_loads(tmp_path / f"w{suffix}", source, "resnet20_cifar")
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"])
+def test_wrappers_of_torch_in_the_middle_of_names_are_removed(wrapper):
+    found = strip_prefixes({f"layer1.{wrapper}.0.weight": 1, f"{wrapper}.fc.weight": 2, "my_orig_mod.weight": 3})
+    assert found == {"layer1.0.weight": 1, "fc.weight": 2, "my_orig_mod.weight": 3}
+
+
+def test_a_part_of_the_training_with_the_name_of_one_of_the_network_keeps_the_prefix():
+    tensors = {"model.criterion.weight": 1, "model.fc.weight": 2, "criterion.weight": 3}
+    assert strip_prefixes(tensors) == tensors
+
+
+def test_names_that_are_the_networks_are_left_alone():
+    tensors = {"net.0.weight": 1, "net.0.bias": 2}
+    assert aligned(tensors, ["net.0.weight", "net.0.bias"]) == tensors
+    assert aligned({"a": 1}, []) == {"a": 1}
+    assert aligned({}, ["net.0.weight"]) == {}
