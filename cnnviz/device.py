@@ -107,6 +107,21 @@ def fast_bfloat16(device: str) -> bool:
     return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
+def doubled(tensor: torch.Tensor) -> torch.Tensor:
+    """`tensor` as float64: on its own device, or on the CPU if that is Apple's MPS, which has no float64."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+
+
+def exact_float32() -> None:
+    """Have CUDA compute float32 in float32, in this whole process: by default cuDNN's convolutions round their inputs
+    to TF32, 10 bits, which no search for the largest value may call exact. Called when a model is placed on CUDA;
+    bfloat16 is not touched. Who wants TF32 back sets `torch.backends.cudnn.allow_tf32` afterwards."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def out_of_memory(error: BaseException) -> bool:
     """True if `error` says that memory is short: of an accelerator, or of the computer itself."""
     if isinstance(error, MemoryError):  # NumPy's, too

@@ -7,7 +7,7 @@ import platform
 import pytest
 import torch
 
-from cnnviz.device import available, choose, describe, fast_bfloat16
+from cnnviz.device import available, choose, describe, doubled, exact_float32, fast_bfloat16
 from cnnviz.errors import BadInput
 
 
@@ -64,3 +64,28 @@ def test_a_gpu_is_described_by_name_and_memory():
     assert info.name == torch.cuda.get_device_name(0)
     assert 0 < info.memory_used <= info.memory_total
     assert choose("cuda") == torch.device("cuda:0") == choose("auto")
+
+
+def test_float64_is_made_on_the_cpu_for_the_one_device_that_has_none():
+    class OnMps:  # what is asked of a tensor there; no such device is here
+        device = torch.device("mps")
+
+        def cpu(self) -> torch.Tensor:
+            return torch.tensor([0.5])
+
+        def double(self) -> torch.Tensor:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+    assert doubled(OnMps()).dtype == torch.float64
+    assert doubled(torch.tensor([0.5])).tolist() == [0.5] and doubled(torch.tensor([0.5])).dtype == torch.float64
+
+
+def test_exact_float32_switches_tf32_off_for_convolutions_and_products():
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+        exact_float32()
+        assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+        assert torch.get_float32_matmul_precision() == "highest"
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

@@ -64,7 +64,7 @@ def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE, 
             picture.draft(None, _drafted(picture.size, max_side, side))
             picture.load()
             orientation = _orientation(picture)
-            rgb = to_rgb(_halved(picture, max_side))
+            rgb = _rgb(_halved(picture, max_side))
         except Exception as error:  # on damaged data decoders raise anything, from OSError to KeyError
             raise BadImage(
                 f"{what} is a damaged or incomplete {picture.format} file ({error}). "
@@ -76,7 +76,21 @@ def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE, 
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """A PIL image of any mode as RGB, without metadata, by the rules of `open_image`; always a copy."""
+    """A PIL image of any mode as RGB, upright by its EXIF orientation, without metadata, by the rules of `open_image`;
+    always a copy."""
+    turn = turned(picture)
+    rgb = _rgb(picture)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def turned(picture: Image.Image) -> Image.Transpose | None:
+    """What turns a PIL image upright that still carries its EXIF orientation, as one that was just opened does; None
+    where nothing is to be turned."""
+    picture.load()  # Pillow turns TIFF files itself, and forgets their orientation, while it decodes them
+    return _UPRIGHT.get(_orientation(picture))
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
         rgb = Image.fromarray(_sixteen_to_eight(np.asarray(picture))).convert("RGB")
     elif picture.mode in ("I", "F"):
@@ -92,7 +106,8 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def to_uint8(image: np.ndarray | Image.Image) -> np.ndarray:
-    """(H, W, 3) uint8, contiguous, of a PIL image of any mode or of uint8 pixels (H, W), (H, W, 1 | 3 | 4).
+    """(H, W, 3) uint8, contiguous, of a PIL image of any mode, which is turned upright, or of uint8 pixels (H, W),
+    (H, W, 1 | 3 | 4).
 
     Raises BadInput for other arrays: their range would have to be guessed."""
     if isinstance(image, Image.Image):

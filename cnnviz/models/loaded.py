@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.device import halving
+from cnnviz.device import exact_float32, halving
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
+from cnnviz.models.identity import beyond_tensors
 from cnnviz.models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ BATCH = 64  # images in one forward pass of predict and capture
 
 @dataclass(slots=True, eq=False)
 class LoadedModel(Displayed):
-    """A network in eval mode with frozen parameters, shared by threads.
+    """A network in eval mode with frozen parameters, shared by threads. On CUDA it computes in float32, never in TF32:
+    see `device.exact_float32`.
 
     Whoever hooks it, needs gradients or changes its mode holds `lock` meanwhile. `origin`: "random",
-    "pretrained", "bundled" or the name of a file. `fingerprint`: sha256 of architecture and tensors.
+    "pretrained", "bundled" or the name of a file. `fingerprint`: see there.
     `report`: how a file's tensors were matched; None when nothing was read. `notes`: metadata of the
     weights (recipe, accuracy, what was assumed).
 
@@ -58,6 +60,8 @@ class LoadedModel(Displayed):
     def __post_init__(self) -> None:
         import torch
 
+        if self.device.type == "cuda":
+            exact_float32()
         # channels_last is up to twice as fast for batches, on CPUs and GPUs alike
         self.module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
 
@@ -68,12 +72,15 @@ class LoadedModel(Displayed):
 
     @property
     def fingerprint(self) -> str:
-        """sha256, hex, of the architecture's name, every tensor and the preprocessing."""
+        """sha256, hex, of the architecture's name, every tensor and the preprocessing; of what else decides about the
+        values only where there is any: see `models.identity`."""
         if not self._fingerprint:
             digest = hashlib.sha256(f"{self.name}|{sorted(self.preprocessing.as_dict().items())}".encode())
             for key, tensor in self.module.state_dict().items():
                 digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
                 digest.update(tensor.detach().cpu().contiguous().numpy().data)  # its memory, not a copy
+            for part in beyond_tensors(self.module, self.name):
+                digest.update(part)
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
 
@@ -140,10 +147,9 @@ class LoadedModel(Displayed):
         return np.concatenate(scores)
 
     def predict(self, images: Any) -> np.ndarray:
-        """(N, classes) probabilities, float32, rows sum to 1. `images`: as for `batch`."""
-        scores = self.logits(images).astype(np.float64)
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+        """(N, classes) probabilities, float32: the softmax, whose rows sum to 1; of a network with one output its
+        logistic function, the probability of "yes". `images`: as for `batch`."""
+        return probabilities(self.logits(images)).astype(np.float32)
 
     def layers(self, kind: str | None = None) -> list[str]:
         """Names worth looking at, in the order of definition.
@@ -151,6 +157,21 @@ class LoadedModel(Displayed):
         `kind`: "conv", "pool", "linear" or "block" (a module that contains convolutions and computes,
         e.g. a residual block); None returns all of them."""
         return [name for name, found in layer_kinds(self.module).items() if kind in (None, found)]
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, float64; of a single logit its logistic function, as it is trained with."""
+    scores = logits.astype(np.float64)
+    if scores.shape[-1] == 1:
+        return np.exp(-np.logaddexp(0.0, -scores))
+    scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return scores / scores.sum(axis=-1, keepdims=True)
+
+
+def decided(shares: np.ndarray) -> np.ndarray:
+    """The most probable class along the last axis of `probabilities`; of a single output 1, yes, from a half on, else
+    0, no: its only class would always win."""
+    return (shares[..., 0] >= 0.5).astype(np.int64) if shares.shape[-1] == 1 else shares.argmax(axis=-1)
 
 
 def _are_several(images: Any) -> bool:

@@ -37,6 +37,7 @@ class Plugin:
 
 
 _files: dict[Path, Plugin] = {}
+_digests: dict[str, str] = {}  # network: sha256 of the file that entered it, as it was run
 _lock = threading.RLock()
 _pending: list[registry.Architecture] | None = None  # what the file that runs now has registered so far
 _typed: set[str] = set()  # networks whose class stands in no file but in a notebook or at the prompt
@@ -114,8 +115,9 @@ def load_file(path: str | Path) -> Plugin:
             registry.published()
             _files[path], before, _pending = Plugin(path), _pending, []
             try:
-                _run(path)
+                digest = _run(path)
                 registry.add(*_pending)
+                _digests.update((entry.name, digest) for entry in _pending)
                 _files[path] = Plugin(path, tuple(entry.name for entry in _pending))
             except (Exception, SystemExit) as error:
                 _files[path] = Plugin(path, problem=_told(path, error))
@@ -125,6 +127,11 @@ def load_file(path: str | Path) -> Plugin:
     if plugin.problem:
         raise BadInput(plugin.problem)
     return plugin
+
+
+def digest_of(name: str) -> str:
+    """sha256, hex, of the plugin file that entered the network `name`, as it was when it ran; "" for any other."""
+    return _digests.get(name, "")
 
 
 def load_configured() -> None:
@@ -166,13 +173,15 @@ def _enter(entry: registry.Architecture, typed: bool) -> None:
     _pending.append(entry)
 
 
-def _run(path: Path) -> None:
+def _run(path: Path) -> str:
+    """Run the file; the sha256 of its bytes."""
     if not path.is_file():
         raise BadInput(f"there is no such file. Correct the path, also in {VARIABLE} if it stands there")
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     spec = importlib.util.spec_from_file_location(f"cnnviz_plugin_{path.stem}_{digest}", path)
     if spec is None or spec.loader is None:
         raise BadInput("it is no Python file: its name must end in .py")
+    code = hashlib.sha256(path.read_bytes()).hexdigest()
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickles look their module up
     sys.path.append(str(path.parent))  # what lies beside the file can be imported by it
@@ -185,6 +194,7 @@ def _run(path: Path) -> None:
         sys.path.remove(str(path.parent))
     if not _pending:
         raise BadInput("it registers no network. Put @cnnviz.register(NAME, …) above a class or function in it")
+    return code
 
 
 def _told(path: Path, error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from cnnviz.data.images import to_rgb
+from cnnviz.data.images import to_rgb, turned
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class Preprocessing:
     def receive(self, image: np.ndarray | Image.Image) -> np.ndarray:
         """The crop the network sees, before normalisation: uint8 (H, W, channels).
 
-        `image`: RGB uint8 (H, W, 3), gray uint8 (H, W), or a PIL image of any mode. Networks whose
-        input is neither gray nor RGB get the luminance repeated in each channel."""
+        `image`: RGB uint8 (H, W, 3), gray uint8 (H, W), or a PIL image of any mode, turned upright by its
+        EXIF orientation. Networks whose input is neither gray nor RGB get the luminance repeated in each channel."""
         picture = _as_pil(image)
         picture = picture.convert("RGB" if self.channels == 3 else "L")
         resampling = RESAMPLING[self.interpolation]
@@ -124,7 +124,8 @@ def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
         if not min(image.size):
             raise BadInput(f"The image has no pixels, its size is {image.width}×{image.height}. Give another one.")
-        return image if image.mode in ("RGB", "L") else to_rgb(image)  # Pillow clips 16 bits, ignores alpha
+        ready = image.mode in ("RGB", "L") and turned(image) is None
+        return image if ready else to_rgb(image)  # Pillow clips 16 bits, ignores alpha and the camera's orientation
     array = np.asarray(image)
     colours = array.shape[2] if array.ndim == 3 else 1
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or colours not in (1, 3) or not array.size:

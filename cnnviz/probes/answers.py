@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
-from cnnviz.models.loaded import LoadedModel
+from cnnviz.models.loaded import LoadedModel, probabilities
 from cnnviz.probes.forward import first_tensor
 
 
@@ -58,14 +58,6 @@ def from_logits(model: LoadedModel, scores: np.ndarray) -> Answer:
     logits = scores.astype(np.float64)
     names = [*model.class_names[: len(logits)], *(f"class {c}" for c in range(len(model.class_names), len(logits)))]
     return Answer(logits, probabilities(logits), tuple(names))
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis; of a single logit its logistic function, as it is trained with."""
-    if logits.shape[-1] == 1:
-        return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
-    scores = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return scores / scores.sum(axis=-1, keepdims=True)
 
 
 def one_image(model: LoadedModel, image: Any) -> Tensor:

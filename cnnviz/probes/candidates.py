@@ -108,7 +108,7 @@ class Rerun:
         self.search.settle()
         for layer, one in self.lists.items():
             top = self.search.tops[layer]
-            one.bar, one.holder = top.values[:, -1].double().cpu().numpy(), top.images[:, -1].cpu().numpy()
+            one.bar, one.holder = top.values[:, -1].cpu().double().numpy(), top.images[:, -1].cpu().numpy()
         return True
 
     def _told(self, done: int, before: int, count: int, seconds: float) -> bool | None:

@@ -15,7 +15,8 @@ from cnnviz.probes.forward import ForwardStopped, call_counts, modules_for, spli
 
 
 def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[str, np.ndarray]:
-    """{layer: (N, C, H, W) float32} outputs of the named sub-modules; linear layers give (N, C, 1, 1).
+    """{layer: (N, C, H, W) float32} outputs of the named sub-modules; linear layers give (N, C, 1, 1), or
+    (N, C, H, W) where they are applied to every place of a map.
 
     `images`: RGB uint8 (H, W, 3), PIL images, several of either, or a normalised tensor (N, C, H, W).
     A module used more than once answers with its last call; "name:1" asks for the first. Values are
@@ -44,7 +45,7 @@ def _captured(model: LoadedModel, images: Any, names: list[str], size: int) -> d
 
 
 def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, Tensor]:
-    """{layer: clone of its output} of one pass over `batch` (N, C, H, W), on the module's device.
+    """{layer: clone of its output, channels as axis 1} of one pass over `batch` (N, C, H, W), on the module's device.
 
     The caller holds the model's lock."""
     kept: dict[str, Tensor] = {}
@@ -86,7 +87,9 @@ def layer_shapes(model: LoadedModel) -> dict[str, tuple[int, int, int]]:
 
 
 def as_maps(output: Tensor) -> Tensor:
-    """(N, C, H, W) view of a layer's output: vectors get 1×1 maps, tokens (N, T, C) a T×1 map."""
+    """(N, C, H, W) view of a layer's output, channels as axis 1: vectors get 1×1 maps, tokens (N, T, C) a T×1 map.
+
+    Of maps (N, H, W, C) `forward.channels_first`, and so every visit of a layer, has moved the channels."""
     if output.ndim == 4:
         return output
     if output.ndim == 2:

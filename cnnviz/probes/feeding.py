@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,10 +44,36 @@ def feed(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int | N
 
     `workers`: processes that decode ahead; None takes none on a CPU, where they would compete with the
     network for the same cores (a chunk is decoded on all of them, then the network has them all), and as
-    many as there are spare cores beside an accelerator."""
+    many as there are spare cores beside an accelerator; there, too, none from a script that does not guard its
+    main part, with a warning, since every process would run the script again."""
     if workers is None:
-        workers = 0 if model.device.type == "cpu" else max(1, min(16, (os.cpu_count() or 2) - 1))
+        workers = 0 if model.device.type == "cpu" else _spare()
     return _ahead(model, corpus, spans, workers) if workers else _in_turn(model, corpus, spans)
+
+
+def _spare() -> int:
+    if may_start_processes():
+        return max(1, min(16, (os.cpu_count() or 2) - 1))
+    warnings.warn(
+        f"Images are decoded in this process alone, which is slower: put what {sys.modules['__main__'].__file__} does "
+        'below `if __name__ == "__main__":`, or worker processes would run it again.', stacklevel=3,
+    )  # fmt: skip
+    return 0
+
+
+def may_start_processes() -> bool:
+    """Whether a new process, which imports the main module, would not start its work once more: there is no file (a
+    notebook, the prompt), it is a package run by `python -m`, or it has an `if __name__ == …` at its outer level."""
+    main = sys.modules["__main__"]
+    path, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
+    if path is None or (spec is not None and spec.name.split(".")[-1] == "__main__"):
+        return True
+    try:
+        body = ast.parse(Path(path).read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return False
+    tests = [ast.walk(node.test) for node in body if isinstance(node, ast.If)]
+    return any(isinstance(part, ast.Name) and part.id == "__name__" for test in tests for part in test)
 
 
 def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[Batch]:
@@ -75,6 +105,7 @@ def _ahead(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int) 
             raise
         raise CnnvizError(
             f"A process that decodes images ended: {error}. It may have run out of memory: use fewer workers, or 0. "
+            'In a script, everything that runs must stand below `if __name__ == "__main__":`, or workers=0. '
             "What was finished is kept; the same run goes on."
         ) from error
 

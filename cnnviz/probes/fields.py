@@ -88,6 +88,14 @@ def fitted(field: Field, shape: Shape) -> Field:
     return field if field.folded else change(field, check)
 
 
+def over_map(field: Field, shape: Shape) -> Field:
+    """The field of a layer's map of `shape` (rows, columns) where it has lost both axes: every unit sees the same, as
+    tokens do behind attention. Any other field as it is."""
+    if field.dims != (None, None) or not all(shape):
+        return field
+    return Field((expand(field.axes[0], shape[0]), expand(field.axes[1], shape[1])), field.dims)
+
+
 def reshape(field: Field, before: Shape, after: Shape) -> Field:
     """A view from shape `before` to `after`. An axis survives where its dimension does; merged leading
     dimensions are remembered, so that a linear layer on (N, H, W, C) is followed."""

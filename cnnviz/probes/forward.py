@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from cnnviz.errors import BadInput, unknown
 
 Visitor = Callable[[str, Tensor], Any]
+_ELEMENTWISE = ("torch.nn.modules.activation", "torch.nn.modules.dropout")  # whose modules keep the axes
 
 
 class ForwardStopped(Exception):
@@ -50,7 +52,7 @@ def first_tensor(output: Any, layer: str) -> Tensor:
 def visiting(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[None]:
     """Inside, every forward pass calls `visit(layer, output)` right after the layer has run, before
     anything can change the output in place. `layer:2` is visited at the second call only; a bare name
-    at every call."""
+    at every call. Channels are handed on as axis 1, whatever the layer's own order: see `channels_first`."""
     wanted = modules_for(module, layers)
     calls: dict[str, int] = {}
 
@@ -60,7 +62,7 @@ def visiting(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[N
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             calls[layer] = calls.get(layer, 0) + 1
             if call in (None, calls[layer]):
-                visit(layer, first_tensor(output, layer))
+                visit(layer, channels_first(module, layer, first_tensor(output, layer)))
 
         return hook
 
@@ -72,6 +74,48 @@ def visiting(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[N
         for layer, child in wanted.items():
             hooks.callback(child.register_forward_hook(hook_for(layer)).remove)
         yield
+
+
+def channels_first(module: nn.Module, layer: str, output: Tensor) -> Tensor:
+    """The output of a sub-module with its channels as axis 1: a view (N, C, H, W) of the (N, H, W, C) that linear
+    layers and layer norms make of maps, in ConvNeXt and Swin for instance; of any other the output itself."""
+    moved = output.ndim >= 4 and split_call(layer)[0] in channels_last(module)
+    return output.movedim(-1, 1) if moved else output
+
+
+_LAST: WeakKeyDictionary[nn.Module, frozenset[str]] = WeakKeyDictionary()
+
+
+def channels_last(module: nn.Module) -> frozenset[str]:
+    """Names of the sub-modules that work on the last axis: linear layers, layer norms, and in an `nn.Sequential` the
+    activations and dropouts behind them. LayerNorm2d, which turns the axes itself, is none of them."""
+    if module not in _LAST:
+        named = dict(module.named_modules(remove_duplicate=False))
+        uses = Counter(id(child) for child in named.values())
+        found = {id(child) for child in named.values() if _works_on_the_last_axis(child)}
+        for child in reversed(named.values()):  # what is inside comes first
+            if type(child).forward is nn.Sequential.forward:
+                _follow(child, found, uses)
+        _LAST[module] = frozenset(name for name, child in named.items() if id(child) in found)
+    return _LAST[module]
+
+
+def _works_on_the_last_axis(child: nn.Module) -> bool:
+    norm = isinstance(child, nn.LayerNorm) and "2d" not in type(child).__name__
+    return norm or isinstance(child, nn.Linear)
+
+
+def _follow(sequence: nn.Module, found: set[int], uses: Counter[int]) -> None:
+    """Add to `found` what stands behind its members in `sequence`, and the sequence itself if it ends with one. A
+    module that is used elsewhere too may see other axes there."""
+    last = False
+    for child in sequence.children():
+        each = type(child).__module__ in _ELEMENTWISE or isinstance(child, nn.Identity)
+        if last and each and uses[id(child)] == 1:
+            found.add(id(child))
+        last = id(child) in found
+    if last:
+        found.add(id(sequence))
 
 
 _COUNTS: WeakKeyDictionary[nn.Module, dict[str, int]] = WeakKeyDictionary()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cnnviz.errors import BadInput
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes.answers import class_scores
-from cnnviz.probes.forward import first_tensor, modules_for, split_call
+from cnnviz.probes.forward import channels_first, first_tensor, modules_for, split_call
 from cnnviz.probes.heads import last_maps
 
 
@@ -33,13 +33,14 @@ def grad_cam(model: LoadedModel, batch: Tensor, target: int, layer: str | None =
             score = class_scores(model.module, leaf.clone())[0, target]
         if len(kept) < max(call, 1):
             raise BadInput(f"Layer {layer!r} did not run in the forward pass, or not as often as asked.")
-        maps = kept[call - 1]
+        output = kept[call - 1]
+        maps = channels_first(model.module, layer, output)
         if maps.ndim != 4 or maps.shape[2] * maps.shape[3] < 2:
             raise BadInput(f"The output of {layer!r} is no map with rows and columns. Choose an earlier layer.")
-        slope = torch.autograd.grad(score, maps, allow_unused=True)[0] if score.requires_grad else None
+        slope = torch.autograd.grad(score, output, allow_unused=True)[0] if score.requires_grad else None
         if slope is None:
             raise BadInput(f"The answer does not depend on {layer!r} in a differentiable way. Choose another layer.")
-        weights = slope.mean((2, 3), keepdim=True)
+        weights = channels_first(model.module, layer, slope).mean((2, 3), keepdim=True)
         found = (weights * maps.detach()).sum(1).clamp_min(0)[0]
     return found.float().cpu().numpy(), layer
 

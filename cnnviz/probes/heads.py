@@ -100,4 +100,5 @@ def top_features(model: LoadedModel, images: Any) -> Tensor:
         hooks.callback(head.register_forward_pre_hook(keep).remove)
         model.module(batch)
     (found,) = kept
-    return (found.mean((2, 3)) if found.ndim == 4 else found.flatten(1)).float().cpu()
+    places = (1, 2) if isinstance(head, nn.Linear) else (2, 3)  # a linear layer reads maps (N, H, W, C)
+    return (found.mean(places) if found.ndim == 4 else found.flatten(1)).float().cpu()

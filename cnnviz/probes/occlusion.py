@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from cnnviz.errors import BadInput, Cancelled
-from cnnviz.models.loaded import LoadedModel
-from cnnviz.probes.answers import answer, class_scores, one_image, probabilities
+from cnnviz.models.loaded import LoadedModel, probabilities
+from cnnviz.probes.answers import answer, class_scores, one_image
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import modules_for, visiting
 from cnnviz.probes.heads import top_layer

@@ -27,7 +27,7 @@ class ReceptiveField(Displayed):
     `size`: (h, w) of the field of the unit in the middle of the map, padding included, so it may exceed
     the image. `stride`: (h, w) from one unit to the next; 0 where all units see the same pixels.
     `padding`: (h, w) by which the field of unit (0, 0) starts outside the image; negative if inside.
-    `shape`: (rows, cols) of the layer's map, (1, 1) without one. `input_size`: (H, W).
+    `shape`: (rows, cols) of the layer's map, (1, 1) without one, (T, 1) of T tokens. `input_size`: (H, W).
     Source of the terms: Araujo, Norris, Sim, Distill 2019."""
 
     layer: str

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnviz.device import doubled
 from cnnviz.probes.patchindex import FIXED_POINT
 
 BINS = 64  # half octaves: bin 0 holds what is 0 or less, bin i values up to 2 ** ((i - 24) / 2)
@@ -85,8 +86,8 @@ class RunningTop:
         self.flat[channels] = flat.gather(1, best)
 
     def _look(self, maps: Tensor) -> None:
-        means = maps.float().mean(dim=(2, 3)).nan_to_num().double()
-        self.means += (means * FIXED_POINT).round().long().sum(0)
+        means = doubled(maps.float().mean(dim=(2, 3)).nan_to_num())
+        self.means += (means * FIXED_POINT).round().long().sum(0).to(self.means.device)
         self.positive += (maps > 0).float().sum(dim=(2, 3)).long().sum(0)  # ten times faster than a sum of truths
         self.units += maps.shape[0] * maps.shape[2] * maps.shape[3]
         self.sampled += maps.shape[0]

@@ -23,6 +23,7 @@ from cnnviz.probes.feeding import feed
 from cnnviz.probes.forward import call_counts, modules_for, split_call
 from cnnviz.probes.merging import Span, left, merge, seen_by, share, standing, together
 from cnnviz.probes.patchindex import PatchIndex
+from cnnviz.probes.placing import misplaced
 from cnnviz.probes.records import taken
 from cnnviz.probes.rounding import measured_agreement
 from cnnviz.probes.screening import screened
@@ -69,20 +70,20 @@ def index_patches(
 
     Values are the named layers' own outputs: a convolution's before its ReLU; for those behind it name the ReLU,
     any name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the
-    earlier image. `layers`: None indexes every layer of `model.layers()`. `precision`: "float32" and "auto"
-    search exactly, "auto" by screening where that is faster (see `screening`); "bfloat16" is the fast,
-    approximate search and states its "agreement". `out`: file for the index; a partial index found there, or
-    left beside it by a run of several ranks, is continued if it belongs to the same model, corpus and settings.
-    While a corpus is screened, it shows what bfloat16 has found so far. `progress`: called after every batch;
-    returning False stops the run, and the partial index is saved and returned with `complete` False. `batch`:
-    images a forward pass; None measures which size is fastest here. `workers`: see `feeding.feed`. `part`: (i, n)
-    indexes part i (0 … n - 1) of n alone, for `merge`; all parts need the same `batch`. `embed`: keep crops of
-    the winners, at most so many pixels wide and high (1 to 64). The index that is returned knows its network and
-    images, so that a notebook shows its patches.
+    earlier image. `layers`: None indexes every layer of `model.layers()` whose units have a place in the image, see
+    `placing.misplaced`. `precision`: "float32" and "auto" search exactly, "auto" by screening where that is faster
+    (see `screening`); "bfloat16" is the fast, approximate search and states its "agreement". `out`: file for the
+    index; a partial index found there, or left beside it by a run of several ranks, is continued if it belongs to the
+    same model, corpus and settings. While a corpus is screened, it shows what bfloat16 has found so far. `progress`:
+    called after every batch; returning False stops the run, and the partial index is saved and returned with
+    `complete` False. `batch`: images a forward pass; None measures which size is fastest here. `workers`: see
+    `feeding.feed`. `part`: (i, n) indexes part i (0 … n - 1) of n alone, for `merge`; all parts need the same `batch`.
+    `embed`: keep crops of the winners, at most so many pixels wide and high (1 to 64). The index that is returned
+    knows its network and images, so that a notebook shows its patches.
     Where memory is short and no `batch` was asked for, fewer images go through the network at once.
-    Raises BadInput for wrong settings, UnknownName for a layer the network has not, DeviceLost where there is no room
-    for one image, CnnvizError if the index cannot be written; a partial index on disk is then as it was after the
-    last save.
+    Raises BadInput for wrong settings and for a layer without such units, UnknownName for a layer the network has
+    not, DeviceLost where there is no room for one image, CnnvizError if the index cannot be written; a partial index
+    on disk is then as it was after the last save.
 
     Example:
         >>> import cnnviz
@@ -146,7 +147,7 @@ def prepared(
     modules_for(model.module, names)
     settings = {
         "model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin,
-        "wanted_layers": _that_run(model, names), "k": k,
+        "wanted_layers": _with_places(model, _that_run(model, names), layers is None), "k": k,
         "preprocessing": json.loads(json.dumps(model.preprocessing.as_dict())), "corpus": corpus.name,
         "corpus_fingerprint": corpus.fingerprint, "images": len(corpus),
         "precision": "bfloat16" if precision == "bfloat16" else "float32", "torch": torch.__version__,
@@ -200,6 +201,15 @@ def _that_run(model: LoadedModel, names: list[str]) -> list[str]:
         return 1 <= (1 if call is None else call) <= counts[name]
 
     return [layer for layer in dict.fromkeys(names) if runs(layer)]
+
+
+def _with_places(model: LoadedModel, layers: list[str], choose: bool) -> list[str]:
+    """`layers` whose units have a place in the image; unless we `choose`, all of them must. Raises BadInput."""
+    faults = misplaced(model, layers)
+    kept = [layer for layer in layers if layer not in faults]
+    if faults and not (choose and kept):
+        raise BadInput(next(iter(faults.values())))
+    return kept
 
 
 class Run:

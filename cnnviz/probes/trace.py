@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cnnviz.probes.fields import Field, Shape, blend, fitted, image_field, unite, written
+from cnnviz.probes.capture import as_maps
+from cnnviz.probes.fields import Field, Shape, blend, fitted, image_field, over_map, unite, written
 from cnnviz.probes.flow import FACTORIES, POINTWISE, RULES
+from cnnviz.probes.forward import channels_first
 from cnnviz.probes.layouts import slice_places
 from cnnviz.probes.step import Step
 
@@ -166,7 +168,8 @@ def tensors(values: Any) -> Iterator[Tensor]:
 
 def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[Field | None]]:
     """{layer: field of its (first) output tensor at each of its calls} of one pass over `image`
-    (1, C, H, W), for every sub-module that runs; None for outputs that do not depend on the image.
+    (1, C, H, W), for every sub-module that runs; None for outputs that do not depend on the image. A field
+    without rows and columns is given to every unit of the layer's map.
 
     The caller holds the model's lock."""
     calls: dict[str, list[Field | None]] = {}
@@ -174,7 +177,10 @@ def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[Field | Non
 
     def note(layer: str, output: Any) -> None:
         first = next(tensors([output]), None)
-        calls.setdefault(layer, []).append(None if first is None else tracker.fields.get(first))
+        field = None if first is None else tracker.fields.get(first)
+        if field is not None and first.ndim > 1:
+            field = over_map(field, tuple(as_maps(channels_first(module, layer, first)).shape[2:]))
+        calls.setdefault(layer, []).append(field)
 
     # Outside inference mode, where composite operations would reach the tracker whole.
     with ExitStack() as hooks, torch.inference_mode(False), torch.no_grad(), tracker:

@@ -14,7 +14,7 @@ from torch import Tensor
 from cnnviz.data.corpora import Corpus
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.landscape.ticking import StudyWatcher, Ticker
-from cnnviz.models.loaded import LoadedModel
+from cnnviz.models.loaded import LoadedModel, decided
 from cnnviz.probes.padding import known_padding, padded
 from cnnviz.studies.shifting import PIXELS_AT_ONCE, canvas, checked_shifts, groups, shiftable
 
@@ -31,13 +31,13 @@ class Wobble:
 
     @property
     def answers(self) -> np.ndarray:
-        """(K,) int: the most probable class under each shift."""
-        return self.probabilities.argmax(axis=1)
+        """(K,) int: the most probable class under each shift; of a network with one output 1 for yes, 0 for no."""
+        return decided(self.probabilities)
 
     @property
     def changed(self) -> float:
         """Share of the shifts under which the most probable class is another than without a shift."""
-        return float((self.answers != self.still.argmax()).mean())
+        return float((self.answers != decided(self.still)).mean())
 
     def top(self, k: int = 5) -> list[int]:
         """The k classes that come highest under any shift, by their highest probability."""
@@ -71,7 +71,8 @@ class Consistency:
 
     `ids`: of the images. `offsets` (N, 2, 2) int: (top, left) of the random crops in the larger image. `random` (N,
     2): their most probable classes. `still`, `moved` (N,): those of the crop in the middle, and of the one whose
-    contents lie `step` pixels further down and right. `probability` (N, 2): of the class `still`, before and after.
+    contents lie `step` pixels further down and right. `probability` (N, 2): of the class `still`, before and after; of
+    a network with one output that of "yes".
     `most`: offsets are 0 … most - 1.
     `skipped`: (id, why) of what could not be read.
     Sources: `consistency`, Zhang, ICML 2019 (arXiv:1904.11486), section 4; `change`, `mean_change`, Azulay and Weiss,
@@ -192,8 +193,9 @@ def _collected(
     faults: list[tuple[str, str]],
 ) -> Consistency:
     probabilities = np.concatenate(parts)
-    answers = probabilities.argmax(axis=2)
-    of_still = np.take_along_axis(probabilities[:, 2:], answers[:, 2, None, None], axis=2)[:, :, 0]
+    answers = decided(probabilities)
+    places = probabilities[:, 2].argmax(axis=1)
+    of_still = np.take_along_axis(probabilities[:, 2:], places[:, None, None], axis=2)[:, :, 0]
     return Consistency(
         tuple(corpus.ids[i] for i in indices),
         offsets[indices, :2],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cnnviz.device import doubled
 from cnnviz.errors import BadInput
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes.capture import as_maps, capture_tensors
@@ -50,7 +51,8 @@ def global_pooling(
         for part in ([(0, 0)], *groups(pairs, source.size)):
             batch = source.at(part)
             with padded(padding):
-                parts.append(as_maps(capture_tensors(model.module, batch, [name])[name]).double().clamp_min(0))
+                found = as_maps(capture_tensors(model.module, batch, [name])[name])
+                parts.append(doubled(found).clamp_min(0))
     maps = torch.cat(parts)
     seen = (maps.flatten(1), maps.mean((2, 3)), maps.amax((2, 3)))
     changes = [((s[1:] - s[:1]).norm(dim=1) / s[0].norm().clamp_min(1e-30)).cpu().numpy() for s in seen]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnviz.device import doubled
 from cnnviz.errors import BadInput
 from cnnviz.landscape.ticking import StudyWatcher, Ticker
 from cnnviz.models.loaded import LoadedModel
@@ -97,13 +98,13 @@ _Count = tuple[float, float, np.ndarray]
 
 def _counts(base: Tensor, moved: Tensor, tolerance: float) -> list[_Count]:
     """(share, relative change, kept (H, W)) for each of `moved` (K, C, H, W) beside `base` (C, H, W)."""
-    limit, norm = tolerance * base.abs().max(), base.double().norm().clamp_min(1e-30)
+    limit, norm = tolerance * base.abs().max(), doubled(base).norm().clamp_min(1e-30)
     found = []
     for maps in moved:
         same = (maps - base).abs() <= limit
         active = (maps.abs() > limit) | (base.abs() > limit)
-        share = float(same[active].double().mean()) if bool(active.any()) else 1.0
-        change = float((maps.double() - base.double()).norm() / norm)
+        share = float(doubled(same[active]).mean()) if bool(active.any()) else 1.0
+        change = float((doubled(maps) - doubled(base)).norm() / norm)
         found.append((share, change, same.float().mean(0).cpu().numpy()))
     return found
 

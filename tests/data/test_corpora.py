@@ -254,3 +254,12 @@ def test_indices_and_ids_outside_the_corpus_are_refused(tmp_path):
             found.image(index)
     with pytest.raises(UnknownName, match="Closest: cat.png"):
         found.index("cap.png")
+
+
+def test_a_photograph_lying_on_its_side_stands_upright_from_its_file_and_as_a_pil_image(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "e.jpg", exif=exif)
+    path = tmp_path / "e.jpg"
+    for source in ([path], [Image.open(path)], Image.open(path), [path.read_bytes()]):
+        assert corpus(source).image(0).size == (20, 40)

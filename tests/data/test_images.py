@@ -250,3 +250,18 @@ def test_many_threads_read_the_same_bytes():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("kind, mode", [("PNG", "RGB"), ("PNG", "L"), ("PNG", "RGBA"), ("TIFF", "RGB"), ("JPEG", "L")])
+def test_an_opened_pil_image_is_turned_upright_once_by_its_orientation(orientation, kind, mode):
+    upright = np.zeros((16, 32, 3), np.uint8)
+    upright[:8, :8], upright[8:, :8] = 255, 128
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright))).convert(mode)
+    opened = Image.open(BytesIO(encoded(stored, kind, exif=exif)))
+    once = to_rgb(opened)
+    for found in (once, to_rgb(once), Image.fromarray(to_uint8(once))):
+        assert found.size == (32, 16)
+        np.testing.assert_allclose(np.asarray(found, int), upright, atol=12 if kind == "JPEG" else 0)

@@ -135,3 +135,22 @@ def test_whoever_holds_the_lock_keeps_others_from_computing():
         model.predict(pixels())  # the holder itself may
     thread.join(60)
     assert done.is_set()
+
+
+def test_a_network_with_one_output_answers_with_its_logistic_function():
+    torch.manual_seed(0)
+    model = small(module=nn.Sequential(nn.Flatten(), nn.Linear(192, 1)), class_names=["yes"])
+    scores, found = model.logits(pixels()).astype(np.float64), model.predict(pixels())
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-scores)), rtol=1e-6)
+    assert found.shape == (3, 1) and len(set(found.ravel().tolist())) == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_network_on_cuda_is_computed_in_float32_and_not_in_tf32():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(64, 64, 3)
+    wide = Preprocessing((32, 32), mean=(0.0,) * 64, std=(1.0,) * 64)
+    model = LoadedModel(conv, "wide", wide, ["a"], torch.device("cuda"))
+    batch = torch.randn(4, 64, 32, 32)
+    exact = nn.functional.conv2d(batch.double(), conv.weight.double().cpu(), conv.bias.double().cpu()).flatten(1)
+    np.testing.assert_allclose(model.logits(batch), exact.numpy(), atol=1e-5)

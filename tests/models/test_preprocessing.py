@@ -1,12 +1,14 @@
 """From a photograph to the network's input: torchvision's preset pixel by pixel, formulas, odd images."""
 
 import json
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from cnnviz.data.images import open_image
 from cnnviz.errors import BadInput
 from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
 
@@ -122,3 +124,14 @@ def test_plain_values_come_back_from_json():
 def test_values_that_make_no_preprocessing_are_refused(change):
     with pytest.raises(BadInput):
         Preprocessing.from_dict(IMAGENET.as_dict() | change)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_photograph_is_received_alike_as_a_file_and_as_the_pil_image_of_it(mode):
+    exif, file = Image.Exif(), BytesIO()
+    exif[0x0112] = 6  # stored lying on its side
+    gradient = np.add.outer(np.arange(20) * 2, np.arange(40) * 4).astype(np.uint8)
+    Image.fromarray(gradient).convert(mode).save(file, "PNG", exif=exif)
+    seen = [Preprocessing((10, 10)).receive(how(BytesIO(file.getvalue()))) for how in (open_image, Image.open)]
+    np.testing.assert_array_equal(*seen)
+    assert not np.array_equal(seen[0], np.rot90(seen[0]))

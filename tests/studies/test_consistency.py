@@ -131,3 +131,22 @@ def test_squeezenet_on_real_photographs_equals_a_plain_script(shared):
     agree, changed, difference = by_script(model, pictures, crop_offsets(24, 0, 32))
     assert (found.consistency, found.change) == (agree, changed)
     assert found.mean_change == pytest.approx(difference, abs=1e-5)
+
+
+def test_a_network_with_one_output_wavers_between_yes_and_no():
+    bright_left = nn.Linear(144, 1, bias=False)
+    bright_left.weight.data = torch.tensor([1.0] * 6 + [-1.0] * 6).repeat(12)[None]
+    preprocessing = Preprocessing((12, 12), 18, (0.5,), (0.25,))
+    model = LoadedModel(nn.Sequential(nn.Flatten(), bright_left), "tiny", preprocessing, ["yes"], torch.device("cpu"))
+    picture = np.zeros((12, 12), np.uint8)
+    picture[:, :6] = 255
+    found = wobble(model, picture, [(0, 0), (0, 6)])
+    assert found.answers.tolist() == [1, 0] and found.changed == 0.5
+    many = consistency(model, noise(40), seed=0, most=6)
+    gray = [np.asarray(noise(40).image(i).convert("L"), float) / 255 - 0.5 for i in range(40)]
+    yes = np.array([
+        [(g[top : top + 12, left : left + 6].sum() - g[top : top + 12, left + 6 : left + 12].sum()) >= 0
+         for top, left in places] for g, places in zip(gray, crop_offsets(40, 0, 6), strict=True)
+    ])  # fmt: skip
+    assert 0 < many.consistency < 1 and many.consistency == (yes[:, 0] == yes[:, 1]).mean()
+    assert many.change == (yes[:, 2] != yes[:, 3]).mean()
