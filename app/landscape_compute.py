@@ -185,7 +185,8 @@ def _picture(found: Surface, network: Network, look: _Look, final: bool) -> None
     figure = single_figure(panel, scale, HEIGHT - 100, look.eye, numbers=final)
     _plot(figure, f"Loss surface of {panel.title}", network)
     if final:
-        one = Shown(network.model.name, network.model.name, network.choice.weights, panel.title, found)
+        name, choice = network.model.name, network.choice
+        one = Shown(name, name, choice.weights, panel.title, found, untrained=choice.untrained)
         saves(figure, [one], f"{network.model.name}-landscape")
         st.write(
             "Left the surface, right the same plane from above, around the network's own weights. **Notice** that "

@@ -8,34 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.errors import BadImage, BadInput
+from cnnviz.landscape import classes as class_lists
 
 if TYPE_CHECKING:
     from app.controls import Network
     from cnnviz.data.corpora import Corpus
 
 LABELS, ANSWERS = "Labels", "Network's answers"
-_NAMED = 3  # classes named in a message
 
 
 def class_numbers(
     labels: list[str] | None, classes: list[str] | None, class_names: list[str], corpus: str
 ) -> dict[str, int]:
-    """{label of the images: output of the network}: by name, or in order where there are as many classes as outputs.
+    """{label of the images: output of the network}, see `cnnviz.landscape.classes`.
 
     Raises BadInput, saying what to do, where there are no labels or they are not the network's classes."""
     otherwise = f"Choose “{ANSWERS}” above: then the loss is measured against what the unmoved network answers."
     if labels is None or not classes:
         raise BadInput(f"The images of {corpus} have no labels. Give a folder of class folders. {otherwise}")
-    outputs = {name.casefold(): number for number, name in enumerate(class_names)}
-    if all(name.casefold() in outputs for name in classes):
-        return {name: outputs[name.casefold()] for name in classes}
-    if len(classes) == len(class_names):
-        return {name: number for number, name in enumerate(classes)}
-    strange = [name for name in classes if name.casefold() not in outputs][:_NAMED]
-    raise BadInput(
-        f"{corpus} has {len(classes)} classes, the network {len(class_names)} outputs, and {', '.join(strange)} "
-        f"{'is' if len(strange) == 1 else 'are'} not among them. {otherwise}"
-    )
+    return class_lists.class_numbers(classes, class_names, corpus, otherwise)
 
 
 def read(

@@ -47,8 +47,10 @@ class State:
 
 
 def path_of(network: Network, images: Corpus, setting: Setting) -> Path:
-    """Where this surface lies; the same after a restart."""
-    said = json.dumps([network.model.fingerprint, images.fingerprint, asdict(setting)], sort_keys=True)
+    """Where this surface lies; the same after a restart. The names of the classes belong to it, since the labels of
+    the images find their outputs by them."""
+    model = network.model
+    said = json.dumps([model.fingerprint, model.class_names, images.fingerprint, asdict(setting)], sort_keys=True)
     return stores.cache_folder("landscapes") / f"{hashlib.sha256(said.encode()).hexdigest()[:20]}.npz"
 
 
@@ -130,7 +132,7 @@ def _note(network: Network, images: Corpus, setting: Setting, path: Path, count:
     name = landscapes.title(network.model.name)
     untrained = ", random weights" if network.untrained else ""
     write_json(path.with_suffix(".json"), {
-        "architecture": network.model.name, "weights": "random" if network.untrained else network.choice.weights,
+        "architecture": network.model.name, "weights": network.choice.weights, "untrained": network.choice.untrained,
         "title": f"{name}{untrained}, {count} of {images.name}, seed {setting.seed}, ±{setting.span:g}",
         **asdict(setting),
     })  # fmt: skip

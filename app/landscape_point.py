@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import address, controls, landscape_views, networks, session
+from app import address, controls, landscape_views, networks, own_weights, session
 from app.controls import Network
 from app.landscapes import Shown
 from app.network_picker import device
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from cnnviz.models.loaded import LoadedModel
 
 MOST = 32  # maps shown
+RECALIBRATED = (
+    "The surface was measured with the statistics of batch normalisation recalibrated at each point. The network that "
+    "answers here keeps its own statistics: away from the centre it can be worse than the surface says."
+)
 
 
 def view(chosen: list[Shown], row: Any) -> None:
@@ -67,8 +71,6 @@ def show(one: Shown, alpha: float, beta: float) -> None:
         st.info("A median of planes, or a plane of imported directions, has no network at its points. Choose a seed.")
         return
     network = network_of(one)
-    if meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
-        raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
     image = controls.pick_image(network)
     layer = controls.pick_layer(network)
     moved = _moved(network.key, int(meta["seed"]), alpha, beta, network.model)
@@ -76,6 +78,8 @@ def show(one: Shown, alpha: float, beta: float) -> None:
     head, forget = st.columns([5, 1], vertical_alignment="center")
     head.markdown(f"**{one.title} at {place}** on {image}: answers, and feature maps of {layer} on one scale")
     forget.button("Forget the point", key="forget_point", on_click=address.choose, args=("point", ""))
+    if meta.get("statistics", "frozen") != "frozen":
+        st.caption(RECALIBRATED)
     before = session.maps(network.key, image, layer, network.model)
     key_there = f"{network.key} {meta['seed']} {alpha!r} {beta!r}"
     after = session.maps(key_there, image, layer, moved)
@@ -102,12 +106,16 @@ def _wall(maps: np.ndarray, channels: list[int], peak: float) -> Mosaic:
 
 
 def network_of(one: Shown) -> Network:
-    """The network that a surface belongs to. Raises BadInput where its weights are not here."""
+    """The network that a surface belongs to. Raises BadInput where its weights are not here, or are other ones."""
     weights = one.weights or "bundled"
     if weights == "bundled" and "bundled" not in networks.weights_options(one.architecture):
         raise BadInput(f"The weights of {one.title} do not come with this copy of cnnviz: its points cannot answer.")
-    choice = Choice(one.architecture, weights, device())
-    return Network(networks.model(choice), choice)
+    own = own_weights.find(weights) if weights.startswith("file-") else None
+    choice = Choice(one.architecture, weights, device(), one.untrained, own.version if own else "")
+    network = Network(networks.model(choice), choice)
+    if one.surface.meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
+        raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
+    return network
 
 
 def _moved(key: str, seed: int, alpha: float, beta: float, model: LoadedModel) -> LoadedModel:

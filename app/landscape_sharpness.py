@@ -11,12 +11,12 @@ from app import address, jobs, landscape_data, landscape_point
 from app.components.plots import plot
 from app.landscape_compute import pick_images
 from app.landscape_jobs import State
-from app.landscape_views import BRIEF, name_of, panels, pick_scale, saves, titles_of
+from app.landscape_views import BRIEF, caution, name_of, panels, pick_scale, saves, titles_of
 from app.landscapes import Shown
 from app.plain import plain
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.figures.landscape_plots import contours_figure
-from cnnviz.figures.landscape_words import SLICE, centre_note
+from cnnviz.figures.landscape_words import centre_note
 
 if TYPE_CHECKING:
     from app.controls import Network
@@ -33,18 +33,20 @@ def view(chosen: list[Shown], row: Any) -> None:
     with row:
         scale = pick_scale([one.surface for one in chosen])
     found = [_convexity(one) for one in chosen]
+    dots = ""
     if all(one is not None for one in found):
         figure = contours_figure(panels(chosen), scale, BRIEF, None, [one.negative for one in found])
         plot(figure, f"Non-convex points of {titles_of(chosen)}", "convexity", f"{name_of(chosen)}-convexity")
         saves(figure, chosen, f"{name_of(chosen)}-convexity")
+        dots = (
+            "Orange dots: the loss curves downwards along some direction of the plane, by more than its standard "
+            "errors explain. **Notice** where they begin. "
+        )
     measured = _measured(chosen)
     st.table(_table(chosen, found, measured))
     from cnnviz.landscape.sharpness import CAVEAT
 
-    st.write(
-        "Orange dots: the loss curves downwards along some direction of the plane, by more than its standard errors "
-        f"explain. **Notice** where they begin. **Caveat.** {CAVEAT} **{SLICE}**"
-    )
+    st.write(f"{dots}**Caveat.** {CAVEAT} **{caution(chosen)}**")
     with st.expander("What is measured, and sources"):
         st.write(
             f"Not convex: share of the grid's inner points with a loss up to {CLIP:g} nats whose 2×2 Hessian, by "
@@ -60,6 +62,9 @@ def view(chosen: list[Shown], row: Any) -> None:
 def _convexity(one: Shown) -> Nonconvexity | None:
     from cnnviz.landscape.curvature import nonconvexity
 
+    if one.is_median:
+        st.info(f"{one.title}: a median of planes is no slice, and its curvature says nothing. Choose a seed.")
+        return None
     try:
         return nonconvexity(one.surface, clip=CLIP)
     except BadInput as error:
@@ -105,7 +110,7 @@ def _results() -> dict[str, Sharpness]:
 
 
 def _key(network: Network, images: Corpus, count: int, own: bool) -> str:
-    said = f"{network.model.fingerprint} {images.fingerprint} {count} {own}"
+    said = f"{network.model.fingerprint} {network.model.class_names} {images.fingerprint} {count} {own}"
     return "sharpness " + hashlib.sha256(said.encode()).hexdigest()[:20]
 
 

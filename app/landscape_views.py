@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnnviz.landscape.results import Surface, Trajectory
 
 HEIGHT, BRIEF = 560, 400  # pixels of a picture; with a panel below it
+MEDIAN_NOTE = "This is a median over slices, not a slice and not the landscape."
 CUTS = ["10", "5", "100", "none"]  # nats
 
 
@@ -109,7 +110,7 @@ def surfaces(chosen: list[Shown], row: Any) -> None:
     saves(figure, chosen, name)
     st.write(
         "The loss of each network when all its weights move along two random directions. **Notice** how smoothly the "
-        f"bowl falls, and how far from the centre it stays one bowl. {scale.sentence()} **{SLICE}**"
+        f"bowl falls, and how far from the centre it stays one bowl. {scale.sentence()} **{caution(chosen)}**"
     )
 
 
@@ -130,7 +131,7 @@ def contours(
     saves(figure, chosen, name)
     st.write(
         "The same planes from above, with lines at losses of 0.1, 0.6, … 9.6 nats. **Notice** whether the lines are "
-        f"convex. Click a point to ask the network that lies there. {scale.sentence()} **{SLICE}**"
+        f"convex. Click a point to ask the network that lies there. {scale.sentence()} **{caution(chosen)}**"
     )
 
 
@@ -144,10 +145,18 @@ def slices(chosen: list[Shown], row: Any) -> None:
     plot(figure, f"Slices of {titles_of(chosen)}", "slices", name)
     saves(figure, chosen, name)
     faint = " Faint lines: other direction pairs." if any(one.others for one in chosen) else ""
+    bars = "one direction through the network; bars are one standard error over the images"
+    if any(one.is_median for one in chosen):
+        bars = "one direction, each the median over the planes; bars are half the distance of the quartiles"
     st.write(
-        "Loss (blue) and accuracy (orange, dashed) along one direction through the network; bars are one standard "
-        f"error over the images; losses are drawn up to 5 nats. **Notice** how wide the valley is.{faint} **{SLICE}**"
+        f"Loss (blue) and accuracy (orange, dashed) along {bars}; losses are drawn up to 5 nats. **Notice** how wide "
+        f"the valley is.{faint} **{caution(chosen)}**"
     )
+
+
+def caution(chosen: list[Shown]) -> str:
+    """What a picture of these landscapes is not."""
+    return MEDIAN_NOTE if any(one.is_median for one in chosen) else SLICE
 
 
 def saves(figure: Figure, chosen: list[Shown], name: str, path: Trajectory | None = None) -> None:

@@ -25,8 +25,8 @@ _COMPUTED = "computed-"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A landscape chosen for a panel. `name`: in the URL; `architecture`, `weights`: the network it belongs to;
-    `surface`: the one drawn; `others`: those of the other direction pairs."""
+    """A landscape chosen for a panel. `name`: in the URL; `architecture`, `weights`, `untrained`: the network it
+    belongs to, as in a `Choice`; `surface`: the one drawn; `others`: those of the other direction pairs."""
 
     name: str
     architecture: str
@@ -34,6 +34,12 @@ class Shown:
     title: str
     surface: Surface
     others: tuple[Surface, ...] = ()
+    untrained: bool = False
+
+    @property
+    def is_median(self) -> bool:
+        """Whether its heights are medians over planes: no slice, so that no network and no curvature lie there."""
+        return "median of" in self.surface.meta
 
 
 def kept() -> dict[str, Landscapes]:
@@ -102,7 +108,9 @@ def shown(name: str, seed: str) -> Shown:
         if said is None:
             raise BadInput("The surface of this link is not on this machine (any more). Compute it again.")
         path = stores.cache_folder("landscapes") / f"{name.removeprefix(_COMPUTED)}.npz"
-        return Shown(name, said["architecture"], said.get("weights", ""), said["title"], surface(path))
+        twin = said.get("untrained") is True
+        weights = str(said.get("weights", ""))
+        return Shown(name, said["architecture"], weights, said["title"], surface(path), untrained=twin)
     files = kept()[name].seeds
     every = {number: surface(path) for number, path in files.items()} if len(files) <= 5 else {}
     if seed == MEDIAN and len(every) > 1:
@@ -163,6 +171,7 @@ def _median_of(paths: tuple[str, ...], stamps: tuple[int, ...]) -> Surface:
     every = [_surface(path, stamp) for path, stamp in zip(paths, stamps, strict=True)]
     found = median_and_spread(every)
     low, high = np.quantile([one.accuracy for one in every], [0.25, 0.75], axis=0)
-    meta = {**every[0].meta, "seed": None, "median of": found.planes}
+    meta = {name: value for name, value in every[0].meta.items() if name != "cosine"}  # each plane has its own
+    meta |= {"seed": None, "median of": found.planes}
     half = np.where(np.isinf(found.upper), np.nan, found.upper - found.lower) / 2
     return Surface(found.alphas, found.betas, found.median, found.accuracy, half, (high - low) / 2, meta)

@@ -4,18 +4,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnviz.cli import main, parser
+import cnnviz
+from cnnviz.cli import landscape, main, parser
 from cnnviz.landscape.results import Line, Surface
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Ten classes of noise, two images each, for training and for testing."""
+    """Ten digits of noise, two images each, for training and for testing."""
     root, noise = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     for split in ("train", "test"):
         for label in range(10):
             for i in range(2):
-                path = root / split / f"class{label}" / f"{i}.png"
+                path = root / split / str(label) / f"{i}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(noise.integers(0, 256, (28, 28), dtype=np.uint8)).save(path)
     return root
@@ -70,15 +71,46 @@ def test_mistakes_are_explained(data, tmp_path, capsys, more, said):
     assert said in capsys.readouterr().err
 
 
-def test_more_classes_than_outputs_are_explained(data, tmp_path, capsys):
-    (tmp_path / "data" / "train").mkdir(parents=True)
-    for i in range(11):
-        folder = tmp_path / "data" / "train" / f"c{i:02}"
-        folder.mkdir()
-        (folder / "0.png").write_bytes((data / "train" / "class0" / "0.png").read_bytes())
-    (tmp_path / "data" / "test").mkdir()
-    assert main(words(tmp_path / "data", tmp_path / "s.npz")) == 1
-    assert "has 10 outputs, so labels go from 0 to 9, but the images have label 10" in capsys.readouterr().err
+def renamed(data, root, names: dict[str, str]):
+    """A copy of `data` with other class folders: {new name: old name}."""
+    for split in ("train", "test"):
+        for new, old in names.items():
+            (root / split / new).mkdir(parents=True)
+            for path in (data / split / old).iterdir():
+                (root / split / new / path.name).write_bytes(path.read_bytes())
+    return root
+
+
+def test_labels_are_the_outputs_of_the_network_whatever_the_order_of_the_folders(data, tmp_path):
+    options = parser().parse_args(words(renamed(data, tmp_path, {"9": "9", "3": "3"}), "s.npz", "--images", "0"))
+    model = cnnviz.load("lenet5", device="cpu")
+    images, labels = landscape.read(options, model)
+    assert labels.tolist() == [3, 3, 9, 9] and images.shape == (4, *model.input_size[1:], 1)
+
+
+@pytest.mark.parametrize("count", [10, 11])
+def test_classes_that_the_network_does_not_have_are_refused_in_words(data, tmp_path, capsys, count):
+    root = renamed(data, tmp_path / "data", {f"c{i:02}": str(i % 10) for i in range(count)})
+    assert main(words(root, tmp_path / "s.npz")) == 1
+    said = capsys.readouterr().err
+    assert f"has {count} classes, and c00, c01, c02, … are not among the 10 of the network (0, 1, 2, …)" in said
+    assert "Name the class folders as the network names its classes" in said and not (tmp_path / "s.npz").exists()
+
+
+def test_an_output_of_another_suffix_is_refused_before_anything_is_read(tmp_path, capsys):
+    for more in ([], ["--line"]):
+        assert main(words(tmp_path / "nothing", tmp_path / "s.txt", *more)) == 1
+        assert "written as .npz or .csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("more", "said"), [([], "the same command goes on"), (["--line"], "begins them anew")])
+def test_an_interrupt_says_what_is_kept(data, tmp_path, capsys, monkeypatch, more, said):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cnnviz.landscape.evaluating.Plane.at", interrupted)
+    assert main(words(data, tmp_path / "s.npz", "--precision", "float32", *more)) == 130
+    assert said in capsys.readouterr().err
 
 
 def test_the_help_names_every_choice():

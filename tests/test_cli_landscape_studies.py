@@ -20,10 +20,10 @@ from cnnviz.training.state import save_snapshot
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """Three classes of noise, two images each."""
+    """Three digits of noise, two images each."""
     root, noise = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     for number in range(6):
-        path = root / "train" / f"class{number % 3}" / f"{number}.png"
+        path = root / "train" / str(number % 3) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(noise.integers(0, 256, (28, 28), dtype=np.uint8)).save(path)
     (root / "test").mkdir()
@@ -69,6 +69,23 @@ def test_a_path_is_saved_with_the_plane_it_lies_on(data, model, tmp_path, capsys
     assert [float(row["direction_2"]) for row in rows] == found.positions[:, 1].tolist()
     said = capsys.readouterr().out
     assert "variance along the two directions" in said and "direction 1" in said
+
+
+def test_a_path_of_another_run_is_refused_until_the_run_brings_its_own_weights(data, model, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    for epoch, steps in enumerate([(0.5, 0.0), (0.3, 0.2), (0.2, 0.4)]):
+        last = perturbed(model, plane_directions(model), *steps).module
+        save_snapshot(run, "lenet5", epoch, last)
+    path = tmp_path / "path.npz"
+    assert main(words(data, path, "--trajectory", str(run))) == 1 and not path.exists()
+    assert "not the ones that this run ended with" in capsys.readouterr().err
+    save_file({k: v.contiguous() for k, v in last.state_dict().items()}, run / "lenet5-digits.safetensors")
+    for folder in (run, run / "snapshots"):
+        assert main(words(data, path, "--trajectory", str(folder))) == 0
+        assert "the weights of the run" in capsys.readouterr().err
+    assert Trajectory.load(path).residual[-1] == 0
+    assert main(words(data, path, "--trajectory", str(run), "--weights", "bundled")) == 1
 
 
 def test_sharpness_is_said_with_its_caveat_and_saved_as_json(data, tmp_path, capsys):

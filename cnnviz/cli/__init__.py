@@ -50,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. 0: done; 1: an error that was explained; 2: wrong usage; 130: interrupted."""
+    """Run one command. 0: done; 1: an error that was explained; 2: wrong usage; 130: interrupted. A command that keeps
+    nothing of what was begun says so in `options.kept`."""
     options = parser().parse_args(arguments)
     try:
         load_plugins(options)
@@ -60,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n{error}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
-        print("\nInterrupted. What was finished is kept; the same command goes on.", file=sys.stderr)
+        kept = getattr(options, "kept", "What was finished is kept; the same command goes on.")
+        print(f"\nInterrupted. {kept}", file=sys.stderr)
         return 130
     except CnnvizError as error:
         print(f"cnnviz: {error}", file=sys.stderr)

@@ -2,9 +2,10 @@
 
 Directions are normalised filter by filter as in Li et al. 2018 (arXiv:1712.09913). --data: "mnist" or "cifar10"
 (downloaded once), a folder with MNIST's IDX files, or class folders, as for `cnnviz train`; the images are
-spread evenly over the split. --out: an .npz file with loss, accuracy, their standard errors and provenance;
-with the suffix .csv a table, and the .npz beside it.
-Finished points are kept as they come: the same command after a kill goes on where it stopped.
+spread evenly over the split, and their classes are matched with the network's by name. --out: an .npz file with
+loss, accuracy, their standard errors and provenance; with the suffix .csv a table, and the .npz beside it.
+The finished points of a plane are kept as they come: the same command after a kill goes on where it stopped. A line,
+an interpolation, a path and the sharpness are written when they are whole.
 
 Many processes or GPUs: torchrun --nproc-per-node=4 -m cnnviz landscape NETWORK --data … --out …
 Each process takes a GPU; on CPUs set OMP_NUM_THREADS to the cores of each."""
@@ -69,10 +70,15 @@ def run(options: argparse.Namespace) -> None:
     if options.seeds < 1:
         raise BadInput(f"--seeds must be at least 1, got {options.seeds}.")
     study = landscape_studies.asked(options)
+    if not study:
+        landscape_studies.check_suffix(options.out, (".npz", ".csv"))
+    if study or options.line:
+        options.kept = landscape_studies.WHOLE
     if launched() and (options.line or study):
         raise BadInput("A surface alone is shared by processes: start this without torchrun.")
     if launched():
         _own_device(options)
+    landscape_studies.take_weights_of_the_run(options)
     model = open_network(options)
     own = landscape_studies.own_directions(options, model)
     images = read(options, model)
@@ -92,17 +98,24 @@ def run(options: argparse.Namespace) -> None:
 def read(options: argparse.Namespace, model: LoadedModel) -> tuple[np.ndarray, np.ndarray]:
     """(images uint8 (N, H, W, C), labels (N,)) of --data, --split and --images, evenly spread over the split.
 
-    Raises BadInput if there are none."""
+    The labels are outputs of the network. Raises BadInput if there are none, or classes that it does not have."""
     import numpy as np
 
     from cnnviz.data.labelled import load_labelled
+    from cnnviz.landscape.classes import class_numbers
 
     if options.images < 0:
         raise BadInput(f"--images must be 0 (all) or more, got {options.images}.")
     data = load_labelled(options.data, options.split, model.preprocessing, lazy=True)
     count = min(options.images or len(data), len(data))
     rows = np.arange(count) * len(data) // count  # class folders are sorted by class
-    return data.batch(rows), data.labels[rows]
+    otherwise = (
+        "Name the class folders as the network names its classes, give the data that it was trained on, or say the "
+        'classes of weights of your own in a side file, mine.pth.json: {"classes": ["cat", "dog"]}.'
+    )
+    numbers = class_numbers(data.class_names, model.class_names, str(options.data), otherwise)
+    outputs = np.array([numbers[name] for name in data.class_names], np.int64)
+    return data.batch(rows), outputs[data.labels[rows]]
 
 
 def _one(

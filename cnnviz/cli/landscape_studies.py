@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cnnviz.landscape.ticking import StudyProgress
     from cnnviz.models.loaded import LoadedModel
 
+WHOLE = "A line, a path and the sharpness are written when they are whole: the same command begins them anew."
 MARGIN = 0.15  # of a path's extent, that its plane shows beyond it
 
 
@@ -68,6 +70,21 @@ def own_directions(options: argparse.Namespace, model: LoadedModel) -> list[dict
     return found
 
 
+def take_weights_of_the_run(options: argparse.Namespace) -> None:
+    """A path leads to the weights that its run ended with: without --weights they are those that `cnnviz train` wrote
+    into the folder of --trajectory, if it names one file of this network."""
+    if not options.trajectory or options.weights is not None or Path(options.network).is_file():
+        return
+    from cnnviz.training.state import SNAPSHOTS
+
+    folder = Path(options.trajectory)
+    folder = folder.parent if folder.name == SNAPSHOTS else folder
+    found = list(folder.glob(f"{glob.escape(options.network.replace(':', '_'))}-*.safetensors"))
+    if len(found) == 1:
+        options.weights = str(found[0])
+        Bar().line(f"note: the weights of the run, {found[0]}")
+
+
 def run(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
     """Do the study that was asked for, write --out if there is one, and say what was found."""
     if options.interpolate:
@@ -81,7 +98,7 @@ def run(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, lab
 def _interpolate(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
     from cnnviz.landscape.interpolation import barrier, interpolate
 
-    _check_suffix(options.out, (".npz", ".csv"))
+    check_suffix(options.out, (".npz", ".csv"))
     other = _other(options.interpolate, model)
     bar = Bar()
     line = interpolate(
@@ -108,8 +125,8 @@ def _other(weights: str, model: LoadedModel) -> LoadedModel:
 def _trajectory(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
     from cnnviz.landscape.trajectory import read_snapshots, trajectory
 
-    _check_suffix(options.out, (".npz", ".csv"))
-    _check_suffix(options.plane, (".npz",))
+    check_suffix(options.out, (".npz", ".csv"))
+    check_suffix(options.plane, (".npz",))
     chosen = {"precision": options.precision, "statistics": options.statistics}
     bar = Bar()
     snapshots = read_snapshots(options.trajectory)
@@ -131,6 +148,7 @@ def _plane(
 ) -> None:  # fmt: skip
     from cnnviz.landscape.surface import loss_surface
 
+    options.kept = "The finished points of the plane are kept; the same command goes on."
     low, high = min(0.0, float(path.positions.min())), max(0.0, float(path.positions.max()))
     beyond = MARGIN * (high - low)
     bar, chosen = Bar(), {"precision": options.precision, "statistics": options.statistics}
@@ -150,7 +168,7 @@ def _plane(
 def _sharpness(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
     from cnnviz.landscape.sharpness import CAVEAT, sharpness
 
-    _check_suffix(options.out, (".json",))
+    check_suffix(options.out, (".json",))
     bar = Bar()
     found = sharpness(model, images, labels, seed=options.seed, progress=_shown(bar))
     bar.clear()
@@ -188,7 +206,7 @@ def _value_at(line: Line, step: float) -> tuple[float, float]:
     return float(line.loss[index]), float(line.accuracy[index])
 
 
-def _check_suffix(out: str | None, known: tuple[str, ...]) -> None:
+def check_suffix(out: str | None, known: tuple[str, ...]) -> None:
     """Before anything is computed."""
     if out and Path(out).suffix not in known:
         raise BadInput(f"This is written as {' or '.join(known)}; {out} has another suffix.")

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnviz.device import halving
 from cnnviz.errors import BadInput
 from cnnviz.training.loss import main_logits
 
 Product = Callable[[Tensor], Tensor]
-Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
 
 
 class Objective:
@@ -22,11 +23,12 @@ class Objective:
 
     `module`: a network that nobody else uses; it is put into eval mode, so that batch normalisation keeps its
     statistics and the loss is a function of the parameters alone, and its parameters need gradients from
-    then on. `batches`: called for every pass over the images, yields (images (n, C, H, W) preprocessed, labels
-    (n,)); `count`: images in all. Everything is computed in the module's own precision."""
+    then on. `batches(size)`: called for every pass over the images, yields (images (n, C, H, W) preprocessed, labels
+    (n,)) with n at most `size`; `count`: images in all; `batch`: the size to begin with, which becomes smaller where
+    memory is short. Everything is computed in the module's own precision."""
 
-    def __init__(self, module: nn.Module, batches: Batches, count: int) -> None:
-        self.module, self.batches, self.count = module.eval(), batches, count
+    def __init__(self, module: nn.Module, batches: Batches, count: int, batch: int) -> None:
+        self.module, self.batches, self.count, self.batch = module.eval(), batches, count, batch
         self.names = [name for name, _ in module.named_parameters()]
         self.parameters = [parameter.requires_grad_(True) for parameter in module.parameters()]
         self.size = sum(parameter.numel() for parameter in self.parameters)
@@ -34,9 +36,12 @@ class Objective:
             raise BadInput(f"Derivatives need parameters and images, got {self.size} and {count}.")
 
     def gradient(self) -> tuple[float, list[Tensor]]:
-        """The loss in nats, and its gradient by each parameter."""
+        """The loss in nats, and its gradient by each parameter. Raises DeviceLost if memory is short for one image."""
+        return halving(self._gradient, self.batch, self.parameters[0].device)
+
+    def _gradient(self, batch: int) -> tuple[float, list[Tensor]]:
         loss, total = 0.0, [torch.zeros_like(p) for p in self.parameters]
-        for part in self._parts():
+        for part in self._parts(batch):
             gradients = torch.autograd.grad(part, self.parameters, materialize_grads=True)
             loss += float(part.detach())
             torch._foreach_add_(total, gradients)
@@ -44,9 +49,12 @@ class Objective:
 
     def times(self, vector: Tensor) -> Tensor:
         """The Hessian times `vector` (size,), the parameters in order, flattened: the gradient of the
-        gradient's component along it (Pearlmutter 1994)."""
+        gradient's component along it (Pearlmutter 1994). Raises DeviceLost if memory is short for one image."""
+        return halving(lambda batch: self._times(vector, batch), self.batch, vector.device)
+
+    def _times(self, vector: Tensor, batch: int) -> Tensor:
         along, total = self._shaped(vector), torch.zeros_like(vector)
-        for part in self._parts():
+        for part in self._parts(batch):
             gradients = torch.autograd.grad(part, self.parameters, create_graph=True, materialize_grads=True)
             component = sum((g * v).sum() for g, v in zip(gradients, along, strict=True))
             if not component.requires_grad:  # a loss that is linear in the parameters
@@ -55,10 +63,11 @@ class Objective:
             total += torch.cat([p.flatten() for p in products])
         return total
 
-    def _parts(self) -> Iterator[Tensor]:
-        """Each batch's share of the mean loss."""
+    def _parts(self, batch: int) -> Iterator[Tensor]:
+        """Each batch's share of the mean loss. What there was no room for once is not tried again."""
+        self.batch = batch
         with torch.enable_grad():
-            for images, labels in self.batches():
+            for images, labels in self.batches(batch):
                 logits = main_logits(self.module(images))
                 yield F.cross_entropy(logits, labels, reduction="sum") / self.count
 

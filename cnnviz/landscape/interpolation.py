@@ -65,7 +65,8 @@ def barrier(line: Line, of: str = "loss") -> float:
 
     Source: Entezari, Sedghi, Saukh, Neyshabur, ICLR 2022, arXiv:2110.06296, definition 1; where both ends are
     equally good it is the instability of Frankle, Dziugaite, Roy, Carbin, ICML 2020, arXiv:1912.05671, section 2.
-    Raises BadInput for a line that lacks the points 0 or 1, or was not evaluated there."""
+    A point between that overflowed makes it infinite. Raises BadInput for a line that lacks the points 0 or 1, was not
+    evaluated there, or is not finite there."""
     if of not in ("loss", "error"):
         raise BadInput(f'A barrier is that of "loss" or "error", got {of!r}.')
     values = line.loss if of == "loss" else 1 - line.accuracy
@@ -74,6 +75,9 @@ def barrier(line: Line, of: str = "loss") -> float:
     if not all(len(end) for end in ends):
         raise BadInput("A barrier needs the values at both networks: interpolate with 0 and 1 among the steps.")
     start, stop = (values[end[0]] for end in ends)
+    if not np.isfinite([start, stop]).all():
+        raise BadInput(f"A barrier needs a finite {of} at both networks, got {start:.4g} and {stop:.4g}: the weights "
+                       "or the images of one hold NaN or far too large numbers.")  # fmt: skip
     t = line.steps[between]
     return max(0.0, float(np.max(values[between] - ((1 - t) * start + t * stop))))
 

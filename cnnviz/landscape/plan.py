@@ -56,6 +56,8 @@ class Plan:
                 f"The loss of {evaluator.model.name} itself is not finite over these images, so that there is no "
                 "landscape around it. Its weights or the images hold NaN or far too large numbers."
             )
+        if evaluator.precision == "bfloat16" and not evaluator.batch:
+            self.plane.at(0.0, 0.0)  # finds the batch that a header of cells and the other ranks have to be told
         self._centre = centre
 
     def at(self, cell: Cell) -> Measured:

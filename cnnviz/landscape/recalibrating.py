@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cnnviz.device import out_of_memory, release
+from cnnviz.errors import DeviceLost
 from cnnviz.landscape.runner import named_tensors
 from cnnviz.landscape.scoring import Images, exactness
 
@@ -31,7 +33,9 @@ class Recalibrator:
         self._tensors = named_tensors(self._module)
 
     def at(self, state: Mapping[str, Tensor], bfloat16: bool) -> dict[str, Tensor]:
-        """`state`, all tensors of the network, with the statistics that its weights give on the images."""
+        """`state`, all tensors of the network, with the statistics that its weights give on the images.
+
+        Raises DeviceLost if there is no room for BATCH of them: fewer would give other statistics."""
         with torch.no_grad():
             for name, tensor in state.items():
                 self._tensors[name].copy_(tensor)
@@ -39,8 +43,24 @@ class Recalibrator:
             return dict(state)
         for norm in self._norms:
             norm.reset_running_stats()
-        with exactness(self.images.labels.device, bfloat16):
-            for images, _labels in self.images.parts(BATCH):
-                self._module(images)
+        self._gather(bfloat16)
         found = {name: tensor.clone() for name, tensor in self._tensors.items()}
         return {**state, **{name: found[name] for name in state if found[name].shape == state[name].shape}}
+
+    def _gather(self, bfloat16: bool) -> None:
+        device = self.images.labels.device
+        try:
+            with exactness(device, bfloat16):
+                for images, _labels in self.images.parts(BATCH):
+                    self._module(images)
+            return
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = (str(error).splitlines() or [""])[0][:160]
+        release(device)  # outside the except block, see there
+        raise DeviceLost(
+            f"{device} is out of memory ({reason}): recalibrating the statistics takes {BATCH} images at once, since "
+            "their number changes the outcome. Choose frozen statistics (--statistics frozen), fewer images, a smaller "
+            "network or another device."
+        )

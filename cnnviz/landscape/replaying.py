@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 from torch import Tensor
 
 WARM = 3  # runs before the capture, in which libraries choose their algorithms
 CLOSE = 1e-3  # largest relative difference of a loss between the replay and the plain run
+_ONE = threading.Lock()  # captures of one process share its allocator
 
 
 def replayed(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
     """`run`, which reads and writes tensors on a CUDA device that stay where they are, as a captured graph.
 
-    `run` itself where it cannot be captured, or where the replay gives something else."""
+    `run` itself where it cannot be captured, or where the replay gives something else. Other threads may use the
+    device meanwhile."""
     try:
-        return _captured(run)
+        with _ONE:
+            return _captured(run)
     except RuntimeError:  # the capture met what a graph cannot hold, or the memory did not suffice
-        torch.cuda.synchronize()
+        with suppress(RuntimeError):  # what the capture left behind may be told here once more
+            torch.cuda.synchronize()
         return run
 
 
@@ -31,7 +37,7 @@ def _captured(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
     torch.cuda.current_stream().wait_stream(beside)
     want = want.clone()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # "global" fails for what other threads do
         output = run()
 
     def replay() -> Tensor:

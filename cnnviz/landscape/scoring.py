@@ -43,13 +43,12 @@ class Images:
 
 
 def exactness(device: torch.device, bfloat16: bool) -> AbstractContextManager:
-    """Inside: inference mode; bfloat16 autocast, or float32 that is not rounded to TF32."""
+    """Inside: inference mode; bfloat16 autocast, or float32, on CUDA never rounded to TF32: `device.exact_float32`
+    sees to it once, since switched here it would change what other threads compute."""
     stack = ExitStack()
     stack.enter_context(torch.inference_mode())
     if bfloat16:
         stack.enter_context(torch.autocast(device.type, torch.bfloat16, cache_enabled=False))
-    elif device.type == "cuda":
-        stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
     return stack
 
 

@@ -15,7 +15,7 @@ from cnnviz.landscape.hessian import Objective, hutchinson, lanczos
 from cnnviz.landscape.ticking import StudyWatcher, Ticker
 from cnnviz.models.loaded import LoadedModel
 
-BATCH = 64  # images of one backward pass: the products hold two graphs of it
+BATCH = 64  # images of one backward pass, fewer where memory is short: the products hold two graphs of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def spectrum(
 
 def objective_of(evaluator: Evaluator) -> Objective:
     """The evaluator's loss with derivatives, on a private copy of its network."""
-    return Objective(evaluator.module(), lambda: evaluator.images.parts(BATCH), evaluator.count)
+    return Objective(evaluator.module(), evaluator.images.parts, evaluator.count, min(BATCH, evaluator.count))
 
 
 def spectrum_of(

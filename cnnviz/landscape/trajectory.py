@@ -24,7 +24,7 @@ from cnnviz.training.state import SNAPSHOTS
 
 Snapshot = tuple[int, Mapping[str, Tensor] | str | Path]
 _FILE = re.compile(r"epoch-(\d+)\.safetensors")
-_HALF = 2.0**-11  # largest relative rounding error of float16
+_HALF, _SINGLE = 2.0**-11, 1e-6  # relative rounding: the largest of float16, and beyond what float32 leaves
 
 
 def read_snapshots(folder: str | Path) -> list[tuple[int, Path]]:
@@ -55,20 +55,21 @@ def trajectory(
     """The path of `snapshots`, (epoch, state dict or file) each, in a plane through the weights of `model`, the
     last of the run, which are its origin. Returns (trajectory, two directions, explained).
 
-    The plane is that of the first two principal components of the differences to the last weights, each of
-    length 1, so that positions are distances in weight space; hand them to `loss_surface(directions=…)`, and
-    the path lies on that surface. Or it is that of two `directions` given, of any length and angle: positions
-    are then the least-squares coordinates. `explained` (2,): share of the path's variance along each
-    direction. `over`: "weights" are the tensors that filter directions move (convolutions and fully connected
-    layers, no biases, no batch normalisation), "parameters" all parameters; distances and residuals are within
-    these. A snapshot that differs from the last weights by no more than float16 rounds is the origin: its
-    residual is 0. The loss is that of the whole snapshot, its running statistics included, over `images` and
-    `labels` (as for `Evaluator`, like `precision` and `statistics`).
+    The plane is that of the first two principal components of the differences to the last weights, each of length 1, so
+    that positions are distances in weight space; hand them to `loss_surface(directions=…)`, and the path lies on that
+    surface. Or it is that of two `directions` given, of any length and angle: positions are then the least-squares
+    coordinates. `explained` (2,): share of the path's variance along each direction. `over`: "weights" are the tensors
+    that filter directions move (convolutions and fully connected layers, no biases, no batch normalisation),
+    "parameters" all parameters; distances and residuals are within these. A snapshot that differs from the last weights
+    by no more than float16 rounds is the origin: its residual is 0. The last snapshot has to be it. The loss is that of
+    the whole snapshot, its running statistics included, over `images` and `labels` (as for `Evaluator`, like
+    `precision` and `statistics`).
 
-    Memory: one float32 copy of these tensors a snapshot. Source: Li et al. 2018, section 7.2; residuals as the
-    test of such pictures, and the warning that random walks look alike, Antognini, Sohl-Dickstein, NeurIPS 2018,
-    arXiv:1806.08805. Raises BadInput for snapshots of another network (the first difference is named), and a
-    path that is no more than a straight line; Cancelled when `progress` returns False."""
+    Memory: one float32 copy of these tensors a snapshot. Source: Li et al. 2018, section 7.2; residuals as the test of
+    such pictures, and the warning that random walks look alike, Antognini, Sohl-Dickstein, NeurIPS 2018,
+    arXiv:1806.08805. Raises BadInput for snapshots of another network (the first difference is named) or that lead to
+    other weights than the model's, and a path that is no more than a straight line; Cancelled when `progress` returns
+    False."""
     if over not in ("weights", "parameters"):
         raise BadInput(f'A path is taken over "weights" or "parameters", got {over!r}.')
     if not snapshots:
@@ -77,6 +78,7 @@ def trajectory(
     last = state_of(model, torch.device("cpu"))
     names = _moving(model, over)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot[0])
+    _check_end(*ordered[-1], model, last, names)
     ticker, epochs, measured, tolerances = Ticker(len(ordered), progress), [], [], []
     differences: dict[str, list[Tensor]] = {name: [] for name in names}
     for epoch, kept in ordered:
@@ -126,6 +128,21 @@ def _state(
     check_same(last, floats, model.name, label)
     half = any(tensor.dtype == torch.float16 for tensor in floats.values())
     return {name: tensor.to("cpu", torch.float32) for name, tensor in floats.items()}, half
+
+
+def _check_end(
+    epoch: int, kept: Mapping[str, Tensor] | str | Path, model: LoadedModel, last: Mapping[str, Tensor],
+    names: list[str],
+) -> None:  # fmt: skip
+    """Raise BadInput unless the last snapshot is the model's weights: a plane through others shows another path."""
+    state, half = _state(kept, model, last)
+    apart, length = _length([state[n] - last[n] for n in names]), _length([last[n] for n in names])
+    if apart > (_HALF if half else _SINGLE) * length:
+        raise BadInput(
+            f"The last snapshot, of epoch {epoch}, is {apart:.3g} away from the weights of {model.name}, which are "
+            f"{length:.3g} long: they are not the ones that this run ended with. Load those, with `--weights "
+            "RUN/….safetensors`: `cnnviz train` writes that file into the run's folder at the end."
+        )
 
 
 def _given(directions: Sequence[Direction], last: Mapping[str, Tensor], names: list[str]) -> list[dict[str, Tensor]]:

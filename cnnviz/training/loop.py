@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.data.labelled import LabelledSet, load_labelled
-from cnnviz.device import choose, fast_bfloat16
+from cnnviz.device import choose, exact_float32, fast_bfloat16, halving
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.preprocessing import Preprocessing
 from cnnviz.models.registry import build, find
@@ -29,11 +29,13 @@ from cnnviz.training.state import (
     RunIdentity,
     export,
     load_checkpoint,
+    made_folder,
     save_checkpoint,
     save_snapshot,
 )
 
 Progress = Callable[["TrainingProgress"], bool | None]
+EVALUATED = 500  # images of one pass without gradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,20 @@ def train(
     `snapshots`: keep the weights of the start and of every so many epochs, in float16 (0: none), for a path
     through the loss landscape. `compiled`: through torch.compile, which pays for runs of many minutes.
     Raises TrainingDiverged when the loss is no longer finite (the last good checkpoint stays), BadInput
-    for unusable data or a folder of another run, Cancelled when `progress` returns False."""
-    entry, where, folder = find(architecture), choose(device), Path(out)
+    for unusable data, a folder of another run or one that cannot be written, Cancelled when `progress`
+    returns False."""
+    entry, where = find(architecture), choose(device)
     recipe = recipe or default_recipe(entry.input_size[0])
     training = load_labelled(data, "train", entry.preprocessing)
     testing = load_labelled(data, "test", entry.preprocessing)
     _check_classes(training, testing)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(out)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
     module.to(where, memory_format=torch.channels_last)
+    if where.type == "cuda":
+        exact_float32()
     optimiser = _optimiser(module, recipe)
     identity = RunIdentity(architecture, recipe, training.fingerprint)
     history = load_checkpoint(folder, identity, module, optimiser)
@@ -89,29 +94,38 @@ def train(
     while len(run.history) < recipe.epochs:
         run.epoch(len(run.history), folder / CHECKPOINT)
         run.history.append(run.measured(testing, folder / CHECKPOINT))
-        save_checkpoint(folder, identity, module, optimiser, run.history)
         if snapshots and (len(run.history) % snapshots == 0 or len(run.history) == recipe.epochs):
-            save_snapshot(folder, architecture, len(run.history), module)
+            save_snapshot(folder, architecture, len(run.history), module)  # a kill after the checkpoint would lose it
+        save_checkpoint(folder, identity, module, optimiser, run.history)
     stem = f"{architecture.replace(':', '_')}-{Path(data).resolve().name.lower()}"
     return export(folder, stem, identity, module, training.class_names, entry.preprocessing, run.history, len(testing))
 
 
 def evaluate(
-    module: nn.Module, data: LabelledSet, preprocessing: Preprocessing, batch: int = 500
+    module: nn.Module, data: LabelledSet, preprocessing: Preprocessing, batch: int = EVALUATED
 ) -> tuple[float, float]:
-    """Mean cross-entropy in nats and accuracy in 0..1, in eval mode and float32."""
-    where, loss, right = next(module.parameters()).device, 0.0, 0
-    training = module.training
+    """Mean cross-entropy in nats and accuracy in 0..1, in eval mode and float32, `batch` images at a time; with fewer
+    where memory is short."""
+    where, training = next(module.parameters()).device, module.training
     module.eval()
-    with torch.inference_mode():
-        for start in range(0, len(data), batch):
-            rows = np.arange(start, min(start + batch, len(data)))
-            images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
-            labels = torch.from_numpy(data.labels[rows]).to(where)
-            scores = main_logits(module(images.contiguous(memory_format=torch.channels_last))).float()
-            loss += F.cross_entropy(scores, labels, reduction="sum").item()
-            right += int((scores.argmax(1) == labels).sum())
-    module.train(training)
+    try:
+        return halving(lambda size: _evaluated(module, data, preprocessing, where, size), batch, where)
+    finally:
+        module.train(training)
+
+
+@torch.inference_mode()
+def _evaluated(
+    module: nn.Module, data: LabelledSet, preprocessing: Preprocessing, where: torch.device, batch: int
+) -> tuple[float, float]:
+    loss, right = 0.0, 0
+    for start in range(0, len(data), batch):
+        rows = np.arange(start, min(start + batch, len(data)))
+        images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
+        labels = torch.from_numpy(data.labels[rows]).to(where)
+        scores = main_logits(module(images.contiguous(memory_format=torch.channels_last))).float()
+        loss += F.cross_entropy(scores, labels, reduction="sum").item()
+        right += int((scores.argmax(1) == labels).sum())
     return loss / len(data), right / len(data)
 
 
@@ -236,10 +250,12 @@ class _Run:
             raise Cancelled(f"Stopped in epoch {epoch + 1}; {epoch} finished epochs are kept and can be continued.")
 
     def measured(self, testing: LabelledSet, checkpoint: Path) -> Epoch:
-        """The finished epoch, with the test set evaluated. Raises TrainingDiverged if its last steps broke
+        """The finished epoch, with the test set evaluated: in no larger batches than the training took, for which there
+        was room with gradients. Raises TrainingDiverged if its last steps broke
         the weights: they must not take the place of the last good checkpoint."""
         seconds = time.monotonic() - self.started
-        test_loss, test_accuracy = evaluate(self.module, testing, self.preprocessing)
+        batch = min(EVALUATED, self.recipe.batch)
+        test_loss, test_accuracy = evaluate(self.module, testing, self.preprocessing, batch)
         self._check(test_loss, len(self.history), checkpoint)
         rate = self.optimiser.param_groups[0]["lr"]
         return Epoch(len(self.history) + 1, self.loss, self.accuracy, test_loss, test_accuracy, rate, seconds)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,19 @@ class RunIdentity:
         return {"architecture": self.architecture, "recipe": self.recipe.as_dict(), "data": self.data}
 
 
+def made_folder(out: str | Path) -> Path:
+    """The folder of a run, made where it is not there. Raises BadInput if it cannot be made or written."""
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a file of that name, or a folder above it that is not ours
+        reason = "it is a file" if folder.is_file() else error.strerror or str(error)
+        raise BadInput(f"{folder} cannot be the folder of a run: {reason}. Choose another --out.") from error
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"{folder} cannot be the folder of a run: it cannot be written. Choose another --out.")
+    return folder
+
+
 def save_checkpoint(
     folder: Path, identity: RunIdentity, model: nn.Module, optimiser: torch.optim.Optimizer, history: list[Epoch]
 ) -> None:
@@ -79,11 +94,11 @@ def load_checkpoint(
 ) -> list[Epoch]:
     """Restore a run in place and return its history; [] if the folder holds none.
 
-    Raises BadInput if the folder's run has other settings."""
+    Raises BadInput if the folder's run has other settings, or its checkpoint is not one of `cnnviz train`."""
     path = folder / CHECKPOINT
     if not path.is_file():
         return []
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = _read(path)
     before, now = json.loads(state["identity"]), identity.as_dict()
     if before != now:
         raise BadInput(
@@ -93,6 +108,18 @@ def load_checkpoint(
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimizer"])
     return [Epoch(**values) for values in json.loads(state["history"])]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What `save_checkpoint` wrote. Raises BadInput for anything else."""
+    reason = "it is no checkpoint of `cnnviz train`"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        state, reason = None, f"it is damaged or of another program ({(str(error).splitlines() or [''])[0][:80]})"
+    if not isinstance(state, dict) or not {"model", "optimizer", "identity", "history"} <= state.keys():
+        raise BadInput(f"{path} cannot be continued: {reason}. Choose another --out, or remove that file.")
+    return state
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:

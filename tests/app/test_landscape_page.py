@@ -16,6 +16,7 @@ from app import landscape_data, landscapes
 from cnnviz.data.corpora import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.landscape.results import Surface
+from cnnviz.models.labels import CIFAR10, MNIST
 
 QUICK = {"view": "Compute", "steps": "13", "images": "100"}
 
@@ -204,12 +205,15 @@ def test_images_without_labels_ask_for_them_or_for_the_networks_answers(opened, 
     assert "no labels" in said and landscape_data.ANSWERS in said
 
 
-def test_classes_are_matched_by_name_then_by_order_and_others_are_refused():
+def test_classes_are_matched_by_name_in_order_only_where_outputs_have_none_and_others_are_refused():
     match = landscape_data.class_numbers
     assert match(["Dog"], ["Dog"], ["cat", "dog"], "x") == {"Dog": 1}
-    assert match(["b", "a"], ["a", "b"], ["cat", "dog"], "x") == {"a": 0, "b": 1}
-    with pytest.raises(BadInput, match="bird is not among them"):
+    assert match(["Dog"], ["sea_lion", "Dog"], ["cat", "dog", "sea lion"], "x") == {"sea_lion": 2, "Dog": 1}
+    assert match(["b", "a"], ["a", "b"], ["class 0", "class 1"], "x") == {"a": 0, "b": 1}
+    with pytest.raises(BadInput, match="bird is not among the 2 of the network .cat, dog.*Network's answers"):
         match(["cat", "bird", "dog"], ["cat", "bird", "dog"], ["cat", "dog"], "x")
+    with pytest.raises(BadInput, match="0, 1, 2, … are not among the 10"):  # as many classes, and quite others
+        match(MNIST, MNIST, CIFAR10, "digits")
     with pytest.raises(BadInput, match="no labels"):
         match(None, None, ["cat"], "x")
 

@@ -14,7 +14,7 @@ from planenets import IMAGES, LABELS, assert_untouched, plain, residual, slowly,
 from torch import nn
 
 import cnnviz
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadInput, DeviceLost
 from cnnviz.landscape.directions import normalised, plane_directions
 from cnnviz.landscape.evaluating import Evaluator
 from cnnviz.landscape.precision import log_error, within_bounds
@@ -92,6 +92,18 @@ def test_recalibrated_statistics_are_those_of_the_moved_weights_over_the_same_im
     assert have.loss == pytest.approx(want, rel=1e-4)
     frozen = Evaluator(model, IMAGES, LABELS, "float32").plane(*directions).at(*point)
     assert abs(frozen.loss - have.loss) > 1e-3
+
+
+def test_recalibrating_without_room_for_its_batch_says_why_it_takes_no_smaller_one(monkeypatch):
+    evaluator = Evaluator(residual(), IMAGES, LABELS, "float32", "recalibrated")
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 TiB.")
+
+    evaluator.at()
+    monkeypatch.setattr(evaluator._recalibrator, "_module", full)
+    with pytest.raises(DeviceLost, match=f"takes {BATCH} images at once.*--statistics frozen"):
+        evaluator.at()
 
 
 def test_recalibrating_without_batch_normalisation_changes_nothing():

@@ -52,7 +52,7 @@ def dense(material) -> torch.Tensor:
 @pytest.fixture
 def objective(material) -> Objective:
     net, images, labels = material
-    return Objective(net, lambda: zip(images.split(4), labels.split(4), strict=True), 10)  # 4, 4 and 2 images
+    return Objective(net, lambda size: zip(images.split(size), labels.split(size), strict=True), 10, 4)  # 4, 4 and 2
 
 
 def test_a_product_is_that_of_the_dense_hessian(objective, dense):
@@ -112,6 +112,23 @@ def test_the_trace_is_within_its_standard_error(objective, dense, seeded):
     assert error == pytest.approx(float(off_diagonal.square().sum().mul(2 / 200).sqrt()), rel=0.3)  # its variance
 
 
+def test_where_memory_is_short_fewer_images_pass_at_once_and_the_numbers_stay(material, objective, monkeypatch):
+    net, images, labels = material
+    cramped, tried = Objective(net, objective.batches, 10, 10), []
+    inside = cramped._parts
+
+    def parts(batch: int):
+        tried.append(batch)
+        if batch > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 TiB.")
+        return inside(batch)
+
+    monkeypatch.setattr(cramped, "_parts", parts)
+    vector = torch.randn(objective.size, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(cramped.times(vector), objective.times(vector), rtol=1e-10, atol=1e-12)
+    assert cramped.gradient()[0] == pytest.approx(objective.gradient()[0]) and tried == [10, 5, 2, 2]
+
+
 def test_networks_without_parameters_are_refused():
     with pytest.raises(BadInput, match="parameters"):
-        Objective(nn.Flatten(), lambda: [], 1)
+        Objective(nn.Flatten(), lambda _size: [], 1, 1)

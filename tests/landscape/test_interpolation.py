@@ -91,6 +91,13 @@ def test_a_barrier_needs_both_ends():
         barrier(curve([0, 1], [1, 1]), of="height")
 
 
+@pytest.mark.parametrize("losses", [[1, 9, np.inf], [np.inf, 9, 1]])
+def test_a_barrier_to_a_network_that_overflows_is_refused_and_one_over_an_overflow_is_infinite(losses):
+    with pytest.raises(BadInput, match="finite loss at both networks"):
+        barrier(curve([0, 0.5, 1], losses, [0.9, 0.1, 0.1]))
+    assert barrier(curve([0, 0.5, 1], [1, np.inf, 1])) == np.inf
+
+
 def test_networks_of_other_shapes_are_refused_by_the_first_difference():
     with pytest.raises(BadInput, match=r"'0.weight' has shapes \(4, 3, 3, 3\) and \(5, 3, 3, 3\)"):
         interpolate(network(1), network(2, width=5), IMAGES, LABELS)

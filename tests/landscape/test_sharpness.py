@@ -30,14 +30,14 @@ def linear_objective() -> tuple[Objective, list[torch.Tensor]]:
     torch.manual_seed(1)
     net = nn.Linear(3, 2)
     x, labels = torch.randn(6, 3), torch.arange(6) % 2
-    return Objective(net, lambda: [(x, labels)], 6), [p.detach().clone() for p in net.parameters()]
+    return Objective(net, lambda _size: [(x, labels)], 6, 6), [p.detach().clone() for p in net.parameters()]
 
 
 def test_the_box_maximum_of_a_convex_loss_is_that_of_its_best_corner():
     objective, weights = linear_objective()
     widths = [0.3 * (w.abs() + 1) for w in weights]
     best = 0.0
-    [(x, labels)] = objective.batches()
+    [(x, labels)] = objective.batches(6)
     for corner in range(2**8):
         signs = torch.tensor([1.0 if corner >> bit & 1 else -1.0 for bit in range(8)]).split([6, 2])
         shifted = [w + s.view_as(w) * width for w, s, width in zip(weights, signs, widths, strict=True)]

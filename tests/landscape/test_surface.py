@@ -206,6 +206,16 @@ def test_other_images_or_labels_are_another_surface(whole, tmp_path):
             loss_surface(residual(), images, labels, 5, precision="float32", out=tmp_path / "s.npz")
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_header_of_cells_says_the_batch_that_was_found_so_that_resuming_keeps_it(precision, tmp_path, monkeypatch):
+    out, settings = tmp_path / "s.npz", {"precision": precision, "batch": None}
+    with pytest.raises(Cancelled):
+        compute(out=out, progress=lambda state: state.done < 3, **settings)
+    assert read_header(file_of(out))["batch"] == 20  # all images: fewer than the smallest size that is tried
+    monkeypatch.setattr("cnnviz.landscape.runner.Runner._fastest", lambda _self: 7)  # what another hour would find
+    assert compute(out=out, **settings).meta["batch"] == 20
+
+
 def test_torn_and_damaged_records_are_evaluated_again(whole, tmp_path):
     out = tmp_path / "s.npz"
     with pytest.raises(Cancelled):

@@ -86,6 +86,7 @@ def test_principal_directions_are_those_of_the_centred_differences(model):
     torch.manual_seed(3)
     directions = [random_direction(model, s) for s in (1, 2)]
     path = [(e, moved(model, [3 - e, 0.3 * e], directions, noise=0.2)) for e in range(6)]
+    path.append((6, moved(model, [0, 0], directions)))
     own = model.module.state_dict()
     matrix = np.stack([np.concatenate([(s[n] - own[n]).numpy().ravel() for n in WEIGHTS]) for _, s in path])
     _, singular, components = np.linalg.svd(matrix.astype(float) - matrix.mean(0), full_matrices=False)
@@ -94,7 +95,8 @@ def test_principal_directions_are_those_of_the_centred_differences(model):
     for mine, theirs in zip(plane, components[:2], strict=True):
         assert abs(flat(mine) @ theirs) == pytest.approx(1, abs=1e-5)
     inside = matrix @ components[:2].T @ components[:2]
-    expected = np.linalg.norm(matrix - inside, axis=1) / np.linalg.norm(matrix, axis=1)
+    lengths = np.linalg.norm(matrix, axis=1)
+    expected = np.linalg.norm(matrix - inside, axis=1) / np.where(lengths > 0, lengths, 1)
     np.testing.assert_allclose(found.residual, expected, rtol=1e-4)
     np.testing.assert_allclose(found.meta["distance"], np.linalg.norm(matrix, axis=1), rtol=1e-5)
 
@@ -162,9 +164,19 @@ def test_folders_without_snapshots_and_snapshots_of_another_network_are_refused(
         trajectory(model, [(0, wrong)], IMAGES, LABELS)
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_snapshots_that_end_at_other_weights_are_refused_naming_the_option(model, planar, half):
+    path = planar[1]
+    if half:
+        path = [(epoch, {k: v.half() for k, v in state.items() if v.is_floating_point()}) for epoch, state in path]
+    trajectory(model, path, IMAGES, LABELS, precision="float32")
+    with pytest.raises(BadInput, match=r"of epoch 3, is .* away from the weights of tiny.*--weights RUN/"):
+        trajectory(model, path[:-1], IMAGES, LABELS, precision="float32")
+
+
 def test_a_straight_path_and_parallel_directions_span_no_plane(model):
     one = random_direction(model, 1)
-    straight = [(e, moved(model, [e], [one])) for e in range(4)]
+    straight = [(e, moved(model, [3 - e], [one])) for e in range(4)]
     with pytest.raises(BadInput, match="straight line"):
         trajectory(model, straight, IMAGES, LABELS)
     with pytest.raises(BadInput, match="no plane"):

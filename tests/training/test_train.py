@@ -21,6 +21,7 @@ from cnnviz.data.labelled import load_labelled
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models import registry
 from cnnviz.models.registry import find
+from cnnviz.training import loop
 from cnnviz.training.loop import evaluate, train
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.state import CHECKPOINT, HISTORY
@@ -137,6 +138,68 @@ def test_a_run_killed_within_an_epoch_goes_on_exactly_where_it_stopped(folders, 
     assert history(tmp_path) == history(unbroken)
     for name, tensor in weights(unbroken).items():
         assert torch.equal(weights(tmp_path)[name], tensor), name
+
+
+def test_a_snapshot_is_there_before_the_checkpoint_that_would_pass_it_by(folders, tmp_path, monkeypatch):
+    """Killed between the two, a run that goes on writes the snapshot of the epoch again."""
+    save = loop.save_checkpoint
+
+    def killed(folder: Path, *more: object) -> None:
+        kept = {path.name for path in (folder / "snapshots").iterdir()}
+        if "epoch-002.safetensors" in kept:
+            raise KeyboardInterrupt
+        save(folder, *more)
+
+    monkeypatch.setattr(loop, "save_checkpoint", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train("lenet5", folders, tmp_path, QUICK, "cpu", snapshots=1)
+    monkeypatch.undo()
+    assert len(history(tmp_path)) == 1
+    train("lenet5", folders, tmp_path, QUICK, "cpu", snapshots=1)
+    assert [p.stem for p in sorted((tmp_path / "snapshots").iterdir())] == [f"epoch-00{i}" for i in range(4)]
+
+
+def test_an_epoch_is_evaluated_in_batches_no_larger_than_those_of_the_training(folders, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(loop, "evaluate", lambda *_: (asked.append(_[-1]), (1.0, 0.5))[1])
+    train("lenet5", folders, tmp_path, replace(QUICK, epochs=1), "cpu")
+    assert asked == [QUICK.batch]
+
+
+def test_evaluating_where_memory_is_short_takes_fewer_images_at_once_and_leaves_the_mode(folders):
+    class Cramped(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            tried.append(len(x))
+            if len(x) > 6:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 TiB.")
+            return super().forward(x)
+
+    tried: list[int] = []
+    torch.manual_seed(0)
+    module, preprocessing = Cramped(nn.Flatten(), nn.Linear(784, 2)).train(), find("lenet5").preprocessing
+    data = load_labelled(folders, "test", preprocessing)
+    found = evaluate(module, data, preprocessing, batch=8)
+    assert tried == [8, 4, 4, 4, 4, 4]
+    assert module.training and found == pytest.approx(evaluate(module, data, preprocessing, batch=5))
+
+
+def test_a_checkpoint_of_another_program_is_refused_and_kept(folders, tmp_path):
+    for content in ({"epoch": 3, "state_dict": {}}, replace):  # plain values; and what unpickling would have to run
+        torch.save(content, tmp_path / CHECKPOINT)
+        before = (tmp_path / CHECKPOINT).read_bytes()
+        with pytest.raises(BadInput, match=r"checkpoint.pt cannot be continued.*Choose another --out"):
+            train("lenet5", folders, tmp_path, QUICK, "cpu")
+        assert (tmp_path / CHECKPOINT).read_bytes() == before
+    (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
+    with pytest.raises(BadInput, match="damaged or of another program"):
+        train("lenet5", folders, tmp_path, QUICK, "cpu")
+
+
+def test_a_file_is_no_folder_for_a_run(folders, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(BadInput, match="cannot be the folder of a run.*Choose another --out"):
+            train("lenet5", folders, out, QUICK, "cpu")
 
 
 def test_a_finished_run_is_not_trained_again(folders, unbroken):
