@@ -7,11 +7,12 @@ import io
 import streamlit as st
 
 from app import address, classroom, going
-from app.components.token import ask_token
+from app.components.token import ask_token, forget_token
 from cnnviz.errors import BadInput
 
 _JOINED, _VERSION, _ALLOWED = "class_joined", "class_version", "class_allowed_seen"  # in the session
 _FOLLOW, _PROBLEM, _EARLY = "class_follow", "class_problem", "class_early"
+_STALE = "class_stale"  # the browser remembers a token of another class
 
 
 def joined() -> bool:
@@ -27,17 +28,23 @@ def joined() -> bool:
 def _answered(token: str) -> None:
     st.session_state[_JOINED] = True
     if token:
-        _try(token)
+        st.session_state[_STALE] = _is_wrong(token)
 
 
-def _try(token: str) -> None:
+def _is_wrong(token: str) -> bool:
+    """Try a token. The problem with it stays on the page until the next try; one that was not compared, because too
+    many wrong ones came before, is not wrong."""
+    st.session_state.pop(_PROBLEM, None)
     try:
         right = classroom.become_lecturer(token)
     except BadInput as error:
         st.session_state[_PROBLEM] = str(error)
-        return
+        return False
     if not right:
-        st.session_state[_PROBLEM] = "That is not this class's token. `cnnviz class` printed it where it was started."
+        st.session_state[_PROBLEM] = (
+            "That is not this class's token. `cnnviz class` prints a new one whenever it is started: open its link."
+        )
+    return not right
 
 
 def is_led() -> bool:
@@ -139,15 +146,18 @@ def _student() -> None:
         help="On: your view goes along, and what you change lasts until the lecturer moves on. Off: look around.",
     )  # fmt: skip
     _listen()
+    if st.session_state.get(_STALE):
+        forget_token()
+    problem = st.empty()  # outside the expander, which is closed
     with st.expander("I am the lecturer", icon=":material/key:"):
         with st.form("class_token", border=False, clear_on_submit=True):
             token = st.text_input("Token", type="password", key="class_token_text", max_chars=200)
             if st.form_submit_button("Take the lead"):
-                _try(token)
+                _is_wrong(token)
                 if classroom.is_lecturer():
                     address.rerun()
-        if problem := st.session_state.pop(_PROBLEM, None):
-            st.error(problem, icon=":material/key_off:")
+    if message := st.session_state.get(_PROBLEM):
+        problem.error(message, icon=":material/key_off:")
 
 
 def _follow_again() -> None:

@@ -19,7 +19,7 @@ from cnnviz.errors import BadInput
 TRIES, PAUSE = 5, 60.0  # wrong tokens that one address may send within so many seconds
 GONE = 6.0  # seconds after which a student who was not heard of has left
 _ROLE, _VISITOR = "class_lecturer", "class_visitor"  # in the session
-PRIVATE = frozenset({"present", "device"})  # choices of the lecturer's own screen
+PRIVATE = frozenset({"present", "device", "folder", "indexfile"})  # of the lecturer's own screen and disk
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import address, controls, index_files, jobs, limits, session
+from app import address, bringing, controls, index_files, limits, session, stores
 from app.controls import Network
 from app.own_weights import on_this_computer
-from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -32,7 +32,7 @@ def pick_corpus(
 ) -> tuple[Corpus, Any]:
     """The corpus, and the row that its picker stands in, for more controls. `default`: another than
     `default_corpus`. `indexes`: an index file may stand for its images. Raises CnnvizError if it cannot be
-    opened, PageEnded after a question to the user."""
+    opened, PageEnded after a question to the user, or while it is downloaded."""
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     options = [name for name in SOURCES if name != "folder" or on_this_computer()]
     options += [index_files.SOURCE] if indexes else []
@@ -40,20 +40,15 @@ def pick_corpus(
         source = controls.bound(
             st.selectbox, label, "corpus", default or default_corpus(network), options=options, width=170
         )
-    place = st.empty()
-    try:
-        if source == "folder":
-            return _folder(), row
-        if source == "upload":
-            return _upload(), row
-        if source == index_files.SOURCE:
-            return index_files.pick(network), row
-        images = session.corpus(source, lambda done, total: _show(place, source, done, total))
-        place.empty()
-        return images, row
-    except CnnvizError:
-        place.empty()
-        raise
+    if source == "folder":
+        return _folder(), row
+    if source == "upload":
+        return _upload(), row
+    if source == index_files.SOURCE:
+        return index_files.pick(network), row
+    if source not in OFFLINE:
+        bringing.data(source)
+    return session.corpus(source), row
 
 
 def present_corpus(network: Network) -> Corpus:
@@ -64,18 +59,12 @@ def present_corpus(network: Network) -> Corpus:
     if source == index_files.SOURCE:
         return index_files.present(network, address.current("indexfile"))
     if source == "upload" and uploaded is not None:
-        return uploaded
+        return _still_here(uploaded)
     if source == "folder" and folder and on_this_computer():
-        return session.corpus(folder, None)
+        return session.corpus(folder)
     if source in OFFLINE or (source in SOURCES[2:-2] and session.is_here(source)):
-        return session.corpus(source, None)
+        return session.corpus(source)
     raise BadInput("Choose the images to search on the page of the top-9 patches.")
-
-
-def _show(place: Any, source: str, done: int, total: int) -> None:
-    jobs.gate(f"Downloading {source}")
-    share = min(done / total, 1.0) if total else 0.0
-    place.progress(share, f"Downloading {source}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
 
 def _folder() -> Corpus:
@@ -85,7 +74,7 @@ def _folder() -> Corpus:
     if not path:
         st.info("Type the path of a folder of images, nested as it may be, or of a zip.")
         raise session.PageEnded
-    return session.corpus(str(path), None)
+    return session.corpus(str(path))
 
 
 def _upload() -> Corpus:
@@ -99,4 +88,12 @@ def _upload() -> Corpus:
     elif _UPLOADED not in st.session_state:
         st.info("Drop some images or a zip here; they are searched on this machine only.")
         raise session.PageEnded
-    return st.session_state[_UPLOADED]
+    return _still_here(st.session_state[_UPLOADED])
+
+
+def _still_here(images: Corpus) -> Corpus:
+    """An upload that this tab goes on using; its file is not the next to go. Raises BadInput if it has gone."""
+    archive = getattr(images, "archive", None)
+    if archive is not None and not stores.use(archive):
+        raise BadInput(stores.GONE.format("The uploaded zip is"))
+    return images

@@ -8,9 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import address, jobs, limits
+from app import address, jobs, limits, waiting
 from app.kept import Kept
-from app.plain import plain
 from cnnviz.errors import Cancelled
 
 Make = Callable[[Callable[[Any], bool]], Any]
@@ -35,50 +34,26 @@ def result(slot: str, recipe: tuple, words: str, make: Make, at_once: bool = Tru
     """What `make(progress)` returns; None while it is computed, with its progress on the page.
 
     `slot`: where on the page; what this tab was waiting for there before is given up. `at_once`: begin without
-    being asked, else behind a button. A failure is said in words and not tried again by itself."""
+    being asked, else behind a button, which also tries again what failed or was cancelled here."""
     key = name_of(recipe)
-    _give_up_other(slot, key)
+    waiting.turn_to(slot, key)
     if (found := _results().find(key)) is not None:
         return found
-    job = jobs.find(key)
-    going = job is not None and job.running
-    if not going and job is not None and job.problem:
-        st.error(plain(job.problem), icon=":material/error:")
-        return None
-    try:
-        return _begin_or_wait(slot, key, words, make, going, at_once and job is None)
-    except jobs.NotAllowed as error:
-        st.info(plain(str(error)), icon=":material/school:")
-        return None
-
-
-def _begin_or_wait(slot: str, key: str, words: str, make: Make, going: bool, at_once: bool) -> None:
-    """The button that starts the work, or its progress."""
-    if not going and not at_once:
-        if not st.button(words, key=f"start_{slot}", type="primary"):
-            return
-        jobs.start(key, words, lambda report: _work(key, make, report))
-        address.rerun()
-    if not going:
-        jobs.start(key, words, lambda report: _work(key, make, report), lane=limits.SHORT)
-    st.button("Cancel", key=f"cancel_{slot}", on_click=jobs.find(key).cancel)
-    st.fragment(_progress, run_every=0.5)(key, words)
+    offer = f"Compute: {words}" if at_once else words
+    job = waiting.going(slot, key, words, lambda report: _work(key, make, report), offer, at_once)
+    if job is not None:
+        waiting.cancel_button(slot, key, job)
+        st.fragment(_progress, run_every=0.5)(key, words)
+    return None
 
 
 def _work(key: str, make: Make, report: Callable[[Any], bool]) -> None:
+    if _results().find(key) is not None:
+        return  # it has come while the page looked for it
     try:
         _results().put(key, make(report))
     except Cancelled:
         return  # nothing of it can be kept
-
-
-def _give_up_other(slot: str, key: str) -> None:
-    """Cancel what only this tab was waiting for in the same place."""
-    place = f"equivariance_{slot}"
-    before = st.session_state.get(place)
-    st.session_state[place] = key
-    if before and before != key and (job := jobs.find(before)) is not None and len(job.watchers) <= 1:
-        job.cancel()
 
 
 def _progress(key: str, words: str) -> None:

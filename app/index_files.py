@@ -26,16 +26,17 @@ _KEPT = 8  # uploads
 
 
 class Absent(Corpus):
-    """The images of an index file, which are not here: no image can be read. `kept`: the index."""
+    """The images of an index file, which are not here: no image can be read. `kept`: the index; `place`: names the
+    file as it was read, so that pictures of one file are never shown for another of the same images."""
 
-    def __init__(self, index: PatchIndex) -> None:
+    def __init__(self, index: PatchIndex, place: tuple[str, int]) -> None:
         super().__init__(index.meta["corpus"], ())
-        self.kept = index
+        self.kept, self._place = index, place
 
     @property
     def fingerprint(self) -> str:
         """Unlike that of the images themselves, and safe in a file's name."""
-        return hashlib.sha256(f"index of {self.kept.meta['corpus_fingerprint']}".encode()).hexdigest()
+        return hashlib.sha256(f"index of {self.kept.meta['corpus_fingerprint']} {self._place}".encode()).hexdigest()
 
     def image(self, index: int, side: int | None = None) -> NoReturn:
         raise BadImage(f"Only the index is here, not its images ({self.name}).")
@@ -84,6 +85,8 @@ def present(network: Network, path: str) -> Absent:
 def _opened(network: Network, path: str) -> Absent:
     """What has a path comes first: it stands in the link."""
     place = Path(path).expanduser() if path else Path(st.session_state[_UPLOADED])
+    if not path and not stores.use(place):
+        raise BadInput(stores.GONE.format("The uploaded index file is"))
     if not is_there(place) or not place.is_file():
         raise BadInput(f"There is no file {str(place)[:200]!r}. Give the path of an .npz that `cnnviz index` wrote.")
     return _kept(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
@@ -93,7 +96,7 @@ def _opened(network: Network, path: str) -> Absent:
 def _kept(path: str, stamp: int, fingerprint: str, _model: LoadedModel) -> Absent:
     from cnnviz.probes.foreign import open_index
 
-    return Absent(open_index(path, _model))
+    return Absent(open_index(path, _model), (path, stamp))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -105,6 +108,5 @@ def _stored(file_id: str, _file: Any) -> str:
     folder = stores.cache_folder("uploads")
     path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.npz"
     write_bytes_atomic(path, data)
-    for old in sorted(folder.glob("*.npz"), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
-        old.unlink(missing_ok=True)
+    stores.keep_newest(folder, "*.npz", _KEPT)
     return str(path)

@@ -20,6 +20,7 @@ from cnnviz.figures.overlay import as_rgb
 from cnnviz.figures.wall import crisp_side, reconstruction_rgb, three_by_three
 
 AT_ONCE = 64  # pixels: reconstructions for inputs up to this size take no noticeable time
+_STOPPED = "index_stopped"  # in the session: keys of the jobs that this user has cancelled
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -58,9 +59,10 @@ def build(network: Network, images: Corpus, watched: bool = True) -> jobs.Job:
     path = index_path(network, images)
 
     def work(report: Any) -> None:
+        from cnnviz.probes.placing import placed
         from cnnviz.probes.topk import index_patches
 
-        layers = list(session.layer_shapes(network.key, network.model))
+        layers = placed(network.model, list(session.layer_shapes(network.key, network.model)))
         try:
             index_patches(network.model, images, layers, out=path, progress=report)
         except BadInput:  # a partial index with other settings, left by another version: begin anew
@@ -70,16 +72,29 @@ def build(network: Network, images: Corpus, watched: bool = True) -> jobs.Job:
     return jobs.start(str(path), f"Indexing {plain(images.name)}", work, watched=watched)
 
 
-def wants_start(images: Corpus, index: PatchIndex | None, job: jobs.Job | None) -> bool:
+def begun(network: Network, images: Corpus) -> jobs.Job | None:
+    """`build`; None where this session may not start it, which the page says."""
+    try:
+        return build(network, images)
+    except jobs.NotAllowed as error:
+        st.info(plain(str(error)), icon=":material/school:")
+        return None
+
+
+def wants_start(network: Network, images: Corpus, index: PatchIndex | None, job: jobs.Job | None) -> bool:
     """True for a small corpus whose index is missing or unfinished, unless the user stopped it."""
     if not has_images(images) or images.name not in OFFLINE or (index is not None and index.complete):
         return False
-    return not (job is not None and (job.running or job.problem)) and not st.session_state.get("index_stopped")
+    if job is not None and (job.running or job.problem):
+        return False
+    return str(index_path(network, images)) not in st.session_state.get(_STOPPED, ())
 
 
-def _stop(job: jobs.Job) -> None:
+def _stop(key: str, job: jobs.Job) -> None:
+    """A click that had no effect, a student's, is not remembered."""
     job.cancel()
-    st.session_state["index_stopped"] = True
+    if job.cancelled:
+        st.session_state.setdefault(_STOPPED, set()).add(key)
 
 
 def watch(key: str, shown: bool) -> None:
@@ -89,7 +104,7 @@ def watch(key: str, shown: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         _progress(key, shown)
         if job is not None:
-            st.button("Cancel", on_click=_stop, args=(job,), key="cancel_index", disabled=job.cancelled)
+            st.button("Cancel", on_click=_stop, args=(key, job), key="cancel_index", disabled=job.cancelled)
 
 
 @st.fragment(run_every=0.5)
@@ -241,8 +256,8 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
         return
     if index is None or layer not in index.layers or not index.top(layer, channel):
         job = jobs.find(str(index_path(network, images)))
-        if wants_start(images, index, job):
-            job = build(network, images)
+        if wants_start(network, images, index, job):
+            job = begun(network, images)
         if job is not None and job.running:
             watch(str(index_path(network, images)), index is not None)
         else:

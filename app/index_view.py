@@ -28,8 +28,10 @@ def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
     Raises PageEnded while there is nothing to show of this layer."""
     key = str(index_jobs.index_path(network, images))
     index, job = index_jobs.saved_index(network, images), jobs.find(key)
-    if index_jobs.wants_start(images, index, job):
-        job = index_jobs.build(network, images)
+    refused = False
+    if index_jobs.wants_start(network, images, index, job):
+        job = index_jobs.begun(network, images)
+        refused = job is None
     here = index_jobs.has_images(images)
     if job is not None and job.running:
         index_jobs.watch(key, index is not None)
@@ -39,12 +41,12 @@ def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
             f"An index of {index.meta['images']:,} images ({literal(images.name)}) without them: patches are small "
             f"crops, and nothing can be projected down.{part}"
         )
-    elif index is None or not index.complete:
+    elif not refused and (index is None or not index.complete):
         done = f" {index.meta['next']:,} are done." if index else ""
         name = literal(images.name)
         st.info(f"{len(images):,} images of {name} to index.{done} One pass serves every layer and channel.")
-        if st.button("Continue" if index else "Build the index", type="primary"):
-            index_jobs.build(network, images)
+        asked = st.button("Continue" if index else "Build the index", type="primary")
+        if asked and index_jobs.begun(network, images) is not None:
             address.rerun()
     if job is not None and job.problem:
         st.error(plain(job.problem))

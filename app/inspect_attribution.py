@@ -36,7 +36,7 @@ def pick_others(row: Any, network: controls.Network, image: str) -> list[str]:
 
     digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
     own = [n for n in st.session_state.get("uploads", {}) if stores.is_stored_photo(n)]
-    own += [n for n in address.current(_KEY).split(",") if stores.is_stored_photo(n) and n not in own]
+    own += [n for n in dict.fromkeys(_asked()) if stores.is_stored_photo(n) and n not in own]
     options = own + (digits + photos if network.one_channel else photos + digits)
 
     def parse(text: str) -> list[str]:
@@ -55,6 +55,13 @@ def pick_others(row: Any, network: controls.Network, image: str) -> list[str]:
         st.error(plain(message), icon=":material/broken_image:")
     address.keep(_KEY, _Names(chosen), [])
     return [name for name in chosen if name != image]
+
+
+def _asked() -> list[str]:
+    """The names in the link, and those chosen before the widget is drawn: an upload of a link is known from nowhere
+    else."""
+    chosen = st.session_state.get(_KEY)
+    return [*(chosen if isinstance(chosen, list) else []), *address.view().get(_KEY, "").split(",")]
 
 
 def _take() -> None:

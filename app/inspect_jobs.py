@@ -10,12 +10,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import address, classroom, jobs, limits, session
-from app.plain import plain
+from app import address, classroom, jobs, session, waiting
 from cnnviz.errors import Cancelled
 
 SOON = 0.4  # seconds of work before the first paint
-_STOPPED = "inspect_stopped"  # in the session: the job that the user has cancelled
 Counter = Callable[[int, int], bool | None]  # (done, total) of one result; False stops it
 
 
@@ -50,40 +48,23 @@ def filled(slot: str, wanted: list[Wanted], place: Any = None) -> list[Any | Non
             session.drawn(one.recipe, lambda one=one: one.make(None))
             if not alone and time.monotonic() - started > SOON:
                 break
-    missing = [one for one in wanted if not session.is_drawn(one.recipe)]
+    found = [session.found(one.recipe) for one in wanted]  # held from here on, whatever the store lets go of
     key = "inspect " + hashlib.sha256(repr([one.recipe for one in wanted]).encode()).hexdigest()[:20]
-    _give_up_other(slot, key)
-    if missing:
+    waiting.turn_to(f"inspect_{slot}", key)
+    ready = sum(one is not None for one in found)
+    if ready < len(wanted):
         with place if place is not None else st.container():
-            try:
-                _wait(slot, key, wanted)
-            except jobs.NotAllowed as error:
-                st.info(plain(str(error)), icon=":material/school:")
-    return [session.drawn(one.recipe, lambda: None) if one not in missing else None for one in wanted]
+            _wait(f"inspect_{slot}", key, wanted, ready)
+    return found
 
 
-def _wait(slot: str, key: str, wanted: list[Wanted]) -> None:
-    """Start the job, or show how far it is. One that failed or was cancelled here starts again behind a button."""
-    job, stopped = jobs.find(key), st.session_state.get(_STOPPED) == key
-    if job is None or (not job.running and not job.problem and not stopped):
-        job = jobs.start(key, "Inspecting", lambda report: _work(wanted, report), lane=limits.SHORT)
-    if not job.running:
-        if job.problem:
-            st.error(plain(job.problem), icon=":material/error:")
-        if st.button("Compute the rest", key=f"start_inspect_{slot}", type="primary"):
-            st.session_state.pop(_STOPPED, None)
-            jobs.start(key, "Inspecting", lambda report: _work(wanted, report), lane=limits.SHORT)
-            address.rerun()
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.fragment(_progress, run_every=0.4)(key, sum(session.is_drawn(one.recipe) for one in wanted))
-        st.button("Cancel", key=f"cancel_inspect_{slot}", on_click=_stop, args=(job, key))
-
-
-def _stop(job: jobs.Job, key: str) -> None:
-    """The user's own click; a job that ended because another tab was closed starts again by itself."""
-    job.cancel()
-    st.session_state[_STOPPED] = key
+def _wait(slot: str, key: str, wanted: list[Wanted], ready: int) -> None:
+    """Start the job, or show how far it is; `ready` results are on the page."""
+    job = waiting.going(slot, key, "Inspecting", lambda report: _work(wanted, report), "Compute the rest")
+    if job is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.fragment(_progress, run_every=0.4)(key, ready)
+            waiting.cancel_button(slot, key, job)
 
 
 def _work(wanted: list[Wanted], report: Callable[[Any], bool]) -> None:
@@ -115,12 +96,3 @@ def _progress(key: str, ready: int) -> None:
         return
     far = (state.ready + state.share) / max(state.total, 1)
     st.progress(min(far, 1.0), f"{state.words} ({state.ready + 1} of {state.total})")
-
-
-def _give_up_other(slot: str, key: str) -> None:
-    """Cancel what only this tab was waiting for in the same view."""
-    place = f"inspect_{slot}"
-    before = st.session_state.get(place)
-    st.session_state[place] = key
-    if before and before != key and (job := jobs.find(before)) is not None and len(job.watchers) <= 1:
-        job.cancel()

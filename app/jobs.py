@@ -1,5 +1,6 @@
-"""Long work beside the page: a thread that calls nothing of Streamlit's, watched by any number of tabs, cancelled
-when the last of them is closed. Only so many run at once; the others stand in line (app/limits.py, app/line.py)."""
+"""Long work beside the page: a thread that calls nothing of Streamlit's, watched by any number of tabs, stopped
+when the last of them has left it or is closed. Only so many run at once; the others stand in line (app/limits.py,
+app/line.py)."""
 
 from __future__ import annotations
 
@@ -96,6 +97,11 @@ class Job:
         if self._turn is not None:
             self._turn.line.wake()
 
+    def disown(self, who: int) -> None:
+        """It no longer counts among the jobs of `who`, who started it and left it to others."""
+        if self._turn is not None and self._turn.who == who:
+            self._turn.who = None
+
     def end(self, seconds: float) -> None:
         """Stop, and wait for the work to save."""
         self.stop()
@@ -131,9 +137,15 @@ def _end_all(jobs: dict[str, Job]) -> None:
 
 def _leave(mine: set[Job]) -> None:
     for job in mine:
-        job.watchers.discard(id(mine))
-        if not job.watchers:
-            job.stop()
+        _part(job, mine)
+
+
+def _part(job: Job, mine: set[Job]) -> None:
+    job.watchers.discard(id(mine))
+    if job.watchers:
+        job.disown(id(mine))
+    else:
+        job.stop()
 
 
 class _Mine(set):
@@ -155,6 +167,18 @@ def find(key: str) -> Job | None:
     if job is not None and job.running:
         _watch(job)
     return job
+
+
+def leave(key: str) -> None:
+    """This tab waits no longer for the job under `key`. The last to leave stops it, a student, too; a tab that never
+    watched it changes nothing."""
+    jobs, lock = _registry()
+    with lock:
+        job = jobs.get(key)
+    mine = _mine()
+    if job is not None and job in mine:
+        mine.discard(job)
+        _part(job, mine)
 
 
 class NotAllowed(CnnvizError):

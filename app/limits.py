@@ -8,6 +8,9 @@ import os
 
 import streamlit as st
 
+from app import classroom
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB, GIB = 1 << 20, 1 << 30
 
 # --- kept in memory -------------------------------------------------------------------------------------
@@ -19,6 +22,7 @@ RESULTS = 256 * MIB  # results of studies that took more than a moment
 
 # --- computed at once -----------------------------------------------------------------------------------
 LONG, SHORT = "long", "short"  # long: indexes, landscapes, what a button starts; short: what a view begins by itself
+FETCH, DOWNLOADS = "fetch", 2  # downloads wait for no computation; so many share the connection
 ENDED = 64  # jobs that are remembered after their end, with what went wrong in them
 
 # --- taken in -------------------------------------------------------------------------------------------
@@ -30,14 +34,17 @@ OWN_FILES = 4  # weights files that one person may keep on a shared server
 
 
 def shared() -> bool:
-    """True if other computers can open the app, so that its users are not one person."""
-    return st.get_option("server.address") not in ("127.0.0.1", "localhost", "::1")
+    """True if other computers can open the app, so that its users are not one person. A class's can, through a proxy,
+    also where only this computer is listened to."""
+    return classroom.is_class() or st.get_option("server.address") not in LOOPBACK
 
 
 def at_once(lane: str) -> int:
     """How many jobs of a lane run at the same time: more would only slow one another down.
 
     $CNNVIZ_JOBS overrides the number of long ones."""
+    if lane == FETCH:
+        return DOWNLOADS
     own = os.environ.get("CNNVIZ_JOBS", "")
     if lane == LONG and own.isascii() and own.isdigit() and 0 < int(own) <= 64:
         return int(own)

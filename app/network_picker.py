@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import address, jobs, networks, own_weights
+from app import address, bringing, networks, own_weights
 from app.binding import bound
 from app.networks import Choice
 from app.plain import plain
-from cnnviz.errors import CnnvizError
+from cnnviz.errors import CnnvizError, Offline
 
 if TYPE_CHECKING:
     from app.own_weights import OwnWeights
@@ -68,18 +67,11 @@ class Network:
 
 def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Network:
     """Network, weights and device, in the sidebar; `title` says if its weights are random. `first`: what the page
-    opens on. Raises CnnvizError if it cannot be loaded."""
+    opens on. Raises CnnvizError if it cannot be loaded, PageEnded while its weights are downloaded."""
     with st.sidebar:
         name = pick_name(first=first)
         choice = _pick_weights(name)
-        place = st.empty()
-    try:
-        with place:
-            loaded = networks.model(choice, _loading_bar(place))
-        place.empty()
-    except CnnvizError:
-        place.empty()
-        raise
+    loaded = _loaded(choice)
     _say_how_loaded(loaded)
     network = Network(loaded, choice)
     if title is not None and network.untrained:
@@ -156,15 +148,17 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
     return WEIGHTS_NOTE.get(weights, "a file of yours")
 
 
-def _loading_bar(place: Any) -> Callable[[int, int], None]:
-    """Shows a download, which in a class is the lecturer's to start."""
-
-    def show(done: int, total: int) -> None:
-        jobs.gate("Downloading weights")
-        share = done / total if total else 0.0
-        place.progress(min(share, 1.0), f"Downloading weights: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
-
-    return show
+def _loaded(choice: Choice) -> LoadedModel:
+    """The network, its weights downloaded before if need be."""
+    if choice.weights == "pretrained" and not choice.untrained:
+        bringing.weights(choice.name)
+    try:
+        return networks.model(choice, bringing.refuse)
+    except bringing.Damaged:
+        bringing.weights(choice.name, damaged=True)
+        return networks.model(choice, bringing.refuse)
+    except Offline as error:
+        raise Offline(bringing.for_everybody(f"Downloading weights of {choice.name}", str(error))) from error
 
 
 def _say_how_loaded(model: LoadedModel) -> None:

@@ -1,21 +1,26 @@
-"""Weights of one's own: the answers that belong to each stored file, and which files a session may see."""
+"""Weights of one's own: the answers that belong to each stored file, and which files a session may see and remove.
+
+On a shared server several people may bring the same file, which is stored once, by its hash: nobody's click removes it
+or changes its answers for another."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import threading
+import weakref
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
-from app import stores
+from app import classroom, limits, stores
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.models.preprocessing import Preprocessing
 from cnnviz.store import read_json, write_json
 
-_MINE = "own_weights"  # in the session: what this tab has taken into use
+_MINE = "own_weights"  # in the session: what this tab has brought
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +57,88 @@ def now() -> str:
 
 
 def on_this_computer() -> bool:
-    """True if only this computer can open the app. Only then paths on its disk and everybody's files are
-    offered."""
-    return st.get_option("server.address") in ("127.0.0.1", "localhost", "::1")
+    """True if only this computer can open the app; in a class that listens here alone, behind a proxy, for the
+    lecturer. Only then paths on its disk and everybody's files are offered."""
+    here = st.get_option("server.address") in limits.LOOPBACK
+    return here and (not classroom.is_class() or classroom.is_lecturer())
 
 
-def keep(own: OwnWeights) -> None:
-    """Write the side file; the file is in use from now on, and this session's own."""
-    write_json(stores.side_file(own.name), own.as_dict())
-    st.session_state.setdefault(_MINE, set()).add(own.name)
+def sees_the_disk() -> bool:
+    """True if messages may name folders of this computer to this session."""
+    return on_this_computer() or classroom.is_lecturer()
+
+
+class _Owner:
+    """What one session has brought. `taken`: in use, listed; `asked`: dropped, not answered about yet."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.asked: set[str] = set()
+
+
+class _Owners:
+    """Those whose session is still there. `lock`: held while it is decided whose a file is."""
+
+    def __init__(self) -> None:
+        self.here: weakref.WeakSet[_Owner] = weakref.WeakSet()
+        self.lock = threading.RLock()
+
+
+@st.cache_resource(show_spinner=False)
+def _owners() -> _Owners:
+    return _Owners()
+
+
+def _me() -> _Owner:
+    owners, me = _owners(), st.session_state.setdefault(_MINE, _Owner())
+    with owners.lock:
+        owners.here.add(me)
+    return me
+
+
+def _is_another_s(name: str) -> bool:
+    """Whether a session beside this one has brought this file."""
+    others = set(_owners().here) - {_me()}
+    return any(name in owner.taken or name in owner.asked for owner in others)
+
+
+def ask_about(name: str) -> None:
+    """This session has dropped the file, and nobody's click removes it until the answer."""
+    _me().asked.add(name)
+
+
+def let_go(name: str) -> None:
+    """This session asks no more about a file; one that nobody has answered or asks about is removed."""
+    with _owners().lock:
+        _me().asked.discard(name)
+        if find(name) is None and not _is_another_s(name):
+            stores.forget_weights(name)
+
+
+def keep(own: OwnWeights) -> OwnWeights:
+    """Write the answers about the file that was dropped; it is in use from now on, and this session's own.
+
+    Returns them as they are kept: under another name where somebody else has given other answers about the same
+    file, which stay as they are."""
+    with _owners().lock:
+        dropped, own = own.name, _apart(own)
+        if own.name != dropped:
+            stores.store_again(dropped, own.name)
+        if find(own.name) != own:
+            write_json(stores.side_file(own.name), own.as_dict())
+        _me().taken.add(own.name)
+        let_go(dropped)
+    return own
+
+
+def _apart(own: OwnWeights) -> OwnWeights:
+    before = find(own.name)
+    if before is None or not limits.shared() or (own.name in _me().taken and not _is_another_s(own.name)):
+        return own
+    if replace(before, stored=own.stored) == own:
+        return before
+    salted = hashlib.sha256(f"{own.name} {classroom.visitor()}".encode()).hexdigest()[:16]
+    return replace(own, name=f"file-{salted}")
 
 
 def find(name: str) -> OwnWeights | None:
@@ -77,17 +155,13 @@ def find(name: str) -> OwnWeights | None:
 
 
 def forget(name: str) -> None:
-    """Remove the file, its answers, and it from this session."""
+    """Remove the file and its answers from this session, and from the disk unless somebody else has brought it, too."""
     if name not in {own.name for own in mine()}:
         raise BadInput("Only weights that this session has brought can be removed from here.")
-    stores.forget_weights(name)
-    st.session_state.setdefault(_MINE, set()).discard(name)
-
-
-def drop_answers(name: str) -> None:
-    """Forget what was said about a file; the file itself stays."""
-    stores.side_file(name).unlink(missing_ok=True)
-    st.session_state.setdefault(_MINE, set()).discard(name)
+    with _owners().lock:
+        _me().taken.discard(name)
+        if on_this_computer() or not _is_another_s(name):
+            stores.forget_weights(name)
 
 
 def mine() -> list[OwnWeights]:
@@ -96,7 +170,7 @@ def mine() -> list[OwnWeights]:
     if on_this_computer():
         names = {f"file-{path.stem}" for path in stores.cache_folder("weights").glob("*.json")}
     else:
-        names = set(st.session_state.get(_MINE, ()))
+        names = set(_me().taken)
     found = [own for own in map(find, names) if own is not None]
     return sorted(found, key=lambda own: (own.stored, own.name), reverse=True)
 

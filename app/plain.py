@@ -2,13 +2,18 @@
 
 import re
 
+from app import own_weights, stores
+
 _LINKS = re.compile(r"([\[\]<>$])")
 _ALL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 
 
 def plain(text: str) -> str:
     """A message of our own with others' text in it: code and emphasis stay; pictures, links, formulas and HTML are
-    shown as they are written. A picture in Markdown would be fetched from wherever its address says."""
+    shown as they are written. A picture in Markdown would be fetched from wherever its address says. Folders of this
+    computer are named to those alone who may see its disk."""
+    if not own_weights.sees_the_disk():
+        text = stores.without_folders(text)
     return _LINKS.sub(r"\\\1", text)
 
 

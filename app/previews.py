@@ -45,12 +45,12 @@ def maps(network: Network, image: str) -> None:
 def top9(network: Network) -> None:
     """The winners of two channels, where an index is there already."""
     layer = controls.telling_layer(network)
-    images = session.corpus(default_corpus(network), None)
+    images = session.corpus(default_corpus(network))
     index = index_jobs.saved_index(network, images)
     if index is None or layer not in index.layers:
         job = jobs.find(str(index_jobs.index_path(network, images)))
         try:
-            if index_jobs.wants_start(images, index, job):
+            if index_jobs.wants_start(network, images, index, job):
                 job = index_jobs.build(network, images)
         except jobs.NotAllowed as error:
             st.caption(plain(str(error)))

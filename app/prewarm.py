@@ -68,7 +68,7 @@ def _visit(stop: Stop, network: Network) -> None:
 
 def _index(network: Network) -> None:
     """Begin the index of the small corpus that the page opens on."""
-    images = session.corpus(default_corpus(network), None)
+    images = session.corpus(default_corpus(network))
     index = index_jobs.saved_index(network, images)
     if images.name in OFFLINE and (index is None or not index.complete):
         index_jobs.build(network, images, watched=False)

@@ -76,12 +76,12 @@ def photo(name: str) -> Image.Image:
 
 
 @st.cache_resource(max_entries=12, ttl=600, show_spinner=False)
-def corpus(source: str, _progress: Callable[[int, int], None] | None) -> Corpus:
-    """A corpus by name or path; listed anew after ten minutes, because folders change. `_progress(done,
-    total)`: bytes of a download."""
+def corpus(source: str) -> Corpus:
+    """A corpus by name or path; listed anew after ten minutes, because folders change. What has to be downloaded
+    comes before, see app/bringing.py."""
     from cnnviz.data.corpora import corpus as opened
 
-    return opened(source, progress=_progress)
+    return opened(source)
 
 
 def is_here(name: str) -> bool:
@@ -147,6 +147,11 @@ def _pictures() -> Kept:
 def is_drawn(recipe: tuple) -> bool:
     """True if `drawn(recipe, …)` would answer at once."""
     return recipe in _pictures()
+
+
+def found(recipe: tuple) -> Any | None:
+    """What `drawn` remembers under `recipe`; None if it is not there, or not any more."""
+    return _pictures().find(recipe)
 
 
 def drawn(recipe: tuple, draw: Callable[[], Any]) -> Any:

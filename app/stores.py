@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cnnviz.errors import BadInput
 
 UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
 _DIGEST = re.compile("[0-9a-f]{16}")  # what `store_…` names a file by; a link can hold anything else
+GONE = "{} not on this machine any more. Upload it again."  # {}: "The … is"
 _UNANSWERED = 24 * 3600  # seconds that a weights file is kept whose form nobody has answered
 
 
@@ -22,6 +24,15 @@ def cache_folder(*parts: str) -> Path:
     folder = root.joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def without_folders(text: str) -> str:
+    """A message for those whose business this computer's folders are not."""
+    named = (os.environ.get(name, "") for name in ("CNNVIZ_CACHE", "CNNVIZ_DATA", "TORCH_HOME", "XDG_CACHE_HOME"))
+    folders = {str(Path(name).expanduser().absolute()) for name in named if name} | {str(Path.home())}
+    for folder in sorted(folders, key=len, reverse=True):
+        text = text.replace(folder, "…") if len(folder) > 1 else text
+    return text
 
 
 def store_weights(data: bytes | memoryview) -> str:
@@ -63,6 +74,16 @@ def side_file(name: str) -> Path:
     return cache_folder("weights") / f"{digest}.json"
 
 
+def store_again(name: str, other: str) -> None:
+    """Keep the file behind "file-<hash>" under another such name, too, without a copy where the disk can do that."""
+    source, target = stored_weights(name), side_file(other).with_suffix("")
+    try:
+        target.unlink(missing_ok=True)
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def forget_weights(name: str) -> None:
     """Remove the file behind "file-<hash>" and its side file, where there are any."""
     digest = name.removeprefix("file-")
@@ -83,28 +104,50 @@ def store_photo(data: bytes) -> str:
     digest = hashlib.sha256(data).hexdigest()[:16]
     folder = cache_folder("uploads")
     write_bytes_atomic(folder / f"{digest}.png", rgb_png(np.asarray(picture)))
-    _keep_newest(folder, "*.png", limits.STORED_PHOTOS)
+    keep_newest(folder, "*.png", limits.STORED_PHOTOS)
     return f"upload-{digest}"
 
 
 def store_zip(data: bytes) -> Path:
-    """Keep an uploaded zip of images under its hash; the oldest of limits.STORED_ZIPS go."""
+    """Keep an uploaded zip of images under its hash; of more than limits.STORED_ZIPS the longest unused go."""
     from cnnviz.store import write_bytes_atomic
 
     folder = cache_folder("uploads")
     path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.zip"
     write_bytes_atomic(path, data)
-    _keep_newest(folder, "*.zip", limits.STORED_ZIPS)
+    keep_newest(folder, "*.zip", limits.STORED_ZIPS)
     return path
 
 
-def _keep_newest(folder: Path, pattern: str, most: int) -> None:
-    for old in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)[:-most]:
+def keep_newest(folder: Path, pattern: str, most: int) -> None:
+    """Of the files that match, keep those that came or were used last."""
+    for old in sorted(folder.glob(pattern), key=_last_use)[:-most]:
         old.unlink(missing_ok=True)
 
 
+def _last_use(path: Path) -> int:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:  # removed by another session
+        return 0
+    return max(facts.st_atime_ns, facts.st_mtime_ns)
+
+
+def use(path: Path) -> bool:
+    """Note that an upload is in use, so that others go first; False if it has gone. When it was written stays as it
+    is, which tells caches that it is the same."""
+    try:
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+    except FileNotFoundError:
+        return False
+    except OSError:  # a disk that cannot be written: nothing goes there, either
+        return path.is_file()
+    return True
+
+
 def is_stored_photo(name: str) -> bool:
+    """True if "upload-<hash>" is a photograph on this machine, which counts as using it."""
     digest = name.removeprefix("upload-")
     if not name.startswith("upload-") or not _DIGEST.fullmatch(digest):
         return False
-    return (cache_folder("uploads") / f"{digest}.png").is_file()
+    return use(cache_folder("uploads") / f"{digest}.png")

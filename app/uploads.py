@@ -70,7 +70,8 @@ def _take() -> None:
     if file is None:
         return
     called = own_weights.tidy(file.name)
-    if limits.shared() and len(own_weights.mine()) >= limits.OWN_FILES:
+    alone = own_weights.on_this_computer()  # everybody's files are listed then
+    if limits.shared() and not alone and len(own_weights.mine()) >= limits.OWN_FILES:
         st.session_state[PROBLEM] = (
             f"{called} is not kept: you have {limits.OWN_FILES} files here already, which is what one person may keep "
             "on a shared server. Remove one first."
@@ -84,4 +85,5 @@ def _take() -> None:
     except (CnnvizError, OSError) as error:
         st.session_state[PROBLEM] = f"{called} could not be kept: {error}"
         return
+    own_weights.ask_about(name)
     st.session_state[PENDING] = Pending(name, called, file.size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import address, network_picker, networks, own_weights, stores
+from app import address, network_picker, own_weights, stores
 from app import weights_answers as answers
 from app.own_weights import OwnWeights
 from app.plain import plain
@@ -40,8 +40,8 @@ def discard() -> None:
     """Forget the file that is asked about, and what was refused before."""
     st.session_state.pop(PROBLEM, None)
     pending = st.session_state.pop(PENDING, None)
-    if pending is not None and own_weights.find(pending.name) is None:
-        stores.forget_weights(pending.name)
+    if pending is not None:
+        own_weights.let_go(pending.name)
 
 
 def ask() -> None:
@@ -200,17 +200,14 @@ def _report(pending: Pending) -> None:
 
 def _take_into_use(pending: Pending) -> str:
     """Try the answers on the network, keep them and choose it; returns what is wrong with them, "" if nothing."""
-    before = own_weights.find(pending.name)
     try:
         own = _answers(pending)
-        own_weights.keep(own)
         _try(own)
+        own = own_weights.keep(own)
     except CnnvizError as error:
-        _put_back(pending.name, before)
         return str(error).replace(pending.name.removeprefix("file-"), pending.file_name)
     except Exception as error:  # torch has many; each means that these answers do not work
         log.info("trying %s failed", pending.file_name, exc_info=True)
-        _put_back(pending.name, before)
         reason, size = (str(error).splitlines() or [""])[0][:160], f"{_answer('height')}×{_answer('width')}"
         return f"The network could not run on {size} pixels ({reason}). Give another size."
     for field in _FIELDS:
@@ -239,13 +236,9 @@ def _answers(pending: Pending) -> OwnWeights:
 
 
 def _try(own: OwnWeights) -> None:
-    """Load the network and let it answer to a black image."""
-    choice = networks.Choice(own.architecture, own.name, network_picker.device(), version=own.version)
-    networks.model(choice).predict(np.zeros((8, 8, 3), np.uint8))
+    """Load the network and let it answer to a black image, before these answers are on the disk."""
+    from cnnviz.models.load import load
 
-
-def _put_back(name: str, before: OwnWeights | None) -> None:
-    if before is not None:
-        own_weights.keep(before)
-    else:
-        own_weights.drop_answers(name)
+    path, device = stores.stored_weights(own.name), network_picker.device()
+    model = load(own.architecture, path, device, class_names=own.classes, preprocessing=own.preprocessing)
+    model.predict(np.zeros((8, 8, 3), np.uint8))

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Server(ThreadingHTTPServer):
     """`files`: {name: contents}, whatever the folder. `asked`: paths of the GETs. `drop`: send half of a file.
-    `told`: headers that answer a HEAD, beside a redirect, as the hub does for large files."""
+    `hold`: wait for it after half of a file. `told`: headers that answer a HEAD, beside a redirect, as the hub does
+    for large files."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -16,6 +17,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.told: dict[str, str] = {}
         self.drop = False
+        self.hold: threading.Event | None = None
         self.address = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -28,7 +30,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if self.server.drop else content)
+        half = len(content) // 2
+        self.wfile.write(content[:half])
+        if self.server.hold is not None:
+            self.server.hold.wait(60)
+        self.wfile.write(b"" if self.server.drop else content[half:])
 
     def do_HEAD(self) -> None:  # noqa: N802
         self.send_response(302 if self.server.told else 200)

@@ -1,5 +1,6 @@
 """The lecturer's token, handed over by the browser: from the "#" part of the first link, which no server is sent
-and which is removed from the address at once, or from the memory of the tab after a reload."""
+and which is removed from the address at once, or from the memory of the tab after a reload. A wrong one is forgotten,
+so that reloading the page does not try it again."""
 
 from __future__ import annotations
 
@@ -24,7 +25,14 @@ export default function (component) {
 }
 """
 
+_FORGET = """
+export default function () {
+  sessionStorage.removeItem("cnnviz-lecturer")
+}
+"""
+
 _render = st.components.v2.component("cnnviz_token", js=_JS)
+_render_forgetting = st.components.v2.component("cnnviz_token_forgotten", js=_FORGET)
 
 
 def ask_token(on_answer: Callable[[str], Any]) -> None:
@@ -36,3 +44,8 @@ def ask_token(on_answer: Callable[[str], Any]) -> None:
             on_answer(str(answer.get("token", ""))[:200])
 
     _render(key="token_answer", data={}, on_answer_change=answered)
+
+
+def forget_token() -> None:
+    """Have the browser remember no token."""
+    _render_forgetting(key="token_forgotten", data={})

@@ -63,7 +63,7 @@ SETS = {  # addresses and md5 as in torchvision.datasets
         Archive("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
                 "e793b78cc4c9e9a4ccc0c1155377a412", 99_003_388),)),
 }  # fmt: skip
-busy = threading.Lock()
+busy = {family: threading.Lock() for family in SETS}  # held while its files are made
 
 
 def data_folder() -> Path:
@@ -86,7 +86,9 @@ def prefetch(name: str, progress: Progress | None = None) -> Path:
     $CNNVIZ_DATA_MIRROR, a base URL or a folder, replaces the public hosts. `progress(done, total)`: bytes.
     Raises UnknownName; Offline naming the file and where to put it; BadInput if a file is damaged."""
     family = family_of(name)
-    with busy:  # two sessions that want the same set: the second finds it
+    if is_here(family):
+        return home_of(family)
+    with busy[family]:  # two sessions that want the same set: the second finds it
         if not is_here(family):
             data_folder().mkdir(parents=True, exist_ok=True)
             done, entry = 0, SETS[family]

@@ -150,7 +150,8 @@ class ZipCorpus(Corpus):
             with self._open() as file:
                 data = _unpack(file, *self._entries[index])
         except _DAMAGED as error:
-            raise BadImage(f"Zip entry {self.ids[index]!r} is damaged: {error}. Pack it again.") from error
+            reason = getattr(error, "strerror", None) or error  # without the path, which a class may not see
+            raise BadImage(f"Zip entry {self.ids[index]!r} is damaged: {reason}. Pack it again.") from error
         try:
             return open_image(data, side=side)
         except BadImage as error:

@@ -68,7 +68,7 @@ def folder_for_training(name: str, progress: Progress | None = None) -> Path:
     if family != "cifar10":
         return home
     target = fetching.data_folder() / "cifar10"
-    with fetching.busy:
+    with fetching.busy[family]:
         if not target.is_dir():
             with fetching.whole_folder(target) as partial:
                 for split in BATCHES:

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from views import errors, turned
+from views import errors, pictures, turned
 
-from app import classroom, jobs
+from app import classroom, index_jobs, jobs, networks
 from app.classroom import GONE, PAUSE, TRIES, Room
+from app.controls import Network
+from app.networks import Choice
+from cnnviz.data.corpora import corpus
 from cnnviz.errors import BadInput
+from cnnviz.probes.topk import index_patches
 
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 TOKEN = "a-token-of-this-test"
@@ -72,6 +76,8 @@ def test_what_concerns_the_lecturer_s_own_screen_is_not_shown_to_the_class():
     room = Room(TOKEN)
     assert room.publish("unit", {"present": "True", "device": "cuda", "unit": "1"}).query == {"unit": "1"}
     assert room.publish("unit", {"unit": "1"}).version == 1
+    paths = {"folder": "/home/me/photographs", "indexfile": "/home/me/a.npz"}
+    assert room.publish("top-9", {"corpus": "folder", **paths}).query == {"corpus": "folder"}
 
 
 def test_many_threads_publish_and_follow_without_losing_or_mixing_views():
@@ -166,11 +172,38 @@ def test_the_token_gives_the_lead_and_a_wrong_one_is_refused_in_words(lesson):
     for _ in range(TRIES):
         at = take_the_lead(at, "guess")
     assert "Wait a minute" in errors(at)[0]
+    assert "Wait a minute" in errors(at.run())[0]  # until the next try
     lesson._wrong.clear()  # a minute later
     at = take_the_lead(at)
     assert errors(at) == [] and {"Students follow me", "Students may start long work"} <= {t.label for t in at.toggle}
     assert (lesson.view.version, lesson.view.page) == (1, "playground")
     assert TOKEN not in str(dict(at.query_params)) and TOKEN not in str(lesson.view)
+
+
+def answering(token: str) -> None:
+    """A page whose browser has answered with a token that it remembers."""
+    import streamlit as st
+
+    from app import class_controls
+
+    if "class_joined" not in st.session_state:
+        class_controls._answered(token)
+    class_controls.panel()
+
+
+def test_a_token_of_another_class_is_refused_where_it_is_seen_and_is_forgotten(lesson):
+    at = AppTest.from_function(answering, args=("of-yesterday",), default_timeout=30)
+    for _ in range(2):
+        at.run()
+        assert not at.exception and "not this class's token" in at.error[0].value
+        assert not [e for expander in at.expander for e in expander.error]  # which is closed
+        assert "token_forgotten" in {shown.key for shown in at.get("bidi_component")}
+    assert sum(map(len, lesson._wrong.values())) == 1
+    for _ in range(TRIES - 1):
+        lesson.admit("guess", "guest")
+    at = AppTest.from_function(answering, args=(TOKEN,), default_timeout=30).run()  # right, and too early
+    assert "Wait a minute" in at.error[0].value
+    assert "token_forgotten" not in {shown.key for shown in at.get("bidi_component")}
 
 
 def test_a_student_goes_where_the_lecturer_goes_roams_and_comes_back(lesson):
@@ -208,8 +241,11 @@ def test_a_student_starts_no_download(lesson, server, weights_home, monkeypatch)
     monkeypatch.setenv("CNNVIZ_WEIGHTS_MIRROR", server.address)
     at = entered("first_layer_filters", net="squeezenet1_1", weights="pretrained")
     assert "only the lecturer may start" in errors(at)[0] and "Downloading weights" in errors(at)[0]
-    assert not list(weights_home.parent.rglob("*.pth"))
+    assert not list(weights_home.parent.rglob("*.pth")) and server.asked == []
     lesson.allowed = True
+    at.run()
+    for job in list(jobs._registry()[0].values()):
+        job._thread.join(30)
     at.run()
     assert server.asked and "only the lecturer" not in errors(at)[0]  # but that these are not the published bytes
 
@@ -257,4 +293,18 @@ def test_a_student_s_home_says_that_the_index_is_the_lecturer_s_and_shows_the_re
     assert any("only the lecturer may start" in caption.value for caption in at.caption)
     assert any(alt.startswith("Feature maps of") for alt in alts(at))
     at = turned(at, "top9")
-    assert len(errors(at)) == 1 and "only the lecturer may start" in errors(at)[0]
+    assert errors(at) == [] and ["only the lecturer may start" in one.value for one in at.info] == [True]
+    at = turned(at, "feature_maps")
+    assert errors(at) == [] and any("only the lecturer may start" in one.value for one in at.info)
+    assert any("Open this unit" in link.proto.label for link in at.get("page_link"))  # what stands below it
+
+
+def test_a_student_sees_the_wall_of_an_index_that_the_lecturer_has_stopped_half_way(lesson):
+    choice = Choice("lenet5", "bundled", "cpu")
+    network, images = Network(networks.model(choice), choice), corpus("digits")
+    path = index_jobs.index_path(network, images)
+    partial = index_patches(network.model, images, ["conv1"], out=path, progress=lambda state: False, batch=8)
+    assert 0 < partial.meta["next"] < len(images)
+    at = entered("top9", net="lenet5", layer="conv1", device="cpu")
+    assert errors(at) == [] and "wall_picture" in pictures(at)
+    assert any("only the lecturer may start" in one.value for one in at.info)

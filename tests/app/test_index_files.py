@@ -7,7 +7,7 @@ from test_top9_page import when_built
 from views import errors, image_of, pictures
 
 from app.index_files import SOURCE
-from cnnviz.data.corpora import corpus
+from cnnviz.data.corpora import MemoryCorpus, corpus
 from cnnviz.models.load import load
 from cnnviz.probes.topk import index_patches
 
@@ -44,6 +44,22 @@ def test_the_unit_page_shows_its_crops_too(opened, file):
     assert any("needs the images" in c.value for c in at.caption)
 
 
+def test_another_file_of_the_same_images_is_never_shown_with_the_pictures_of_the_first(opened, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
+    images = MemoryCorpus("gone", [str(number) for number in range(12)], pixels)
+    model, colours = load("lenet5", "bundled", "cpu"), []
+    for name, k, side in (("without", 9, None), ("with", 4, 32)):  # as the page advises where there are no crops
+        path = tmp_path / f"{name}.npz"
+        index_patches(model, images, ["conv1"], k, path, embed=side)
+        link = {"net": "lenet5", "layer": "conv1", "corpus": SOURCE, "indexfile": str(path), "device": "cpu"}
+        for page, picture in (("top9", "wall_picture"), ("unit", "winners")):
+            at = opened(page, **link)
+            assert errors(at) == []
+            shown = np.asarray(image_of(pictures(at)[picture]).convert("RGB"))
+            colours.append(len(np.unique(shown.reshape(-1, 3), axis=0)))
+    assert max(colours[:2]) < 5 < 50 < min(colours[2:]), colours  # pale tiles, then random pixels
+
+
 def test_an_uploaded_index_is_opened_on_every_page(opened, file):
     at = opened("top9", net="lenet5", layer="conv2", corpus=SOURCE)
     assert errors(at) == [] and len(at.info) == 1
@@ -51,6 +67,18 @@ def test_an_uploaded_index_is_opened_on_every_page(opened, file):
     assert errors(at) == [] and "wall_picture" in pictures(at)
     at = at.switch_page("../pages/feature_maps.py").run()
     assert errors(at) == [] and "unit_patches" in pictures(at)
+
+
+def test_an_uploaded_index_in_use_stays_and_one_that_is_gone_is_said_without_a_path(opened, file, cache):
+    at = opened("top9", net="lenet5", layer="conv2", corpus=SOURCE)
+    at.file_uploader(key="index_upload").set_value(("mine.npz", file.read_bytes(), "application/zip")).run()
+    (mine,) = cache.glob("uploads/*.npz")
+    before = mine.stat().st_atime_ns
+    at.run()
+    assert errors(at) == [] and mine.stat().st_atime_ns > before
+    mine.unlink()
+    (message,) = errors(at.run())
+    assert "Upload it again" in message and "cache" not in message
 
 
 def test_an_index_of_another_network_or_none_is_said_and_the_pickers_live(opened, file, tmp_path):

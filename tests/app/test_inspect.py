@@ -11,6 +11,7 @@ from test_top9_page import when_built
 from torch import nn
 from views import Failing, FourChannels, errors, image_of
 
+from app import stores
 from cnnviz.probes.attribution import attribute
 
 VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours"]
@@ -97,6 +98,16 @@ def test_uploads_stand_beside_the_image_and_a_broken_one_is_told(opened, registe
     (told,) = errors(at)
     assert told.startswith("2.png") and at.query_params["also"].count("upload-") == 2
     assert errors(when_built(at.run())) == []
+
+
+def test_an_upload_of_a_link_stays_beside_the_image_when_another_joins_it(opened, registered):
+    name = stores.store_photo(upload(5)[1])
+    at = opened("inspect", net=registered("inspect_linked", Small), view="Attribution", also=f"coffee,{name}")
+    assert list(at.multiselect(key="also").value) == ["coffee", name]
+    at.multiselect(key="also").set_value(["coffee", name, "rocket"]).run()
+    assert errors(at) == [] and at.query_params["also"] in (f"coffee,{name},rocket", [f"coffee,{name},rocket"])
+    at.multiselect(key="also").set_value([name]).run()
+    assert errors(at) == [] and list(at.multiselect(key="also").value) == [name]
 
 
 def test_occlusion_has_three_maps_and_a_square_that_can_be_put_elsewhere(opened, registered):

@@ -23,7 +23,7 @@ from app.network_picker import Network
 
 choice = networks.Choice("lenet5", "bundled")
 network = Network(networks.model(choice), choice)
-images = session.corpus("digits", None)
+images = session.corpus("digits")
 setting = Setting(100, 13, 1.0, 0, "frozen", "auto", False)
 
 def report(state):

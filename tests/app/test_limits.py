@@ -1,10 +1,12 @@
 """What the app keeps, computes at once and takes in is bounded; those who wait know their place, and nobody starves."""
 
 import gc
+import io
 import logging
 import threading
 import time
 import weakref
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,12 +16,12 @@ from streamlit.testing.v1 import AppTest
 from test_jobs import ended, until_cancelled
 from torch import nn
 
-from app import jobs, limits, networks, own_weights, session, stores
+from app import corpus_picker, jobs, limits, networks, own_weights, session, stores
 from app.jobs import FULL, Job
 from app.kept import Kept, Shelf, bytes_of, weight_of
 from app.line import Line
 from app.networks import Choice
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadImage, BadInput
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.models.preprocessing import Preprocessing
 
@@ -244,6 +246,19 @@ def test_short_work_does_not_wait_for_long_work():
     assert running(short) == [True] and long[-1].place > 0
 
 
+def test_a_download_waits_for_no_computation_and_no_view_for_a_download():
+    several = [(f"{lane} {i}", lane) for lane in (limits.LONG, limits.FETCH) for i in range(9)]
+    busy = [jobs.start(key, "busy", until_cancelled, watched=False, lane=lane) for key, lane in several]
+    assert running(busy[9]) == [True] and busy[9 + limits.DOWNLOADS].place == 1
+    assert running(jobs.start("short", "short", until_cancelled, watched=False, lane=limits.SHORT)) == [True]
+
+
+def test_a_class_is_shared_also_where_only_this_computer_is_listened_to(monkeypatch):
+    assert not limits.shared()
+    monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "token")
+    assert limits.shared() and limits.each(limits.LONG) == 1
+
+
 def test_jobs_that_ended_long_ago_are_forgotten(monkeypatch):
     monkeypatch.setattr(limits, "ENDED", 3)
     for number in range(6):
@@ -302,6 +317,30 @@ def test_the_oldest_zips_go_when_there_are_too_many(monkeypatch, cache):
     monkeypatch.setattr(limits, "STORED_ZIPS", 2)
     kept = [stores.store_zip(b"PK" + bytes([i])) for i in range(4)]
     assert sum(path.exists() for path in kept) == 2 and kept[-1].read_bytes() == b"PK\x03"
+
+
+def zipped(number: int) -> bytes:
+    """A zip of one picture."""
+    picture, archive = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (8, 8), (number, 0, 0)).save(picture, "PNG")
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("a.png", picture.getvalue())
+    return archive.getvalue()
+
+
+def test_a_zip_in_use_stays_and_one_that_is_gone_is_said_without_a_path(monkeypatch):
+    monkeypatch.setattr(limits, "STORED_ZIPS", 2)
+    mine = session.uploaded_corpus(("mine",), [("mine.zip", zipped(99))])
+    for number in range(4):
+        assert corpus_picker._still_here(mine) is mine
+        stores.store_zip(zipped(number))
+    assert mine.image(0).getpixel((0, 0)) == (99, 0, 0)
+    mine.archive.unlink()
+    with pytest.raises(BadImage) as unread:
+        mine.image(0)
+    with pytest.raises(BadInput, match="Upload it again") as gone:
+        corpus_picker._still_here(mine)
+    assert not [error for error in (unread, gone) if str(mine.archive.parent) in str(error.value)]
 
 
 def test_weights_beyond_the_room_for_all_are_refused_and_what_is_there_stays(monkeypatch):

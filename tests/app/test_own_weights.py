@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 from views import errors, pictures, turned
 
-from app import index_jobs, own_weights, stores
+from app import index_jobs, limits, own_weights, stores
 from cnnviz.models import registry
 from cnnviz.models.bundled import bundled
 
@@ -270,6 +270,64 @@ def test_on_a_public_server_a_session_sees_only_its_own(opened, monkeypatch):
     linked = opened("home", net="lenet5", weights=name)
     assert errors(linked) == [] and linked.selectbox(key="weights").value == name
     assert f"remove_{name}" not in {b.key for b in linked.button}
+
+
+@pytest.fixture
+def public(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_weights, "on_this_computer", lambda: False)
+    monkeypatch.setattr(limits, "shared", lambda: True)
+
+
+def test_nobody_s_removal_takes_away_what_another_has_brought(opened, cache, public):
+    mine, other = opened("home"), opened("home")
+    data = saved(lenet())
+    take(dropped(mine, data))
+    dropped(other, data)
+    asked = dropped(opened("home"), data)
+    name = mine.selectbox(key="weights").value
+    take(other)
+    assert other.selectbox(key="weights").value == name and len(files(cache)) == 2  # stored once
+    other.button(key=f"remove_{name}").click().run()
+    assert name not in {b.key for b in other.button} and errors(mine.run()) == []
+    mine.button(key=f"remove_{name}").click().run()
+    take(asked)  # somebody who was still asked about it
+    assert errors(asked) == [] and asked.selectbox(key="weights").value == name
+    asked.button(key=f"remove_{name}").click().run()
+    assert files(cache) == []
+
+
+def test_a_discarded_file_is_not_taken_from_somebody_who_is_asked_about_it(opened, cache, public):
+    one, other = (dropped(opened("home"), saved(lenet())) for _ in range(2))
+    one.button(key="own_discard").click().run()
+    take(other)
+    assert errors(other) == [] and other.selectbox(key="weights").value.startswith("file-")
+
+
+def test_other_answers_about_the_file_of_another_leave_that_one_s_as_they_are(opened, cache, public):
+    data = saved(lenet(2))
+    mine, other = opened("home"), opened("home")
+    take(dropped(mine, data))
+    name, before = mine.selectbox(key="weights").value, words(mine)
+    dropped(other, data)
+    answer(other, "names").set_value("odd, even")
+    answer(other, "mean").set_value("0.75")
+    take(other)
+    assert errors(other) == [] and other.selectbox(key="weights").value != name
+    assert any("mean 0.750" in c.value for c in other.caption)
+    assert errors(mine.run()) == [] and words(mine) == before
+    another = other.selectbox(key="weights").value
+    other.button(key=f"remove_{another}").click().run()
+    assert errors(mine.run()) == [] and words(mine) == before
+    assert files(cache) == sorted([name.removeprefix("file-"), f"{name.removeprefix('file-')}.json"])
+
+
+def test_answers_that_fail_are_never_on_the_disk(opened, cache, monkeypatch):
+    at = dropped(opened("home"), saved(lenet(2)))
+    written: list[object] = []
+    monkeypatch.setattr(own_weights, "write_json", lambda *given: written.append(given))
+    answer(at, "height").set_value(1)
+    take(at)
+    assert "1×28" in errors(at)[0] and written == []
 
 
 def test_files_of_the_same_name_are_told_apart(opened):

@@ -1,12 +1,14 @@
 """What users bring is kept by its hash; names decide nothing."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from app import limits, stores
+from app.plain import plain
 from cnnviz.errors import BadImage, BadInput
 
 
@@ -46,6 +48,34 @@ def test_the_oldest_photographs_go_when_there_are_too_many(monkeypatch):
     names = [stores.store_photo(encoded(np.full((4, 4, 3), shade, np.uint8))) for shade in range(5)]
     assert stores.is_stored_photo(names[-1])
     assert len(list(stores.cache_folder("uploads").glob("*.png"))) == 3
+
+
+def test_a_photograph_in_use_stays_however_many_come_after_it(monkeypatch):
+    monkeypatch.setattr(limits, "STORED_PHOTOS", 2)
+    mine = stores.store_photo(encoded(np.full((4, 4, 3), 99, np.uint8)))
+    for shade in range(5):
+        assert stores.is_stored_photo(mine)
+        stores.store_photo(encoded(np.full((4, 4, 3), shade, np.uint8)))
+    assert stores.is_stored_photo(mine)
+
+
+def test_the_use_of_an_upload_is_noted_and_does_not_make_it_another_file():
+    path = stores.store_zip(b"PK")
+    before = path.stat().st_mtime_ns
+    assert stores.use(path) and path.stat().st_mtime_ns == before
+    path.unlink()
+    assert not stores.use(path)
+
+
+def test_messages_name_no_folder_of_this_computer_to_those_who_may_not_see_its_disk(cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("CNNVIZ_DATA", str(tmp_path / "cache" / "inside"))
+    text = (
+        f"Could not write {cache / 'indexes' / 'a.npz'}, {tmp_path / 'cache' / 'inside' / 'b'} or {Path.home() / 'c'}"
+    )
+    assert plain(text) == text
+    monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "token")
+    names = [name.replace("\\", "/") for name in plain(text).split()]
+    assert names == ["Could", "not", "write", "…/indexes/a.npz,", "…/b", "or", "…/c"]
 
 
 @pytest.mark.parametrize("name", ["upload-../../secret", "upload-", "chelsea", "upload-a/b", "", "upload-abc"])

@@ -47,6 +47,35 @@ def test_a_small_corpus_is_indexed_by_itself_and_the_wall_appears(opened, cache)
     assert any(values in c.value for c in at.caption)
 
 
+def cancelling() -> None:
+    """A script that cancels the index of one network, and asks for those of two."""
+    import streamlit as st
+    from test_jobs import until_cancelled
+
+    from app import index_jobs, jobs, networks
+    from app.controls import Network
+    from app.networks import Choice
+    from cnnviz.data.corpora import corpus
+
+    images = corpus("digits")
+    choices = [Choice("lenet5", weights, "cpu") for weights in ("bundled", "random")]
+    both = [Network(networks.model(choice), choice) for choice in choices]
+    key = str(index_jobs.index_path(both[0], images))
+    st.session_state["class_lecturer"] = True
+    job = jobs.start(key, "test", until_cancelled)
+    st.session_state["class_lecturer"] = not st.session_state["student"]
+    index_jobs._stop(key, job)
+    st.session_state["starts"] = [index_jobs.wants_start(one, images, None, None) for one in both]
+
+
+@pytest.mark.parametrize("student", [False, True])
+def test_cancelling_an_index_holds_for_that_one_alone_and_a_student_s_click_for_none(monkeypatch, student):
+    monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "a-token-of-this-test")
+    script = AppTest.from_function(cancelling, default_timeout=60)
+    script.session_state["student"] = student
+    assert not script.run().exception and script.session_state["starts"] == [student, True]
+
+
 def test_an_index_is_found_again_after_a_restart(opened, cache):
     first = pictures(when_built(opened("top9", net="lenet5", layer="conv2")))["wall_picture"]["src"]
     stop_jobs()

@@ -58,7 +58,7 @@ def stop_jobs() -> None:
     """Cancel every job and wait for its thread."""
     running, _lock = jobs._registry()
     for job in running.values():
-        job.cancel()
+        job.stop()
         job._thread.join(60)
 
 

@@ -206,6 +206,20 @@ def test_two_threads_that_want_the_same_set_fetch_it_once(server, home, monkeypa
     assert found == [10] * 4 and len(asked) == 1
 
 
+def test_a_set_that_is_here_opens_while_sets_are_downloaded(server, home, monkeypatch):
+    folder, address, _asked = server
+    publish(monkeypatch, folder, "mnist", mnist_files())
+    monkeypatch.setenv("CNNVIZ_DATA_MIRROR", address)
+    opened = []
+    with fetching.busy["cifar10"]:
+        fetching.prefetch("mnist")
+    with fetching.busy["mnist"]:
+        thread = threading.Thread(target=lambda: opened.append(fetching.prefetch("mnist-test")), daemon=True)
+        thread.start()
+        thread.join(20)
+    assert opened == [home / "MNIST" / "raw"]
+
+
 def test_cifar10_becomes_class_folders_for_training(server, home, monkeypatch):
     folder, address, _asked = server
     publish(monkeypatch, folder, "cifar10", cifar_files())

@@ -1,0 +1,59 @@
+"""One place of a page that waits for a job: the one it waited for before is left, the new one begins or is offered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import address, jobs, limits
+from app.plain import plain
+
+_STOPPED = "waiting_stopped"  # in the session: keys of the jobs that this user has cancelled
+Work = Callable[[Callable[[Any], bool]], Any]  # see jobs.Job
+
+
+def turn_to(slot: str, key: str) -> None:
+    """This tab waits for the job `key` in this place now, and no longer for the one before."""
+    place = f"waiting_{slot}"
+    before = st.session_state.get(place)
+    st.session_state[place] = key
+    if before and before != key:
+        jobs.leave(before)
+
+
+def going(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool = True) -> jobs.Job | None:
+    """The job while it runs. None where it does not: the page has a button then that says `offer`, or why this session
+    may not start it.
+
+    `at_once`: it takes a moment and begins by itself, but not again after it failed or this user cancelled it. One
+    that stopped because nobody waited for it any more begins anew."""
+    job = jobs.find(key)
+    if job is not None and job.running:
+        return job
+    if problem := job.problem if job is not None else "":
+        st.error(plain(problem), icon=":material/error:")
+    lane, stopped = limits.SHORT if at_once else limits.LONG, st.session_state.setdefault(_STOPPED, set())
+    try:
+        if at_once and not problem and key not in stopped:
+            return jobs.start(key, name, work, lane=lane)
+        if st.button(offer, key=f"start_{slot}", type="primary"):
+            stopped.discard(key)
+            jobs.start(key, name, work, lane=lane)
+            address.rerun()
+    except jobs.NotAllowed as error:
+        st.info(plain(str(error)), icon=":material/school:")
+    return None
+
+
+def cancel_button(slot: str, key: str, job: jobs.Job) -> None:
+    """Stops the job, which then waits behind a button."""
+    st.button("Cancel", key=f"cancel_{slot}", on_click=_stop, args=(key, job))
+
+
+def _stop(key: str, job: jobs.Job) -> None:
+    """A click that had no effect, a student's, is not remembered."""
+    job.cancel()
+    if job.cancelled:
+        st.session_state.setdefault(_STOPPED, set()).add(key)
