@@ -133,8 +133,7 @@ def bring(url: str, progress: Progress | None = None) -> Brought:
         told = _download(url, target, progress)
     except Offline as error:
         raise Offline(
-            f"{error} Put the file {target.name} at {target}, or set {MIRROR}=http://host/folder to a server "
-            "or a folder that has it."
+            f"{error} Put the file {target.name} at {target}, or set {MIRROR} to an address or a folder that has it."
         ) from error
     return Brought(target, read_weights(target), True, told)
 
