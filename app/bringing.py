@@ -23,15 +23,23 @@ class Damaged(CnnvizError):
     """A file of weights that is on this machine, but has to be downloaded again."""
 
 
+def are_here(name: str) -> bool:
+    """Whether the published weights of a network are on this machine."""
+    from cnnviz.models.pretrained import cache_path, entry
+    from cnnviz.models.registry import find
+
+    return cache_path(entry(find(name)).url).is_file()
+
+
 def weights(name: str, damaged: bool = False) -> None:
     """See to it that the published weights of a network are on this machine. `damaged`: they are, but of no use.
 
     Raises NotAllowed, before anything is connected to; PageEnded while they are not here, which the page has said."""
-    from cnnviz.models.pretrained import bring, cache_path, entry
+    from cnnviz.models.pretrained import bring, entry
     from cnnviz.models.registry import find
 
-    url = entry(find(name)).url
-    if damaged or not cache_path(url).is_file():
+    if damaged or not are_here(name):
+        url = entry(find(name)).url
         _bring(f"download {url}", f"Downloading weights of {name}", lambda progress: bring(url, progress))
 
 

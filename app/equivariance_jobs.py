@@ -42,7 +42,7 @@ def result(slot: str, recipe: tuple, words: str, make: Make, at_once: bool = Tru
     offer = f"Compute: {words}" if at_once else words
     job = waiting.going(slot, key, words, lambda report: _work(key, make, report), offer, at_once)
     if job is not None:
-        waiting.cancel_button(slot, key, job)
+        waiting.cancel_button(slot, job)
         st.fragment(_progress, run_every=0.5)(key, words)
     return None
 

@@ -64,7 +64,7 @@ def _wait(slot: str, key: str, wanted: list[Wanted], ready: int) -> None:
     if job is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.fragment(_progress, run_every=0.4)(key, ready)
-            waiting.cancel_button(slot, key, job)
+            waiting.cancel_button(slot, job)
 
 
 def _work(wanted: list[Wanted], report: Callable[[Any], bool]) -> None:

@@ -37,6 +37,7 @@ class Job:
     ) -> None:
         self._patient = patient
         self.name, self.state, self.problem = name, None, ""
+        self.unwanted = False  # cancelled by a person, not for want of watchers
         self.watchers: set[int] = set()
         self._cancelled, self._turn = threading.Event(), turn
         self._thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
@@ -89,6 +90,7 @@ class Job:
     def cancel(self) -> None:
         """Ask the work to stop at its next report. A student's click does not stop what the class waits for."""
         if classroom.may_start():
+            self.unwanted = True
             self.stop()
 
     def stop(self) -> None:
@@ -101,6 +103,7 @@ class Job:
         """It no longer counts among the jobs of `who`, who started it and left it to others."""
         if self._turn is not None and self._turn.who == who:
             self._turn.who = None
+            self._turn.line.wake()  # another of theirs may run now
 
     def end(self, seconds: float) -> None:
         """Stop, and wait for the work to save."""

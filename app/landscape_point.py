@@ -10,7 +10,7 @@ import streamlit as st
 from app import address, controls, landscape_views, networks, own_weights, session
 from app.controls import Network
 from app.landscapes import Shown
-from app.network_picker import device
+from app.network_picker import device, loaded_network
 from app.networks import Choice
 from cnnviz.errors import BadInput
 from cnnviz.figures.charts import bars_png, value_text
@@ -106,13 +106,14 @@ def _wall(maps: np.ndarray, channels: list[int], peak: float) -> Mosaic:
 
 
 def network_of(one: Shown) -> Network:
-    """The network that a surface belongs to. Raises BadInput where its weights are not here, or are other ones."""
+    """The network that a surface belongs to. Raises BadInput where its weights are not here, or are other ones;
+    PageEnded while they are downloaded."""
     weights = one.weights or "bundled"
     if weights == "bundled" and "bundled" not in networks.weights_options(one.architecture):
         raise BadInput(f"The weights of {one.title} do not come with this copy of cnnviz: its points cannot answer.")
     own = own_weights.find(weights) if weights.startswith("file-") else None
     choice = Choice(one.architecture, weights, device(), one.untrained, own.version if own else "")
-    network = Network(networks.model(choice), choice)
+    network = Network(loaded_network(choice), choice)
     if one.surface.meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
         raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
     return network

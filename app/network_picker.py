@@ -71,8 +71,8 @@ def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Ne
     with st.sidebar:
         name = pick_name(first=first)
         choice = _pick_weights(name)
-    loaded = _loaded(choice)
-    _say_how_loaded(loaded)
+    loaded = loaded_network(choice)
+    _say_howloaded_network(loaded)
     network = Network(loaded, choice)
     if title is not None and network.untrained:
         title.show(untrained=True)
@@ -148,8 +148,8 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
     return WEIGHTS_NOTE.get(weights, "a file of yours")
 
 
-def _loaded(choice: Choice) -> LoadedModel:
-    """The network, its weights downloaded before if need be."""
+def loaded_network(choice: Choice) -> LoadedModel:
+    """The network, its weights downloaded before if need be. Raises as `pick_network`."""
     if choice.weights == "pretrained" and not choice.untrained:
         bringing.weights(choice.name)
     try:
@@ -161,7 +161,7 @@ def _loaded(choice: Choice) -> LoadedModel:
         raise Offline(bringing.for_everybody(f"Downloading weights of {choice.name}", str(error))) from error
 
 
-def _say_how_loaded(model: LoadedModel) -> None:
+def _say_howloaded_network(model: LoadedModel) -> None:
     if message := model.notes.get("device"):
         st.sidebar.warning(plain(message))
     if model.report is not None and model.report.warnings:

@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from app import controls, index_jobs, jobs, limits, networks, session
+from app import bringing, controls, index_jobs, jobs, limits, networks, session
 from app.controls import Network
 from app.corpus_picker import OFFLINE, default_corpus
 from app.network_picker import DEFAULT_NETWORK
 from app.networks import Choice
-from cnnviz.errors import CnnvizError
+from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.tours import Stop, Tour
 
 NEEDS_NONE = frozenset({"playground", "anatomy", "landscape"})  # pages that open without a network's weights
@@ -45,6 +45,8 @@ def _network(query: dict[str, str]) -> Network:
     name = query.get("net", DEFAULT_NETWORK)
     weights = query.get("weights", networks.weights_options(name)[0])
     choice = Choice(name, weights, untrained=query.get("untrained", "").lower() in ("true", "1"))
+    if choice.weights == "pretrained" and not choice.untrained and not bringing.are_here(name):
+        raise BadInput(f"The weights of {name} are not here: the page that shows them offers the download.")
     return Network(networks.model(choice), choice)
 
 

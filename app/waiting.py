@@ -10,7 +10,6 @@ import streamlit as st
 from app import address, jobs, limits
 from app.plain import plain
 
-_STOPPED = "waiting_stopped"  # in the session: keys of the jobs that this user has cancelled
 Work = Callable[[Callable[[Any], bool]], Any]  # see jobs.Job
 
 
@@ -27,19 +26,18 @@ def going(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool 
     """The job while it runs. None where it does not: the page has a button then that says `offer`, or why this session
     may not start it.
 
-    `at_once`: it takes a moment and begins by itself, but not again after it failed or this user cancelled it. One
-    that stopped because nobody waited for it any more begins anew."""
+    `at_once`: it takes a moment and begins by itself, but not again after it failed or somebody cancelled it, in
+    whatever tab. One that stopped because nobody waited for it any more begins anew."""
     job = jobs.find(key)
     if job is not None and job.running:
         return job
     if problem := job.problem if job is not None else "":
         st.error(plain(problem), icon=":material/error:")
-    lane, stopped = limits.SHORT if at_once else limits.LONG, st.session_state.setdefault(_STOPPED, set())
+    lane = limits.SHORT if at_once else limits.LONG
     try:
-        if at_once and not problem and key not in stopped:
+        if at_once and not problem and not (job is not None and job.unwanted):
             return jobs.start(key, name, work, lane=lane)
         if st.button(offer, key=f"start_{slot}", type="primary"):
-            stopped.discard(key)
             jobs.start(key, name, work, lane=lane)
             address.rerun()
     except jobs.NotAllowed as error:
@@ -47,13 +45,6 @@ def going(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool 
     return None
 
 
-def cancel_button(slot: str, key: str, job: jobs.Job) -> None:
+def cancel_button(slot: str, job: jobs.Job) -> None:
     """Stops the job, which then waits behind a button."""
-    st.button("Cancel", key=f"cancel_{slot}", on_click=_stop, args=(key, job))
-
-
-def _stop(key: str, job: jobs.Job) -> None:
-    """A click that had no effect, a student's, is not remembered."""
-    job.cancel()
-    if job.cancelled:
-        st.session_state.setdefault(_STOPPED, set()).add(key)
+    st.button("Cancel", key=f"cancel_{slot}", on_click=job.cancel)

@@ -101,6 +101,8 @@ def test_an_output_of_another_suffix_is_refused_before_anything_is_read(tmp_path
     for more in ([], ["--line"]):
         assert main(words(tmp_path / "nothing", tmp_path / "s.txt", *more)) == 1
         assert "written as .npz or .csv" in capsys.readouterr().err
+    assert main(words(tmp_path / "nothing", tmp_path / "s.CSV")) == 1
+    assert "written as" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("more", "said"), [([], "the same command goes on"), (["--line"], "begins them anew")])

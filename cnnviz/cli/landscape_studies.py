@@ -208,12 +208,12 @@ def _value_at(line: Line, step: float) -> tuple[float, float]:
 
 def check_suffix(out: str | None, known: tuple[str, ...]) -> None:
     """Before anything is computed."""
-    if out and Path(out).suffix not in known:
+    if out and Path(out).suffix.lower() not in known:
         raise BadInput(f"This is written as {' or '.join(known)}; {out} has another suffix.")
 
 
 def _write(out: str | None, result: Any) -> None:
-    if out and Path(out).suffix == ".csv":
+    if out and Path(out).suffix.lower() == ".csv":
         write_bytes_atomic(out, result.csv().encode())
     elif out:
         result.save(out)

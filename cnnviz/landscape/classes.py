@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 from cnnviz.errors import BadInput
 
 _NAMED = 3  # classes named in a message
+_WORDNET, _IMAGENET = re.compile(r"n\d{8}"), 1000
 
 
 def class_numbers(classes: Sequence[str], class_names: Sequence[str], source: str, otherwise: str) -> dict[str, int]:
     """{class of the images: output of the network}, by name: upper and lower case and underscores for spaces do not
-    matter.
+    matter where no two outputs differ in them alone.
 
-    Only a network whose outputs have no names ("class 0", …) takes as many classes in their order. `source`: what the
-    message calls the images; `otherwise`: what can be done, a sentence. Raises BadInput where the classes are not the
-    network's."""
-    outputs = {_plain(name): number for number, name in enumerate(class_names)}
-    strange = [name for name in classes if _plain(name) not in outputs]
+    The folders of ImageNet, 1,000 WordNet identifiers such as n01440764, are in the order of a network's 1,000 outputs.
+    Besides, only a network whose outputs have no names ("class 0", …) takes as many classes in their order. `source`:
+    what the message calls the images; `otherwise`: what can be done, a sentence. Raises BadInput where the classes are
+    not the network's."""
+    exact = {name: number for number, name in enumerate(class_names)}
+    alike = Counter(map(_plain, class_names))
+    outputs = {_plain(name): number for name, number in exact.items() if alike[_plain(name)] == 1}
+    found = {name: exact.get(name, outputs.get(_plain(name))) for name in classes}
+    strange = [name for name, number in found.items() if number is None]
     if not strange:
-        return {name: outputs[_plain(name)] for name in classes}
+        return {name: number for name, number in found.items() if number is not None}
     nameless = all(name == f"class {number}" for number, name in enumerate(class_names))
-    if nameless and len(classes) == len(class_names):
-        return {name: number for number, name in enumerate(classes)}
+    imagenet = len(class_names) == _IMAGENET and all(map(_WORDNET.fullmatch, classes))
+    if (nameless or imagenet) and len(classes) == len(class_names):
+        return {name: number for number, name in enumerate(sorted(classes) if imagenet else classes)}
     raise BadInput(
         f"{source} has {len(classes)} classes, and {_some(strange)} {'is' if len(strange) == 1 else 'are'} not among "
         f"the {len(class_names)} of the network ({_some(class_names)}). {otherwise}"

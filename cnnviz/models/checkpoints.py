@@ -169,12 +169,15 @@ def _check_tensor(key: str, tensor: Tensor, path: Path) -> None:
 
 def _pruned(tensors: dict[str, Tensor], warnings: list[str]) -> dict[str, Tensor]:
     """Weights that torch.nn.utils.prune keeps as weight_orig and weight_mask, multiplied as the network does."""
-    found = dict(tensors)
-    for key, mask in tensors.items():
-        stem = key.removesuffix("_mask")
-        whole = tensors.get(f"{stem}_orig")
-        if stem != key and stem not in tensors and whole is not None and whole.shape == mask.shape:
-            found[stem] = found.pop(f"{stem}_orig") * found.pop(key)
+    found: dict[str, Tensor] = {}
+    for key, value in tensors.items():  # in their order, which may be all that names them
+        stem, _, kind = key.rpartition("_")
+        whole, mask = tensors.get(f"{stem}_orig"), tensors.get(f"{stem}_mask")
+        pruned = kind in ("orig", "mask") and stem not in tensors
+        if not pruned or whole is None or mask is None or whole.shape != mask.shape:
+            found[key] = value
+        elif stem not in found:
+            found[stem] = whole * mask
     if len(found) < len(tensors):
         warnings.append(f"{len(tensors) - len(found)} tensors are pruned: their masks were applied.")
     return found

@@ -25,6 +25,7 @@ _ROLES = {
     "running_mean": "running_mean", "moving_mean": "running_mean",
     "running_var": "running_var", "moving_variance": "running_var", "moving_var": "running_var",
 }  # last part of a key → what the tensor is in its layer  # fmt: skip
+_NAME_IT = "Name the architecture they were made for, or load without a name to have it recognised."
 _ORDER = ("weight", "bias", "running_mean", "running_var")
 Token = tuple[str | None, tuple[int, ...]]  # (role, shape)
 
@@ -143,10 +144,7 @@ def compare(tensors: Mapping[str, Tensor], ours: Shapes) -> LoadReport:
 def refuse_problems(report: LoadReport, name: str = "the network") -> None:
     """Raise BadCheckpoint, naming the first five problems, if the weights do not fit."""
     if problems := report.problems():
-        raise BadCheckpoint(
-            f"The weights do not fit {name}: {first_five(problems)}. Name the architecture they "
-            "were made for, or load without a name to have it recognised."
-        )
+        raise BadCheckpoint(f"The weights do not fit {name}: {first_five(problems)}. {_NAME_IT}")
 
 
 def first_five(problems: list[str]) -> str:
@@ -160,7 +158,8 @@ def apply(tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, 
     import torch
 
     refuse_problems(report, name)
-    tensors = aligned(tensors, shapes(module.state_dict()))
+    ours = shapes(module.state_dict())
+    tensors = {key: tensors[theirs] for key, theirs in aligned({k: k for k in shapes(tensors)}, ours).items()}
     if any(tensor.is_meta for tensor in module.state_dict().values()):
         module.to_empty(device="cpu")
         for child in module.modules():
@@ -168,6 +167,8 @@ def apply(tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, 
                 child.reset_running_stats()
     sources = {our: their for their, our in report.renamed}
     taken = {key: tensors[sources.get(key, key)] for key in _fillable(module, report, sources, tensors)}
+    if lost := [key for key in ours if key not in taken and key not in report.missing]:
+        raise BadCheckpoint(f"The weights do not fit {name}: {first_five(lost)} found no place. {_NAME_IT}")
     module.load_state_dict(taken, strict=False)
 
 

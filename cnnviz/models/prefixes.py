@@ -67,7 +67,6 @@ def _stripped(tensors: Mapping[str, T], may_go: Callable[[str], bool]) -> dict[s
         shared = firsts.pop() if len(firsts) == 1 else ""
         if not shared or not may_go(shared):
             return found
-        stripped = {key.removeprefix(shared): value for key, value in found.items()}
-        if len(stripped) < len(found):  # a part of the training bears the name of one of the network
-            return found
-        found = stripped
+        if len({key.removeprefix(shared) for key in named}) < len(named):  # a part of the training bears the name
+            return found  # of one of the network
+        found = {key.removeprefix(shared): value for key, value in found.items()}

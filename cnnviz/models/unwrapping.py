@@ -16,7 +16,7 @@ NESTED = ("hyper_parameters", "hparams", "args", "config")  # where training fra
 CLASS_KEYS = ("classes", "class_names", "class_to_idx")
 _AVERAGED = re.compile(r"ema|swa|averag|shadow|teacher|momentum|target", re.IGNORECASE)
 _DEEPEST = 3  # dicts within dicts
-_PLAIN_VALUES = 100_000  # of one entry of the metadata
+_PLAIN_VALUES, _ALL_VALUES = 100_000, 1_000_000  # of one entry of the metadata, of all entries of a dict
 Path = tuple[str, ...]  # the keys that lead to a dict; () is the whole content
 
 
@@ -52,7 +52,8 @@ def _candidates(content: Any) -> dict[Path, int]:
     level: list[tuple[Path, Any]] = [((), content)]
     for _ in range(_DEEPEST + 1):
         below: list[tuple[Path, Any]] = []
-        for path, value in level:
+        for path, part in level:
+            value = part.fields if isinstance(part, Settings) else part
             if not isinstance(value, Mapping) or "param_groups" in value or id(value) in seen:
                 continue
             seen.add(id(value))
@@ -87,29 +88,44 @@ def _plain_values(level: Mapping[Any, Any]) -> dict[str, Any]:
     """The plain entries of a dict; of settings, those of their entries that are plain."""
     opened = {key: v.fields if isinstance(v, Settings) else v for key, v in level.items()}
     opened |= {key: v.texts() for key, v in opened.items() if key in CLASS_KEYS and isinstance(v, Array)}
-    plain = {number: _is_plain(v) for number, v in {id(v): v for v in opened.values()}.items()}  # each thing once
-    found = {str(key): v for key, v in opened.items() if v is not None and plain[id(v)]}
+    is_plain = _Plain()
+    found = {str(key): v for key, v in opened.items() if v is not None and is_plain(v)}
     for key in NESTED:
         if key not in found and isinstance(opened.get(key), Mapping):
-            found[key] = {k: v for k, v in opened[key].items() if isinstance(k, str) and _is_plain(v)}
+            found[key] = {k: v for k, v in opened[key].items() if isinstance(k, str) and is_plain(v)}
     return found
 
 
-def _is_plain(value: Any) -> bool:
-    """True for text, numbers, None and lists and dicts of them, _PLAIN_VALUES at most, four levels deep.
+class _Plain:
+    """Asked about a value: True for text, numbers, None and lists and dicts of them, _PLAIN_VALUES at most, four levels
+    deep.
 
-    A list that holds another one many times over is small in the file and endless to walk through: only
-    so many values are looked at."""
-    level = [value]
-    for _ in range(5):
-        inner = [v for v in level if not isinstance(v, str | int | float | bool | None)]
-        if not inner:
-            return True
-        if not all(isinstance(v, list | tuple | dict | Settings) for v in inner):
-            return False
-        if sum(map(len, inner)) > _PLAIN_VALUES:
-            return False
-        if not all(isinstance(key, str) for v in inner if isinstance(v, Mapping) for key in v):
-            return False
-        level = [part for v in inner for part in (v.values() if isinstance(v, Mapping) else v)]
-    return False
+    A list that holds another one many times over is small in the file and endless to walk through: each value is
+    looked into once, and after _ALL_VALUES the others are taken for not plain."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bool] = {}
+        self._left = _ALL_VALUES
+
+    def __call__(self, value: Any) -> bool:
+        if id(value) not in self._known:
+            self._known[id(value)] = self._look(value)
+        return self._known[id(value)]
+
+    def _look(self, value: Any) -> bool:
+        level = [value]
+        for _ in range(5):
+            inner = [v for v in level if not isinstance(v, str | int | float | bool | None)]
+            if not inner:
+                return True
+            if not all(isinstance(v, list | tuple | dict | Settings) for v in inner):
+                return False
+            parts = [v.fields if isinstance(v, Settings) else v for v in inner]
+            count = sum(map(len, parts))
+            self._left -= count
+            if count > _PLAIN_VALUES or self._left < 0:
+                return False
+            if not all(isinstance(key, str) for v in parts if isinstance(v, dict) for key in v):
+                return False
+            level = [part for v in parts for part in (v.values() if isinstance(v, dict) else v)]
+        return False

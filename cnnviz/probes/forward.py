@@ -102,6 +102,7 @@ def channels_last(module: nn.Module) -> frozenset[str]:
 
 def _works_on_the_last_axis(child: nn.Module) -> bool:
     norm = isinstance(child, nn.LayerNorm) and "2d" not in type(child).__name__
+    norm = norm and len(child.normalized_shape) == 1  # over (C, H, W) it keeps the order of its maps
     return norm or isinstance(child, nn.Linear)
 
 

@@ -16,11 +16,12 @@ from test_own_weights import saved
 from torch import nn
 from views import errors, turned
 
-from app import classroom, index_jobs, jobs
+from app import classroom, index_jobs, jobs, prewarm
 from cnnviz.data import fetching
 from cnnviz.data.fetching import Archive, PublicSet
 from cnnviz.models import pretrained, registry
 from cnnviz.models.pretrained import PublicWeights
+from cnnviz.tours import Stop, Tour
 
 
 def mnist_files() -> dict[str, bytes]:
@@ -216,3 +217,9 @@ def sources() -> None:
     from app.corpus_picker import pick_corpus
 
     pick_corpus(SimpleNamespace(one_channel=True))
+
+
+def test_a_tour_downloads_nothing_ahead(tiny, server):
+    stop = Stop("filters", {"net": tiny, "weights": "pretrained"}, "Tiny", "")
+    prewarm.work(Tour("t", "T", (stop,)), lambda title: True)
+    assert server.asked == []

@@ -218,6 +218,19 @@ def test_classes_are_matched_by_name_in_order_only_where_outputs_have_none_and_o
         match(None, None, ["cat"], "x")
 
 
+def test_the_folders_of_imagenet_are_in_the_order_of_its_networks_and_names_equal_but_for_case_stay_apart():
+    match = landscape_data.class_numbers
+    folders = [f"n{number:08}" for number in range(1000)]
+    names = [f"thing {number}" for number in range(1000)]
+    assert match(folders, folders, names, "x") == {name: number for number, name in enumerate(folders)}
+    with pytest.raises(BadInput, match="not among the 1000"):
+        match(folders[:10], folders[:10], names, "x")
+    dogs = ["Cardigan", "cardigan", "tabby"]
+    assert match(["cardigan", "Cardigan"], ["cardigan", "Cardigan"], dogs, "x") == {"cardigan": 1, "Cardigan": 0}
+    with pytest.raises(BadInput, match="CARDIGAN"):
+        match(["CARDIGAN"], ["CARDIGAN"], dogs, "x")
+
+
 def test_reading_gives_what_the_network_receives_with_the_numbers_of_the_classes(opened, registered):
     from app.network_picker import Network
     from app.networks import Choice, model

@@ -1,5 +1,6 @@
 """A view that waits for a job: it leaves the one before, begins by itself, and offers what went wrong again."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from views import errors
 from app import equivariance_jobs, jobs, limits, session
 from app.inspect_jobs import Wanted, filled
 from app.jobs import Job
+from app.line import Line
 from cnnviz.errors import BadInput, Cancelled
 
 WAYS = ["study", "inspect"]
@@ -129,14 +131,16 @@ def test_what_nobody_waited_for_starts_by_itself_when_somebody_comes_back(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_the_user_has_cancelled_waits_behind_a_button_for_this_user_alone(way):
-    at = tab(way, "first")
+def test_what_somebody_has_cancelled_waits_behind_a_button_in_every_tab(way):
+    at, other = tab(way, "first"), tab(way, "first")
     first = newest()
     at.button[0].click().run()
     assert ended(first)
     turned(turned(at, "quick"), "first")
-    assert len(buttons(at)) == 1 and "Compute" in buttons(at)[0] and TRIED.count("first") == 1
-    assert buttons(tab(way, "first")) == ["Cancel"] and newest().running
+    for one in (at, other.run()):
+        assert len(buttons(one)) == 1 and "Compute" in buttons(one)[0] and TRIED.count("first") == 1
+    other.button[0].click().run()
+    assert newest().running and buttons(at.run()) == ["Cancel"]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -183,3 +187,17 @@ def test_a_result_that_the_store_lets_go_of_meanwhile_is_computed_anew_and_never
         assert ended(newest())
     assert ended(newest()) and turned(at, "quick").session_state["shown"]
     assert session.found(("quick",)) is not None
+
+
+def test_a_job_that_is_left_to_others_makes_room_for_the_next_of_the_same_person():
+    line, release = Line(2, 1), threading.Event()
+    left = Job("left", lambda report: release.wait(20), line.join(7))
+    while left.place:
+        time.sleep(0.002)
+    following = Job("next", lambda report: None, line.join(7))
+    time.sleep(0.05)
+    assert following.place  # it waits: one at once for each
+    left.disown(7)
+    assert ended(following)
+    release.set()
+    assert ended(left)

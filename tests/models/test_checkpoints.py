@@ -159,6 +159,17 @@ def test_nan_weights_are_a_warning(tmp_path):
     assert "a.weight" in warning and "b.weight" not in warning
 
 
+def test_a_pruned_weight_keeps_its_place_among_the_others(tmp_path):
+    """Where names differ, order is all that tells four equal layers apart."""
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(*(torch.nn.Conv2d(4, 4, 3, bias=False) for _ in range(4)))
+    prune.random_unstructured(layers[1], "weight", 0.5)
+    torch.save(layers.state_dict(), tmp_path / "w.pt")
+    found = read_weights(tmp_path / "w.pt").tensors
+    assert list(found) == [f"{place}.weight" for place in range(4)]
+    torch.testing.assert_close(found["1.weight"], layers[1].weight.detach(), rtol=0, atol=0)
+
+
 # ---- refusals; test_bad_checkpoints.py has the others ---------------------------------------------
 
 

@@ -82,3 +82,12 @@ def test_names_that_are_the_networks_are_left_alone():
     assert aligned(tensors, ["net.0.weight", "net.0.bias"]) == tensors
     assert aligned({"a": 1}, []) == {"a": 1}
     assert aligned({}, ["net.0.weight"]) == {}
+
+
+@pytest.mark.parametrize("prefix", ["module.", "backbone."])
+def test_a_counter_at_the_root_and_below_the_prefix_takes_no_weight_along(tmp_path, prefix):
+    source = filled("resnet20_cifar", 5)
+    counters = {"total_ops": torch.zeros(1), "total_params": torch.zeros(1)}
+    state = {**prefixed({**source.state_dict(), **counters}, prefix), **counters}
+    torch.save(state, tmp_path / "w.pt")
+    assert_loads(tmp_path / "w.pt", source, "resnet20_cifar")

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from cnnviz.models import unwrapping
 from cnnviz.models.checkpoints import read_weights
+from cnnviz.models.inert import Settings
 
 STATE = {"conv.weight": torch.arange(54.0).view(2, 3, 3, 3), "conv.bias": torch.tensor([1.0, 2.0])}
 OTHER = {key: value + 100 for key, value in STATE.items()}
@@ -61,3 +63,34 @@ def test_a_dict_that_holds_another_one_many_times_over_is_looked_at_once(tmp_pat
     for _ in range(3):
         inner = {f"n{i}": inner for i in range(1000)}
     assert list(read(tmp_path / "w.pt", inner).tensors) == ["conv.weight"]
+
+
+class Counted(dict):
+    """Knows how often somebody went through it."""
+
+    times = 0
+
+    def items(self):
+        self.times += 1
+        return super().items()
+
+
+def test_settings_that_share_their_fields_are_looked_into_once():
+    shared = Counted({f"k{i}": i for i in range(50)})
+    many = {f"n{i}": Settings() for i in range(30)}
+    for one in many.values():
+        one.__setstate__(shared)
+    metadata: dict = {}
+    assert_same(unwrapping.unwrap({**many, "model": STATE}, metadata, []))
+    assert shared.times == 1 and metadata["n29"] == dict(shared)
+
+
+def test_a_list_that_a_file_names_again_and_again_is_looked_into_so_often_and_no_more(monkeypatch):
+    monkeypatch.setattr(unwrapping, "_ALL_VALUES", 5_000)
+    long = list(range(1_000))
+    same, wrapped = {f"k{i}": long for i in range(40)}, {f"k{i}": [long] for i in range(40)}
+    metadata: dict = {}
+    unwrapping.unwrap({"args": {**same, "odd": object()}, "model": STATE}, metadata, [])
+    assert len(metadata["args"]) == 40  # one look at the list, which all of them are
+    unwrapping.unwrap({"args": {**wrapped, "odd": object()}, "model": STATE}, metadata, [])
+    assert 1 <= len(metadata["args"]) < 5

@@ -181,3 +181,14 @@ def test_layers_that_work_on_windows_or_tables_are_left_out_unless_they_are_name
         qkv=nn.Linear(16, 5),
     ))  # fmt: skip
     assert "answers 8 times to 2 images" in misplaced(windows, ["qkv"])["qkv"]
+
+
+@pytest.mark.parametrize(("shape", "width"), [((8, 16, 16), 8), ((16, 16, 16), 16), ((16, 16), 8)])
+def test_a_norm_over_whole_maps_keeps_their_axes(shape, width):
+    """nn.LayerNorm over (C, H, W) or (H, W), also where the channels are as many as the columns."""
+    model = small(lambda: nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.LayerNorm(shape), nn.ReLU()), 16)
+    batch = torch.randn(2, 3, 16, 16)
+    for layer in ("1", "2"):
+        expected = outputs_slowly(model, batch, layer)
+        np.testing.assert_array_equal(capture(model, batch, [layer])[layer], expected)
+        assert misplaced(model, [layer]) == {}
