@@ -77,9 +77,11 @@ class _Owner:
 
 
 class _Owners:
-    """Those whose session is still there. `lock`: held while it is decided whose a file is."""
+    """Those whose session is still there. `going`: files that somebody has removed and another one still had.
+    `lock`: held while it is decided whose a file is."""
 
     def __init__(self) -> None:
+        self.going: set[str] = set()
         self.here: weakref.WeakSet[_Owner] = weakref.WeakSet()
         self.lock = threading.RLock()
 
@@ -102,9 +104,24 @@ def _is_another_s(name: str) -> bool:
     return any(name in owner.taken or name in owner.asked for owner in others)
 
 
+def _remove(name: str) -> None:
+    """From the disk, at the latest when the next file is dropped after its last owner has gone: a tab that was
+    reloaded leaves an owner behind for a while."""
+    owners = _owners()
+    with owners.lock:
+        owners.going.add(name)
+        for one in [one for one in owners.going if on_this_computer() or not _is_another_s(one)]:
+            owners.going.discard(one)
+            stores.forget_weights(one)
+
+
 def ask_about(name: str) -> None:
     """This session has dropped the file, and nobody's click removes it until the answer."""
-    _me().asked.add(name)
+    with _owners().lock:
+        _me().asked.add(name)
+        _owners().going.discard(name)
+        for other in list(_owners().going):
+            _remove(other)
 
 
 def let_go(name: str) -> None:
@@ -127,6 +144,7 @@ def keep(own: OwnWeights) -> OwnWeights:
         if find(own.name) != own:
             write_json(stores.side_file(own.name), own.as_dict())
         _me().taken.add(own.name)
+        _owners().going.discard(own.name)
         let_go(dropped)
     return own
 
@@ -155,13 +173,11 @@ def find(name: str) -> OwnWeights | None:
 
 
 def forget(name: str) -> None:
-    """Remove the file and its answers from this session, and from the disk unless somebody else has brought it, too."""
+    """Remove the file and its answers from this session, and from the disk once nobody else has it, too."""
     if name not in {own.name for own in mine()}:
         raise BadInput("Only weights that this session has brought can be removed from here.")
-    with _owners().lock:
-        _me().taken.discard(name)
-        if on_this_computer() or not _is_another_s(name):
-            stores.forget_weights(name)
+    _me().taken.discard(name)
+    _remove(name)
 
 
 def mine() -> list[OwnWeights]:

@@ -296,6 +296,17 @@ def test_nobody_s_removal_takes_away_what_another_has_brought(opened, cache, pub
     assert files(cache) == []
 
 
+def test_a_removed_file_goes_with_the_last_tab_that_still_had_it(opened, cache, public):
+    before, after = opened("home"), opened("home")
+    for at in (before, after):  # a tab, and the same one reloaded
+        take(dropped(at, saved(lenet())))
+    after.button(key=f"remove_{after.selectbox(key='weights').value}").click().run()
+    assert len(files(cache)) == 2
+    before.session_state["own_weights"].taken.clear()  # as when Streamlit gives the old session up
+    take(dropped(after, saved(lenet(3)), "other.pth"))
+    assert files(cache) == sorted([name := after.selectbox(key="weights").value[5:], f"{name}.json"])
+
+
 def test_a_discarded_file_is_not_taken_from_somebody_who_is_asked_about_it(opened, cache, public):
     one, other = (dropped(opened("home"), saved(lenet())) for _ in range(2))
     one.button(key="own_discard").click().run()
