@@ -159,7 +159,7 @@ def apply(tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, 
 
     refuse_problems(report, name)
     ours = shapes(module.state_dict())
-    tensors = {key: tensors[theirs] for key, theirs in aligned({k: k for k in shapes(tensors)}, ours).items()}
+    tensors = _under_our_names(tensors, ours)
     if any(tensor.is_meta for tensor in module.state_dict().values()):
         module.to_empty(device="cpu")
         for child in module.modules():
@@ -170,6 +170,19 @@ def apply(tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, 
     if lost := [key for key in ours if key not in taken and key not in report.missing]:
         raise BadCheckpoint(f"The weights do not fit {name}: {first_five(lost)} found no place. {_NAME_IT}")
     module.load_state_dict(taken, strict=False)
+
+
+def _under_our_names(tensors: Mapping[str, Tensor], ours: Shapes) -> dict[str, Tensor]:
+    """The tensors as `compare` names them; counters go with their layers."""
+    names = aligned({key: key for key in shapes(tensors)}, ours)
+    layers = {theirs.rpartition(".")[0]: our.rpartition(".")[0] for our, theirs in names.items()}
+    counters = {
+        f"{layers[layer]}.{kind}": tensors[key]
+        for key in filter(is_bookkeeping, tensors)
+        for layer, _, kind in [key.rpartition(".")]
+        if layer in layers
+    }
+    return counters | {our: tensors[theirs] for our, theirs in names.items()}
 
 
 def _fillable(

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 
 SILENCE = 900.0  # seconds without a sign of life after which a rank counts as lost
+_HERE = "here"  # on the board: this rank has come to the end
 KEPT = "What was finished is kept; the same command goes on."
 
 
@@ -98,9 +99,9 @@ class Group:
         Raises CnnvizError if one stopped, or was not heard of for `silence` seconds; Cancelled when this
         process is asked to end."""
         with self._in_words():
-            self.board.set(f"end/{self.rank}", "here")
+            self.board.set(f"end/{self.rank}", _HERE)
             heard = {rank: ("", time.monotonic()) for rank in range(self.ranks)}
-            while waiting := [rank for rank in heard if self._read(f"end/{rank}", "") != "here"]:
+            while waiting := [rank for rank in heard if self._read(f"end/{rank}", "") != _HERE]:
                 self._refuse_the_lost(waiting, heard)
                 told()
                 time.sleep(0.1)
@@ -109,7 +110,7 @@ class Group:
         if self.ended:
             raise Cancelled(f"Rank {self.rank} was asked to end. {KEPT}")
         for rank in waiting:
-            if reason := self._read(f"end/{rank}", ""):
+            if (reason := self._read(f"end/{rank}", _HERE)) != _HERE:  # it may have come since it was asked
                 raise CnnvizError(f"Rank {rank} stopped: {reason} {KEPT}")
             state = self._read(f"at/{rank}", "")
             if state != heard[rank][0]:
