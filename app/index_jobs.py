@@ -20,7 +20,6 @@ from cnnviz.figures.overlay import as_rgb
 from cnnviz.figures.wall import crisp_side, reconstruction_rgb, three_by_three
 
 AT_ONCE = 64  # pixels: reconstructions for inputs up to this size take no noticeable time
-_STOPPED = "index_stopped"  # in the session: keys of the jobs that this user has cancelled
 
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
@@ -81,20 +80,11 @@ def begun(network: Network, images: Corpus) -> jobs.Job | None:
         return None
 
 
-def wants_start(network: Network, images: Corpus, index: PatchIndex | None, job: jobs.Job | None) -> bool:
-    """True for a small corpus whose index is missing or unfinished, unless the user stopped it."""
+def wants_start(images: Corpus, index: PatchIndex | None, job: jobs.Job | None) -> bool:
+    """True for a small corpus whose index is missing or unfinished, unless somebody cancelled it, in whatever tab."""
     if not has_images(images) or images.name not in OFFLINE or (index is not None and index.complete):
         return False
-    if job is not None and (job.running or job.problem):
-        return False
-    return str(index_path(network, images)) not in st.session_state.get(_STOPPED, ())
-
-
-def _stop(key: str, job: jobs.Job) -> None:
-    """A click that had no effect, a student's, is not remembered."""
-    job.cancel()
-    if job.cancelled:
-        st.session_state.setdefault(_STOPPED, set()).add(key)
+    return job is None or not (job.running or job.problem or job.unwanted)
 
 
 def watch(key: str, shown: bool) -> None:
@@ -104,7 +94,7 @@ def watch(key: str, shown: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         _progress(key, shown)
         if job is not None:
-            st.button("Cancel", on_click=_stop, args=(key, job), key="cancel_index", disabled=job.cancelled)
+            st.button("Cancel", on_click=job.cancel, key="cancel_index", disabled=job.cancelled)
 
 
 @st.fragment(run_every=0.5)
@@ -256,7 +246,7 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
         return
     if index is None or layer not in index.layers or not index.top(layer, channel):
         job = jobs.find(str(index_path(network, images)))
-        if wants_start(network, images, index, job):
+        if wants_start(images, index, job):
             job = begun(network, images)
         if job is not None and job.running:
             watch(str(index_path(network, images)), index is not None)

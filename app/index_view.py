@@ -29,7 +29,7 @@ def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
     key = str(index_jobs.index_path(network, images))
     index, job = index_jobs.saved_index(network, images), jobs.find(key)
     refused = False
-    if index_jobs.wants_start(network, images, index, job):
+    if index_jobs.wants_start(images, index, job):
         job = index_jobs.begun(network, images)
         refused = job is None
     here = index_jobs.has_images(images)

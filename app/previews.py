@@ -50,7 +50,7 @@ def top9(network: Network) -> None:
     if index is None or layer not in index.layers:
         job = jobs.find(str(index_jobs.index_path(network, images)))
         try:
-            if index_jobs.wants_start(network, images, index, job):
+            if index_jobs.wants_start(images, index, job):
                 job = index_jobs.build(network, images)
         except jobs.NotAllowed as error:
             st.caption(plain(str(error)))

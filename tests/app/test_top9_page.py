@@ -64,8 +64,11 @@ def cancelling() -> None:
     st.session_state["class_lecturer"] = True
     job = jobs.start(key, "test", until_cancelled)
     st.session_state["class_lecturer"] = not st.session_state["student"]
-    index_jobs._stop(key, job)
-    st.session_state["starts"] = [index_jobs.wants_start(one, images, None, None) for one in both]
+    job.cancel()
+    st.session_state["goes_on"] = not job.cancelled
+    job.end(30)  # a student's click did not; now nobody watches any more
+    found = [jobs.find(str(index_jobs.index_path(one, images))) for one in both]
+    st.session_state["starts"] = [index_jobs.wants_start(images, None, one) for one in found]
 
 
 @pytest.mark.parametrize("student", [False, True])
@@ -74,6 +77,7 @@ def test_cancelling_an_index_holds_for_that_one_alone_and_a_student_s_click_for_
     script = AppTest.from_function(cancelling, default_timeout=60)
     script.session_state["student"] = student
     assert not script.run().exception and script.session_state["starts"] == [student, True]
+    assert script.session_state["goes_on"] == student
 
 
 def test_an_index_is_found_again_after_a_restart(opened, cache):
