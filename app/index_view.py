@@ -62,18 +62,22 @@ def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
 
 
 class Later:
-    """Results that take a while: the page is painted without them, and again as they come."""
+    """Results that take a while: the page is painted without them, and again as they come. Those that `lead` are what
+    the visitor looks at: where there is none yet, one of them comes first and is shown at once."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[tuple, Callable[[], Any]]] = []
         self._soon: list[tuple[tuple, Callable[[], Any]]] = []
+        self._first: int | None = None  # of those that wait, the first that leads
         self._begun = False
 
-    def get(self, recipe: tuple, make: Callable[[], Any]) -> Any:
+    def get(self, recipe: tuple, make: Callable[[], Any], lead: bool = False) -> Any:
         """What `make()` returns if it is there already, else None, and it is made by `work`."""
         if session.is_drawn(recipe):
-            self._begun = True
+            self._begun = self._begun or lead
             return session.drawn(recipe, make)
+        if lead and self._first is None:
+            self._first = len(self._waiting)
         self._waiting.append((recipe, make))
         return None
 
@@ -82,13 +86,15 @@ class Later:
         self._soon.append((recipe, make))
 
     def work(self) -> None:
-        """The last thing on a page: make what is missing for SLICE seconds, then draw the page anew. The very first
-        result is shown at once."""
+        """The last thing on a page: make what is missing for SLICE seconds, then draw the page anew."""
         started, place = time.monotonic(), st.empty()
+        at_once = self._first is not None and not self._begun
+        if at_once:
+            self._waiting.insert(0, self._waiting.pop(self._first))
         for recipe, make in self._waiting:
             place.empty()  # here Streamlit turns to a click that has come meanwhile
             session.drawn(recipe, make)
-            if not self._begun or time.monotonic() - started > SLICE:
+            if at_once or time.monotonic() - started > SLICE:
                 break
         if self._waiting:
             address.rerun()
@@ -100,11 +106,12 @@ class Later:
 
 
 def reconstructions(
-    later: Later, network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str
-) -> list | None:
+    later: Later, network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int, rule: str,
+    lead: bool = False,
+) -> list | None:  # fmt: skip
     """The reconstructions of a channel's winners; None while they are computed."""
     where = (network, images, index, layer, channel, rule)
-    return later.get(index_jobs.recipe(*where), lambda: index_jobs.reconstructions(*where))
+    return later.get(index_jobs.recipe(*where), lambda: index_jobs.reconstructions(*where), lead)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -34,7 +34,7 @@ def winners(
 ) -> None:
     """All winners in context, with their patches and reconstructions."""
     where = (network, images, index, layer, channel)
-    low = index_view.reconstructions(later, *where, rule)
+    low = index_view.reconstructions(later, *where, rule, lead=True)
     best, labels = index.top(layer, channel), index.meta.get("labels") or {}
     patches = index_jobs.patches(*where)
     here = index_jobs.has_images(images)

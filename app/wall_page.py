@@ -137,15 +137,17 @@ def leaf(row: Any, chosen: Chosen, unit: int, per_page: int) -> tuple[list[int],
 
 def blocks(
     later: index_view.Later, where: index_view.Where, shown: list[int], following: list[int], chosen: Chosen,
-    rule: str, side: int,
+    rule: str, side: int, unit: int,
 ) -> list[Block]:  # fmt: skip
-    """The blocks of a page of the wall, whose reconstructions come later; what the page after needs is made ahead."""
+    """The blocks of a page of the wall, whose reconstructions come later, those of the chosen `unit` first; what the
+    page after needs is made ahead."""
     for channel in following:
         later.ahead(*_tile(where, channel, side))
+    order = sorted(shown, key=lambda channel: channel != unit)
+    low = {channel: later.get(*_low_tile(where, channel, rule, side), lead=True) for channel in order}
     return [
         Block(
-            channel, session.drawn(*_tile(where, channel, side)), later.get(*_low_tile(where, channel, rule, side)),
-            caption(*where[2:], channel, chosen),
+            channel, session.drawn(*_tile(where, channel, side)), low[channel], caption(*where[2:], channel, chosen)
         )
         for channel in shown
     ]  # fmt: skip

@@ -78,6 +78,7 @@ def new_layer(page: Any, layer: str) -> float:
     """Milliseconds from the click on the layer's name to the frame that shows its wall."""
     box = page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]").filter(has_text="Layer").locator("input")
     box.click()
+    box.fill("")  # or nothing is typed where the layer is chosen already
     box.fill(layer)
     option = page.get_by_role("option", name=layer, exact=True)
     option.wait_for()

@@ -118,6 +118,7 @@ def choice(page: Any, layer: str) -> Callable[[], None]:
     """The list of layers, opened; what is returned clicks on `layer`."""
     box = page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]").filter(has_text="Layer").locator("input")
     box.click()
+    box.fill("")  # or nothing is typed where the layer is chosen already
     box.fill(layer)
     option = page.get_by_role("option", name=layer, exact=True)
     option.wait_for()

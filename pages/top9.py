@@ -38,7 +38,7 @@ where = (network, images, index, layer)
 own = index_view.reconstructions(later, *where, unit, rule)
 main, side = st.columns([3.1, 1], gap="medium")
 with main:
-    blocks = wall_page.blocks(later, where, shown, following, chosen, rule, side_of)
+    blocks = wall_page.blocks(later, where, shown, following, chosen, rule, side_of, unit)
     wall_page.show(where, blocks, unit, columns, rule, side_of, size == "enlarged")
 with side:
     large_of = crisp_side(field.size, input_size, 84)

@@ -24,10 +24,10 @@ def made(monkeypatch):
 
 
 def page(made, names, soon=()):
-    """One run of a page that wants these results; returns those that were there."""
+    """One run of a page that wants these results, of which small letters lead; returns those that were there."""
     later, found = Later(), []
     for name in names:
-        result = later.get((name,), lambda n=name: made.append(n) or n)
+        result = later.get((name,), lambda n=name: made.append(n) or n, lead=name.islower())
         found += [result] if result is not None else []
     for name in soon:
         later.ahead((name,), lambda n=name: made.append(n) or n)
@@ -42,6 +42,14 @@ def test_the_first_result_is_shown_as_soon_as_it_is_there_and_the_others_togethe
     assert page(made, "abcd") == ([], True) and made == ["a"]
     assert page(made, "abcd") == (["a"], True) and made == list("abcd")
     assert page(made, "abcd") == (list("abcd"), False) and made == list("abcd")
+
+
+def test_what_leads_comes_first_and_at_once_also_beside_others_that_are_there_or_wait(made):
+    assert page(made, "A") == ([], True) and page(made, "A") == (["A"], False)
+    assert page(made, "ABab") == (["A"], True) and made == ["A", "a"]
+    assert page(made, "ABab") == (["A", "a"], True) and made == ["A", "a", "B", "b"]
+    assert page(made, "ABab") == (["A", "B", "a", "b"], False)
+    assert page(made, "CD") == ([], True) and made[4:] == ["C", "D"]
 
 
 def test_what_the_next_click_may_need_is_made_when_nothing_else_waits_and_draws_nothing_anew(made):
