@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Where = tuple[Network, "Corpus", "PatchIndex", str]  # what is shown: network, images, their index, layer
 SLICE = 0.7  # seconds of work between two paints
+PAINT = 0.06  # seconds that a browser on the same cores has for the page before work begins
 
 
 def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
@@ -90,6 +91,7 @@ class Later:
         started, place = time.monotonic(), st.empty()
         at_once = self._first is not None and not self._begun
         if at_once:
+            time.sleep(PAINT)
             self._waiting.insert(0, self._waiting.pop(self._first))
         for recipe, make in self._waiting:
             place.empty()  # here Streamlit turns to a click that has come meanwhile
