@@ -11,6 +11,7 @@ import time
 
 import cnnviz
 from cnnviz.data.corpora import Subset
+from cnnviz.heap import keep_freed
 from cnnviz.models.pretrained import cache_path, entry
 from cnnviz.models.registry import find
 
@@ -33,6 +34,7 @@ def main() -> None:
 
 def child(count: int) -> None:
     """Index `count` images; print this process's peak, KiB, and images a second."""
+    keep_freed()  # as `cnnviz index` does
     here = cache_path(entry(find("squeezenet1_0")).url).is_file()
     model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
     photographs = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"))

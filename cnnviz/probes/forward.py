@@ -78,8 +78,12 @@ def visiting(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[N
 
 def channels_first(module: nn.Module, layer: str, output: Tensor) -> Tensor:
     """The output of a sub-module with its channels as axis 1: a view (N, C, H, W) of the (N, H, W, C) that linear
-    layers and layer norms make of maps, in ConvNeXt and Swin for instance; of any other the output itself."""
-    moved = output.ndim >= 4 and split_call(layer)[0] in channels_last(module)
+    layers and layer norms make of maps, in ConvNeXt and Swin for instance, and blocks that are built of them; of any
+    other the output itself."""
+    if output.ndim < 4:
+        return output
+    name = split_call(layer)[0]
+    moved = name in channels_last(module) or _is_built_of(_widths(module).get(name), output)
     return output.movedim(-1, 1) if moved else output
 
 
@@ -117,6 +121,48 @@ def _follow(sequence: nn.Module, found: set[int], uses: Counter[int]) -> None:
         last = id(child) in found
     if last:
         found.add(id(sequence))
+
+
+_WIDTHS: WeakKeyDictionary[nn.Module, dict[str, tuple[frozenset[int], bool]]] = WeakKeyDictionary()
+_FIRST = tuple(f"torch.nn.modules.{part}" for part in ("conv", "batchnorm", "instancenorm", "pooling"))
+
+
+def _widths(module: nn.Module) -> dict[str, tuple[frozenset[int], bool]]:
+    """{name of a block: (channels of the linear layers and layer norms that stand in it, whether it has norms and
+    nothing that works on axis 1)}, for blocks that have some; a sequence has those of its last member."""
+    if module not in _WIDTHS:
+        named, known = dict(module.named_modules(remove_duplicate=False)), dict[int, frozenset[int]]()
+        for child in reversed(named.values()):  # what is inside comes first
+            inside = list(child.children())
+            if type(child).forward is nn.Sequential.forward and inside:
+                known[id(child)] = known.get(id(inside[-1]), frozenset())
+            else:
+                known[id(child)] = frozenset(w for one in inside if (w := _channels(one)))
+        _WIDTHS[module] = {
+            name: (known[id(child)], _is_normed(child) and not any(map(_works_on_axis_1, child.modules())))
+            for name, child in named.items() if known[id(child)]
+        }  # fmt: skip
+    return _WIDTHS[module]
+
+
+def _channels(child: nn.Module) -> int:
+    if not _works_on_the_last_axis(child):
+        return 0
+    return child.out_features if isinstance(child, nn.Linear) else child.normalized_shape[0]  # type: ignore[union-attr]
+
+
+def _is_normed(child: nn.Module) -> bool:
+    return any(isinstance(each, nn.LayerNorm) and _works_on_the_last_axis(each) for each in child.modules())
+
+
+def _works_on_axis_1(child: nn.Module) -> bool:
+    return type(child).__module__ in _FIRST or isinstance(child, nn.GroupNorm) or "2d" in type(child).__name__
+
+
+def _is_built_of(block: tuple[frozenset[int], bool] | None, output: Tensor) -> bool:
+    """True for (N, H, W, C) of a block with layers of C channels: axis 1 is none of theirs, or none works on it."""
+    widths, last = block or (frozenset(), False)
+    return output.shape[-1] in widths and (last or output.shape[1] not in widths)
 
 
 _COUNTS: WeakKeyDictionary[nn.Module, dict[str, int]] = WeakKeyDictionary()

@@ -102,6 +102,29 @@ def test_maps_have_their_channels_in_front_behind_linear_layers_norms_and_activa
     assert found.shape[2:] == receptive_field(model, layer).shape
 
 
+@pytest.mark.parametrize("made", [swin, swin_v2])
+@pytest.mark.parametrize("layer", ["features.1", "features.1.0", "features.3.0.attn", "features.2", "features.3",
+                                   "features"])  # fmt: skip
+def test_blocks_of_linear_layers_and_norms_have_their_channels_in_front(made, layer):
+    """Of 8 × 8 places with 8 channels, and of 4 × 4 with 16."""
+    model, batch = small(made), images(2, (32, 32))
+    found, expected = capture(model, batch, layer)[layer], outputs_slowly(model, batch, layer).movedim(-1, 1)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
+    assert found.shape[2:] == receptive_field(model, layer).shape and misplaced(model, [layer]) == {}
+
+
+@pytest.mark.parametrize("width", [4, 6])
+def test_a_gate_of_linear_layers_over_maps_keeps_their_axes(width):
+    """Squeeze and excitation with a functional mean: as many channels as columns, or more."""
+    gate = Functional(
+        lambda n, x: x * n.up(n.down(x.mean((2, 3))).relu()).sigmoid()[:, :, None, None],
+        down=nn.Linear(width, 2), up=nn.Linear(2, width),
+    )  # fmt: skip
+    model = tiny(Functional(lambda n, x: n.gate(n.conv(x)), conv=nn.Conv2d(3, width, 3), gate=gate), (6, 6))
+    batch = images(2, (6, 6))
+    np.testing.assert_array_equal(capture(model, batch, "gate")["gate"], outputs_slowly(model, batch, "gate"))
+
+
 def test_an_activation_that_is_also_used_on_maps_keeps_their_axes():
     relu = nn.ReLU()
     net = Functional(
