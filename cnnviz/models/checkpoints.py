@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.archives import AGAIN, INSTEAD, PICKLE_BYTES, cap_bytes, survey_legacy, survey_zip
 from cnnviz.models.inert import STAND_INS
-from cnnviz.models.prefixes import strip_prefixes
+from cnnviz.models.parametrised import whole
+from cnnviz.models.prefixes import strip_prefixes, without_average
 from cnnviz.models.strangers import LEGACY_MAGIC, ZIP_MAGIC, by_content, by_first_bytes
 from cnnviz.models.unwrapping import CLASS_KEYS, unwrap
 
@@ -73,7 +74,7 @@ def read_weights(path: str | Path) -> Checkpoint:
         _check_tensor(key, tensor, path)
     if not any(tensor.is_floating_point() for tensor in tensors.values()):
         raise BadCheckpoint(f"{path.name} holds whole numbers only; weights are fractions (float32). {INSTEAD}")
-    tensors = _pruned(strip_prefixes(tensors), warnings)
+    tensors = whole(without_average(strip_prefixes(tensors), warnings), warnings)
     warnings += _not_finite(tensors)
     metadata = _side_file(path, warnings) | _parsed(metadata, warnings)
     with path.open("rb") as file:
@@ -165,22 +166,6 @@ def _check_tensor(key: str, tensor: Tensor, path: Path) -> None:
             f"{path.name}: {key} is no plain tensor stored in full (sparse, quantised, meta or expanded). "
             "Convert the network to float32 and save its state_dict again."
         )
-
-
-def _pruned(tensors: dict[str, Tensor], warnings: list[str]) -> dict[str, Tensor]:
-    """Weights that torch.nn.utils.prune keeps as weight_orig and weight_mask, multiplied as the network does."""
-    found: dict[str, Tensor] = {}
-    for key, value in tensors.items():  # in their order, which may be all that names them
-        stem, _, kind = key.rpartition("_")
-        whole, mask = tensors.get(f"{stem}_orig"), tensors.get(f"{stem}_mask")
-        pruned = kind in ("orig", "mask") and stem not in tensors
-        if not pruned or whole is None or mask is None or whole.shape != mask.shape:
-            found[key] = value
-        elif stem not in found:
-            found[stem] = whole * mask
-    if len(found) < len(tensors):
-        warnings.append(f"{len(tensors) - len(found)} tensors are pruned: their masks were applied.")
-    return found
 
 
 def _not_finite(tensors: dict[str, Tensor]) -> list[str]:

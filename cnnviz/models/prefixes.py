@@ -9,13 +9,15 @@ from typing import TypeVar
 
 PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
 BOOKKEEPING = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")  # counters, no weights
-# what a module of Lightning holds beside its network: losses, metrics, class weights, averaged copies
+# what a module of Lightning holds beside its network: losses, metrics, class weights, averaged copies; MoCo's queue
 TRAINING = re.compile(
     r"^(criterion|\w*loss|\w*loss_f(n|unc|unction)|\w*metrics?|(train|val|valid|test)_(acc|accuracy|f1)\w*"
-    r"|ema|ema_model|model_ema|teacher)\.|^(class_weights?|pos_weight)$"
+    r"|ema|ema_model|model_ema|teacher)\.|^(class_weights?|pos_weight|queue|queue_ptr)$"
 )
 # wrappers that torch puts into the middle of names, too: torch.compile, FSDP, activation checkpointing
 _INSIDE = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+AVERAGE = re.compile(r"(^|_)(k|key|teacher|target|momentum|ema|averaged?)(_|$)")  # part of a name
+LEAST = 4  # tensors of a copy
 T = TypeVar("T")
 
 
@@ -34,6 +36,23 @@ def strip_prefixes(tensors: Mapping[str, T]) -> dict[str, T]:
 def strip_shared(tensors: Mapping[str, T]) -> dict[str, T]:
     """As `strip_prefixes`, for first parts of any name."""
     return _stripped(tensors, lambda _first: True)
+
+
+def without_average(tensors: Mapping[str, T], warnings: list[str]) -> dict[str, T]:
+    """Without the slowly moving copy that self-supervised training keeps beside the network it trains: MoCo's
+    encoder_k, BYOL's target_network, DINO's teacher. It has no names and shapes that the other has not."""
+    parts: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key, value in tensors.items():
+        first, dot, rest = key.partition(".")
+        if dot:
+            parts.setdefault(first, {})[rest] = tuple(getattr(value, "shape", ()))
+    found = dict(tensors)
+    for name, own in parts.items():
+        others = [other for other, theirs in parts.items() if other != name and own.items() <= theirs.items()]
+        if len(own) >= LEAST and AVERAGE.search(name) and others and not AVERAGE.search(others[0]):
+            found = {key: value for key, value in found.items() if not key.startswith(name + ".")}
+            warnings.append(f"The file holds {others[0]!r} and {name!r}, an average of it; {others[0]!r} was taken.")
+    return found
 
 
 def aligned(tensors: Mapping[str, T], ours: Iterable[str]) -> dict[str, T]:

@@ -5,9 +5,10 @@ import torch
 from safetensors.torch import save_file
 from weightfiles import filled, prefixed
 
+from cnnviz.models.checkpoints import read_weights
 from cnnviz.models.inspecting import inspect
 from cnnviz.models.load import load
-from cnnviz.models.prefixes import aligned, strip_prefixes
+from cnnviz.models.prefixes import aligned, strip_prefixes, without_average
 
 PREFIXES = ("backbone.", "timm_model.", "resnet.", "encoder.", "network.", "features.", "model.resnet.", "net.")
 
@@ -91,3 +92,23 @@ def test_a_counter_at_the_root_and_below_the_prefix_takes_no_weight_along(tmp_pa
     state = {**prefixed({**source.state_dict(), **counters}, prefix), **counters}
     torch.save(state, tmp_path / "w.pt")
     assert_loads(tmp_path / "w.pt", source, "resnet20_cifar")
+
+
+@pytest.mark.parametrize("average", ["encoder_k", "target_network", "teacher_net", "online_ema"])
+def test_of_a_network_and_its_moving_average_the_network_is_taken(tmp_path, average):
+    source, other = filled("resnet20_cifar", 5), filled("resnet20_cifar", 5, seed=2)
+    state = prefixed(source.state_dict(), "module.encoder_q.") | prefixed(other.state_dict(), f"module.{average}.")
+    state |= {"module.queue": torch.ones(5, 7), "module.queue_ptr": torch.zeros(1)}
+    torch.save({"epoch": 200, "state_dict": state}, tmp_path / "w.pth")
+    assert_loads(tmp_path / "w.pth", source, "resnet20_cifar")
+    said = inspect(tmp_path / "w.pth").report
+    assert said.matched == 97 and said.warnings == ["Not of the network, and left out: queue; queue_ptr."]
+    (told,) = read_weights(tmp_path / "w.pth").warnings
+    assert told == f"The file holds 'encoder_q' and '{average}', an average of it; 'encoder_q' was taken."
+
+
+@pytest.mark.parametrize("names", [("branch_a", "branch_b"), ("teacher", "momentum")])
+def test_branches_of_one_network_stay(names):
+    tensors = {f"{name}.{i}.weight": torch.ones(3) for name in names for i in range(5)}
+    said: list[str] = []
+    assert without_average(tensors, said) == tensors and not said
