@@ -18,20 +18,26 @@ def test_lenet5_reads_99_percent_of_the_test_digits(shared) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet20_cifar", "plain20_cifar"])
-def test_the_twenty_layers_name_91_percent_of_the_cifar_test_images(shared, name: str) -> None:
+@pytest.mark.parametrize("name, parameters, least", [
+    ("resnet20_cifar", 269_722, 0.91), ("plain20_cifar", 269_722, 0.91), ("resnet56_cifar", 853_018, 0.92),
+    ("plain56_cifar", 853_018, 0.86),
+])  # fmt: skip
+def test_the_cifar_networks_name_the_test_images_as_often_as_they_say(
+    shared, name: str, parameters: int, least: float
+) -> None:
     rows = np.asarray(Image.open(shared / "data/cifar10/cifar10_batch_50.png").convert("RGB"))
     images = rows.reshape(1000, 32, 32, 3)
     labels = np.loadtxt(shared / "data/cifar10/labels.txt", dtype=int)[50_000:51_000]
     model = cnnviz.load(name, "bundled", "cpu")
-    assert sum(p.numel() for p in model.module.parameters()) == 269_722
+    assert sum(p.numel() for p in model.module.parameters()) == parameters
     answers = np.concatenate([model.predict(list(part)) for part in np.split(images, 4)]).argmax(axis=1)
-    assert (answers == labels).mean() >= 0.91
+    assert (answers == labels).mean() == pytest.approx(model.notes["accuracy"]["test"], abs=0.002)
+    assert (answers == labels).mean() >= least
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", "plain20_cifar"])
+@pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", "plain20_cifar", "resnet56_cifar", "plain56_cifar"])
 def test_bundled_weights_carry_their_recipe(name: str) -> None:
     notes = cnnviz.load(name, "bundled", "cpu").notes
     assert notes["architecture"] == name
-    assert notes["recipe"]["epochs"] >= 10 and notes["accuracy"]["test"] >= 0.91
+    assert notes["recipe"]["epochs"] >= 10 and notes["accuracy"]["test"] >= 0.86
     assert len(notes["classes"]) == 10
