@@ -3,7 +3,9 @@
 The bare pass is run at 32 images a batch and at the size that is fastest here, which the index uses too.
 
 All in one process, alternating, median of the rounds. Photographs: $CNNVIZ_BENCH_IMAGES (a folder), else the
-samples. SqueezeNet 1.0, all 26 convolutions; pretrained weights where they are cached, else random."""
+samples. SqueezeNet 1.0, all 26 convolutions; pretrained weights where they are cached, else random.
+CNNVIZ_BENCH_KEEP=1: freed memory stays with the process for every side, as `cnnviz index` has it; without, the
+system clears the large feature maps of every pass anew, as in a notebook or the app, which costs the bare pass most."""
 
 import copy
 import os
@@ -14,6 +16,7 @@ from collections.abc import Callable
 import torch
 
 import cnnviz
+from cnnviz.heap import keep_freed
 from cnnviz.models.pretrained import cache_path, entry
 from cnnviz.models.registry import find
 from cnnviz.probes.batching import best_batch
@@ -23,6 +26,7 @@ COUNT, BATCH, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 400)), 32, 5
 
 def main() -> None:
     """Print images a second and ratios."""
+    kept = os.environ.get("CNNVIZ_BENCH_KEEP") == "1" and keep_freed()
     here = cache_path(entry(find("squeezenet1_0")).url).is_file()
     model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
     corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), COUNT)
@@ -60,7 +64,8 @@ def main() -> None:
             work()
             times[name].append(time.perf_counter() - started)
     base = statistics.median(times["bare float32 channels_last, 32 a batch"])
-    print(f"{len(corpus)} images of {corpus.name}, {len(layers)} convolutions, {torch.get_num_threads()} threads")
+    print(f"{len(corpus)} images of {corpus.name}, {len(layers)} convolutions, {torch.get_num_threads()} threads,"
+          f" freed memory is {'kept' if kept else 'given back'}")  # fmt: skip
     for name, seconds in times.items():
         middle = statistics.median(seconds)
         print(f"{name:42} {len(corpus) / middle:7.1f} images/s   {base / middle:5.2f} of the bare channels_last pass")
