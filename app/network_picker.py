@@ -72,7 +72,7 @@ def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Ne
         name = pick_name(first=first)
         choice = _pick_weights(name)
     loaded = loaded_network(choice)
-    _say_howloaded_network(loaded)
+    _say_how_loaded(loaded)
     network = Network(loaded, choice)
     if title is not None and network.untrained:
         title.show(untrained=True)
@@ -161,7 +161,7 @@ def loaded_network(choice: Choice) -> LoadedModel:
         raise Offline(bringing.for_everybody(f"Downloading weights of {choice.name}", str(error))) from error
 
 
-def _say_howloaded_network(model: LoadedModel) -> None:
+def _say_how_loaded(model: LoadedModel) -> None:
     if message := model.notes.get("device"):
         st.sidebar.warning(plain(message))
     if model.report is not None and model.report.warnings:
