@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import address, controls, landscapes
+from app import address, controls, landscapes, networks
 from app.components.plots import plot
 from app.landscape_views import HEIGHT, pick_scale, saves
 from app.landscapes import Shown
@@ -14,6 +14,10 @@ from cnnviz.figures.landscape_training import training_figure
 from cnnviz.figures.landscape_words import SLICE
 from cnnviz.landscape.bundled import Landscapes
 from cnnviz.landscape.bundled import landscapes as bundled
+
+_PAGES = {
+    "first_layer_filters": "First-layer filters", "feature_maps": "Feature maps", "top9": "Top-9 patches",
+}  # fmt: skip
 
 
 def trained() -> dict[str, Landscapes]:
@@ -42,6 +46,7 @@ def training(row: Any) -> None:
     plot(figure, f"Training of {landscapes.title(name)}", "training", f"{name}-training", on_frame=_scrubbed)
     last = [Shown(name, name, "bundled", landscapes.title(name), epochs[epoch])] if epochs else []
     saves(figure, last, f"{name}-training", path)
+    _ways(name, epoch)
     residual = (
         f" {100 * path.residual[1:-1].mean():.0f} % of the way lies outside it on average."
         if path and len(path.epochs) > 2
@@ -58,6 +63,17 @@ def training(row: Any) -> None:
             "The loss told for a snapshot is its own, not that of its projection. Low-dimensional paths are expected "
             "also of random walks (Antognini and Sohl-Dickstein 2018, arXiv:1806.08805)."
         )
+
+
+def _ways(name: str, epoch: int | None) -> None:
+    """Links to what the network saw after this epoch, where its weights are there."""
+    if epoch is None or f"epoch-{epoch}" not in networks.snapshots(name):
+        return
+    then = address.link(net=name, weights=f"epoch-{epoch}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"The network **{f'after epoch {epoch}' if epoch else 'before its training'}**:", width="content")
+        for page, label in _PAGES.items():
+            st.page_link(f"../pages/{page}.py", label=label, query_params=then)
 
 
 def _epoch(offered: list[int]) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which network: architecture, weights ("bundled", "pretrained", "random", "file-<hash>"), device.
+    """Which network: architecture, weights ("bundled", "epoch-5", "pretrained", "random", "file-<hash>"), device.
 
     `untrained`: its random twin, with the classes and the preprocessing of those weights. `version`: which
     answers about a file of one's own."""
@@ -186,3 +186,11 @@ def weights_options(name: str) -> list[str]:
         here = cache_path(entry(find(name)).url).is_file()
         options.insert(len(options) - 1 if here else len(options), "pretrained")
     return options
+
+
+@st.cache_data(show_spinner=False)
+def snapshots(name: str) -> dict[str, int]:
+    """{what `load` takes: epochs} of the bundled weights of `name` as they were in their training; {} without any."""
+    from cnnviz.models.bundled import snapshots
+
+    return {f"epoch-{epoch}": epoch for epoch in snapshots(name)}

@@ -15,6 +15,8 @@ from cnnviz.cli import main
 from cnnviz.landscape.directions import plane_directions
 from cnnviz.landscape.perturbed import perturbed
 from cnnviz.landscape.results import Line, Surface, Trajectory
+from cnnviz.models.bundled import assets, snapshots
+from cnnviz.models.labels import CIFAR10
 from cnnviz.training.state import save_snapshot
 
 
@@ -86,6 +88,26 @@ def test_a_path_of_another_run_is_refused_until_the_run_brings_its_own_weights(d
         assert "the weights of the run" in capsys.readouterr().err
     assert Trajectory.load(path).residual[-1] == 0
     assert main(words(data, path, "--trajectory", str(run), "--weights", "bundled")) == 1
+
+
+def test_the_path_of_the_bundled_weights_needs_no_run(tmp_path, capsys):
+    noise = np.random.default_rng(0)
+    for name in CIFAR10:
+        path = tmp_path / "images" / "train" / name / "0.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(noise.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
+    (tmp_path / "images" / "test").mkdir()
+    told = ["landscape", "plain20_cifar", "--data", str(tmp_path / "images"), "--device", "cpu"]
+    assert main([*told, "--trajectory", "bundled", "--out", str(tmp_path / "path.npz")]) == 0
+    found = Trajectory.load(tmp_path / "path.npz")
+    assert found.epochs.tolist() == list(snapshots("plain20_cifar"))
+    shipped = Trajectory.load(assets() / "landscapes" / "plain20_cifar-trajectory.npz")
+    np.testing.assert_allclose(found.residual, shipped.residual, atol=1e-4)  # of the weights alone, not of the images
+    np.testing.assert_allclose(np.abs(found.positions), np.abs(shipped.positions), rtol=1e-3, atol=1e-2)
+    told[1] = "resnet56_cifar"
+    capsys.readouterr()
+    assert main([*told, "--trajectory", "bundled", "--out", str(tmp_path / "other.npz")]) == 1
+    assert "No snapshots of resnet56_cifar" in (said := capsys.readouterr().err) and "plain20_cifar" in said
 
 
 def test_sharpness_is_said_with_its_caveat_and_saved_as_json(data, tmp_path, capsys):

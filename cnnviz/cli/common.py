@@ -21,8 +21,10 @@ def add_network(parser: argparse.ArgumentParser, required: bool = True) -> None:
         help="of `cnnviz list`, of another zoo (timm:resnet18), or a weights file",
     )  # fmt: skip
     parser.add_argument(
-        "--weights", help='"bundled", "pretrained", "random" or a file; default: bundled, else pretrained, else random'
-    )
+        "--weights",
+        help='"bundled", "pretrained", "random", "epoch-N" (the bundled ones after N epochs, where `cnnviz list` says '
+        'snapshots) or a file; default: bundled, else pretrained, else random',
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "cuda:1", "mps" (default: auto)')
 
 

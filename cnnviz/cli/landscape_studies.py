@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cnnviz.models.loaded import LoadedModel
 
 WHOLE = "A line, a path and the sharpness are written when they are whole: the same command begins them anew."
+BUNDLED = "bundled"  # the run of the bundled weights
 MARGIN = 0.15  # of a path's extent, that its plane shows beyond it
 
 
@@ -33,8 +34,9 @@ def add_studies(parser: argparse.ArgumentParser) -> None:
         "--interpolate", metavar="OTHER", help='the line to other weights of this network: a file, "bundled", "random"'
     )
     group.add_argument(
-        "--trajectory", metavar="FOLDER", help="the path of a run with --snapshots, in its principal plane; .npz, .csv"
-    )
+        "--trajectory", metavar="FOLDER",
+        help='the path of a run with --snapshots, or "bundled", in its principal plane; .npz, .csv',
+    )  # fmt: skip
     group.add_argument(
         "--plane", metavar="FILE.npz", help="with --trajectory: also the surface that the path lies on, --steps a side"
     )
@@ -74,6 +76,9 @@ def take_weights_of_the_run(options: argparse.Namespace) -> None:
     """A path leads to the weights that its run ended with: without --weights they are those that `cnnviz train` wrote
     into the folder of --trajectory, if it names one file of this network."""
     if not options.trajectory or options.weights is not None or Path(options.network).is_file():
+        return
+    if options.trajectory == BUNDLED:
+        options.weights = BUNDLED
         return
     from cnnviz.training.state import SNAPSHOTS
 
@@ -129,7 +134,7 @@ def _trajectory(options: argparse.Namespace, model: LoadedModel, images: np.ndar
     check_suffix(options.plane, (".npz",))
     chosen = {"precision": options.precision, "statistics": options.statistics}
     bar = Bar()
-    snapshots = read_snapshots(options.trajectory)
+    snapshots = read_snapshots(options.trajectory) if options.trajectory != BUNDLED else _bundled_snapshots(model.name)
     path, directions, explained = trajectory(model, snapshots, images, labels, progress=_shown(bar), **chosen)
     bar.clear()
     _write(options.out, path)
@@ -140,6 +145,16 @@ def _trajectory(options: argparse.Namespace, model: LoadedModel, images: np.ndar
     print(f"variance along the two directions: {explained[0]:.1%}, {explained[1]:.1%}")
     if options.plane:
         _plane(options, model, images, labels, path, directions)
+
+
+def _bundled_snapshots(name: str) -> list[tuple[int, Path]]:
+    from cnnviz.models.bundled import bundled, snapshots
+
+    if found := snapshots(name):
+        return list(found.items())
+    others = [other for other in bundled() if snapshots(other)]
+    raise BadInput(f"No snapshots of {name} come with cnnviz; there are some of: {', '.join(others) or 'none'}. Give "
+                   "the folder of a run of `cnnviz train --snapshots`.")  # fmt: skip
 
 
 def _plane(

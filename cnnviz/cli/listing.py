@@ -80,7 +80,7 @@ def _weights(networks: list[str], names_only: bool) -> None:
 
 
 def _architectures(names_only: bool) -> None:
-    from cnnviz.models.bundled import bundled
+    from cnnviz.models.bundled import bundled, snapshots
     from cnnviz.models.registry import architectures, find
     from cnnviz.models.sizes import human, parameter_counts
 
@@ -102,6 +102,7 @@ def _architectures(names_only: bool) -> None:
         for e in members:
             size = "×".join(str(n) for n in e.input_size)
             weights = ["bundled"] * (e.name in shipped) + ["pretrained"] * (e.pretrained is not None)
+            weights += ["snapshots"] * bool(snapshots(e.name))
             print(f"  {e.name:29} {human(counts[e.name]):>7}  {size:>9}  {e.year or '':4}  {', '.join(weights)}")
     print(f"\n{len(entries)} architectures: name, parameters, input, year, trained weights.")
     print("More by prefix: timm:NAME, pytorchcv:NAME, torchvision:NAME (`cnnviz list timm`, …).")

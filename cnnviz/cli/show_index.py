@@ -70,6 +70,8 @@ def _print(options: argparse.Namespace, index: PatchIndex) -> None:
 def _connected(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
     """The index with its network and images; as it is where it has crops and no images are named."""
     from cnnviz.data.corpora import NAMES, corpus
+    from cnnviz.models.bundled import epoch_of
+    from cnnviz.models.load import WORDS
 
     meta = index.meta
     if index.embedded and options.data is None:
@@ -81,7 +83,7 @@ def _connected(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
             "with --embed."
         )
     options.network = meta["model"]
-    if options.weights is None and meta["weights"] in ("random", "pretrained", "bundled"):
+    if options.weights is None and (meta["weights"] in WORDS or epoch_of(meta["weights"]) is not None):
         options.weights = meta["weights"]
     if options.weights is None:
         raise BadInput(f"The index was made with the weights {meta['weights']}: name that file with --weights.")

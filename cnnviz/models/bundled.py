@@ -1,11 +1,16 @@
-"""The trained weights that come with cnnviz: assets/weights/<architecture>-<dataset>.safetensors."""
+"""The trained weights that come with cnnviz: assets/weights/<architecture>-<dataset>.safetensors.
+
+Snapshots of the same training, for some: assets/weights/snapshots/<architecture>/epoch-NNN.safetensors, float16."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import cnnviz
+
+_WORD, _FILE = re.compile(r"epoch-(\d+)"), re.compile(r"epoch-(\d+)\.safetensors")
 
 
 def assets() -> Path:
@@ -22,3 +27,20 @@ def bundled() -> dict[str, Path]:
     for path in sorted((assets() / "weights").glob("*.safetensors")):
         found.setdefault(path.stem.partition("-")[0], path)
     return found
+
+
+def snapshot_folder(name: str) -> Path:
+    """Where the snapshots of the training of the bundled weights of `name` lie; it may not be there."""
+    return assets() / "weights" / "snapshots" / name
+
+
+def snapshots(name: str) -> dict[int, Path]:
+    """{epochs trained: file}, ascending, of the bundled snapshots of `name`; {} where it has none."""
+    files = snapshot_folder(name).glob("epoch-*.safetensors")
+    return dict(sorted((int(match[1]), path) for path in files if (match := _FILE.fullmatch(path.name))))
+
+
+def epoch_of(weights: object) -> int | None:
+    """The number of epochs in a word "epoch-5", which names a bundled snapshot; None for anything else."""
+    match = _WORD.fullmatch(weights) if isinstance(weights, str) else None
+    return int(match[1]) if match else None

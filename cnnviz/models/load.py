@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.device import choose, out_of_memory, release
 from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models import labels, pretrained, recognise
-from cnnviz.models.bundled import bundled
+from cnnviz.models.bundled import bundled, epoch_of, snapshots
 from cnnviz.models.checkpoints import SUFFIXES, Checkpoint, read_weights
 from cnnviz.models.inspecting import identify, is_published, known_class_names, known_preprocessing, skeleton
 from cnnviz.models.loaded import LoadedModel
@@ -41,8 +41,9 @@ def load(
 
     `name`: of the catalogue; None has it recognised from the file's metadata, keys and shapes.
     `weights`: "random" (the same at every call), "pretrained" (torchvision's own file, downloaded once
-    with `progress(bytes done, bytes in all)`), "bundled", or the path of a file; None takes the bundled
-    file where there is one for `name`, else random weights. The number of classes is that of the file's
+    with `progress(bytes done, bytes in all)`), "bundled", "epoch-5" (the bundled weights as they were after 5 epochs
+    of their training, float16, where such snapshots come with cnnviz), or the path of a file; None takes the
+    bundled file where there is one for `name`, else random weights. The number of classes is that of the file's
     head. `class_names` and `preprocessing` go before everything else; without them those of the file's
     metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's own,
     then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open: a CIFAR
@@ -90,7 +91,8 @@ def _parts(
     if weights is None:
         _refuse_a_path(name)
         weights = "bundled" if name in bundled() else "random"
-    if name is None and weights in WORDS:
+    epoch = epoch_of(weights)
+    if name is None and (weights in WORDS or epoch is not None):
         raise BadInput(f"weights={weights!r} needs a name, e.g. cnnviz.load('squeezenet1_0', weights={weights!r}).")
     if weights == "random":
         return _random(name, said)
@@ -98,6 +100,8 @@ def _parts(
         return _pretrained(find(name), progress)
     if weights == "bundled":
         return _from_file(name, _bundled_path(name), "bundled", said)
+    if epoch is not None:
+        return _from_snapshot(name, epoch, said)
     path = Path(weights).expanduser()
     if not is_there(path) and path.suffix not in SUFFIXES:
         raise BadCheckpoint(f"There is no file {str(path)[:200]}. weights may be a path or one of: {', '.join(WORDS)}.")
@@ -150,8 +154,26 @@ def _bundled_path(name: str) -> Path:
     return files[name]
 
 
+def _from_snapshot(name: str, epoch: int, said: _Said) -> dict[str, Any]:
+    """A snapshot's tensors; classes, preprocessing and recipe are those of the bundled weights it led to."""
+    find(name)
+    files = snapshots(name)
+    if epoch not in files:
+        there = f"after {', '.join(map(str, files))} epochs" if files else "none"
+        raise BadInput(f"No weights of {name} after {epoch} epochs are bundled. Bundled snapshots: {there}. Use "
+                       "'bundled', 'random' or a path.")  # fmt: skip
+    last, checkpoint = read_weights(_bundled_path(name)).metadata, read_weights(files[epoch])
+    told = {key: last[key] for key in ("classes", "preprocessing", "recipe", "data") if key in last}
+    return _of_checkpoint(
+        name, replace(checkpoint, metadata=told | checkpoint.metadata), files[epoch], f"epoch-{epoch}", said
+    )
+
+
 def _from_file(name: str | None, path: Path, origin: str, said: _Said) -> dict[str, Any]:
-    checkpoint = read_weights(path)
+    return _of_checkpoint(name, read_weights(path), path, origin, said)
+
+
+def _of_checkpoint(name: str | None, checkpoint: Checkpoint, path: Path, origin: str, said: _Said) -> dict[str, Any]:
     assumed: list[str] = []
     found = find(name) if name else _recognised(checkpoint, path, assumed)
     classes = recognise.head_classes(checkpoint.tensors, found.name)

@@ -59,3 +59,15 @@ def test_a_four_channel_layer_offers_each_channel_by_number(opened, registered):
 def test_a_one_channel_network_offers_no_other_channel(opened):
     at = opened("first_layer_filters", net="lenet5")
     assert "input_channel" not in [box.key for box in at.selectbox]
+
+
+def test_the_weights_of_an_epoch_can_be_chosen_and_show_its_filters(opened):
+    at = opened("first_layer_filters", net="plain20_cifar", weights="epoch-0")
+    assert not at.exception and not at.error
+    box = at.selectbox(key="weights")
+    assert box.value == "epoch-0" and {"before training", "after 5 epochs", "after 50 epochs"} <= set(box.options)
+    assert any("before the first step" in caption.value for caption in at.caption)
+    at = box.select("epoch-25").run()
+    assert any("after 25 epochs" in caption.value for caption in at.caption) and not at.exception
+    at = at.selectbox(key="net").select("lenet5").run()
+    assert at.selectbox(key="weights").value == "bundled" and not at.exception and not at.error

@@ -140,6 +140,21 @@ def test_the_training_shows_the_epochs_and_the_way_there_is(opened, files):
     assert "CSV, path" in [button.proto.label for button in at.get("download_button")]
 
 
+def test_the_training_leads_to_the_network_as_it_was_after_an_epoch(opened, files):
+    for epoch in (0, 3, 5):  # no snapshot of epoch 3 comes with cnnviz
+        bowl(steps=5).save(files / f"plain20_cifar-epoch{epoch:03}.npz")
+    ways = lambda at: [link.proto for link in at.get("page_link") if "weights=epoch" in link.proto.query_string]  # noqa: E731
+    at = opened("landscape", view="Training", epoch="5")
+    assert errors(at) == [] and [way.label for way in ways(at)] == [
+        "First-layer filters",
+        "Feature maps",
+        "Top-9 patches",
+    ]
+    assert all("net=plain20_cifar" in way.query_string and "weights=epoch-5" in way.query_string for way in ways(at))
+    assert any("before its training" in m.value for m in opened("landscape", view="Training", epoch="0").markdown)
+    assert ways(opened("landscape", view="Training", epoch="3")) == []
+
+
 def test_a_chosen_point_shows_the_network_there_beside_the_unmoved_one(opened, files):
     at = opened("landscape", view="Contours", point="0,0.6,-0.4", layer="layer1.0")
     assert errors(at) == [] and any("ResNet-20 (CIFAR) at (0.60, −0.40)" in m.value for m in at.markdown)

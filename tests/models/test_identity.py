@@ -56,6 +56,12 @@ def test_the_bundled_surfaces_belong_to_the_bundled_weights(name):
     assert told["weights"] == cnnviz.load(name, device="cpu").fingerprint
 
 
+@pytest.mark.parametrize(("name", "epoch"), [("plain20_cifar", 0), ("plain20_cifar", 25), ("plain20_cifar", 50)])
+def test_the_bundled_surfaces_after_an_epoch_belong_to_the_bundled_snapshots(name, epoch):
+    told = load_arrays(bundled.folder() / f"{name}-epoch{epoch:03}.npz")[1]
+    assert told["weights"] == cnnviz.load(name, f"epoch-{epoch}", device="cpu").fingerprint
+
+
 def test_copies_blurred_by_other_kernels_are_other_networks():
     model = cnnviz.load("lenet5", device="cpu")
     assert len({model.fingerprint, *(blurred(model, size).fingerprint for size in (3, 5))}) == 3

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from weightfiles import anonymous, filled, prefixed
 
 import cnnviz
 from cnnviz.errors import BadCheckpoint, BadInput, UnknownName
+from cnnviz.models.bundled import snapshots
 from cnnviz.models.labels import CIFAR10
 from cnnviz.models.load import _place
 from cnnviz.models.preprocessing import CIFAR_MEAN, IMAGENET_MEAN, Preprocessing
@@ -200,6 +202,32 @@ def test_bundled_weights_are_the_default_where_there_are_some(monkeypatch, tmp_p
     assert load("resnet20_cifar").origin == "random"
     with pytest.raises(BadInput, match="Bundled: lenet5"):
         load("resnet20_cifar", weights="bundled")
+
+
+def test_a_word_opens_the_bundled_weights_as_they_were_in_their_training():
+    last, then, start = (load("plain20_cifar", weights=word) for word in ("bundled", "epoch-25", "epoch-0"))
+    with safe_open(snapshots("plain20_cifar")[25], "pt") as file:
+        kept = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    for key, tensor in then.module.state_dict().items():
+        assert tensor.dtype in (torch.float32, torch.int64) and torch.equal(tensor, kept[key].to(tensor.dtype)), key
+    assert then.origin == "epoch-25" and then.notes["epoch"] == 25 and not then.notes["assumed"]
+    assert then.preprocessing == last.preprocessing and then.class_names == last.class_names
+    assert "accuracy" not in then.notes  # that of the last epoch is not its own
+    first = start.module.state_dict()["bn1.running_var"]
+    assert torch.equal(first, torch.ones_like(first))  # no batch has been seen
+    for key, tensor in load("plain20_cifar", weights="epoch-50").module.state_dict().items():
+        torch.testing.assert_close(tensor, last.module.state_dict()[key], rtol=2**-11, atol=2**-24)
+
+
+def test_a_snapshot_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(BadInput, match=r"after 3 epochs are bundled.*after 0, 5, 10"):
+        load("plain20_cifar", weights="epoch-3")
+    with pytest.raises(BadInput, match="Bundled snapshots: none"):
+        load("lenet5", weights="epoch-1")
+    with pytest.raises(BadInput, match="needs a name"):
+        load(weights="epoch-1")
+    with pytest.raises(UnknownName, match="plain20_cifar"):
+        load("plain21_cifar", weights="epoch-5")
 
 
 def test_what_fits_nothing_names_the_closest_architecture(tmp_path):
