@@ -51,7 +51,7 @@ def view(chosen: list[Shown], row: Any) -> None:
         st.write(
             f"Not convex: share of the grid's inner points with a loss up to {CLIP:g} nats whose 2×2 Hessian, by "
             "central differences over one grid step (two for surfaces computed in bfloat16), has a negative eigenvalue "
-            "beyond two standard errors. ε-sharpness: Keskar et al., "
+            "beyond two standard errors; convex up to: how far from the centre the nearest of them lies. ε-sharpness: Keskar et al., "
             "ICLR 2017 (arXiv:1609.04836), metric 2.1, the highest loss found with every weight w moved by at most "
             "ε (|w| + 1). Filter norms: the highest loss found with every filter moved by at most 0.2 % of its norm. "
             "Both are sought by projected gradient ascent and are lower bounds. Eigenvalues of the Hessian: Lanczos "
@@ -156,11 +156,19 @@ def _table(
         "network": [one.title for one in chosen],
         "at the centre": [centre_note(one.surface).removeprefix("centre: ") for one in chosen],
         "not convex": [f"{100 * c.share:.1f} % of {c.counted:,} points" if c else "" for c in convexity],
+        "convex up to": [_reach(c) for c in convexity],
         "ε-sharpness (ε = 0.001)": [f"{m.keskar:.3g} %" if m else unknown for m in measured],
         "rise within 0.2 % of filter norms": [f"{m.filter_rise:.3g} nats" if m else unknown for m in measured],
         "largest eigenvalues": [_eigenvalues(m) if m else unknown for m in measured],
         "trace": [f"{m.spectrum.trace:.3g} ± {m.spectrum.trace_error:.2g}" if m else unknown for m in measured],
     }
+
+
+def _reach(convexity: Nonconvexity | None) -> str:
+    """How far from the centre the first orange dot is, in filter norms for planes of random directions."""
+    if convexity is None or not convexity.counted:
+        return ""
+    return f"{convexity.nearest:.2f} from the centre" if convexity.nearest < float("inf") else "the whole slice"
 
 
 def _eigenvalues(measured: Sharpness) -> str:

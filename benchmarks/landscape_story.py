@@ -2,7 +2,8 @@
 
 Weights and surfaces are the bundled ones. Non-convexity: the share of the points with a loss of at most 10 nats where
 the loss curves downwards along some direction of the slice by more than two standard errors, over differences of
-two grid steps (0.08 filter norms), which bfloat16 resolves; one number a direction pair."""
+two grid steps (0.08 filter norms), which bfloat16 resolves; one number a direction pair, and how far from the centre
+the nearest such point lies."""
 
 import json
 
@@ -32,8 +33,8 @@ def main() -> None:
                   f" (published test errors: {published} %)")  # fmt: skip
             for surface in kept(name):
                 bent = [nonconvexity(surface, log=log) for log in (False, True)]
-                print(f"  seed {surface.meta['seed']}: {bent[0].share:.1%} of {bent[0].counted:,} points curve down, "
-                      f"of log loss {bent[1].share:.1%}; loss {surface.loss.min():.3f} to {surface.loss.max():.3g}, "
+                print(f"  seed {surface.meta['seed']}: {bent[0].share:.1%} of {bent[0].counted:,} points curve down, the "
+                      f"nearest {bent[0].nearest:.2f} from the centre; of log loss {bent[1].share:.1%}; loss {surface.loss.min():.3f} to {surface.loss.max():.3g}, "
                       f"{(surface.loss > 10).mean():.0%} above 10")  # fmt: skip
 
 

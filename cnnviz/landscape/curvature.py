@@ -27,7 +27,8 @@ class Nonconvexity:
     `share`: of the counted points, 0..1, NaN if none could be counted. `counted`: their number, inside the grid,
     finite and below the clip. `smallest`, `largest` (A, B): eigenvalues of the 2×2 Hessian, nats over squared
     steps; NaN where a point was not counted. `error` (A, B): what the standard errors leave open of `smallest`.
-    `negative` (A, B): smallest + sigmas · error < 0."""
+    `negative` (A, B): smallest + sigmas · error < 0. `nearest`: how far from the centre of the plane, in steps, the
+    nearest of these points lies; infinite if there is none."""
 
     share: float
     counted: int
@@ -35,6 +36,7 @@ class Nonconvexity:
     largest: np.ndarray
     error: np.ndarray
     negative: np.ndarray
+    nearest: float
 
 
 def nonconvexity(
@@ -88,7 +90,12 @@ def nonconvexity(
         return whole
 
     maps = [placed(part, np.nan) for part in (smallest, largest, error)]
-    return Nonconvexity(float(negative.sum() / counted) if counted else np.nan, counted, *maps, placed(negative, False))
+    bent = placed(negative, False)
+    away = np.hypot(surface.alphas[:, None], surface.betas[None, :])
+    return Nonconvexity(
+        float(negative.sum() / counted) if counted else np.nan, counted, *maps, bent,
+        float(away.min(where=bent, initial=np.inf)),
+    )  # fmt: skip
 
 
 def _spacing(axis: np.ndarray, stride: int) -> float:

@@ -12,6 +12,7 @@ import cnnviz
 from app import landscape_jobs, landscape_point, landscape_sharpness, landscapes, networks, own_weights, stores
 from app.landscape_jobs import Setting
 from app.network_picker import Network
+from cnnviz.landscape.curvature import nonconvexity
 from cnnviz.models.preprocessing import Preprocessing
 from cnnviz.models.registry import build
 from cnnviz.store import write_json
@@ -80,6 +81,15 @@ def test_the_sharpness_of_other_weights_is_not_put_beside_a_surface(opened, file
     at = opened("landscape", view="Sharpness")
     assert errors(at) == [] and any("other weights" in info.value for info in at.info)
     assert not [button for button in at.button if button.key == "measure"]
+
+
+def test_the_panel_of_sharpness_says_how_far_from_the_centre_a_slice_is_convex(opened, files):
+    for name, ripple in (("resnet20_cifar", 0.0), ("plain20_cifar", 5.0)):
+        bowl(ripple=ripple, seed=0).save(files / f"{name}-seed0.npz")
+    (table,) = opened("landscape", view="Sharpness").table
+    smooth, rough = table.value["convex up to"]
+    expected = nonconvexity(bowl(ripple=5.0, seed=0)).nearest
+    assert smooth == "the whole slice" and rough == f"{expected:.2f} from the centre" and 0 <= expected < 1
 
 
 def test_a_median_is_no_slice_it_has_no_convexity_no_angle_and_other_bars(opened, files):

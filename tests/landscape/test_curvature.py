@@ -26,6 +26,17 @@ def test_a_bowl_is_convex_everywhere():
     np.testing.assert_allclose(found.largest[1:-1, 1:-1], np.linalg.eigvalsh([[2, 1], [1, 6]])[1], rtol=1e-9)
 
 
+def test_the_nearest_point_that_curves_downwards_is_told_by_its_distance():
+    """f = 2 - exp(-r² / 2s²) bends down along the radius where r > s."""
+    axis = np.linspace(-1, 1, 201)
+    a, b = np.meshgrid(axis, axis, indexing="ij")
+    bell = surface(2 - np.exp(-(a**2 + b**2) / (2 * 0.4**2)), axes=(axis, axis))
+    assert abs(nonconvexity(bell).nearest - 0.4) < 0.01
+    assert nonconvexity(surface(1 + A**2 + B**2)).nearest == np.inf
+    aside = Surface(axis + 3, axis - 4, bell.loss, *[np.zeros(bell.loss.shape)] * 3)
+    assert abs(nonconvexity(aside).nearest - np.hypot(2.01, 3.01)) < 1e-9  # from (0, 0), to the corner of inner points
+
+
 @pytest.mark.parametrize("saddle", [A**2 - B**2, A * B], ids=["along the axes", "between them"])
 def test_a_saddle_is_convex_nowhere(saddle):
     found = nonconvexity(surface(5 + saddle))

@@ -50,7 +50,7 @@ def test_a_network_of_the_catalogue_has_the_fingerprint_of_name_preprocessing_an
     assert model.fingerprint == digest.hexdigest()
 
 
-@pytest.mark.parametrize("name", ["resnet20_cifar", "plain20_cifar"])
+@pytest.mark.parametrize("name", ["resnet20_cifar", "plain20_cifar", "resnet56_cifar", "plain56_cifar"])
 def test_the_bundled_surfaces_belong_to_the_bundled_weights(name):
     told = load_arrays(bundled.folder() / f"{name}-seed0.npz")[1]
     assert told["weights"] == cnnviz.load(name, device="cpu").fingerprint
