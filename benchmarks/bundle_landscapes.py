@@ -1,9 +1,9 @@
-"""Compute the surfaces that come with cnnviz: `python -m benchmarks.bundle_landscapes DATA [--runs FOLDER] [NAME …]`.
+"""Compute the surfaces that come with cnnviz: `python -m benchmarks.bundle_landscapes DATA [--only KIND] [NAME …]`.
 
 DATA: CIFAR-10, as for `cnnviz train`. For every CIFAR network whose weights are bundled: the planes of the direction
-seeds, and, where FOLDER/NAME holds the snapshots of its training, the surface after each of these epochs in one
-pair of directions, the path of the weights and the plane that it lies on. What is there already is passed over, and
-a surface that was interrupted goes on."""
+seeds, and, where bundled snapshots of its training are there (or in FOLDER/NAME, with --runs FOLDER), the surface after
+each of these epochs in one pair of directions, the path of the weights and the plane that it lies on. --only "seeds" or
+"training" leaves the other away. What is there already is passed over, and a surface that was interrupted goes on."""
 
 import argparse
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from cnnviz.landscape.projecting import Direction
 from cnnviz.landscape.results import Surface, Trajectory
 from cnnviz.landscape.surface import SurfaceProgress, loss_surface
 from cnnviz.landscape.trajectory import read_snapshots, trajectory
-from cnnviz.models.bundled import bundled
+from cnnviz.models.bundled import bundled, snapshot_folder
 from cnnviz.models.loaded import LoadedModel
 
 NETWORKS = ("resnet20_cifar", "plain20_cifar", "resnet56_cifar", "plain56_cifar")
-IMAGES, STEPS, SEEDS, COARSE = 2000, 51, (0, 1), 25
+IMAGES, STEPS, SEEDS, COARSE = 2000, 51, (0, 1, 2), 25
 MARGIN = 0.15  # of a path's extent, that its plane shows beyond it
 SOURCE = "CIFAR-10 train"
 
@@ -36,23 +36,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--runs", type=Path, help="folder with the runs of `cnnviz train --snapshots`")
+    parser.add_argument("--only", choices=("seeds", "training"))
+    parser.add_argument("--images", type=int, default=IMAGES, help="%(default)s, evenly spread over the training split")
     parser.add_argument("networks", nargs="*", metavar="NAME")
     options = parser.parse_intermixed_args()  # names after --runs too
     names = options.networks or [name for name in NETWORKS if name in bundled()]
-    opened = {name: (model := cnnviz.load(name, "bundled"), spread(options.data, model)) for name in names}
-    for seed in SEEDS:
+    opened = {name: (model := cnnviz.load(name, "bundled"), spread(options.data, model, options.images)) for name in names}
+    for seed in SEEDS if options.only != "training" else ():
         for name, (model, images) in opened.items():
             surface(f"{name}-seed{seed}", model, images, seed=seed)
-    for name, (model, images) in opened.items():
-        if options.runs and (options.runs / name).is_dir():
-            over_epochs(name, model, images, options.runs / name)
-            path(name, model, images, options.runs / name)
+    for name, (model, images) in opened.items() if options.only != "seeds" else ():
+        run = options.runs / name if options.runs else snapshot_folder(name)
+        if run.is_dir():
+            over_epochs(name, model, images, run)
+            path(name, model, images, run)
 
 
-def spread(data: str, model: LoadedModel) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels, evenly spread over the training split."""
+def spread(data: str, model: LoadedModel, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` images and labels, evenly spread over the training split."""
     found = load_labelled(data, "train", model.preprocessing, lazy=True)
-    rows = np.arange(IMAGES) * len(found) // IMAGES
+    rows = np.arange(count) * len(found) // count
     return found.batch(rows), found.labels[rows]
 
 

@@ -104,10 +104,10 @@ def test_the_path_of_the_bundled_weights_needs_no_run(tmp_path, capsys):
     shipped = Trajectory.load(assets() / "landscapes" / "plain20_cifar-trajectory.npz")
     np.testing.assert_allclose(found.residual, shipped.residual, atol=1e-4)  # of the weights alone, not of the images
     np.testing.assert_allclose(np.abs(found.positions), np.abs(shipped.positions), rtol=1e-3, atol=1e-2)
-    told[1] = "resnet56_cifar"
+    told[1] = "resnet20_cifar"
     capsys.readouterr()
     assert main([*told, "--trajectory", "bundled", "--out", str(tmp_path / "other.npz")]) == 1
-    assert "No snapshots of resnet56_cifar" in (said := capsys.readouterr().err) and "plain20_cifar" in said
+    assert "No snapshots of resnet20_cifar" in (said := capsys.readouterr().err) and "plain20_cifar" in said
 
 
 def test_sharpness_is_said_with_its_caveat_and_saved_as_json(data, tmp_path, capsys):

@@ -215,8 +215,15 @@ def test_a_word_opens_the_bundled_weights_as_they_were_in_their_training():
     assert "accuracy" not in then.notes  # that of the last epoch is not its own
     first = start.module.state_dict()["bn1.running_var"]
     assert torch.equal(first, torch.ones_like(first))  # no batch has been seen
-    for key, tensor in load("plain20_cifar", weights="epoch-50").module.state_dict().items():
-        torch.testing.assert_close(tensor, last.module.state_dict()[key], rtol=2**-11, atol=2**-24)
+
+
+@pytest.mark.parametrize(("name", "end"), [("plain20_cifar", 50), ("resnet56_cifar", 60), ("plain56_cifar", 60)])
+def test_the_snapshots_of_a_training_begin_before_it_and_end_at_the_bundled_weights(name, end):
+    epochs = list(snapshots(name))
+    assert epochs[0] == 0 and epochs[-1] == end and len(epochs) > 5
+    last = load(name, weights="bundled").module.state_dict()
+    for key, tensor in load(name, weights=f"epoch-{end}").module.state_dict().items():
+        torch.testing.assert_close(tensor, last[key], rtol=2**-11, atol=2**-24)
 
 
 def test_a_snapshot_that_is_not_there_is_refused_with_those_that_are():
