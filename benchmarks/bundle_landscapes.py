@@ -41,7 +41,9 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", metavar="NAME")
     options = parser.parse_intermixed_args()  # names after --runs too
     names = options.networks or [name for name in NETWORKS if name in bundled()]
-    opened = {name: (model := cnnviz.load(name, "bundled"), spread(options.data, model, options.images)) for name in names}
+    opened = {
+        name: (model := cnnviz.load(name, "bundled"), spread(options.data, model, options.images)) for name in names
+    }
     for seed in SEEDS if options.only != "training" else ():
         for name, (model, images) in opened.items():
             surface(f"{name}-seed{seed}", model, images, seed=seed)

@@ -32,10 +32,11 @@ def main() -> None:
                   f" test {accuracy['test']:.2%} of {accuracy['test_images']:,}"
                   f" (published test errors: {published} %)")  # fmt: skip
             for surface in kept(name):
-                bent = [nonconvexity(surface, log=log) for log in (False, True)]
-                print(f"  seed {surface.meta['seed']}: {bent[0].share:.1%} of {bent[0].counted:,} points curve down, the "
-                      f"nearest {bent[0].nearest:.2f} from the centre; of log loss {bent[1].share:.1%}; loss {surface.loss.min():.3f} to {surface.loss.max():.3g}, "
-                      f"{(surface.loss > 10).mean():.0%} above 10")  # fmt: skip
+                bent, of_log = (nonconvexity(surface, log=log) for log in (False, True))
+                print(f"  seed {surface.meta['seed']}: {bent.share:.1%} of {bent.counted:,} points curve down, the nearest "
+                      f"{bent.nearest:.2f} from the centre; of log loss {of_log.share:.1%}; loss "
+                      f"{surface.loss.min():.3f} to {surface.loss.max():.3g}, {(surface.loss > 10).mean():.0%} "
+                      "above 10")  # fmt: skip
 
 
 if __name__ == "__main__":
