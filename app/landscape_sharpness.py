@@ -52,8 +52,9 @@ def view(chosen: list[Shown], row: Any) -> None:
             f"Not convex: share of the grid's inner points with a loss up to {CLIP:g} nats whose 2×2 Hessian, by "
             "central differences over one grid step (two for surfaces computed in bfloat16), has a negative eigenvalue "
             "beyond two standard errors; convex up to: how far from the centre the nearest of them lies. ε-sharpness: "
-            "Keskar et al., ICLR 2017 (arXiv:1609.04836), metric 2.1, the highest loss found with every weight w moved by at most "
-            "ε (|w| + 1). Filter norms: the highest loss found with every filter moved by at most 0.2 % of its norm. "
+            "Keskar et al., ICLR 2017 (arXiv:1609.04836), metric 2.1, the highest loss found with every weight w moved "
+            "by at most ε (|w| + 1). Filter norms: the highest loss found with every filter moved by at most 0.2 % of "
+            "its norm. "
             "Both are sought by projected gradient ascent and are lower bounds. Eigenvalues of the Hessian: Lanczos "
             "with full reorthogonalisation; its trace: Hutchinson's estimate with its standard error."
         )

@@ -2,8 +2,9 @@
 
 The plain loop: a DataLoader over single images (ToTensor and Normalize an image, batch 128, no workers), float32,
 PyTorch's own memory format, the nn.Module moved in place from point to point. Ours: what `loss_surface` does at a
-point. All in one process, alternating, median of the rounds; then the cost against points and images, and what
-fused sums and rectifiers and torch.compile are worth.
+point, once its pass is recorded: from the tenth point of a surface on. All in one process, alternating, median of the
+rounds, memory kept as `cnnviz landscape` keeps it; then the cost against points and images, and what recording, fused
+sums and rectifiers and torch.compile are worth.
 
 ResNet-56, bundled weights where they are there, else random. Images: $CNNVIZ_BENCH_CIFAR, a folder of class
 folders, else random pixels. $CNNVIZ_BENCH_COUNT: how many (1000)."""
@@ -23,9 +24,11 @@ from torchvision import transforms
 
 import cnnviz
 from cnnviz.data.labelled import load_labelled
+from cnnviz.heap import keep_freed
 from cnnviz.landscape.directions import plane_directions
 from cnnviz.landscape.evaluating import Evaluator, Plane
 from cnnviz.landscape.precision import log_error
+from cnnviz.landscape.runner import RECORDED
 from cnnviz.models.bundled import bundled
 
 COUNT, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 1000)), 5
@@ -34,6 +37,7 @@ POINTS = [(0.1, -0.2), (0.5, 0.5), (-0.7, 0.3), (0.9, -0.9), (-0.4, -0.6)]
 
 def main() -> None:
     """Print points a second, the ratio, errors, and how the cost grows."""
+    keep_freed()
     name = "resnet56_cifar"
     model = cnnviz.load(name, "bundled" if name in bundled() else "random", "cpu")
     pixels, labels, whence = images(model)
@@ -105,11 +109,13 @@ class Plain:
 
 
 def alternating(ways: dict[str, Callable[[float, float], float]]) -> tuple[dict, dict]:
-    """(losses, seconds) of each way at each point, one after the other; each is warmed up first."""
+    """(losses, seconds) of each way at each point, one after the other; each is warmed up first, ours until its pass
+    is recorded."""
     losses: dict[str, list[float]] = {way: [] for way in ways}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for work in ways.values():
-        work(0.0, 0.0)
+    for way, work in ways.items():
+        for step in range(1 if way == "plain loop" else RECORDED + 2):
+            work(0.1 * step, 0.0)
     for point in POINTS[:ROUNDS]:
         for way, work in ways.items():
             started = time.perf_counter()
@@ -125,7 +131,8 @@ def growth(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, di
     for part in (4, 2, 1):
         rows = slice(0, max(1, len(pixels) // part))
         plane = Evaluator(model, pixels[rows], labels[rows], "bfloat16").plane(*directions)
-        plane.at(0.0, 0.0)
+        for step in range(RECORDED + 2):
+            plane.at(0.1 * step, 0.0)
         for points in (2, 4, 8):
             started = time.perf_counter()
             for k in range(points):
@@ -154,27 +161,30 @@ def drawn(found: list[tuple[int, int, float]]) -> Path:
 
 
 def compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, plane: Plane) -> None:
-    """Our pass against the same through torch.compile, which fuses sums and rectifiers in its own way."""
-    evaluator = Evaluator(model, pixels, labels, "bfloat16", batch=plane.evaluator.batch)
-    evaluator.fused = ()
-    evaluator._runners.clear()
-    runner, other = evaluator._runner(True), evaluator.plane(*plane.directions)
-    other.at(0.0, 0.0)
-    unfused = statistics.median(timed(other) for _ in range(ROUNDS))
-    runner.module = torch.compile(runner.module)
-    started = time.perf_counter()
-    try:
-        other.at(0.0, 0.0)
-    except RuntimeError as error:  # no compiler for C++ here
-        print(f"torch.compile: not here ({str(error).splitlines()[0][:80]})")
-        return
-    compiling = time.perf_counter() - started
-    seconds = [(timed(plane), timed(other)) for _ in range(ROUNDS)]
-    ours, theirs = (statistics.median(times) for times in zip(*seconds, strict=True))
-    print(
-        f"without fused sums and rectifiers {unfused:.3f} s, with {ours:.3f} s, through torch.compile {theirs:.3f} s "
-        f"after {compiling:.0f} s of compiling"
-    )
+    """Our recorded pass against the same as it is, without fused sums and rectifiers, and through torch.compile, which
+    fuses them in its own way."""
+    ways = {"recorded": plane}
+    for way in ("not recorded", "nor fused", "through torch.compile"):
+        evaluator = Evaluator(model, pixels, labels, "bfloat16", batch=plane.evaluator.batch)
+        if way != "not recorded":
+            evaluator.fused = ()
+            evaluator._runners.clear()
+        runner = evaluator._runner(True)
+        runner.records = False
+        if way == "through torch.compile":
+            runner.module = torch.compile(runner.module)
+        ways[way] = evaluator.plane(*plane.directions)
+        started = time.perf_counter()
+        try:
+            ways[way].at(0.0, 0.0)
+        except RuntimeError as error:  # no compiler for C++ here
+            print(f"{way}: not here ({str(error).splitlines()[0][:80]})")
+            del ways[way]
+        if way == "through torch.compile" and way in ways:
+            print(f"torch.compile: {time.perf_counter() - started:.0f} s of compiling")
+    seconds = [[timed(other) for other in ways.values()] for _ in range(ROUNDS)]
+    medians = map(statistics.median, zip(*seconds, strict=True))
+    print("a point: " + ", ".join(f"{way} {middle:.3f} s" for way, middle in zip(ways, medians, strict=True)))
 
 
 def timed(plane: Plane) -> float:

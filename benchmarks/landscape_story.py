@@ -33,8 +33,8 @@ def main() -> None:
                   f" (published test errors: {published} %)")  # fmt: skip
             for surface in kept(name):
                 bent, of_log = (nonconvexity(surface, log=log) for log in (False, True))
-                print(f"  seed {surface.meta['seed']}: {bent.share:.1%} of {bent.counted:,} points curve down, the nearest "
-                      f"{bent.nearest:.2f} from the centre; of log loss {of_log.share:.1%}; loss "
+                print(f"  seed {surface.meta['seed']}: {bent.share:.1%} of {bent.counted:,} points curve down, the "
+                      f"nearest {bent.nearest:.2f} from the centre; of log loss {of_log.share:.1%}; loss "
                       f"{surface.loss.min():.3f} to {surface.loss.max():.3g}, {(surface.loss > 10).mean():.0%} "
                       "above 10")  # fmt: skip
 

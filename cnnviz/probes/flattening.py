@@ -1,0 +1,162 @@
+"""The operations of one pass, recorded once and called again without the network's own code.
+
+Beside small feature maps, PyTorch's modules, autocast and the promises of `landscape.fusing` take as long as some
+convolutions, and oneDNN lays the weights of each anew for every part of the images. A recorded pass is
+one function that calls the same operations on the same tensors, and lays weights out once a point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import Graph, GraphModule, Node
+from torch.fx.node import map_aggregate
+from torch.utils._python_dispatch import TorchDispatchMode
+
+Pass = Callable[[Tensor, Tensor], Tensor]
+_TAG = "_cnnviz_recorded"
+_CONVOLUTIONS = {  # where their images and weights stand; behind the weights: bias, padding, stride, dilation, groups
+    "mkldnn._convolution_pointwise.default": (0, 1),
+    "mkldnn._convolution_pointwise.binary": (0, 2),
+    "mkldnn._convolution_pointwise_.binary": (1, 2),
+}
+
+
+class Flat:
+    """A recorded pass for images and labels of one shape. The tensors of the network are read where they are: set in
+    place, they count from the next call on, those of convolutions after `pack`."""
+
+    def __init__(self, run: Callable[..., Tensor], constants: list[Tensor], packings: list[_Packing]) -> None:
+        self._run, self._constants, self._packings = run, constants, packings
+        self.pack()
+
+    def pack(self) -> None:
+        """Lay the weights of convolutions out anew."""
+        self._packed = [packing() for packing in self._packings]
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """What the recorded pass gives for them, of the recorded shapes."""
+        with torch.autocast(images.device.type, enabled=False):  # what it does to operands has been recorded
+            return self._run(images, labels, *self._constants, *self._packed)
+
+
+def flattened(run: Pass, images: Tensor, labels: Tensor) -> Flat | None:
+    """`run`, which gives one tensor, recorded on these images and checked on others. In inference mode.
+
+    None where the operations depend on values, or the recorded ones give anything else, to the bit."""
+    others = images.flip(0)
+    wanted = [(some, run(some, labels)) for some in (images, others)]
+    for pack in (True, False):
+        try:
+            flat = _recorded(run, images, labels, pack)
+            if all(same(flat(some, labels), want) for some, want in wanted):
+                return flat
+        except (_Depends, RuntimeError, TypeError, ValueError, AttributeError):
+            continue  # it minds being looked at, or oneDNN has no layout of its own here
+    return None
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two results are equal to the bit, NaN included."""
+    return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def _recorded(run: Pass, images: Tensor, labels: Tensor, pack: bool) -> Flat:
+    recorder = _Recorder(images, labels, pack)
+    with recorder:
+        output = run(recorder.images, recorder.labels)
+    return recorder.finished(output)
+
+
+class _Depends(Exception):
+    """What the network does next depends on values."""
+
+
+class _Recorder(TorchDispatchMode):
+    """Writes the operations of one thread down as a graph. Tensors are known by a tag that they carry, so that none
+    of them lives longer than it would."""
+
+    def __init__(self, images: Tensor, labels: Tensor, pack: bool) -> None:
+        super().__init__()
+        self.images, self.labels = images.view_as(images), labels.view_as(labels)  # of their own, to be tagged
+        self._graph, self._pack = Graph(), pack
+        self._constants: dict[int, tuple[Node, Tensor]] = {}
+        self._packings: dict[tuple, tuple[Node, _Packing]] = {}
+        for number, tensor in enumerate((self.images, self.labels)):
+            self._tag(tensor, self._graph.placeholder(f"input_{number}"))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        nodes = map_aggregate((args, kwargs), self._node)
+        if self._pack and str(func) in _CONVOLUTIONS:
+            nodes = (self._packed(args, nodes[0], *_CONVOLUTIONS[str(func)]), nodes[1])
+        output = func(*args, **kwargs)
+        self._keep(output, self._graph.call_function(func, nodes[0], nodes[1]))
+        return output
+
+    def finished(self, output: Tensor) -> Flat:
+        """The graph as a function that ends with `output`."""
+        self._graph.output(self._node(output))
+        constants = list(self._constants.values())
+        packings = list(self._packings.values())
+        order = [node for node, _ in constants] + [node for node, _ in packings]
+        self._last_first(order)
+        run = GraphModule(torch.nn.Module(), self._graph).forward
+        return Flat(run, [tensor for _, tensor in constants], [packing for _, packing in packings])
+
+    def _last_first(self, order: list[Node]) -> None:
+        """Put the placeholders that came up on the way behind the two of images and labels, in this order."""
+        before = list(self._graph.nodes)[1]
+        for node in order:
+            before.append(node)
+            before = node
+
+    def _tag(self, tensor: Tensor, node: Node) -> None:
+        setattr(tensor, _TAG, (self, node))
+
+    def _node(self, value: Any) -> Any:
+        """The node of a tensor; a tensor that no operation made is one of the network's own."""
+        if not isinstance(value, Tensor):
+            return value
+        recorder, node = getattr(value, _TAG, (None, None))
+        if recorder is self:
+            return node
+        if id(value) not in self._constants:
+            self._constants[id(value)] = (self._graph.placeholder(f"constant_{len(self._constants)}"), value)
+        return self._constants[id(value)][0]
+
+    def _keep(self, output: Any, node: Node) -> None:
+        if isinstance(output, Tensor):
+            self._tag(output, node)
+        elif isinstance(output, list | tuple):
+            for number, part in enumerate(output):
+                self._keep(part, self._graph.call_function(_item, (node, number)))
+        elif output is not None:
+            raise _Depends
+
+    def _packed(self, args: tuple, nodes: tuple, images: int, place: int) -> tuple:
+        """The arguments of a convolution, its weights in oneDNN's own layout if they are the network's own."""
+        weight, how = args[place], args[place + 2 : place + 6]
+        if id(weight) not in self._constants:
+            return nodes
+        key = (id(weight), *map(repr, how))
+        if key not in self._packings:
+            placed = self._graph.placeholder(f"packed_{len(self._packings)}")
+            self._packings[key] = (placed, _Packing(weight, how, list(args[images].shape)))
+        return (*nodes[:place], self._packings[key][0], *nodes[place + 1 :])
+
+
+class _Packing:
+    """Weights of a convolution, laid out for images of one size when called."""
+
+    def __init__(self, weight: Tensor, how: tuple, size: list[int]) -> None:
+        self._weight, self._how, self._size = weight, how, size
+
+    def __call__(self) -> Tensor:
+        return torch.ops.mkldnn._reorder_convolution_weight(self._weight, *self._how, self._size)
+
+
+def _item(parts: Any, number: int) -> Any:
+    return parts[number]
