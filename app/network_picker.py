@@ -59,7 +59,7 @@ class Network:
     @property
     def untrained(self) -> bool:
         """True if its weights are random."""
-        return self.model.origin == "random"
+        return self.model.origin in ("random", "epoch-0")
 
     @property
     def one_channel(self) -> bool:

@@ -67,7 +67,9 @@ def test_the_weights_of_an_epoch_can_be_chosen_and_show_its_filters(opened):
     box = at.selectbox(key="weights")
     assert box.value == "epoch-0" and {"before training", "after 5 epochs", "after 50 epochs"} <= set(box.options)
     assert any("before the first step" in caption.value for caption in at.caption)
+    assert "random weights" in at.title[0].value  # nothing is learned yet
     at = box.select("epoch-25").run()
     assert any("after 25 epochs" in caption.value for caption in at.caption) and not at.exception
+    assert "random weights" not in at.title[0].value
     at = at.selectbox(key="net").select("lenet5").run()
     assert at.selectbox(key="weights").value == "bundled" and not at.exception and not at.error
