@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import address, controls, jobs, landscape_jobs, session
+from app import address, controls, jobs, landscape_jobs, landscapes, session
 from app.components.plots import plot
 from app.corpus_picker import default_corpus, pick_corpus
 from app.landscape_data import ANSWERS, LABELS
@@ -167,7 +167,7 @@ def _frame(network: Network, setting: Setting, look: _Look) -> None:
     """The axes alone: with them the browser has its tools ready when the first points come."""
     from cnnviz.landscape.results import Surface
 
-    scale, title = common_scale([], look.log, look.cut), landscape_title(network)
+    scale, title = common_scale([], look.log, look.cut), landscapes.network_title(network)
     ends = np.array([-setting.span, setting.span])
     flat = Surface(ends, ends, *[np.full((2, 2), scale.low)] * 4, {})
     panel = Panel(title, flat, "“Compute” draws the loss around its weights")
@@ -181,7 +181,7 @@ def _plot(figure: Figure, alt: str, network: Network) -> None:
 def _picture(found: Surface, network: Network, look: _Look, final: bool) -> None:
     """The surface in 3-D beside its plane from above."""
     scale = common_scale([found.loss], look.log, look.cut)
-    panel = Panel(landscape_title(network), found, centre_note(found))
+    panel = Panel(landscapes.network_title(network), found, centre_note(found))
     figure = single_figure(panel, scale, HEIGHT - 100, look.eye, numbers=final)
     _plot(figure, f"Loss surface of {panel.title}", network)
     if final:
@@ -193,13 +193,6 @@ def _picture(found: Surface, network: Network, look: _Look, final: bool) -> None
             f"another seed gives another slice, but the same kind of valley. {scale.sentence()} **{SLICE}**"
         )
         sources([one])
-
-
-def landscape_title(network: Network) -> str:
-    """The network's name as it stands over its surface."""
-    from app.landscapes import title
-
-    return title(network.model.name) + (", random weights" if network.untrained else "")
 
 
 def _duration(seconds: float) -> str:

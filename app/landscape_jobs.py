@@ -129,10 +129,9 @@ def _note(network: Network, images: Corpus, setting: Setting, path: Path, count:
     """What the pickers of the page say about this surface, beside it."""
     from cnnviz.store import write_json
 
-    name = landscapes.title(network.model.name)
-    untrained = ", random weights" if network.untrained else ""
+    name = landscapes.network_title(network)
     write_json(path.with_suffix(".json"), {
         "architecture": network.model.name, "weights": network.choice.weights, "untrained": network.choice.untrained,
-        "title": f"{name}{untrained}, {count} of {images.name}, seed {setting.seed}, ±{setting.span:g}",
+        "title": f"{name}, {count} of {images.name}, seed {setting.seed}, ±{setting.span:g}",
         **asdict(setting),
     })  # fmt: skip

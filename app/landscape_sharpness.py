@@ -169,7 +169,7 @@ def _reach(convexity: Nonconvexity | None) -> str:
     """How far from the centre the first orange dot is, in filter norms for planes of random directions."""
     if convexity is None or not convexity.counted:
         return ""
-    return f"{convexity.nearest:.2f} from the centre" if convexity.nearest < float("inf") else "the whole slice"
+    return f"{convexity.nearest:.2f} from the centre" if convexity.nearest < float("inf") else "as far as counted"
 
 
 def _eigenvalues(measured: Sharpness) -> str:

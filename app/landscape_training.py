@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -10,10 +10,14 @@ from app import address, controls, landscapes, networks
 from app.components.plots import plot
 from app.landscape_views import HEIGHT, pick_scale, saves
 from app.landscapes import Shown
+from app.networks import Choice
 from cnnviz.figures.landscape_training import training_figure
 from cnnviz.figures.landscape_words import SLICE
 from cnnviz.landscape.bundled import Landscapes
 from cnnviz.landscape.bundled import landscapes as bundled
+
+if TYPE_CHECKING:
+    from cnnviz.landscape.results import Surface
 
 _PAGES = {
     "first_layer_filters": "First-layer filters", "feature_maps": "Feature maps", "top9": "Top-9 patches",
@@ -46,7 +50,8 @@ def training(row: Any) -> None:
     plot(figure, f"Training of {landscapes.title(name)}", "training", f"{name}-training", on_frame=_scrubbed)
     last = [Shown(name, name, "bundled", landscapes.title(name), epochs[epoch])] if epochs else []
     saves(figure, last, f"{name}-training", path)
-    _ways(name, epoch)
+    if epoch is not None:
+        _ways(name, epoch, epochs[epoch])
     residual = (
         f" {100 * path.residual[1:-1].mean():.0f} % of the way lies outside it on average."
         if path and len(path.epochs) > 2
@@ -65,11 +70,13 @@ def training(row: Any) -> None:
         )
 
 
-def _ways(name: str, epoch: int | None) -> None:
-    """Links to what the network saw after this epoch, where its weights are there."""
-    if epoch is None or f"epoch-{epoch}" not in networks.snapshots(name):
+def _ways(name: str, epoch: int, surface: Surface) -> None:
+    """Links to what the network saw after this epoch, where its weights are there and the surface is theirs."""
+    if f"epoch-{epoch}" not in networks.snapshots(name):
         return
-    then = address.link(net=name, weights=f"epoch-{epoch}")
+    if surface.meta.get("weights") != networks.model(Choice(name, f"epoch-{epoch}")).fingerprint:
+        return  # a surface of another training
+    then = address.link(("untrained",), net=name, weights=f"epoch-{epoch}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"The network **{f'after epoch {epoch}' if epoch else 'before its training'}**:", width="content")
         for page, label in _PAGES.items():

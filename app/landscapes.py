@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import stores
+from app import networks, stores
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.landscape.bundled import landscapes
 
 if TYPE_CHECKING:
+    from app.controls import Network
     from cnnviz.landscape.bundled import Landscapes
     from cnnviz.landscape.results import Surface, Trajectory
 
@@ -90,6 +91,17 @@ def title(architecture: str) -> str:
         return find(architecture).title
     except CnnvizError:
         return architecture
+
+
+def network_title(network: Network) -> str:
+    """The title of a network that was chosen, with what its weights are where they are not the trained ones."""
+    epoch = networks.snapshots(network.model.name).get(network.choice.weights)
+    after = ""
+    if epoch is not None and not network.choice.untrained:
+        after = f", after {epoch} epochs" if epoch else ", before training"
+    elif network.untrained:
+        after = ", random weights"
+    return title(network.model.name) + after
 
 
 def seeds(chosen: list[str]) -> list[str]:

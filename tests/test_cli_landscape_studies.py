@@ -108,6 +108,9 @@ def test_the_path_of_the_bundled_weights_needs_no_run(tmp_path, capsys):
     capsys.readouterr()
     assert main([*told, "--trajectory", "bundled", "--out", str(tmp_path / "other.npz")]) == 1
     assert "No snapshots of resnet20_cifar" in (said := capsys.readouterr().err) and "plain20_cifar" in said
+    told[1] = "resnet110_cifar"  # no bundled weights either
+    assert main([*told, "--trajectory", "bundled", "--out", str(tmp_path / "other.npz")]) == 1
+    assert "No snapshots of resnet110_cifar" in capsys.readouterr().err
 
 
 def test_sharpness_is_said_with_its_caveat_and_saved_as_json(data, tmp_path, capsys):

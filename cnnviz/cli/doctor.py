@@ -93,13 +93,14 @@ def _size(folder: Path) -> str:
 
 def _offline() -> None:
     from cnnviz.data.fetching import SETS, is_here
-    from cnnviz.models.bundled import bundled
+    from cnnviz.models.bundled import bundled, snapshots
     from cnnviz.models.cards import all_cards
 
     here = [card.name for card in all_cards() if card.here and card.weights == "pretrained"]
     sets = [name for name in SETS if is_here(name)]
     print("  works offline: every architecture with random weights; sample photographs and digits")
     print(f"  bundled weights: {', '.join(bundled()) or 'none'}")
+    print(f"  as they were in training: {', '.join(name for name in bundled() if snapshots(name)) or 'none'}")
     print(f"  pretrained weights here: {', '.join(here) or 'none'} (bring more: cnnviz prefetch NAME)")
     print(f"  data sets here: {', '.join(sets) or 'none'} (bring more: cnnviz prefetch --data NAME)")
 

@@ -31,11 +31,14 @@ def add_studies(parser: argparse.ArgumentParser) -> None:
     """The arguments that `asked`, `run` and `own_directions` read."""
     group = parser.add_argument_group("instead of a random plane (one of them)")
     group.add_argument(
-        "--interpolate", metavar="OTHER", help='the line to other weights of this network: a file, "bundled", "random"'
+        "--interpolate",
+        metavar="OTHER",
+        help='the line to other weights of this network: a file, "bundled", "epoch-N", "random"',
     )
     group.add_argument(
         "--trajectory", metavar="FOLDER",
-        help='the path of a run with --snapshots, or "bundled", in its principal plane; .npz, .csv',
+        help='the path of a run with --snapshots, or "bundled" (./bundled is a folder), in its principal plane; '
+        ".npz, .csv",
     )  # fmt: skip
     group.add_argument(
         "--plane", metavar="FILE.npz", help="with --trajectory: also the surface that the path lies on, --steps a side"
@@ -78,6 +81,7 @@ def take_weights_of_the_run(options: argparse.Namespace) -> None:
     if not options.trajectory or options.weights is not None or Path(options.network).is_file():
         return
     if options.trajectory == BUNDLED:
+        _bundled_snapshots(options.network)  # or the reason why there are none
         options.weights = BUNDLED
         return
     from cnnviz.training.state import SNAPSHOTS

@@ -121,7 +121,12 @@ class Evaluator:
     def _probe(self) -> int:
         """How many outputs the network has. Raises BadInput if it cannot take the images."""
         try:
-            return self._logits(self._module).shape[1]
+            before = self._first().clone()
+            outputs = self._logits(self._module).shape[1]
+            if not torch.equal(self._first(), before):  # it works in place on what it is given
+                self._first().copy_(before)
+                self.images.copied = True
+            return outputs
         except RuntimeError as error:
             first = (str(error).splitlines() or ["no reason given"])[0]
             raise BadInput(

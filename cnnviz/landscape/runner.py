@@ -49,7 +49,7 @@ class Runner:
         self.size = size
         self.records = self.device.type == "cpu"  # whether a pass may be recorded
         self._pass: Callable[[], Tensor] | None = None
-        self._runs = 0
+        self._runs, self._packed, self._trusted = 0, False, False
         self._flat: dict[torch.Size, Flat] = {}
 
     def set(self, tensors: Mapping[str, Tensor], holder: object | None = None) -> None:
@@ -58,13 +58,12 @@ class Runner:
             for name, tensor in tensors.items():
                 self.tensors[name].copy_(tensor)
         self.holder = holder
-        for flat in self._flat.values():
-            flat.pack()
+        self._packed = False
 
     def resize(self, size: int) -> None:
         """Take another number of images a pass."""
         self.size, self._pass = size, None
-        self._runs, self._flat = 0, {}
+        self._runs, self._flat, self._trusted = 0, {}, False
 
     def run(self) -> Measured:
         """Loss and accuracy over all images; where memory is short, with fewer of them a pass from now on."""
@@ -84,13 +83,13 @@ class Runner:
         self._runs += self.records
         if self._runs == RECORDED:
             self._record()
-        trusted = self._flat if self._runs > RECORDED + 1 else {}
-        parts = [
-            trusted.get(images.shape, self._plain)(images, labels) for images, labels in self.images.parts(self.size)
-        ]
-        if self._runs == RECORDED + 1 and not self._still_agrees(parts):
-            self._flat = {}
-        return torch.cat(parts, dim=1)
+        have = self._recorded() if self._flat and self._runs > RECORDED else None
+        if have is not None and self._trusted:
+            return have
+        want = torch.cat([self._plain(*part) for part in self.images.parts(self.size)], dim=1)
+        if self._flat and self._runs > RECORDED:
+            self._compare(have, want)
+        return want
 
     def _plain(self, images: Tensor, labels: Tensor) -> Tensor:
         return scores(self.module, images, labels)
@@ -98,16 +97,33 @@ class Runner:
     def _record(self) -> None:
         """Record the pass over a part; the parts of one size share a record."""
         for images, labels in self.images.parts(self.size):
-            if images.shape not in self._flat and (flat := flattened(self._plain, images, labels)) is not None:
+            if images.shape not in self._flat:
+                if (flat := flattened(self._plain, images, labels)) is None:
+                    self._flat = {}
+                    return
                 self._flat[images.shape] = flat
 
-    def _still_agrees(self, parts: list[Tensor]) -> bool:
-        """Whether the records, made at another point, give `parts` too: they hold nothing that the weights decide."""
-        return all(
-            same(self._flat[images.shape](images, labels), part)
-            for (images, labels), part in zip(self.images.parts(self.size), parts, strict=True)
-            if images.shape in self._flat
-        )
+    def _recorded(self) -> Tensor | None:
+        """What the records give; None, and they are dropped, where they fail."""
+        try:
+            if not self._packed:
+                for flat in self._flat.values():
+                    flat.pack()
+                self._packed = True
+            parts = self.images.parts(self.size)
+            return torch.cat([self._flat[images.shape](images, labels) for images, labels in parts], dim=1)
+        except Exception as error:  # what was recorded of a stranger's network may not fit other weights
+            if out_of_memory(error):
+                raise
+            self._flat = {}
+            return None
+
+    def _compare(self, have: Tensor | None, want: Tensor) -> None:
+        """Trust the records, made at another point, once they give what the network gives here, computed after them:
+        they hold nothing then that the weights decide. Where nothing is finite, nothing is learned."""
+        if have is None or not same(have, want):
+            self._flat = {}
+        self._trusted = bool(want.isfinite().all())
 
     def _fastest(self) -> int:
         """The number of images a pass at which an image takes least time, on some of the images; the search goes up

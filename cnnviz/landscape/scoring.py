@@ -25,6 +25,7 @@ class Images:
 
     def __init__(self, images: Tensor, labels: Tensor, preprocessing: Preprocessing, device: torch.device) -> None:
         self.preprocessing, self.count = preprocessing, len(images)
+        self.copied = False  # parts are copies: for a network that writes into its input
         self.labels = labels.to(device)
         self._images = images.to(device)
         if images.dtype != torch.uint8 or images.numel() * 4 <= RESIDENT:
@@ -34,7 +35,7 @@ class Images:
         """(images float32 (n, C, H, W) channels_last, labels (n,)) of at most `size` images."""
         count = math.ceil(self.count / size)
         for images, labels in zip(self._images.tensor_split(count), self.labels.tensor_split(count), strict=True):
-            yield self._ready(images), labels
+            yield self._ready(images).clone() if self.copied else self._ready(images), labels
 
     def _ready(self, images: Tensor) -> Tensor:
         if images.dtype == torch.uint8:

@@ -104,7 +104,9 @@ def _parts(
         return _from_snapshot(name, epoch, said)
     path = Path(weights).expanduser()
     if not is_there(path) and path.suffix not in SUFFIXES:
-        raise BadCheckpoint(f"There is no file {str(path)[:200]}. weights may be a path or one of: {', '.join(WORDS)}.")
+        raise BadCheckpoint(
+            f"There is no file {str(path)[:200]}. weights may be a path or one of: {', '.join(WORDS)}, epoch-N."
+        )
     return _from_file(name, path, path.name, said)
 
 

@@ -11,10 +11,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, Node
 from torch.fx.node import map_aggregate
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnviz.device import out_of_memory
+
+_VALUES = (
+    "aten.where.default",
+    "aten.nonzero_numpy.default",
+    "aten.repeat_interleave.self_Tensor",
+    "aten.resolve_neg.default",
+)
 Pass = Callable[[Tensor, Tensor], Tensor]
 _TAG = "_cnnviz_recorded"
 _CONVOLUTIONS = {  # where their images and weights stand; behind the weights: bias, padding, stride, dilation, groups
@@ -28,24 +36,31 @@ class Flat:
     """A recorded pass for images and labels of one shape. The tensors of the network are read where they are: set in
     place, they count from the next call on, those of convolutions after `pack`."""
 
-    def __init__(self, run: Callable[..., Tensor], constants: list[Tensor], packings: list[_Packing]) -> None:
-        self._run, self._constants, self._packings = run, constants, packings
+    def __init__(self, graph: Graph, constants: list[Tensor], packings: list[_Packing]) -> None:
+        self.graph, self.packings, self._constants = graph, packings, constants
+        code = graph.python_code("self")  # a GraphModule would keep its source for as long as the process lives
+        made: dict[str, Any] = {}
+        exec(compile(code.src, "<recorded pass>", "exec"), code.globals, made)
+        self._run = made["forward"]
         self.pack()
 
     def pack(self) -> None:
         """Lay the weights of convolutions out anew."""
-        self._packed = [packing() for packing in self._packings]
+        self._packed = []  # let go before the new ones are made
+        self._packed = [packing() for packing in self.packings]
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """What the recorded pass gives for them, of the recorded shapes."""
         with torch.autocast(images.device.type, enabled=False):  # what it does to operands has been recorded
-            return self._run(images, labels, *self._constants, *self._packed)
+            return self._run(None, images, labels, *self._constants, *self._packed)
 
 
 def flattened(run: Pass, images: Tensor, labels: Tensor) -> Flat | None:
     """`run`, which gives one tensor, recorded on these images and checked on others. In inference mode.
 
-    None where the operations depend on values, or the recorded ones give anything else, to the bit."""
+    None where the operations depend on values, or the recorded ones give anything else, to the bit. What code of the
+    network's own reads out of its weights unseen (through NumPy, or remembered from pass to pass) shows only at other
+    weights: compare once more there, the record first."""
     others = images.flip(0)
     wanted = [(some, run(some, labels)) for some in (images, others)]
     for pack in (True, False):
@@ -53,8 +68,9 @@ def flattened(run: Pass, images: Tensor, labels: Tensor) -> Flat | None:
             flat = _recorded(run, images, labels, pack)
             if all(same(flat(some, labels), want) for some, want in wanted):
                 return flat
-        except (_Depends, RuntimeError, TypeError, ValueError, AttributeError):
-            continue  # it minds being looked at, or oneDNN has no layout of its own here
+        except Exception as error:  # a stranger's network may mind being looked at in any way
+            if out_of_memory(error):
+                raise
     return None
 
 
@@ -74,6 +90,13 @@ class _Depends(Exception):
     """What the network does next depends on values."""
 
 
+def _reads_values(func: Any, args: tuple) -> bool:
+    """Whether the shape of the result depends on values, or the result leaves for NumPy or Python."""
+    if func is torch.ops.aten.index.Tensor:
+        return any(isinstance(i, Tensor) and i.dtype in (torch.bool, torch.uint8) for i in args[1])
+    return torch.Tag.dynamic_output_shape in func.tags or str(func) in _VALUES
+
+
 class _Recorder(TorchDispatchMode):
     """Writes the operations of one thread down as a graph. Tensors are known by a tag that they carry, so that none
     of them lives longer than it would."""
@@ -89,6 +112,8 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
+        if _reads_values(func, args):
+            raise _Depends
         nodes = map_aggregate((args, kwargs), self._node)
         if self._pack and str(func) in _CONVOLUTIONS:
             nodes = (self._packed(args, nodes[0], *_CONVOLUTIONS[str(func)]), nodes[1])
@@ -103,8 +128,8 @@ class _Recorder(TorchDispatchMode):
         packings = list(self._packings.values())
         order = [node for node, _ in constants] + [node for node, _ in packings]
         self._last_first(order)
-        run = GraphModule(torch.nn.Module(), self._graph).forward
-        return Flat(run, [tensor for _, tensor in constants], [packing for _, packing in packings])
+        del self.images, self.labels  # they know this recorder, and it them
+        return Flat(self._graph, [tensor for _, tensor in constants], [packing for _, packing in packings])
 
     def _last_first(self, order: list[Node]) -> None:
         """Put the placeholders that came up on the way behind the two of images and labels, in this order."""

@@ -69,6 +69,21 @@ def test_a_surface_of_one_s_own_file_leads_back_to_that_network_with_its_answers
     assert again.model.class_names[0] == "9"  # not what the shelf holds of the earlier answers
 
 
+@pytest.mark.parametrize(
+    ("weights", "untrained", "title"),
+    [
+        ("bundled", False, "Plain-20 (CIFAR)"),
+        ("epoch-25", False, "Plain-20 (CIFAR), after 25 epochs"),
+        ("epoch-0", False, "Plain-20 (CIFAR), before training"),
+        ("epoch-25", True, "Plain-20 (CIFAR), random weights"),
+        ("random", False, "Plain-20 (CIFAR), random weights"),
+    ],
+)
+def test_a_surface_says_of_which_weights_it_is(weights, untrained, title):
+    choice = networks.Choice("plain20_cifar", weights, "cpu", untrained)
+    assert landscapes.network_title(Network(networks.model(choice), choice)) == title
+
+
 def test_a_point_of_recalibrated_statistics_says_that_the_network_there_keeps_its_own(opened, files):
     bowl(seed=0, statistics="recalibrated").save(files / "resnet20_cifar-seed0.npz")
     at = opened("landscape", view="Contours", point="0,0.6,-0.4", layer="layer1.0")
@@ -89,7 +104,7 @@ def test_the_panel_of_sharpness_says_how_far_from_the_centre_a_slice_is_convex(o
     (table,) = opened("landscape", view="Sharpness").table
     smooth, rough = table.value["convex up to"]
     expected = nonconvexity(bowl(ripple=5.0, seed=0)).nearest
-    assert smooth == "the whole slice" and rough == f"{expected:.2f} from the centre" and 0 <= expected < 1
+    assert smooth == "as far as counted" and rough == f"{expected:.2f} from the centre" and 0 <= expected < 1
 
 
 def test_a_median_is_no_slice_it_has_no_convexity_no_angle_and_other_bars(opened, files):

@@ -12,6 +12,7 @@ from test_top9_page import when_built
 from torch import nn
 from views import Failing, errors
 
+import cnnviz
 from app import landscape_data, landscapes
 from cnnviz.data.corpora import MemoryCorpus
 from cnnviz.errors import BadInput
@@ -141,18 +142,23 @@ def test_the_training_shows_the_epochs_and_the_way_there_is(opened, files):
 
 
 def test_the_training_leads_to_the_network_as_it_was_after_an_epoch(opened, files):
+    prints = {n: cnnviz.load("plain20_cifar", f"epoch-{n}", "cpu").fingerprint for n in (0, 5, 10)}
     for epoch in (0, 3, 5):  # no snapshot of epoch 3 comes with cnnviz
-        bowl(steps=5).save(files / f"plain20_cifar-epoch{epoch:03}.npz")
-    ways = lambda at: [link.proto for link in at.get("page_link") if "weights=epoch" in link.proto.query_string]  # noqa: E731
-    at = opened("landscape", view="Training", epoch="5")
-    assert errors(at) == [] and [way.label for way in ways(at)] == [
-        "First-layer filters",
-        "Feature maps",
-        "Top-9 patches",
-    ]
-    assert all("net=plain20_cifar" in way.query_string and "weights=epoch-5" in way.query_string for way in ways(at))
+        bowl(steps=5, weights=prints.get(epoch, "")).save(files / f"plain20_cifar-epoch{epoch:03}.npz")
+    bowl(steps=5, weights=prints[0]).save(files / "plain20_cifar-epoch010.npz")  # of another training
+
+    def ways(at):
+        return [link.proto for link in at.get("page_link") if "weights=epoch" in link.proto.query_string]
+
+    at = opened("landscape", view="Training", epoch="5", untrained="True")
+    assert errors(at) == []
+    assert [way.label for way in ways(at)] == ["First-layer filters", "Feature maps", "Top-9 patches"]
+    for way in ways(at):
+        assert "net=plain20_cifar" in way.query_string and "weights=epoch-5" in way.query_string
+        assert "untrained" not in way.query_string
     assert any("before its training" in m.value for m in opened("landscape", view="Training", epoch="0").markdown)
     assert ways(opened("landscape", view="Training", epoch="3")) == []
+    assert ways(opened("landscape", view="Training", epoch="10")) == []
 
 
 def test_a_chosen_point_shows_the_network_there_beside_the_unmoved_one(opened, files):

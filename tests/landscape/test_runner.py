@@ -1,6 +1,7 @@
 """A pass that is recorded after a few points gives the network's own values, to the bit, at every point."""
 
 import pytest
+import torch
 from nets import Functional, tiny
 from planenets import IMAGES, LABELS, plain, residual, slowly
 from torch import nn
@@ -69,3 +70,104 @@ def test_another_size_of_a_pass_is_recorded_anew():
         plane.at(*step)
     assert {shape[0] for shape in evaluator._runner(False)._flat} == {5}
     assert plane.at(0.2, 0.2).loss == pytest.approx(before.loss, rel=1e-6)
+
+
+class Routed(nn.Module):
+    """A mixture of experts: each image goes to one of two layers, and a layer without images is passed over."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gate = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+        self.experts = nn.ModuleList(nn.Linear(4, 3) for _ in range(2))
+
+    def forward(self, x):
+        h = self.conv(x).mean((2, 3))
+        choice, out = self.gate(h).argmax(1), x.new_zeros(len(x), 3)
+        for number, expert in enumerate(self.experts):
+            (rows,) = torch.where(choice == number)
+            if rows.numel() == 0:
+                continue
+            out[rows] = expert(h[rows]).to(out.dtype)
+        return out
+
+
+class Remembering(nn.Module):
+    """Keeps what it derived from its weights until they change."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+        self.register_buffer("rounded", torch.zeros(3, 4), persistent=False)
+        self.seen = None
+
+    def forward(self, x):
+        first = self.fc.weight.detach().numpy()[0, 0].copy()
+        if self.seen != first:
+            self.rounded.copy_((self.fc.weight * 4).round() / 4)
+            self.seen = first
+        return self.conv(x).mean((2, 3)) @ self.rounded.T
+
+
+class Reshaping(nn.Module):
+    """Remembers a shape that the weights decide, in Python."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        size = 2 + int(float(self.fc.weight[0, 0].numpy()) * 1000) % 2
+        return self.fc(x.new_ones(len(x), size).sum(1, keepdim=True) * self.conv(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize("net", [Routed, Remembering, Reshaping])
+def test_networks_that_read_their_values_are_evaluated_as_they_are(net):
+    torch.manual_seed(2)
+    have, want, runner = surfaces(tiny(net()), batch=7)
+    assert have == want and runner._flat == {}
+
+
+def test_records_are_not_trusted_where_nothing_is_finite():
+    model = plain()
+    evaluator = Evaluator(model, IMAGES, LABELS, "float32", batch=20)
+    plane, runner = evaluator.plane(*plane_directions(model)), evaluator._runner(False)
+    for _ in range(RECORDED + 3):
+        assert plane.at(1e38, 1e38).loss == float("inf")
+    assert runner._flat and not runner._trusted
+    plane.at(0.1, 0.1)
+    assert runner._trusted
+
+
+def test_a_record_that_fails_later_is_dropped_and_the_point_is_the_network_s():
+    model = residual()
+    evaluator = Evaluator(model, IMAGES, LABELS, "float32", batch=20)
+    plane, runner = evaluator.plane(*plane_directions(model)), evaluator._runner(False)
+    for step in STEPS:
+        plane.at(*step)
+    want = plane.at(0.2, 0.1)
+    (shape,) = runner._flat
+    runner._flat[shape]._constants.clear()
+    assert plane.at(0.2, 0.1) == want and runner._flat == {}
+
+
+def test_recalibrated_statistics_are_those_of_each_point_with_records_too():
+    model, found = residual(), []
+    for records in (True, False):
+        evaluator = Evaluator(model, IMAGES, LABELS, "float32", "recalibrated", batch=20)
+        evaluator._runner(False).records = records
+        plane = evaluator.plane(*plane_directions(model))
+        found.append([plane.at(*step) for step in STEPS])
+        assert bool(evaluator._runner(False)._flat) == records
+    assert found[0] == found[1]
+
+
+def test_a_network_that_writes_into_its_input_sees_the_same_images_at_every_point():
+    def forward(n, x):
+        return n.fc(n.conv(x.sub_(0.5)).mean((2, 3)))
+
+    model = tiny(Functional(forward, conv=nn.Conv2d(3, 4, 3), fc=nn.Linear(4, 3)))
+    kept = IMAGES.clone()
+    have, want, _ = surfaces(model, batch=7)
+    assert have == want and torch.equal(IMAGES, kept)
+    moves = list(zip(STEPS[-1], plane_directions(model), strict=True))
+    assert have[-1].loss == pytest.approx(slowly(model, moves, pixels=IMAGES.clone()).loss, rel=1e-4)
