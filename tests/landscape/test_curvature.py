@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnnviz.errors import BadInput
+from cnnviz.landscape.bundled import folder
 from cnnviz.landscape.curvature import nonconvexity
 from cnnviz.landscape.results import Surface
 
@@ -162,3 +163,17 @@ def test_grids_without_second_differences_are_refused(axis, options, said):
     loss = np.ones((len(axis), len(axis)))
     with pytest.raises(BadInput, match=said):
         nonconvexity(surface(loss, axes=(axis, axis)), **options)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_with_shortcuts_the_bundled_slices_stay_convex_further_from_their_centre(seed):
+    """What the lecture plan says of the pair of 56 layers."""
+    found = {}
+    for name in ("resnet56_cifar", "plain56_cifar"):
+        slice_ = Surface.load(folder() / f"{name}-seed{seed}.npz")
+        bent = nonconvexity(slice_)
+        near = (np.hypot(slice_.alphas[:, None], slice_.betas) <= 0.5) & np.isfinite(bent.smallest)
+        found[name] = bent.nearest, bent.negative[near].mean(), bent.share
+    (far, calm, whole), (close, bumpy, rough) = found.values()
+    assert 0.56 < far < 0.58 and 0.39 < close < 0.44
+    assert calm == 0 and bumpy > 0.04 and whole < rough

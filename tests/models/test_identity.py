@@ -52,8 +52,12 @@ def test_a_network_of_the_catalogue_has_the_fingerprint_of_name_preprocessing_an
 
 @pytest.mark.parametrize("name", ["resnet20_cifar", "plain20_cifar", "resnet56_cifar", "plain56_cifar"])
 def test_the_bundled_surfaces_belong_to_the_bundled_weights(name):
-    told = load_arrays(bundled.folder() / f"{name}-seed0.npz")[1]
-    assert told["weights"] == cnnviz.load(name, device="cpu").fingerprint
+    files = bundled.landscapes()[name].seeds
+    assert {0, 1} <= set(files)
+    for seed, file in files.items():
+        told = load_arrays(file)[1]
+        assert told["weights"] == cnnviz.load(name, device="cpu").fingerprint and told["seed"] == seed
+        assert told["images"] >= 2000
 
 
 @pytest.mark.parametrize(("name", "epoch"), [("plain20_cifar", 0), ("plain20_cifar", 25), ("plain20_cifar", 50)])
