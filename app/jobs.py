@@ -172,6 +172,13 @@ def find(key: str) -> Job | None:
     return job
 
 
+def any_running() -> bool:
+    """Whether long work is going on, of anybody."""
+    jobs, lock = _registry()
+    with lock:
+        return any(job.running for job in jobs.values())
+
+
 def leave(key: str) -> None:
     """This tab waits no longer for the job under `key`. The last to leave stops it, a student, too; a tab that never
     watched it changes nothing."""

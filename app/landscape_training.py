@@ -10,7 +10,7 @@ from app import address, controls, landscapes, networks
 from app.components.plots import plot
 from app.landscape_views import HEIGHT, pick_scale, saves
 from app.landscapes import Shown
-from app.networks import Choice
+from cnnviz.errors import CnnvizError
 from cnnviz.figures.landscape_training import training_figure
 from cnnviz.figures.landscape_words import SLICE
 from cnnviz.landscape.bundled import Landscapes
@@ -74,13 +74,24 @@ def _ways(name: str, epoch: int, surface: Surface) -> None:
     """Links to what the network saw after this epoch, where its weights are there and the surface is theirs."""
     if f"epoch-{epoch}" not in networks.snapshots(name):
         return
-    if surface.meta.get("weights") != networks.model(Choice(name, f"epoch-{epoch}")).fingerprint:
-        return  # a surface of another training
+    if surface.meta.get("weights") != _fingerprint(name, epoch):
+        return  # a surface of another training, or the file is gone
     then = address.link(("untrained",), net=name, weights=f"epoch-{epoch}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"The network **{f'after epoch {epoch}' if epoch else 'before its training'}**:", width="content")
         for page, label in _PAGES.items():
             st.page_link(f"../pages/{page}.py", label=label, query_params=then)
+
+
+@st.cache_data(show_spinner=False)
+def _fingerprint(name: str, epoch: int) -> str:
+    """Of the bundled snapshot; "" where it cannot be read. The network itself is not kept."""
+    from cnnviz.models.load import load
+
+    try:
+        return load(name, f"epoch-{epoch}", "cpu").fingerprint
+    except CnnvizError:
+        return ""
 
 
 def _epoch(offered: list[int]) -> int:

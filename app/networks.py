@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import limits, own_weights
+from app import jobs, limits, own_weights
 from app.kept import Shelf
 from app.stores import stored_weights
 from cnnviz.errors import BadInput
@@ -43,7 +43,8 @@ def model(choice: Choice, progress: Any = None) -> LoadedModel:
     if choice.weights.startswith("file-"):
         stored_weights(choice.weights)  # it may have been removed since
     loaded = shared(choice.key, lambda: _load(choice, progress))
-    _freeze_once(choice.key)
+    if not jobs.any_running():  # what a job holds would be kept for ever
+        _freeze_once(choice.key)
     return loaded
 
 

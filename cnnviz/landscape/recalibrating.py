@@ -28,7 +28,6 @@ class Recalibrator:
         self._module = copy.deepcopy(module).eval()
         self._norms = [m for m in self._module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
         for norm in self._norms:
-            norm.train()
             norm.momentum = None  # the plain mean over the batches
         self._tensors = named_tensors(self._module)
 
@@ -41,7 +40,9 @@ class Recalibrator:
                 self._tensors[name].copy_(tensor)
         if not self._norms:
             return dict(state)
+        self._module.eval()  # some networks forget there what they derived from other weights
         for norm in self._norms:
+            norm.train()
             norm.reset_running_stats()
         self._gather(bfloat16)
         found = {name: tensor.clone() for name, tensor in self._tensors.items()}

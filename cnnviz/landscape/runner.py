@@ -92,13 +92,17 @@ class Runner:
         return want
 
     def _plain(self, images: Tensor, labels: Tensor) -> Tensor:
-        return scores(self.module, images, labels)
+        return scores(self.module.eval(), images, labels)  # eval(): some networks forget there what they derived
 
     def _record(self) -> None:
         """Record the pass over a part; the parts of one size share a record."""
         for images, labels in self.images.parts(self.size):
             if images.shape not in self._flat:
-                if (flat := flattened(self._plain, images, labels)) is None:
+                try:
+                    flat = flattened(self._plain, images, labels)
+                except (RuntimeError, MemoryError):  # no room to record, though there is to compute
+                    flat = None
+                if flat is None:
                     self._flat = {}
                     return
                 self._flat[images.shape] = flat

@@ -17,12 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnviz.device import out_of_memory
 
-_VALUES = (
-    "aten.where.default",
-    "aten.nonzero_numpy.default",
-    "aten.repeat_interleave.self_Tensor",
-    "aten.resolve_neg.default",
-)
+_VALUES = (  # without a tag of their own: results whose shape depends on values, and the way to NumPy and Python
+    "aten.where.default", "aten.nonzero_numpy.default", "aten.repeat_interleave.self_Tensor",
+    "aten.tensor_split.tensor_indices_or_sections", "aten._pack_padded_sequence.default", "aten.resolve_neg.default",
+)  # fmt: skip
 Pass = Callable[[Tensor, Tensor], Tensor]
 _TAG = "_cnnviz_recorded"
 _CONVOLUTIONS = {  # where their images and weights stand; behind the weights: bias, padding, stride, dilation, groups
@@ -59,14 +57,13 @@ def flattened(run: Pass, images: Tensor, labels: Tensor) -> Flat | None:
     """`run`, which gives one tensor, recorded on these images and checked on others. In inference mode.
 
     None where the operations depend on values, or the recorded ones give anything else, to the bit. What code of the
-    network's own reads out of its weights unseen (through NumPy, or remembered from pass to pass) shows only at other
+    network's own reads out of its weights unseen (through DLPack, or remembered from pass to pass) shows only at other
     weights: compare once more there, the record first."""
-    others = images.flip(0)
-    wanted = [(some, run(some, labels)) for some in (images, others)]
+    wanted = [(some, run(some.clone(), labels)) for some in (images, images.flip(0))]
     for pack in (True, False):
         try:
             flat = _recorded(run, images, labels, pack)
-            if all(same(flat(some, labels), want) for some, want in wanted):
+            if all(same(flat(some.clone(), labels), want) for some, want in wanted):
                 return flat
         except Exception as error:  # a stranger's network may mind being looked at in any way
             if out_of_memory(error):
@@ -103,7 +100,7 @@ class _Recorder(TorchDispatchMode):
 
     def __init__(self, images: Tensor, labels: Tensor, pack: bool) -> None:
         super().__init__()
-        self.images, self.labels = images.view_as(images), labels.view_as(labels)  # of their own, to be tagged
+        self.images, self.labels = images.clone(), labels.clone()  # to be tagged, and perhaps written into
         self._graph, self._pack = Graph(), pack
         self._constants: dict[int, tuple[Node, Tensor]] = {}
         self._packings: dict[tuple, tuple[Node, _Packing]] = {}
@@ -129,6 +126,8 @@ class _Recorder(TorchDispatchMode):
         order = [node for node, _ in constants] + [node for node, _ in packings]
         self._last_first(order)
         del self.images, self.labels  # they know this recorder, and it them
+        for _, tensor in constants:
+            tensor.__dict__.pop(_TAG, None)  # an operation may have returned a tensor of the network itself
         return Flat(self._graph, [tensor for _, tensor in constants], [packing for _, packing in packings])
 
     def _last_first(self, order: list[Node]) -> None:

@@ -86,6 +86,32 @@ def test_the_same_work_is_started_once_found_by_its_key_and_started_again_after_
     assert again is not first and again.running
 
 
+def freezes_beside_a_job() -> None:
+    import gc
+
+    import streamlit as st
+    from test_jobs import ended, until_cancelled
+
+    from app import jobs, networks
+    from app.networks import Choice
+
+    assert not jobs.any_running()
+    job, before = jobs.start("key", "test", until_cancelled), gc.get_freeze_count()
+    assert jobs.any_running()
+    networks.model(Choice("lenet5", "random", "cpu"))
+    st.session_state["beside"] = gc.get_freeze_count() - before
+    job.cancel()
+    assert ended(job) and not jobs.any_running()
+    networks.model(Choice("lenet5", "random", "cpu"))
+    st.session_state["after"] = gc.get_freeze_count() - before
+
+
+def test_objects_are_made_permanent_only_while_no_job_holds_some():
+    at = AppTest.from_function(freezes_beside_a_job, default_timeout=30).run()
+    assert not at.exception
+    assert at.session_state["beside"] == 0 < at.session_state["after"]
+
+
 def test_a_job_goes_on_while_one_watcher_is_left_and_stops_with_the_last():
     job = Job("test", until_cancelled)
     one, other = jobs._Mine({job}), jobs._Mine({job})

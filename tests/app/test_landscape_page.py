@@ -1,6 +1,7 @@
 """The page of loss landscapes: with all, some, or none of the files that may come with it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from torch import nn
 from views import Failing, errors
 
 import cnnviz
-from app import landscape_data, landscapes
+from app import landscape_data, landscape_training, landscapes
 from cnnviz.data.corpora import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.landscape.results import Surface
+from cnnviz.models.bundled import assets
 from cnnviz.models.labels import CIFAR10, MNIST
 
 QUICK = {"view": "Compute", "steps": "13", "images": "100"}
@@ -159,6 +161,22 @@ def test_the_training_leads_to_the_network_as_it_was_after_an_epoch(opened, file
     assert any("before its training" in m.value for m in opened("landscape", view="Training", epoch="0").markdown)
     assert ways(opened("landscape", view="Training", epoch="3")) == []
     assert ways(opened("landscape", view="Training", epoch="10")) == []
+
+
+def test_a_snapshot_that_is_damaged_or_gone_takes_the_links_away_and_nothing_else(opened, files, tmp_path, monkeypatch):
+    weights = tmp_path / "assets" / "weights" / "snapshots" / "plain20_cifar"
+    shutil.copytree(assets() / "weights" / "snapshots" / "plain20_cifar", weights)
+    for file in (assets() / "weights").glob("plain20*"):
+        shutil.copy(file, tmp_path / "assets" / "weights")
+    (weights / "epoch-005.safetensors").write_bytes(b"x" * 100)
+    told = cnnviz.load("plain20_cifar", "epoch-5", "cpu").fingerprint
+    monkeypatch.setenv("CNNVIZ_ASSETS", str(tmp_path / "assets"))
+    landscape_training._fingerprint.clear()
+    bowl(steps=5, weights=told).save(files / "plain20_cifar-epoch005.npz")
+    at = opened("landscape", view="Training")
+    assert errors(at) == [] and any("Left: the loss around" in m.value for m in at.markdown)
+    assert not [link for link in at.get("page_link") if "weights=epoch" in link.proto.query_string]
+    landscape_training._fingerprint.clear()
 
 
 def test_a_chosen_point_shows_the_network_there_beside_the_unmoved_one(opened, files):

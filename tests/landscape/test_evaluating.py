@@ -101,7 +101,7 @@ def test_recalibrating_without_room_for_its_batch_says_why_it_takes_no_smaller_o
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 TiB.")
 
     evaluator.at()
-    monkeypatch.setattr(evaluator._recalibrator, "_module", full)
+    monkeypatch.setattr(evaluator._recalibrator._module, "forward", full)
     with pytest.raises(DeviceLost, match=f"takes {BATCH} images at once.*--statistics frozen"):
         evaluator.at()
 

@@ -1,14 +1,17 @@
 """A pass that is recorded after a few points gives the network's own values, to the bit, at every point."""
 
+import numpy as np
 import pytest
 import torch
 from nets import Functional, tiny
 from planenets import IMAGES, LABELS, plain, residual, slowly
 from torch import nn
 
+from cnnviz.landscape import runner as runner_module
 from cnnviz.landscape.directions import plane_directions
 from cnnviz.landscape.evaluating import Evaluator
 from cnnviz.landscape.runner import RECORDED
+from cnnviz.probes.flattening import flattened
 
 STEPS = [(0.1 * k - 0.7, 0.3 - 0.05 * k) for k in range(RECORDED + 6)]
 
@@ -47,14 +50,84 @@ def test_what_depends_on_values_is_not_recorded_and_evaluated_as_it_is():
     assert have == want and runner._flat == {}
 
 
-def test_a_record_that_holds_what_the_weights_decide_is_dropped():
-    """Read by NumPy, a weight leaves no trace among the operations: the record would keep its first value."""
-
+def test_what_reads_its_weights_is_not_recorded():
     def forward(n, x):
         return n.fc(n.conv(x).mean((2, 3))) * float(n.fc.weight.detach().numpy()[0, 0])
 
     have, want, runner = surfaces(tiny(Functional(forward, conv=nn.Conv2d(3, 4, 3), fc=nn.Linear(4, 3))), batch=7)
     assert have == want and runner._flat == {}
+
+
+class Unseen(nn.Module):
+    """Reads a weight in a way that leaves no trace among the operations."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).mean((2, 3))) * float(np.from_dlpack(self.fc.weight.detach())[0, 0])
+
+
+class Cached(nn.Module):
+    """Derives a tensor from its weights anew only when they were written to."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+        self.register_buffer("rounded", torch.zeros(3, 4), persistent=False)
+        self.seen = -1
+
+    def forward(self, x):
+        if self.seen != self.fc.weight._version:
+            self.rounded.copy_((self.fc.weight * 64).round() / 64)
+            self.seen = self.fc.weight._version
+        return self.conv(x).mean((2, 3)) @ self.rounded.T
+
+
+@pytest.mark.parametrize("net", [Unseen, Cached])
+def test_a_record_that_holds_what_the_weights_decide_is_dropped(net, monkeypatch):
+    recorded = []
+
+    def spy(*parts):
+        recorded.append(flattened(*parts))
+        return recorded[-1]
+
+    monkeypatch.setattr(runner_module, "flattened", spy)
+    torch.manual_seed(1)
+    have, want, runner = surfaces(tiny(net()), batch=20)
+    assert recorded and all(recorded)  # it was made, and is wrong
+    assert have == want and runner._flat == {}
+
+
+class Forgetting(nn.Module):
+    """Keeps what it derived from its weights until the next train() or eval(), as some of timm's networks do."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc, self.kept = nn.Conv2d(3, 4, 3), nn.Linear(4, 3), {}
+
+    def train(self, mode=True):
+        self.kept = {}
+        return super().train(mode)
+
+    def forward(self, x):
+        if "doubled" not in self.kept:
+            self.kept["doubled"] = self.fc.weight * 2
+        return self.conv(x).mean((2, 3)) @ self.kept["doubled"].T
+
+
+@pytest.mark.parametrize("statistics", ["frozen", "recalibrated"])
+def test_what_a_network_derived_from_other_weights_is_forgotten(statistics):
+    torch.manual_seed(1)
+    model = tiny(Forgetting())
+    directions = plane_directions(model)
+    evaluator = Evaluator(model, IMAGES, LABELS, "float32", statistics, batch=7)
+    plane = evaluator.plane(*directions)
+    for step in STEPS:
+        want = slowly(model, list(zip(step, directions, strict=True)))
+        assert plane.at(*step).loss == pytest.approx(want.loss, rel=1e-4)
+    assert evaluator._runner(False)._trusted
 
 
 def test_another_size_of_a_pass_is_recorded_anew():
@@ -91,6 +164,19 @@ class Routed(nn.Module):
         return out
 
 
+class Sorted(Routed):
+    """The same, with the images sorted by layer and split there."""
+
+    def forward(self, x):
+        h = self.conv(x).mean((2, 3))
+        choice, out = self.gate(h).argmax(1), x.new_zeros(len(x), 3)
+        ends = torch.bincount(choice, minlength=2).cumsum(0)
+        for rows, expert in zip(choice.argsort(stable=True).tensor_split(ends[:-1]), self.experts, strict=True):
+            if rows.numel() != 0:
+                out[rows] = expert(h[rows]).to(out.dtype)
+        return out
+
+
 class Remembering(nn.Module):
     """Keeps what it derived from its weights until they change."""
 
@@ -120,7 +206,7 @@ class Reshaping(nn.Module):
         return self.fc(x.new_ones(len(x), size).sum(1, keepdim=True) * self.conv(x).mean((2, 3)))
 
 
-@pytest.mark.parametrize("net", [Routed, Remembering, Reshaping])
+@pytest.mark.parametrize("net", [Routed, Sorted, Remembering, Reshaping])
 def test_networks_that_read_their_values_are_evaluated_as_they_are(net):
     torch.manual_seed(2)
     have, want, runner = surfaces(tiny(net()), batch=7)
@@ -167,7 +253,7 @@ def test_a_network_that_writes_into_its_input_sees_the_same_images_at_every_poin
 
     model = tiny(Functional(forward, conv=nn.Conv2d(3, 4, 3), fc=nn.Linear(4, 3)))
     kept = IMAGES.clone()
-    have, want, _ = surfaces(model, batch=7)
-    assert have == want and torch.equal(IMAGES, kept)
+    have, want, runner = surfaces(model, batch=7)
+    assert have == want and torch.equal(IMAGES, kept) and runner._trusted
     moves = list(zip(STEPS[-1], plane_directions(model), strict=True))
     assert have[-1].loss == pytest.approx(slowly(model, moves, pixels=IMAGES.clone()).loss, rel=1e-4)

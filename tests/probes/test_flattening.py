@@ -103,6 +103,7 @@ BRANCHES = {
     "selected by a mask": lambda x, y: torch.masked_select(x, x > 0).mean() * x,
     "different values": lambda x, y: x * len(torch.unique(y)),
     "repeated": lambda x, y: x * len(torch.repeat_interleave(y)),
+    "split where values say": lambda x, y: x * len(x.tensor_split(y[:2])[0]),
     "a Python number": lambda x, y: x * float(x.sum()),
     "a list": lambda x, y: x * x.flatten().tolist()[0],
     "NumPy": lambda x, y: x * x.numpy().sum(),
