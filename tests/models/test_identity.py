@@ -60,7 +60,10 @@ def test_the_bundled_surfaces_belong_to_the_bundled_weights(name):
         assert told["images"] >= 2000
 
 
-@pytest.mark.parametrize(("name", "epoch"), [("plain20_cifar", 0), ("plain20_cifar", 25), ("plain20_cifar", 50)])
+@pytest.mark.parametrize(
+    ("name", "epoch"),
+    [("plain20_cifar", 0), ("plain20_cifar", 25), ("plain20_cifar", 50), ("resnet56_cifar", 20), ("plain56_cifar", 60)],
+)
 def test_the_bundled_surfaces_after_an_epoch_belong_to_the_bundled_snapshots(name, epoch):
     told = load_arrays(bundled.folder() / f"{name}-epoch{epoch:03}.npz")[1]
     assert told["weights"] == cnnviz.load(name, f"epoch-{epoch}", device="cpu").fingerprint
