@@ -92,7 +92,7 @@ class Runner:
         return want
 
     def _plain(self, images: Tensor, labels: Tensor) -> Tensor:
-        return scores(self.module.eval(), images, labels)  # eval(): some networks forget there what they derived
+        return scores(self.module.eval(), images, labels)  # some networks forget what they derived there
 
     def _record(self) -> None:
         """Record the pass over a part; the parts of one size share a record."""

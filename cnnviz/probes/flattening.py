@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx import Graph, Node
-from torch.fx.node import map_aggregate
+from torch.fx.node import map_aggregate, map_arg
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnviz.device import out_of_memory
@@ -36,10 +36,9 @@ class Flat:
 
     def __init__(self, graph: Graph, constants: list[Tensor], packings: list[_Packing]) -> None:
         self.graph, self.packings, self._constants = graph, packings, constants
-        code = graph.python_code("self")  # a GraphModule would keep its source for as long as the process lives
-        made: dict[str, Any] = {}
-        exec(compile(code.src, "<recorded pass>", "exec"), code.globals, made)
-        self._run = made["forward"]
+        self._given = [node for node in graph.nodes if node.op == "placeholder"]
+        self._steps = [(node, _read_last_by(node)) for node in graph.nodes if node.op == "call_function"]
+        (self._answer,) = graph.output_node().args
         self.pack()
 
     def pack(self) -> None:
@@ -50,7 +49,18 @@ class Flat:
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """What the recorded pass gives for them, of the recorded shapes."""
         with torch.autocast(images.device.type, enabled=False):  # what it does to operands has been recorded
-            return self._run(None, images, labels, *self._constants, *self._packed)
+            values = dict(zip(self._given, (images, labels, *self._constants, *self._packed), strict=True))
+            for node, last in self._steps:
+                arguments, named = map_arg((node.args, node.kwargs), values.__getitem__)
+                values[node] = node.target(*arguments, **named)
+                for read in last:
+                    del values[read]
+            return values[self._answer]
+
+
+def _read_last_by(node: Node) -> list[Node]:
+    """What nobody reads after `node`."""
+    return [read for read in node.all_input_nodes if max(read.users) == node]  # nodes compare by their order
 
 
 def flattened(run: Pass, images: Tensor, labels: Tensor) -> Flat | None:

@@ -232,7 +232,7 @@ def test_a_record_that_fails_later_is_dropped_and_the_point_is_the_network_s():
         plane.at(*step)
     want = plane.at(0.2, 0.1)
     (shape,) = runner._flat
-    runner._flat[shape]._constants.clear()
+    runner._flat[shape]._steps.pop()
     assert plane.at(0.2, 0.1) == want and runner._flat == {}
 
 
