@@ -95,13 +95,10 @@ def title(architecture: str) -> str:
 
 def network_title(network: Network) -> str:
     """The title of a network that was chosen, with what its weights are where they are not the trained ones."""
-    epoch = networks.snapshots(network.model.name).get(network.choice.weights)
-    after = ""
-    if epoch is not None and not network.choice.untrained:
-        after = f", after {epoch} epochs" if epoch else ", before training"
-    elif network.untrained:
-        after = ", random weights"
-    return title(network.model.name) + after
+    when = networks.snapshots(network.model.name).get(network.choice.weights)
+    if network.untrained and (network.choice.untrained or not when):
+        when = "random weights"
+    return title(network.model.name) + (f", {when}" if when else "")
 
 
 def seeds(chosen: list[str]) -> list[str]:

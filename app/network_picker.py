@@ -22,7 +22,6 @@ WEIGHTS_NOTE = {
     "bundled": "trained; comes with cnnviz",
     "random": "nothing learned: what you see is the architecture",
 }
-BEFORE = "the bundled weights, before the first step of their training"
 UNTRAINED_HELP = "The same network, classes and preprocessing without any training: what its structure alone does."
 
 
@@ -129,9 +128,8 @@ def _pick_weights(name: str) -> Choice:
     labels = own_weights.labels([found for found in own.values() if found is not None])
     options = networks.weights_options(name)
     options += [key for key, found in own.items() if found is None or found.architecture == name]
-    for word, epoch in networks.snapshots(name).items():
-        options.append(word)
-        labels[word] = f"after {epoch} epochs" if epoch else "before training"
+    then = networks.snapshots(name)
+    options, labels = [*options, *then], labels | then
     weights = bound(
         st.selectbox, "Weights", "weights", options[0], options=options, format_func=lambda w: labels.get(w, w)
     )
@@ -147,8 +145,8 @@ def _pick_weights(name: str) -> Choice:
 def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
     if weights == "pretrained":
         return f"trained; published by {networks.publisher(name)}"
-    if (epoch := networks.snapshots(name).get(weights)) is not None:
-        return f"the bundled weights, after {epoch} epochs of their training" if epoch else BEFORE
+    if when := networks.snapshots(name).get(weights):
+        return f"the bundled weights as they were {when}"
     if own is not None:
         return f"yours, of {own.stored}; {len(own.classes)} classes"
     return WEIGHTS_NOTE.get(weights, "a file of yours")

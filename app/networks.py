@@ -190,8 +190,9 @@ def weights_options(name: str) -> list[str]:
 
 
 @st.cache_data(show_spinner=False)
-def snapshots(name: str) -> dict[str, int]:
-    """{what `load` takes: epochs} of the bundled weights of `name` as they were in their training; {} without any."""
+def snapshots(name: str) -> dict[str, str]:
+    """{what `load` takes: "after 5 epochs"} of the bundled weights of `name` as they were in their training; {} without
+    any."""
     from cnnviz.models.bundled import snapshots
 
-    return {f"epoch-{epoch}": epoch for epoch in snapshots(name)}
+    return {f"epoch-{n}": f"after {n} epochs" if n else "before training" for n in snapshots(name)}

@@ -92,7 +92,8 @@ class Runner:
         return want
 
     def _plain(self, images: Tensor, labels: Tensor) -> Tensor:
-        return scores(self.module.eval(), images, labels)  # some networks forget what they derived there
+        self.module.eval()  # some networks forget there what they derived from other weights
+        return scores(self.module, images, labels)
 
     def _record(self) -> None:
         """Record the pass over a part; the parts of one size share a record."""

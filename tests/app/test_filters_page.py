@@ -66,7 +66,7 @@ def test_the_weights_of_an_epoch_can_be_chosen_and_show_its_filters(opened):
     assert not at.exception and not at.error
     box = at.selectbox(key="weights")
     assert box.value == "epoch-0" and {"before training", "after 5 epochs", "after 50 epochs"} <= set(box.options)
-    assert any("before the first step" in caption.value for caption in at.caption)
+    assert any("as they were before training" in caption.value for caption in at.caption)
     assert "random weights" in at.title[0].value  # nothing is learned yet
     at = box.select("epoch-25").run()
     assert any("after 25 epochs" in caption.value for caption in at.caption) and not at.exception
