@@ -125,7 +125,8 @@ class _Recorder(TorchDispatchMode):
         if self._pack and str(func) in _CONVOLUTIONS:
             nodes = (self._packed(args, nodes[0], *_CONVOLUTIONS[str(func)]), nodes[1])
         output = func(*args, **kwargs)
-        self._keep(output, self._graph.call_function(func, nodes[0], nodes[1]))
+        if func._schema.is_mutable or not any(output is value for value in args):  # else there was nothing to do
+            self._keep(output, self._graph.call_function(func, nodes[0], nodes[1]))
         return output
 
     def finished(self, output: Tensor) -> Flat:
