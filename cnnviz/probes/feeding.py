@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,8 @@ from cnnviz.models.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
 
-CHUNK = 64  # images decoded together before the network gets its cores back
+CHUNK = 128  # images decoded together before the network gets its cores back
+PATIENCE = 0.5  # seconds that it waits for them; where files come slowly, the first need not wait for the others
 Span = tuple[int, int]  # positions low … high - 1 of a corpus
 
 
@@ -84,6 +85,7 @@ def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[
             while at < len(spans):
                 chunk = spans[at : at + many]
                 futures = [[pool.submit(_read, corpus, preprocessing, i) for i in range(*span)] for span in chunk]
+                wait([future for waiting in futures for future in waiting], PATIENCE)
                 for span, waiting in zip(chunk, futures, strict=True):
                     yield _batch(span, [future.result() for future in waiting])
                 at += many

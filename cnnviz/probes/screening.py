@@ -145,7 +145,7 @@ class _Screen(Search):
     """A search with lists of its own length for every layer."""
 
     def __init__(self, like: Search, kept: dict[str, int]) -> None:
-        super().__init__(like.model, like.layers, like.k, like.batch, like.bfloat16)
+        super().__init__(like.model, like.layers, like.k, like.batch, like.bfloat16, like.passes)
         self.kept = kept
 
     def _top(self, layer: str, maps: Tensor) -> RunningTop:

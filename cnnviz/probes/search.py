@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import torch
 from torch import Tensor
 
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.feeding import Batch
-from cnnviz.probes.forward import ForwardStopped, call_counts, split_call, visiting
-from cnnviz.probes.running import RunningTop
+from cnnviz.probes.forward import call_counts, split_call
+from cnnviz.probes.running import RunningTop, peaks
+from cnnviz.probes.watched import Peaks, WatchedPass, half_precision, until_seen, watched_pass
 
+RECORDED, PAYS = 4, 40  # the pass that is recorded, and how many there must be for that to pay
 SAMPLE_EVERY = 32  # one batch in so many is looked at unit by unit, for the statistics: it costs as much as a layer
 
 
@@ -20,12 +20,19 @@ class Search:
     """The running top k of the wanted layers; all of it lives on the model's device.
 
     Every pass holds `batch` images, the last one too, filled up with repetitions that count for nothing: so
-    an image's values depend on neither the size of the corpus nor on who computes its neighbours."""
+    an image's values depend on neither the size of the corpus nor on who computes its neighbours. On a CPU a pass is
+    recorded where there will be many, `passes`; then a rectifier is computed within its convolution, see `watched`, as
+    long as only maps with something above 0 can enter the records."""
 
-    def __init__(self, model: LoadedModel, layers: list[str], k: int, batch: int, bfloat16: bool) -> None:
+    def __init__(
+        self, model: LoadedModel, layers: list[str], k: int, batch: int, bfloat16: bool, passes: int = 0
+    ) -> None:
         self.model, self.layers, self.k, self.batch, self.bfloat16 = model, layers, k, batch, bfloat16
         self.tops: dict[str, RunningTop] = {}
-        self._calls = self._named_calls()
+        self.passes, self._calls = passes, self._named_calls()
+        self._candidate: WatchedPass | None = None
+        self._until = RECORDED + 1 if model.device.type == "cpu" and passes >= PAYS else 0  # passes left until then
+        self._recorded: WatchedPass | None = None
 
     def _named_calls(self) -> dict[str, list[str]]:
         """{call to be visited: names wanted for it}: "relu" and "relu:2" may be the same call."""
@@ -43,25 +50,51 @@ class Search:
             return
         count, sample = len(found.positions), (found.end - 1) // self.batch % SAMPLE_EVERY == 0
         images = torch.tensor(found.positions, device=self.model.device)
-        remaining = len(self._calls)
 
         def visit(call: str, output: Tensor) -> None:
-            nonlocal remaining
             maps = as_maps(output)[:count]
             for layer in self._calls[call]:
                 self._top(layer, maps).seen(maps, images, sample)
-            remaining -= 1
-            if remaining == 0:
-                raise ForwardStopped
 
-        autocast = torch.autocast(self.model.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
-        with self.model.lock, torch.inference_mode(), autocast:
+        with self.model.lock, torch.inference_mode():
             batch = self._normalised(found.pixels)
-            with visiting(self.model.module, list(self._calls), visit):
-                try:
-                    self.model.module(batch)
-                except ForwardStopped:
-                    pass
+            if self._recorded is not None:
+                self._recorded(batch, visit, () if sample else self._joined())
+            elif sample or not self._records(batch, count, images):  # of a sample, more than the maxima is wanted
+                with half_precision(self.model.device, self.bfloat16):
+                    until_seen(self.model.module, list(self._calls), batch, visit)
+
+    def _records(self, batch: Tensor, count: int, images: Tensor) -> bool:
+        """Record the pass over this batch, or compare the record with it, when it is time, and take its maxima in;
+        False if the batch still has to be passed."""
+        self._until -= 1
+        if self._until == 1:
+            recorded = watched_pass(self.model.module, list(self._calls), batch, self.bfloat16)
+            self._candidate, seen = recorded or (None, None)
+        elif self._until == 0 and self._candidate is not None:
+            seen = self._own(batch)
+            if self._candidate.agrees(batch, seen):
+                self._recorded = self._candidate
+            self._candidate = None
+        else:
+            return False
+        for call, (values, flat) in (seen or {}).items():
+            for layer in self._calls[call]:
+                self.tops[layer].found(values[:count], flat[:count], images)
+        return seen is not None
+
+    def _own(self, batch: Tensor) -> dict[str, Peaks]:
+        """The peaks that the network's own code gives."""
+        own: dict[str, Peaks] = {}
+        with half_precision(self.model.device, self.bfloat16):
+            calls = list(self._calls)
+            until_seen(self.model.module, calls, batch, lambda call, maps: own.update({call: peaks(as_maps(maps))}))
+        return own
+
+    def _joined(self) -> set[str]:
+        """Calls of which what is not above 0 counts for nothing."""
+        sure = {layer for layer, top in self.tops.items() if top.above_zero}
+        return {call for call, layers in self._calls.items() if sure.issuperset(layers)}
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         if len(pixels) < self.batch:

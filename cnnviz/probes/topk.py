@@ -223,7 +223,7 @@ class Run:
         before: PatchIndex | None = None, out: str | Path | None = None, progress: Progress | None = None,
     ) -> None:  # fmt: skip
         fast = settings["precision"] == "bfloat16"
-        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast)
+        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
         self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
