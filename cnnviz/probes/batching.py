@@ -16,11 +16,12 @@ from cnnviz.models.loaded import LoadedModel
 SMALL = 8  # for short runs, where measuring would not pay
 PIXELS = 32 * 224 * 224  # of the largest batch that is tried on a CPU
 ROUNDS, PATIENCE = 4, 2.0  # rounds of measuring at most, and seconds after which none is begun
-_KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, int]] = WeakKeyDictionary()
+VISIT = 5e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
+_KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, dict[int, float]]] = WeakKeyDictionary()
 
 
-def best_batch(model: LoadedModel, bfloat16: bool = False) -> int:
-    """The batch size, a power of two, at which a forward pass makes most images a second.
+def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0) -> int:
+    """The batch size, a power of two, at which a forward pass that looks at so many layers makes most images a second.
 
     Four sizes are compared in turn, each at its best round, since others may be using the machine. On a CPU
     small batches, whose feature maps stay in the cache, can be up to twice as fast as large ones.
@@ -29,7 +30,8 @@ def best_batch(model: LoadedModel, bfloat16: bool = False) -> int:
     known = _KNOWN.setdefault(model.module, {})
     if key not in known:
         known[key] = _measured(model, bfloat16)
-    return known[key]
+    seconds = known[key]
+    return min(seconds, key=lambda size: (seconds[size] + VISIT * layers / size, size)) if seconds else SMALL
 
 
 def sizes(model: LoadedModel) -> list[int]:
@@ -39,7 +41,8 @@ def sizes(model: LoadedModel) -> list[int]:
     return [largest >> i for i in (3, 2, 1, 0)]
 
 
-def _measured(model: LoadedModel, bfloat16: bool) -> int:
+def _measured(model: LoadedModel, bfloat16: bool) -> dict[int, float]:
+    """{batch size: seconds an image}; {} where there is no room for any."""
     tried, seconds = sizes(model), dict[int, float]()
     started = time.monotonic()
     for size in tried * ROUNDS:
@@ -49,7 +52,7 @@ def _measured(model: LoadedModel, bfloat16: bool) -> int:
             tried = [smaller for smaller in tried if smaller < size]
         elif size in tried:
             seconds[size] = min(found / size, seconds.get(size, found))
-    return min(seconds, key=lambda size: (seconds[size], size)) if seconds else SMALL
+    return seconds
 
 
 def _seconds(model: LoadedModel, size: int, bfloat16: bool) -> float | None:

@@ -159,7 +159,8 @@ def chosen_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], b
     """The batch size asked for, else that of the index that is continued, else the fastest here."""
     if "batch" in settings or before is not None:
         return settings.get("batch") or before.meta["batch"]
-    return best_batch(model, settings["precision"] == "bfloat16") if len(corpus) >= MANY else SMALL
+    fast, layers = settings["precision"] == "bfloat16", len(settings["wanted_layers"])
+    return best_batch(model, fast, layers) if len(corpus) >= MANY else SMALL
 
 
 def finished(

@@ -1,0 +1,25 @@
+"""Which number of images a pass takes."""
+
+import pytest
+from nets import tiny
+from torch import nn
+
+from cnnviz.probes import batching
+from cnnviz.probes.batching import SMALL, best_batch, sizes
+
+
+@pytest.mark.parametrize("layers, best", [(0, 4), (26, 8), (10_000, 32)])
+def test_what_every_pass_costs_counts_less_for_more_images(layers, best, monkeypatch):
+    monkeypatch.setattr(batching, "_measured", lambda *_: {4: 0.0100, 8: 0.0101, 32: 0.0120})
+    assert best_batch(tiny(nn.Conv2d(3, 4, 3)), layers=layers) == best
+
+
+def test_the_size_is_one_of_those_that_are_measured_and_stays():
+    model = tiny(nn.Conv2d(3, 4, 3))
+    first = best_batch(model, layers=1)
+    assert first in sizes(model) and best_batch(model, layers=1) == first
+
+
+def test_without_room_for_any_it_is_small(monkeypatch):
+    monkeypatch.setattr(batching, "_seconds", lambda *_: None)
+    assert best_batch(tiny(nn.Conv2d(3, 4, 3))) == SMALL
