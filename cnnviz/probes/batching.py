@@ -16,7 +16,7 @@ from cnnviz.models.loaded import LoadedModel
 SMALL = 8  # for short runs, where measuring would not pay
 PIXELS = 32 * 224 * 224  # of the largest batch that is tried on a CPU
 ROUNDS, PATIENCE = 4, 2.0  # rounds of measuring at most, and seconds after which none is begun
-VISIT = 5e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
+VISIT = 8e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
 _KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, dict[int, float]]] = WeakKeyDictionary()
 
 

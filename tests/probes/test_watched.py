@@ -90,16 +90,19 @@ def test_networks_of_the_catalogue_show_the_same_maps(name, size, bfloat16):
     want, plain, joined = {}, {}, {}
     with torch.inference_mode():
         found, own = watched_pass(model.module, calls, batch, bfloat16)
-        assert found.agrees(batch, own)
+        exact = found.agrees(batch, own)  # else it is not used: on one core oneDNN may add up in another order
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             until_seen(model.module, calls, other, lambda call, maps: want.update({call: maps.clone()}))
         found(other, lambda call, maps: plain.update({call: maps.clone()}))
         found(other, lambda call, maps: joined.update({call: maps.clone()}), found.joinable)
     assert own.keys() == want.keys() == plain.keys() == joined.keys() == set(calls)
     assert bool(found.joinable) == (name != "resnet20_cifar")  # there batch norm reads convolutions
+    assert exact or torch.get_num_threads() == 1
     for call in calls:
-        assert torch.equal(plain[call], want[call])
-        assert torch.equal(joined[call], want[call].relu() if call in found.joinable else want[call])
+        tolerance = 0 if exact else 1e-4 * float(want[call].abs().max())
+        joins = call in found.joinable
+        assert torch.allclose(plain[call], want[call], rtol=0, atol=tolerance)
+        assert torch.allclose(joined[call], want[call].relu() if joins else want[call], rtol=0, atol=tolerance)
 
 
 def test_a_layer_called_twice_and_one_under_two_names(monkeypatch):
