@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from cnnviz.probes import search as search_module
+from cnnviz.probes.feeding import Batch
 from cnnviz.probes.recording import Recorder
 from cnnviz.probes.running import peaks
 from cnnviz.probes.search import PAYS, RECORDED, Search
@@ -168,6 +169,21 @@ def test_what_one_pass_cannot_tell_is_not_trusted(forward, monkeypatch):
     net.register_buffer("mean", torch.zeros(1))
     _, _, search = both(tiny(net, (12, 12)), noise(4 * PAYS), monkeypatch, layers=["conv", "out"], precision="float32")
     assert search._recorded is None
+
+
+def test_a_layer_that_is_first_called_when_it_is_recorded():
+    torch.manual_seed(0)
+    net = Functional(
+        lambda n, x: n.conv(x) if n.skips else n.late(n.conv(x)), conv=nn.Conv2d(3, 4, 3), late=nn.Conv2d(4, 4, 3)
+    )
+    net.skips = False
+    search, pixels = Search(tiny(net, (12, 12)), ["conv", "late"], 3, 4, False, PAYS), torch.from_numpy(noise(48))
+    for first in range(0, 48, 4):
+        net.skips = first < 4 * RECORDED  # the very first is a sample, which is not counted
+        search.add(Batch(pixels[first : first + 4], list(range(first, first + 4)), [], first + 4))
+    search.settle()
+    assert search._recorded is None
+    assert set(search.tops["late"].images.flatten().tolist()) <= set(range(4 * RECORDED, 48))
 
 
 def test_maps_that_are_changed_through_a_view_before_they_are_shown(monkeypatch):
