@@ -12,6 +12,7 @@ import warnings
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO
 
 import numpy as np
@@ -64,15 +65,22 @@ def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE, 
             picture.draft(None, _drafted(picture.size, max_side, side))
             picture.load()
             orientation = _orientation(picture)
-            rgb = _rgb(_halved(picture, max_side))
+            rgb = picture if _is_plain(picture, max_side) else _rgb(_halved(picture, max_side))
         except Exception as error:  # on damaged data decoders raise anything, from OSError to KeyError
             raise BadImage(
                 f"{what} is a damaged or incomplete {picture.format} file ({error}). "
                 "Copy or download it again, or save it anew as JPEG or PNG."
             ) from error
+    rgb.info = {}  # an EXIF orientation left here would be applied twice
     if max(rgb.size) > max_side:
         rgb = rgb.resize(_fit(rgb.size, max_side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+
+
+def _is_plain(picture: Image.Image, side: int) -> bool:
+    """Whether a decoded file is what is wanted, so that no copy need be made: it has no metadata to be rid of."""
+    fits = picture.format == "JPEG" and picture.mode == "RGB" and max(picture.size) <= side
+    return fits and "exif" not in picture.info
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -135,11 +143,15 @@ def _opened(source: bytes | str | Path | BinaryIO) -> tuple[str, BinaryIO]:
     """(what to call it in messages, an open file); refuses what is missing or too large."""
     if isinstance(source, str | Path):
         path = Path(source)
-        if not is_there(path) or not path.is_file():
+        try:
+            known = path.stat()
+        except (OSError, ValueError):
+            known = None
+        if known is None or not S_ISREG(known.st_mode):  # a pipe would wait for ever
             fault = "is a folder, not a file" if is_there(path) else "does not exist or is not a file"
             raise BadImage(f"{str(path)[:200]!r} {fault}. Give the path of an image file.")
         try:
-            file, what, size = path.open("rb"), f"File {path.name!r}", path.stat().st_size
+            file, what, size = path.open("rb"), f"File {path.name!r}", known.st_size
         except OSError as error:
             raise BadImage(f"File {path.name!r} cannot be read: {error.strerror}.") from error
     elif isinstance(source, bytes | bytearray | memoryview):

@@ -71,8 +71,8 @@ class Preprocessing:
 
         `image`: RGB uint8 (H, W, 3), gray uint8 (H, W), or a PIL image of any mode, turned upright by its
         EXIF orientation. Networks whose input is neither gray nor RGB get the luminance repeated in each channel."""
-        picture = _as_pil(image)
-        picture = picture.convert("RGB" if self.channels == 3 else "L")
+        picture, mode = _as_pil(image), "RGB" if self.channels == 3 else "L"
+        picture = picture if picture.mode == mode else picture.convert(mode)
         resampling = RESAMPLING[self.interpolation]
         picture = _resize_short_side(_middle(picture, self.size), self.side, resampling)
         pixels = np.asarray(_centre_crop(picture, self.size, resampling))

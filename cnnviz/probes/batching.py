@@ -16,12 +16,14 @@ from cnnviz.models.loaded import LoadedModel
 SMALL = 8  # for short runs, where measuring would not pay
 PIXELS = 32 * 224 * 224  # of the largest batch that is tried on a CPU
 ROUNDS, PATIENCE = 4, 2.0  # rounds of measuring at most, and seconds after which none is begun
-VISIT = 8e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
+VISIT = 3e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
+PAYS, COSTS, SAVES = 40, 4, 0.12  # passes from which on one is recorded; passes that it costs, share of each it saves
 _KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, dict[int, float]]] = WeakKeyDictionary()
 
 
-def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0) -> int:
-    """The batch size, a power of two, at which a forward pass that looks at so many layers makes most images a second.
+def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0, images: int = 0) -> int:
+    """The batch size, a power of two, at which forward passes that look at so many layers are expected to be soonest
+    through with so many images; 0: with any number, by passes that are not recorded (see `watched`).
 
     Four sizes are compared in turn, each at its best round, since others may be using the machine. On a CPU
     small batches, whose feature maps stay in the cache, can be up to twice as fast as large ones.
@@ -31,7 +33,13 @@ def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0) -> i
     if key not in known:
         known[key] = _measured(model, bfloat16)
     seconds = known[key]
-    return min(seconds, key=lambda size: (seconds[size] + VISIT * layers / size, size)) if seconds else SMALL
+
+    def expected(size: int) -> float:
+        passes = images // size
+        recorded = model.device.type == "cpu" and passes >= PAYS
+        return seconds[size] * (1 + COSTS / passes - SAVES if recorded else 1) + VISIT * layers / size
+
+    return min(seconds, key=lambda size: (expected(size), size)) if seconds else SMALL
 
 
 def sizes(model: LoadedModel) -> list[int]:

@@ -129,8 +129,8 @@ class _Watched(RunningTop):
         super().__init__(len(candidates.values), width, candidates.k, device)
         self.candidates = candidates
 
-    def seen(self, maps: Tensor, images: Tensor, _sample: bool = False) -> None:
-        super().seen(maps, images)
+    def seen(self, maps: Tensor, images: Tensor, _sample: bool = False, rectified: bool = False) -> None:
+        super().seen(maps, images, rectified=rectified)
 
     def _take(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
         self.candidates.take(images.cpu().numpy(), values.T.cpu().numpy())

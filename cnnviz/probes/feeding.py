@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
 
 CHUNK = 128  # images decoded together before the network gets its cores back
+TURN = 8  # images at most that one thread decodes before it asks for more
 PATIENCE = 0.5  # seconds that it waits for them; where files come slowly, the first need not wait for the others
 Span = tuple[int, int]  # positions low … high - 1 of a corpus
 
@@ -79,15 +80,21 @@ def may_start_processes() -> bool:
 
 def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[Batch]:
     """Chunks grow from one batch to CHUNK images, so that the first results come early."""
-    preprocessing, at, many = model.preprocessing, 0, 1
-    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+    preprocessing, at, many, threads = model.preprocessing, 0, 1, os.cpu_count() or 2
+    with ThreadPoolExecutor(threads) as pool:
+
+        def begun(low: int, high: int) -> list[Future[list[np.ndarray | str]]]:
+            step = min(TURN, -(-(high - low) // threads))  # all threads work on the first batch
+            turns = (range(start, min(start + step, high)) for start in range(low, high, step))
+            return [pool.submit(lambda turn: [_read(corpus, preprocessing, i) for i in turn], turn) for turn in turns]
+
         try:
             while at < len(spans):
                 chunk = spans[at : at + many]
-                futures = [[pool.submit(_read, corpus, preprocessing, i) for i in range(*span)] for span in chunk]
+                futures = [begun(*span) for span in chunk]
                 wait([future for waiting in futures for future in waiting], PATIENCE)
                 for span, waiting in zip(chunk, futures, strict=True):
-                    yield _batch(span, [future.result() for future in waiting])
+                    yield _batch(span, [found for future in waiting for found in future.result()])
                 at += many
                 size = max(span[1] - span[0] for span in chunk)
                 many = min(2 * many, max(1, CHUNK // size))

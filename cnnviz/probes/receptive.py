@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -50,6 +51,21 @@ class ReceptiveField(Displayed):
         top, bottom = pixels(self._axes[0], along_rows, clip)
         left, right = pixels(self._axes[1], along_cols, clip)
         return top, left, bottom, right
+
+    def boxes(self, rows: np.ndarray, cols: np.ndarray, clip: bool = True) -> np.ndarray:
+        """`box` of many units: int64 (…, 4) for rows and columns (…). Raises BadInput outside the map."""
+        if rows.size == 0:
+            return np.zeros((*rows.shape, 4), np.int64)
+        self._check(int(rows.min()), int(cols.min()))
+        self._check(int(rows.max()), int(cols.max()))
+        along = (cols, rows) if self._turned else (rows, cols)
+        ends = []
+        for axis, indices in zip(
+            self._axes, along, strict=True
+        ):  # each row's and column's pixels once, not each unit's
+            known = np.array([pixels(axis, index, clip) for index in range(int(indices.max()) + 1)], np.int64)
+            ends.append(known[indices])
+        return np.stack([ends[0][..., 0], ends[1][..., 0], ends[0][..., 1], ends[1][..., 1]], axis=-1)
 
     def centre(self, row: int, col: int) -> tuple[float, float]:
         """(row, col) in pixel indices of the middle of the unclipped field; whole numbers for odd sizes.

@@ -43,9 +43,7 @@ def _records(model: LoadedModel, layer: str, top: RunningTop) -> LayerTop:
     rows, cols = np.divmod(flat, top.width)
     field = receptive_field(model, layer)
     filled = images >= 0
-    units, place = np.unique(flat[filled], return_inverse=True)  # a box is worked out once for each unit
     boxes, full = np.zeros((*images.shape, 4), np.int64), np.zeros((*images.shape, 4), np.int64)
     for array, clip in ((boxes, True), (full, False)):
-        cut = [field.box(*divmod(int(unit), top.width), clip=clip) for unit in units]
-        array[filled] = np.array(cut, np.int64).reshape(-1, 4)[place]
+        array[filled] = field.boxes(rows[filled], cols[filled], clip)
     return LayerTop(values.astype(np.float32), images, rows, cols, boxes, full)

@@ -105,7 +105,8 @@ def measured_agreement(model: LoadedModel, corpus: Corpus, settings: dict[str, A
     """`agreement` on AGREEMENT images or, in small corpora, less, so that it takes a few hundredths of the run."""
     k = settings["k"]
     count = min(AGREEMENT, max(len(corpus) // AGREEMENT, 2 * k, 16))
-    return agreement(sample(model, settings["wanted_layers"], corpus, count, settings["batch"]), k)
+    batch = -(-count // -(-count // settings["batch"]))  # as many batches, none of them filled up
+    return agreement(sample(model, settings["wanted_layers"], corpus, count, batch), k)
 
 
 def agreement(found: Sample, k: int) -> dict[str, float]:
@@ -178,5 +179,5 @@ class _Keeper:
     def __init__(self) -> None:
         self.parts: list[np.ndarray] = []
 
-    def seen(self, maps: Tensor, _images: Tensor, _sample: bool = False) -> None:
-        self.parts.append(running.peaks(maps)[0].float().cpu().numpy())
+    def seen(self, maps: Tensor, _images: Tensor, _sample: bool = False, rectified: bool = False) -> None:
+        self.parts.append(running.peaks(maps, rectified)[0].float().cpu().numpy())

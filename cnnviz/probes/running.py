@@ -41,12 +41,12 @@ class RunningTop:
         self._count, self._settle = 0, FIRST
         self.above_zero = False  # whether only maps with something above 0 can enter from now on
 
-    def seen(self, maps: Tensor, images: Tensor, sample: bool = False) -> None:
+    def seen(self, maps: Tensor, images: Tensor, sample: bool = False, rectified: bool = False) -> None:
         """Take in maps (N, C, H, W) of the images at these positions (N,) of the corpus. `sample`: also look
-        at every unit, for the means and the share above 0."""
+        at every unit, for the means and the share above 0. `rectified`: none is below 0, nor NaN."""
         if sample:
             self._look(maps)
-        self.found(*peaks(maps), images)
+        self.found(*peaks(maps, rectified), images)
 
     def found(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
         """Take in the `peaks` of maps of these images."""
@@ -83,10 +83,17 @@ class RunningTop:
     def _sort_in(self, channels: Tensor, values: Tensor, flat: Tensor, images: Tensor) -> None:
         """By value; equal values by position in the corpus, which is their order here: what is held is older.
         Places that are free, -inf of image -1, stay before a new -inf."""
-        many = int((values >= self.values[channels, -1:]).sum(1).max())
+        reaches = values >= self.values[channels, -1:]
+        counts = reaches.sum(1)
+        many = int(counts.max())
         if 2 * many < values.shape[1]:  # sort only what can enter, in the order in which it came
-            among = values.topk(many, dim=1).indices.sort(dim=1).values
+            row, column = reaches.nonzero(as_tuple=True)
+            among = column.new_full((len(values), many), -1)
+            among[row, torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]] = column
+            missing = among < 0  # of channels that fewer can enter
+            among.clamp_min_(0)
             values, images, flat = values.gather(1, among), images.gather(1, among), flat.gather(1, among)
+            values[missing] = float("-inf")  # behind the k that are held: they enter nothing
         values = torch.cat([self.values[channels], values], 1)
         images = torch.cat([self.images[channels], images], 1)
         flat = torch.cat([self.flat[channels], flat], 1)
@@ -107,12 +114,16 @@ class RunningTop:
         self.sampled += maps.shape[0]
 
 
-def peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
+def peaks(maps: Tensor, rectified: bool = False) -> tuple[Tensor, Tensor]:
     """(N, C) maximum of each map of (N, C, H, W), and (N, C) its position row · W + column, of equal maxima the
     first. One reading of the maps: on a CPU by a pooling window as large as the map, whose kernel is the one
-    that finds both at the speed of memory in either memory layout."""
+    that finds both at the speed of memory in either memory layout. `rectified`: none of the units is below 0, nor NaN;
+    the bits of such bfloat16 values, read as whole numbers, have the same order, and are compared in half the time.
+    A maximum of -0 is then one of 0, anywhere."""
     if maps.device.type == "cpu" and maps.shape[2] * maps.shape[3] > 1:
-        values, flat = F.max_pool2d(maps, maps.shape[2:], return_indices=True)
+        whole = rectified and maps.dtype == torch.bfloat16
+        values, flat = F.max_pool2d(maps.view(torch.int16) if whole else maps, maps.shape[2:], return_indices=True)
+        values = values.view(maps.dtype) if whole else values
         return values.flatten(1), flat.flatten(1)
     values, flat = maps.flatten(2).max(dim=2)
     return values, flat

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes.batching import PAYS
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.feeding import Batch
 from cnnviz.probes.forward import call_counts, split_call
 from cnnviz.probes.running import RunningTop, peaks
 from cnnviz.probes.watched import Peaks, WatchedPass, half_precision, until_seen, watched_pass
 
-RECORDED, PAYS = 4, 40  # the pass that is recorded, and how many there must be for that to pay
+RECORDED = 4  # the pass that is recorded
 SAMPLE_EVERY = 32  # one batch in so many is looked at unit by unit, for the statistics: it costs as much as a layer
 
 
@@ -51,10 +52,10 @@ class Search:
         count, sample = len(found.positions), (found.end - 1) // self.batch % SAMPLE_EVERY == 0
         images = torch.tensor(found.positions, device=self.model.device)
 
-        def visit(call: str, output: Tensor) -> None:
+        def visit(call: str, output: Tensor, rectified: bool = False) -> None:
             maps = as_maps(output)[:count]
             for layer in self._calls[call]:
-                self._top(layer, maps).seen(maps, images, sample)
+                self._top(layer, maps).seen(maps, images, sample, rectified)
 
         with self.model.lock, torch.inference_mode():
             batch = self._normalised(found.pixels)

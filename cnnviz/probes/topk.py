@@ -160,7 +160,7 @@ def chosen_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], b
     if "batch" in settings or before is not None:
         return settings.get("batch") or before.meta["batch"]
     fast, layers = settings["precision"] == "bfloat16", len(settings["wanted_layers"])
-    return best_batch(model, fast, layers) if len(corpus) >= MANY else SMALL
+    return best_batch(model, fast, layers, len(corpus)) if len(corpus) >= MANY else SMALL
 
 
 def finished(

@@ -16,10 +16,12 @@ from torch.fx import Graph, Node
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.flattening import same
 from cnnviz.probes.forward import ForwardStopped, visiting
+from cnnviz.probes.pooling import compare_whole, pools_first
 from cnnviz.probes.recording import Packing, Recorder, Step, item
 from cnnviz.probes.running import HUGE, peaks
 
 Visit = Callable[[str, Tensor], Any]
+Watch = Callable[[str, Tensor, bool], Any]  # also told whether it is behind the rectifier
 Peaks = tuple[Tensor, Tensor]  # see `running.peaks`
 _CONV = "mkldnn._convolution_pointwise.default"
 _RELU = ("aten.relu.default", "aten.relu_.default")
@@ -58,6 +60,9 @@ class WatchedPass:
     lock, in inference mode."""
 
     def __init__(self, graph: Graph, constants: list[Tensor], packings: list[Packing], shown: dict[str, Node]) -> None:
+        shown = pools_first(graph, shown)
+        if tame := all(map(_is_tame, graph.nodes)):
+            compare_whole(graph)
         (self._input, *given) = (node for node in graph.nodes if node.op == "placeholder")
         made = zip(given, (*constants, *(packing() for packing in packings)), strict=True)
         self._own = {node: tensor for node, tensor in made if node.users}  # packed ones are read in their place
@@ -66,7 +71,7 @@ class WatchedPass:
         for call, node in shown.items():
             at[node].calls.append(call)
         self.calls = set(shown)
-        if not all(map(_is_tame, graph.nodes)):
+        if not tame:
             for step in self._steps:
                 step.rectifier = None
 
@@ -75,22 +80,23 @@ class WatchedPass:
         """Layers that a rectifier can be computed within."""
         return {call for step in self._steps if step.rectifier is not None for call in step.calls}
 
-    def __call__(self, batch: Tensor, visit: Visit, joined: Collection[str] = ()) -> None:
+    def __call__(self, batch: Tensor, visit: Watch, joined: Collection[str] = ()) -> None:
         """Visit every layer's output, those of the layers in `joined` behind their rectifier. Convolutions that nobody
         watches are joined with theirs if any is."""
         with torch.autocast(batch.device.type, enabled=False):  # what it does to operands has been recorded
             values: dict[Node, Any] = {self._input: batch, **self._own}
             done: dict[Node, Tensor] = {}
             for step in self._steps:
+                rectified = step.rectifier is not None and joined and all(call in joined for call in step.calls)
                 if step.node in done:
                     value = done.pop(step.node)
-                elif step.rectifier is not None and joined and all(call in joined for call in step.calls):
+                elif rectified:
                     value = done[step.rectifier] = step.rectified(values)
                 else:
                     value = step(values)
                 values[step.node] = value
                 for call in step.calls:
-                    visit(call, value)
+                    visit(call, value, rectified)
                 for read in step.last:
                     del values[read]
 
@@ -105,10 +111,10 @@ class WatchedPass:
     def _shows(self, batch: Tensor, own: dict[str, Peaks], joined: Collection[str]) -> bool:
         seen: dict[str, bool] = {}
 
-        def compare(call: str, maps: Tensor) -> None:
-            values, places = peaks(maps)
+        def compare(call: str, maps: Tensor, rectified: bool) -> None:
+            values, places = peaks(maps, rectified)
             wanted, at = own[call]
-            if joined and call in self.joinable:
+            if rectified:
                 places, at, wanted = places.where(wanted > 0, -1), at.where(wanted > 0, -1), wanted.relu()
             seen[call] = same(values, wanted) and same(places, at)
 

@@ -1,5 +1,6 @@
 """Receptive fields against published figures, the formula of a stack, and what must be refused."""
 
+import numpy as np
 import pytest
 import torch
 from nets import Functional, hooks_left, published, tiny
@@ -52,6 +53,25 @@ def test_an_elementwise_step_in_place_sees_one_unit(write):
             return step(x, *more)
 
     assert receptive_field(tiny(nn.Sequential(conv(), Writes())), "1").size == (3, 3)
+
+
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("name, layer", [("lenet5", "conv2"), ("resnet18", "layer2.0.conv1"), ("vgg16", "features.28")])
+def test_boxes_of_many_units_are_those_of_each(name, layer, clip):
+    field = receptive_field(published(name), layer)
+    rows, cols = np.random.default_rng(0).integers(0, np.array(field.shape)[:, None, None], (2, 5, 7))
+    want = [
+        [field.box(int(r), int(c), clip) for r, c in zip(*pair, strict=True)] for pair in zip(rows, cols, strict=True)
+    ]
+    np.testing.assert_array_equal(field.boxes(rows, cols, clip), want)
+    assert field.boxes(rows[:0], cols[:0]).shape == (0, 7, 4)
+
+
+def test_boxes_outside_the_map_are_refused():
+    field = receptive_field(published("lenet5"), "conv2")
+    for row, col in [(-1, 0), (0, -1), (field.shape[0], 0), (0, field.shape[1])]:
+        with pytest.raises(BadInput, match="got unit"):
+            field.boxes(np.array([0, row]), np.array([0, col]))
 
 
 def test_lenet5_grows_5_6_14_16():

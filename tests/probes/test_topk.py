@@ -240,6 +240,38 @@ def test_peaks_are_the_maxima_and_the_first_place_that_has_them(layout, kind):
         assert flat[image, channel].item() == units.index(max(units))
 
 
+def test_rectified_maps_have_the_same_peaks_wherever_there_is_something_above_zero():
+    generator = torch.Generator().manual_seed(0)
+    maps = (
+        torch.randn(4, 30, 9, 11, generator=generator).bfloat16().relu().contiguous(memory_format=torch.channels_last)
+    )
+    maps[1, 4] = 0.0
+    (values, flat), (want, at) = peaks(maps, True), peaks(maps.double())
+    assert values.dtype == torch.bfloat16 and torch.equal(values.double(), want)
+    assert torch.equal(flat[want > 0], at[want > 0]) and (want > 0).sum() == 4 * 30 - 1
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_few_that_can_enter_among_many_are_found_as_by_sorting_them_all(in_order):
+    """Some channels get many new records at once, some one, some none, one has too few images for its places."""
+    values = np.random.default_rng(3).normal(size=(700, 6)).astype(np.float32).round(2)
+    values[:, 1] += np.arange(700) / 100  # always more
+    values[:, 2] -= np.arange(700) / 100
+    values[20:, 3] = values[:20, 3].max()  # equal ones
+    values[3:, 4] = np.nan
+    order = np.arange(700) if in_order else np.random.default_rng(4).permutation(700)
+    top = RunningTop(6, 700, 5, torch.device("cpu"))
+    top.in_order = in_order
+    for part in np.array_split(order, 140):
+        top.found(torch.from_numpy(values[part]), torch.from_numpy(part)[:, None].expand(-1, 6), torch.from_numpy(part))
+    top.settle()
+    for channel in range(6):
+        real = [i for i in range(700) if not np.isnan(values[i, channel])]
+        best = sorted(real, key=lambda i: (-values[i, channel], i))[:5]
+        assert top.images[channel].tolist() == best + [-1] * (5 - len(best))
+        assert top.flat[channel, : len(best)].tolist() == best
+
+
 @pytest.mark.parametrize("batch", [1, 3, 50])
 def test_equal_values_go_to_the_earlier_image_however_they_come(batch):
     values = np.random.default_rng(1).integers(0, 4, (200, 5)).astype(np.float32)

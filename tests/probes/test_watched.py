@@ -94,8 +94,8 @@ def test_networks_of_the_catalogue_show_the_same_maps(name, size, bfloat16):
         exact = found.agrees(batch, own)  # else it is not used: on one core oneDNN may add up in another order
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             until_seen(model.module, calls, other, lambda call, maps: want.update({call: maps.clone()}))
-        found(other, lambda call, maps: plain.update({call: maps.clone()}))
-        found(other, lambda call, maps: joined.update({call: maps.clone()}), found.joinable)
+        found(other, lambda call, maps, _: plain.update({call: maps.clone()}))
+        found(other, lambda call, maps, _: joined.update({call: maps.clone()}), found.joinable)
     assert own.keys() == want.keys() == plain.keys() == joined.keys() == set(calls)
     assert bool(found.joinable) == (name != "resnet20_cifar")  # there batch norm reads convolutions
     assert exact or torch.get_num_threads() == 1
@@ -226,7 +226,7 @@ def test_maps_are_let_go_as_soon_as_they_were_seen():
     net = nn.Sequential(*(nn.Linear(3, 3) for _ in range(6)))  # of maps (N, H, W, 3): views are shown
     alive, most = [], 0
 
-    def visit(_call, maps):
+    def visit(_call, maps, _rectified):
         nonlocal most
         alive.append(weakref.ref(maps))
         most = max(most, sum(reference() is not None for reference in alive))
