@@ -89,7 +89,7 @@ function draw(component) {
     if (narrow) for (const note of figure.layout.annotations || []) note.font = { ...note.font, size: 12 }
     for (const name of sceneNames(figure.layout)) {
       const scene = figure.layout[name], part = scene.domain.x[1] - scene.domain.x[0]
-      frame.away = Math.max(1, (narrow ? 1.25 : wide < 1000 ? 1.1 : 0.9) * (high - 70) / (part * wide))
+      frame.away = Math.max(1, (narrow ? 1.25 : wide < 1060 ? 1.05 : 0.9) * (high - 70) / (part * wide))
       if (narrow) for (const axis of [scene.xaxis, scene.yaxis, scene.zaxis]) {
         axis.tickfont.size = 10
         axis.title.font.size = 11
