@@ -65,22 +65,15 @@ def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE, 
             picture.draft(None, _drafted(picture.size, max_side, side))
             picture.load()
             orientation = _orientation(picture)
-            rgb = picture if _is_plain(picture, max_side) else _rgb(_halved(picture, max_side))
+            rgb = _rgb(_halved(picture, max_side))
         except Exception as error:  # on damaged data decoders raise anything, from OSError to KeyError
             raise BadImage(
                 f"{what} is a damaged or incomplete {picture.format} file ({error}). "
                 "Copy or download it again, or save it anew as JPEG or PNG."
             ) from error
-    rgb.info = {}  # an EXIF orientation left here would be applied twice
     if max(rgb.size) > max_side:
         rgb = rgb.resize(_fit(rgb.size, max_side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
-
-
-def _is_plain(picture: Image.Image, side: int) -> bool:
-    """Whether a decoded file is what is wanted, so that no copy need be made: it has no metadata to be rid of."""
-    fits = picture.format == "JPEG" and picture.mode == "RGB" and max(picture.size) <= side
-    return fits and "exif" not in picture.info
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

@@ -35,7 +35,7 @@ def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0, imag
     seconds = known[key]
 
     def expected(size: int) -> float:
-        passes = images // size
+        passes = -(-images // size)
         recorded = model.device.type == "cpu" and passes >= PAYS
         return seconds[size] * (1 + COSTS / passes - SAVES if recorded else 1) + VISIT * layers / size
 

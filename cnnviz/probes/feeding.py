@@ -81,12 +81,16 @@ def may_start_processes() -> bool:
 def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[Batch]:
     """Chunks grow from one batch to CHUNK images, so that the first results come early."""
     preprocessing, at, many, threads = model.preprocessing, 0, 1, os.cpu_count() or 2
+    over = False
     with ThreadPoolExecutor(threads) as pool:
 
         def begun(low: int, high: int) -> list[Future[list[np.ndarray | str]]]:
             step = min(TURN, -(-(high - low) // threads))  # all threads work on the first batch
             turns = (range(start, min(start + step, high)) for start in range(low, high, step))
-            return [pool.submit(lambda turn: [_read(corpus, preprocessing, i) for i in turn], turn) for turn in turns]
+            return [pool.submit(read, turn) for turn in turns]
+
+        def read(turn: range) -> list[np.ndarray | str]:
+            return [_read(corpus, preprocessing, i) for i in turn if not over]
 
         try:
             while at < len(spans):
@@ -99,6 +103,7 @@ def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[
                 size = max(span[1] - span[0] for span in chunk)
                 many = min(2 * many, max(1, CHUNK // size))
         finally:  # who cancels does not wait for images that nobody will look at
+            over = True
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -105,7 +105,7 @@ def measured_agreement(model: LoadedModel, corpus: Corpus, settings: dict[str, A
     """`agreement` on AGREEMENT images or, in small corpora, less, so that it takes a few hundredths of the run."""
     k = settings["k"]
     count = min(AGREEMENT, max(len(corpus) // AGREEMENT, 2 * k, 16))
-    batch = -(-count // -(-count // settings["batch"]))  # as many batches, none of them filled up
+    batch = -(-count // -(-count // settings["batch"]))  # as many batches, but smaller: hardly filled up
     return agreement(sample(model, settings["wanted_layers"], corpus, count, batch), k)
 
 

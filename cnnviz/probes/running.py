@@ -13,6 +13,7 @@ BINS = 64  # half octaves: bin 0 holds what is 0 or less, bin i values up to 2 *
 _LOWEST = -24
 SETTLE = 512  # images whose maxima wait before they are compared: one visit of a layer stays one operation
 FIRST = 16  # the same at the beginning; then twice as many each time
+WHOLE_NUMBERS = 2**15 - 1  # units of a map at most whose bfloat16 values can be pooled as whole numbers of 16 bits
 HUGE = 1e12  # a network whose maps reach this may overflow further on
 
 
@@ -122,7 +123,7 @@ def peaks(maps: Tensor, rectified: bool = False) -> tuple[Tensor, Tensor]:
     the bits of such bfloat16 values, read as whole numbers, have the same order, and are compared in half the time.
     A maximum of -0 is then one of 0, anywhere."""
     if maps.device.type == "cpu" and maps.shape[2] * maps.shape[3] > 1:
-        whole = rectified and maps.dtype == torch.bfloat16
+        whole = rectified and maps.dtype == torch.bfloat16 and maps.shape[2] * maps.shape[3] <= WHOLE_NUMBERS
         values, flat = F.max_pool2d(maps.view(torch.int16) if whole else maps, maps.shape[2:], return_indices=True)
         values = values.view(maps.dtype) if whole else values
         return values.flatten(1), flat.flatten(1)

@@ -16,7 +16,7 @@ from torch.fx import Graph, Node
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.flattening import same
 from cnnviz.probes.forward import ForwardStopped, visiting
-from cnnviz.probes.pooling import compare_whole, pools_first
+from cnnviz.probes.pooling import pooled_whole, pools_first, rectified_pools
 from cnnviz.probes.recording import Packing, Recorder, Step, item
 from cnnviz.probes.running import HUGE, peaks
 
@@ -36,11 +36,12 @@ _TAME = frozenset(  # operations that make no NaN of numbers that are finite and
 
 class _Shown(Step):
     """`calls`: the layers whose output it gives. `rectifier`: what alone reads that, where it can be computed within
-    the convolution that this is."""
+    the convolution that this is. `pools`: whether it is a max-pooling of rectified maps."""
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
         self.calls: list[str] = []
+        self.pools = False
         readers = list(node.users)
         joins = (
             str(node.target) == _CONV
@@ -54,6 +55,10 @@ class _Shown(Step):
         arguments, _named = self.filled(values)
         return self.target(*arguments[:-3], "relu", [], "")
 
+    def pooled(self, values: dict[Node, Any]) -> Tensor:
+        """What it gives, of maps in which there is no NaN."""
+        return pooled_whole(*self.filled(values)[0])
+
 
 class WatchedPass:
     """A recorded pass for batches of one shape. The network's tensors must stay as they are; whoever calls holds its
@@ -61,8 +66,6 @@ class WatchedPass:
 
     def __init__(self, graph: Graph, constants: list[Tensor], packings: list[Packing], shown: dict[str, Node]) -> None:
         shown = pools_first(graph, shown)
-        if tame := all(map(_is_tame, graph.nodes)):
-            compare_whole(graph)
         (self._input, *given) = (node for node in graph.nodes if node.op == "placeholder")
         made = zip(given, (*constants, *(packing() for packing in packings)), strict=True)
         self._own = {node: tensor for node, tensor in made if node.users}  # packed ones are read in their place
@@ -71,9 +74,11 @@ class WatchedPass:
         for call, node in shown.items():
             at[node].calls.append(call)
         self.calls = set(shown)
-        if not tame:
-            for step in self._steps:
-                step.rectifier = None
+        tame = all(map(_is_tame, graph.nodes))
+        pools = rectified_pools(graph) if tame else ()
+        for step in self._steps:
+            step.pools = step.node in pools
+            step.rectifier = step.rectifier if tame else None
 
     @property
     def joinable(self) -> set[str]:
@@ -82,7 +87,7 @@ class WatchedPass:
 
     def __call__(self, batch: Tensor, visit: Watch, joined: Collection[str] = ()) -> None:
         """Visit every layer's output, those of the layers in `joined` behind their rectifier. Convolutions that nobody
-        watches are joined with theirs if any is."""
+        watches are joined with theirs if any is; what relies on there being no NaN is done only then."""
         with torch.autocast(batch.device.type, enabled=False):  # what it does to operands has been recorded
             values: dict[Node, Any] = {self._input: batch, **self._own}
             done: dict[Node, Tensor] = {}
@@ -92,6 +97,8 @@ class WatchedPass:
                     value = done.pop(step.node)
                 elif rectified:
                     value = done[step.rectifier] = step.rectified(values)
+                elif step.pools and joined:
+                    value = step.pooled(values)
                 else:
                     value = step(values)
                 values[step.node] = value
