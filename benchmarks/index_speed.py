@@ -21,6 +21,7 @@ from cnnviz.models.pretrained import cache_path, entry
 from cnnviz.models.registry import find
 from cnnviz.probes.batching import best_batch
 
+BARE, BARE_BFLOAT16 = (f"bare {precision} channels_last, 32 a batch" for precision in ("float32", "bfloat16"))
 COUNT, BATCH, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 400)), 32, 5
 
 
@@ -50,9 +51,9 @@ def main() -> None:
 
     ways: dict[str, Callable[[], object]] = {
         "bare float32 pass, 32 a batch": lambda: bare(plain, ready),
-        "bare float32 channels_last, 32 a batch": lambda: bare(model.module, fast),
+        BARE: lambda: bare(model.module, fast),
         f"bare float32 channels_last, {size} a batch": lambda: bare(model.module, fast, size),
-        "bare bfloat16 channels_last, 32 a batch": lambda: bare(model.module, fast, BATCH, True),
+        BARE_BFLOAT16: lambda: bare(model.module, fast, BATCH, True),
         "cnnviz index float32, decoding included": lambda: indexed("float32"),
         "cnnviz index bfloat16, decoding included": lambda: indexed("bfloat16"),
         "hooks and topk on one image at a time": naive,
@@ -63,12 +64,12 @@ def main() -> None:
             started = time.perf_counter()
             work()
             times[name].append(time.perf_counter() - started)
-    base = statistics.median(times["bare float32 channels_last, 32 a batch"])
     print(f"{len(corpus)} images of {corpus.name}, {len(layers)} convolutions, {torch.get_num_threads()} threads,"
           f" freed memory is {'kept' if kept else 'given back'}")  # fmt: skip
     for name, seconds in times.items():
-        middle = statistics.median(seconds)
-        print(f"{name:42} {len(corpus) / middle:7.1f} images/s   {base / middle:5.2f} of the bare channels_last pass")
+        middle, own = statistics.median(seconds), BARE_BFLOAT16 if "bfloat16" in name else BARE
+        share = statistics.median(times[own]) / middle
+        print(f"{name:42} {len(corpus) / middle:7.1f} images/s   {share:5.2f} of the {own}")
 
 
 def naive_topk(model: cnnviz.LoadedModel, corpus: object, layers: list[str], k: int = 9) -> None:

@@ -16,9 +16,11 @@ from math import log, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from cnnviz.data.corpora import Subset
+from cnnviz.device import out_of_memory
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes import running
 from cnnviz.probes.feeding import Batch, feed
@@ -88,7 +90,7 @@ class Margin:
 
 def sample(model: LoadedModel, layers: list[str], corpus: Corpus, count: int, batch: int) -> Sample:
     """Both precisions on `count` images spread evenly over the corpus; those that cannot be read are left out."""
-    positions = np.unique(np.linspace(0, len(corpus) - 1, min(count, len(corpus))).round().astype(int)).tolist()
+    positions = evenly(len(corpus), count)
     ways = [_PeakSearch(model, layers, 1, batch, fast) for fast in (False, True)]
     spans = [(at, min(at + batch, len(positions))) for at in range(0, len(positions), batch)]
     images, started = 0, time.perf_counter()
@@ -101,12 +103,63 @@ def sample(model: LoadedModel, layers: list[str], corpus: Corpus, count: int, ba
     return Sample(ways[0].peaks(), ways[1].peaks(), images, read / len(positions), slow, fast)
 
 
+def evenly(images: int, count: int) -> list[int]:
+    """At most `count` positions, spread evenly over a corpus of so many images."""
+    return np.unique(np.linspace(0, images - 1, min(count, images)).round().astype(int)).tolist()
+
+
 def measured_agreement(model: LoadedModel, corpus: Corpus, settings: dict[str, Any]) -> dict[str, float]:
     """`agreement` on AGREEMENT images or, in small corpora, less, so that it takes a few hundredths of the run."""
-    k = settings["k"]
-    count = min(AGREEMENT, max(len(corpus) // AGREEMENT, 2 * k, 16))
-    batch = -(-count // -(-count // settings["batch"]))  # as many batches, but smaller: hardly filled up
-    return agreement(sample(model, settings["wanted_layers"], corpus, count, batch), k)
+    k, count = settings["k"], _enough(len(corpus), settings["k"])
+    return agreement(sample(model, settings["wanted_layers"], corpus, count, _shared(count, settings["batch"])), k)
+
+
+def _enough(images: int, k: int) -> int:
+    return min(AGREEMENT, max(images // AGREEMENT, 2 * k, 16))
+
+
+def _shared(count: int, batch: int) -> int:
+    """As many batches as with `batch`, but smaller: hardly filled up."""
+    return -(-count // -(-count // batch))
+
+
+class Witness:
+    """Beside a search in bfloat16 that goes over a whole corpus: keeps a few images and their peaks, so that for the
+    `agreement` they need to be passed in float32 alone."""
+
+    def __init__(self, search: Search, images: int) -> None:
+        self.search, self.positions = search, frozenset(evenly(images, _enough(images, search.k)))
+        self.pixels: list[Tensor] = []
+        self.rounded: dict[str, list[np.ndarray]] = {layer: [] for layer in search.layers}
+        search.plainly = self.positions
+
+    def saw(self, found: Batch) -> None:
+        """Take in what the search has just been through."""
+        rows = [row for row, position in enumerate(found.positions) if position in self.positions]
+        if rows and found.pixels is not None:
+            self.pixels.append(found.pixels[rows])
+        for layer, top in self.search.tops.items():
+            newest, top.newest = top.newest, None  # so that it is not taken again where a layer is not called
+            if rows and newest is not None:
+                self.rounded[layer].append(newest[rows].float().cpu().numpy())
+
+    def agreement(self) -> dict[str, float] | None:
+        """As `measured_agreement` gives it; None if some layer was not called for all of the images, or where there is
+        no room for them in float32."""
+        images = sum(map(len, self.pixels))
+        if not images or any(sum(map(len, parts)) != images for parts in self.rounded.values()):
+            return None
+        size = _shared(images, self.search.batch)
+        exact = _PeakSearch(self.search.model, self.search.layers, 1, size, False)
+        try:
+            for part in torch.cat(self.pixels).split(size):
+                exact.add(Batch(part, list(range(len(part))), [], len(part)))
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return None
+        rounded = {layer: np.concatenate(parts) for layer, parts in self.rounded.items()}
+        return agreement(Sample(exact.peaks(), rounded, images, 0.0, 0.0, 0.0), self.search.k)
 
 
 def agreement(found: Sample, k: int) -> dict[str, float]:

@@ -39,6 +39,7 @@ class RunningTop:
         self.positive = torch.zeros(channels, dtype=torch.long, device=device)
         self.units = self.sampled = 0
         self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []  # maxima (N, C), their positions (N, C), images (N,)
+        self.newest: Tensor | None = None  # the maxima (N, C) of the batch that came last
         self._count, self._settle = 0, FIRST
         self.above_zero = False  # whether only maps with something above 0 can enter from now on
 
@@ -51,6 +52,7 @@ class RunningTop:
 
     def found(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
         """Take in the `peaks` of maps of these images."""
+        self.newest = values
         self.waiting.append((values, flat, images))
         self._count += len(images)
         if self._count >= self._settle:

@@ -31,6 +31,7 @@ class Search:
         self.model, self.layers, self.k, self.batch, self.bfloat16 = model, layers, k, batch, bfloat16
         self.tops: dict[str, RunningTop] = {}
         self.passes, self._calls = passes, self._named_calls()
+        self.plainly: frozenset[int] = frozenset()  # images whose peaks are wanted also where they are below 0
         self._candidate: WatchedPass | None = None
         self._until = RECORDED + 1 if model.device.type == "cpu" and passes >= PAYS else 0  # passes left until then
         self._recorded: WatchedPass | None = None
@@ -60,7 +61,8 @@ class Search:
         with self.model.lock, torch.inference_mode():
             batch = self._normalised(found.pixels)
             if self._recorded is not None:
-                self._recorded(batch, visit, () if sample else self._joined())
+                plainly = sample or not self.plainly.isdisjoint(found.positions)
+                self._recorded(batch, visit, () if plainly else self._joined())
             elif sample or not self._records(batch, count, images):  # of a sample, more than the maxima is wanted
                 with half_precision(self.model.device, self.bfloat16):
                     until_seen(self.model.module, list(self._calls), batch, visit)

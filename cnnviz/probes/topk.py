@@ -25,7 +25,7 @@ from cnnviz.probes.merging import Span, left, merge, seen_by, share, standing, t
 from cnnviz.probes.patchindex import PatchIndex
 from cnnviz.probes.placing import misplaced
 from cnnviz.probes.records import taken
-from cnnviz.probes.rounding import measured_agreement
+from cnnviz.probes.rounding import Witness, measured_agreement
 from cnnviz.probes.screening import screened
 from cnnviz.probes.search import Search
 from cnnviz.probes.sources import Source
@@ -227,6 +227,8 @@ class Run:
         self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
+        whole = fast and "phase" not in settings and list(spans) == left([], len(corpus), settings["batch"])
+        self.witness = Witness(self.search, len(corpus)) if whole else None
         self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
         self.shown: Callable[[PatchIndex], object] = lambda index: None  # told of every index that was saved
 
@@ -239,6 +241,8 @@ class Run:
             self.spans, feed(self.search.model, self.corpus, list(self.spans), workers), strict=True
         ):
             self.search.add(found)
+            if self.witness is not None:
+                self.witness.saw(found)
             self.skipped += [(at, self.corpus.ids[at], reason) for at, reason in found.faults]
             self.done.append(span)
             if self._told(time.monotonic() - started) is False:
@@ -246,7 +250,9 @@ class Run:
             if self.out is not None and time.monotonic() > next_save:
                 self._save()
                 next_save = time.monotonic() + SAVE_EVERY
-        return self.result()
+        index = self.result()
+        agreed = self.witness.agreement() if self.witness is not None and index.complete else None
+        return index if agreed is None else replace(index, meta=index.meta | {"agreement": agreed})
 
     def _save(self) -> None:
         """On the way: a disk that is full now may have room at the next time, and what is in memory is kept."""

@@ -5,11 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from nets import tiny
 from slowindex import branching, memory, noise
+from torch import nn
 
 from cnnviz.models.loaded import LoadedModel
+from cnnviz.probes import rounding, topk
 from cnnviz.probes.capture import capture
-from cnnviz.probes.rounding import RISK, agreement, margins, sample
+from cnnviz.probes.feeding import Batch
+from cnnviz.probes.rounding import RISK, Witness, agreement, margins, measured_agreement, sample
+from cnnviz.probes.search import Search
 from cnnviz.probes.topk import index_patches
 
 LAYERS, COUNT = ["a", "relu", "c"], 300
@@ -53,6 +58,62 @@ def test_a_bfloat16_index_states_its_agreement_on_a_sample():
     assert same < places and stated["winners"] == pytest.approx(same / places, abs=0.02)
     assert 1e-3 < worst < 0.2 and stated["values"] == pytest.approx(worst, rel=0.1)
     assert "agreement" not in index_patches(model, corpus, LAYERS, k=3, batch=4, precision="float32").meta
+
+
+def mostly_silent() -> tuple[LoadedModel, np.ndarray]:
+    """A network whose channels reach above 0 for one image in five, and images of it."""
+    torch.manual_seed(0)
+    generator = np.random.default_rng(0)
+    pixels = (noise(COUNT) * generator.random((COUNT, 1, 1, 1))).astype(np.uint8)
+    model = tiny(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3)), (12, 12))
+    with torch.inference_mode():
+        peaks = torch.cat([model.module[0](model.preprocess(image)[None]).amax((2, 3)) for image in pixels])
+    with torch.no_grad():
+        model.module[0].bias -= peaks.quantile(0.8, 0)
+    return model, pixels
+
+
+def test_what_a_recorded_search_shows_of_the_sample_is_what_passes_of_their_own_show(monkeypatch):
+    """Rectifiers within convolutions would show 0 for the images of the sample that reach less."""
+    (model, pixels), searches, asked = mostly_silent(), [], []
+    corpus, built = memory(pixels), Search.__init__
+    monkeypatch.setattr(Search, "__init__", lambda self, *how: searches.append(self) or built(self, *how))
+    monkeypatch.setattr(topk, "measured_agreement", lambda *how: asked.append(how))
+    index = index_patches(model, corpus, ["0", "2"], k=8, batch=4, precision="bfloat16")
+    assert searches[0]._recorded is not None and "0" in searches[0]._joined() and not asked
+    assert index.meta["agreement"] == measured_agreement(model, corpus, index.meta)
+    assert index.meta["agreement"]["images"] == 16 and index.meta["agreement"]["values"] > 0
+
+
+def test_parts_of_an_index_and_layers_that_are_not_always_called_are_measured_afterwards(tmp_path):
+    model, pixels = mostly_silent()
+    out, corpus = tmp_path / "index.npz", memory(pixels)
+    how = dict(k=3, batch=4, precision="bfloat16", out=out)
+    index_patches(model, corpus, ["0", "2"], progress=lambda p: p.done < 100, **how)
+    resumed = index_patches(model, corpus, ["0", "2"], **how)
+    assert resumed.meta["agreement"] == measured_agreement(model, corpus, resumed.meta)
+    search = Search(model, ["0", "2"], 3, 4, True)
+    witness = Witness(search, COUNT)
+    for start in range(0, COUNT, 4):
+        found = Batch(torch.from_numpy(pixels[start : start + 4]), list(range(start, start + 4)), [], start + 4)
+        search.add(found)
+        if start == 0:
+            search.tops["2"].newest = None  # as if it had not been called
+        witness.saw(found)
+    assert witness.agreement() is None
+
+
+def test_no_room_for_the_sample_costs_no_index(monkeypatch):
+    model, pixels = mostly_silent()
+
+    class Short(rounding._PeakSearch):
+        def add(self, found):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(topk, "measured_agreement", lambda *_: {"images": 0})
+    monkeypatch.setattr(rounding, "_PeakSearch", Short)
+    index = index_patches(model, memory(pixels[:40]), ["0"], k=3, batch=4, precision="bfloat16")
+    assert index.complete and index.meta["agreement"] == {"images": 0}
 
 
 def test_identical_peaks_agree_fully_and_reversed_ones_by_chance_alone():
