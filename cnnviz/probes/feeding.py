@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,8 @@ from cnnviz.models.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
 
-CHUNK = 128  # images decoded together before the network gets its cores back
-TURN = 8  # images at most that one thread decodes before it asks for more
+CHUNK = 256  # images decoded together before the network gets its cores back, which takes both a few milliseconds
+CHUNK_BYTES = 64 << 20  # of their pixels at most
 PATIENCE = 0.5  # seconds that it waits for them; where files come slowly, the first need not wait for the others
 Span = tuple[int, int]  # positions low … high - 1 of a corpus
 
@@ -79,29 +80,30 @@ def may_start_processes() -> bool:
 
 
 def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[Batch]:
-    """Chunks grow from one batch to CHUNK images, so that the first results come early."""
+    """Chunks grow from one batch to CHUNK images or CHUNK_BYTES, so that the first results come early."""
     preprocessing, at, many, threads = model.preprocessing, 0, 1, os.cpu_count() or 2
+    most = min(CHUNK, CHUNK_BYTES // prod(model.input_size))
     over = False
     with ThreadPoolExecutor(threads) as pool:
 
-        def begun(low: int, high: int) -> list[Future[list[np.ndarray | str]]]:
-            step = min(TURN, -(-(high - low) // threads))  # all threads work on the first batch
-            turns = (range(start, min(start + step, high)) for start in range(low, high, step))
-            return [pool.submit(read, turn) for turn in turns]
+        def begun(low: int, high: int, parts: int) -> list[Future[Batch]]:
+            step = -(-(high - low) // parts)
+            return [pool.submit(read, start, min(start + step, high)) for start in range(low, high, step)]
 
-        def read(turn: range) -> list[np.ndarray | str]:
-            return [_read(corpus, preprocessing, i) for i in turn if not over]
+        def read(low: int, high: int) -> Batch:
+            return _batch((low, high), [_read(corpus, preprocessing, i) for i in range(low, high) if not over])
 
         try:
             while at < len(spans):
                 chunk = spans[at : at + many]
-                futures = [begun(*span) for span in chunk]
+                parts = 1 if len(chunk) >= 2 * threads else threads  # of a few batches all threads work on each
+                futures = [begun(*span, parts) for span in chunk]
                 wait([future for waiting in futures for future in waiting], PATIENCE)
-                for span, waiting in zip(chunk, futures, strict=True):
-                    yield _batch(span, [found for future in waiting for found in future.result()])
+                for waiting in futures:
+                    yield _joined([future.result() for future in waiting])
                 at += many
                 size = max(span[1] - span[0] for span in chunk)
-                many = min(2 * many, max(1, CHUNK // size))
+                many = min(2 * many, max(1, most // size))
         finally:  # who cancels does not wait for images that nobody will look at
             over = True
             pool.shutdown(wait=False, cancel_futures=True)
@@ -151,3 +153,12 @@ def _batch(span: Span, read: list[Any]) -> Batch:
     faults = [(span[0] + i, found) for i, found in enumerate(read) if isinstance(found, str)]
     pixels = torch.from_numpy(np.stack([found for _, found in good])) if good else None
     return Batch(pixels, [position for position, _ in good], faults, span[1])
+
+
+def _joined(parts: list[Batch]) -> Batch:
+    """Batches that follow upon each other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    pixels = [part.pixels for part in parts if part.pixels is not None]
+    positions, faults = ([one for part in parts for one in getattr(part, name)] for name in ("positions", "faults"))
+    return Batch(torch.cat(pixels) if pixels else None, positions, faults, parts[-1].end)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 RISK = 1e-3  # of one error in the whole corpus, in one layer, being larger than the bound
 AGREEMENT = 64  # images on which bfloat16 and float32 are compared
+TOGETHER = 3  # of them that lie side by side: a batch with one of them takes longer
 EULER = 0.5772156649
 ROUNDING = 2.0**-8  # the largest relative error of one rounding to bfloat16
 Peaks = dict[str, np.ndarray]
@@ -88,9 +89,10 @@ class Margin:
         return replace(self, bound=seen * safety, seen=seen)
 
 
-def sample(model: LoadedModel, layers: list[str], corpus: Corpus, count: int, batch: int) -> Sample:
-    """Both precisions on `count` images spread evenly over the corpus; those that cannot be read are left out."""
-    positions = evenly(len(corpus), count)
+def sample(model: LoadedModel, layers: list[str], corpus: Corpus, count: int, batch: int, together: int = 1) -> Sample:
+    """Both precisions on `count` images spread evenly over the corpus, so many `together`; those that cannot be read
+    are left out."""
+    positions = spread(len(corpus), count, together)
     ways = [_PeakSearch(model, layers, 1, batch, fast) for fast in (False, True)]
     spans = [(at, min(at + batch, len(positions))) for at in range(0, len(positions), batch)]
     images, started = 0, time.perf_counter()
@@ -103,15 +105,18 @@ def sample(model: LoadedModel, layers: list[str], corpus: Corpus, count: int, ba
     return Sample(ways[0].peaks(), ways[1].peaks(), images, read / len(positions), slow, fast)
 
 
-def evenly(images: int, count: int) -> list[int]:
-    """At most `count` positions, spread evenly over a corpus of so many images."""
-    return np.unique(np.linspace(0, images - 1, min(count, images)).round().astype(int)).tolist()
+def spread(images: int, count: int, together: int = 1) -> list[int]:
+    """At most `count` positions of so many images, spread evenly, so many of them side by side."""
+    places = np.linspace(0, max(images - together, 0), min(-(-count // together), images)).round().astype(int)
+    wanted = np.unique(places[:, None] + np.arange(together))
+    return wanted[wanted < images][:count].tolist()
 
 
 def measured_agreement(model: LoadedModel, corpus: Corpus, settings: dict[str, Any]) -> dict[str, float]:
     """`agreement` on AGREEMENT images or, in small corpora, less, so that it takes a few hundredths of the run."""
     k, count = settings["k"], _enough(len(corpus), settings["k"])
-    return agreement(sample(model, settings["wanted_layers"], corpus, count, _shared(count, settings["batch"])), k)
+    size = _shared(count, settings["batch"])
+    return agreement(sample(model, settings["wanted_layers"], corpus, count, size, TOGETHER), k)
 
 
 def _enough(images: int, k: int) -> int:
@@ -128,7 +133,7 @@ class Witness:
     `agreement` they need to be passed in float32 alone."""
 
     def __init__(self, search: Search, images: int) -> None:
-        self.search, self.positions = search, frozenset(evenly(images, _enough(images, search.k)))
+        self.search, self.positions = search, frozenset(spread(images, _enough(images, search.k), TOGETHER))
         self.pixels: list[Tensor] = []
         self.rounded: dict[str, list[np.ndarray]] = {layer: [] for layer in search.layers}
         search.plainly = self.positions

@@ -13,7 +13,7 @@ from cnnviz.probes.forward import call_counts, split_call
 from cnnviz.probes.running import RunningTop, peaks
 from cnnviz.probes.watched import Peaks, WatchedPass, half_precision, until_seen, watched_pass
 
-RECORDED = 4  # the pass that is recorded
+RECORDED = 2  # the pass that is recorded: layers that are called now and then may be missing from the first
 SAMPLE_EVERY = 32  # one batch in so many is looked at unit by unit, for the statistics: it costs as much as a layer
 
 

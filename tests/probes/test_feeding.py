@@ -11,9 +11,11 @@ from nets import tiny
 from slowindex import memory, noise
 from torch import nn
 
+from cnnviz.data.corpora import MemoryCorpus
 from cnnviz.errors import CnnvizError
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.models.preprocessing import Preprocessing
+from cnnviz.probes import feeding
 from cnnviz.probes.feeding import feed, may_start_processes
 
 BARE = "import cnnviz\ncnnviz.index_patches(...)\nif 1 > 2:\n    pass\n"
@@ -53,6 +55,25 @@ def test_beside_an_accelerator_a_script_without_a_guard_decodes_in_its_own_proce
         batches = list(feed(model, memory(pixels), [(0, 3), (3, 5)]))
     assert [batch.positions for batch in batches] == [[0, 1, 2], [3, 4]]
     np.testing.assert_array_equal(np.concatenate([batch.pixels.numpy() for batch in batches]), pixels)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 7, 40])
+@pytest.mark.parametrize("most", [1, 5, 256])
+def test_batches_come_whole_and_in_order_and_say_what_could_not_be_read(batch, most, monkeypatch):
+    """However many are decoded together, and by how many threads each."""
+    monkeypatch.setattr(feeding, "CHUNK", most)
+    pixels, spans = noise(75), [(at, min(at + batch, 75)) for at in range(0, 75, batch)]
+    damaged = {0, 8, 9, 10, 11, 12, 13, 14, 41, 74}
+    items = [b"no image" if i in damaged else image for i, image in enumerate(pixels)]
+    corpus = MemoryCorpus("some", [str(i) for i in range(75)], items)
+    found = list(feed(tiny(nn.Conv2d(3, 2, 3), (12, 12)), corpus, spans))
+    assert [one.end for one in found] == [high for _, high in spans]
+    for (low, high), one in zip(spans, found, strict=True):
+        assert one.positions == [i for i in range(low, high) if i not in damaged]
+        assert [at for at, _ in one.faults] == [i for i in range(low, high) if i in damaged]
+        assert (one.pixels is None) == (not one.positions)
+        if one.positions:
+            np.testing.assert_array_equal(one.pixels.numpy(), pixels[one.positions])
 
 
 def test_workers_that_cannot_start_are_told_with_the_guard_that_a_script_needs(main_module):

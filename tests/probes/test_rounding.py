@@ -13,7 +13,7 @@ from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes import rounding, topk
 from cnnviz.probes.capture import capture
 from cnnviz.probes.feeding import Batch
-from cnnviz.probes.rounding import RISK, Witness, agreement, margins, measured_agreement, sample
+from cnnviz.probes.rounding import RISK, Witness, agreement, margins, measured_agreement, sample, spread
 from cnnviz.probes.search import Search
 from cnnviz.probes.topk import index_patches
 
@@ -40,12 +40,22 @@ def test_the_sample_is_spread_evenly_and_seen_in_both_precisions():
         assert (found.exact[layer] != found.rounded[layer]).any()
 
 
+@pytest.mark.parametrize("images, count, together", [(300, 16, 3), (1000, 18, 3), (5, 16, 3), (1, 16, 3), (2, 1, 3),
+                                                     (300, 5, 1), (40, 40, 1), (41, 40, 3)])  # fmt: skip
+def test_positions_are_distinct_inside_and_reach_both_ends(images, count, together):
+    found = spread(images, count, together)
+    assert found == sorted(set(found)) and 0 <= found[0] and found[-1] < images
+    assert min(images, count) - together < len(found) <= min(images, count)
+    if count > together:
+        assert found[0] == 0 and found[-1] >= images - together
+
+
 def test_a_bfloat16_index_states_its_agreement_on_a_sample():
     model, corpus = branching(), memory(noise(COUNT))
     index = index_patches(model, corpus, LAYERS, k=3, batch=4, precision="bfloat16")
     stated = index.meta["agreement"]
-    assert stated["images"] == 16
-    positions = [round(i * (COUNT - 1) / 15) for i in range(16)]
+    assert stated["images"] == 16  # of six places three that lie side by side, less two
+    positions = [round(place * (COUNT - 3) / 5) + i for place in range(6) for i in range(3)][:16]
     same, places, worst = 0, 0, 0.0
     for layer in LAYERS:
         exact, rounded = (peaks_slowly(model, positions, layer, way) for way in (False, True))
