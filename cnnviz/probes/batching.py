@@ -18,6 +18,7 @@ PIXELS = 32 * 224 * 224  # of the largest batch that is tried on a CPU
 ROUNDS, PATIENCE = 4, 2.0  # rounds of measuring at most, and seconds after which none is begun
 VISIT = 3e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
 PAYS, COSTS, SAVES = 40, 6, 0.12  # passes from which on one is recorded; passes that it costs, share of each it saves
+NEARLY = 1.05  # on a CPU the smallest size that is nearly as fast as the best: so much differs from time to time
 _KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, dict[int, float]]] = WeakKeyDictionary()
 
 
@@ -26,7 +27,8 @@ def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0, imag
     through with so many images; 0: with any number, by passes that are not recorded (see `watched`).
 
     Four sizes are compared in turn, each at its best round, since others may be using the machine. On a CPU
-    small batches, whose feature maps stay in the cache, can be up to twice as fast as large ones.
+    small batches, whose feature maps stay in the cache, can be up to twice as fast as large ones, and the smallest
+    that is NEARLY the best is taken.
     Remembered for each model, device and precision; the model's lock is held for one pass at a time."""
     key = (str(model.device), model.input_size, bfloat16)
     known = _KNOWN.setdefault(model.module, {})
@@ -39,7 +41,8 @@ def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0, imag
         recorded = model.device.type == "cpu" and passes >= PAYS
         return seconds[size] * (1 + COSTS / passes - SAVES if recorded else 1) + VISIT * layers / size
 
-    return min(seconds, key=lambda size: (expected(size), size)) if seconds else SMALL
+    fastest = min(map(expected, seconds), default=0.0) * (NEARLY if model.device.type == "cpu" else 1)
+    return min((size for size in seconds if expected(size) <= fastest), default=SMALL)
 
 
 def sizes(model: LoadedModel) -> list[int]:
