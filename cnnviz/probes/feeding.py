@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnnviz.data.corpora import Corpus
 
 CHUNK = 256  # images decoded together before the network gets its cores back, which takes both a few milliseconds
-CHUNK_BYTES = 64 << 20  # of their pixels at most
+CHUNK_BYTES = 64 << 20  # of their pixels at most, or one batch
 PATIENCE = 0.5  # seconds that it waits for them; where files come slowly, the first need not wait for the others
 Span = tuple[int, int]  # positions low … high - 1 of a corpus
 
@@ -96,7 +96,8 @@ def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[
         try:
             while at < len(spans):
                 chunk = spans[at : at + many]
-                parts = 1 if len(chunk) >= 2 * threads else threads  # of a few batches all threads work on each
+                even = len(chunk) >= 2 * threads and len(chunk) % threads == 0
+                parts = 1 if even else threads  # else all threads work on each batch, so that none waits at the end
                 futures = [begun(*span, parts) for span in chunk]
                 wait([future for waiting in futures for future in waiting], PATIENCE)
                 for waiting in futures:

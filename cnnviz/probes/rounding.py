@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from math import log, pi, sqrt
+from math import log, pi, prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from cnnviz.data.corpora import Subset
-from cnnviz.device import out_of_memory
+from cnnviz.device import halving
 from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes import running
-from cnnviz.probes.feeding import Batch, feed
+from cnnviz.probes.feeding import CHUNK_BYTES, Batch, feed
 from cnnviz.probes.search import Search
 
 if TYPE_CHECKING:
@@ -113,10 +113,15 @@ def spread(images: int, count: int, together: int = 1) -> list[int]:
 
 
 def measured_agreement(model: LoadedModel, corpus: Corpus, settings: dict[str, Any]) -> dict[str, float]:
-    """`agreement` on AGREEMENT images or, in small corpora, less, so that it takes a few hundredths of the run."""
+    """`agreement` on AGREEMENT images or, in small corpora, less, so that it takes a few hundredths of the run.
+
+    Raises DeviceLost where there is no room for one of them."""
     k, count = settings["k"], _enough(len(corpus), settings["k"])
-    size = _shared(count, settings["batch"])
-    return agreement(sample(model, settings["wanted_layers"], corpus, count, size, TOGETHER), k)
+
+    def passed(size: int) -> dict[str, float]:
+        return agreement(sample(model, settings["wanted_layers"], corpus, count, size, TOGETHER), k)
+
+    return halving(passed, _shared(count, settings["batch"]), model.device)
 
 
 def _enough(images: int, k: int) -> int:
@@ -132,11 +137,17 @@ class Witness:
     """Beside a search in bfloat16 that goes over a whole corpus: keeps a few images and their peaks, so that for the
     `agreement` they need to be passed in float32 alone."""
 
-    def __init__(self, search: Search, images: int) -> None:
-        self.search, self.positions = search, frozenset(spread(images, _enough(images, search.k), TOGETHER))
+    def __init__(self, search: Search, positions: list[int]) -> None:
+        self.search, self.positions = search, frozenset(positions)
         self.pixels: list[Tensor] = []
         self.rounded: dict[str, list[np.ndarray]] = {layer: [] for layer in search.layers}
         search.plainly = self.positions
+
+    @classmethod
+    def beside(cls, search: Search, images: int) -> Witness | None:
+        """One for a corpus of so many images; None where they are too large to be kept."""
+        positions = spread(images, _enough(images, search.k), TOGETHER)
+        return cls(search, positions) if len(positions) * prod(search.model.input_size) <= CHUNK_BYTES else None
 
     def saw(self, found: Batch) -> None:
         """Take in what the search has just been through."""
@@ -149,22 +160,23 @@ class Witness:
                 self.rounded[layer].append(newest[rows].float().cpu().numpy())
 
     def agreement(self) -> dict[str, float] | None:
-        """As `measured_agreement` gives it; None if some layer was not called for all of the images, or where there is
-        no room for them in float32."""
+        """As `measured_agreement` gives it; None if some layer was not called for all of the images. Raises DeviceLost
+        where there is no room for one of them in float32."""
         images = sum(map(len, self.pixels))
-        if not images or any(sum(map(len, parts)) != images for parts in self.rounded.values()):
+        rounded = {layer: np.concatenate(parts) for layer, parts in self.rounded.items() if parts}
+        if not images:
             return None
-        size = _shared(images, self.search.batch)
-        exact = _PeakSearch(self.search.model, self.search.layers, 1, size, False)
-        try:
-            for part in torch.cat(self.pixels).split(size):
-                exact.add(Batch(part, list(range(len(part))), [], len(part)))
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            return None
-        rounded = {layer: np.concatenate(parts) for layer, parts in self.rounded.items()}
-        return agreement(Sample(exact.peaks(), rounded, images, 0.0, 0.0, 0.0), self.search.k)
+        exact = halving(self._exact, _shared(images, self.search.batch), self.search.model.device)
+        for peaks in (exact, rounded):
+            if any(len(peaks.get(layer, ())) != images for layer in self.search.layers):
+                return None
+        return agreement(Sample(exact, rounded, images, 0.0, 0.0, 0.0), self.search.k)
+
+    def _exact(self, size: int) -> Peaks:
+        search = _PeakSearch(self.search.model, self.search.layers, 1, size, False)
+        for part in torch.cat(self.pixels).split(size):
+            search.add(Batch(part, list(range(len(part))), [], len(part)))
+        return search.peaks()
 
 
 def agreement(found: Sample, k: int) -> dict[str, float]:

@@ -100,37 +100,39 @@ def index_patches(
     before = partials.joined(files, settings, out) if files else None
     first = chosen_batch(model, corpus, settings, before)
 
-    def made(size: int) -> tuple[PatchIndex, bool]:
+    def made(size: int) -> tuple[PatchIndex, bool, Witness | None]:
         if size < first and out is not None:
             partials.state_file(out).unlink(missing_ok=True)  # it was screened with more images at once
         return _made(model, corpus, settings | {"batch": size}, before, precision, part, out, progress, workers)
 
     if batch is not None or before is not None:  # all parts of one index have the same batch
-        index, whole = made(first)
+        index, whole, witness = made(first)
     else:
-        index, whole = halving(made, first, model.device)
+        index, whole, witness = halving(made, first, model.device)
     if not whole:
         return replace(index, source=Source(model, corpus))  # OUT shows the same, OUT.screening has more
-    return finished(index, model, corpus, out, embed, changed=index is not before or len(files) > 1)
+    return finished(index, model, corpus, out, embed, index is not before or len(files) > 1, witness)
 
 
 def _made(
     model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None, precision: str,
     part: tuple[int, int] | None, out: str | Path | None, progress: Progress | None, workers: int | None,
-) -> tuple[PatchIndex, bool]:  # fmt: skip
-    """The index as far as `progress` let it come; False if a screening pass was stopped, which has its own files."""
+) -> tuple[PatchIndex, bool, Witness | None]:  # fmt: skip
+    """The index as far as `progress` let it come; False if a screening pass was stopped, which has its own files; what
+    was kept for its agreement."""
     spans = left(seen_by(before) if before else [], len(corpus), settings["batch"])
     if part is not None:
         mine = set(share(left([], len(corpus), settings["batch"]), *part))
         spans = [span for span in spans if span in mine]
-    index = before
+    index, witness = before, None
     if precision == "auto" and before is None and part is None:
         index = screened(model, corpus, settings, out, progress, workers)
         if index is not None and not index.complete:
-            return index, False
+            return index, False, None
     if index is None or (spans and index is before):
-        index = Run(model, corpus, settings, spans, before, out, progress).to_the_end(workers)
-    return index, True
+        run = Run(model, corpus, settings, spans, before, out, progress)
+        index, witness = run.to_the_end(workers), run.witness
+    return index, True, witness
 
 
 def prepared(
@@ -164,8 +166,9 @@ def chosen_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], b
 
 
 def finished(
-    index: PatchIndex, model: LoadedModel, corpus: Corpus, out: str | Path | None, side: int | None, changed: bool
-) -> PatchIndex:
+    index: PatchIndex, model: LoadedModel, corpus: Corpus, out: str | Path | None, side: int | None, changed: bool,
+    witness: Witness | None = None,
+) -> PatchIndex:  # fmt: skip
     """`index` saved, and what ranks or screening left beside it removed; then, if it is complete, with its agreement
     and crops. It is attached to its network and images.
 
@@ -181,7 +184,7 @@ def finished(
             partials.state_file(out).unlink(missing_ok=True)
     found = index
     if found.complete and found.meta["precision"] == "bfloat16" and "agreement" not in found.meta:
-        agreed = measured_agreement(model, corpus, found.meta)
+        agreed = (witness and witness.agreement()) or measured_agreement(model, corpus, found.meta)
         found = replace(found, meta=found.meta | {"agreement": agreed})
     if side is not None and found.complete and found.meta.get("embedded") != side:
         from cnnviz.probes.embedding import embed
@@ -228,7 +231,7 @@ class Run:
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
         whole = fast and "phase" not in settings and list(spans) == left([], len(corpus), settings["batch"])
-        self.witness = Witness(self.search, len(corpus)) if whole else None
+        self.witness = Witness.beside(self.search, len(corpus)) if whole else None
         self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
         self.shown: Callable[[PatchIndex], object] = lambda index: None  # told of every index that was saved
 
@@ -250,9 +253,7 @@ class Run:
             if self.out is not None and time.monotonic() > next_save:
                 self._save()
                 next_save = time.monotonic() + SAVE_EVERY
-        index = self.result()
-        agreed = self.witness.agreement() if self.witness is not None and index.complete else None
-        return index if agreed is None else replace(index, meta=index.meta | {"agreement": agreed})
+        return self.result()
 
     def _save(self) -> None:
         """On the way: a disk that is full now may have room at the next time, and what is in memory is kept."""

@@ -16,7 +16,7 @@ from torch.fx import Graph, Node
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.flattening import same
 from cnnviz.probes.forward import ForwardStopped, visiting
-from cnnviz.probes.pooling import pooled_whole, pools_first, rectified_pools
+from cnnviz.probes.maxpools import pooled_whole, pools_first, rectified_pools
 from cnnviz.probes.recording import Packing, Recorder, Step, item
 from cnnviz.probes.running import HUGE, peaks
 

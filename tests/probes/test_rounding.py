@@ -13,6 +13,7 @@ from cnnviz.models.loaded import LoadedModel
 from cnnviz.probes import rounding, topk
 from cnnviz.probes.capture import capture
 from cnnviz.probes.feeding import Batch
+from cnnviz.probes.patchindex import PatchIndex
 from cnnviz.probes.rounding import RISK, Witness, agreement, margins, measured_agreement, sample, spread
 from cnnviz.probes.search import Search
 from cnnviz.probes.topk import index_patches
@@ -103,7 +104,7 @@ def test_parts_of_an_index_and_layers_that_are_not_always_called_are_measured_af
     resumed = index_patches(model, corpus, ["0", "2"], **how)
     assert resumed.meta["agreement"] == measured_agreement(model, corpus, resumed.meta)
     search = Search(model, ["0", "2"], 3, 4, True)
-    witness = Witness(search, COUNT)
+    witness = Witness.beside(search, COUNT)
     for start in range(0, COUNT, 4):
         found = Batch(torch.from_numpy(pixels[start : start + 4]), list(range(start, start + 4)), [], start + 4)
         search.add(found)
@@ -113,17 +114,32 @@ def test_parts_of_an_index_and_layers_that_are_not_always_called_are_measured_af
     assert witness.agreement() is None
 
 
-def test_no_room_for_the_sample_costs_no_index(monkeypatch):
-    model, pixels = mostly_silent()
+@pytest.mark.parametrize("witnessed", [True, False])
+def test_where_memory_is_short_the_sample_is_passed_in_smaller_batches(witnessed, monkeypatch):
+    (model, pixels), sizes = mostly_silent(), []
+    want = index_patches(model, memory(pixels), ["0"], k=3, batch=8, precision="bfloat16").meta["agreement"]
 
     class Short(rounding._PeakSearch):
         def add(self, found):
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            sizes.append(len(found.positions))
+            if len(found.positions) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            super().add(found)
 
-    monkeypatch.setattr(topk, "measured_agreement", lambda *_: {"images": 0})
     monkeypatch.setattr(rounding, "_PeakSearch", Short)
-    index = index_patches(model, memory(pixels[:40]), ["0"], k=3, batch=4, precision="bfloat16")
-    assert index.complete and index.meta["agreement"] == {"images": 0}
+    if not witnessed:
+        monkeypatch.setattr(rounding, "CHUNK_BYTES", 100)
+    index = index_patches(model, memory(pixels), ["0"], k=3, batch=8, precision="bfloat16")
+    assert index.meta["agreement"] == want and sizes[:2] == [8, 4] and max(sizes[2:]) == 2
+    assert len(sizes) == 2 + (8 if witnessed else 16)  # its bfloat16 passes are those of the search
+
+
+def test_what_goes_wrong_after_the_search_costs_no_file(tmp_path, monkeypatch):
+    model, pixels = mostly_silent()
+    monkeypatch.setattr(Witness, "agreement", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        index_patches(model, memory(pixels), ["0"], k=3, batch=8, precision="bfloat16", out=tmp_path / "index.npz")
+    assert PatchIndex.load(tmp_path / "index.npz").complete
 
 
 def test_identical_peaks_agree_fully_and_reversed_ones_by_chance_alone():

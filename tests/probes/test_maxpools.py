@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from nets import Functional
 from torch import nn
 
-from cnnviz.probes.pooling import pooled_whole
+from cnnviz.probes.maxpools import pooled_whole
 from cnnviz.probes.running import WHOLE_NUMBERS, peaks
 from cnnviz.probes.watched import half_precision, until_seen, watched_pass
 
