@@ -15,11 +15,11 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """A folder that takes a while to search."""
+    """A folder that takes seconds to search: Cancel has to come before its end."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     random = np.random.default_rng(0)
-    for number in range(120):
+    for number in range(1200):
         pixels = random.integers(0, 256, (96, 96, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:04}.png", compress_level=0)
     return folder
