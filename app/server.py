@@ -63,7 +63,7 @@ def _warm_up() -> None:
         session.layer_shapes(choice.key, networks.model(choice))
     except (CnnvizError, OSError):
         return  # the page says it
-    import torchvision.models  # noqa: F401
+    import cnnviz.models.vision  # noqa: F401
 
     tidy()
 

@@ -115,6 +115,13 @@ def test_the_library_knows_nothing_of_the_app():
         assert not roots & {"app", "pages", "streamlit"}, path.relative_to(ROOT)
 
 
+def test_torchvision_is_imported_through_one_module():
+    """Its file says why."""
+    files = sources("cnnviz", "app", "pages")
+    users = {p.name for p in files if any(m.split(".")[0] == "torchvision" and not t for m, t in imports(p))}
+    assert users == {"vision.py"}
+
+
 def test_only_app_and_pages_import_streamlit():  # its messages are another matter: benchmarks/sessions.py speaks them
     streamlit = re.compile(r"streamlit(?!\.proto\.)\b")
     files = [path for path in project_files() if path.suffix == ".py" and "tests" not in path.parts]

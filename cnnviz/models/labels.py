@@ -20,9 +20,9 @@ def class_names(key: str | tuple[str, ...], count: int) -> list[str]:
     a key of KNOWN); "class 0", … when the number of classes is another one."""
     names: list[str] = []
     if key == "imagenet" and count == 1000:
-        from torchvision.models._meta import _IMAGENET_CATEGORIES  # the list every torchvision weight carries
+        from cnnviz.models.vision import models
 
-        names = list(_IMAGENET_CATEGORIES)
+        names = list(models._meta._IMAGENET_CATEGORIES)  # the list every torchvision weight carries
     elif key != "imagenet":
         names = list(KNOWN.get(key, [])) if isinstance(key, str) else list(key)
     return names if len(names) == count else [f"class {i}" for i in range(count)]

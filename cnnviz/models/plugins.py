@@ -181,6 +181,8 @@ def _run(path: Path) -> str:
     spec = importlib.util.spec_from_file_location(f"cnnviz_plugin_{path.stem}_{digest}", path)
     if spec is None or spec.loader is None:
         raise BadInput("it is no Python file: its name must end in .py")
+    import cnnviz.models.vision  # noqa: F401  which the file may import, while another thread is within it
+
     code = hashlib.sha256(path.read_bytes()).hexdigest()
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickles look their module up

@@ -28,7 +28,7 @@ _KINDS = {
 
 def names() -> list[str]:
     """The image classifiers of torchvision, sorted."""
-    from torchvision import models
+    from cnnviz.models.vision import models
 
     return sorted(models.list_models(module=models))
 
@@ -62,13 +62,13 @@ def weights(key: str) -> PublicWeights:
 
 def enum_entry(name: str) -> PublicWeights:
     """The weights entry "ResNet50_Weights.IMAGENET1K_V2" and the like."""
-    from torchvision.models import get_weight
+    from cnnviz.models.vision import models
 
-    return _described(get_weight(name))
+    return _described(models.get_weight(name))
 
 
 def _weights(name: str, tag: str) -> WeightsEnum:
-    from torchvision import models
+    from cnnviz.models.vision import models
 
     if name not in models.list_models(module=models):
         _refuse(name)
@@ -79,7 +79,7 @@ def _weights(name: str, tag: str) -> WeightsEnum:
 
 
 def _refuse(name: str) -> None:
-    from torchvision import models
+    from cnnviz.models.vision import models
 
     if name in models.list_models():
         kind = models.get_model_builder(name).__module__.split(".")[2]
@@ -124,6 +124,6 @@ def _fixed(name: str, chosen: WeightsEnum) -> dict[str, Any]:
 
 
 def _build(num_classes: int, name: str, **options: Any) -> nn.Module:
-    from torchvision.models import get_model
+    from cnnviz.models.vision import models
 
-    return built(lambda: get_model(name, weights=None, num_classes=num_classes, **options))
+    return built(lambda: models.get_model(name, weights=None, num_classes=num_classes, **options))

@@ -75,4 +75,7 @@ def _adapter(zoo: str) -> ModuleType:
         unknown("zoo", zoo, ZOOS)
     if not is_installed(zoo):
         raise CnnvizError(f"{zoo}:… needs the package {zoo}, which is not installed. Use {how_to_install(zoo)}.")
+    import cnnviz.models.vision  # noqa: F401  timm asks for torchvision
+
+    import_module(zoo)  # whole, before its parts are asked for, so that a second thread waits for the first
     return import_module(ZOOS[zoo])

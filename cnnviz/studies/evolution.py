@@ -127,14 +127,12 @@ def torchvision_models(newest: bool = False) -> tuple[Model, ...]:
 
     `newest`: the weights it recommends today, else the first ones it published (IMAGENET1K_V1). Accuracy is
     of its centre crop. Source: the metadata of torchvision's weight enums."""
-    import torchvision.models
-    from torchvision.models import get_model_weights, list_models
-
     from cnnviz.models.registry import architectures
+    from cnnviz.models.vision import models, version
 
     known, made = set(architectures()), []
-    for name in list_models(module=torchvision.models):
-        enum = get_model_weights(name)
+    for name in models.list_models(module=models):
+        enum = models.get_model_weights(name)
         weights = enum.DEFAULT if newest else getattr(enum, "IMAGENET1K_V1", None)
         scores = weights.meta.get("_metrics", {}).get("ImageNet-1K", {}) if weights is not None else {}
         if weights is None or not scores.get("acc@1", 0) > 0:
@@ -144,7 +142,7 @@ def torchvision_models(newest: bool = False) -> tuple[Model, ...]:
         made.append(
             Model(
                 name, family, scores["acc@1"], weights.meta["num_params"], weights.meta["_ops"] * 1e9,
-                f"validation, one crop of {size}×{size}, {weights.name}", f"torchvision {torchvision.__version__}",
+                f"validation, one crop of {size}×{size}, {weights.name}", f"torchvision {version}",
                 name if name in known else "",
             )
         )  # fmt: skip

@@ -14,9 +14,9 @@ _PRESET = Preprocessing((224, 224), resize=256)
 
 
 def _build(num_classes: int, name: str, **options: Any) -> nn.Module:
-    from torchvision.models import get_model
+    from cnnviz.models.vision import models
 
-    return get_model(name, weights=None, num_classes=num_classes, **options)
+    return models.get_model(name, weights=None, num_classes=num_classes, **options)
 
 
 def _add(name: str, title: str, family: str, enum: str, source: str, **extra: Any) -> None:
