@@ -85,7 +85,8 @@ function draw(component) {
       if (event.key === "Escape") path[0].blur()
       return
     }
-    if (help.open ? event.key !== "?" : path.some((one) => one.matches(OVER)) || document.querySelector(OVER)) return
+    const over = (one) => one !== help && one.matches(OVER)  // closed, the list keeps the focus for a moment
+    if (help.open ? event.key !== "?" : path.some(over) || document.querySelector(OVER)) return
     if (event.key.length > 1 && event.key !== "Escape" && path.some((one) => one.matches(MOVED))) return
     if (event.key === "?") explain()
     else if (event.key === "s" && data.present) document.documentElement.classList.toggle("cnnviz-controls")
