@@ -185,7 +185,7 @@ class LiveView:
         except CnnvizError as error:
             self._fail(str(error))
             return
-        except (RuntimeError, ValueError, MemoryError):
+        except Exception:  # the thread's edge: its end would leave the view standing, with every frame to come
             log.exception("a frame could not be drawn")
             self._fail("This frame could not be drawn; the details are in the server's log. Try another layer.")
             return

@@ -88,6 +88,20 @@ def test_a_frame_that_cannot_be_drawn_is_said_and_the_next_one_is_drawn(wish):
     assert live.problem == ""
 
 
+@pytest.mark.parametrize("error", [OSError, KeyError, ImportError])
+def test_no_fault_of_a_frame_s_decoder_ends_the_view(wish, error):
+    def broken():
+        raise error("half a frame")
+
+    live = LiveView()
+    live.wish(wish)
+    live.offer(broken)
+    until(lambda: live.problem)
+    assert "could not be drawn" in live.problem
+    live.offer(lambda: FRAMES[0])
+    until(lambda: live.shown is not None)
+
+
 def test_its_thread_ends_when_no_frames_come_and_the_next_frame_starts_another(wish, monkeypatch):
     monkeypatch.setattr(live_view, "REST", 0.05)
     live = LiveView()
