@@ -37,6 +37,19 @@ const FIELDS = "input:not([type=checkbox]):not([type=radio]):not([type=button]),
 const MOVED = "[role=radiogroup], [role=tablist], [role=slider], [role=listbox], [role=menu], [role=grid], iframe"
 const OVER = "[role=dialog], [role=menu], [role=listbox], dialog"
 
+const UNANSWERED = 700, LOST = 5  // milliseconds between two tries, and how many there are
+
+// A message that comes while the page is being drawn can be lost on its way: what the app has not answered, although
+// it has nothing to do, is said again. It counts every press once.
+function again(tries) {
+  const memory = window.cnnvizKeys
+  if (!memory.waiting.length || !memory.listening || !tries) return
+  const app = document.querySelector("[data-testid=stApp]")
+  const idle = app?.dataset.testScriptState === "notRunning"
+  if (idle) memory.tell()
+  memory.timer = setTimeout(() => again(tries - idle), UNANSWERED)
+}
+
 function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   const memory = window.cnnvizKeys = window.cnnvizKeys || { serial: 0, waiting: [] }
@@ -58,6 +71,11 @@ function draw(component) {
   }
   const send = (action) => {  // all that was not answered yet goes along: quick presses are all counted
     memory.waiting.push([++memory.serial, action])
+    memory.tell()
+    clearTimeout(memory.timer)
+    memory.timer = setTimeout(() => again(LOST), UNANSWERED)
+  }
+  memory.tell = () => {
     const drawn = document.querySelector("[data-cnnviz-drawn]")
     const seen = drawn ? Number(drawn.dataset.cnnvizDrawn) : 0
     setTriggerValue("press", { seen, presses: [...memory.waiting] })

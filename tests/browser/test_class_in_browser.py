@@ -127,3 +127,26 @@ def test_keys_do_nothing_while_someone_types_and_quick_presses_all_count(visitor
     visitor.press("g")
     visitor.tab.locator("h1", has_text="Feature maps").wait_for(timeout=PATIENCE)
     visitor.settled()
+
+
+def test_a_press_whose_message_is_lost_counts_once(visitor: Visitor):
+    lost: list[bytes] = []
+
+    def lose_the_first(route: Any) -> None:
+        server = route.connect_to_server()
+
+        def pass_on(message: Any) -> None:
+            if isinstance(message, bytes) and b"unit +1" in message and len(lost) < 2:
+                lost.append(message)
+            else:
+                server.send(message)
+
+        route.on_message(pass_on)
+
+    visitor.tab.route_web_socket("**/_stcore/stream", lose_the_first)
+    visitor.open("filters", "net=lenet5")
+    visitor.press("u")
+    visitor.until_query(unit="1")
+    assert len(lost) == 2  # the press, and the first time that it was said again
+    visitor.tab.wait_for_timeout(1600)
+    assert visitor.query()["unit"] == "1"
