@@ -91,7 +91,15 @@ def until_another(someone: Visitor, alt: str, old: str = "") -> str:
     someone.until(lambda: shown(someone, alt) not in ("", old), f"another picture {alt!r}")
     someone.settled()
     someone.until(lambda: someone.main.get_by_text("being computed").count() == 0, "all of it is computed")
-    return shown(someone, alt)
+    seen = [""]
+
+    def still() -> bool:
+        someone.tab.wait_for_timeout(200)
+        seen.append(shown(someone, alt))
+        return seen[-1] == seen[-2]
+
+    someone.until(still, "the picture stays as it is")
+    return seen[-1]
 
 
 def until_told(someone: Visitor, told: dict[str, str | None]) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ def pictures(tmp_path: Path) -> Path:
 
 def wall_of(someone: Visitor) -> np.ndarray:
     """The finished wall, (H, W, 3) uint8."""
-    someone.picture("Top-9 wall of").wait_for()
+    whole = re.compile(r"reconstructions of (\d+) of \1 channels")
+    wall = someone.tab.get_by_alt_text(whole)
+    wall.wait_for()
     someone.settled()
-    source = someone.picture("Top-9 wall of").get_attribute("src")
+    source = wall.get_attribute("src")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGB"))
 
 
