@@ -16,9 +16,9 @@ from cnnviz.models.loaded import LoadedModel
 SMALL = 8  # for short runs, where measuring would not pay
 PIXELS = 32 * 224 * 224  # of the largest batch that is tried on a CPU
 ROUNDS, PATIENCE = 4, 2.0  # rounds of measuring at most, and seconds after which none is begun
-VISIT = 4e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
+VISIT = 5e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
 PAYS, COSTS, SAVES = 50, 6, 0.12  # passes from which on one is recorded; passes that it costs, share of each it saves
-NEARLY = 1.03  # on a CPU the smallest size that is nearly as fast as the best: so much differs from time to time
+NEARLY = 1.05  # on a CPU the smallest size that is nearly as fast as the best: so much differs from time to time
 _KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, dict[int, float]]] = WeakKeyDictionary()
 
 
