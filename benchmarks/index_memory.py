@@ -1,7 +1,8 @@
 """Peak memory of a process that indexes few images against one that indexes many.
 
 The corpus is the photographs of $CNNVIZ_BENCH_IMAGES (else the samples), over and over. SqueezeNet 1.0, all 26
-convolutions, $CNNVIZ_BENCH_FEW (1000) and $CNNVIZ_BENCH_MANY (20000) images, $CNNVIZ_BENCH_PRECISION (float32)."""
+convolutions, $CNNVIZ_BENCH_FEW (1000) and $CNNVIZ_BENCH_MANY (20000) images, $CNNVIZ_BENCH_PRECISION (float32),
+$CNNVIZ_BENCH_BATCH (8) images a pass: each process would choose by its own measurement, and more need more memory."""
 
 import os
 import resource
@@ -17,6 +18,7 @@ from cnnviz.models.registry import find
 
 FEW, MANY = int(os.environ.get("CNNVIZ_BENCH_FEW", 1000)), int(os.environ.get("CNNVIZ_BENCH_MANY", 20000))
 PRECISION = os.environ.get("CNNVIZ_BENCH_PRECISION", "float32")
+BATCH = int(os.environ.get("CNNVIZ_BENCH_BATCH", 8))
 
 
 def main() -> None:
@@ -40,7 +42,7 @@ def child(count: int) -> None:
     photographs = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"))
     corpus = Subset(photographs, [i % len(photographs) for i in range(count)])
     started = time.perf_counter()
-    cnnviz.index_patches(model, corpus, model.layers("conv"), precision=PRECISION)
+    cnnviz.index_patches(model, corpus, model.layers("conv"), precision=PRECISION, batch=BATCH)
     seconds = time.perf_counter() - started
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, count / seconds)
 
