@@ -37,7 +37,7 @@ const FIELDS = "input:not([type=checkbox]):not([type=radio]):not([type=button]),
 const MOVED = "[role=radiogroup], [role=tablist], [role=slider], [role=listbox], [role=menu], [role=grid], iframe"
 const OVER = "[role=dialog], [role=menu], [role=listbox], dialog"
 
-const UNANSWERED = 700, LOST = 5  // milliseconds between two tries, and how many there are
+const UNANSWERED = 700, TRIES = 5  // milliseconds between two tries, and how many there are
 
 // A message that comes while the page is being drawn can be lost on its way: what the app has not answered, although
 // it has nothing to do, is said again. It counts every press once.
@@ -73,7 +73,7 @@ function draw(component) {
     memory.waiting.push([++memory.serial, action])
     memory.tell()
     clearTimeout(memory.timer)
-    memory.timer = setTimeout(() => again(LOST), UNANSWERED)
+    memory.timer = setTimeout(() => again(TRIES), UNANSWERED)
   }
   memory.tell = () => {
     const drawn = document.querySelector("[data-cnnviz-drawn]")
