@@ -10,10 +10,10 @@ if str(ROOT) not in sys.path:  # the pages import `app` and `cnnviz` from here, 
 if __name__ == "__main__":  # drawn for a browser
     import streamlit as st
 
-    from app import shell
+    from app.shell import frame
 
     st.set_page_config(page_title="cnnviz", page_icon=str(ROOT / "assets" / "theme" / "icon.png"), layout="wide")
-    shell.run()
+    frame.run()
 elif __name__ != "__mp_main__":  # the server, once; worker processes import the main module too, and need neither
     import os
 
@@ -24,7 +24,7 @@ elif __name__ != "__mp_main__":  # the server, once; worker processes import the
     import streamlit as st
     from starlette.middleware import Middleware
 
-    from app import live_route
     from app.server import Compressed, lifespan
+    from app.views.camera import route as live_route
 
     server = st.App(__file__, lifespan=lifespan, routes=live_route.routes(), middleware=[Middleware(Compressed)])

@@ -8,7 +8,7 @@ import os
 
 import streamlit as st
 
-from app import classroom
+from app.classroom import room
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB, GIB = 1 << 20, 1 << 30
@@ -36,7 +36,7 @@ OWN_FILES = 4  # weights files that one person may keep on a shared server
 def shared() -> bool:
     """True if other computers can open the app, so that its users are not one person. A class's can, through a proxy,
     also where only this computer is listened to."""
-    return classroom.is_class() or st.get_option("server.address") not in LOOPBACK
+    return room.is_class() or st.get_option("server.address") not in LOOPBACK
 
 
 def at_once(lane: str) -> int:

@@ -53,17 +53,17 @@ def tidy() -> None:
 
 def _warm_up() -> None:
     """Import what the first view needs, and load its network; then what other pages need, which nobody waits for."""
-    from app import networks, session
-    from app.network_picker import DEFAULT_NETWORK
-    from app.networks import Choice
+    from app.pickers.network import DEFAULT_NETWORK
+    from app.session import networks, shared
+    from app.session.networks import Choice
 
-    session.warm_up().join()
+    shared.warm_up().join()
     try:
         choice = Choice(DEFAULT_NETWORK, networks.weights_options(DEFAULT_NETWORK)[0])
-        session.layer_shapes(choice.key, networks.model(choice))
+        shared.layer_shapes(choice.key, networks.model(choice))
     except (CnnvizError, OSError):
         return  # the page says it
-    import cnnviz.models.vision  # noqa: F401
+    import cnnviz.torchvision_import  # noqa: F401
 
     tidy()
 

@@ -16,14 +16,14 @@ import cnnviz
 from cnnviz.cli.bar import Bar, duration
 from cnnviz.data.labelled import load_labelled
 from cnnviz.landscape.bundled import folder
-from cnnviz.landscape.directions import plane_directions
-from cnnviz.landscape.grids import Span
-from cnnviz.landscape.projecting import Direction
+from cnnviz.landscape.geometry.pca import Direction
+from cnnviz.landscape.geometry.trajectory import read_snapshots, trajectory
+from cnnviz.landscape.plane.directions import plane_directions
+from cnnviz.landscape.plane.grid import Span
+from cnnviz.landscape.plane.surface import SurfaceProgress, loss_surface
 from cnnviz.landscape.results import Surface, Trajectory
-from cnnviz.landscape.surface import SurfaceProgress, loss_surface
-from cnnviz.landscape.trajectory import read_snapshots, trajectory
 from cnnviz.models.bundled import bundled, snapshot_folder
-from cnnviz.models.loaded import LoadedModel
+from cnnviz.models.model import LoadedModel
 
 NETWORKS = ("resnet20_cifar", "plain20_cifar", "resnet56_cifar", "plain56_cifar")
 IMAGES, STEPS, SEEDS, COARSE = 2000, 51, (0, 1, 2), 25

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 import cnnviz
-from app import live_view
-from app.live_view import LiveView, Shown, Wish
+from app.views.camera import worker as live_view
+from app.views.camera.worker import LiveView, Shown, Wish
 from benchmarks.browser import CHROMIUM, FLAGS, server, settled
 
 THREADS, SOURCE, SECONDS = 2, 30.0, 6.0

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 import cnnviz
-from cnnviz.models.pretrained import cache_path, entry
-from cnnviz.models.registry import find
-from cnnviz.studies.blurpool import blurred
-from cnnviz.studies.consistency import consistency, crop_offsets
-from cnnviz.studies.published import published_consistency
+from cnnviz.models.catalogue.registry import find
+from cnnviz.models.zoo.download import cache_path, entry
+from cnnviz.studies.equivariance.blurpool import blurred
+from cnnviz.studies.equivariance.consistency import consistency, crop_offsets
+from cnnviz.studies.equivariance.published import published_consistency
 
 COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 1000))
 LARGE, SIDE = 256, 224

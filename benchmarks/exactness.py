@@ -10,12 +10,12 @@ import os
 import numpy as np
 
 import cnnviz
-from cnnviz.models.pretrained import cache_path, entry
-from cnnviz.models.registry import find
-from cnnviz.probes.batching import SMALL
-from cnnviz.probes.patchindex import PatchIndex
-from cnnviz.probes.screening import Plan, screened
-from cnnviz.probes.topk import prepared
+from cnnviz.index.exact.screening import Plan, screened
+from cnnviz.index.result import PatchIndex
+from cnnviz.index.search.batch_size import SMALL
+from cnnviz.index.search.build import prepared
+from cnnviz.models.catalogue.registry import find
+from cnnviz.models.zoo.download import cache_path, entry
 
 TIE = 1e-5  # relative difference up to which two images count as equally strong
 REPLAYED = 400  # winners checked by a fresh forward pass

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 
 import cnnviz
-from cnnviz.models.pretrained import cache_path, entry
-from cnnviz.models.registry import find
+from cnnviz.models.catalogue.registry import find
+from cnnviz.models.zoo.download import cache_path, entry
 
 COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 800))
 SIZES = tuple(int(size) for size in os.environ.get("CNNVIZ_BENCH_SIZES", "4 8 16 32").split())

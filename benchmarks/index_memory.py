@@ -11,10 +11,10 @@ import sys
 import time
 
 import cnnviz
-from cnnviz.data.corpora import Subset
+from cnnviz.data.open import Subset
 from cnnviz.heap import keep_freed
-from cnnviz.models.pretrained import cache_path, entry
-from cnnviz.models.registry import find
+from cnnviz.models.catalogue.registry import find
+from cnnviz.models.zoo.download import cache_path, entry
 
 FEW, MANY = int(os.environ.get("CNNVIZ_BENCH_FEW", 1000)), int(os.environ.get("CNNVIZ_BENCH_MANY", 20000))
 PRECISION = os.environ.get("CNNVIZ_BENCH_PRECISION", "float32")

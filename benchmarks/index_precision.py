@@ -10,8 +10,8 @@ import time
 import numpy as np
 
 import cnnviz
-from cnnviz.data.corpora import MemoryCorpus
-from cnnviz.probes.patchindex import PatchIndex
+from cnnviz.data.open import MemoryCorpus
+from cnnviz.index.result import PatchIndex
 
 COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 50_000))
 PARTS = (10, 4, 2, 1)  # a tenth, a quarter, half and all of the images

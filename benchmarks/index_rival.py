@@ -21,9 +21,9 @@ from torch.utils.data import Dataset
 
 import cnnviz
 from benchmarks.index_speed import naive_topk
-from cnnviz.data.corpora import Corpus, Subset
-from cnnviz.models.pretrained import cache_path, entry
-from cnnviz.models.registry import find
+from cnnviz.data.open import Corpus, Subset
+from cnnviz.models.catalogue.registry import find
+from cnnviz.models.zoo.download import cache_path, entry
 
 COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 1000))
 FEW, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_RIVAL", 64)), int(os.environ.get("CNNVIZ_BENCH_ROUNDS", 5))

@@ -17,9 +17,9 @@ import torch
 
 import cnnviz
 from cnnviz.heap import keep_freed
-from cnnviz.models.pretrained import cache_path, entry
-from cnnviz.models.registry import find
-from cnnviz.probes.batching import best_batch
+from cnnviz.index.search.batch_size import best_batch
+from cnnviz.models.catalogue.registry import find
+from cnnviz.models.zoo.download import cache_path, entry
 
 BARE, BARE_BFLOAT16 = (f"bare {precision} channels_last, 32 a batch" for precision in ("float32", "bfloat16"))
 COUNT, BATCH, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 400)), 32, 5

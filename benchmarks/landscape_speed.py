@@ -28,10 +28,10 @@ from torchvision import transforms
 import cnnviz
 from cnnviz.data.labelled import load_labelled
 from cnnviz.heap import keep_freed
-from cnnviz.landscape.directions import plane_directions
-from cnnviz.landscape.evaluating import Evaluator, Plane
-from cnnviz.landscape.precision import log_error
-from cnnviz.landscape.runner import RECORDED
+from cnnviz.landscape.evaluate.evaluator import Evaluator, Plane
+from cnnviz.landscape.evaluate.precision import log_error
+from cnnviz.landscape.evaluate.runner import RECORDED
+from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.models.bundled import bundled
 
 COUNT, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 1000)), 5

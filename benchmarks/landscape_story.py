@@ -10,7 +10,7 @@ import json
 import numpy as np
 
 from benchmarks.bundle_landscapes import kept
-from cnnviz.landscape.curvature import nonconvexity
+from cnnviz.landscape.geometry.convexity import nonconvexity
 from cnnviz.landscape.results import Surface
 from cnnviz.models.bundled import bundled
 

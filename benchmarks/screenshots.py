@@ -115,7 +115,7 @@ def _checkpoint() -> bytes:
     """A state_dict of fresh weights beside the epoch."""
     import torch
 
-    from cnnviz.models.registry import build
+    from cnnviz.models.catalogue.registry import build
 
     torch.manual_seed(0)
     state = {f"module.{name}": value for name, value in build("resnet20_cifar").state_dict().items()}

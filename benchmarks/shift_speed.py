@@ -16,8 +16,8 @@ import torch
 
 import cnnviz
 from benchmarks.browser import CHROMIUM, FLAGS, painted, server, settled
-from cnnviz.studies.consistency import wobble
-from cnnviz.studies.equivariance import equivariance, equivariance_map
+from cnnviz.studies.equivariance.consistency import wobble
+from cnnviz.studies.equivariance.shift import equivariance, equivariance_map
 
 ROUNDS = 7
 WEIGHTS = {"resnet20_cifar": "bundled", "squeezenet1_0": "random"}

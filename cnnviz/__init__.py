@@ -4,40 +4,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnviz.data.corpora import corpus
-    from cnnviz.landscape.directions import filter_directions
-    from cnnviz.landscape.surface import loss_surface
+    from cnnviz.attribution.reconstruct import reconstruct
+    from cnnviz.data.open import corpus
+    from cnnviz.index.search.build import PatchIndex, index_patches
+    from cnnviz.landscape.plane.directions import filter_directions
+    from cnnviz.landscape.plane.surface import loss_surface
+    from cnnviz.models.catalogue.plugins import register
+    from cnnviz.models.catalogue.registry import architectures, build
     from cnnviz.models.load import load
-    from cnnviz.models.loaded import LoadedModel
-    from cnnviz.models.plugins import register
-    from cnnviz.models.registry import architectures, build
+    from cnnviz.models.model import LoadedModel
     from cnnviz.probes.capture import capture
-    from cnnviz.probes.deconvnet import reconstruct
     from cnnviz.probes.filters import first_layer_filters
-    from cnnviz.probes.receptive import receptive_field
-    from cnnviz.probes.topk import PatchIndex, index_patches
-    from cnnviz.studies.anatomy import anatomy
-    from cnnviz.studies.equivariance import equivariance
+    from cnnviz.studies.anatomy.anatomy import anatomy
+    from cnnviz.studies.equivariance.shift import equivariance
+    from cnnviz.tracing.receptive_field import receptive_field
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "LoadedModel": "cnnviz.models.loaded",
-    "PatchIndex": "cnnviz.probes.topk",
-    "anatomy": "cnnviz.studies.anatomy",
-    "architectures": "cnnviz.models.registry",
-    "build": "cnnviz.models.registry",
+    "LoadedModel": "cnnviz.models.model",
+    "PatchIndex": "cnnviz.index.search.build",
+    "anatomy": "cnnviz.studies.anatomy.anatomy",
+    "architectures": "cnnviz.models.catalogue.registry",
+    "build": "cnnviz.models.catalogue.registry",
     "capture": "cnnviz.probes.capture",
-    "corpus": "cnnviz.data.corpora",
-    "equivariance": "cnnviz.studies.equivariance",
-    "filter_directions": "cnnviz.landscape.directions",
+    "corpus": "cnnviz.data.open",
+    "equivariance": "cnnviz.studies.equivariance.shift",
+    "filter_directions": "cnnviz.landscape.plane.directions",
     "first_layer_filters": "cnnviz.probes.filters",
-    "index_patches": "cnnviz.probes.topk",
+    "index_patches": "cnnviz.index.search.build",
     "load": "cnnviz.models.load",
-    "loss_surface": "cnnviz.landscape.surface",
-    "receptive_field": "cnnviz.probes.receptive",
-    "reconstruct": "cnnviz.probes.deconvnet",
-    "register": "cnnviz.models.plugins",
+    "loss_surface": "cnnviz.landscape.plane.surface",
+    "receptive_field": "cnnviz.tracing.receptive_field",
+    "reconstruct": "cnnviz.attribution.reconstruct",
+    "register": "cnnviz.models.catalogue.plugins",
 }  # public name → module that defines it
 
 __all__ = [

@@ -14,6 +14,6 @@ class Displayed:
 
     def _repr_html_(self) -> str | None:
         """HTML that needs no script and no other file; None leaves the notebook to the text."""
-        from cnnviz.figures.notebook import html_of
+        from cnnviz.figures.notebook.html import html_of
 
         return html_of(self)

@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from app import anatomies, anatomy_views, controls, networks
+from app.pickers import controls
+from app.session import networks
+from app.views.anatomy import results as anatomies
+from app.views.anatomy import views as anatomy_views
 
 VIEWS = ["Graph", "Layers", "Profile", "Compare", "History"]
 

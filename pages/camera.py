@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from app import camera_page, controls, session
-from app.live_view import Wish
+from app.pickers import controls
+from app.session import shared
+from app.views.camera import page as camera_page
+from app.views.camera.worker import Wish
 
 title = controls.heading("Live camera")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
-channels = session.layer_shapes(network.key, network.model)[layer][0]
+channels = shared.layer_shapes(network.key, network.model)[layer][0]
 mode, scale, count = camera_page.choices(channels)
 controls.show_device(network)
 camera_page.view(Wish(network.model, layer, scale, count), image, mode)

@@ -2,9 +2,13 @@
 
 import streamlit as st
 
-from app import controls, equivariance_beyond, equivariance_map, equivariance_prediction, equivariance_shift
-from app.equivariance_results import KINDS, Setting
-from cnnviz.figures.equivariance_words import PADDING
+from app.pickers import controls
+from app.views.equivariance import beyond as equivariance_beyond
+from app.views.equivariance import map as equivariance_map
+from app.views.equivariance import prediction as equivariance_prediction
+from app.views.equivariance import shift as equivariance_shift
+from app.views.equivariance.results import KINDS, Setting
+from cnnviz.figures.equivariance.words import PADDING
 
 VIEWS = ["Shift", "Map", "Prediction", "Beyond shifts"]
 BLUR = (

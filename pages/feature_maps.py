@@ -3,10 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from app import controls, index_jobs, index_view, session
 from app.components.picture import Frame, picture
-from cnnviz.figures import charts, overlay
-from cnnviz.figures.mosaic import maps_mosaic
+from app.pickers import controls
+from app.session import shared
+from app.views.patches import deferred, indexing
+from cnnviz.figures.base import charts, overlay
+from cnnviz.figures.base.mosaic import maps_mosaic
 
 SCALES = {"Common": "common", "Each map": "each"}
 
@@ -15,7 +17,7 @@ network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
 key, model = network.key, network.model
-maps = session.maps(key, image, layer, model)
+maps = shared.maps(key, image, layer, model)
 strength = maps.max(axis=(1, 2))
 unit = controls.pick_unit(len(maps), int(np.argmax(strength)))
 row, col = controls.pick_position(maps[unit])
@@ -46,24 +48,24 @@ def choose_pixel(x: float, y: float) -> None:
 
 
 recipe = (key, image, layer)
-wall = session.drawn((*recipe, "wall", scale, order, count), lambda: maps_mosaic(maps, chosen, scale, 590, 720))
+wall = shared.drawn((*recipe, "wall", scale, order, count), lambda: maps_mosaic(maps, chosen, scale, 590, 720))
 side, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
 with main:
     frames = [Frame(left - 1, top - 1, w + 2, h + 2) for left, top, w, h in [wall.box(unit)]] if unit in chosen else []
     picture(wall.png, wall.size, f"Feature maps of {layer}", "map_wall", frames, choose_map)
     st.caption(charts.scale_sentence(maps, scale))
 with side:
-    index_view.unit_link(layer, unit, row, col)
-    seen = session.received(key, image, model)
-    png, size = session.drawn((*recipe, "overlay", unit), lambda: overlay.map_over_image(seen, maps[unit]))
-    field = session.receptive(key, layer, model)
+    deferred.unit_link(layer, unit, row, col)
+    seen = shared.received(key, image, model)
+    png, size = shared.drawn((*recipe, "overlay", unit), lambda: overlay.map_over_image(seen, maps[unit]))
+    field = shared.receptive(key, layer, model)
     frame = overlay.frame_of(field.box(row, col), seen.shape[:2], size)
     picture(png, size, "The map over the network's input", "map_overlay", [Frame(*frame)], choose_pixel, fill=True)
     st.caption(charts.unit_sentence(maps[unit, row, col], field.size, field.stride[0], maps[unit].size))
-    png, size = session.drawn((*recipe, "map", unit), lambda: overlay.large_map(maps[unit], 240, (row, col)))
+    png, size = shared.drawn((*recipe, "map", unit), lambda: overlay.large_map(maps[unit], 240, (row, col)))
     picture(png, size, "The chosen map enlarged", "large_map", fill=True)
 with drives:
-    index_jobs.unit_patches(network, layer, unit)
+    indexing.unit_patches(network, layer, unit)
 
 st.write(
     "Each tile is one channel's answer to the photograph; bright means strong. **Notice** how early layers keep the "

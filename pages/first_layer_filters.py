@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from app import controls, index_view, session
 from app.components.picture import Frame, picture
-from cnnviz.figures import charts, overlay
-from cnnviz.figures.mosaic import tiles_mosaic
+from app.pickers import controls
+from app.session import shared
+from app.views.patches import deferred
+from cnnviz.figures.base import charts, overlay
+from cnnviz.figures.base.mosaic import tiles_mosaic
 
 CONTRASTS = {"Common scale": "common", "Each filter": "each"}
 
@@ -21,7 +23,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     shown = "All"
     if channels > 1:
         shown = controls.bound(st.selectbox, "Input channel", "input_channel", "All", options=names, width=170)
-found = session.filters(key, contrast, None if shown == "All" else names.index(shown) - 1, model)
+found = shared.filters(key, contrast, None if shown == "All" else names.index(shown) - 1, model)
 unit = controls.pick_unit(len(found.weights))
 controls.show_device(network)
 
@@ -33,7 +35,7 @@ def choose(x: float, y: float) -> None:
 
 
 recipe = ("filters", key, contrast, shown)
-wall = session.drawn(recipe, lambda: tiles_mosaic(charts.signed_tiles(found.tiles), width=700, height=600))
+wall = shared.drawn(recipe, lambda: tiles_mosaic(charts.signed_tiles(found.tiles), width=700, height=600))
 side, main = st.columns([1, 2.3], gap="medium")
 with main:
     left, top, width, height = wall.box(unit)
@@ -42,13 +44,13 @@ with main:
         [Frame(left - 1, top - 1, width + 2, height + 2)], choose,
     )  # fmt: skip
 with side:
-    index_view.unit_link(found.layer, unit)
-    tile = session.drawn((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))
+    deferred.unit_link(found.layer, unit)
+    tile = shared.drawn((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))
     picture(tile, (200, 200), "The chosen filter", "filter_card")
     weights = found.weights[unit]
     st.caption(charts.kernel_sentence(weights, float(found.scale[unit]), found.tiles.shape[3] == 3))
-    response = session.maps(key, image, found.layer, model)[unit]
-    png, size = session.drawn((key, image, "response", unit), lambda: overlay.signed_map(response, 260))
+    response = shared.maps(key, image, found.layer, model)[unit]
+    png, size = shared.drawn((key, image, "response", unit), lambda: overlay.signed_map(response, 260))
     picture(png, size, "The filter's response to the photograph", "filter_response", fill=True)
     st.caption(charts.range_sentence("Its response to the photograph, blue below 0, red above", response))
 

@@ -2,11 +2,14 @@
 
 import streamlit as st
 
-from app import controls, networks, previews, session, uploads
 from app.components.picture import picture
-from cnnviz.figures import charts
-from cnnviz.figures.encode import enlarge, rgb_png, whole_factor
-from cnnviz.figures.overlay import as_rgb
+from app.pickers import controls
+from app.session import networks, shared
+from app.views.home import previews
+from app.weights import shelf as uploads
+from cnnviz.figures.base import charts
+from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
+from cnnviz.figures.base.overlay import as_rgb
 
 title = controls.heading("cnnviz: see what a convolutional network sees")
 pictures, shelf = st.container(), st.container()
@@ -24,22 +27,22 @@ for problem in networks.plugin_problems():
     st.sidebar.warning(problem, icon=":material/extension_off:")
 
 model = network.model
-seen = session.received(network.key, image, model)
+seen = shared.received(network.key, image, model)
 controls.show_photo(place, image)
 with middle:
     st.subheader("What it receives")
     factor = whole_factor(seen.shape[0], 360)
     size = seen.shape[1] * factor, seen.shape[0] * factor
-    png = session.drawn(("received", network.key, image), lambda: rgb_png(enlarge(as_rgb(seen), factor)))
+    png = shared.drawn(("received", network.key, image), lambda: rgb_png(enlarge(as_rgb(seen), factor)))
     picture(png, size, "The image after resizing and cropping", "home_seen", fill=True)
     st.caption(charts.preprocessing_sentence(model.preprocessing.as_dict()))
 with right:
     st.subheader("What it answers")
-    top = session.top5(network.key, image, model)
-    bars = session.drawn(("bars", network.key, image), lambda: charts.bars_png(top))
+    top = shared.top5(network.key, image, model)
+    bars = shared.drawn(("bars", network.key, image), lambda: charts.bars_png(top))
     words = ", ".join(f"{name} {share:.0%}" for name, share in top)
     st.image(bars, alt=f"Five most probable classes: {words}", width="stretch", output_format="PNG")
-    st.caption(charts.network_sentence(model.name, session.facts(network.key, model), model.notes))
+    st.caption(charts.network_sentence(model.name, shared.facts(network.key, model), model.notes))
 
 first, second, third = pictures.columns(3, gap="medium", border=True)
 with first:

@@ -2,15 +2,13 @@
 
 import streamlit as st
 
-from app import (
-    controls,
-    inspect_answer,
-    inspect_attribution,
-    inspect_neighbours,
-    inspect_occlusion,
-    inspect_sanity,
-)
-from app.inspect_results import Subject
+from app.pickers import controls
+from app.views.inspect import answer as inspect_answer
+from app.views.inspect import attribution as inspect_attribution
+from app.views.inspect import neighbours as inspect_neighbours
+from app.views.inspect import occlusion as inspect_occlusion
+from app.views.inspect import sanity as inspect_sanity
+from app.views.inspect.results import Subject
 
 VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours"]
 

@@ -2,15 +2,13 @@
 
 import streamlit as st
 
-from app import (
-    controls,
-    landscape_compute,
-    landscape_point,
-    landscape_sharpness,
-    landscape_training,
-    landscape_views,
-    landscapes,
-)
+from app.pickers import controls
+from app.views.landscape import catalogue as landscapes
+from app.views.landscape import compute as landscape_compute
+from app.views.landscape import point as landscape_point
+from app.views.landscape import sharpness as landscape_sharpness
+from app.views.landscape import training as landscape_training
+from app.views.landscape import views as landscape_views
 
 VIEWS = ["3-D", "Contours", "Slices", "Sharpness", "Training", "Compute"]
 

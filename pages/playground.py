@@ -2,7 +2,12 @@
 
 import streamlit as st
 
-from app import controls, playground_counts, playground_signal, playground_steps, playground_views, pooling_hand
+from app.pickers import controls
+from app.views.playground import counts as playground_counts
+from app.views.playground import signal as playground_signal
+from app.views.playground import steps as playground_steps
+from app.views.playground import views as playground_views
+from app.views.pooling import hand as pooling_hand
 
 VIEWS = {
     "Step by step": playground_steps.steps,

@@ -2,8 +2,12 @@
 
 import streamlit as st
 
-from app import controls, pooling_hand, pooling_learned, pooling_location, pooling_network
-from app.network_picker import DEFAULT_NETWORK
+from app.pickers import controls
+from app.pickers.network import DEFAULT_NETWORK
+from app.views.pooling import hand as pooling_hand
+from app.views.pooling import learned as pooling_learned
+from app.views.pooling import location as pooling_location
+from app.views.pooling import network as pooling_network
 
 IN_NETWORK, HAND, LEARNED, LOCATION = "In a network", "By hand", "Learned", "Location"
 TELLING = {IN_NETWORK: "lenet5", LOCATION: DEFAULT_NETWORK}  # networks that the views open on

@@ -3,7 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from app import controls, receptive_growth, receptive_image, receptive_place, receptive_stacks, session
+from app.pickers import controls
+from app.session import shared
+from app.views.receptive import growth as receptive_growth
+from app.views.receptive import image as receptive_image
+from app.views.receptive import place as receptive_place
+from app.views.receptive import stacks as receptive_stacks
 
 VIEWS = ["On the image", "Growth", "Stacks"]
 
@@ -17,9 +22,9 @@ else:
     network = controls.pick_network(title)
     image = controls.pick_image(network)
     layer = controls.pick_layer(network)
-    maps = session.maps(network.key, image, layer, network.model)
+    maps = shared.maps(network.key, image, layer, network.model)
     channel = controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
-    field = session.receptive(network.key, layer, network.model)
+    field = shared.receptive(network.key, layer, network.model)
     place = receptive_place.pick_place(field)
     controls.show_device(network)
     look = receptive_image.Look(network, image, layer, channel, field, place)

@@ -2,23 +2,27 @@
 
 import streamlit as st
 
-from app import controls, exports, index_jobs, index_view, session, wall_page
 from app.components.picture import picture
-from app.corpus_picker import pick_corpus
-from cnnviz.figures import charts
-from cnnviz.figures.encode import rgb_png
-from cnnviz.figures.wall import crisp_side, three_by_three, wall_plan
+from app.pickers import controls
+from app.pickers.corpus import pick_corpus
+from app.session import shared
+from app.views.patches import deferred, indexing
+from app.views.patches import export as exports
+from app.views.patches import wall as wall_page
+from cnnviz.figures.base import charts
+from cnnviz.figures.base.encode import rgb_png
+from cnnviz.figures.patches.wall import crisp_side, three_by_three, wall_plan
 
 title = controls.heading("Top-9 patches")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
-channels = session.layer_shapes(network.key, network.model)[layer][0]
+channels = shared.layer_shapes(network.key, network.model)[layer][0]
 unit = controls.pick_unit(channels)
 controls.show_device(network)
 
 images, row = pick_corpus(network, indexes=True)
-index = index_view.ready_index(network, images, layer)
+index = deferred.ready_index(network, images, layer)
 chosen = wall_page.choose(network, images, index, layer, image, row)
 with row:
     rule = controls.bound(
@@ -26,24 +30,24 @@ with row:
     )
 if not chosen.channels:
     wall_page.nothing(chosen, layer)
-    raise session.PageEnded
-field, input_size = session.receptive(network.key, layer, network.model), network.model.input_size[1:]
+    raise shared.PageEnded
+field, input_size = shared.receptive(network.key, layer, network.model), network.model.input_size[1:]
 with row:
     size = controls.bound(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=135)
 columns, rows, side_of = wall_plan(field.size, input_size, channels, size == "true scale")
 shown, following = wall_page.leaf(row, chosen, unit, columns * rows)
 
-later = index_view.Later()
+later = deferred.Later()
 where = (network, images, index, layer)
-own = index_view.reconstructions(later, *where, unit, rule)
+own = deferred.reconstructions(later, *where, unit, rule)
 main, side = st.columns([3.1, 1], gap="medium")
 with main:
     blocks = wall_page.blocks(later, where, shown, following, chosen, rule, side_of, unit)
     wall_page.show(where, blocks, unit, columns, rule, side_of, size == "enlarged")
 with side:
     large_of = crisp_side(field.size, input_size, 84)
-    index_view.unit_link(layer, unit)
-    large = three_by_three(index_jobs.patches(*where, unit), large_of)
+    deferred.unit_link(layer, unit)
+    large = three_by_three(indexing.patches(*where, unit), large_of)
     picture(rgb_png(large), large.shape[1::-1], f"Top-9 patches of channel {unit}", "unit_large", fill=True)
     large = three_by_three(own, large_of)
     waiting = "Reconstructions are being computed" if own is None else "Reconstructions need the images themselves"

@@ -2,24 +2,27 @@
 
 import streamlit as st
 
-from app import controls, index_view, session, unit_page
-from app.corpus_picker import pick_corpus
-from cnnviz.figures.unit_charts import RULES
+from app.pickers import controls
+from app.pickers.corpus import pick_corpus
+from app.session import shared
+from app.views.patches import deferred
+from app.views.patches import unit as unit_page
+from cnnviz.figures.patches.charts import RULES
 
 title = controls.heading("Unit")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
-unit = controls.pick_unit(session.layer_shapes(network.key, network.model)[layer][0])
+unit = controls.pick_unit(shared.layer_shapes(network.key, network.model)[layer][0])
 controls.show_device(network)
 
 images, row = pick_corpus(network, indexes=True)
-index = index_view.ready_index(network, images, layer)
+index = deferred.ready_index(network, images, layer)
 with row:
     rule = controls.bound_choice("Projection", "rule", ["deconvnet", "guided", "gradient"])
     st.markdown(f"`{controls.unit_name(layer, unit)}`")
 
-later = index_view.Later()
+later = deferred.Later()
 where = (network, images, index, layer, unit)
 if index.top(layer, unit):
     unit_page.winners(later, *where, rule)

@@ -1,5 +1,6 @@
 """What strangers hand over, to the library and the command line: a clear message each, nothing read, run or written
-beyond it. Checkpoints are in tests/models/test_bad_checkpoints.py, tours in test_tours.py, the app in tests/app."""
+beyond it. Checkpoints are in tests/models/checkpoint/test_bad_checkpoints.py, tours in test_tours.py, the app
+in tests/app."""
 
 import re
 import tracemalloc
@@ -8,8 +9,8 @@ from pathlib import Path
 import badpictures as bad
 import numpy as np
 import pytest
-from test_bad_checkpoints import memory
-from test_layering import sources
+from hostile_files import memory
+from source_tree import sources
 
 import cnnviz
 from cnnviz.cli import main

@@ -15,20 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_folders import class_folders
 from nets import hooks_left
 from slowindex import memory
 from torch import nn
-from training.made_folders import class_folders
 
 import cnnviz
+from cnnviz.attribution.attribute import attribute
+from cnnviz.attribution.effective_field import effective_field
+from cnnviz.attribution.occlusion import occlude
 from cnnviz.cli import main
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import CnnvizError
-from cnnviz.models.loaded import LoadedModel
-from cnnviz.models.preprocessing import Preprocessing
-from cnnviz.probes.attribution import attribute
-from cnnviz.probes.effective import effective_field
-from cnnviz.probes.occlusion import occlude
-from cnnviz.studies.equivariance import equivariance
+from cnnviz.models.model import LoadedModel
+from cnnviz.studies.equivariance.shift import equivariance
 from cnnviz.training.loop import train
 from cnnviz.training.recipe import Recipe
 

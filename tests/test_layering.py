@@ -6,44 +6,26 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from source_tree import ROOT, project_files, sources
 from torch import nn
 
 import cnnviz
-from cnnviz.data.corpora import MemoryCorpus
-from cnnviz.models.loaded import LoadedModel
-from cnnviz.models.preprocessing import Preprocessing
+from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.models.model import LoadedModel
 
-ROOT = Path(__file__).resolve().parents[1]
-LEVELS = {
-    "errors": 0, "results": 0, "store": 0, "device": 0, "heap": 0, "display": 0, "models": 1, "data": 1,
-    "probes": 2, "landscape": 3, "studies": 3, "training": 3, "tours": 3, "cli": 4, "__main__": 4,
-}  # fmt: skip
-DOOR = "cnnviz.figures.notebook.html_of"  # what display.py may ask for: a notebook asks the result itself
+ORDER = (
+    "errors store device heap display progress distributed torchvision_import data models probes tracing interventions "
+    "attribution synthesis engine index training landscape studies tours figures cli __main__"
+).split()  # each imports only what stands before it
+LEVELS = {name: level for level, name in enumerate(ORDER)}
+DOOR = "cnnviz.figures.notebook.html.html_of"  # what display.py may ask for: a notebook asks the result itself
 LONGEST = 300  # lines of a file outside tests/
-
-
-@cache
-def project_files() -> list[Path]:
-    """Tracked and new files that git does not ignore; without git, what is not hidden or installed."""
-    listing = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
-    done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode == 0:
-        found = [ROOT / name for name in done.stdout.split("\0") if name]
-    else:
-        found = [p for p in ROOT.rglob("*") if not {".venv", "__pycache__", ".git"} & set(p.relative_to(ROOT).parts)]
-    return sorted(path for path in found if path.is_file())
-
-
-def sources(*folders: str) -> list[Path]:
-    """The Python files below these folders of the project."""
-    files = [path for path in project_files() if path.suffix == ".py"]
-    return [path for path in files if path.relative_to(ROOT).parts[0] in folders]
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
@@ -85,9 +67,7 @@ def test_nothing_in_cnnviz_imports_a_layer_above_its_own():
             target = part_of(module)
             if own == "display" and module == DOOR:
                 continue
-            if target == "figures" and LEVELS[own] < LEVELS["cli"]:
-                upwards.append(f"{path.relative_to(ROOT)} imports {module}")
-            elif target in LEVELS and LEVELS[target] > LEVELS[own]:
+            if target in LEVELS and LEVELS[target] > LEVELS[own]:
                 upwards.append(f"{path.relative_to(ROOT)} imports {module}")
     assert not upwards
 
@@ -97,7 +77,7 @@ def test_the_one_way_from_a_result_to_its_figure_is_taken_only_when_a_notebook_a
     assert users == {"display.py"}
     ways = [module for module, _ in imports(ROOT / "cnnviz" / "display.py") if part_of(module)]
     assert ways == [DOOR]
-    code = "import cnnviz.probes.patchindex, cnnviz.probes.indexviews, cnnviz.studies.anatomy, cnnviz.models.loaded"
+    code = "import cnnviz.index.result, cnnviz.index.views, cnnviz.studies.anatomy.anatomy, cnnviz.models.model"
     assert not {name for name in loaded_after(code) if name.startswith("cnnviz.figures")}
 
 
@@ -119,7 +99,7 @@ def test_torchvision_is_imported_through_one_module():
     """Its file says why."""
     files = sources("cnnviz", "app", "pages")
     users = {p.name for p in files if any(m.split(".")[0] == "torchvision" and not t for m, t in imports(p))}
-    assert users == {"vision.py"}
+    assert users == {"torchvision_import.py"}
 
 
 def test_only_app_and_pages_import_streamlit():  # its messages are another matter: benchmarks/sessions.py speaks them
@@ -136,13 +116,14 @@ def test_pages_and_figures_import_no_torch():
         assert not roots & {"torch", "torchvision", "captum"}, path.relative_to(ROOT)
 
 
-def test_hooks_and_modes_are_used_in_probes_alone():
+def test_hooks_and_modes_are_used_in_five_rooms_alone():
     pattern = re.compile(r"register_\w*hook|Torch(Function|Dispatch)Mode")
     users = {
         p.relative_to(ROOT) for p in sources("cnnviz", "app", "pages", "benchmarks") if pattern.search(p.read_text())
     }
+    rooms = ("probes", "tracing", "interventions", "attribution", "engine")
     assert users
-    assert {path.parts[:2] for path in users} == {("cnnviz", "probes")}
+    assert {path.parts[:2] for path in users} <= {("cnnviz", room) for room in rooms}
 
 
 def loaded_after(code: str) -> set[str]:
@@ -154,10 +135,9 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_importing_all_figures_loads_no_torch():
-    names = [p.stem for p in sources("cnnviz") if p.parent.name == "figures" and p.stem != "__init__"]
-    assert "mosaic" in names
-    loaded = loaded_after("\n".join(f"import cnnviz.figures.{name}" for name in names))
-    assert "cnnviz.figures.mosaic" in loaded and "torch" not in loaded
+    files = [p.relative_to(ROOT) for p in sources("cnnviz") if "figures" in p.parts and p.stem != "__init__"]
+    loaded = loaded_after("\n".join(f"import {'.'.join(file.with_suffix('').parts)}" for file in files))
+    assert "cnnviz.figures.base.mosaic" in loaded and "torch" not in loaded
 
 
 def test_importing_cnnviz_loads_nothing_heavy():
@@ -249,7 +229,8 @@ def assert_untouched(module: nn.Module) -> None:
 
 
 def test_every_public_probe_is_watched_below():
-    functions = {n for n in cnnviz.__all__ if cnnviz._HOME[n].startswith("cnnviz.probes.") and n[0].islower()}
+    rooms = ("probes", "tracing", "attribution", "index")
+    functions = {n for n in cnnviz.__all__ if cnnviz._HOME[n].split(".")[1] in rooms and n[0].islower()}
     assert set(PROBES) == functions
 
 

@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 import cnnviz
-from cnnviz.data.corpora import MemoryCorpus
+from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import halving, out_of_memory
 from cnnviz.errors import DeviceLost
-from cnnviz.models.loaded import LoadedModel
-from cnnviz.models.preprocessing import Preprocessing
+from cnnviz.models.model import LoadedModel
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -166,8 +166,8 @@ SCRIPT = """
     import numpy as np, torch
     import cnnviz
     from torch import nn
-    from cnnviz.models.loaded import LoadedModel
-    from cnnviz.models.preprocessing import Preprocessing
+    from cnnviz.models.model import LoadedModel
+    from cnnviz.data.preprocessing import Preprocessing
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

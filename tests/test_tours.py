@@ -125,11 +125,11 @@ def test_a_tour_of_one_s_own_comes_first_and_names_never_leave_the_folders(tmp_p
 
 
 def test_the_bundled_lecture_names_pages_and_choices_that_exist(monkeypatch):
-    from app import shell
-    from cnnviz.models.registry import find
+    from app.shell import frame
+    from cnnviz.models.catalogue.registry import find
 
     monkeypatch.delenv("CNNVIZ_TOURS", raising=False)
-    tour = load_tour("lecture", [address for _title, address, _icon in shell._PAGES.values()])
+    tour = load_tour("lecture", [address for _title, address, _icon in frame._PAGES.values()])
     assert 10 <= len(tour.stops) <= 15
     assert {"filters", "feature-maps", "top-9", "equivariance", "playground", "anatomy"} <= {s.page for s in tour.stops}
     for stop in tour.stops:

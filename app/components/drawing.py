@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.components.newest import in_order, numbered
-from cnnviz.figures.drawing import Scene
+from cnnviz.figures.base.scene import Scene
 
 _CSS = """
 .drawings { display: flex; flex-wrap: wrap; gap: 12px 20px; align-items: flex-start; }

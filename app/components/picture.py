@@ -9,7 +9,7 @@ import streamlit as st
 from app.components import dragging
 from app.components.dragging import Grip
 from app.components.newest import in_order, numbered
-from cnnviz.figures.encode import data_url
+from cnnviz.figures.base.encode import data_url
 
 _CSS = """
 .frame { position: relative; display: inline-block; line-height: 0; max-width: 100%; }

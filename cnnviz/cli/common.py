@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cnnviz.cli.bar import Bar
 
 if TYPE_CHECKING:
-    from cnnviz.models.loaded import LoadedModel
+    from cnnviz.models.model import LoadedModel
 
 
 def add_network(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -42,7 +42,7 @@ def load_plugins(options: argparse.Namespace) -> None:
     Raises BadInput with file, line and reason for a file of --plugin that cannot be used."""
     if not options.plugin and not os.environ.get("CNNVIZ_PLUGINS"):
         return  # spares commands without networks the import
-    from cnnviz.models.plugins import load_file, problems
+    from cnnviz.models.catalogue.plugins import load_file, problems
 
     for path in options.plugin:
         load_file(path)
@@ -53,8 +53,8 @@ def load_plugins(options: argparse.Namespace) -> None:
 def open_network(options: argparse.Namespace) -> LoadedModel:
     """Load what add_network's arguments ask for, with a bar while weights are downloaded."""
     from cnnviz.models.bundled import bundled
+    from cnnviz.models.catalogue.registry import find
     from cnnviz.models.load import load
-    from cnnviz.models.registry import find
 
     if Path(options.network).is_file():
         return _reported(load(None, options.network, options.device))

@@ -67,7 +67,7 @@ def _devices() -> None:
 def _caches() -> None:
     import torch
 
-    from cnnviz.data.fetching import data_folder
+    from cnnviz.data.public.public_files import data_folder
 
     own = Path(os.environ.get("CNNVIZ_CACHE") or "~/.cache/cnnviz").expanduser()
     weights = Path(torch.hub.get_dir()) / "checkpoints"
@@ -92,9 +92,9 @@ def _size(folder: Path) -> str:
 
 
 def _offline() -> None:
-    from cnnviz.data.fetching import SETS, is_here
+    from cnnviz.data.public.public_files import SETS, is_here
     from cnnviz.models.bundled import bundled, snapshots
-    from cnnviz.models.cards import all_cards
+    from cnnviz.models.catalogue.cards import all_cards
 
     here = [card.name for card in all_cards() if card.here and card.weights == "pretrained"]
     sets = [name for name in SETS if is_here(name)]
@@ -106,7 +106,7 @@ def _offline() -> None:
 
 
 def _plugins() -> None:
-    from cnnviz.models.plugins import loaded
+    from cnnviz.models.catalogue.plugins import loaded
 
     found = loaded()
     for plugin in found:

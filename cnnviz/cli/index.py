@@ -28,9 +28,9 @@ from cnnviz.cli.common import add_network, open_network
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
-    from cnnviz.data.corpora import Corpus
-    from cnnviz.probes.patchindex import PatchIndex
-    from cnnviz.probes.topk import IndexProgress
+    from cnnviz.data.open import Corpus
+    from cnnviz.index.result import PatchIndex
+    from cnnviz.index.search.build import IndexProgress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,8 +79,8 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def _merge(options: argparse.Namespace) -> None:
-    from cnnviz.probes.merging import merge
-    from cnnviz.probes.patchindex import PatchIndex
+    from cnnviz.index.merge import merge
+    from cnnviz.index.result import PatchIndex
 
     if options.network is not None:
         raise BadInput(f"--merge joins files and needs no network, got {options.network!r}.")
@@ -90,9 +90,9 @@ def _merge(options: argparse.Namespace) -> None:
 
 
 def _index(options: argparse.Namespace) -> None:
-    from cnnviz.data.corpora import corpus
+    from cnnviz.data.open import corpus
+    from cnnviz.distributed import Decided, launched
     from cnnviz.heap import keep_freed
-    from cnnviz.probes.groups import Decided, launched
 
     keep_freed()  # every feature map is freed again: an eighth faster on CPUs
     ranks = launched()
@@ -105,7 +105,7 @@ def _index(options: argparse.Namespace) -> None:
     more = {"batch": options.batch, "workers": options.workers, "embed": options.embed}
     shown = _Shown(bar)
     if ranks:
-        from cnnviz.probes.ranks import index_on_ranks
+        from cnnviz.index.distributed import index_on_ranks
 
         if options.part:
             raise BadInput("torchrun shares the corpus out by itself: leave --part away.")
@@ -114,7 +114,7 @@ def _index(options: argparse.Namespace) -> None:
         except Decided:  # rank 0 says why
             raise SystemExit(1) from None
     else:
-        from cnnviz.probes.topk import index_patches
+        from cnnviz.index.search.build import index_patches
 
         index = index_patches(*wanted, shown, part=options.part, **more)
     bar.clear()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cnnviz.landscape.results import Line, Surface
-    from cnnviz.models.loaded import LoadedModel
+    from cnnviz.models.model import LoadedModel
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +63,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compute one or several surfaces, or lines, and say what was found."""
+    from cnnviz.distributed import Decided, launched
     from cnnviz.heap import keep_freed
-    from cnnviz.probes.groups import Decided, launched
 
     keep_freed()
     if options.seeds < 1:
@@ -102,7 +102,7 @@ def read(options: argparse.Namespace, model: LoadedModel) -> tuple[np.ndarray, n
     import numpy as np
 
     from cnnviz.data.labelled import load_labelled
-    from cnnviz.landscape.classes import class_numbers
+    from cnnviz.landscape.evaluate.label_map import class_numbers
 
     if options.images < 0:
         raise BadInput(f"--images must be 0 (all) or more, got {options.images}.")
@@ -122,10 +122,10 @@ def _one(
     options: argparse.Namespace, model: LoadedModel, images: tuple[Any, Any], seed: int, out: Path,
     own: list[dict[str, Tensor]] | None,
 ) -> None:  # fmt: skip
-    from cnnviz.landscape.lines import loss_line
-    from cnnviz.landscape.ranks import surface_on_ranks
-    from cnnviz.landscape.surface import loss_surface
-    from cnnviz.probes.groups import launched
+    from cnnviz.distributed import launched
+    from cnnviz.landscape.plane.distributed import surface_on_ranks
+    from cnnviz.landscape.plane.line import loss_line
+    from cnnviz.landscape.plane.surface import loss_surface
 
     bar, kept = Bar(), out.with_suffix(".npz")
     settings = {

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from cnnviz.landscape.geometry.sharpness import Sharpness
+    from cnnviz.landscape.plane.surface import SurfaceProgress
     from cnnviz.landscape.results import Line, Trajectory
-    from cnnviz.landscape.sharpness import Sharpness
-    from cnnviz.landscape.surface import SurfaceProgress
-    from cnnviz.landscape.ticking import StudyProgress
-    from cnnviz.models.loaded import LoadedModel
+    from cnnviz.models.model import LoadedModel
+    from cnnviz.progress import StudyProgress
 
 WHOLE = "A line, a path and the sharpness are written when they are whole: the same command begins them anew."
 BUNDLED = "bundled"  # the run of the bundled weights
@@ -67,7 +67,7 @@ def own_directions(options: argparse.Namespace, model: LoadedModel) -> list[dict
     """The directions of --directions, one or two; None without it."""
     if not options.directions:
         return None
-    from cnnviz.landscape.reference_files import read_directions
+    from cnnviz.landscape.plane.hdf5 import read_directions
 
     found = read_directions(options.directions, model)
     if len(found) == 1 and not options.line:
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, lab
 
 
 def _interpolate(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
-    from cnnviz.landscape.interpolation import barrier, interpolate
+    from cnnviz.landscape.geometry.interpolation import barrier, interpolate
 
     check_suffix(options.out, (".npz", ".csv"))
     other = _other(options.interpolate, model)
@@ -132,7 +132,7 @@ def _other(weights: str, model: LoadedModel) -> LoadedModel:
 
 
 def _trajectory(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
-    from cnnviz.landscape.trajectory import read_snapshots, trajectory
+    from cnnviz.landscape.geometry.trajectory import read_snapshots, trajectory
 
     check_suffix(options.out, (".npz", ".csv"))
     check_suffix(options.plane, (".npz",))
@@ -165,7 +165,7 @@ def _plane(
     options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray, path: Trajectory,
     directions: list[dict[str, Tensor]],
 ) -> None:  # fmt: skip
-    from cnnviz.landscape.surface import loss_surface
+    from cnnviz.landscape.plane.surface import loss_surface
 
     options.kept = "The finished points of the plane are kept; the same command goes on."
     low, high = min(0.0, float(path.positions.min())), max(0.0, float(path.positions.max()))
@@ -185,7 +185,7 @@ def _plane(
 
 
 def _sharpness(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
-    from cnnviz.landscape.sharpness import CAVEAT, sharpness
+    from cnnviz.landscape.geometry.sharpness import CAVEAT, sharpness
 
     check_suffix(options.out, (".json",))
     bar = Bar()

@@ -46,7 +46,7 @@ def _devices(names_only: bool) -> None:
 
 
 def _corpora(names_only: bool) -> None:
-    from cnnviz.data.corpora import DOWNLOADED, NAMES
+    from cnnviz.data.open import DOWNLOADED, NAMES
 
     for name in NAMES:
         note = "downloaded once" if name in DOWNLOADED else "offline"
@@ -56,7 +56,7 @@ def _corpora(names_only: bool) -> None:
 
 
 def _zoo(zoo: str, parts: list[str]) -> None:
-    from cnnviz.models.zoos import names
+    from cnnviz.models.zoo.zoos import names
 
     for name in names(zoo):
         if all(part in name for part in parts):
@@ -64,7 +64,7 @@ def _zoo(zoo: str, parts: list[str]) -> None:
 
 
 def _weights(networks: list[str], names_only: bool) -> None:
-    from cnnviz.models.cards import all_cards, cards
+    from cnnviz.models.catalogue.cards import all_cards, cards
 
     found = [card for name in networks for card in cards(name)] if networks else all_cards()
     if names_only:
@@ -81,8 +81,8 @@ def _weights(networks: list[str], names_only: bool) -> None:
 
 def _architectures(names_only: bool) -> None:
     from cnnviz.models.bundled import bundled, snapshots
-    from cnnviz.models.registry import architectures, find
-    from cnnviz.models.sizes import human, parameter_counts
+    from cnnviz.models.catalogue.parameter_counts import human, parameter_counts
+    from cnnviz.models.catalogue.registry import architectures, find
 
     names = architectures()
     if names_only:

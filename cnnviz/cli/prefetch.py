@@ -45,8 +45,8 @@ def _progress(bar: Bar, name: str, done: int, total: int) -> None:
 
 
 def _weights(name: str, progress: Callable[[int, int], None]) -> str:
-    from cnnviz.models.pretrained import bring, entry
-    from cnnviz.models.registry import find
+    from cnnviz.models.catalogue.registry import find
+    from cnnviz.models.zoo.download import bring, entry
 
     brought = bring(entry(find(name)).url, progress)
     size = f"{brought.path.stat().st_size / 1e6:,.1f} MB"
@@ -54,7 +54,7 @@ def _weights(name: str, progress: Callable[[int, int], None]) -> str:
 
 
 def _data(name: str, progress: Callable[[int, int], None]) -> str:
-    from cnnviz.data.fetching import is_here, prefetch
+    from cnnviz.data.public.public_files import is_here, prefetch
 
     before = is_here(name)
     folder = prefetch(name, progress)

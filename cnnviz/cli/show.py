@@ -24,7 +24,7 @@ from cnnviz.errors import BadInput
 from cnnviz.store import write_bytes_atomic
 
 if TYPE_CHECKING:
-    from cnnviz.studies.rows import Anatomy
+    from cnnviz.studies.anatomy.rows import Anatomy
 
 WIDTH = 120  # characters of a line
 
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _anatomy(network: str) -> Anatomy:
-    from cnnviz.studies.anatomy import anatomy
+    from cnnviz.studies.anatomy.anatomy import anatomy
 
     if not Path(network).is_file():
         return anatomy(network)
@@ -80,7 +80,7 @@ def _anatomy(network: str) -> Anatomy:
 
 
 def _describe(network: str, found: Anatomy) -> None:
-    from cnnviz.models.registry import find
+    from cnnviz.models.catalogue.registry import find
 
     print(f"{found.name}: {found.title}")
     if Path(network).is_file():
@@ -99,7 +99,7 @@ def _folded(line: str) -> str:
 
 
 def _print_table(found: Anatomy, kind: str) -> None:
-    from cnnviz.studies.tables import aligned
+    from cnnviz.studies.anatomy.tables import aligned
 
     columns = {"layers": ((0, 4, 5, 6, 7), (8, 1, 2)), "blocks": ((3, 4, 5, 6, 7), (0, 1))}
     right, cut = columns[kind]
@@ -108,7 +108,7 @@ def _print_table(found: Anatomy, kind: str) -> None:
 
 
 def _print_totals(found: Anatomy) -> None:
-    from cnnviz.studies.tables import size, total_memory
+    from cnnviz.studies.anatomy.tables import size, total_memory
 
     print(f"\ninput {size(found.input_size)}, {found.depth} layers deep")
     print(f"{found.parameters:,} parameters, {found.weights:,} without biases and norms")
@@ -120,7 +120,7 @@ def _print_totals(found: Anatomy) -> None:
 
 
 def _print_cards(network: str) -> None:
-    from cnnviz.models.cards import cards
+    from cnnviz.models.catalogue.cards import cards
 
     if Path(network).is_file():
         return
@@ -131,7 +131,7 @@ def _print_cards(network: str) -> None:
 
 
 def _draw(found: Anatomy, path: Path) -> None:
-    from cnnviz.figures.network_graph import network_graph
+    from cnnviz.figures.anatomy.network_graph import network_graph
 
     scene = network_graph(found)
     write_bytes_atomic(path, scene.png() if path.suffix.lower() == ".png" else scene.svg().encode())
@@ -140,7 +140,7 @@ def _draw(found: Anatomy, path: Path) -> None:
 
 def _beside(left: Anatomy, right: Anatomy) -> None:
     """Totals, then the blocks of both networks next to each other in the order of the pass."""
-    from cnnviz.studies.tables import aligned, amount, memory, size, total_memory
+    from cnnviz.studies.anatomy.tables import aligned, amount, memory, size, total_memory
 
     totals = [["", left.name, right.name]] + [
         [word, said(left), said(right)]

@@ -11,9 +11,9 @@ from cnnviz.cli.common import open_network
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
-    from cnnviz.figures.wall import Block
-    from cnnviz.probes.indexviews import LayerView
-    from cnnviz.probes.patchindex import PatchIndex
+    from cnnviz.figures.patches.wall import Block
+    from cnnviz.index.result import PatchIndex
+    from cnnviz.index.views import LayerView
 
 WIDTH = 120  # characters of a line
 RULES = ("deconvnet", "guided", "gradient", "none")
@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the summary, a layer or a unit; write the wall if that was asked for."""
-    from cnnviz.probes.patchindex import PatchIndex
+    from cnnviz.index.result import PatchIndex
 
     if options.layer is None and (options.unit is not None or options.out):
         raise BadInput("--unit and --out belong to a layer: name it with --layer.")
@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print(options: argparse.Namespace, index: PatchIndex) -> None:
-    from cnnviz.studies import indexed
-    from cnnviz.studies.tables import aligned
+    from cnnviz.studies.anatomy.tables import aligned
+    from cnnviz.studies.channels import tables as indexed
 
     if options.layer is None:
         print("\n".join([options.network, *(f"{name:10} {value}" for name, value in indexed.described(index))]))
@@ -69,7 +69,7 @@ def _print(options: argparse.Namespace, index: PatchIndex) -> None:
 
 def _connected(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
     """The index with its network and images; as it is where it has crops and no images are named."""
-    from cnnviz.data.corpora import NAMES, corpus
+    from cnnviz.data.open import NAMES, corpus
     from cnnviz.models.bundled import epoch_of
     from cnnviz.models.load import WORDS
 
@@ -91,7 +91,7 @@ def _connected(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
 
 
 def _write(options: argparse.Namespace, index: PatchIndex) -> None:
-    from cnnviz.figures.sheet import caption_room, columns_for, layer_pages, pdf_bytes, png_bytes
+    from cnnviz.figures.patches.sheet import caption_room, columns_for, layer_pages, pdf_bytes, png_bytes
     from cnnviz.store import write_bytes_atomic
 
     view, meta = index.layer(options.layer), index.meta
@@ -106,7 +106,7 @@ def _write(options: argparse.Namespace, index: PatchIndex) -> None:
 
 
 def _blocks(view: LayerView, channels: list[int], rule: str | None, room: int) -> list[Block]:
-    from cnnviz.figures.unit_blocks import unit_block
+    from cnnviz.figures.patches.blocks import unit_block
 
     bar, blocks = Bar(), []
     for number, channel in enumerate(channels, 1):

@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train, and say where the result is."""
     from cnnviz.heap import keep_freed
-    from cnnviz.models.registry import find
+    from cnnviz.models.catalogue.registry import find
     from cnnviz.training.loop import TrainingProgress, train
     from cnnviz.training.recipe import default_recipe
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     recipe = default_recipe(find(options.architecture).input_size[0], **changes)
     bar, told = Bar(), -1
     if options.data in ("mnist", "cifar10"):
-        from cnnviz.data.fetching import prefetch
+        from cnnviz.data.public.public_files import prefetch
 
         prefetch(options.data, lambda done, total: bar.update(done / max(total, 1), f"downloading {options.data}"))
 

@@ -15,9 +15,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from cnnviz.data.corpora import Corpus
 from cnnviz.data.images import SUFFIXES, open_image
 from cnnviz.data.listing import Progress, listed
+from cnnviz.data.open import Corpus
 from cnnviz.errors import BadImage, BadInput
 
 SPLITS = frozenset({"train", "test", "val", "valid", "validation"})
@@ -70,7 +70,7 @@ def folder(root: Path, name: str | None = None, below: str = "", progress: Progr
     that lie among images, are reported in `skipped`. `progress`: as for `listed`."""
     found, name = listed(root, below, progress), name or root.resolve().name
     if found.shards and not found.paths:
-        from cnnviz.data.shards import ShardCorpus
+        from cnnviz.data.shards.shards import ShardCorpus
 
         return ShardCorpus([root / path for path in found.shards], name, root, progress)
     among = [(path, "A tar archive among images. Open it alone, as shards.") for path in found.shards]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from cnnviz.data.class_names import MNIST
 from cnnviz.data.images import SUFFIXES, open_image
 from cnnviz.errors import BadImage, BadInput
-from cnnviz.models.labels import MNIST
 
 if TYPE_CHECKING:
-    from cnnviz.models.preprocessing import Preprocessing
+    from cnnviz.data.preprocessing import Preprocessing
 
 IN_MEMORY = 4 << 30  # bytes of pixels kept; larger sets are decoded as they are needed
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
@@ -64,7 +64,7 @@ def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing, 
     with MNIST's IDX files; or "mnist" / "cifar10", downloaded once. Raises BadInput if it is none of
     these or damaged. `lazy`: leave image files on disk until `batch` asks for them."""
     if str(source) in ("mnist", "cifar10"):
-        from cnnviz.data.torchvision_sets import folder_for_training
+        from cnnviz.data.public.public_sets import folder_for_training
 
         source = folder_for_training(str(source))
     root = Path(source)

@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnviz.data import class_names as labels
+from cnnviz.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cnnviz.device import choose, out_of_memory, release
 from cnnviz.errors import BadCheckpoint, BadInput
-from cnnviz.models import labels, pretrained, recognise
 from cnnviz.models.bundled import bundled, epoch_of, snapshots
-from cnnviz.models.checkpoints import SUFFIXES, Checkpoint, read_weights
-from cnnviz.models.inspecting import identify, is_published, known_class_names, known_preprocessing, skeleton
-from cnnviz.models.loaded import LoadedModel
-from cnnviz.models.matching import apply, match
-from cnnviz.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from cnnviz.models.registry import Architecture, build, find
-from cnnviz.models.told import check_channels
+from cnnviz.models.catalogue.registry import Architecture, build, find
+from cnnviz.models.checkpoint.match import apply, match
+from cnnviz.models.checkpoint.metadata import check_channels
+from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights
+from cnnviz.models.model import LoadedModel
+from cnnviz.models.recognise import recognise
+from cnnviz.models.recognise.inspect import identify, is_published, known_class_names, known_preprocessing, skeleton
+from cnnviz.models.zoo import download as pretrained
 from cnnviz.store import is_there
 
 if TYPE_CHECKING:

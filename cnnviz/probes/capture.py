@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cnnviz.device import halving
 from cnnviz.errors import BadInput
-from cnnviz.models.loaded import LoadedModel
+from cnnviz.models.model import LoadedModel
 from cnnviz.probes.forward import ForwardStopped, call_counts, modules_for, split_call, visiting
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
-from cnnviz.models.loaded import LoadedModel
+from cnnviz.models.model import LoadedModel
 
 CONTRASTS = ("common", "each")
 

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.data.labelled import LabelledSet, load_labelled
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import choose, exact_float32, fast_bfloat16, halving
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
-from cnnviz.models.preprocessing import Preprocessing
-from cnnviz.models.registry import build, find
+from cnnviz.models.catalogue.registry import build, find
 from cnnviz.training.augment import random_crop, random_flip
 from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate

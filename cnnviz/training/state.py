@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
-from cnnviz.models.preprocessing import Preprocessing
 from cnnviz.store import write_bytes_atomic, write_json
 from cnnviz.training.recipe import Recipe
 

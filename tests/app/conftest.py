@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from app_pages import stop_jobs, turned
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from torch import nn
-from views import stop_jobs, turned
 
-from cnnviz.models import registry
-from cnnviz.models.preprocessing import Preprocessing
-from cnnviz.models.registry import Architecture
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.models.catalogue import registry
+from cnnviz.models.catalogue.registry import Architecture
 
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 Open = Callable[..., AppTest]

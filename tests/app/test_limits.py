@@ -11,19 +11,23 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from app_jobs import ended, until_cancelled
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-from test_jobs import ended, until_cancelled
 from torch import nn
 
-from app import corpus_picker, jobs, limits, networks, own_weights, session, stores
-from app.jobs import FULL, Job
-from app.kept import Kept, Shelf, bytes_of, weight_of
-from app.line import Line
-from app.networks import Choice
+from app import limits
+from app.jobs import background
+from app.jobs.background import FULL, Job
+from app.jobs.queue import Line
+from app.pickers import corpus as corpus_picker
+from app.session import networks, shared, uploads
+from app.session.cache import Kept, Shelf, bytes_of, weight_of
+from app.session.networks import Choice
+from app.weights import owners
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadImage, BadInput
-from cnnviz.models.loaded import LoadedModel
-from cnnviz.models.preprocessing import Preprocessing
+from cnnviz.models.model import LoadedModel
 
 
 def network(width: int = 4) -> LoadedModel:
@@ -120,12 +124,12 @@ def test_the_app_s_networks_and_their_twins_share_one_bound(monkeypatch):
 
 def test_maps_are_bounded_in_bytes(monkeypatch):
     model = networks.model(Choice("lenet5", "bundled", "cpu"))
-    monkeypatch.setattr(limits, "MAPS", 2 * session.maps("lenet", "digit-1", "conv1", model).nbytes)
+    monkeypatch.setattr(limits, "MAPS", 2 * shared.maps("lenet", "digit-1", "conv1", model).nbytes)
     for digit in (1, 2, 3):
-        session.maps("lenet", f"digit-{digit}", "conv1", model)
-    assert ("maps", "lenet", "digit-1", "conv1") not in session._arrays()
-    assert ("maps", "lenet", "digit-3", "conv1") in session._arrays()
-    assert session._arrays().bytes <= limits.MAPS
+        shared.maps("lenet", f"digit-{digit}", "conv1", model)
+    assert ("maps", "lenet", "digit-1", "conv1") not in shared._arrays()
+    assert ("maps", "lenet", "digit-3", "conv1") in shared._arrays()
+    assert shared._arrays().bytes <= limits.MAPS
 
 
 # --- what is computed at once ---------------------------------------------------------------------------
@@ -217,14 +221,14 @@ def test_a_job_that_runs_out_of_memory_says_what_to_do_and_gives_it_back(caplog)
 def starts(count: int) -> None:
     """A page that starts jobs until it is told not to."""
     import streamlit as st
-    from test_jobs import until_cancelled
+    from app_jobs import until_cancelled
 
-    from app import jobs
+    from app.jobs import background
 
     try:
         for number in range(count):
-            jobs.start(f"key {number}", f"Job {number}", until_cancelled)
-    except jobs.NotAllowed as error:
+            background.start(f"key {number}", f"Job {number}", until_cancelled)
+    except background.NotAllowed as error:
         st.error(str(error))
 
 
@@ -234,23 +238,23 @@ def test_one_person_may_have_only_so_many_jobs_and_is_told_so(monkeypatch):
     assert not at.exception
     (message,) = [e.value for e in at.error]
     assert "“Job 6” was not started" in message and "may have 6" in message
-    started, _lock = jobs._registry()
+    started, _lock = background._registry()
     assert len(started) == 6
     time.sleep(0.05)
     assert [job.place for job in started.values()] == [0, 1, 2, 3, 4, 5]  # one at a time on a shared server
 
 
 def test_short_work_does_not_wait_for_long_work():
-    long = [jobs.start(f"long {i}", "long", until_cancelled, watched=False) for i in range(9)]
-    short = jobs.start("short", "short", until_cancelled, watched=False, lane=limits.SHORT)
+    long = [background.start(f"long {i}", "long", until_cancelled, watched=False) for i in range(9)]
+    short = background.start("short", "short", until_cancelled, watched=False, lane=limits.SHORT)
     assert running(short) == [True] and long[-1].place > 0
 
 
 def test_a_download_waits_for_no_computation_and_no_view_for_a_download():
     several = [(f"{lane} {i}", lane) for lane in (limits.LONG, limits.FETCH) for i in range(9)]
-    busy = [jobs.start(key, "busy", until_cancelled, watched=False, lane=lane) for key, lane in several]
+    busy = [background.start(key, "busy", until_cancelled, watched=False, lane=lane) for key, lane in several]
     assert running(busy[9]) == [True] and busy[9 + limits.DOWNLOADS].place == 1
-    assert running(jobs.start("short", "short", until_cancelled, watched=False, lane=limits.SHORT)) == [True]
+    assert running(background.start("short", "short", until_cancelled, watched=False, lane=limits.SHORT)) == [True]
 
 
 def test_a_class_is_shared_also_where_only_this_computer_is_listened_to(monkeypatch):
@@ -262,9 +266,9 @@ def test_a_class_is_shared_also_where_only_this_computer_is_listened_to(monkeypa
 def test_jobs_that_ended_long_ago_are_forgotten(monkeypatch):
     monkeypatch.setattr(limits, "ENDED", 3)
     for number in range(6):
-        assert ended(jobs.start(f"key {number}", "test", lambda report: None, watched=False))
-    assert ended(jobs.start("last", "test", lambda report: None, watched=False))
-    started, _lock = jobs._registry()
+        assert ended(background.start(f"key {number}", "test", lambda report: None, watched=False))
+    assert ended(background.start("last", "test", lambda report: None, watched=False))
+    started, _lock = background._registry()
     assert list(started)[-1] == "last" and len(started) <= 4
 
 
@@ -276,11 +280,11 @@ def test_a_closed_tab_cancels_its_jobs_also_those_in_line_and_their_memory_comes
         return lambda report: until_cancelled(lambda state: report((state, photographs[0])))
 
     some = [Job(str(i), work_on(np.zeros((100, 100))), line.join("tab")) for i in range(3)]
-    tab = jobs._Mine(some)
+    tab = background._Mine(some)
     for job in some:
         job.watchers.add(id(tab))
     assert running(*some) == [True, False, False]
-    jobs._leave(tab)
+    background._leave(tab)
     assert all(map(ended, some)) and all(job.cancelled and not job.problem for job in some)
     some.clear()
     tab.clear()
@@ -310,12 +314,12 @@ def test_the_number_of_long_jobs_can_be_set_and_nonsense_is_passed_over(monkeypa
 def test_too_many_images_at_once_are_refused_in_words(monkeypatch):
     monkeypatch.setattr(limits, "IMAGES_AT_ONCE", 1_000_000)
     with pytest.raises(BadInput, match=r"3 files have 2 MB; 1 MB are taken at once.*zip"):
-        session.uploaded_corpus(("a", "b", "c"), [("a.png", bytes(600_000))] * 3)
+        shared.uploaded_corpus(("a", "b", "c"), [("a.png", bytes(600_000))] * 3)
 
 
 def test_the_oldest_zips_go_when_there_are_too_many(monkeypatch, cache):
     monkeypatch.setattr(limits, "STORED_ZIPS", 2)
-    kept = [stores.store_zip(b"PK" + bytes([i])) for i in range(4)]
+    kept = [uploads.store_zip(b"PK" + bytes([i])) for i in range(4)]
     assert sum(path.exists() for path in kept) == 2 and kept[-1].read_bytes() == b"PK\x03"
 
 
@@ -330,10 +334,10 @@ def zipped(number: int) -> bytes:
 
 def test_a_zip_in_use_stays_and_one_that_is_gone_is_said_without_a_path(monkeypatch):
     monkeypatch.setattr(limits, "STORED_ZIPS", 2)
-    mine = session.uploaded_corpus(("mine",), [("mine.zip", zipped(99))])
+    mine = shared.uploaded_corpus(("mine",), [("mine.zip", zipped(99))])
     for number in range(4):
         assert corpus_picker._still_here(mine) is mine
-        stores.store_zip(zipped(number))
+        uploads.store_zip(zipped(number))
     assert mine.image(0).getpixel((0, 0)) == (99, 0, 0)
     mine.archive.unlink()
     with pytest.raises(BadImage) as unread:
@@ -345,16 +349,16 @@ def test_a_zip_in_use_stays_and_one_that_is_gone_is_said_without_a_path(monkeypa
 
 def test_weights_beyond_the_room_for_all_are_refused_and_what_is_there_stays(monkeypatch):
     monkeypatch.setattr(limits, "STORED_WEIGHTS", 1000)
-    name = stores.store_weights(bytes(700))
+    name = uploads.store_weights(bytes(700))
     with pytest.raises(BadInput, match="Remove files"):
-        stores.store_weights(b"1" * 400)
-    assert stores.store_weights(bytes(700)) == name and len(list(stores.cache_folder("weights").iterdir())) == 1
+        uploads.store_weights(b"1" * 400)
+    assert uploads.store_weights(bytes(700)) == name and len(list(uploads.cache_folder("weights").iterdir())) == 1
 
 
 def test_on_a_shared_server_one_person_keeps_only_so_many_weights(opened, monkeypatch):
     monkeypatch.setattr(limits, "shared", lambda: True)
     monkeypatch.setattr(limits, "OWN_FILES", 0)
-    monkeypatch.setattr(own_weights, "on_this_computer", lambda: False)
+    monkeypatch.setattr(owners, "on_this_computer", lambda: False)
     at = opened("home", net="lenet5").file_uploader(key="own_weights_file").upload("mine.pth", b"weights").run()
     (message,) = [e.value for e in at.error]
     assert "mine.pth is not kept" in message and "Remove one" in message and not at.exception

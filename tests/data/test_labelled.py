@@ -10,8 +10,8 @@ from PIL import Image
 
 from cnnviz.data import images, labelled
 from cnnviz.data.labelled import load_labelled, read_files, read_idx
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
-from cnnviz.models.preprocessing import Preprocessing
 
 GRAY = Preprocessing((8, 8), mean=(0.0,), std=(1.0,))
 RGB = Preprocessing((8, 8))

@@ -10,8 +10,8 @@ import pytest
 from made_pictures import tree
 
 from cnnviz.data import listing
-from cnnviz.data.corpora import corpus
 from cnnviz.data.folders import FileCorpus
+from cnnviz.data.open import corpus
 
 
 def many(root, folders, files):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cnnviz.data import samples
-from cnnviz.data.corpora import corpus
+from cnnviz.data.open import corpus
 from cnnviz.errors import BadInput, CnnvizError, UnknownName
 
 
@@ -21,7 +21,7 @@ def test_samples_need_no_network_and_import_neither_skimage_nor_torch():
 import socket, sys
 def refuse(*_args, **_kwargs): raise AssertionError("a connection was tried")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from cnnviz.data.corpora import corpus
+from cnnviz.data.open import corpus
 for index, _id, _image in corpus("samples").iterate(): pass
 assert index + 1 == len(corpus("samples")) and corpus("digits").image(0)
 print(sorted({"skimage", "torch", "torchvision", "pooch"} & set(sys.modules)))

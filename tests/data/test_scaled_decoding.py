@@ -7,12 +7,12 @@ import pytest
 from made_pictures import archive
 from PIL import Image
 
-from cnnviz.data.corpora import corpus
 from cnnviz.data.images import LARGE, open_image
+from cnnviz.data.open import corpus
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.data.samples import sample_photo
 from cnnviz.errors import BadInput
-from cnnviz.models.loaded import LoadedModel
-from cnnviz.models.preprocessing import Preprocessing
+from cnnviz.models.model import LoadedModel
 
 
 def jpeg(size, name="astronaut", grain=0, **more):

@@ -8,8 +8,8 @@ import pytest
 from made_sets import cifar, digits, idx, mnist_files, python2_batch
 from PIL import Image
 
-from cnnviz.data import torchvision_sets
-from cnnviz.data.corpora import corpus
+from cnnviz.data.open import corpus
+from cnnviz.data.public import public_sets
 from cnnviz.errors import BadInput
 
 
@@ -56,7 +56,7 @@ def test_a_batch_written_by_python_3_is_read_too(tmp_path):
     rows, labels = cifar(3, 0)
     for protocol in (2, 4):
         (tmp_path / "test_batch").write_bytes(pickle.dumps({"data": rows, "labels": labels}, protocol))
-        pixels, answers = torchvision_sets.read_batch(tmp_path / "test_batch")
+        pixels, answers = public_sets.read_batch(tmp_path / "test_batch")
         np.testing.assert_array_equal(pixels, rows.reshape(3, 3, 32, 32).transpose(0, 2, 3, 1))
         assert answers.tolist() == labels and corpus(tmp_path).ids[2] == "test/00002"
 

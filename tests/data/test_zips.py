@@ -9,7 +9,7 @@ import pytest
 from made_pictures import archive, picture, pixels, png, tree
 
 from cnnviz.data import folders
-from cnnviz.data.corpora import corpus
+from cnnviz.data.open import corpus
 from cnnviz.errors import BadImage, BadInput
 
 

@@ -14,12 +14,12 @@ from torch import nn
 from weightfiles import anonymous, filled, prefixed
 
 import cnnviz
+from cnnviz.data.class_names import CIFAR10
+from cnnviz.data.preprocessing import CIFAR_MEAN, IMAGENET_MEAN, Preprocessing
 from cnnviz.errors import BadCheckpoint, BadInput, UnknownName
 from cnnviz.models.bundled import snapshots
-from cnnviz.models.labels import CIFAR10
+from cnnviz.models.catalogue.registry import find
 from cnnviz.models.load import _place
-from cnnviz.models.preprocessing import CIFAR_MEAN, IMAGENET_MEAN, Preprocessing
-from cnnviz.models.registry import find
 
 
 def load(*arguments, **options):

@@ -10,13 +10,13 @@ from surrogate import gradient_box, layer_outputs, positive_copy
 from torch import nn
 
 import cnnviz
-from cnnviz.data.corpora import MemoryCorpus
-from cnnviz.models.registry import find
+from cnnviz.attribution.reconstruct import reconstruct, support
+from cnnviz.data.open import MemoryCorpus
+from cnnviz.index.search.build import index_patches
+from cnnviz.models.catalogue.registry import find
 from cnnviz.probes.capture import capture, layer_shapes
-from cnnviz.probes.deconvnet import reconstruct, support
 from cnnviz.probes.filters import first_layer_filters
-from cnnviz.probes.receptive import receptive_field
-from cnnviz.probes.topk import index_patches
+from cnnviz.tracing.receptive_field import receptive_field
 
 EVERY = cnnviz.architectures()
 

@@ -9,7 +9,7 @@ from made_folders import class_folders
 from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
-from cnnviz.models import registry
+from cnnviz.models.catalogue import registry
 from cnnviz.models.families.googlenet import GoogLeNet
 from cnnviz.training.loop import train
 from cnnviz.training.loss import main_logits, total_loss

@@ -19,8 +19,8 @@ from torch import nn
 import cnnviz
 from cnnviz.data.labelled import load_labelled
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
-from cnnviz.models import registry
-from cnnviz.models.registry import find
+from cnnviz.models.catalogue import registry
+from cnnviz.models.catalogue.registry import find
 from cnnviz.training import loop
 from cnnviz.training.loop import evaluate, train
 from cnnviz.training.recipe import Recipe

@@ -6,9 +6,9 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.blocks import Concat, he_normal
-from cnnviz.models.preprocessing import Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 Widths = tuple[int, int, int, int, int, int]  # inputs; 1×1; 3×3 reduction, 3×3; double 3×3 reduction, double 3×3
 MODULES: dict[str, tuple[Widths, str, int]] = {

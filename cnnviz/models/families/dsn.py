@@ -4,10 +4,10 @@ Source: Lee, Xie, Gallagher, Zhang, Tu, AISTATS 2015 (arXiv:1409.5185); the auth
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.blocks import he_normal
 from cnnviz.models.families.nin import CIFAR_ROWS, mlpconv_layers
-from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 COMPANIONS = {"conv1": 192 * 32 * 32, "conv2": 192 * 16 * 16, "conv3": 192 * 8 * 8}  # layer → its values, at 32×32
 

@@ -10,9 +10,9 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.blocks import he_normal
-from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 WIDTHS, DROPOUTS = (64, 128, 256, 512, 512), (0.0, 0.1, 0.2, 0.3, 0.4)  # a block each
 COLUMNS = 3

@@ -7,9 +7,9 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.blocks import Concat, caffe_lrn, he_normal
-from cnnviz.models.preprocessing import Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 MODULES: dict[str, tuple[int, int, int, int, int, int, int]] = {
     "3a": (192, 64, 96, 128, 16, 32, 32),

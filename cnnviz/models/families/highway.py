@@ -4,9 +4,9 @@ Source: Srivastava, Greff, Schmidhuber, NIPS 2015 (arXiv:1507.06228); the author
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.blocks import he_normal
-from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 STAGES = ((32, 4), (80, 5), (128, 5))  # width, highway layers after the stage's plain convolution
 GATE_BIAS = -2.0  # at first a layer passes on 88 % of its input

@@ -6,9 +6,9 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, MNIST_MEAN, MNIST_STD, Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.lenet_1998 import LeNet5Original
-from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, MNIST_MEAN, MNIST_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 
 class LeNet5(nn.Module):

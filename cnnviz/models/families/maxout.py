@@ -5,8 +5,8 @@ authors' published configurations, whose pools round the map size up."""
 
 from torch import Tensor, nn
 
-from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, MNIST_MEAN, MNIST_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
+from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, MNIST_MEAN, MNIST_STD, Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 
 
 class Maxout(nn.Module):

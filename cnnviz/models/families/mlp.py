@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import MNIST_MEAN, MNIST_STD, Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.blocks import he_normal
-from cnnviz.models.preprocessing import MNIST_MEAN, MNIST_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 
 class Mlp(nn.Module):

@@ -7,6 +7,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.blocks import he_normal
 from cnnviz.models.families.residual import (
     BasicBlock,
@@ -19,8 +21,6 @@ from cnnviz.models.families.residual import (
     settle,
     stage,
 )
-from cnnviz.models.preprocessing import Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 
 class ResNet(nn.Module):

@@ -7,10 +7,10 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.cifar_resnet import CifarResNet
 from cnnviz.models.families.residual import BasicBlock, option_a, require_rate
-from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 DEPTH, GATE_BIAS = 110, -6.0
 

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
 from cnnviz.errors import BadInput
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.cifar_resnet import CifarResNet
 from cnnviz.models.families.residual import BasicBlock
-from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 
 def survival_probabilities(units: int, last: float = 0.5) -> list[float]:

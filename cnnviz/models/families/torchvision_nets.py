@@ -7,14 +7,14 @@ from typing import Any
 
 from torch import nn
 
-from cnnviz.models.preprocessing import Preprocessing
-from cnnviz.models.registry import Architecture, add
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 
 _PRESET = Preprocessing((224, 224), resize=256)
 
 
 def _build(num_classes: int, name: str, **options: Any) -> nn.Module:
-    from cnnviz.models.vision import models
+    from cnnviz.torchvision_import import models
 
     return models.get_model(name, weights=None, num_classes=num_classes, **options)
 

@@ -6,9 +6,9 @@ from functools import partial
 
 from torch import nn
 
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.blocks import FeatureClassifier, conv_relu, fully_connected, paper_lrn
-from cnnviz.models.preprocessing import Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 Stages = tuple[tuple[tuple[int, int], ...], ...]  # of each stage, (kernel, maps) of its convolutions
 _A: Stages = (((3, 64),), ((3, 128),), ((3, 256),) * 2, ((3, 512),) * 2, ((3, 512),) * 2)

@@ -6,10 +6,10 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
+from cnnviz.models.catalogue.registry import Architecture, add
 from cnnviz.models.families.preact_resnet import PreActivationResNet, PreActivationUnit, projection
 from cnnviz.models.families.residual import require_rate
-from cnnviz.models.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.registry import Architecture, add
 
 
 class WideBlock(PreActivationUnit):

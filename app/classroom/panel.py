@@ -1,0 +1,177 @@
+"""What a class adds to the frame of every page: joining it, following, and the lecturer's switches."""
+
+from __future__ import annotations
+
+import io
+
+import streamlit as st
+
+from app.classroom import room as classroom
+from app.components.token import ask_token, forget_token
+from app.url import address, navigation
+from cnnviz.errors import BadInput
+
+_JOINED, _VERSION, _ALLOWED = "class_joined", "class_version", "class_allowed_seen"  # in the session
+_FOLLOW, _PROBLEM, _EARLY = "class_follow", "class_problem", "class_early"
+_STALE = "class_stale"  # the browser remembers a token of another class
+
+
+def joined() -> bool:
+    """True once it is known whose browser this is. Until then the page waits: the answer takes a moment, and the
+    address, which may hold the lecturer's token, must not be changed by anything else."""
+    if not classroom.is_class() or st.session_state.get(_JOINED):
+        return True
+    st.caption("Joining the class …")
+    ask_token(_answered)
+    return False
+
+
+def _answered(token: str) -> None:
+    st.session_state[_JOINED] = True
+    if token:
+        st.session_state[_STALE] = _is_wrong(token)
+
+
+def _is_wrong(token: str) -> bool:
+    """Try a token. The problem with it stays on the page until the next try; one that was not compared, because too
+    many wrong ones came before, is not wrong."""
+    st.session_state.pop(_PROBLEM, None)
+    try:
+        right = classroom.become_lecturer(token)
+    except BadInput as error:
+        st.session_state[_PROBLEM] = str(error)
+        return False
+    if not right:
+        st.session_state[_PROBLEM] = (
+            "That is not this class's token. `cnnviz class` prints a new one whenever it is started: open its link."
+        )
+    return not right
+
+
+def is_led() -> bool:
+    """Whether this browser belongs to a student who follows now."""
+    return classroom.is_class() and not classroom.is_lecturer() and _following()
+
+
+def _following() -> bool:
+    return bool(st.session_state.get(_FOLLOW, True))
+
+
+def follow() -> None:
+    """Call before the page is drawn: go where the lecturer has gone."""
+    if not is_led():
+        return
+    view = classroom.room().view
+    if view.version and view.version != st.session_state.get(_VERSION):
+        st.session_state[_VERSION] = view.version
+        navigation.go(view.page, view.query)
+
+
+def announce(page: str) -> None:
+    """Call before the page is drawn, after the URL was read: the class goes along at once, however long the
+    lecturer's page takes."""
+    if _leads():
+        before = classroom.room().view.version
+        view = classroom.room().publish(page, address.view())
+        st.session_state[_EARLY] = view if view.version != before else None
+
+
+def publish() -> None:
+    """Call after the page is drawn: the class sees what the lecturer has chosen there."""
+    if not _leads():
+        return
+    page, query, early = address.page() or "", address.view(), st.session_state.pop(_EARLY, None)
+    shown = classroom.room().view
+    # what only leaves out defaults is the view that was announced
+    same = early is not None and shown is early and early.page == page and query.items() <= _whole(early).items()
+    classroom.room().publish(page, query, same)
+
+
+def _whole(view: classroom.View) -> dict[str, str]:
+    """Its choices with those that are never shared, which the lecturer's URL still has."""
+    return {**view.query, **{key: text for key in classroom.PRIVATE if (text := address.current(key))}}
+
+
+def _leads() -> bool:
+    return classroom.is_lecturer() and classroom.room().shared
+
+
+def panel() -> None:
+    """The class's part of the sidebar."""
+    if not classroom.is_class():
+        return
+    with st.sidebar, st.container(key="class_panel"):
+        if classroom.is_lecturer():
+            _lecturer()
+        else:
+            _student()
+
+
+def _lecturer() -> None:
+    _switch("shared", "Students follow me", "Off: look something up without taking the class along.")
+    _switch(
+        "allowed", "Students may start long work",
+        "Indexing, landscapes, measurements over many images. All share this machine.",
+    )  # fmt: skip
+    _attendance()
+    if classroom.address_for_students() and st.button("Show the address", icon=":material/qr_code_2:"):
+        _show_address()
+
+
+def _switch(name: str, label: str, explained: str) -> None:
+    """A switch of the room, which another tab of the lecturer's may have turned."""
+    room, key = classroom.room(), f"class_{name}"
+    st.session_state[key] = getattr(room, name)
+    st.toggle(label, key=key, help=explained, on_change=lambda: setattr(room, name, st.session_state[key]))
+
+
+@st.fragment(run_every=2)
+def _attendance() -> None:
+    there, following = classroom.room().attendance()
+    st.caption(f"{there} {'student is' if there == 1 else 'students are'} here, {following} of them following.")
+
+
+@st.dialog("Open this address", width="large")
+def _show_address() -> None:
+    import segno
+
+    where, file = classroom.address_for_students(), io.BytesIO()
+    segno.make(where, error="m").save(file, kind="png", scale=12, border=3)
+    st.markdown(f"### {where}")
+    st.image(file.getvalue(), alt=f"QR code of {where}", output_format="PNG", width=420)
+
+
+def _student() -> None:
+    st.toggle(
+        "Follow the lecturer", True, key=_FOLLOW, persist_state="session", on_change=_follow_again,
+        help="On: your view goes along, and what you change lasts until the lecturer moves on. Off: look around.",
+    )  # fmt: skip
+    _listen()
+    if st.session_state.get(_STALE):
+        forget_token()
+    problem = st.empty()  # outside the expander, which is closed
+    with st.expander("I am the lecturer", icon=":material/key:"):
+        with st.form("class_token", border=False, clear_on_submit=True):
+            token = st.text_input("Token", type="password", key="class_token_text", max_chars=200)
+            if st.form_submit_button("Take the lead"):
+                _is_wrong(token)
+                if classroom.is_lecturer():
+                    address.rerun()
+    if message := st.session_state.get(_PROBLEM):
+        problem.error(message, icon=":material/key_off:")
+
+
+def _follow_again() -> None:
+    st.session_state.pop(_VERSION, None)
+
+
+@st.fragment(run_every=1)
+def _listen() -> None:
+    """Draws the page anew when the lecturer has moved on, or lets students start long work."""
+    room = classroom.room()
+    room.heard(classroom.visitor(), _following())
+    before = st.session_state.get(_ALLOWED)
+    st.session_state[_ALLOWED] = room.allowed
+    moved = _following() and room.view.version not in (0, st.session_state.get(_VERSION))
+    if moved or before not in (None, room.allowed):
+        st.rerun()

@@ -1,0 +1,252 @@
+"""Long work beside the page: a thread that calls nothing of Streamlit's, watched by any number of tabs, stopped
+when the last of them has left it or is closed. Only so many run at once; the others stand in line (app/limits.py,
+app/jobs/queue.py)."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import limits
+from app.classroom import room
+from app.jobs.queue import Line, Turn
+from cnnviz.device import out_of_memory, release
+from cnnviz.errors import CnnvizError
+
+NICE = 5  # of long work: a third of the time of a click's
+log = logging.getLogger("cnnviz")
+FULL = (
+    "Stopped: {} needs more memory than there is. What was finished is kept. Close other programs, or choose a smaller "
+    "network, fewer images or another device."
+)
+
+
+class Job:
+    """`work(report)` in a thread, once it is its `turn`; `report(state)` returns False once the job is cancelled.
+    `patient`: clicks, and a browser on the same machine, come first."""
+
+    def __init__(
+        self, name: str, work: Callable[[Callable[[Any], bool]], Any], turn: Turn | None = None, patient: bool = False
+    ) -> None:
+        self._patient = patient
+        self.name, self.state, self.problem = name, None, ""
+        self.unwanted = False  # cancelled by a person, not for want of watchers
+        self.watchers: set[int] = set()
+        self._cancelled, self._turn = threading.Event(), turn
+        self._thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[Callable[[Any], bool]], Any]) -> None:
+        full = False
+        if self._patient:
+            _stand_back()
+        try:
+            if self._turn is None or self._turn.wait(self._cancelled):
+                work(self._report)
+        except CnnvizError as error:
+            self.problem = str(error)
+        except Exception as error:  # the thread's edge: unsaid, the page would start the same work again for ever
+            log.exception("%s failed", self.name)
+            full = out_of_memory(error)
+            self.problem = FULL.format(self.name) if full else f"Stopped: {str(error) or type(error).__name__}"
+        finally:
+            if self._turn is not None:
+                self._turn.end()
+        if full:
+            del work
+            release("cuda")  # outside the except block: its traceback holds what fills the memory
+
+    def _report(self, state: Any) -> bool:
+        self.state = state
+        return not self._cancelled.is_set()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def place(self) -> int:
+        """Its place in line, from 1; 0 once it runs, or has ended."""
+        return 0 if self._turn is None else self._turn.place
+
+    def waiting(self, otherwise: str = "preparing") -> str:
+        """What to say while there is no state: its place in line, or `otherwise`."""
+        if not (place := self.place) or self._turn is None:
+            return otherwise
+        most = self._turn.line.places
+        return f"waits, place {place} in line; this machine computes {most} of this kind at once"
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next report. A student's click does not stop what the class waits for."""
+        if room.may_start():
+            self.unwanted = True
+            self.stop()
+
+    def stop(self) -> None:
+        """Ask the work to stop, whoever asks; in line it leaves at once."""
+        self._cancelled.set()
+        if self._turn is not None:
+            self._turn.line.wake()
+
+    def disown(self, who: int) -> None:
+        """It no longer counts among the jobs of `who`, who started it and left it to others."""
+        if self._turn is not None and self._turn.who == who:
+            self._turn.who = None
+            self._turn.line.wake()  # another of theirs may run now
+
+    def end(self, seconds: float) -> None:
+        """Stop, and wait for the work to save."""
+        self.stop()
+        self._thread.join(seconds)
+
+
+def _stand_back() -> None:
+    """A lower priority for this thread, and for the threads and processes that compute for it."""
+    if sys.platform == "linux":  # elsewhere it would hold for the whole process
+        with contextlib.suppress(OSError):
+            own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(own, NICE))
+
+
+@st.cache_resource(show_spinner=False)
+def _line(lane: str) -> Line:
+    return Line(limits.at_once(lane), limits.each(lane))
+
+
+@st.cache_resource(show_spinner=False)
+def _registry() -> tuple[dict[str, Job], threading.Lock]:
+    jobs: dict[str, Job] = {}
+    atexit.register(_end_all, jobs)  # a thread inside torch would abort the interpreter's shutdown
+    return jobs, threading.Lock()
+
+
+def _end_all(jobs: dict[str, Job]) -> None:
+    for job in jobs.values():
+        job.stop()
+    for job in jobs.values():
+        job.end(10)
+
+
+def _leave(mine: set[Job]) -> None:
+    for job in mine:
+        _part(job, mine)
+
+
+def _part(job: Job, mine: set[Job]) -> None:
+    job.watchers.discard(id(mine))
+    if job.watchers:
+        job.disown(id(mine))
+    else:
+        job.stop()
+
+
+class _Mine(set):
+    """Jobs this tab watches; hashable by identity so that it can leave them."""
+
+    __hash__ = object.__hash__
+
+
+@st.cache_resource(scope="session", on_release=_leave, show_spinner=False)
+def _mine() -> set[Job]:
+    return _Mine()
+
+
+def find(key: str) -> Job | None:
+    """The job under `key`, running or ended; watching it keeps it alive."""
+    jobs, lock = _registry()
+    with lock:
+        job = jobs.get(key)
+    if job is not None and job.running:
+        _watch(job)
+    return job
+
+
+def any_running() -> bool:
+    """Whether long work is going on, of anybody."""
+    jobs, lock = _registry()
+    with lock:
+        return any(job.running for job in jobs.values())
+
+
+def leave(key: str) -> None:
+    """This tab waits no longer for the job under `key`. The last to leave stops it, a student, too; a tab that never
+    watched it changes nothing."""
+    jobs, lock = _registry()
+    with lock:
+        job = jobs.get(key)
+    mine = _mine()
+    if job is not None and job in mine:
+        mine.discard(job)
+        _part(job, mine)
+
+
+class NotAllowed(CnnvizError):
+    """Work that this session may not start now: of a class's lecturer alone, or one too many."""
+
+
+def gate(name: str) -> None:
+    """The one place that decides who may start long work: anyone, but in a class the lecturer, and students while
+    the lecturer lets them. Raises NotAllowed; joining what runs already needs no permission."""
+    if not room.may_start():
+        raise NotAllowed(
+            f"“{name}” takes the whole machine, or its connection, for a while, which in this class only the "
+            "lecturer may start. What the lecturer has computed opens at once; ask for this one, or choose another "
+            "view."
+        )
+
+
+def start(
+    key: str, name: str, work: Callable[[Callable[[Any], bool]], Any], watched: bool = True, lane: str = limits.LONG
+) -> Job:
+    """Start work under `key`, or join it if another tab has started it. Raises NotAllowed; see `gate`, and for more
+    than limits.waiting() jobs of one person.
+
+    `watched`: False from a job's own thread, which has passed the gate: the work needs no tab that stays open.
+    `lane`: limits.LONG or SHORT; what takes a moment never waits for what takes minutes."""
+    jobs, lock = _registry()
+    line, who = _line(lane), id(_mine()) if watched else None
+    with lock:
+        if key not in jobs or not jobs[key].running:
+            if watched:
+                gate(name)
+                _refuse_more(name, line.held_by(who))
+            jobs.pop(key, None)
+            jobs[key] = Job(name, work, line.join(who), patient=lane == limits.LONG)
+            _forget_old(jobs)
+        job = jobs[key]
+    if watched:
+        _watch(job)
+    return job
+
+
+def _refuse_more(name: str, held: int) -> None:
+    if held >= limits.waiting():
+        raise NotAllowed(
+            f"“{name}” was not started: {held} jobs of yours are running or in line already, and one person may have "
+            f"{limits.waiting()}. Cancel one, or wait until one has ended."
+        )
+
+
+def _forget_old(jobs: dict[str, Job]) -> None:
+    """Jobs that ended long ago hold their last state, which may be large."""
+    ended = [key for key, job in jobs.items() if not job.running]
+    for key in ended[: max(len(ended) - limits.ENDED, 0)]:
+        del jobs[key]
+
+
+def _watch(job: Job) -> None:
+    mine = _mine()
+    mine.add(job)
+    job.watchers.add(id(mine))

@@ -1,0 +1,139 @@
+"""Published weights and data sets that are not on this machine yet: downloaded beside the page, once for all sessions.
+Neither clicks nor a closed tab stop a download, and whoever needs the same file sees the same progress."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import limits
+from app.classroom import room
+from app.jobs import background
+from app.markdown import plain
+from app.session import shared
+from app.url import address
+from app.weights import owners
+from cnnviz.errors import Cancelled, CnnvizError
+
+NOBODY = 0  # watches every download, so that it goes on without a tab: what it brings is of use later
+SOON = 0.6  # seconds in which what fails at once, or is small, has ended before the page is drawn
+Progress = Callable[[int, int], None]  # (bytes so far, bytes in all; 0 = unknown)
+
+
+class Damaged(CnnvizError):
+    """A file of weights that is on this machine, but has to be downloaded again."""
+
+
+def are_here(name: str) -> bool:
+    """Whether the published weights of a network are on this machine."""
+    from cnnviz.models.catalogue.registry import find
+    from cnnviz.models.zoo.download import cache_path, entry
+
+    return cache_path(entry(find(name)).url).is_file()
+
+
+def weights(name: str, damaged: bool = False) -> None:
+    """See to it that the published weights of a network are on this machine. `damaged`: they are, but of no use.
+
+    Raises NotAllowed, before anything is connected to; PageEnded while they are not here, which the page has said."""
+    from cnnviz.models.catalogue.registry import find
+    from cnnviz.models.zoo.download import bring, entry
+
+    if damaged or not are_here(name):
+        url = entry(find(name)).url
+        _bring(f"download {url}", f"Downloading weights of {name}", lambda progress: bring(url, progress))
+
+
+def refuse(_done: int, _total: int) -> None:
+    """In place of a progress: raises Damaged instead of downloading in the page's own thread."""
+    raise Damaged("These weights are damaged and have to be downloaded again.")
+
+
+def data(source: str) -> None:
+    """See to it that a public data set is on this machine. Raises as `weights`."""
+    from cnnviz.data.public.public_files import family_of, is_here, prefetch
+
+    if not is_here(source):
+        family = family_of(source)
+        _bring(f"download {family}", f"Downloading {family}", lambda progress: prefetch(family, progress))
+
+
+def for_everybody(name: str, problem: str) -> str:
+    """Why something could not be fetched, for this session: an address or a folder of the server's is only for those
+    who may see its disk."""
+    if owners.sees_the_disk():
+        return problem
+    return (
+        f"{name} failed: the machine that runs cnnviz could not reach the file, or could not keep it. Ask whoever "
+        "runs it, or choose something else."
+    )
+
+
+def _bring(key: str, name: str, fetch: Callable[[Progress], Any]) -> None:
+    """Start the download or join it, and show how far it is; returns once it has just ended well."""
+    job = background.find(key)
+    if job is None or not (job.running or job.problem or job.cancelled):
+        job = _start(key, name, fetch)
+        if not (job.running or job.problem or job.cancelled):
+            return
+    if job.running:
+        _show(key, job)
+    else:
+        _offer(key, job, fetch)
+    raise shared.PageEnded
+
+
+def _start(key: str, name: str, fetch: Callable[[Progress], Any]) -> background.Job:
+    def work(report: Callable[[Any], bool]) -> None:
+        def progress(done: int, total: int) -> None:
+            if not report((done, total)):
+                raise Cancelled(f"{name} was stopped.")
+
+        with contextlib.suppress(Cancelled):
+            fetch(progress)
+
+    job, end = background.start(key, name, work, lane=limits.FETCH), time.monotonic() + SOON
+    job.watchers.add(NOBODY)
+    while job.running and time.monotonic() < end:
+        time.sleep(0.01)
+    return job
+
+
+def _show(key: str, job: background.Job) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _progress(key)
+        st.button("Cancel", key="cancel_download", on_click=job.cancel, disabled=job.cancelled or not room.may_start())
+    st.caption("It goes on while you look at something else. This view is drawn as soon as the file is here.")
+
+
+@st.fragment(run_every=0.5)
+def _progress(key: str) -> None:
+    """How far a download is; draws the page anew when it has ended."""
+    job = background.find(key)
+    if job is None or not job.running:
+        address.rerun()
+    if job.state is None:
+        st.progress(0.0, f"{plain(job.name)}: {job.waiting('connecting')}")
+        return
+    done, total = job.state
+    if total and done >= total:
+        st.progress(1.0, f"{plain(job.name)}: checking and unpacking {total / 1e6:.0f} MB")
+        return
+    of = f" of {total / 1e6:.0f}" if total else ""
+    st.progress(min(done / max(total, 1), 1.0) if total else 0.0, f"{plain(job.name)}: {done / 1e6:.0f}{of} MB")
+
+
+def _offer(key: str, job: background.Job, fetch: Callable[[Progress], Any]) -> None:
+    """One that failed or was cancelled starts again behind a button."""
+    background.gate(job.name)  # who may not start it is told so, not why it failed
+    if job.problem:
+        st.error(plain(for_everybody(job.name, job.problem)), icon=":material/cloud_off:")
+    else:
+        st.info(f"{plain(job.name)} was stopped.")
+    if st.button("Try again" if job.problem else "Download", key="start_download", type="primary"):
+        _start(key, job.name, fetch)
+        address.rerun()

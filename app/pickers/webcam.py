@@ -1,0 +1,80 @@
+"""A photograph taken with the visitor's camera, in place of an upload; and where browsers give no camera."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from app.session import uploads
+from cnnviz.errors import CnnvizError
+
+PROBLEM = "upload_problem"  # in the session: what the picker of images says
+
+
+def keep(file: Any) -> bool:
+    """Store an image that came from the visitor, and choose it. One that is no usable image leaves the view as it
+    was; the picker says why."""
+    try:
+        name = uploads.store_photo(file.getvalue())
+    except (CnnvizError, OSError) as error:
+        st.session_state[PROBLEM] = f"{error} The view is unchanged."
+        return False
+    st.session_state.setdefault("uploads", {})[name] = True
+    st.session_state["image"] = name
+    return True
+
+
+def button() -> None:
+    """Below the upload: the camera instead of a file."""
+    if st.button("Take a photo", key="take_photo", icon=":material/photo_camera:", type="tertiary"):
+        _dialog()
+
+
+@st.dialog("Take a photo")
+def _dialog() -> None:
+    camera("dialog_camera")
+    if st.session_state.pop("dialog_camera_kept", False) or PROBLEM in st.session_state:
+        st.rerun()  # closes the window
+
+
+def camera(key: str) -> None:
+    """The visitor's camera with its button; a photograph becomes the chosen image."""
+    say_if_unreachable()
+    st.camera_input(
+        "Photograph", key=key, label_visibility="collapsed", on_change=_taken, args=(key,),
+        help="The photograph is kept on the computer that runs cnnviz, like an upload.",
+    )  # fmt: skip
+
+
+def _taken(key: str) -> None:
+    if (file := st.session_state.get(key)) is not None:
+        st.session_state[f"{key}_kept"] = keep(file)
+
+
+def say_if_unreachable() -> None:
+    """A warning where the browser will not hand over a camera."""
+    url = st.context.url or ""
+    if url and not is_trusted(url):
+        st.warning(
+            f"Browsers give a camera only to pages from https or from their own computer; this one came from "
+            f"{urlsplit(url).netloc} over {urlsplit(url).scheme}. Open cnnviz on the computer that has the camera, at "
+            "http://localhost, or put it behind https.",
+            icon=":material/no_photography:",
+        )
+
+
+def is_trusted(url: str) -> bool:
+    """Whether a browser gives its camera to a page from here: https, localhost, or a loopback address.
+
+    Source: W3C, Secure Contexts, section 3.1."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,142 @@
+"""The frame around every page: navigation, style, and errors that never show a stack trace."""
+
+import json
+import logging
+import os
+import time
+from typing import Any
+
+import streamlit as st
+
+from app.classroom import panel
+from app.components.keys import mark_drawn
+from app.session import shared
+from app.shell import presenting, touring
+from app.url import address, navigation, widgets
+from cnnviz.errors import CnnvizError, DeviceLost
+
+log = logging.getLogger("cnnviz")
+_PAGES = {  # file: (title, address, icon)
+    "home.py": ("Home", "", ":material/home:"),
+    "inspect.py": ("Inspect your image", "inspect", ":material/image_search:"),
+    "camera.py": ("Live camera", "camera", ":material/videocam:"),
+    "first_layer_filters.py": ("First-layer filters", "filters", ":material/grid_on:"),
+    "feature_maps.py": ("Feature maps", "feature-maps", ":material/layers:"),
+    "top9.py": ("Top-9 patches", "top-9", ":material/apps:"),
+    "unit.py": ("Unit", "unit", ":material/center_focus_strong:"),
+    "anatomy.py": ("Anatomy", "anatomy", ":material/account_tree:"),
+    "landscape.py": ("Loss landscape", "landscape", ":material/landscape:"),
+    "equivariance.py": ("Equivariance", "equivariance", ":material/open_with:"),
+    "receptive_fields.py": ("Receptive fields", "receptive-fields", ":material/filter_center_focus:"),
+    "pooling.py": ("Pooling invariance", "pooling", ":material/grid_view:"),
+    "playground.py": ("Convolution playground", "playground", ":material/calculate:"),
+}
+
+
+def pages() -> dict[str, st.Page]:
+    """{file: page}, built on every run as st.navigation wants it."""
+    return {
+        file: st.Page(f"../pages/{file}", title=title, url_path=address, icon=icon, default=not address)
+        for file, (title, address, icon) in _PAGES.items()
+    }
+
+
+def run() -> None:
+    """Draw the chosen page. What goes wrong is said in words; details go to the log.
+
+    With $CNNVIZ_TIMINGS, a file, every run appends {"ms"} to it: the time of the whole script."""
+    started = time.perf_counter()
+    try:
+        _run()
+    finally:
+        if log_file := os.environ.get("CNNVIZ_TIMINGS"):
+            with open(log_file, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"ms": (time.perf_counter() - started) * 1000}) + "\n")
+
+
+def _run() -> None:
+    shared.warm_up()
+    offered = list(pages().values())
+    chosen = st.navigation(offered, position="hidden")
+    by_address = {page.url_path: page for page in offered}
+    if not panel.joined():
+        return
+    panel.follow()
+    navigation.obey(by_address)
+    address.begin(chosen.url_path)
+    touring.begin(list(by_address))
+    navigation.obey(by_address)
+    panel.announce(chosen.url_path)
+    failed = _frame(chosen, offered)
+    if failed is not None:
+        _say(failed)
+
+
+def _frame(chosen: st.Page, offered: list[st.Page]) -> Exception | None:
+    """What surrounds every page, and the page; returns what went wrong in it."""
+    st.html(f"<style>{presenting.style()}</style>")
+    widgets.begin(chosen.url_path)
+    presenting.listen([page.url_path for page in offered])
+    touring.bar(led=panel.is_led())
+    panel.panel()
+    links, choices = st.sidebar.empty(), address.link()
+    _draw_links(links, offered)
+    failed = _draw(chosen)
+    with st.sidebar:
+        touring.menu()
+        presenting.switch()
+    address.finish()
+    widgets.settled()
+    mark_drawn()
+    panel.publish()
+    if address.link() != choices:  # the links take along what was chosen on this page
+        _draw_links(links, offered)
+    return failed
+
+
+def _draw_links(place: Any, offered: list[st.Page]) -> None:
+    """The way to the other pages, which takes the present choices along."""
+    with place.container():
+        for page in offered:
+            st.page_link(page, query_params=address.link(), width="stretch")
+        st.divider()
+
+
+def _draw(page: st.Page) -> Exception | None:
+    """Run the page; returns what went wrong beyond cnnviz's own errors, which are said at once."""
+    try:
+        page.run()
+    except DeviceLost as error:
+        return _alone(error)  # there may be another device
+    except CnnvizError as error:
+        shared.problem(error)
+    except shared.PageEnded:
+        pass
+    except Exception as error:  # the outermost edge: whatever it is, a class must not see a stack trace
+        log.exception("page %s failed", page.title)
+        return _alone(error)
+    return None
+
+
+def _alone(error: Exception) -> Exception:
+    """The error without its traceback, whose frames hold what fills the memory."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _say(error: Exception) -> None:
+    """Outside the except block, which would hold the traceback."""
+    if shared.out_of_memory(error):
+        st.rerun()
+    if shared.memory_short(error):
+        st.error(
+            "This view needs more memory than this computer has free. Choose a smaller network, a smaller image or "
+            "fewer maps, or close other programs; then try again.",
+            icon=":material/memory_alt:",
+        )
+        return
+    st.error(
+        f"This view could not be computed ({type(error).__name__}). Choose another network, layer or image; the "
+        "details are in the server's log.",
+        icon=":material/error:",
+    )

@@ -1,0 +1,107 @@
+"""Presenter mode: large type, high contrast, nothing but the picture; and the keys that work on every page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.components.keys import keys
+from app.shell import touring
+from app.url import address, navigation, widgets
+from app.url.widgets import bound, put, step
+
+_THEME = Path(__file__).resolve().parents[2] / "assets" / "theme"
+_STEPS = {"l": "layer", "u": "unit", "i": "image"}
+_KEYS = {
+    **{key: f"{choice} +1" for key, choice in _STEPS.items()},
+    **{key.upper(): f"{choice} -1" for key, choice in _STEPS.items()},
+    "ArrowRight": "unit +1", "ArrowLeft": "unit -1", "g": "page +1", "G": "page -1", "n": "stop +1", "p": "stop -1",
+    "0": "reset", "f": "present",
+}  # fmt: skip
+_HELP = [
+    ("n, Page Down", "next stop of the tour (n: next page where no tour runs)"),
+    ("p, Page Up", "previous stop"),
+    ("g, Shift g", "next, previous page"),
+    ("l, Shift l", "next, previous layer"),
+    ("u or →, Shift u or ←", "next, previous channel"),
+    ("i, Shift i", "next, previous image"),
+    ("0", "reset: the stop, or the page, as it opens"),
+    ("f", "presenter mode on or off"),
+    ("s", "in presenter mode: show or hide the controls"),
+    ("Esc", "leave a field; leave presenter mode"),
+    ("?", "this list"),
+]
+
+
+def on() -> bool:
+    """Whether this view is presented."""
+    return address.current("present").lower() in ("true", "1", "yes", "on")
+
+
+def switch() -> None:
+    """Presenter mode, a switch in the sidebar."""
+    bound(
+        st.toggle, "Presenter mode", "present", False,
+        help="Large type, nothing but the picture. f turns it on, Esc off, ? lists the keys.",
+    )  # fmt: skip
+
+
+def style() -> str:
+    """The style sheets of this view. The dark one follows the theme of the browser."""
+    sheets = ["style.css", *(["dark.css"] if st.context.theme.type == "dark" else [])]
+    return "".join(_sheet(name) for name in [*sheets, *(["present.css"] if on() else [])])
+
+
+@st.cache_resource(show_spinner=False)
+def _sheet(name: str) -> str:
+    return (_THEME / name).read_text(encoding="utf-8")
+
+
+def listen(addresses: list[str]) -> None:
+    """Listen to the keyboard. `addresses`: of all pages, in their order."""
+    bound_keys = dict(_KEYS)
+    if touring.running():  # remote controls for slides send these; elsewhere they scroll
+        bound_keys |= {"PageDown": "stop +1", "PageUp": "stop -1"}
+    if on():
+        bound_keys["Escape"] = "leave"
+    with st.container(key="cnnviz_keys"):
+        keys(bound_keys, _HELP, on(), _seen, lambda action, press: _act(action, press, addresses))
+
+
+def _seen(press: int) -> None:
+    widgets.seen(press)
+    navigation.seen(press)
+
+
+def _act(action: str, press: int, addresses: list[str]) -> None:
+    if action == "leave":
+        put("present", False, press)
+    elif action == "present":
+        put("present", not on(), press)
+    elif action == "reset":
+        _reset(press)
+    else:
+        what, by = action.split()
+        _step(what, int(by), press, addresses)
+
+
+def _step(what: str, by: int, press: int, addresses: list[str]) -> None:
+    if what == "stop" and touring.running():
+        touring.move(by, press)
+    elif what in ("stop", "page"):
+        page, query = navigation.wanted() or (address.page() or "", address.link())
+        place = addresses.index(page) + by if page in addresses else 0
+        if 0 <= place < len(addresses):
+            navigation.go(addresses[place], query, press)
+    elif step(what, by, press) and what == "unit":  # the position belonged to the other channel's map
+        st.session_state.pop("row", None)
+        st.session_state.pop("col", None)
+
+
+def _reset(press: int) -> None:
+    """The stop of the tour, or the page with its defaults."""
+    if touring.running():
+        touring.move(0, press)
+    else:
+        navigation.go(address.page() or "", {}, press)

@@ -1,0 +1,81 @@
+"""Work done ahead of a tour: its networks are loaded and what its stops show is computed, beside the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import limits
+from app.jobs import background
+from app.jobs import download as bringing
+from app.pickers import controls
+from app.pickers.controls import Network
+from app.pickers.corpus import OFFLINE, default_corpus
+from app.pickers.network import DEFAULT_NETWORK
+from app.session import networks, shared
+from app.session.networks import Choice
+from app.views.patches import indexing
+from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.tours import Stop, Tour
+
+NEEDS_NONE = frozenset({"playground", "anatomy", "landscape"})  # pages that open without a network's weights
+
+
+def start(tour: Tour) -> None:
+    """Begin once a session; what another session has made already is there at once."""
+    if st.session_state.get("prewarmed") == tour.name:
+        return
+    st.session_state["prewarmed"] = tour.name
+    words = f"Preparing the tour {tour.name}"
+    background.start(f"tour {tour.name}", words, lambda report: work(tour, report), lane=limits.SHORT)
+
+
+def work(tour: Tour, report: Callable[[Any], bool]) -> None:
+    """Visit the stops in their order. What fails here is said when its page is opened."""
+    for stop in tour.stops:
+        if not report(stop.title):
+            return
+        if stop.page in NEEDS_NONE:
+            continue
+        try:
+            _visit(stop, _network(stop.query))
+        except (CnnvizError, ValueError):  # a photograph or layer that does not exist
+            continue
+
+
+def _network(query: dict[str, str]) -> Network:
+    """The network that this view will show."""
+    name = query.get("net", DEFAULT_NETWORK)
+    weights = query.get("weights", networks.weights_options(name)[0])
+    choice = Choice(name, weights, untrained=query.get("untrained", "").lower() in ("true", "1"))
+    if choice.weights == "pretrained" and not choice.untrained and not bringing.are_here(name):
+        raise BadInput(f"The weights of {name} are not here: the page that shows them offers the download.")
+    return Network(networks.model(choice), choice)
+
+
+def _visit(stop: Stop, network: Network) -> None:
+    key, model = network.key, network.model
+    image = stop.query.get("image", "digit-3" if network.one_channel else controls.DEFAULT_PHOTO)
+    layer = stop.query.get("layer") or controls.telling_layer(network)
+    if stop.page in ("", "inspect"):
+        shared.received(key, image, model)
+        shared.top5(key, image, model)
+    elif stop.page == "filters":
+        found = shared.filters(key, "common", None, model)
+        shared.maps(key, image, found.layer, model)
+    elif stop.page in ("top-9", "unit"):
+        _index(network)
+    if stop.page in ("feature-maps", "top-9", "unit", "equivariance", "pooling", "receptive-fields"):
+        shared.layer_shapes(key, model)
+        shared.receptive(key, layer, model)
+        shared.maps(key, image, layer, model)
+
+
+def _index(network: Network) -> None:
+    """Begin the index of the small corpus that the page opens on."""
+    images = shared.corpus(default_corpus(network))
+    index = indexing.saved_index(network, images)
+    if images.name in OFFLINE and (index is None or not index.complete):
+        indexing.build(network, images, watched=False)

@@ -1,0 +1,91 @@
+"""What the page of anatomies shares between sessions, and the controls that only it has."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from cnnviz.figures.base.scene import Scene
+    from cnnviz.studies.anatomy.history import Model
+    from cnnviz.studies.anatomy.rows import Anatomy
+
+PARTNERS = {  # the network that says most beside another
+    "vgg16": "googlenet_2014", "googlenet_2014": "vgg16", "plain34": "resnet34_a", "resnet34_a": "plain34",
+    "plain18": "resnet18_a", "resnet50": "resnet50_v1", "alexnet": "alexnet_2012", "lenet5": "lenet5_1998",
+    "naive_inception": "reduced_inception", "reduced_inception": "naive_inception", "resnet20_cifar": "plain20_cifar",
+    "resnet56_cifar": "densenet_40_k12", "densenet121": "resnet50", "mobilenet_v2": "mobilenet_v1",
+}  # fmt: skip
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def anatomy(name: str) -> Anatomy:
+    """The anatomy of an architecture by name; no weights are loaded."""
+    from cnnviz.studies.anatomy.anatomy import anatomy as measured
+
+    return measured(name)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def about(name: str) -> dict[str, Any]:
+    """Source, year, published result and note of an architecture, and what slides get wrong about it."""
+    from cnnviz.models.catalogue.registry import find
+    from cnnviz.studies.anatomy.history import correction
+
+    entry = find(name)
+    return {
+        "title": entry.title, "source": entry.source, "year": entry.year, "published": entry.published,
+        "note": entry.note, "correction": correction(name),
+    }  # fmt: skip
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def models(newest: bool) -> list[Model]:
+    """The points of the chart of accuracy, size and cost: torchvision's metadata and published figures."""
+    from cnnviz.studies.anatomy.history import published_models, torchvision_models
+
+    return [*torchvision_models(newest), *published_models()]
+
+
+def facts_csv(entries: Any) -> str:
+    """Dataclasses as CSV, one a line."""
+    rows = [asdict(entry) for entry in entries]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys())
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def downloads(name: str, scene: Scene | None = None, table: str = "") -> None:
+    """Buttons that save what is shown: SVG, PNG at 2×, CSV."""
+    with st.container(horizontal=True, gap="small"):
+        if scene is not None:
+            st.download_button("SVG", scene.svg(), f"{name}.svg", "image/svg+xml", key=f"{name}_svg", on_click="ignore",
+                               icon=":material/download:")  # fmt: skip
+            st.download_button("PNG", scene.png, f"{name}.png", "image/png", key=f"{name}_png", on_click="ignore",
+                               icon=":material/download:")  # fmt: skip
+        if table:
+            st.download_button("CSV", table, f"{name}.csv", "text/csv", key=f"{name}_csv", on_click="ignore",
+                               icon=":material/download:")  # fmt: skip
+
+
+def about_text(name: str) -> str:
+    """Where a network comes from, what was published of it, and its note, as sentences."""
+    facts = about(name)
+    year = f" ({facts['year']})" if facts["year"] and str(facts["year"]) not in facts["source"] else ""
+    parts = [f"**{facts['title']}** (`{name}`). Source: {facts['source']}{year}."]
+    parts += [f"Published: {facts['published'].rstrip('.')}."] if facts["published"] else []
+    parts += [f"{facts['note'].rstrip('.')}."] if facts["note"] else []
+    parts += [facts["correction"]] if facts["correction"] else []
+    return " ".join(parts)
+
+
+def caption(name: str) -> str:
+    """Title and year of a network, for the sidebar."""
+    facts = about(name)
+    return f"{facts['title']}" + (f", {facts['year']}" if facts["year"] else "")

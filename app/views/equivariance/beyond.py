@@ -1,0 +1,78 @@
+"""The view of turns and scales, for which nothing in a convolution asks: where equivariance ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.components.picture import Label, picture
+from app.components.plots import plot
+from app.pickers import controls
+from app.session import shared
+from app.url import address
+from app.views.equivariance import results
+from app.views.equivariance.results import TRANSFORMS, Setting
+from cnnviz.errors import BadInput
+from cnnviz.figures.equivariance.charts import beyond_figure
+from cnnviz.figures.equivariance.panels import strip
+from cnnviz.figures.equivariance.words import error_text
+
+
+def name_of(kind: str, amount: float) -> str:
+    """A transform in words, the same in the link and under the bars."""
+    if kind == "quarter":
+        return f"turn {90 * int(amount)}°"
+    return f"rotate {amount:g}°" if kind == "rotation" else f"scale {amount:g}"
+
+
+def view(setting: Setting, layer: str, channel: int, row: Any) -> None:
+    """One transform in pictures, all as bars. Raises BadInput where the padding leaves no map of the layer."""
+    places = {name_of(kind, amount): (kind, at) for kind, amounts in TRANSFORMS.items() for at, amount
+              in enumerate(amounts)}  # fmt: skip
+    height, width = setting.network.model.input_size[1:]
+    if height != width:
+        places = {name: place for name, place in places.items() if place[0] != "quarter"}
+    with row:
+        name = controls.bound(st.selectbox, "Transform", "transform", next(iter(places)), options=list(places),
+                              width=130)  # fmt: skip
+    kind, at = places[name]
+    try:
+        found = {k: results.beyond(setting, layer, k) for k in dict.fromkeys(k for k, _ in places.values())}
+    except BadInput as error:
+        shared.problem(error)
+        return
+    one = found[kind][layer]
+    base = results.received(setting.model, setting.pixels(0).cpu().numpy())
+    drawn = shared.drawn(
+        ("beyond", *setting.key, layer, channel, name),
+        lambda: strip(base, results.received(setting.model, found[kind].images[at]), one.moved[at, channel],
+                      one.after[at, channel], one.inside[at]),
+    )  # fmt: skip
+    picture(drawn.png, drawn.size, f"{name}: {layer}, channel {channel}", "beyond_strip",
+            labels=[Label(*words) for words in drawn.words])  # fmt: skip
+    st.markdown(
+        f"`{controls.unit_name(layer, channel)}` Relative error over all channels under *{name}*: "
+        f"**{error_text(float(one.relative[at]))}**."
+    )
+    errors = [float(found[k][layer].relative[i]) for k, i in places.values()]
+    costs = [float(found[k][layer].resampling[i]) for k, i in places.values()]
+    plot(beyond_figure(list(places), errors, costs, name), f"Errors of {layer} beyond shifts", "beyond",
+         f"{setting.network.model.name}-{layer}-beyond", on_point=_choose)  # fmt: skip
+    st.write(
+        "The same comparison where T turns or scales the image and the map about their centres. **Notice** that even "
+        "an exact turn by 90° leaves a large error: sharing weights over places gives equivariance to shifts alone; "
+        "everything else has to be learned. Gray units had nothing brought to them."
+    )
+    with st.expander("Formula and source"):
+        st.write(
+            "‖f(T(x)) − T(f(x))‖ / ‖T(f(x))‖ over the units that something of the old map was brought to. Turns by 90° "
+            "move pixels without interpolation; rotation and scale are bilinear, with zeros from outside. The orange "
+            "marks are the relative distance of a map to itself brought there and back: what interpolation alone "
+            "costs. See Goodfellow, Bengio and Courville, Deep Learning (2016), section 9.2."
+        )
+
+
+def _choose(hit: list[Any]) -> None:
+    """A click on a bar shows that transform."""
+    address.choose("transform", str(hit[0]))

@@ -1,0 +1,136 @@
+"""The view of one shift: the image, both maps, their difference, every layer's error, and the teeth at the stride."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app.components.dragging import Grip
+from app.components.picture import Label, picture
+from app.components.plots import plot
+from app.jobs import studies
+from app.markdown import plain
+from app.pickers import controls
+from app.session import shared
+from app.url import address
+from app.views.equivariance import results
+from app.views.equivariance.results import REACH, Compared, Curve, Setting
+from cnnviz.figures.equivariance.charts import curve_figure, layers_figure
+from cnnviz.figures.equivariance.panels import strip
+from cnnviz.figures.equivariance.words import shift_sentence
+
+AXES = ("shift down [pixels]", "shift to the right [pixels]")
+
+
+def pick_shift(row: Any) -> tuple[int, int]:
+    """(rows, columns) in pixels of the input, in the row above the picture."""
+    with row:
+        right = controls.bound(st.number_input, "Right [pixels]", "dx", 1, min_value=-REACH, max_value=REACH, step=1,
+                               width=136)  # fmt: skip
+        down = controls.bound(st.number_input, "Down [pixels]", "dy", 0, min_value=-REACH, max_value=REACH, step=1,
+                              width=136)  # fmt: skip
+    return int(down), int(right)
+
+
+def pick_channel(setting: Setting, layer: str) -> int:
+    """The channel in the sidebar; the strongest unless the link says otherwise."""
+    network = setting.network
+    maps = shared.maps(network.key, setting.image, layer, network.model)
+    return controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
+
+
+def view(setting: Setting, layer: str, channel: int, shift: tuple[int, int], mask: bool) -> None:
+    """The view. `mask`: only units that see no padding count. Raises BadInput where the padding leaves no map."""
+    found = results.compared(setting, layer, shift)
+    _panels(setting, layer, channel, found, mask, shift)
+    one = found.row
+    st.markdown(
+        f"`{controls.unit_name(layer, channel)}` "
+        + shift_sentence(shift, (int(one.steps[0, 0]), int(one.steps[0, 1])), one.stride, float(one.relative[0]),
+                         float(one.relative_inside[0]))
+    )  # fmt: skip
+    left, right = st.columns([1.25, 1], gap="medium")
+    with left:
+        _layers(setting, layer, found, mask)
+    with right:
+        _curve(setting, layer, shift, max(one.stride))
+    st.write(
+        "A layer is equivariant to shifts if shifting the image and then computing the map gives the map, shifted. "
+        "**Notice** that the difference is black only where the shift is a multiple of the layer's stride and no "
+        "padding is seen: choose the padding *torus* and step through the shifts."
+    )
+    with st.expander("Formula and source"):
+        st.write(
+            "Relative error: ‖f(T(x)) − T(f(x))‖ / ‖T(f(x))‖ over all channels and units of a layer; 0 says that both "
+            "are equal but for the rounding of float32. T moves the image by pixels and the map by pixels over the "
+            "total stride, to the nearest unit. Compared as in the internal feature distance of Zhang, ICML 2019 "
+            "(arXiv:1904.11486), section 3.1; swapped padding after Kayhan and van Gemert, CVPR 2020 "
+            "(arXiv:2003.07064). A convolution's values are those before its ReLU; below 0 is drawn as 0."
+        )
+
+
+def _panels(setting: Setting, layer: str, channel: int, found: Compared, mask: bool, shift: tuple[int, int]) -> None:
+    moved, after = found.row.moved[0, channel], found.row.after[0, channel]
+    known = found.row.inside[0] if mask else _arrived(found.row.steps[0], moved.shape, setting.how)
+    drawn = shared.drawn(
+        ("shift", *setting.key, layer, channel, mask, *shift),
+        lambda: strip(found.before, found.shifted, moved, after, known),
+    )
+    labels = [Label(*words) for words in drawn.words]
+    grip = Grip(*drawn.shifted, drawn.image[:2], drawn.pixel, REACH, (shift[1], shift[0]), "Drag to shift the image")
+    picture(
+        drawn.png, drawn.size, f"Shift of {layer}, channel {channel}", "shift_strip", labels=labels, grip=grip,
+        on_drag=_drag,
+    )  # fmt: skip
+
+
+def _drag(right: int, down: int) -> None:
+    """The image was dragged there."""
+    address.choose("dx", right)
+    address.choose("dy", down)
+
+
+def _arrived(steps: np.ndarray, shape: tuple[int, ...], how: str) -> np.ndarray | None:
+    """(h, w) True for the units that T(f(x)) has a value for; None for all of them, as on a torus."""
+    if how != "crop":
+        return None
+    source = [np.arange(size) - step for size, step in zip(shape, steps, strict=True)]
+    return np.logical_and.outer(*((s >= 0) & (s < size) for s, size in zip(source, shape, strict=True)))
+
+
+def _layers(setting: Setting, layer: str, found: Compared, mask: bool) -> None:
+    errors = [one.inside if mask else one.relative for one in found.errors]
+    names, strides = [one.layer for one in found.errors], [max(one.stride) for one in found.errors]
+    figure = layers_figure(names, strides, errors, layer)
+    plot(figure, "Error of every layer", "layers", f"{setting.network.model.name}-layers", on_point=_choose_layer)
+    if found.problem:
+        st.caption(plain(f"Only this layer: {found.problem}"))
+    elif mask and np.isnan(errors).all():
+        st.caption("Every unit of these layers sees padding: nothing is left to compare without the border.")
+
+
+def _choose_layer(hit: list[Any]) -> None:
+    """A click on a bar chooses that layer."""
+    address.choose("layer", str(hit[0]))
+
+
+def _curve(setting: Setting, layer: str, shift: tuple[int, int], stride: float) -> None:
+    """The error over shifts along the axis of the larger component."""
+    along = 0 if abs(shift[0]) > abs(shift[1]) else 1
+    length = results.curve_length(setting, stride)
+    recipe = ("curve", *setting.key, layer, along, length)
+    found: Curve | None
+    if results.is_quick(setting, length):
+        found = shared.drawn(recipe, lambda: results.curve(setting, layer, length, along))
+    else:
+        found = studies.result(
+            "curve", recipe, "Error over shifts",
+            lambda progress: results.curve(setting, layer, length, along, progress),
+        )  # fmt: skip
+    if found is None:
+        return
+    here = abs(shift[along]) if shift[1 - along] == 0 else None
+    figure = curve_figure(found.offsets, found.relative, found.inside, stride, here, AXES[along])
+    plot(figure, f"Error of {layer} over shifts", "curve", f"{setting.network.model.name}-{layer}-shifts")

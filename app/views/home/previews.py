@@ -1,0 +1,69 @@
+"""Small pictures on Home of what each page shows, for the chosen network and image."""
+
+import numpy as np
+import streamlit as st
+
+from app.jobs import background
+from app.markdown import plain
+from app.pickers import controls
+from app.pickers.controls import Network
+from app.pickers.corpus import default_corpus
+from app.session import shared
+from app.views.patches import indexing
+from cnnviz.errors import CnnvizError
+from cnnviz.figures.base.charts import signed_tiles
+from cnnviz.figures.base.encode import rgb_png
+from cnnviz.figures.base.mosaic import maps_mosaic, tiles_mosaic
+from cnnviz.figures.patches.wall import crisp_side, three_by_three
+
+MOST, WIDTH, HEIGHT = 24, 400, 190
+
+
+def filters(network: Network) -> None:
+    """Some first-layer filters."""
+    try:
+        found = shared.filters(network.key, "common", None, network.model)
+    except CnnvizError as error:
+        st.caption(plain(str(error)))
+        return
+    wall = shared.drawn(
+        ("preview filters", network.key),
+        lambda: tiles_mosaic(signed_tiles(found.tiles[:MOST]), width=WIDTH, height=HEIGHT, captions=False),
+    )
+    st.image(wall.png, output_format="PNG", alt="First-layer filters")
+
+
+def maps(network: Network, image: str) -> None:
+    """The strongest feature maps of a telling layer."""
+    layer = controls.telling_layer(network)
+    values = shared.maps(network.key, image, layer, network.model)
+    strongest = [int(c) for c in np.argsort(-values.max(axis=(1, 2)), kind="stable")[:10]]
+    wall = shared.drawn(
+        ("preview maps", network.key, image, layer),
+        lambda: maps_mosaic(values, strongest, "each", WIDTH, HEIGHT),
+    )
+    st.image(wall.png, output_format="PNG", alt=f"Feature maps of {layer}")
+
+
+def top9(network: Network) -> None:
+    """The winners of two channels, where an index is there already."""
+    layer = controls.telling_layer(network)
+    images = shared.corpus(default_corpus(network))
+    index = indexing.saved_index(network, images)
+    if index is None or layer not in index.layers:
+        job = background.find(str(indexing.index_path(network, images)))
+        try:
+            if indexing.wants_start(images, index, job):
+                job = indexing.build(network, images)
+        except background.NotAllowed as error:
+            st.caption(plain(str(error)))
+            return
+        going = job is not None and job.running
+        st.caption("Being indexed; ready when you open the page." if going else "Not indexed yet; open the page.")
+        return
+    side = crisp_side(shared.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 58)
+    sets = [indexing.patches(network, images, index, layer, c) for c in range(min(2, index.channels(layer)))]
+    blocks = [three_by_three(patches, side) for patches in sets]
+    gap = np.full((blocks[0].shape[0], 14, 3), 255, np.uint8)
+    row = np.concatenate([part for block in blocks for part in (block, gap)][:-1], axis=1)
+    st.image(rgb_png(row), output_format="PNG", alt=f"Top-9 patches of two channels of {layer}")

@@ -1,0 +1,135 @@
+"""The first view: the image, what the network answers with its logits, the loss of a label, and quick attributions."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components.drawing import drawing
+from app.components.picture import Label, picture
+from app.jobs.batch import filled
+from app.markdown import literal, plain
+from app.pickers import controls
+from app.session import shared
+from app.views.inspect.results import METHODS, PREDICTED, QUICK, Cell, Subject, wanted
+from cnnviz.figures.attribution.answers import NARROW, WIDTH, Class, answer_bars, percent
+from cnnviz.figures.attribution.panels import Panel, map_panel, photo_panel, scene
+from cnnviz.figures.attribution.words import NAMES, SOURCES, seconds_text
+from cnnviz.figures.base.charts import value_text
+
+SIDE = 224  # pixels of a panel
+GRADIENTS = ("saliency", "guided_backprop", "deconvolution", "integrated_gradients")
+NOTHING = (
+    "0 everywhere. By the rule of this method no part of the image speaks for the class: rectifiers on the way down "
+    "hold everything back."
+)
+
+
+def pick_class(row: object, network: controls.Network, image: str) -> Subject:
+    """The class asked about, in the row above the picture; the predicted one unless the link says otherwise."""
+    likely = Subject(network, image)
+    names, best = likely.answer.class_names, likely.target
+    with row:
+        label = controls.bound(
+            st.selectbox, "Class", "class", PREDICTED, options=[PREDICTED, *range(len(names))], width=190,
+            format_func=lambda c: f"predicted: {names[best]}" if c == PREDICTED else _called(c, names[c]),
+            help="What the attributions explain, and the label whose cross-entropy is shown",
+        )  # fmt: skip
+    return Subject(network, image, int(label))
+
+
+def _called(number: int, name: str) -> str:
+    """ "281: tabby", and "7" for the class 7 of that name."""
+    return name if name == str(number) else f"{number}: {name}"
+
+
+def pick_opacity(row: object) -> float:
+    """0 … 1: how much of the map covers the photograph."""
+    with row:
+        share = controls.bound(st.slider, "Map's opacity [%]", "opacity", 70, min_value=0, max_value=100, step=5,
+                               width=125)  # fmt: skip
+    return int(share) / 100
+
+
+def view(subject: Subject, opacity: float) -> None:
+    """Image and answer above, four attributions below."""
+    left, right = st.columns([1, 3.1], gap="medium")
+    side = subject.side(SIDE)
+    with left:
+        photo = photo_panel(subject.received, "", side)
+        shown = shared.drawn(("inspected", *subject.key[:2]), lambda: scene([photo], 1, side))
+        picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo")
+    with right:
+        _answer(subject)
+    place, waiting = st.empty(), st.container()
+    cells = filled("answer", [wanted(subject, method) for method in QUICK], waiting)
+    with place:
+        strip(subject, QUICK, cells, opacity, "inspect_quick")
+    say_problems(QUICK, cells)
+    st.write(
+        "Above: the five highest logits z and the softmax of all of them. Below: which pixels the logit of the class "
+        "hangs on, by four methods that need one pass down. **Notice** that they do not agree: see the view *Sanity "
+        "check* for which of them hang on what was learned at all."
+    )
+    sources(QUICK)
+
+
+def _answer(subject: Subject) -> None:
+    found, target = subject.answer, subject.target
+    shown = found.top(5)
+    shown += [] if target in shown else [target]
+    rows = [
+        Class(found.class_names[c], float(found.logits[c]), float(found.probabilities[c]), found.rank(c), c == target)
+        for c in shown
+    ]
+    wide, narrow = (answer_bars(rows, len(found.logits) == 1, width) for width in (WIDTH, NARROW))
+    drawing([wide], ["The most probable classes"], "inspect_bars", most=1.15, narrow=[narrow])
+    loss, share = found.cross_entropy(target), float(found.probabilities[target])
+    st.markdown(
+        f"Cross-entropy for the label **{literal(subject.name)}**: −ln p = **{value_text(loss)} nats**; "
+        f"rank {found.rank(target)} of {len(found.logits)}, {percent(share)}."
+    )
+
+
+def panel(subject: Subject, method: str, cell: Cell | None, opacity: float, side: int, title: str) -> Panel:
+    """One attribution as a panel; without its map while it is computed or if there is none."""
+    if cell is None:
+        return Panel(None, title)
+    if cell.problem:
+        return photo_panel(subject.received, title, side, (("", "not for this network"),))
+    return map_panel(
+        subject.received, cell.values, cell.signed, title, side, opacity, method in GRADIENTS,
+        seconds_text(cell.seconds),
+    )  # fmt: skip
+
+
+def strip(subject: Subject, methods: tuple[str, ...], cells: list[Cell | None], opacity: float, key: str) -> None:
+    """Attributions side by side as one picture."""
+    there, side = tuple(cell is not None for cell in cells), subject.side(SIDE)
+    shown = shared.drawn(
+        ("attributions", *subject.key[:2], subject.target, methods, there, opacity),
+        lambda: scene(
+            [panel(subject, m, cell, opacity, side, NAMES[m]) for m, cell in zip(methods, cells, strict=True)],
+            len(methods), side,
+        ),
+    )  # fmt: skip
+    words = f"{', '.join(NAMES[m] for m in methods)} for {subject.name}"
+    picture(shown.png, shown.size, words, key, labels=[Label(*one) for one in shown.words])
+
+
+def say_problems(methods: tuple[str, ...], cells: list[Cell | None]) -> None:
+    """Why a method has no map, in its own words, or one that shows nothing."""
+    for method, cell in zip(methods, cells, strict=True):
+        words = "" if cell is None else cell.problem or ("" if cell.values.any() else NOTHING)
+        if words:
+            st.info(plain(f"{NAMES[method]}: {words}"), icon=":material/info:")
+
+
+def sources(methods: tuple[str, ...] = METHODS) -> None:
+    """Formulas and papers."""
+    with st.expander("Formula and source"):
+        lines = [f"**{NAMES[m]}**: {SOURCES[m]}" for m in methods]
+        st.markdown("  \n".join(lines))
+        st.caption(
+            "z is the class's logit. Blue–white–red is symmetric about 0, viridis starts at 0; gradients get full "
+            "colour at the 99.5th percentile of their magnitudes. The map covers a gray copy of the image."
+        )

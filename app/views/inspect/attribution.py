@@ -1,0 +1,128 @@
+"""All attributions side by side, for one image or several."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import streamlit as st
+
+from app import limits
+from app.components.picture import Label, picture
+from app.jobs.batch import filled
+from app.markdown import plain
+from app.pickers import controls
+from app.session import shared, uploads
+from app.url import address
+from app.views.inspect.answer import panel, say_problems, sources
+from app.views.inspect.results import METHODS, Cell, Subject, wanted
+from cnnviz.errors import CnnvizError
+from cnnviz.figures.attribution.answers import percent
+from cnnviz.figures.attribution.panels import Panel, photo_panel, scene
+from cnnviz.figures.attribution.words import NAMES, SHORT, completeness_sentence
+
+MOST = 4  # images
+SIDES = {1: 224, 2: 136, 3: 128, 4: 112}  # pixels of a panel by the number of images
+_KEY = "also"
+
+
+class _Names(list):
+    """Names of images, as they stand in the URL."""
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+
+def pick_others(row: Any, network: controls.Network, image: str) -> list[str]:
+    """More images beside the chosen one: samples, digits, uploads."""
+    from cnnviz.data.samples import sample_names
+
+    digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
+    own = [n for n in st.session_state.get("uploads", {}) if uploads.is_stored_photo(n)]
+    own += [n for n in dict.fromkeys(_asked()) if uploads.is_stored_photo(n) and n not in own]
+    options = own + (digits + photos if network.one_channel else photos + digits)
+
+    def parse(text: str) -> list[str]:
+        return _Names(n for n in text.split(",") if n in options)[: MOST - 1]
+
+    address.settle(_KEY, _Names(), parse)
+    with row:
+        chosen = st.multiselect("Images beside it", options, key=_KEY, max_selections=MOST - 1, width=230,
+                                placeholder="none", persist_state="session")  # fmt: skip
+    with st.sidebar, st.popover("Upload several", icon=":material/upload:"):
+        st.file_uploader(
+            f"Up to {MOST - 1} images beside it", key="inspect_uploads", accept_multiple_files=True, on_change=_take,
+            type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"], max_upload_size=limits.PHOTO_MB,
+        )  # fmt: skip
+    for message in st.session_state.pop("inspect_upload_problems", []):
+        st.error(plain(message), icon=":material/broken_image:")
+    address.keep(_KEY, _Names(chosen), [])
+    return [name for name in chosen if name != image]
+
+
+def _asked() -> list[str]:
+    """The names in the link, and those chosen before the widget is drawn: an upload of a link is known from nowhere
+    else."""
+    chosen = st.session_state.get(_KEY)
+    return [*(chosen if isinstance(chosen, list) else []), *address.view().get(_KEY, "").split(",")]
+
+
+def _take() -> None:
+    """Store the uploads and show them beside the image; a file that is no usable image is told and left out."""
+    taken, problems = [], []
+    for file in st.session_state.get("inspect_uploads") or []:
+        try:
+            taken.append(uploads.store_photo(file.getvalue()))
+        except (CnnvizError, OSError) as error:
+            problems.append(f"{file.name}: {error}")
+    st.session_state.setdefault("uploads", {}).update(dict.fromkeys(taken, True))
+    st.session_state["inspect_upload_problems"] = problems
+    if taken:
+        address.choose(_KEY, list(dict.fromkeys(taken))[: MOST - 1])
+
+
+def view(subjects: list[Subject], opacity: float) -> None:
+    """The grid: a row for each image where there are several, else two rows for all methods."""
+    place, waiting = st.empty(), st.container()
+    asked = [wanted(subject, method) for subject in subjects for method in METHODS]
+    asked = sorted(asked, key=lambda one: not one.quick)  # the slow ones of all images come last
+    found = dict(zip((one.recipe for one in asked), filled("attribution", asked, waiting), strict=True))
+    rows = [[found[wanted(subject, method).recipe] for method in METHODS] for subject in subjects]
+    with place:
+        _grid(subjects, rows, opacity)
+    say_problems(METHODS, rows[0])
+    paths = [cells[METHODS.index("integrated_gradients")] for cells in rows]
+    if known := [(path.error, path.total) for path in paths if path is not None and math.isfinite(path.error)]:
+        st.caption(completeness_sentence(known))
+    st.write(
+        "Six answers to the same question: what in the image speaks for the class? **Notice** how much depends on the "
+        "method, and that Grad-CAM and occlusion answer with places, the gradients with edges. Choose another class: a "
+        "map that stays the same does not explain the class."
+    )
+    sources()
+
+
+def _grid(subjects: list[Subject], rows: list[list[Cell | None]], opacity: float) -> None:
+    single, side = len(subjects) == 1, subjects[0].side(SIDES[len(subjects)])
+    there = tuple(tuple(cell is not None for cell in cells) for cells in rows)
+    keys = tuple((*subject.key[:2], subject.target) for subject in subjects)
+
+    def draw() -> Any:
+        panels: list[Panel] = []
+        for number, (subject, cells) in enumerate(zip(subjects, rows, strict=True)):
+            panels.append(_photo(subject, side, single))
+            titles = NAMES if single else SHORT if number == 0 else dict.fromkeys(METHODS, "")
+            panels += [
+                panel(subject, m, cell, opacity, side, titles[m]) for m, cell in zip(METHODS, cells, strict=True)
+            ]
+        return scene(panels, 4 if single else 1 + len(METHODS), side)
+
+    shown = shared.drawn(("attribution grid", keys, there, opacity), draw)
+    words = f"Six attributions for {', '.join(subject.name for subject in subjects)}"
+    picture(shown.png, shown.size, words, "inspect_grid", labels=[Label(*one) for one in shown.words])
+
+
+def _photo(subject: Subject, side: int, single: bool) -> Panel:
+    share = percent(float(subject.answer.probabilities[subject.target]))
+    lines = (("", f"{subject.name}: {share}"),) if single else (("", subject.name),)
+    return photo_panel(subject.received, "The image" if single else "", side, lines)

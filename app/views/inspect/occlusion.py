@@ -1,0 +1,148 @@
+"""The view of occlusion: a gray square slides over the image, three maps tell what it changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app.components.picture import Frame, Label, picture
+from app.jobs.batch import Counter, Wanted, filled
+from app.markdown import literal
+from app.pickers import controls
+from app.session import shared
+from app.url import address
+from app.views.inspect.results import Subject
+from cnnviz.figures.attribution.answers import percent
+from cnnviz.figures.attribution.panels import GAP, TITLE, label_panel, map_panel, photo_panel, scene, with_square
+from cnnviz.figures.base.charts import value_text
+
+if TYPE_CHECKING:
+    from cnnviz.attribution.occlusion import Occlusion
+
+SIDE = 224  # pixels of a panel
+
+
+def pick_square(row: Any, network: controls.Network) -> tuple[int, int]:
+    """(size, stride) of the square in pixels of the input."""
+    from cnnviz.attribution.occlusion import default_square
+
+    short = min(network.model.input_size[1:])
+    usual = default_square(network.model.input_size[1:])
+    with row:
+        size = controls.bound(st.number_input, "Square [pixels]", "square", usual[0], min_value=1, max_value=short,
+                              step=1, width=108)  # fmt: skip
+        stride = controls.bound(st.number_input, "Step [pixels]", "step", usual[1], min_value=max(1, short // 64),
+                                max_value=short, step=1, width=108)  # fmt: skip
+    return int(size), int(stride)
+
+
+def pick_map(network: controls.Network, image: str) -> tuple[str, int]:
+    """Layer and feature map in the sidebar: the last maps, and the one with the strongest response."""
+    from cnnviz.probes.classifier import top_layer
+
+    shapes = shared.layer_shapes(network.key, network.model)
+    default = top_layer(network.model)
+    options = list(shapes) if default in shapes else [*shapes, default]
+    with st.sidebar:
+        layer = controls.bound(st.selectbox, "Layer", "layer", default, options=options)
+    totals = np.maximum(shared.maps(network.key, image, layer, network.model), 0).sum(axis=(1, 2))
+    return layer, controls.pick_unit(len(totals), int(totals.argmax()))
+
+
+def view(subject: Subject, square: tuple[int, int], unit: tuple[str, int], opacity: float) -> None:
+    """The image with a square, and P(class), the answer, and the feature map at every place of it."""
+    model, image, target = subject.network.model, subject.image, subject.target
+
+    def make(counter: Counter | None) -> tuple:
+        from cnnviz.attribution.occlusion import occlude
+
+        found = occlude(model, shared.photo(image), target, *square, *unit, progress=counter)
+        return found, found.probability, found.label, found.activation  # the arrays count in the cache
+
+    recipe = ("occlusion", *subject.key[:2], target, *square, *unit)
+    place, waiting = st.container(), st.container()
+    (kept,) = filled("occlusion", [Wanted(recipe, make, "Sliding the square")], waiting)
+    with place:
+        if kept is None:
+            side = subject.side(SIDE)
+            panel = photo_panel(subject.received, "The image", side)
+            shown = shared.drawn(("uncovered", *subject.key[:2]), lambda: scene([panel], 1, side))
+            picture(shown.png, shown.size, "The image", "occluded", labels=[Label(*one) for one in shown.words])
+        else:
+            _maps(subject, kept[0], recipe, opacity)
+    st.write(
+        "The square hides a part of the image from the network. **Notice** where the probability falls: what the "
+        "network needs to see, or something beside it. Click a place of a map to put the square there."
+    )
+    with st.expander("Formula and source"):
+        st.write(
+            "Each place of a map is one forward pass with the square centred there, cut where it reaches beyond the "
+            "image; gray is 128 of 255. The third map is the sum of the positive activations of one feature map, the "
+            "one with the strongest response to the whole image unless you choose another. Zeiler and Fergus, ECCV "
+            "2014 (arXiv:1311.2901), section 4.2 and Figure 7."
+        )
+
+
+def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> None:
+    row, col = _place(found)
+    box, seen, side = found.box(row, col), subject.received, subject.side(SIDE)
+
+    def draw() -> Any:
+        names = found.class_names
+        total = found.over_image(found.activation)
+        return scene(
+            [
+                photo_panel(with_square(seen, box), "The square", side),
+                map_panel(seen, found.over_image(found.probability), False, "P(class)", side, opacity),
+                label_panel(seen, found.over_image(found.label), names, "Most probable class", side, opacity),
+                map_panel(seen, total, False, f"{found.layer} · {found.channel}", side, opacity),
+            ],
+            4, side,
+        )  # fmt: skip
+
+    shown = shared.drawn((*recipe, "drawn", row, col, opacity), draw)
+    scale = side / max(seen.shape[:2])
+    left, top = ((side - scale * length) / 2 for length in seen.shape[1::-1])
+    top += TITLE
+    frames = [
+        Frame(n * (side + GAP) + left + box[1] * scale, top + box[0] * scale, (box[3] - box[1]) * scale,
+              (box[2] - box[0]) * scale)
+        for n in range(4)
+    ]  # fmt: skip
+
+    def choose(x: float, y: float) -> None:
+        at = (y - top) / scale, (x % (side + GAP) - left) / scale
+        rows, cols = (min(max(int(v // found.stride), 0), n - 1) for v, n in zip(at, found.label.shape, strict=True))
+        address.choose("place", f"{rows},{cols}")
+
+    words = f"Occlusion: the probability of {subject.name}, the answer, and a feature map at every place of the square"
+    picture(shown.png, shown.size, words, "occluded", frames, choose, labels=[Label(*one) for one in shown.words])
+    asked, answer = literal(subject.name), literal(found.class_names[int(found.label[row, col])])
+    st.markdown(
+        f"Without the square P({asked}) is {percent(found.whole[0])}; with it at rows {box[0]} to {box[2] - 1}, "
+        f"columns {box[1]} to {box[3] - 1}: **{percent(float(found.probability[row, col]))}**, the answer is "
+        f"**{answer}**, and `{controls.unit_name(found.layer, found.channel)}` "
+        f"sums to {value_text(float(found.activation[row, col]))} instead of {value_text(found.whole[2])}. "
+        f"At {percent(found.changed)} of the {found.label.size} places the answer changes."
+    )
+
+
+def _place(found: Occlusion) -> tuple[int, int]:
+    """Where the square stands: what was clicked, else where it costs most."""
+
+    def parse(text: str) -> str | None:
+        parts, most = text.split(","), found.label.shape
+        if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+            return None
+        return text if all(int(part) < n for part, n in zip(parts, most, strict=True)) else None
+
+    address.settle("place", "", parse)
+    chosen = parse(st.session_state["place"]) or ""
+    address.keep("place", chosen, "")
+    if chosen:
+        row, col = map(int, chosen.split(","))
+        return row, col
+    row, col = np.unravel_index(int(found.probability.argmin()), found.label.shape)
+    return int(row), int(col)

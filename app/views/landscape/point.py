@@ -1,0 +1,132 @@
+"""A point of the plane that was clicked: the network that lies there beside the unmoved one, on one image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app.pickers import controls
+from app.pickers.controls import Network
+from app.pickers.network import device, loaded_network
+from app.session import networks, shared
+from app.session.networks import Choice
+from app.url import address
+from app.views.landscape import views as landscape_views
+from app.views.landscape.catalogue import Shown
+from app.weights import owners
+from cnnviz.errors import BadInput
+from cnnviz.figures.base.charts import bars_png, value_text
+from cnnviz.figures.base.colors import activation_rgb
+from cnnviz.figures.base.mosaic import Mosaic, tiles_mosaic
+from cnnviz.figures.landscape.words import point_text
+
+if TYPE_CHECKING:
+    from cnnviz.models.model import LoadedModel
+
+MOST = 32  # maps shown
+RECALIBRATED = (
+    "The surface was measured with the statistics of batch normalisation recalibrated at each point. The network that "
+    "answers here keeps its own statistics: away from the centre it can be worse than the surface says."
+)
+
+
+def view(chosen: list[Shown], row: Any) -> None:
+    """The planes from above, and what the chosen point answers."""
+    hit = chosen_point(len(chosen))
+
+    def answers() -> None:
+        if hit:
+            show(chosen[hit[0]], *hit[1:])
+
+    landscape_views.contours(chosen, row, hit[1:] if hit else None, choose, answers)
+
+
+def chosen_point(panels: int) -> tuple[int, float, float] | None:
+    """(panel, step along direction 1, along direction 2) of the URL; None where no point is chosen."""
+    address.settle("point", "", lambda text: text if _parsed(text, panels) else None)
+    text = st.session_state["point"]
+    address.keep("point", text, "")
+    return _parsed(text, panels)
+
+
+def _parsed(text: str, panels: int) -> tuple[int, float, float] | None:
+    parts = text.split(",")
+    try:
+        panel, alpha, beta = int(parts[0]), *map(float, parts[1:])
+    except ValueError:
+        return None
+    inside = 0 <= panel < panels and np.isfinite([alpha, beta]).all() and max(abs(alpha), abs(beta)) <= 100
+    return (panel, alpha, beta) if inside else None
+
+
+def choose(hit: list[Any]) -> None:
+    """A click on a plane: [x, y, name of its x axis]."""
+    alpha, beta, axis = hit
+    panel = int(str(axis)[1:] or 1) - 1
+    address.choose("point", f"{panel},{float(alpha):.4g},{float(beta):.4g}")
+
+
+def show(one: Shown, alpha: float, beta: float) -> None:
+    """Answers and feature maps of the network at a point, beside the unmoved network's."""
+    meta = one.surface.meta
+    if meta.get("seed") is None:
+        st.info("A median of planes, or a plane of imported directions, has no network at its points. Choose a seed.")
+        return
+    network = network_of(one)
+    image = controls.pick_image(network)
+    layer = controls.pick_layer(network)
+    moved = _moved(network.key, int(meta["seed"]), alpha, beta, network.model)
+    place = point_text(alpha, beta)
+    head, forget = st.columns([5, 1], vertical_alignment="center")
+    head.markdown(f"**{one.title} at {place}** on {image}: answers, and feature maps of {layer} on one scale")
+    forget.button("Forget the point", key="forget_point", on_click=address.choose, args=("point", ""))
+    if meta.get("statistics", "frozen") != "frozen":
+        st.caption(RECALIBRATED)
+    before = shared.maps(network.key, image, layer, network.model)
+    key_there = f"{network.key} {meta['seed']} {alpha!r} {beta!r}"
+    after = shared.maps(key_there, image, layer, moved)
+    shown = [int(c) for c in np.argsort(-before.max(axis=(1, 2)), kind="stable")[:MOST]]
+    peak = max(float(before.max()), float(np.nan_to_num(after, posinf=0).max()))
+    sides = (
+        (network.key, network.model, before, "The network itself"),
+        (key_there, moved, after, f"At {place}"),
+    )
+    for column, (key, model, maps, words) in zip(st.columns(2, gap="large"), sides, strict=True):
+        with column:
+            st.markdown(words)
+            answers, walls = st.columns([1, 1.6], gap="small")
+            answers.image(bars_png(shared.top5(key, image, model), 560), output_format="PNG", alt=f"Answers: {words}")
+            wall = shared.drawn(("landscape maps", key, image, layer, peak), lambda m=maps: _wall(m, shown, peak))
+            walls.image(wall.png, output_format="PNG", alt=f"Feature maps: {words}")
+            walls.caption(f"Maximum {value_text(float(np.nanmax(maps)))}")
+
+
+def _wall(maps: np.ndarray, channels: list[int], peak: float) -> Mosaic:
+    """Maps in viridis from 0 to `peak`, which the two walls share."""
+    tiles = np.stack([activation_rgb(np.nan_to_num(maps[channel], posinf=peak), peak) for channel in channels])
+    return tiles_mosaic(tiles, channels, 420, 200)
+
+
+def network_of(one: Shown) -> Network:
+    """The network that a surface belongs to. Raises BadInput where its weights are not here, or are other ones;
+    PageEnded while they are downloaded."""
+    weights = one.weights or "bundled"
+    if weights == "bundled" and "bundled" not in networks.weights_options(one.architecture):
+        raise BadInput(f"The weights of {one.title} do not come with this copy of cnnviz: its points cannot answer.")
+    own = owners.find(weights) if weights.startswith("file-") else None
+    choice = Choice(one.architecture, weights, device(), one.untrained, own.version if own else "")
+    network = Network(loaded_network(choice), choice)
+    if one.surface.meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
+        raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
+    return network
+
+
+def _moved(key: str, seed: int, alpha: float, beta: float, model: LoadedModel) -> LoadedModel:
+    from cnnviz.landscape.evaluate.moved_model import perturbed
+    from cnnviz.landscape.plane.directions import plane_directions
+
+    return networks.shared(
+        f"{key}|moved {seed} {alpha} {beta}", lambda: perturbed(model, plane_directions(model, seed), alpha, beta)
+    )

@@ -1,0 +1,104 @@
+"""The playground's counters: what a layer costs, and the counting questions of the lecture notes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.components.drawing import drawing
+from app.pickers import controls
+from app.views.anatomy import results as anatomies
+from app.views.playground.input import whole
+from cnnviz.figures.playground import cards as playground_cards
+from cnnviz.studies.convolution.cost import Cost, conv_cost
+from cnnviz.studies.convolution.lecture_questions import questions
+
+NARROW = 690  # pixels; the page of a window of 1024
+LAYER, NOTES = "A layer", "The notes' questions"
+
+
+def counters(row: Any) -> None:
+    """A layer's parameters, multiply-adds and memory; or a question of the notes."""
+    with row:
+        kind = controls.bound_choice("Count", "count", [LAYER, NOTES])
+    if kind == LAYER:
+        _layer()
+    else:
+        _questions(row)
+
+
+def _layer() -> None:
+    with st.sidebar:
+        left, right = st.columns(2)
+        with left:
+            channels = whole("Channels in", "cin", 64, 1, 4096)
+            kernel = whole("Kernel", "ck", 3, 1, 15)
+            stride = whole("Stride", "cs", 1, 1, 8)
+            groups = whole("Groups", "groups", 1, 1, 4096)
+        with right:
+            filters = whole("Filters", "cout", 64, 1, 4096)
+            side = whole("Pixels a side", "insize", 56, 1, 1024)
+            padding = whole("Padding", "cp", 1, 0, 16)
+            bias = controls.bound(st.selectbox, "Biases", "bias", "yes", options=["yes", "no"]) == "yes"
+    cost = conv_cost(channels, filters, kernel, side, side, stride, padding, groups, bias)
+    others = [("this layer", cost), *_others(channels, filters, kernel, side, stride, padding, groups, bias)]
+    working = f"{kernel} · {kernel} · {channels}" + (f" / {groups}" if groups > 1 else "")
+    working = f"{working} · {filters}" + (f" + {filters}" if bias else "") + f" = {cost.parameters:,} parameters"
+    scenes = [playground_cards.cost_scene(working, cost, others, width) for width in (1070, NARROW)]
+    drawing(scenes[:1], ["Cost of the layer"], "playground_cost", narrow=scenes[1:])
+    st.write(
+        "What one convolution costs for one image. **Notice** that the parameters do not depend on the size of the "
+        "image and the multiply-adds do, and how much 1×1 kernels and groups save."
+    )
+    anatomies.downloads("layer-cost", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(
+            r"P=\frac{k^2\,C_{in}}{g}\,C_{out}+C_{out}\qquad "
+            r"\mathrm{MACs}=\frac{k^2\,C_{in}}{g}\,C_{out}\,H_{out}W_{out}"
+        )
+        st.write(
+            "Multiply-adds without the biases; papers call them FLOPs. Bytes are float32, 1 MB = 10⁶ bytes. Depthwise "
+            "and pointwise layers: Howard et al. 2017, arXiv:1704.04861."
+        )
+
+
+def _others(
+    channels: int, filters: int, kernel: int, side: int, stride: int, padding: int, groups: int, bias: bool
+) -> list[tuple[str, Cost]]:
+    """Layers that take and give as many channels, where they exist."""
+
+    def cost(c: int, f: int, k: int, n: int, s: int, p: int, g: int = 1) -> Cost:
+        return conv_cost(c, f, k, n, n, s, p, g, bias)
+
+    found = [] if groups == 1 else [("without groups", cost(channels, filters, kernel, side, stride, padding))]
+    if kernel > 1:
+        found.append(("1×1 kernels", cost(channels, filters, 1, side, stride, 0)))
+        depthwise = cost(channels, channels, kernel, side, stride, padding, channels)
+        found.append(("depthwise, then 1×1", depthwise + cost(channels, filters, 1, depthwise.output[1], 1, 0)))
+    return found
+
+
+def _questions(row: Any) -> None:
+    named = {question.key: question for question in questions()}
+    with row:
+        key = controls.bound(st.selectbox, "Question", "question", next(iter(named)), options=list(named), width=360,
+                             format_func=lambda name: named[name].text)  # fmt: skip
+    scenes = [playground_cards.question_scene(named[key], width) for width in (1070, NARROW)]
+    drawing(scenes[:1], ["Answer"], "playground_question", narrow=scenes[1:])
+    st.write(
+        "The counting questions of the lecture notes, answered by the counters. **Notice** where a number of the notes "
+        "does not follow from its own formula."
+    )
+    anatomies.downloads(f"question-{key}", scenes[0])
+    with st.expander("All questions"):
+        said = [playground_cards.answer_text(q.notes_say) if q.notes_say is not None else "" for q in named.values()]
+        st.dataframe(
+            {
+                "question": [q.text for q in named.values()],
+                "right": [f"{playground_cards.answer_text(q.value)} {q.unit}" for q in named.values()],
+                "the notes say": said,
+                "remark": [q.remark for q in named.values()],
+            },
+            hide_index=True,
+        )

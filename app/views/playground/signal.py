@@ -1,0 +1,83 @@
+"""The playground's view of one dimension: a time series, its shift, and what a layer and its pooling make of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app.components.plots import plot
+from app.pickers import controls
+from app.views.playground.input import numbers_box, row_of, whole, written
+from cnnviz.errors import BadInput
+from cnnviz.figures.equivariance.signal import signal_figure
+from cnnviz.figures.equivariance.words import error_text
+from cnnviz.studies.equivariance.signal import KERNELS, SIGNALS, SignalShift, shift_signal, signal
+
+OWN, LONGEST, REACH = "own", 15, 16
+MOST = 128  # values of a series of one's own
+PULSE = " ".join(["0"] * 7 + ["1", "3", "2", "1"] + ["0"] * 14)
+POOLINGS = {"maximum": "max", "average": "average", "L2": "l2"}
+
+
+def view(row: Any) -> None:
+    """Series, response and pooled response, and the error over shifts. Raises BadInput for what is no kernel."""
+    with row:
+        shift = int(controls.bound(st.slider, "Shift", "steps", 3, min_value=0, max_value=REACH, step=1, width=230))
+        stride = whole("Stride", "sigstride", 2, 1, 8)
+    values, kernel = _pick_series()
+    with st.sidebar:
+        pooling = POOLINGS[controls.bound(st.selectbox, "Pooling", "sigpool", "maximum", options=list(POOLINGS))]
+        left, right = st.columns(2)
+        with left:
+            pool = whole("Window", "sigwindow", 3, 1, 16)
+        with right:
+            pool_stride = whole("Pool stride", "sigpoolstride", 1, 1, 8)
+        circular = controls.bound_choice("Beyond the ends", "ends", ["circular", "zeros"]) == "circular"
+        rectify = controls.bound_choice("Then", "then", ["ReLU", "nothing"]) == "ReLU"
+
+    def at(steps: int) -> SignalShift:
+        return shift_signal(values, kernel, steps, stride, circular, rectify, pooling, pool, pool_stride)
+
+    shifts = np.arange(REACH + 1)
+    over = [at(int(steps)) for steps in shifts]
+    found = over[shift]
+    plot(signal_figure(found, stride, pool_stride, shifts, over), "A time series and its shift", "signal",
+         "signal-shift")  # fmt: skip
+    st.markdown(
+        f"A shift by {shift} is {found.steps} unit{'s' * (found.steps != 1)} of the response at a stride of {stride}. "
+        f"Relative error: **{error_text(found.error)}**. Unchanged at their place: **{100 * found.unchanged:.0f} %** "
+        f"of the active units before pooling, **{100 * found.pooled_unchanged:.0f} %** after it."
+    )
+    st.write(
+        "The same comparison for a time series: an event that comes later, a layer that responds, and pooling over "
+        "neighbouring responses. **Notice** that the response moves along with the event, exactly where the shift is a "
+        "multiple of the stride (dashed lines) and only roughly between: the teeth. Maxima stay at their place while "
+        "the event moves within their window."
+    )
+    with st.expander("Formula and source"):
+        st.write(
+            "f: the kernel is laid on without a flip and centred, every stride-th value is kept, then ReLU. Error: "
+            "‖f(T(x)) − T(f(x))‖ / ‖T(f(x))‖, where T moves responses by the shift over the stride, to the nearest "
+            "unit. Unchanged asks for invariance instead, so that nothing is moved back; units that are 0 both times "
+            "are not counted. Rings: values that differ by more than 1 % of the largest. Source: Goodfellow, Bengio, "
+            "Courville, Deep Learning, 2016, sections 9.2 and 9.3."
+        )
+
+
+def _pick_series() -> tuple[np.ndarray, np.ndarray]:
+    """The series and the kernel. Raises BadInput for numbers that are none."""
+    with st.sidebar:
+        kind = controls.bound(st.selectbox, "Series", "series", SIGNALS[0], options=[*SIGNALS, OWN])
+        text = numbers_box("Numbers of the series", "sigvalues", PULSE) if kind == OWN else ""
+        name = controls.bound(st.selectbox, "Kernel", "sigkernel", "peak", options=[*KERNELS, OWN])
+        if name == OWN:
+            own = numbers_box("Numbers of the kernel", "sigown", "1 0 -1")
+        else:
+            st.caption(written(KERNELS[name]).replace("-", "−"))
+    kernel = row_of(own, "kernel", LONGEST) if name == OWN else np.array(KERNELS[name])
+    values = row_of(text, "series", MOST) if kind == OWN else signal(kind)
+    if len(values) < len(kernel):
+        raise BadInput(f"The series has {len(values)} numbers, fewer than the {len(kernel)} of the kernel. Add some.")
+    return values, kernel

@@ -1,0 +1,221 @@
+"""The playground's views of one small convolution: step by step, as a matrix, and how often pixels are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app.components.drawing import drawing
+from app.pickers import controls
+from app.url import address
+from app.views.anatomy import results as anatomies
+from app.views.playground.input import counter, numbers_box, tables, whole, written
+from cnnviz.errors import BadInput
+from cnnviz.figures.base.scene import Scene
+from cnnviz.figures.playground import channels as playground_channels
+from cnnviz.figures.playground import matrix as playground_matrix
+from cnnviz.figures.playground import steps as playground_steps
+from cnnviz.studies.convolution import convolution as convolving
+from cnnviz.studies.convolution.toeplitz import toeplitz
+
+NARROW = 690  # pixels; the page of a window of 1024
+GRID, KERNEL = 12, 5  # numbers a side at most
+MANY = 4  # channels, and filters, at most
+SEVEN = tuple(tuple(7 * row + col for col in range(7)) for row in range(7))
+PLUS = ((0, 1, 0), (1, 0, 1), (0, 1, 0))
+TWO = (convolving.GRID, tuple(tuple(n + 1 for n in row) for row in convolving.GRID))
+TWO_KERNELS = (convolving.KERNEL, ((1, 2), (3, 4)))
+THREE = (*TWO, ((1, 0, 1), (0, 1, 0), (1, 0, 1)))
+EXAMPLES = {  # name: (grid, kernels, stride, padding, groups)
+    "3×3: 19, 25, 37, 43": (convolving.GRID, convolving.KERNEL, 1, 0, 1),
+    "Sharpening: first 114": (convolving.SHARPEN_GRID, convolving.SHARPEN, 1, 1, 1),
+    "7×7, stride 2: whole": (SEVEN, PLUS, 2, 0, 1),
+    "7×7, stride 3: not whole": (SEVEN, PLUS, 3, 0, 1),
+    "2 channels: 56, 72, 104, 120": (TWO, TWO_KERNELS, 1, 0, 1),
+    "2 channels in 2 groups (depthwise)": (TWO, TWO_KERNELS, 1, 0, 2),
+    "4 channels in 2 groups": ((*TWO, *TWO), (*TWO_KERNELS, *TWO_KERNELS[::-1]), 1, 0, 2),
+    "1×1: 3 channels to 1": (THREE, (((1,),), ((-1,),), ((2,),)), 1, 0, 1),
+    "1×1: 3 channels to 2": (THREE, (((1,),), ((-1,),), ((2,),), ((0.5,),), ((0.5,),), ((0,),)), 1, 0, 1),
+}
+CORRELATION, CONVOLUTION = "Correlation", "Convolution"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is computed: a grid (C, H, W), filters as typed (F, C / groups, kh, kw), and how they are laid on."""
+
+    grid: np.ndarray
+    kernels: np.ndarray
+    stride: int
+    padding: int
+    dilation: int
+    groups: int
+    flip: bool
+
+    @property
+    def result(self) -> convolving.Convolved:
+        return convolving.convolution(
+            self.grid, self.kernels, None, self.stride, self.padding, self.dilation, self.groups, self.flip
+        )
+
+    @property
+    def sizes(self) -> tuple[convolving.OutputSize, convolving.OutputSize]:
+        """Of rows and columns."""
+        pairs = zip(self.grid.shape[1:], self.kernels.shape[2:], strict=True)
+        rows, cols = (convolving.output_size(n, k, self.stride, self.padding, self.dilation) for n, k in pairs)
+        return rows, cols
+
+    @property
+    def plain(self) -> bool:
+        """True for one channel and one filter."""
+        return self.grid.shape[0] == self.kernels.shape[0] == 1
+
+
+def pick_task() -> Task:
+    """Example, grid, kernels and how the window moves, in the sidebar. Raises BadInput for what is no table."""
+    with st.sidebar:
+        example = controls.bound(st.selectbox, "Example", "example", next(iter(EXAMPLES)), options=list(EXAMPLES),
+                                 on_change=_follow_example)  # fmt: skip
+        grid, kernel, stride, padding, groups = EXAMPLES[example]
+        grid_text = numbers_box("Grid", "grid", written(grid), 5, several=True)
+        kernel_text = numbers_box("Kernel", "kernel", written(kernel), 3, several=True)
+        left, middle, right = st.columns(3)
+        with left:
+            stride = whole("Stride", "stride", stride, 1, 5)
+        with middle:
+            padding = whole("Padding", "pad", padding, 0, 4)
+        with right:
+            dilation = whole("Dilation", "dilate", 1, 1, 4)
+        several = tables(grid_text, "grid", GRID, MANY)
+        groups = whole("Groups", "cgroups", groups, 1, MANY) if len(several) > 1 else 1
+        flip = controls.bound_choice("The kernel is laid on by", "op", [CORRELATION, CONVOLUTION]) == CONVOLUTION
+    kernels = filters_of(tables(kernel_text, "kernel", KERNEL, MANY * MANY), len(several), groups)
+    return Task(several, kernels, stride, padding, dilation, groups, flip)
+
+
+def filters_of(kernels: np.ndarray, channels: int, groups: int) -> np.ndarray:
+    """(n, kh, kw) → (F, channels / groups, kh, kw): a filter has a kernel for each channel of its group.
+
+    Raises BadInput where they do not make whole filters, equally many for each group."""
+    if channels % groups:
+        raise BadInput(f"{channels} channels cannot be divided into {groups} groups. Take a number that divides them.")
+    depth = channels // groups
+    count = len(kernels) // depth
+    if len(kernels) % depth or count % groups:
+        raise BadInput(
+            f"There are {len(kernels)} kernels, each after an empty line. {channels} channels in {groups} "
+            f"group{'s' * (groups > 1)} take {channels} kernels or a multiple of that: {depth} for each filter."
+        )
+    if count > MANY:
+        raise BadInput(f"{len(kernels)} kernels make {count} filters; at most {MANY} can be shown.")
+    return kernels.reshape(count, depth, *kernels.shape[1:])
+
+
+def _follow_example() -> None:
+    """Another example brings its own numbers."""
+    for key in ("grid", "kernel", "stride", "pad", "dilate", "cgroups", "step"):
+        address.choose(key, None)
+
+
+def pick_step(count: int, row: Any) -> int:
+    """The output unit of `count`, counted from 0 row by row, filter by filter."""
+    with row:
+        return counter("Step", "step", 1, count) - 1
+
+
+def steps(row: Any) -> None:
+    """The window, its sum, and the output so far."""
+    task = pick_task()
+    result = task.result
+    number = pick_step(result.output.size, row)
+
+    def choose(item: str) -> None:
+        """A click on a cell of the output goes to its step."""
+        address.choose("step", int(item.removeprefix("step:")) + 1)
+
+    scenes = [_scene(task, result, number, width) for width in (1070, NARROW)]
+    drawing(scenes[:1], [f"Step {number + 1} of the convolution"], "playground_steps", choose, narrow=scenes[1:])
+    st.write(_ONE if task.plain else _SEVERAL)
+    anatomies.downloads("convolution-step", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(r"S_f(i,j)=\sum_c\sum_m\sum_n I_c(s\,i+d\,m-p,\;s\,j+d\,n-p)\,K_{f,c}(m,n)")
+        st.latex(
+            r"n_{out}=\left\lfloor\frac{n+2p-d(k-1)-1}{s}\right\rfloor+1"
+            r"\qquad\text{or}\qquad\left\lfloor\frac{n-k+p_{both}+s}{s}\right\rfloor\;(d=1)"
+        )
+        st.write(
+            "Filter f, channels c of its group, stride s, dilation d, padding p on each side; in the second formula p "
+            "counts both sides together. The convolution of mathematics takes K(−m, −n) and commutes. Sources: "
+            "Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.1; Dumoulin and Visin 2016, "
+            "arXiv:1603.07285."
+        )
+
+
+_ONE = (
+    "A window slides over the grid; each pixel is multiplied by the weight of its colour, and the sum is one number of "
+    "the output. **Notice** that the same few weights are used at every step, and that what libraries call convolution "
+    "is correlation: “Convolution” turns the kernel by 180° first."
+)
+_SEVERAL = (
+    "A filter has one kernel for each channel of its group; the products of all these channels are added up to one "
+    "number. **Notice** that every filter makes one map however many channels it reads, that groups leave channels "
+    "out, and that a 1×1 kernel only mixes channels, pixel by pixel."
+)
+
+
+def _scene(task: Task, result: convolving.Convolved, number: int, width: float) -> Scene:
+    if task.plain:
+        return playground_steps.step_scene(result, task.padding, number, task.sizes, task.flip, width)
+    return playground_channels.channels_scene(result, task.padding, number, task.sizes, task.flip, width)
+
+
+def matrix(row: Any) -> None:
+    """The same convolution as a sparse matrix with tied weights."""
+    task = pick_task()
+    result = task.result
+    number = pick_step(result.output[0].size, row)
+    found = toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.padding, task.dilation)
+    scenes = [playground_matrix.matrix_scene(found, task.grid[0], number, task.flip, width) for width in (1070, NARROW)]
+    drawing(scenes[:1], ["Matrix of the convolution"], "playground_matrix", narrow=scenes[1:])
+    if not task.plain:
+        st.caption(
+            "Drawn for the first channel and its kernel: with several channels such matrices stand side by side, with "
+            "several filters below each other."
+        )
+    st.write(
+        "The same convolution as one matrix: each line computes one output from all pixels, written below each other. "
+        "**Notice** that most places are zero (sparse interactions), and that equal colours are one and the same "
+        "weight (parameter sharing)."
+    )
+    anatomies.downloads("convolution-matrix", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(r"y=Wx,\qquad W_{(i,j),(u,v)}=K(u-s\,i+p,\;v-s\,j+p)\ \text{ or }\ 0\quad(d=1)")
+        st.write(
+            "In one dimension and at stride 1 this is a Toeplitz matrix, in two a block Toeplitz matrix. A fully "
+            "connected layer has a weight of its own at every place, a locally connected one at every coloured place. "
+            "Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, sections 9.1 and 9.2."
+        )
+
+
+def seen(_row: Any) -> None:
+    """A heat map of how many windows read each pixel."""
+    with st.sidebar:
+        side = whole("Pixels a side", "side", 7, 1, 24)
+        kernel = whole("Kernel", "kside", 3, 1, 11)
+        stride = whole("Stride", "stride", 1, 1, 5)
+        padding = whole("Padding", "pad", 0, 0, 4)
+        dilation = whole("Dilation", "dilate", 1, 1, 4)
+    counts = convolving.visits((side, side), kernel, stride, padding, dilation)
+    scenes = [playground_matrix.visits_scene(counts, kernel**2, width) for width in (1070, NARROW)]
+    drawing(scenes[:1], ["Windows that read each pixel"], "playground_seen", narrow=scenes[1:])
+    st.write(
+        f"Each number says how many windows read that pixel; at most {kernel}² = {kernel**2}. **Notice** that the "
+        "border is read less often than the middle, and that padding evens this out. A stride above 1 makes a pattern."
+    )
+    anatomies.downloads("pixels-seen", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(r"c(u,v)=c(u)\,c(v),\qquad c(u)=\#\{(i,m):\ s\,i+d\,m-p=u\}")
+        st.write("Source: Dumoulin and Visin 2016, arXiv:1603.07285, which counts the windows.")

@@ -1,0 +1,103 @@
+"""Pooling by hand, on the page of pooling and in the playground: a row and its shift, and a map in four ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.components.drawing import drawing
+from app.pickers import controls
+from app.views.anatomy import results as anatomies
+from app.views.playground.input import numbers_box, row_of, table, whole, written
+from cnnviz.errors import BadInput
+from cnnviz.figures.playground import pooling as playground_pooling
+from cnnviz.studies.pooling import pooling as pools
+
+NARROW = 690  # pixels; the page of a window of 1024
+POOLINGS = {
+    "Maximum": "max", "Average": "average", "L2: root of the sum of squares": "l2", "Root mean square": "rms",
+    "Stochastic": "stochastic",
+}  # fmt: skip
+MAP = ((1, 3, 2, 1), (2, 9, 1, 1), (1, 3, 2, 3), (5, 6, 1, 2))
+
+
+def view(row: Any) -> None:
+    """A detector row and its shift; or one map pooled in four ways."""
+    with row:
+        kind = controls.bound_choice("Pool", "pool", ["A row and its shift", "A map in four ways"])
+    if kind == "A row and its shift":
+        _shift(row)
+    else:
+        _four_ways(row)
+
+
+def _shift(row: Any) -> None:
+    with row:
+        move = int(controls.bound(st.slider, "Shift to the right", "move", 1, min_value=-3, max_value=3, step=1))
+    with st.sidebar:
+        detector = numbers_box("Detector row", "detector", written(pools.DETECTOR))
+        entering = numbers_box("What enters, nearest first", "entering", written(pools.ENTERING))
+        kind = POOLINGS[controls.bound(st.selectbox, "Pooled by", "poolby", "Maximum", options=list(POOLINGS))]
+        left, right = st.columns(2)
+        with left:
+            width = whole("Width", "poolwidth", 3, 1, 9)
+        with right:
+            stride = whole("Stride", "rowstride", 1, 1, 4)
+        draw = whole("Stochastic draw", "draw", 1, 1, 999) if kind == "stochastic" else 1
+    found = pools.pool_rows(
+        row_of(detector, "detector row", 12), row_of(entering, "row that enters", 12), move, kind, width, stride, draw
+    )
+    scenes = [playground_pooling.rows_scene(found, width, stride, wide) for wide in (1070, NARROW)]
+    drawing(scenes[:1], ["Pooled and detector row"], "playground_rows", narrow=scenes[1:])
+    st.write(
+        "Every pooled unit stands for its neighbours below with one number. **Notice** that after a shift by one every "
+        "detector has changed, but only some of the maxima: max pooling is *nearly* invariant to small shifts. "
+        "Averages and L2 change in more places, and a stochastic unit as its chances move."
+    )
+    anatomies.downloads("pooling-shift", scenes[0])
+    with st.expander("What is drawn, and source"):
+        st.write(
+            "Windows are centred on their unit and cut off at the ends, as in the book's figure. Changed values are "
+            "orange. Stochastic pooling draws a value with probability a / Σa, by the same random number before and "
+            "after the shift. Sources: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.8; Zeiler and "
+            "Fergus, ICLR 2013, arXiv:1301.3557."
+        )
+
+
+def _four_ways(row: Any) -> None:
+    with st.sidebar:
+        text = numbers_box("Map", "map", written(MAP), 4)
+        left, right = st.columns(2)
+        with left:
+            size = whole("Window", "window", 2, 1, 8)
+        with right:
+            stride = whole("Stride", "poolstride", 2, 1, 4)
+    with row:
+        draw = whole("Stochastic draw", "draw", 1, 1, 999)
+    grid = table(text, "map", 12)
+    pooled = [
+        ("Maximum", pools.pool(grid, "max", size, stride)),
+        ("Average", pools.pool(grid, "average", size, stride)),
+        ("L2: root of the sum of squares", pools.pool(grid, "l2", size, stride)),
+    ]
+    refused = ""
+    try:
+        pooled.append((f"Stochastic, draw {draw}", pools.pool(grid, "stochastic", size, stride, draw)))
+    except BadInput as error:
+        refused = str(error)
+    scenes = [playground_pooling.pools_scene(grid, pooled, size, stride, wide) for wide in (1070, NARROW)]
+    drawing(scenes[:1], ["A map and its poolings"], "playground_pools", narrow=scenes[1:])
+    if refused:
+        st.info(refused)
+    st.write(
+        "One map, pooled in four ways. **Notice** that the maximum keeps the strongest unit, the average dilutes it "
+        "among its neighbours, and stochastic pooling draws one value, strong ones more often."
+    )
+    anatomies.downloads("poolings", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(
+            r"\max_i a_i\qquad \tfrac1n\sum_i a_i\qquad \sqrt{\textstyle\sum_i a_i^2}\qquad "
+            r"a_l,\ l\sim p_i=\tfrac{a_i}{\sum_k a_k}"
+        )
+        st.write("Source of stochastic pooling: Zeiler and Fergus, ICLR 2013, arXiv:1301.3557.")

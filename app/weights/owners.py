@@ -1,0 +1,208 @@
+"""Weights of one's own: the answers that belong to each stored file, and which files a session may see and remove.
+
+On a shared server several people may bring the same file, which is stored once, by its hash: nobody's click removes it
+or changes its answers for another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import weakref
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from app import limits
+from app.classroom import room
+from app.session import uploads
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.store import read_json, write_json
+
+_MINE = "own_weights"  # in the session: what this tab has brought
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWeights:
+    """A stored file and what its owner said about it.
+
+    `name`: "file-<hash>". `file_name`: as it was uploaded. `classes`: their names. `size`: bytes.
+    `stored`: date and time, ISO 8601, local."""
+
+    name: str
+    file_name: str
+    architecture: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    size: int
+    stored: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the side file; cnnviz.load reads architecture, classes and preprocessing there."""
+        return {
+            "file_name": self.file_name, "architecture": self.architecture, "classes": list(self.classes),
+            "preprocessing": self.preprocessing.as_dict(), "size": self.size, "stored": self.stored,
+        }  # fmt: skip
+
+    @property
+    def version(self) -> str:
+        """Names these answers in caches: other answers about the same file make another network."""
+        return hashlib.sha256(json.dumps(self.as_dict()).encode()).hexdigest()[:8]
+
+
+def now() -> str:
+    """The present minute, ISO 8601."""
+    return datetime.now().isoformat(" ", "minutes")
+
+
+def on_this_computer() -> bool:
+    """True if only this computer can open the app; in a class that listens here alone, behind a proxy, for the
+    lecturer. Only then paths on its disk and everybody's files are offered."""
+    here = st.get_option("server.address") in limits.LOOPBACK
+    return here and (not room.is_class() or room.is_lecturer())
+
+
+def sees_the_disk() -> bool:
+    """True if messages may name folders of this computer to this session."""
+    return on_this_computer() or room.is_lecturer()
+
+
+class _Owner:
+    """What one session has brought. `taken`: in use, listed; `asked`: dropped, not answered about yet."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.asked: set[str] = set()
+
+
+class _Owners:
+    """Those whose session is still there. `going`: files that somebody has removed and another one still had.
+    `lock`: held while it is decided whose a file is."""
+
+    def __init__(self) -> None:
+        self.going: set[str] = set()
+        self.here: weakref.WeakSet[_Owner] = weakref.WeakSet()
+        self.lock = threading.RLock()
+
+
+@st.cache_resource(show_spinner=False)
+def _owners() -> _Owners:
+    return _Owners()
+
+
+def _me() -> _Owner:
+    owners, me = _owners(), st.session_state.setdefault(_MINE, _Owner())
+    with owners.lock:
+        owners.here.add(me)
+    return me
+
+
+def _is_another_s(name: str) -> bool:
+    """Whether a session beside this one has brought this file."""
+    others = set(_owners().here) - {_me()}
+    return any(name in owner.taken or name in owner.asked for owner in others)
+
+
+def _remove(name: str) -> None:
+    """From the disk, at the latest when the next file is dropped after its last owner has gone: a tab that was
+    reloaded leaves an owner behind for a while."""
+    owners = _owners()
+    with owners.lock:
+        owners.going.add(name)
+        for one in [one for one in owners.going if on_this_computer() or not _is_another_s(one)]:
+            owners.going.discard(one)
+            uploads.forget_weights(one)
+
+
+def ask_about(name: str) -> None:
+    """This session has dropped the file, and nobody's click removes it until the answer."""
+    with _owners().lock:
+        _me().asked.add(name)
+        _owners().going.discard(name)
+        for other in list(_owners().going):
+            _remove(other)
+
+
+def let_go(name: str) -> None:
+    """This session asks no more about a file; one that nobody has answered or asks about is removed."""
+    with _owners().lock:
+        _me().asked.discard(name)
+        if find(name) is None and not _is_another_s(name):
+            uploads.forget_weights(name)
+
+
+def keep(own: OwnWeights) -> OwnWeights:
+    """Write the answers about the file that was dropped; it is in use from now on, and this session's own.
+
+    Returns them as they are kept: under another name where somebody else has given other answers about the same
+    file, which stay as they are."""
+    with _owners().lock:
+        dropped, own = own.name, _apart(own)
+        if own.name != dropped:
+            uploads.store_again(dropped, own.name)
+        if find(own.name) != own:
+            write_json(uploads.side_file(own.name), own.as_dict())
+        _me().taken.add(own.name)
+        _owners().going.discard(own.name)
+        let_go(dropped)
+    return own
+
+
+def _apart(own: OwnWeights) -> OwnWeights:
+    before = find(own.name)
+    if before is None or not limits.shared() or (own.name in _me().taken and not _is_another_s(own.name)):
+        return own
+    if replace(before, stored=own.stored) == own:
+        return before
+    salted = hashlib.sha256(f"{own.name} {room.visitor()}".encode()).hexdigest()[:16]
+    return replace(own, name=f"file-{salted}")
+
+
+def find(name: str) -> OwnWeights | None:
+    """What was said about "file-<hash>"; None if there is no such file, or no answers that can be read."""
+    try:
+        uploads.stored_weights(name)
+        said = read_json(uploads.side_file(name))
+        return OwnWeights(
+            name, str(said["file_name"]), str(said["architecture"]), tuple(map(str, said["classes"])),
+            Preprocessing.from_dict(said["preprocessing"]), int(said["size"]), str(said["stored"]),
+        )  # fmt: skip
+    except (CnnvizError, KeyError, TypeError, ValueError):
+        return None
+
+
+def forget(name: str) -> None:
+    """Remove the file and its answers from this session, and from the disk once nobody else has it, too."""
+    if name not in {own.name for own in mine()}:
+        raise BadInput("Only weights that this session has brought can be removed from here.")
+    _me().taken.discard(name)
+    _remove(name)
+
+
+def mine() -> list[OwnWeights]:
+    """The files to list, newest first: all of this computer's where nobody else can open the app, otherwise
+    those of this session."""
+    if on_this_computer():
+        names = {f"file-{path.stem}" for path in uploads.cache_folder("weights").glob("*.json")}
+    else:
+        names = set(_me().taken)
+    found = [own for own in map(find, names) if own is not None]
+    return sorted(found, key=lambda own: (own.stored, own.name), reverse=True)
+
+
+def labels(shown: list[OwnWeights]) -> dict[str, str]:
+    """{name: how a picker calls it}: files by their own name, told apart by the hash where two share one."""
+    names = [own.file_name for own in shown]
+    return {
+        own.name: f"{own.file_name} ({own.name[5:9]})" if names.count(own.file_name) > 1 else own.file_name
+        for own in shown
+    }
+
+
+def tidy(file_name: str) -> str:
+    """A file's name without what a page would take for style, links or formulas; never used as a path."""
+    kept = "".join(c for c in file_name if c.isprintable() and c not in "`*[]<>$|\\")
+    return kept[-80:].strip() or "weights"

@@ -1,0 +1,105 @@
+"""What the form about one's own weights offers, and how its answers are read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cnnviz.data import preprocessing as known
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.errors import BadInput
+
+if TYPE_CHECKING:
+    from cnnviz.models.recognise.inspect import Inspection
+
+TOLD, OTHER = "From the file", "As the network expects"
+NUMBERED = "class 0, class 1, …"
+Norm = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def name_presets(found: Inspection) -> dict[str, list[str]]:
+    """{preset: class names}, those for the file's number of classes, the likeliest first."""
+    from cnnviz.data.class_names import class_names
+    from cnnviz.models.catalogue.registry import find
+
+    count, expected = found.classes, find(found.candidates[0]).labels
+    sets = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "Digits"}
+    numbered = [f"class {i}" for i in range(count)]
+    presets: dict[str, list[str]] = {TOLD: list(found.class_names)} if found.class_names else {}
+    for key, title in {expected: OTHER, **sets}.items():
+        if (names := class_names(key, count)) != numbered:
+            presets[sets.get(key, title)] = names
+    return {**presets, NUMBERED: numbered}
+
+
+def parse_names(text: str, count: int) -> tuple[str, ...]:
+    """Class names, one a line, or on a single line separated by commas.
+
+    Raises BadInput unless there are `count`, all different from nothing."""
+    text = text.strip()
+    parts = text.split("\n" if "\n" in text else ",")
+    names = tuple(part.strip() for part in parts)
+    if len(names) != count or not all(names):
+        given = sum(map(bool, names))
+        raise BadInput(f"The network has {count} classes, and {given} names are given. Give one a line.")
+    return names
+
+
+def channels_of(name: str) -> int:
+    """Channels of the network's input."""
+    from cnnviz.models.catalogue.registry import find
+
+    return find(name).preprocessing.channels
+
+
+def parse_numbers(label: str, text: str, count: int) -> tuple[float, ...]:
+    """`count` numbers, separated by commas or blanks. Raises BadInput for anything else."""
+    try:
+        values = tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        values = ()
+    if len(values) != count or not all(map(math.isfinite, values)):
+        wanted = "3 numbers, e.g. 0.485, 0.456, 0.406" if count == 3 else f"{count} number{'s' if count > 1 else ''}"
+        raise BadInput(f"The {label} needs {wanted} (one a channel), got {text[:60]!r}.")
+    return values
+
+
+def preprocessing_of(found: Inspection, name: str) -> Preprocessing:
+    """What the file tells; else what the network expects. A CIFAR ResNet of unknown origin is given ImageNet's
+    mean and std, which the public training scripts use; cnnviz.load assumes the same."""
+    from cnnviz.models.catalogue.registry import find
+
+    entry = find(name)
+    if found.preprocessing is not None:
+        return found.preprocessing
+    if entry.family == "CIFAR ResNet":
+        return replace(entry.preprocessing, mean=known.IMAGENET_MEAN, std=known.IMAGENET_STD)
+    return entry.preprocessing
+
+
+def norm_presets(found: Inspection, name: str) -> dict[str, Norm]:
+    """{preset: (mean, std)} for the channels of the network, what the file tells first."""
+    channels = channels_of(name)
+    presets: dict[str, Norm] = {}
+    if found.preprocessing is not None:
+        presets[TOLD] = (found.preprocessing.mean, found.preprocessing.std)
+    presets |= {
+        "ImageNet": (known.IMAGENET_MEAN, known.IMAGENET_STD),
+        "CIFAR-10": (known.CIFAR_MEAN, known.CIFAR_STD),
+        "MNIST": (known.MNIST_MEAN, known.MNIST_STD),
+        "0.5 / 0.5": ((0.5,) * channels, (0.5,) * channels),
+        "0..1, as it is": ((0.0,) * channels, (1.0,) * channels),
+    }
+    fitting = {key: norm for key, norm in presets.items() if len(norm[0]) == channels}
+    expects = preprocessing_of(found, name)
+    if (expects.mean, expects.std) not in fitting.values():
+        fitting = {OTHER: (expects.mean, expects.std), **fitting}
+    return fitting
+
+
+def preset_of(found: Inspection, name: str) -> str:
+    """The preset that the form opens with."""
+    expects = preprocessing_of(found, name)
+    presets = norm_presets(found, name)
+    return next(key for key, norm in presets.items() if norm == (expects.mean, expects.std))

@@ -1,0 +1,62 @@
+"""Grad-CAM: the maps of a late layer, weighed by how much the class depends on each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnnviz.errors import BadInput
+from cnnviz.models.model import LoadedModel
+from cnnviz.probes.classifier import last_maps
+from cnnviz.probes.forward import channels_first, first_tensor, modules_for, split_call
+from cnnviz.probes.predictions import class_scores
+
+
+def grad_cam(model: LoadedModel, batch: Tensor, target: int, layer: str | None = None) -> tuple[np.ndarray, str]:
+    """(h, w) float32 ≥ 0, and the layer: ReLU(Σₖ αₖ Aᵏ), where Aᵏ are the layer's maps and αₖ is the mean over the
+    map of the derivative of the target's logit by Aᵏ.
+
+    `batch` (1, C, H, W); `layer`: None takes `heads.last_maps`. Raises UnknownName for a layer the network has not,
+    BadInput for one without a map or on which the answer does not depend.
+    Source: Selvaraju et al., ICCV 2017, section 3 (arXiv:1610.02391)."""
+    layer = last_maps(model) if layer is None else layer
+    modules_for(model.module, [layer])
+    call = split_call(layer)[1] or 0
+    with model.lock, torch.inference_mode(False), torch.enable_grad():
+        leaf = batch.clone().requires_grad_()
+        with _outputs(model.module, layer) as kept:
+            score = class_scores(model.module, leaf.clone())[0, target]
+        if len(kept) < max(call, 1):
+            raise BadInput(f"Layer {layer!r} did not run in the forward pass, or not as often as asked.")
+        output = kept[call - 1]
+        maps = channels_first(model.module, layer, output)
+        if maps.ndim != 4 or maps.shape[2] * maps.shape[3] < 2:
+            raise BadInput(f"The output of {layer!r} is no map with rows and columns. Choose an earlier layer.")
+        slope = torch.autograd.grad(score, output, allow_unused=True)[0] if score.requires_grad else None
+        if slope is None:
+            raise BadInput(f"The answer does not depend on {layer!r} in a differentiable way. Choose another layer.")
+        weights = channels_first(model.module, layer, slope).mean((2, 3), keepdim=True)
+        found = (weights * maps.detach()).sum(1).clamp_min(0)[0]
+    return found.float().cpu().numpy(), layer
+
+
+@contextmanager
+def _outputs(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+    """Inside, the list takes the layer's output at every call; the network goes on with a copy, so that what is
+    kept survives an in-place operation and the gradient is by the layer's own values."""
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
+        kept.append(first_tensor(output, layer))
+        return output.clone() if isinstance(output, Tensor) else None
+
+    hook = modules_for(module, [layer])[layer].register_forward_hook(keep)
+    try:
+        yield kept
+    finally:
+        hook.remove()

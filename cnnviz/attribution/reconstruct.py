@@ -1,0 +1,114 @@
+"""Reconstructions: what in an image one unit answers to, projected down to the network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cnnviz.errors import BadInput
+from cnnviz.interventions.relu_rules import RectifierRule, known_rule
+from cnnviz.models.model import LoadedModel
+from cnnviz.probes.capture import as_maps
+from cnnviz.probes.forward import ForwardStopped, call_counts, modules_for, split_call, visiting
+
+
+def reconstruct(
+    model: LoadedModel,
+    image: Any,
+    layer: str,
+    channel: int,
+    row: int = 0,
+    col: int = 0,
+    rule: str = "deconvnet",
+) -> np.ndarray:
+    """(C, H, W) float32, signed: the part of the normalised input that unit (channel, row, col) answers to.
+
+    All other units of `layer` are set to zero, this one to 1, and the signal is sent down: through
+    transposed filters, through max pooling by the switches of this image, through rectifiers by `rule`
+    ("gradient", "deconvnet", "guided"; see `rules.RectifierRule`). So without rectifiers the three are
+    equal; times the unit's value they are the map of Zeiler and Fergus. `image`: RGB uint8 (H, W, 3),
+    PIL, or a normalised tensor (C, H, W). Linear layers: row = col = 0.
+    Raises UnknownName for a layer the network has not, BadInput for a rule or unit that does not exist.
+    Source: Zeiler and Fergus, ECCV 2014, section 2.1.
+
+    Example:
+        >>> import cnnviz
+        >>> model, three = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits").image(3)
+        >>> cnnviz.reconstruct(model, three, "conv2", channel=7, row=4, col=4, rule="guided").shape
+        (1, 28, 28)
+    """
+    if isinstance(image, Tensor) and image.ndim == 4 and len(image) != 1:
+        raise BadInput(f"Expected one image, got a batch of {len(image)}. Use reconstruct_batch for several.")
+    return reconstruct_batch(model, image, layer, [(channel, row, col)], rule)[0]
+
+
+def reconstruct_batch(
+    model: LoadedModel,
+    images: Any,
+    layer: str,
+    units: Sequence[tuple[int, int, int]],
+    rule: str = "deconvnet",
+) -> np.ndarray:
+    """(N, C, H, W) float32: `reconstruct` for one unit (channel, row, col) of each of N images, in one
+    forward and one backward pass. Raises as `reconstruct` does, and BadInput unless there is one unit an
+    image."""
+    known_rule(rule)
+    modules_for(model.module, [layer])
+    batch = model.batch(images)
+    if len(units) != len(batch):
+        raise BadInput(f"Expected one (channel, row, col) an image, got {len(units)} for {len(batch)} images.")
+    # The caller may be in inference mode; the image needs a gradient all the same.
+    with model.lock, torch.inference_mode(False), torch.enable_grad():
+        leaf = batch.clone().requires_grad_()
+        maps = as_maps(_output(model, leaf, layer, rule))
+        if not maps.requires_grad:
+            raise BadInput(f"Layer {layer!r} does not depend on the image in a differentiable way.")
+        _check(layer, units, maps)
+        channels, rows, cols = torch.as_tensor(units, device=maps.device).unbind(1)
+        chosen = maps[torch.arange(len(maps), device=maps.device), channels, rows, cols]
+        (signal,) = torch.autograd.grad(chosen.sum(), leaf)
+    return signal.float().cpu().numpy()
+
+
+def _output(model: LoadedModel, leaf: Tensor, layer: str, rule: str) -> Tensor:
+    """The layer's output at its last (or named) call, with its graph; the pass ends there."""
+    kept: list[Tensor] = []
+    last = split_call(layer)[1] is None
+    wanted = call_counts(model.module, leaf.detach())[layer] if last else 1
+
+    def keep(_layer: str, output: Tensor) -> None:
+        kept.append(output)
+        if len(kept) >= wanted:
+            raise ForwardStopped
+
+    with visiting(model.module, [layer], keep), RectifierRule(rule):
+        try:
+            model.module(leaf.clone())  # a network may begin with an in-place operation
+        except ForwardStopped:
+            pass
+    if not kept:
+        raise BadInput(f"Layer {layer!r} did not run in the forward pass, or not as often as asked.")
+    return kept[-1]
+
+
+def _check(layer: str, units: Sequence[tuple[int, int, int]], maps: Tensor) -> None:
+    channels, rows, cols = maps.shape[1:]
+    for channel, row, col in units:
+        if not (0 <= channel < channels and 0 <= row < rows and 0 <= col < cols):
+            raise BadInput(
+                f"Layer {layer!r} has {channels} channels of {rows}×{cols} units, got channel {channel} at "
+                f"({row}, {col}). Choose channel 0..{channels - 1}, row 0..{rows - 1}, column 0..{cols - 1}."
+            )
+
+
+def support(reconstruction: np.ndarray) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right), half open, of the pixels of a (C, H, W) reconstruction that are not 0;
+    all zeros if there are none. It lies inside the unit's receptive field."""
+    rows, cols = np.nonzero(np.any(reconstruction != 0, axis=0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(rows.min()), int(cols.min()), int(rows.max()) + 1, int(cols.max()) + 1

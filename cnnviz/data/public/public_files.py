@@ -1,0 +1,197 @@
+"""The public data sets' files: where they come from, where they are kept, how they get there whole."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cnnviz.data.public import download as downloads
+from cnnviz.errors import BadInput, Offline, unknown
+
+Progress = Callable[[int, int], None]
+BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One file to download: address, md5, size in bytes."""
+
+    url: str
+    md5: str
+    size: int
+
+    @property
+    def file(self) -> str:
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSet:
+    """A public data set: `folder` holds it unpacked, relative to the data folder."""
+
+    title: str
+    folder: str
+    archives: tuple[Archive, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes to download."""
+        return sum(archive.size for archive in self.archives)
+
+
+_MNIST_HOST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+SETS = {  # addresses and md5 as in torchvision.datasets
+    "cifar10": PublicSet("CIFAR-10", "cifar-10-batches-py", (
+        Archive("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                "c58f30108f718f92721af3b95e74349a", 170_498_071),)),
+    "mnist": PublicSet("MNIST", "MNIST/raw", (
+        Archive(f"{_MNIST_HOST}train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
+        Archive(f"{_MNIST_HOST}train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
+        Archive(f"{_MNIST_HOST}t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", 1_648_877),
+        Archive(f"{_MNIST_HOST}t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", 4_542))),
+    "imagenette": PublicSet("Imagenette (160 px)", "imagenette2-160", (
+        Archive("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
+                "e793b78cc4c9e9a4ccc0c1155377a412", 99_003_388),)),
+}  # fmt: skip
+busy = {family: threading.Lock() for family in SETS}  # held while its files are made
+
+
+def data_folder() -> Path:
+    """Where downloads are kept: $CNNVIZ_DATA or ~/.cache/cnnviz/data."""
+    return Path(os.environ.get("CNNVIZ_DATA") or "~/.cache/cnnviz/data").expanduser()
+
+
+def is_here(name: str) -> bool:
+    """True if the set of this name ("cifar10", "mnist-test", …) needs no download."""
+    family = family_of(name)
+    if family == "imagenette":  # 13,000 files; the folder appears only when all are there
+        return all((home_of(family) / split).is_dir() for split in ("train", "val"))
+    return all((home_of(family) / file).is_file() for file in _needed(family))
+
+
+def prefetch(name: str, progress: Progress | None = None) -> Path:
+    """The folder of the unpacked set, downloaded first if need be.
+
+    An archive that lies in the data folder already, put there by hand, is used instead of a download;
+    $CNNVIZ_DATA_MIRROR, a base URL or a folder, replaces the public hosts. `progress(done, total)`: bytes.
+    Raises UnknownName; Offline naming the file and where to put it; BadInput if a file is damaged."""
+    family = family_of(name)
+    if is_here(family):
+        return home_of(family)
+    with busy[family]:  # two sessions that want the same set: the second finds it
+        if not is_here(family):
+            data_folder().mkdir(parents=True, exist_ok=True)
+            done, entry = 0, SETS[family]
+            for archive in entry.archives:
+                with _fetched(entry, archive, done, progress) as path:
+                    _unpack(family, path)
+                done += archive.size
+    return home_of(family)
+
+
+def family_of(name: str) -> str:
+    """The set that a split belongs to: "mnist" of "mnist-test". Raises UnknownName with the closest names."""
+    family = name.partition("-")[0]
+    if family not in SETS:
+        unknown("corpus", name, SETS)
+    return family
+
+
+def home_of(family: str) -> Path:
+    """The folder of the unpacked set, there or not."""
+    return data_folder() / SETS[family].folder
+
+
+def _needed(family: str) -> list[str]:
+    if family == "mnist":
+        return [archive.file.removesuffix(".gz") for archive in SETS["mnist"].archives]
+    return [*BATCHES["train"], *BATCHES["test"]]
+
+
+@contextmanager
+def _fetched(entry: PublicSet, archive: Archive, before: int, progress: Progress | None) -> Iterator[Path]:
+    """The archive on disk; what was downloaded for this is removed afterwards."""
+    path = data_folder() / archive.file
+    if path.is_file() and _md5(path) == archive.md5:
+        yield path
+        return
+
+    def report(done: int, _total: int) -> None:
+        if progress:
+            progress(before + done, max(entry.size, before + done))
+
+    address = downloads.mirrored(archive.url, os.environ.get("CNNVIZ_DATA_MIRROR"))
+    try:
+        downloads.download(address, path, md5=archive.md5, progress=report)
+    except Offline as error:
+        raise Offline(
+            f"{error} {entry.title} needs {archive.file} ({archive.size / 1e6:,.1f} MB, md5 {archive.md5}): "
+            f"put it into {data_folder()}, or set CNNVIZ_DATA_MIRROR to an address or a folder that has it."
+        ) from error
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _unpack(family: str, archive: Path) -> None:
+    home = home_of(family)
+    if family != "mnist":
+        with whole_folder(home) as partial:
+            _untar(archive, home.name, partial)
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    partial = home / f".{archive.stem}.{os.getpid()}"
+    try:
+        with gzip.open(archive) as source, partial.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        partial.replace(home / archive.stem)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _untar(archive: Path, top: str, target: Path) -> None:
+    """Write the regular files below `top` into `target`; links, devices and odd paths are left out."""
+    try:
+        with tarfile.open(archive) as content:
+            for member in content:
+                parts = PurePosixPath(member.name).parts
+                if not member.isfile() or len(parts) < 2 or parts[0] != top or ".." in parts:
+                    continue
+                path = target.joinpath(*parts[1:])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                source = content.extractfile(member)
+                assert source is not None  # a regular file
+                with source, path.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise BadInput(f"{archive.name} is no readable archive ({error}). Delete it and try again.") from error
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A new folder that becomes `target`, whatever lay there, only when it is filled without an error."""
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    partial.chmod(0o755)  # mkdtemp's is private; a classroom shares the cache
+    try:
+        yield partial
+        if target.is_dir():
+            shutil.rmtree(target)
+        partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

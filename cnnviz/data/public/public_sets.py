@@ -1,0 +1,174 @@
+"""CIFAR-10, MNIST and Imagenette: torchvision's files in torchvision's layout, fetched once, read safely.
+
+`torchvision.datasets.CIFAR10(root)` and its like read the same folder. torchvision itself is not imported:
+its downloads report no progress, and its CIFAR-10 reader trusts any pickle."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cnnviz.data import folders
+from cnnviz.data.class_names import CIFAR10, MNIST
+from cnnviz.data.labelled import read_idx
+from cnnviz.data.listing import listed
+from cnnviz.data.open import DOWNLOADED, Corpus, MemoryCorpus
+from cnnviz.data.public import public_files
+from cnnviz.data.public.public_files import BATCHES, Progress, prefetch
+from cnnviz.errors import BadInput, unknown
+
+IMAGENETTE = {
+    "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player",
+    "n03000684": "chain saw", "n03028079": "church", "n03394916": "French horn",
+    "n03417042": "garbage truck", "n03425413": "gas pump", "n03445777": "golf ball", "n03888257": "parachute",
+}  # fmt: skip
+
+
+def dataset(name: str, progress: Progress | None = None) -> Corpus:
+    """The corpus "cifar10" (50,000), "cifar10-test" (10,000), "mnist" (60,000), "mnist-test" (10,000),
+    "imagenette" (9,469) or "imagenette-val" (3,925). Raises as `prefetch` does."""
+    if name not in DOWNLOADED:
+        unknown("corpus", name, DOWNLOADED)
+    family, _, split = name.partition("-")
+    home, split = prefetch(family, progress), split or "train"
+    if family == "imagenette":
+        found = listed(home, split)
+        wnids = [path.split("/")[1] for path in found.paths]
+        labels = [IMAGENETTE.get(wnid, wnid) for wnid in wnids]
+        return folders.FileCorpus(name, home, found.paths, labels, list(IMAGENETTE.values()), facts=found.facts)
+    found = _cifar(home, [split], name) if family == "cifar10" else _mnist(home, [split], name)
+    assert found is not None  # prefetch saw the files
+    return found
+
+
+def from_folder(path: Path) -> Corpus | None:
+    """The images of a folder in MNIST's or CIFAR-10's own layout, all splits; None if it is another one.
+
+    MNIST: `path`, `path/raw` or `path/MNIST/raw` holds IDX files, gzipped or not, of any number of images.
+    CIFAR-10: `path` or `path/cifar-10-batches-py` holds the Python batches. Raises BadInput if damaged."""
+    for home in (path, path / "raw", path / "MNIST" / "raw"):
+        if (found := _mnist(home, ["train", "test"], path.resolve().name)) is not None:
+            return found
+    for home in (path, path / "cifar-10-batches-py"):
+        if (found := _cifar(home, ["train", "test"], path.resolve().name)) is not None:
+            return found
+    return None
+
+
+def folder_for_training(name: str, progress: Progress | None = None) -> Path:
+    """A folder that `load_labelled` reads: MNIST's IDX files, or train/ and test/ (val/) class folders.
+
+    CIFAR-10 is written out as PNG class folders once. Raises as `prefetch` does."""
+    family = public_files.family_of(name)
+    home = prefetch(family, progress)
+    if family != "cifar10":
+        return home
+    target = public_files.data_folder() / "cifar10"
+    with public_files.busy[family]:
+        if not target.is_dir():
+            with public_files.whole_folder(target) as partial:
+                for split in BATCHES:
+                    _write_classes(home, split, partial)
+    return target
+
+
+def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A CIFAR-10 batch: pixels (N, 32, 32, 3) uint8 and labels (N,) int64.
+
+    Only arrays and plain values are unpickled, never code. Raises BadInput otherwise.
+    Source: Krizhevsky 2009; rows are 1,024 red, 1,024 green, 1,024 blue values."""
+    try:
+        with path.open("rb") as file:
+            content = _Plain(file, encoding="latin1").load()
+        pixels = np.asarray(content["data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        labels = np.asarray(content["labels"], np.int64)
+    except Exception as error:  # a damaged pickle raises anything
+        raise BadInput(f"{path.name} is no CIFAR-10 batch ({error}). Delete it and get it again.") from error
+    if labels.shape != (len(pixels),) or (len(labels) and not 0 <= labels.min() <= labels.max() <= 9):
+        raise BadInput(f"{path.name} holds {len(pixels)} images, but its labels do not fit them.")
+    return pixels, labels
+
+
+class _Plain(pickle.Unpickler):
+    """Rebuilds NumPy arrays and refuses every other class."""
+
+    _ALLOWED = {
+        "numpy.core.multiarray._reconstruct": np.empty(0).__reduce__()[0],
+        "numpy._core.multiarray._reconstruct": np.empty(0).__reduce__()[0],
+        "numpy.ndarray": np.ndarray,
+        "numpy.dtype": np.dtype,
+        "_codecs.encode": lambda text, _codec: text.encode("latin1"),  # how Python 3 writes bytes for Python 2
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if f"{module}.{name}" not in self._ALLOWED:
+            raise pickle.UnpicklingError(f"it would run {module}.{name}")
+        return self._ALLOWED[f"{module}.{name}"]
+
+
+def _cifar(home: Path, splits: list[str], name: str) -> Corpus | None:
+    here = {split: [home / b for b in BATCHES[split] if (home / b).is_file()] for split in splits}
+    if not any(here.values()):
+        return None
+    parts = {split: [read_batch(path) for path in paths] for split, paths in here.items() if paths}
+    pixels = np.concatenate([batch[0] for batches in parts.values() for batch in batches])
+    answers = np.concatenate([batch[1] for batches in parts.values() for batch in batches])
+    ids = _numbered({split: sum(len(labels) for _, labels in batches) for split, batches in parts.items()})
+    return MemoryCorpus(name, ids, pixels, labels=[CIFAR10[i] for i in answers], classes=CIFAR10)
+
+
+def _mnist(home: Path, splits: list[str], name: str) -> Corpus | None:
+    images: dict[str, np.ndarray] = {}
+    answers: dict[str, np.ndarray] = {}
+    for split in splits:
+        if (path := _idx_file(home, split, "images-idx3")) is not None:
+            images[split] = _idx_array(path, 3)
+            labels = _idx_file(home, split, "labels-idx1")
+            answers[split] = _idx_array(labels, 1) if labels else np.zeros(0, np.uint8)
+    if not images:
+        return None
+    pixels = np.concatenate(list(images.values()))
+    numbers = np.concatenate(list(answers.values()))
+    if len(numbers) not in (0, len(pixels)):
+        raise BadInput(f"{home} holds {len(pixels)} images in IDX form, but {len(numbers)} labels.")
+    labels, classes = None, None
+    if len(numbers):
+        labels = [str(number) for number in numbers]
+        classes = MNIST if numbers.max() < 10 else [str(i) for i in range(int(numbers.max()) + 1)]
+    ids = _numbered({split: len(part) for split, part in images.items()})
+    return MemoryCorpus(name, ids, pixels, labels=labels, classes=classes)
+
+
+def _idx_file(home: Path, split: str, what: str) -> Path | None:
+    prefix = "train" if split == "train" else "t10k"
+    plain = [home / f"{prefix}-{what}-ubyte", home / f"{prefix}-{what.replace('-idx', '.idx')}-ubyte"]
+    return next((p for base in plain for p in (base, Path(f"{base}.gz")) if p.is_file()), None)
+
+
+def _idx_array(path: Path, rank: int) -> np.ndarray:
+    try:
+        values = read_idx(path)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise BadInput(f"{path.name} is damaged: {error} Delete it and get it again.") from error
+    if values.ndim != rank:
+        raise BadInput(f"{path.name} should have {rank} dimensions, its shape is {values.shape}.")
+    return values
+
+
+def _numbered(counts: dict[str, int]) -> list[str]:
+    return [f"{split}/{i:05d}" for split, count in counts.items() for i in range(count)]
+
+
+def _write_classes(home: Path, split: str, target: Path) -> None:
+    number = 0
+    for batch in BATCHES[split]:
+        for pixels, label in zip(*read_batch(home / batch), strict=True):
+            folder = target / split / CIFAR10[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{number:05d}.png", compress_level=1)
+            number += 1

@@ -1,0 +1,145 @@
+"""The challenge year by year, and accuracy against size and cost; conditions and sources on every point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cnnviz.figures.base.charts import count_text
+from cnnviz.figures.base.colors import CATEGORIES
+from cnnviz.figures.base.plot_style import INK, styled
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from cnnviz.studies.anatomy.history import Model, Result
+
+_KINDS = {  # kind of result: (colour, words)
+    "before": ("#b5bcc6", "before deep networks"),
+    "winner": ("#0072b2", "winner of the challenge"),
+    "entry": ("#56b4e9", "other entry"),
+    "paper": ("#f0c05a", "one network, from the paper"),
+}
+_FAMILIES = ("AlexNet", "VGG", "Inception", "ResNet", "DenseNet", "MobileNet", "SqueezeNet", "NIN", "Plain")
+_NAMED = {  # points that carry their name, and where it stands: pixels right and down
+    "alexnet": (-70, 12), "vgg16": (60, 70), "googlenet": (-64, 34), "resnet50": (-62, -46), "resnet152": (96, 6),
+    "densenet121": (-70, -34), "mobilenet_v2": (-40, 38), "mobilenet_v3_large": (-70, -22), "squeezenet1_0": (104, 4),
+    "inception_v3": (56, -78),
+}  # fmt: skip
+
+
+def timeline_figure(results: Sequence[Result], human: Result, height: int = 560) -> Figure:
+    """Top-5 error, percent, as bars under their years, with the human's as a line. Plotly."""
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    for kind, (colour, words) in _KINDS.items():
+        own = [(i, r) for i, r in enumerate(results) if r.kind == kind]
+        figure.add_bar(
+            x=[i for i, _ in own], y=[r.top5 for _, r in own], name=words, marker={"color": colour}, width=0.78,
+            text=[str(r.top5) for _, r in own], textposition="outside", textfont={"size": 14, "color": INK},
+            hovertext=[_told(r) for _, r in own], hoverinfo="text", cliponaxis=False,
+        )  # fmt: skip
+    figure.add_hline(y=human.top5, line={"dash": "dash", "color": "#d55e00", "width": 2})
+    figure.add_annotation(
+        x=len(results) - 0.45, y=human.top5, text=f"<b>human {human.top5} %</b>",
+        xanchor="right", yanchor="bottom", align="right", showarrow=False, font={"color": "#b34700", "size": 13},
+        hovertext=_told(human),
+    )  # fmt: skip
+    ticks = [
+        r.name.replace(", ", "<br>").replace("-", "-<br>", r.name.count("-") and len(r.name) > 10) for r in results
+    ]
+    figure.update_xaxes(tickvals=list(range(len(results))), ticktext=ticks, showgrid=False)
+    figure.update_yaxes(title="top-5 error, %", range=[0, 31])
+    styled(figure, height)
+    _years(figure, results)
+    figure.update_xaxes(tickfont={"size": 12}, autotickangles=[0, -45, -90], range=[-0.6, len(results) - 0.4])
+    figure.update_layout(legend={"x": 0.99, "y": 0.98, "xanchor": "right", "yanchor": "top"}, margin={"t": 34, "r": 40})
+    return figure
+
+
+def _years(figure: Figure, results: Sequence[Result]) -> None:
+    """The years above the bars, with a rule between them."""
+    for year in sorted({r.year for r in results}):
+        own = [i for i, r in enumerate(results) if r.year == year]
+        figure.add_annotation(
+            x=(own[0] + own[-1]) / 2, y=1.0, yref="paper", yanchor="bottom", text=f"<b>{year}</b>", showarrow=False,
+            font={"size": 15},
+        )  # fmt: skip
+        if own[0]:
+            figure.add_vline(x=own[0] - 0.5, line={"color": "#d5dae1", "width": 1})
+
+
+def _told(result: Result) -> str:
+    layers = f"<br>{result.layers} layers with weights" if result.layers else ""
+    return f"<b>{result.name}</b>, {result.year}: {result.top5} %<br>{result.condition}{layers}<br>{result.source}"
+
+
+def bubble_figure(models: Sequence[Model], height: int = 560) -> Figure:
+    """Top-1 accuracy against multiply-adds; the area of a circle is the number of parameters. Plotly.
+
+    Circles are filled where the figures are torchvision's own, rings where they are from a paper."""
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    others = sorted({m.family for m in models} - set(_FAMILIES))
+    colours = dict(zip(_FAMILIES, (*CATEGORIES[:7], "#7a4fa3", "#000000"), strict=True))
+    for family in (*others, *(f for f in _FAMILIES if any(m.family == f for m in models))):
+        own = sorted((m for m in models if m.family == family), key=lambda m: (not _own(m), -m.parameters))
+        colour = colours.get(family, "#c9cfd7")
+        figure.add_scatter(
+            x=[m.macs / 1e9 for m in own], y=[m.top1 for m in own], mode="markers", name=family,
+            marker={"size": [_diameter(m.parameters) for m in own], "color": [_fill(m, colour) for m in own],
+                    "line": {"color": colour, "width": 2}, "opacity": 0.5 if family in others else 0.85},
+            hovertext=[_point(m) for m in own], hoverinfo="text",
+        )  # fmt: skip
+    ticks = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+    figure.update_xaxes(
+        type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], title="G multiply-adds, one image"
+    )
+    figure.update_yaxes(title="top-1 accuracy on ImageNet-1K, %", range=[47, 91])
+    styled(figure, height)
+    _sizes(figure)
+    for model in models:
+        if model.name in _NAMED:
+            right, down = _NAMED[model.name]
+            figure.add_annotation(
+                x=math.log10(model.macs / 1e9), y=model.top1, text=model.name, ax=right, ay=down, arrowhead=0,
+                arrowwidth=1, arrowcolor="#8b95a5", font={"size": 14, "color": INK}, bgcolor="rgba(255,255,255,0.7)",
+            )  # fmt: skip
+    figure.update_layout(legend={"x": 1.01, "y": 1.0, "yanchor": "top"}, margin={"r": 130})
+    return figure
+
+
+def _diameter(parameters: int) -> float:
+    """Pixels; the area grows with the number: 138 M parameters have 47."""
+    return max(5.0, 4.0 * math.sqrt(parameters / 1e6))
+
+
+def _fill(model: Model, colour: str) -> str:
+    return colour if _own(model) else "rgba(255,255,255,0)"
+
+
+def _own(model: Model) -> bool:
+    """Whether the figures are torchvision's own."""
+    return model.source.startswith("torchvision")
+
+
+def _point(model: Model) -> str:
+    facts = f"top-1 {model.top1:g} % · {count_text(model.parameters)} parameters · {count_text(model.macs)} MACs"
+    return f"<b>{model.name}</b> ({model.family})<br>{facts}<br>{model.condition}<br>{model.source}"
+
+
+def _sizes(figure: Figure) -> None:
+    """The scale of the circles, in the lower right corner, away from all points."""
+    for number, parameters in enumerate((5_000_000, 25_000_000, 100_000_000)):
+        figure.add_scatter(
+            x=[(11.0, 26.0, 70.0)[number]], y=[49.4], mode="markers+text", text=[f"{parameters // 1_000_000} M"],
+            marker={"size": _diameter(parameters), "color": "#ffffff", "line": {"color": "#5b6470", "width": 1.5}},
+            textposition="top center", textfont={"size": 13, "color": "#5b6470"}, showlegend=False, hoverinfo="skip",
+        )  # fmt: skip
+    figure.add_annotation(
+        x=2.0, xanchor="right", y=55.4, text="area: parameters<br>ring: figure from a paper", showarrow=False,
+        align="right", font={"size": 13, "color": "#5b6470"},
+    )  # fmt: skip  # x: the logarithm of 100

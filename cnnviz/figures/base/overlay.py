@@ -1,0 +1,87 @@
+"""One unit large: its map over the image, the map itself, a filter; and the way from pixels to units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from cnnviz.figures.base.colors import activation_rgb, signed_rgb
+from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
+
+if TYPE_CHECKING:
+    from cnnviz.probes.filters import FirstLayerFilters
+
+Size = tuple[int, int]
+SHOWN = 448  # pixels of the longer side of an overlay
+
+
+def as_rgb(received: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, C) with any C → (H, W, 3); the mean over channels where they are not RGB."""
+    if received.shape[2] == 3:
+        return received
+    gray = received.mean(axis=2).round().astype(np.uint8)
+    return np.repeat(gray[:, :, None], 3, axis=2)
+
+
+def map_over_image(received: np.ndarray, values: np.ndarray) -> tuple[bytes, Size]:
+    """The image, uint8 (H, W, C), lit by the map (h, w): dark where the unit is silent. PNG and its size.
+
+    The map is stretched over the whole input by nearest neighbour, as a first orientation; the exact
+    place of a unit is its receptive field."""
+    image = as_rgb(received)
+    factor = whole_factor(max(image.shape[:2]), SHOWN)
+    large = enlarge(image, factor).astype(np.float32)
+    height, width = large.shape[:2]
+    light = np.maximum(values, 0)
+    light = light / max(float(light.max()), 1e-12)
+    mask = Image.fromarray((light * 255).astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
+    alpha = np.asarray(mask, np.float32)[:, :, None] / 255
+    gray = large.mean(axis=2, keepdims=True) * 0.35 + 20
+    return rgb_png((large * alpha + gray * (1 - alpha)).round().astype(np.uint8)), (width, height)
+
+
+def unit_under(x: float, y: float, shape: Size, input_size: Size) -> Size:
+    """(row, col) of the unit drawn at pixel (x, y) of `map_over_image`'s picture."""
+    factor = whole_factor(max(input_size), SHOWN)
+    row = int(y / (input_size[0] * factor) * shape[0])
+    col = int(x / (input_size[1] * factor) * shape[1])
+    return min(max(row, 0), shape[0] - 1), min(max(col, 0), shape[1] - 1)
+
+
+def frame_of(box: tuple[int, int, int, int], input_size: Size, shown: Size) -> tuple[float, float, float, float]:
+    """(left, top, width, height) in a picture of `shown` = (width, height) of a box in the input."""
+    top, left, bottom, right = box
+    wide, high = shown[0] / input_size[1], shown[1] / input_size[0]
+    return left * wide, top * high, (right - left) * wide, (bottom - top) * high
+
+
+def large_map(values: np.ndarray, wanted: int, unit: Size | None = None) -> tuple[bytes, Size]:
+    """A map (h, w) in viridis, enlarged by nearest neighbour; `unit` gets a white frame. PNG and size."""
+    factor = whole_factor(max(values.shape), wanted)
+    pixels = enlarge(activation_rgb(values), factor)
+    if unit is not None and factor >= 3:
+        top, left = unit[0] * factor, unit[1] * factor
+        cell = pixels[top : top + factor, left : left + factor]
+        cell[[0, -1], :] = 255
+        cell[:, [0, -1]] = 255
+    return rgb_png(pixels), (pixels.shape[1], pixels.shape[0])
+
+
+def signed_map(values: np.ndarray, wanted: int) -> tuple[bytes, Size]:
+    """A map (h, w) in blue–white–red about 0, enlarged by nearest neighbour. PNG and size."""
+    pixels = enlarge(signed_rgb(values), whole_factor(max(values.shape), wanted))
+    return rgb_png(pixels), (pixels.shape[1], pixels.shape[0])
+
+
+def filter_card(filters: FirstLayerFilters, number: int, side: int) -> bytes:
+    """One filter's tile as a square PNG of `side` pixels, enlarged by a whole multiple and centred."""
+    from cnnviz.figures.base.charts import signed_tiles
+
+    tile = signed_tiles(filters.tiles[number : number + 1])[0]
+    large = enlarge(tile, whole_factor(max(tile.shape[:2]), side))
+    canvas = np.full((side, side, 3), 255, np.uint8)
+    top, left = (side - large.shape[0]) // 2, (side - large.shape[1]) // 2
+    canvas[top : top + large.shape[0], left : left + large.shape[1]] = large
+    return rgb_png(canvas)

@@ -1,0 +1,121 @@
+"""Slices through loss landscapes with their accuracy, and the way of a training run over its plane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnviz.figures.base.plot_style import styled
+from cnnviz.figures.landscape.plots import DIRECTIONS, LOSS, Panel
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from cnnviz.landscape.results import Surface
+
+LOSS_COLOUR, ACCURACY_COLOUR = "#0072b2", "#d55e00"
+LIMIT = 5.0  # nats: slices are drawn up to here, as in Li et al. 2018
+_FAINT = 0.3
+_GAP = 0.16  # share of the width between two panels, for their axes
+
+
+def slice_of(found: Surface, along: int) -> tuple[dict[str, np.ndarray], float]:
+    """The line of a surface along direction 1 or 2 through the network, or nearest to it, and where it lies on the
+    other direction: ({"steps", "loss", "accuracy", "loss_error", "accuracy_error"}, offset)."""
+    steps, other = (found.alphas, found.betas) if along == 1 else (found.betas, found.alphas)
+    nearest = int(np.argmin(np.abs(other)))
+    names = ("loss", "accuracy", "loss_error", "accuracy_error")
+    lines = {n: getattr(found, n)[:, nearest] if along == 1 else getattr(found, n)[nearest] for n in names}
+    return {"steps": steps, **lines}, float(other[nearest])
+
+
+def slices_figure(
+    panels: Sequence[Panel],
+    along: int = 1,
+    log: bool = False,
+    others: Sequence[Sequence[Surface]] = (),
+    height: int = 560,
+) -> Figure:
+    """Loss (left axis, up to LIMIT) and accuracy (right axis) along one direction, one plot a panel. Plotly.
+
+    Bars are one standard error over the images. `others`: for each panel, surfaces of other direction pairs,
+    drawn faintly behind it."""
+    figure = _empty()
+    count = len(panels)
+    lowest = _lowest(panels, along) if log else 0.0
+    for number, panel in enumerate(panels, 1):
+        for other in others[number - 1] if others else ():
+            _add_slice(figure, other, along, number, faint=True)
+        _add_slice(figure, panel.surface, along, number, faint=False)
+        wide = (1 - (count - 1) * _GAP) / count
+        start = (number - 1) * (wide + _GAP)
+        _slice_axes(figure, number, (start, start + wide), along, log, lowest)
+        figure.add_annotation(
+            text=panel.heading(), x=start + wide / 2, y=1, xref="paper", yref="paper", yanchor="bottom",
+            xanchor="center", yshift=6, showarrow=False, font={"size": 16},
+        )  # fmt: skip
+    styled(figure, height)
+    for number in range(1, count + 1):
+        _colour_axes(figure, number)
+    figure.update_layout(margin={"l": 66, "r": 70, "t": 58, "b": 58}, showlegend=False, dragmode=False,
+                         hovermode="x unified")  # fmt: skip
+    return figure
+
+
+def _empty() -> Figure:
+    from plotly import graph_objects as go
+
+    return go.Figure()
+
+
+def _axes(number: int) -> tuple[str, str, str]:
+    """(x, axis of the loss, axis of the accuracy) of a panel."""
+    first = 2 * number - 1
+    return f"x{number}" if number > 1 else "x", f"y{first}" if first > 1 else "y", f"y{first + 1}"
+
+
+def _add_slice(figure: Figure, found: Surface, along: int, number: int, faint: bool) -> None:
+    from plotly import graph_objects as go
+
+    line, _ = slice_of(found, along)
+    x, loss_axis, accuracy_axis = _axes(number)
+    losses = np.where(np.isfinite(line["loss"]), line["loss"], np.nan)
+    for values, errors, axis, colour, words in (
+        (losses, line["loss_error"], loss_axis, LOSS_COLOUR, "loss %{y:.4~g} nats"),
+        (100 * line["accuracy"], 100 * line["accuracy_error"], accuracy_axis, ACCURACY_COLOUR, "accuracy %{y:.1f} %"),
+    ):
+        bars = None if faint else {"array": np.float32(errors), "thickness": 1.2, "width": 2, "color": colour}
+        figure.add_trace(go.Scatter(
+            x=np.float32(line["steps"]), y=np.float32(values), xaxis=x, yaxis=axis, mode="lines", error_y=bars,
+            opacity=_FAINT if faint else 1.0, showlegend=False, hoverinfo="skip" if faint else None,
+            hovertemplate=None if faint else f"{words}<extra></extra>",
+            line={"color": colour, "width": 1.2 if faint else 2.6,
+                  "dash": "solid" if colour == LOSS_COLOUR else "dash"},
+        ))  # fmt: skip
+
+
+def _lowest(panels: Sequence[Panel], along: int) -> float:
+    values = np.concatenate([slice_of(p.surface, along)[0]["loss"] for p in panels])
+    values = values[np.isfinite(values) & (values > 0)]
+    return float(values.min()) * 0.8 if values.size else 0.01
+
+
+def _slice_axes(figure: Figure, number: int, domain: tuple[float, float], along: int, log: bool, lowest: float) -> None:
+    x, loss_axis, accuracy_axis = _axes(number)
+    reach: dict[str, Any] = {"range": [np.log10(max(lowest, 1e-4)), np.log10(LIMIT)], "type": "log", "dtick": "D2"}
+    long = {axis: f"{axis[0]}axis{axis[1:]}" for axis in (x, loss_axis, accuracy_axis)}
+    figure.update_layout({
+        long[x]: {"domain": domain, "anchor": loss_axis, "title": {"text": DIRECTIONS[along - 1]}},
+        long[loss_axis]: {"anchor": x, "title": {"text": LOSS}, **(reach if log else {"range": [0, LIMIT]})},
+        long[accuracy_axis]: {"anchor": x, "overlaying": loss_axis, "side": "right", "range": [0, 100],
+                              "title": {"text": "accuracy [%]"}, "showgrid": False},
+    })  # fmt: skip
+
+
+def _colour_axes(figure: Figure, number: int) -> None:
+    """Numbers and titles in the colour of their lines."""
+    _, loss_axis, accuracy_axis = _axes(number)
+    for axis, colour in ((loss_axis, LOSS_COLOUR), (accuracy_axis, ACCURACY_COLOUR)):
+        figure.layout[f"yaxis{axis[1:]}"].update(title_font_color=colour, tickfont_color=colour)

@@ -1,0 +1,216 @@
+"""Surfaces and contours of several loss landscapes side by side, on one scale of height and colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnviz.figures.base.plot_style import INK, RULE, styled
+from cnnviz.figures.landscape.scale import LossScale, filled
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from cnnviz.landscape.results import Surface
+
+DIRECTIONS = ("direction 1 [filter norms]", "direction 2 [filter norms]")
+LOSS = "loss [nats]"
+CAMERA = (0.95, -1.85, 1.15)  # of a fresh view, in units of the scene
+LEVELS = (0.1, 10.0, 0.5)  # nats: first, last, step, as in Li et al. 2018
+PATH, MARK = "#d55e00", "#e85d04"
+_GAP, _BAR = 0.055, 0.925  # shares of the width: between two panels, and where the colour bar stands
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One surface of a picture. `title`: the network; `note`: below it, e.g. its accuracy."""
+
+    title: str
+    surface: Surface
+    note: str = ""
+
+    def heading(self) -> str:
+        """Title and note for Plotly."""
+        return f"<b>{self.title}</b>" + (f"<br>{self.note}" if self.note else "")
+
+
+def surfaces_figure(
+    panels: Sequence[Panel], scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA
+) -> Figure:
+    """The surfaces in 3-D, one scene each (scene, scene2, …), all seen from `camera`. Plotly.
+
+    A point not evaluated yet is drawn as interpolated between its neighbours."""
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    for number, panel in enumerate(panels, 1):
+        found, name = panel.surface, "scene" if number == 1 else f"scene{number}"
+        figure.add_trace(go.Surface(
+            x=np.float32(found.alphas), y=np.float32(found.betas), scene=name, customdata=told(found),
+            hovertemplate=TOLD, showscale=number == len(panels), colorbar=colour_bar(scale), **painted(found, scale),
+            cmin=scale.ends[0], cmax=scale.ends[1], colorscale=scale.colours(), contours=_lines(scale),
+            lighting={"ambient": 0.72, "diffuse": 0.55, "specular": 0.06, "roughness": 0.9, "fresnel": 0.05},
+        ))  # fmt: skip
+        figure.add_annotation(_heading(panel, _domain(number, len(panels))))
+        figure.update_layout({name: _scene(scale, _domain(number, len(panels)), camera)})
+    styled(figure, height)
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 50, "b": 0}, hoverlabel={"bgcolor": "#ffffff"})
+    return figure
+
+
+def painted(found: Surface, scale: LossScale) -> dict[str, np.ndarray]:
+    """The arrays of a surface's trace that depend on its losses: heights and colours, (B, A)."""
+    heights = scale.height(filled(found.loss)).T
+    return {"z": heights, "surfacecolor": heights}
+
+
+def contours_figure(
+    panels: Sequence[Panel],
+    scale: LossScale,
+    height: int = 560,
+    chosen: tuple[float, float] | None = None,
+    dotted: Sequence[np.ndarray] = (),
+) -> Figure:
+    """The planes from above: colours by the scale, lines at the losses 0.1, 0.6, 1.1, … 9.6. Plotly.
+
+    `chosen`: a point, in filter norms, that is marked on every plane. `dotted`: for each panel, (A, B) bool, the
+    points of its grid that carry a dot."""
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    for number, panel in enumerate(panels, 1):
+        x, y = ("x", "y") if number == 1 else (f"x{number}", f"y{number}")
+        add_plane(figure, panel, scale, (x, y), number == len(panels))
+        if dotted:
+            i, j = np.nonzero(dotted[number - 1])
+            figure.add_trace(go.Scatter(
+                x=np.float32(panel.surface.alphas[i]), y=np.float32(panel.surface.betas[j]), xaxis=x, yaxis=y,
+                mode="markers", hoverinfo="skip", showlegend=False,
+                marker={"size": 4, "color": MARK, "line": {"color": "#ffffff", "width": 0.5}},
+            ))  # fmt: skip
+        points = [(0.0, 0.0, "#ffffff", "circle")] + ([(*chosen, MARK, "x")] if chosen else [])
+        figure.add_trace(go.Scatter(
+            x=[p[0] for p in points], y=[p[1] for p in points], xaxis=x, yaxis=y, mode="markers", hoverinfo="skip",
+            marker={"size": 11, "color": [p[2] for p in points], "symbol": [p[3] for p in points],
+                    "line": {"color": INK, "width": 1.5}}, showlegend=False,
+        ))  # fmt: skip
+        figure.add_annotation(_heading(panel, _domain(number, len(panels))))
+        figure.update_layout(plane_axes(number, _domain(number, len(panels)), number == 1, panel.surface))
+    styled(figure, height)
+    figure.update_layout(margin={"l": 66, "r": 10, "t": 58, "b": 58}, hoverlabel={"bgcolor": "#ffffff"}, dragmode=False)
+    return figure
+
+
+def add_plane(
+    figure: Figure, panel: Panel, scale: LossScale, axes: tuple[str, str], bar: bool, numbers: bool = True
+) -> None:
+    """One plane from above on these axes of the figure, with its lines. `numbers`: on the lines; they take a browser
+    longer than all else."""
+    from plotly import graph_objects as go
+
+    found = panel.surface
+    where = {"x": np.float32(found.alphas), "y": np.float32(found.betas), "xaxis": axes[0], "yaxis": axes[1]}
+    figure.add_trace(go.Heatmap(
+        **where, z=painted(found, scale)["z"], zsmooth="best", zmin=scale.ends[0], zmax=scale.ends[1],
+        colorscale=scale.colours(), customdata=told(found), hovertemplate=TOLD, showscale=bar,
+        colorbar=colour_bar(scale),
+    ))  # fmt: skip
+    first, last, step = LEVELS
+    figure.add_trace(go.Contour(
+        **where, z=np.float32(np.clip(filled(found.loss), 0, last + step)).T, hoverinfo="skip", showscale=False,
+        contours={"start": first, "end": last, "size": step, "coloring": "none", "showlabels": numbers,
+                  "labelfont": {"size": 12, "color": "#ffffff"}, "labelformat": ".1f"},
+        line={"color": "rgba(255,255,255,0.8)", "width": 1.1}, showlegend=False,
+    ))  # fmt: skip
+
+
+def plane_axes(number: int, domain: tuple[float, float], named: bool, found: Surface | None = None) -> dict[str, Any]:
+    """The layout of the axes of panel `number`; `named`: the second direction stands beside it. They end where
+    the grid of `found` ends."""
+    tail = "" if number == 1 else str(number)
+    common = {"zeroline": False, "showgrid": False, "constrain": "domain"}
+    across, upwards = (_ends(found.alphas), _ends(found.betas)) if found is not None else ({}, {})
+    return {
+        f"xaxis{tail}": {"title": {"text": DIRECTIONS[0]}, "domain": domain, "anchor": f"y{tail}", **common, **across},
+        f"yaxis{tail}": {
+            "title": {"text": DIRECTIONS[1] if named else ""}, "anchor": f"x{tail}", "scaleanchor": f"x{tail}",
+            **common, **upwards,
+        },
+    }  # fmt: skip
+
+
+def _ends(steps: np.ndarray) -> dict[str, list[float]]:
+    """The range of an axis; a grid of one step has none."""
+    return {"range": [float(steps[0]), float(steps[-1])]} if len(steps) > 1 else {}
+
+
+# --- what the panels share --------------------------------------------------------------------------------
+
+TOLD = (
+    "direction 1: %{x:.2f}, direction 2: %{y:.2f}<br>loss %{customdata[0]:.4~g} ± %{customdata[2]:.2~g} nats"
+    "<br>accuracy %{customdata[1]:.1f} ± %{customdata[3]:.1f} %<extra></extra>"
+)
+
+
+def told(found: Surface) -> np.ndarray:
+    """(B, A, 4) float32: loss, accuracy in percent, and their standard errors, for TOLD."""
+    parts = (found.loss, 100 * found.accuracy, found.loss_error, 100 * found.accuracy_error)
+    return np.stack([np.asarray(part, np.float32).T for part in parts], axis=2)
+
+
+def colour_bar(scale: LossScale) -> dict[str, Any]:
+    """The colour bar that all panels share."""
+    values, texts = scale.ticks()
+    return {
+        "title": {"text": LOSS, "side": "right", "font": {"size": 15}}, "tickvals": values, "ticktext": texts,
+        "tickfont": {"size": 13}, "thickness": 16, "len": 0.82, "x": _BAR, "xanchor": "left", "outlinewidth": 0,
+    }  # fmt: skip
+
+
+def _domain(number: int, count: int) -> tuple[float, float]:
+    """The share of the width that panel `number` takes."""
+    wide = (_BAR - 0.015 - (count - 1) * _GAP) / count
+    start = (number - 1) * (wide + _GAP)
+    return round(start, 4), round(start + wide, 4)
+
+
+def _heading(panel: Panel, domain: tuple[float, float]) -> dict[str, Any]:
+    return {
+        "text": panel.heading(), "x": sum(domain) / 2, "y": 1, "xref": "paper", "yref": "paper", "yanchor": "bottom",
+        "xanchor": "center", "yshift": 6, "showarrow": False, "font": {"size": 16, "color": INK},
+    }  # fmt: skip
+
+
+def _scene(scale: LossScale, domain: tuple[float, float], camera: Sequence[float]) -> dict[str, Any]:
+    values, texts = scale.ticks()
+    axis = {
+        "gridcolor": RULE, "zeroline": False, "showspikes": False, "backgroundcolor": "#ffffff",
+        "tickfont": {"size": 12}, "title": {"font": {"size": 14}},
+    }  # fmt: skip
+    flat = {**axis, "nticks": 5}
+    return {
+        "domain": {"x": domain, "y": (0, 1)}, "aspectmode": "manual", "aspectratio": {"x": 1, "y": 1, "z": 0.72},
+        "camera": {"eye": dict(zip("xyz", camera, strict=True)), "center": {"x": -0.08, "y": -0.04, "z": -0.12}},
+        "dragmode": "turntable",
+        "xaxis": {**flat, "title": {"text": "direction 1", "font": {"size": 14}}},
+        "yaxis": {**flat, "title": {"text": "direction 2", "font": {"size": 14}}},
+        "zaxis": {**axis, "title": {"text": "loss", "font": {"size": 14}}, "range": _room(scale), "tickvals": values,
+                  "ticktext": texts},
+    }  # fmt: skip
+
+
+def _room(scale: LossScale) -> tuple[float, float]:
+    low, high = scale.ends
+    return low - 0.04 * (high - low), high + 0.02 * (high - low)
+
+
+def _lines(scale: LossScale) -> dict[str, Any]:
+    low, high = scale.ends
+    return {
+        "z": {"show": True, "start": low, "end": high, "size": (high - low) / 14, "color": "rgba(255,255,255,0.45)",
+              "width": 1, "highlight": False},
+        "x": {"highlight": False}, "y": {"highlight": False},
+    }  # fmt: skip

@@ -1,0 +1,187 @@
+"""A patch index, one of its layers and one of its units in a notebook."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnnviz.errors import CnnvizError
+from cnnviz.figures.base.charts import value_text
+from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.text import shortened
+from cnnviz.figures.notebook.parts import card, facts, folded, picture, table, words
+from cnnviz.figures.patches.context import LETTERS, Seen, winners_sheet
+from cnnviz.figures.patches.patch_wall import patches_png
+from cnnviz.figures.patches.wall import crisp_side, reconstruction_rgb
+
+if TYPE_CHECKING:
+    from cnnviz.index.result import PatchIndex, Winner
+    from cnnviz.index.views import LayerView, UnitView
+
+SMALL, WALL, COLUMNS = 6, 12, 6  # channels of an index's wall and of a layer's, beside each other
+PATCH, WHOLE = 40, 84  # pixels of a patch on a wall, of a picture of a unit
+PATCHES = 9  # of a channel, whatever k is
+SECONDS = 0.5  # after which a wall ends: a cell must not wait for slow disks
+PICTURES = (CnnvizError, OSError, RuntimeError)  # a lost file, a full device: the records are shown all the same
+VALUES = "each layer's own output; a convolution's before its ReLU"
+
+
+def index_html(index: PatchIndex) -> str:
+    """What was searched, how, every layer in a line, and a small wall of the layer in the middle."""
+    views = [index.layer(name) for name in index.layers]
+    lines = [_layer_line(view) for view in views]
+    header = ["layer", "channels", "field", "strongest", "its value", "dead"]
+    channels = sum(len(view) for view in views)
+    title = f"Patch index of {index.meta.get('model', 'a network')} over {index.meta.get('corpus', 'images')}"
+    listing = folded(
+        f"{len(views)} layers, {channels:,} channels", table([header, *lines], right=(1, 2, 3, 4, 5))
+    )  # fmt: skip
+    wall = _strongest(views[len(views) // 2], SMALL) if views else ""
+    return card(title, facts(_run(index)), listing, wall)
+
+
+def layer_html(view: LayerView) -> str:
+    """The wall of a layer's strongest channels; their records where there are no pictures."""
+    height, width = view.field or (0, 0)
+    said = [
+        ("channels", f"{len(view):,}; {int(view.index.dead(view.layer).sum()):,} of them dead"),
+        ("receptive field", f"{height}×{width} pixels" if view.field else ""),
+        ("images", _seen(view.index)),
+    ]
+    return card(f"{view.layer} of {view.index.meta.get('model', 'a network')}", facts(said), _strongest(view, WALL))
+
+
+def unit_html(unit: UnitView) -> str:
+    """A unit's winners in the whole image, as patches and projected down, and their records."""
+    best, labels = unit.winners, unit.index.meta.get("labels") or {}
+    said = [("receptive field", _pixels(best[0].full_box) if best else ""), ("images", _seen(unit.index))]
+    title = f"{unit.name} of {unit.index.meta.get('model', 'a network')}"
+    if not best:
+        return card(title, facts(said), words("No image won: none was searched."))
+    records = table(
+        [["", "value", "image", "class", "unit", "pixels (top, left, bottom, right)"]]
+        + [[str(n + 1), *_record(winner, labels)] for n, winner in enumerate(best)],
+        right=(0, 1),
+    )
+    pictures, why = _winners(unit)
+    shown = folded("Records", records) if pictures else records
+    return card(title, facts(said), pictures, words(why, faint=True) if why else "", shown)
+
+
+def _run(index: PatchIndex) -> list[tuple[str, str]]:
+    meta = index.meta
+    weights = f", {meta['weights']} weights" if meta.get("weights") else ""
+    agreed = meta.get("screening") and "float32, screened in bfloat16: exact"
+    crops = f"inside, at most {meta['embedded']} pixels" if meta.get("embedded") else ""
+    return [
+        ("network", f"{meta.get('model', '?')}{weights}"),
+        ("images", _seen(index)),
+        ("winners", f"{meta['k']} a channel, one an image" if meta.get("k") else ""),
+        ("precision", agreed or str(meta.get("precision", ""))),
+        ("values", VALUES),
+        ("crops", crops),
+    ]
+
+
+def _seen(index: PatchIndex) -> str:
+    meta = index.meta
+    total, seen = meta.get("images", 0), meta.get("next", 0)
+    over = f"{total:,} of {meta.get('corpus', '?')}"
+    if not index.complete:
+        over = f"{seen:,} of the {over}: not complete"
+    return f"{over}; {len(meta['skipped']):,} could not be read" if meta.get("skipped") else over
+
+
+def _layer_line(view: LayerView) -> list[str]:
+    best = view.strongest(1)
+    value = value_text(float(view.index.strength(view.layer)[best[0]])) if best else ""
+    field = f"{view.field[0]}×{view.field[1]}" if view.field else ""
+    dead = int(view.index.dead(view.layer).sum())
+    return [view.layer, f"{len(view):,}", field, f"channel {best[0]}" if best else "", value, str(dead or "")]
+
+
+def _strongest(view: LayerView, most: int) -> str:
+    """The wall of the strongest channels, or their records and why there is no wall."""
+    channels = view.strongest(most)
+    try:
+        blocks = _blocks(view, channels)
+    except PICTURES as error:
+        return words(f"No pictures: {error}") + _records(view, channels)
+    if not any(patches for patches, _words in blocks):
+        return words("No image won: none was searched.")
+    png, size = patches_png(blocks, COLUMNS, _side(blocks))
+    shown = f"{view.layer}: the {len(blocks)} strongest of {len(view):,} channels, nine patches each"
+    return words(shown) + picture(png, size, shown)
+
+
+def _blocks(view: LayerView, channels: Sequence[int]) -> list[tuple[list[np.ndarray], list[str]]]:
+    labels, blocks, started = view.index.meta.get("labels") or {}, [], time.monotonic()
+    for channel in channels:
+        if blocks and time.monotonic() - started > SECONDS:
+            break
+        unit = view.unit(channel)
+        patches, best = [as_rgb(patch) for patch in unit.patches(PATCHES)], unit.winners
+        reach = f"channel {channel}: {value_text(best[0].value)}" if best else f"channel {channel}"
+        label = labels.get(str(best[0].image), "") if best else ""
+        blocks.append((patches, [reach, label] if labels else [reach]))
+    return blocks
+
+
+def _side(blocks: Sequence[tuple[list[np.ndarray], list[str]]]) -> int:
+    height, width = np.max([patch.shape[:2] for patches, _words in blocks for patch in patches], axis=0)
+    return crisp_side((int(height), int(width)), (int(height), int(width)), PATCH)
+
+
+def _records(view: LayerView, channels: Sequence[int]) -> str:
+    labels = view.index.meta.get("labels") or {}
+    lines = [
+        [str(channel), *_record(best[0], labels)] for channel in channels if (best := view.unit(channel).winners)
+    ]  # fmt: skip
+    header = ["channel", "value", "strongest image", "class", "unit", "pixels (top, left, bottom, right)"]
+    return table([header, *lines], right=(0, 1))
+
+
+def _record(winner: Winner, labels: dict[str, str]) -> list[str]:
+    place, box = f"({winner.row}, {winner.col})", ", ".join(map(str, winner.box))
+    return [value_text(winner.value), winner.image_id, labels.get(str(winner.image), ""), place, f"({box})"]
+
+
+def _winners(unit: UnitView) -> tuple[str, str]:
+    """The picture of a unit, and what is missing of it and why; each may be empty."""
+    try:
+        images, patches = unit.images(PATCHES), unit.patches(PATCHES)
+    except PICTURES as error:
+        return _crops(unit, str(error))
+    why, low = "", [None] * len(images)
+    try:
+        low = [reconstruction_rgb(signal) for signal in unit.reconstructions(most=PATCHES)]
+    except PICTURES as error:
+        why = f"No reconstructions: {error}"
+    seen = [
+        Seen(as_rgb(image), winner.box, as_rgb(patch), signal, (value_text(winner.value), _ending(winner.image_id)))
+        for image, winner, patch, signal in zip(images, unit.winners, patches, low, strict=False)
+    ]
+    sheet = winners_sheet(seen, WHOLE)
+    return picture(sheet.png, sheet.size, f"The strongest images of {unit.name}"), why
+
+
+def _crops(unit: UnitView, why: str) -> tuple[str, str]:
+    """What can be shown without the images."""
+    try:
+        patches = [as_rgb(patch) for patch in unit.patches(PATCHES)]
+    except PICTURES:
+        return "", f"No pictures: {why}"
+    blocks = [(patches, [])]
+    png, size = patches_png(blocks, 1, _side(blocks))
+    return picture(png, size, f"Patches of {unit.name}"), f"Crops kept inside the index; the images are not here: {why}"
+
+
+def _ending(name: str) -> str:
+    return shortened(name, LETTERS, WHOLE)
+
+
+def _pixels(box: tuple[int, int, int, int]) -> str:
+    return f"{box[2] - box[0]}×{box[3] - box[1]} pixels"

@@ -1,0 +1,121 @@
+"""Grids of numbers that can be read from the last row, and one colour for each weight of a kernel."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnviz.figures.base.colors import CATEGORIES, FRAME
+from cnnviz.figures.base.scene import INK, PAPER, Box, Scene, Text
+from cnnviz.figures.base.text import text_width
+
+GREY, EDGE, BLANK, PADDING = "#5b6470", "#aab2bd", "#f3f4f6", "#e3e7ec"
+CHOSEN = "#{:02x}{:02x}{:02x}".format(*FRAME)
+LEAST = 7.0  # pixels; smaller digits are left out
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How one number is drawn. `corner`: small text at the lower right, such as the weight that meets it."""
+
+    fill: str = PAPER
+    ink: str = INK
+    bold: bool = False
+    corner: str = ""
+    item: str = ""
+    title: str = ""
+    blank: bool = False
+
+
+def number_text(value: float) -> str:
+    """−0.25, 114, 1.33: four digits at most, and a proper minus."""
+    return f"{value:.4g}".replace("-", "−")
+
+
+def plain_floor(text: str) -> str:
+    """⌊x⌋ as floor(x), which every font can write."""
+    return text.replace("⌊", "floor(").replace("⌋", ")")
+
+
+def tied_colours(count: int) -> tuple[str, ...]:
+    """One light colour for each of `count` weights, dark letters readable on all of them.
+
+    Up to eight are the categories of all pages, lightened; more are hues at equal steps in two lightnesses."""
+    if count <= len(CATEGORIES):
+        return tuple(_lighter(colour) for colour in CATEGORIES[:count])
+    parts = [colorsys.hls_to_rgb(n / count, 0.72 + 0.12 * (n % 2), 0.75) for n in range(count)]
+    return tuple("#" + "".join(f"{round(255 * part):02x}" for part in parts_) for parts_ in parts)
+
+
+def _lighter(colour: str, share: float = 0.5) -> str:
+    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)
+
+
+def draw_grid(
+    scene: Scene, values: np.ndarray, left: float, top: float, side: float, cells: Sequence[Sequence[Cell]]
+) -> None:
+    """Draw a table of numbers with its upper left corner at (left, top), `side` pixels a cell.
+
+    `values` (rows, cols); `cells`: of the same shape. All numbers of a table have one size."""
+    size = digits_size(values, side)
+    for (row, col), value in np.ndenumerate(values):
+        cell, x, y = cells[row][col], left + col * side, top + row * side
+        scene.add(Box(x, y, side, side, cell.fill, EDGE, 1.0, item=cell.item, title=cell.title))
+        if not cell.blank and size >= LEAST:
+            lift = 0.08 * side if cell.corner else 0.0
+            text = number_text(float(value))
+            scene.add(Text(x + side / 2, y + side / 2 - lift, text, size, cell.ink, bold=cell.bold))
+        if cell.corner and side >= 44:
+            scene.add(Text(x + side - 4, y + side - 0.14 * side, cell.corner, 0.22 * side, INK, "end"))
+
+
+def digits_size(values: np.ndarray, side: float, share: float = 0.44) -> float:
+    """Pixels of the digits, at most `share` of a cell, so that the longest number of a table fits into it."""
+    longest = max((text_width(number_text(float(v)), 1.0, True) for v in np.unique(values)), default=1.0)
+    return min(share * side, 0.88 * side / max(longest, 0.1))
+
+
+def plain(shape: tuple[int, int], cell: Cell | None = None) -> list[list[Cell]]:
+    """Cells that are all alike."""
+    return [[cell or Cell()] * shape[1] for _ in range(shape[0])]
+
+
+def kernel_scene(weights: np.ndarray, width: float = 220.0) -> Scene:
+    """A kernel (rows, cols) as a table, negative weights bluish and positive ones reddish."""
+    rows, cols = weights.shape
+    side = (width - 4) / cols
+    scene = Scene(width, side * rows + 4)
+    fills = {-1.0: "#b7d0ec", 0.0: PAPER, 1.0: "#f3c4b3"}
+    draw_grid(scene, weights, 2, 2, side, [[Cell(fills[float(np.sign(w))], bold=True) for w in row] for row in weights])
+    return scene
+
+
+def wrapped(text: str, size: float, room: float) -> list[str]:
+    """A sum in lines of at most `room` pixels, broken before a plus or an equals sign."""
+    pieces = text.replace(" = ", " \n= ").replace(" + ", " \n+ ").split("\n")
+    lines = [pieces[0]]
+    for piece in pieces[1:]:
+        if text_width(lines[-1] + piece, size) <= room:
+            lines[-1] += piece
+        else:
+            lines.append(piece)
+    return [line.strip() for line in lines]
+
+
+def fitted(text: str, room: float, height: float, most: float = 30.0) -> tuple[list[str], float]:
+    """(lines, size of letters): the largest letters in which a sum fits `room` × `height` pixels; one line if it is
+    readable."""
+    size = min(most, room / text_width(text, 1.0, True))
+    if size >= 20:
+        return [text], size
+    size = most
+    while size > 11:
+        lines = wrapped(text, size, room)
+        if len(lines) * 1.35 * size <= height and max(text_width(line, size) for line in lines) <= room:
+            break
+        size -= 1
+    return wrapped(text, size, room), size

@@ -1,0 +1,115 @@
+"""Pooling invariance in pictures: maps before and after a pooling layer, with the units that a shift changes marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnviz.figures.base.charts import value_text
+from cnnviz.figures.base.colors import CATEGORIES, FRAME, GUTTER, NEUTRAL, activation_rgb, viridis
+from cnnviz.figures.base.encode import rgb_png
+from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.equivariance.panels import Strip, map_in, photo_in
+
+SIDE, PHOTO, SMALL = 168, 112, 150  # pixels of a map, of an image, and of a map among four
+CAPTION, GAP, BETWEEN, BAR = 24, 12, 18, 9  # pixels
+SILENT = (236, 238, 241)
+SAME = tuple(int(CATEGORIES[0][i : i + 2], 16) for i in (1, 3, 5))
+CHANGED = FRAME
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A map without and with the shift, (h, w) each, and what of it is marked: `same`, `active` (h, w) bool."""
+
+    first: np.ndarray
+    second: np.ndarray
+    same: np.ndarray
+    active: np.ndarray
+
+    @property
+    def peak(self) -> float:
+        """The end of the common scale."""
+        return max(float(np.nanmax(np.abs(m), initial=0.0)) for m in (self.first, self.second))
+
+
+def marked_rgb(same: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: blue where an active unit is unchanged, orange where it changed, pale where it says nothing."""
+    painted = np.where(same[..., None], np.array(SAME, np.uint8), np.array(CHANGED, np.uint8))
+    return np.where(active[..., None], painted, np.array(SILENT, np.uint8))
+
+
+def one_value_each(values: np.ndarray) -> np.ndarray:
+    """(C,) values of channels without location → a nearly square table, row by row; NaN or False where it is longer."""
+    wide = int(np.ceil(np.sqrt(len(values))))
+    high = -(-len(values) // wide)
+    filled = np.full(wide * high, False if values.dtype == bool else np.nan, values.dtype)
+    filled[: len(values)] = values
+    return filled.reshape(high, wide)
+
+
+def two_rows(photo: np.ndarray, shifted: np.ndarray, rows: Sequence[tuple[str, str, Pair]]) -> Strip:
+    """The image and its shifted copy, uint8 (H, W, C); to the right, a row for each (name, its size, pair): the map,
+    that of the shifted image on the same scale, and the same with its units marked."""
+    left, tops = PHOTO + BETWEEN, [0]
+    for _, _, pair in rows:  # no row is higher than its maps, which are enlarged by whole multiples
+        tops.append(tops[-1] + CAPTION + len(map_in(marked_rgb(pair.same, pair.active), SIDE)) + 4)
+    size = (left + 3 * SIDE + 2 * GAP, max(tops[-1] + BAR + CAPTION, 2 * (PHOTO + CAPTION) + 20))
+    canvas = np.full((size[1], size[0], 3), GUTTER, np.uint8)
+    words: list[tuple[float, float, float, str]] = []
+    for at, (image, name) in enumerate(((photo, "the image"), (shifted, "shifted"))):
+        top = at * (PHOTO + CAPTION + 20)
+        _place(canvas, photo_in(as_rgb(image), PHOTO), CAPTION + top, 0, PHOTO)
+        words.append((0, top + 2, PHOTO + BETWEEN, name))
+    for at, (name, shape, pair) in enumerate(rows):
+        pictures = (_coloured(pair.first, pair.peak), _coloured(pair.second, pair.peak),
+                    marked_rgb(pair.same, pair.active))  # fmt: skip
+        titles = (f"{name}, {shape}", f"{name}, image shifted", f"{name}: changed units")
+        for column, (pixels, title) in enumerate(zip(pictures, titles, strict=True)):
+            x = left + column * (SIDE + GAP)
+            _place(canvas, map_in(pixels, SIDE), tops[at] + CAPTION, x, SIDE)
+            words.append((x, tops[at] + 2, SIDE + GAP, title))
+    top, right = tops[-1], left + 2 * SIDE + GAP
+    canvas[top : top + BAR, left:right] = viridis()[np.linspace(0, 255, right - left).round().astype(int)]
+    peaks = " and ".join(dict.fromkeys(value_text(pair.peak) for _, _, pair in rows))
+    words += [(left, top + BAR + 2, 60, "0"), (left + 90, top + BAR + 2, SIDE + 110, f"activation, up to {peaks}")]
+    words += _legend(canvas, right + GAP, top)
+    return Strip(rgb_png(canvas), size, tuple((float(a), float(b), float(c), text) for a, b, c, text in words))
+
+
+def in_columns(columns: Sequence[tuple[str, str, Pair]]) -> Strip:
+    """A column for each (name, words below, pair): the pooled map on its own scale, and its units marked below."""
+    high = max(len(map_in(marked_rgb(pair.same, pair.active), SMALL)) for _, _, pair in columns)
+    size = (len(columns) * (SMALL + GAP) - GAP, 2 * CAPTION + 2 * high + 6)
+    canvas = np.full((size[1], size[0], 3), GUTTER, np.uint8)
+    words: list[tuple[float, float, float, str]] = []
+    for at, (name, told, pair) in enumerate(columns):
+        x = at * (SMALL + GAP)
+        _place(canvas, map_in(_coloured(pair.first, pair.peak), SMALL), CAPTION, x, SMALL)
+        _place(canvas, map_in(marked_rgb(pair.same, pair.active), SMALL), CAPTION + high + 6, x, SMALL)
+        words += [(float(x), 2.0, float(SMALL), name), (float(x), float(size[1] - CAPTION + 3), float(SMALL), told)]
+    return Strip(rgb_png(canvas), size, tuple(words))
+
+
+def _legend(canvas: np.ndarray, left: int, top: int) -> list[tuple[float, float, float, str]]:
+    """Three swatches below the marked maps."""
+    words, third = [], SIDE // 3
+    for at, (colour, name) in enumerate(((SAME, "same"), (CHANGED, "changed"), (SILENT, "silent"))):
+        canvas[top : top + BAR, left + at * third : left + (at + 1) * third - 3] = colour
+        words.append((float(left + at * third), float(top + BAR + 2), float(third), name))
+    return words
+
+
+def _coloured(values: np.ndarray, peak: float) -> np.ndarray:
+    """Viridis from 0 to the peak; gray where there is no unit."""
+    known = ~np.isnan(values)
+    return np.where(known[..., None], activation_rgb(np.nan_to_num(values), peak), np.array(NEUTRAL, np.uint8))
+
+
+def _place(canvas: np.ndarray, pixels: np.ndarray, top: int, left: int, side: int) -> None:
+    """Into a square field: centred across, at its top."""
+    high, wide = pixels.shape[:2]
+    left += (side - wide) // 2
+    canvas[top : top + high, left : left + wide] = pixels

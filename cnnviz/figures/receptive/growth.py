@@ -1,0 +1,132 @@
+"""Growth of the receptive field as a figure: size against layer, the image's side, and where the stride steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnnviz.figures.base.colors import CATEGORIES, FRAME, viridis
+from cnnviz.figures.base.plot_style import styled
+from cnnviz.figures.base.text import shortened
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from cnnviz.studies.receptive.growth import EffectiveSize, Growth
+
+CHOSEN = "#{:02x}{:02x}{:02x}".format(*FRAME)
+_LINE, _IMAGE, _MOST, _HALF = "#5b6470", "#8b95a5", CATEGORIES[5], CATEGORIES[3]
+_BANDS = ("rgba(51,99,141,0.05)", "rgba(51,99,141,0.12)")
+
+
+def depth_colours(count: int) -> list[str]:
+    """One colour of viridis for each of `count` layers, first to last; its palest end is left out."""
+    places = np.linspace(0, 215, max(count, 1)).round().astype(int)
+    return ["#{:02x}{:02x}{:02x}".format(*viridis()[at]) for at in places[:count]]
+
+
+def growth_figure(growth: Growth, chosen: str, effective: Sequence[EffectiveSize] = (), height: int = 470) -> Figure:
+    """The longer side of the field over layers, as they run; markers have the colours of the nested boxes, the
+    `chosen` layer a frame. Layers that see the whole image are crosses at the image's side. `effective`: boxes of
+    half and of 95 % of the gradient. Bands are runs of one stride. The x values are the layers' names, for clicks."""
+    from plotly import graph_objects as go
+
+    names = [row.layer for row in growth.rows]
+    side, figure = max(growth.image), go.Figure()
+    places, whole = growth.spatial, [row for row in growth.rows if row.whole]
+    figure.add_scatter(
+        x=[row.layer for row in places], y=[max(row.size) for row in places], mode="lines+markers",
+        name="theoretical field", line={"color": _LINE, "width": 2.2},
+        marker={"size": 11, "color": depth_colours(len(places))},
+        customdata=[[_size(row.size), row.kind, _stride(row.stride)] for row in places],
+        hovertemplate="%{x}: %{customdata[0]} pixels<br>%{customdata[1]}, %{customdata[2]}<extra></extra>",
+    )  # fmt: skip
+    if whole:
+        figure.add_scatter(
+            x=[row.layer for row in whole], y=[side] * len(whole), mode="markers", name="sees everything",
+            marker={"symbol": "x", "size": 9, "color": _LINE},
+            hovertemplate="%{x}: no place of its own, it sees all that lies below<extra></extra>",
+        )  # fmt: skip
+    for colour, name, boxes in (
+        (_MOST, "95 % of the gradient", [one.most for one in effective]),
+        (_HALF, "half of the gradient", [one.half for one in effective]),
+    ):
+        if boxes:
+            figure.add_scatter(
+                x=[one.layer for one in effective], y=[max(box) for box in boxes], mode="lines+markers", name=name,
+                line={"color": colour, "width": 2.6}, marker={"size": 7},
+                customdata=[[_size(box), f"{max(one.sigma):.1f}"] for one, box in zip(effective, boxes, strict=True)],
+                hovertemplate=f"%{{x}}: %{{customdata[0]}} pixels hold {name}<br>σ %{{customdata[1]}} pixels"
+                "<extra></extra>",
+            )  # fmt: skip
+    _mark_chosen(figure, growth, chosen)
+    _mark_strides(figure, growth, names)
+    figure.add_hline(y=side, line={"color": _IMAGE, "width": 1.6, "dash": "dash"})
+    figure.add_annotation(x=0, xref="paper", y=side, text=f" the image: {side} pixels", showarrow=False, xanchor="left",
+                          yanchor="bottom", font={"size": 13, "color": _LINE})  # fmt: skip
+    if (first := growth.exceeding) is not None:
+        figure.add_annotation(
+            x=first.layer, y=max(first.size), text=f"{_size(first.size)}: larger than the image", showarrow=True,
+            arrowhead=2, ax=-10, ay=-44, xanchor="right", font={"size": 13}, bgcolor="rgba(255,255,255,0.8)",
+        )  # fmt: skip
+    top = 1.14 * max([side, *(max(row.size) for row in places)])  # room for the names of the bands
+    return _laid_out(styled(figure, height), names, top, 1 + bool(whole) + 2 * bool(effective))
+
+
+def _mark_chosen(figure: Figure, growth: Growth, chosen: str) -> None:
+    here = [row for row in growth.rows if row.layer == chosen]
+    if here:
+        level = max(growth.image) if here[0].whole else max(here[0].size)
+        figure.add_scatter(
+            x=[chosen], y=[level], mode="markers", showlegend=False, hoverinfo="skip",
+            marker={"size": 19, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}},
+        )  # fmt: skip
+
+
+def stride_runs(strides: Sequence[float]) -> list[tuple[int, int, float]]:
+    """(first, last, stride) of each run of equal strides."""
+    runs: list[tuple[int, int, float]] = []
+    for at, stride in enumerate(strides):
+        if runs and runs[-1][2] == stride:
+            runs[-1] = (runs[-1][0], at, stride)
+        else:
+            runs.append((at, at, stride))
+    return runs
+
+
+def _mark_strides(figure: Figure, growth: Growth, names: list[str]) -> None:
+    """A band for every run of one stride; its name where there is room."""
+    runs = stride_runs([max(row.stride) for row in growth.rows])
+    for number, (first, last, stride) in enumerate(runs):
+        figure.add_shape(type="rect", x0=first - 0.5, x1=last + 0.5, y0=0, y1=1, yref="paper", line_width=0,
+                         fillcolor=_BANDS[number % 2], layer="below")  # fmt: skip
+        wide = (last - first + 1) / len(names)
+        words = f"stride {stride:g}" if stride else "no place"
+        figure.add_annotation(
+            x=(first + last) / 2, y=1, yref="paper", text=words if wide >= 0.11 else f"{stride:g}" if stride else "",
+            showarrow=False, yanchor="top", font={"size": 12, "color": _LINE},
+        )  # fmt: skip
+
+
+def _laid_out(figure: Figure, names: list[str], top: float, lines: int) -> Figure:
+    every = -(-len(names) // 36)
+    shown = names[::every]
+    figure.update_xaxes(
+        type="category", categoryorder="array", categoryarray=names, tickvals=shown, showgrid=False, tickangle=-90,
+        ticktext=[shortened(name, 11, 90) for name in shown], tickfont={"size": 11}, range=[-0.5, len(names) - 0.5],
+    )  # fmt: skip
+    figure.update_yaxes(title="side of the field [pixels]", range=[0, top])
+    legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": {"size": 12}}
+    figure.update_layout(dragmode=False, legend=legend, showlegend=lines > 1, hovermode="closest",
+                         margin={"l": 60, "r": 8, "t": 34, "b": 8})  # fmt: skip
+    return figure
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def _stride(stride: tuple[float, float]) -> str:
+    return f"stride {stride[0]:g}" if stride[0] == stride[1] else f"stride {stride[0]:g}×{stride[1]:g}"

@@ -1,0 +1,253 @@
+"""How far bfloat16 is from float32 on this network and these images: measured, channel by channel.
+
+Model of the error. Let v be the strongest unit of a channel on an image in bfloat16, and e its distance from
+the float32 one. Rounding is relative to what was summed, so e is measured against s = max(|v|, typical), with
+`typical` the root mean square of the channel's peaks. `spread` is the root mean square of e / s over a sample
+of the corpus, and z = e / (s spread) compares all channels of a layer. The largest z of an image, over its
+channels, is a block maximum: it tends to a Gumbel law (Fisher and Tippett 1928), whose location and scale come
+from the sample's mean and deviation. Its quantile for `images` draws at once, missed with probability RISK, is
+the bound; it is never below the largest z seen, nor below one rounding to bfloat16."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from math import log, pi, prod, sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cnnviz.data.open import Subset
+from cnnviz.device import halving
+from cnnviz.index.search import topk as running
+from cnnviz.index.search.loader import CHUNK_BYTES, Batch, feed
+from cnnviz.index.search.search import Search
+from cnnviz.models.model import LoadedModel
+
+if TYPE_CHECKING:
+    from cnnviz.data.open import Corpus
+
+RISK = 1e-3  # of one error in the whole corpus, in one layer, being larger than the bound
+AGREEMENT = 64  # images on which bfloat16 and float32 are compared
+TOGETHER = 3  # of them that lie side by side: a batch with one of them takes longer
+EULER = 0.5772156649
+ROUNDING = 2.0**-8  # the largest relative error of one rounding to bfloat16
+Peaks = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Strongest units of the same images in both precisions: {layer: (images, C) float32}.
+
+    `read`, `slow`, `fast`: seconds an image takes to be read, and to pass in float32 and bfloat16."""
+
+    exact: Peaks
+    rounded: Peaks
+    images: int
+    read: float
+    slow: float
+    fast: float
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """The largest error believed possible in each channel of a layer (see above).
+
+    `typical`, `spread` (C,); `bound`: largest z believed possible; `seen`: largest z measured so far."""
+
+    typical: np.ndarray
+    spread: np.ndarray
+    bound: float
+    seen: float
+
+    @property
+    def share(self) -> np.ndarray:
+        """(C,) the error relative to max(|value|, typical)."""
+        return np.maximum(self.bound * self.spread, ROUNDING)
+
+    @property
+    def sound(self) -> bool:
+        """False where the margin cannot serve: not finite, a silent layer, or errors as large as the values."""
+        return bool(np.isfinite(self.share).all() and (self.typical > 0).all() and (self.share < 1).all())
+
+    def reach(self, values: np.ndarray) -> np.ndarray:
+        """The largest float32 value that bfloat16 values (C, …) may stand for; grows with the values."""
+        share, typical = (_like(part, values) for part in (self.share, self.typical))
+        return values + share * np.maximum(np.abs(values), typical)
+
+    def excess(self, rounded: np.ndarray, errors: np.ndarray) -> float:
+        """The largest z of errors at bfloat16 values (C, …); NaN and what one rounding explains count as 0."""
+        spread, typical = (_like(part, rounded) for part in (self.spread, self.typical))
+        scale = np.maximum(np.abs(rounded), typical)
+        return float(np.max(np.where(errors > ROUNDING * scale, errors / (scale * spread), 0.0), initial=0.0))
+
+    def widened(self, seen: float) -> Margin:
+        """The margin after an error above it: as far above that one as it was above the largest before."""
+        safety = max(self.bound / self.seen if self.seen else 2.0, 1.25)
+        return replace(self, bound=seen * safety, seen=seen)
+
+
+def sample(model: LoadedModel, layers: list[str], corpus: Corpus, count: int, batch: int, together: int = 1) -> Sample:
+    """Both precisions on `count` images spread evenly over the corpus, so many `together`; those that cannot be read
+    are left out."""
+    positions = spread(len(corpus), count, together)
+    ways = [_PeakSearch(model, layers, 1, batch, fast) for fast in (False, True)]
+    spans = [(at, min(at + batch, len(positions))) for at in range(0, len(positions), batch)]
+    images, started = 0, time.perf_counter()
+    for found in feed(model, Subset(corpus, positions), spans, 0):
+        images += len(found.positions)
+        for way in ways:
+            way.add(found)
+    read = time.perf_counter() - started - sum(sum(way.seconds) for way in ways)
+    slow, fast = (min(way.seconds, default=0.0) / batch for way in ways)  # the best: others may be using the machine
+    return Sample(ways[0].peaks(), ways[1].peaks(), images, read / len(positions), slow, fast)
+
+
+def spread(images: int, count: int, together: int = 1) -> list[int]:
+    """At most `count` positions of so many images, spread evenly, so many of them side by side."""
+    places = np.linspace(0, max(images - together, 0), min(-(-count // together), images)).round().astype(int)
+    wanted = np.unique(places[:, None] + np.arange(together))
+    return wanted[wanted < images][:count].tolist()
+
+
+def measured_agreement(model: LoadedModel, corpus: Corpus, settings: dict[str, Any]) -> dict[str, float]:
+    """`agreement` on AGREEMENT images or, in small corpora, less, so that it takes a few hundredths of the run.
+
+    Raises DeviceLost where there is no room for one of them."""
+    k, count = settings["k"], _enough(len(corpus), settings["k"])
+
+    def passed(size: int) -> dict[str, float]:
+        return agreement(sample(model, settings["wanted_layers"], corpus, count, size, TOGETHER), k)
+
+    return halving(passed, _shared(count, settings["batch"]), model.device)
+
+
+def _enough(images: int, k: int) -> int:
+    return min(AGREEMENT, max(images // AGREEMENT, 2 * k, 16))
+
+
+def _shared(count: int, batch: int) -> int:
+    """As many batches as with `batch`, but smaller: hardly filled up."""
+    return -(-count // -(-count // batch))
+
+
+class Witness:
+    """Beside a search in bfloat16 that goes over a whole corpus: keeps a few images and their peaks, so that for the
+    `agreement` they need to be passed in float32 alone."""
+
+    def __init__(self, search: Search, positions: list[int]) -> None:
+        self.search, self.positions = search, frozenset(positions)
+        self.pixels: list[Tensor] = []
+        self.rounded: dict[str, list[np.ndarray]] = {layer: [] for layer in search.layers}
+        search.plainly = self.positions
+
+    @classmethod
+    def beside(cls, search: Search, images: int) -> Witness | None:
+        """One for a corpus of so many images; None where they are too large to be kept."""
+        positions = spread(images, _enough(images, search.k), TOGETHER)
+        return cls(search, positions) if len(positions) * prod(search.model.input_size) <= CHUNK_BYTES else None
+
+    def saw(self, found: Batch) -> None:
+        """Take in what the search has just been through."""
+        rows = [row for row, position in enumerate(found.positions) if position in self.positions]
+        if rows and found.pixels is not None:
+            self.pixels.append(found.pixels[rows])
+        for layer, top in self.search.tops.items():
+            newest, top.newest = top.newest, None  # so that it is not taken again where a layer is not called
+            if rows and newest is not None:
+                self.rounded[layer].append(newest[rows].float().cpu().numpy())
+
+    def agreement(self) -> dict[str, float] | None:
+        """As `measured_agreement` gives it; None if some layer was not called for all of the images. Raises DeviceLost
+        where there is no room for one of them in float32."""
+        images = sum(map(len, self.pixels))
+        rounded = {layer: np.concatenate(parts) for layer, parts in self.rounded.items() if parts}
+        if not images:
+            return None
+        exact = halving(self._exact, _shared(images, self.search.batch), self.search.model.device)
+        for peaks in (exact, rounded):
+            if any(len(peaks.get(layer, ())) != images for layer in self.search.layers):
+                return None
+        return agreement(Sample(exact, rounded, images, 0.0, 0.0, 0.0), self.search.k)
+
+    def _exact(self, size: int) -> Peaks:
+        search = _PeakSearch(self.search.model, self.search.layers, 1, size, False)
+        for part in torch.cat(self.pixels).split(size):
+            search.add(Batch(part, list(range(len(part))), [], len(part)))
+        return search.peaks()
+
+
+def agreement(found: Sample, k: int) -> dict[str, float]:
+    """{"images": how many, "winners": share of the (channel, image) among the k strongest of both precisions,
+    "values": largest difference of the k strongest values, relative to the channel's largest}."""
+    k, same, places, worst = min(k, found.images), 0, 0, 0.0
+    for layer, exact in found.exact.items():
+        rounded = found.rounded[layer]
+        best, other = (np.argsort(-peaks, axis=0, kind="stable")[:k] for peaks in (exact, rounded))
+        same += int((best[:, None] == other[None]).sum())
+        places += best.size
+        values, others = np.take_along_axis(exact, best, 0), np.take_along_axis(rounded, other, 0)
+        scale = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny)
+        worst = max(worst, float((np.abs(values - others) / scale).max()))
+    return {"images": found.images, "winners": same / max(places, 1), "values": worst}
+
+
+def margins(found: Sample, images: int) -> dict[str, Margin]:
+    """For every layer the margin that holds for all `images` of the corpus at once, but for RISK."""
+    return {layer: _margin(exact, found.rounded[layer], images) for layer, exact in found.exact.items()}
+
+
+def _margin(exact: np.ndarray, rounded: np.ndarray, images: int) -> Margin:
+    exact, rounded = exact.astype(np.float64), rounded.astype(np.float64)
+    typical = _filled(_rms(rounded))
+    relative = np.abs(rounded - exact) / np.maximum(np.maximum(np.abs(rounded), typical), 1e-30)
+    spread = np.maximum(_filled(_rms(relative)), ROUNDING / 4)
+    z = (relative / spread).max(axis=1)  # of each image the largest of all channels
+    scale = sqrt(6) / pi * float(z.std())
+    gumbel = float(z.mean()) - EULER * scale + scale * (log(max(images, 2)) + log(1 / RISK))
+    return Margin(typical, spread, max(gumbel, float(z.max())), float(z.max()))
+
+
+def _rms(values: np.ndarray) -> np.ndarray:
+    return np.sqrt((values**2).mean(axis=0))
+
+
+def _filled(of_channels: np.ndarray) -> np.ndarray:
+    """Channels silent in the sample get the layer's mean: nothing is known of them."""
+    return np.where(of_channels > 0, of_channels, of_channels.mean())
+
+
+def _like(of_channels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return of_channels.reshape(-1, *[1] * (values.ndim - 1))
+
+
+class _PeakSearch(Search):
+    """Keeps the maxima of all images, and how long each pass took; for samples."""
+
+    def __init__(self, *how: Any) -> None:
+        super().__init__(*how)
+        self.seconds: list[float] = []
+
+    def add(self, found: Batch) -> None:
+        started = time.perf_counter()
+        super().add(found)
+        if found.pixels is not None:
+            self.seconds.append(time.perf_counter() - started)
+
+    def _top(self, layer: str, maps: Tensor) -> _Keeper:  # type: ignore[override]
+        return self.tops.setdefault(layer, _Keeper())  # type: ignore[arg-type, return-value]
+
+    def peaks(self) -> Peaks:
+        return {layer: np.concatenate(keeper.parts) for layer, keeper in self.tops.items()}  # type: ignore[attr-defined]
+
+
+class _Keeper:
+    """Stands in for a RunningTop."""
+
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+
+    def seen(self, maps: Tensor, _images: Tensor, _sample: bool = False, rectified: bool = False) -> None:
+        self.parts.append(running.peaks(maps, rectified)[0].float().cpu().numpy())

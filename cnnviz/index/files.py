@@ -1,0 +1,80 @@
+"""The files of a run that is not finished: the index itself, and those that ranks keep beside it."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cnnviz.errors import BadInput
+from cnnviz.index.merge import Span, merge, refuse_others, seen_by
+from cnnviz.index.result import PatchIndex
+
+SCREENING = "screening"  # phase of an index of which bfloat16 alone has found the winners so far
+
+
+def rank_file(out: str | Path, rank: int, ranks: int) -> Path:
+    """index.npz → index.npz.rank0of2."""
+    return Path(out).with_name(f"{Path(out).name}.rank{rank}of{ranks}")
+
+
+def state_file(out: str | Path) -> Path:
+    """index.npz → index.npz.screening, where a screening pass goes on."""
+    return Path(out).with_name(f"{Path(out).name}.{SCREENING}")
+
+
+def rank_files(out: str | Path) -> list[Path]:
+    """The files that ranks left beside `out`, of any number of ranks."""
+    out = Path(out)
+    return sorted(out.parent.glob(f"{glob.escape(out.name)}.rank*of*"))
+
+
+def found(out: str | Path | None) -> dict[str, PatchIndex]:
+    """{path: index} of what is there of a run to `out`; the index itself comes first.
+
+    What a screening pass shows at `out` is left out: nothing can be continued from it."""
+    if out is None:
+        return {}
+    own = [Path(out)] if Path(out).exists() else []
+    indexes = {str(path): PatchIndex.load(path) for path in own + rank_files(out)}
+    return {path: index for path, index in indexes.items() if index.meta.get("phase") != SCREENING}
+
+
+def apart(seen: Mapping[str, list[Span]]) -> list[str]:
+    """The names whose spans together are all that any has seen, none twice.
+
+    A rank's file whose images are in the index already was joined before it could be removed: it is left
+    out. Raises BadInput for files that overlap in part, which no run of ours leaves."""
+    chosen: list[str] = []
+    for name, spans in sorted(seen.items(), key=lambda item: -_images(item[1])):
+        twice = sum(_common(spans, seen[other]) for other in chosen)
+        if 0 < twice < _images(spans):
+            raise BadInput(
+                f"{name} holds in part the same images as {', '.join(chosen)}. Remove the file that does not belong."
+            )
+        if spans and not twice:
+            chosen.append(name)
+    return [name for name in seen if name in chosen]
+
+
+def _images(spans: list[Span]) -> int:
+    return sum(high - low for low, high in spans)
+
+
+def _common(some: list[Span], others: list[Span]) -> int:
+    return sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in some for b in others)
+
+
+def joined(files: Mapping[str, PatchIndex], settings: dict[str, Any], out: str | Path | None) -> PatchIndex:
+    """One index of all that `files` have seen. Raises BadInput if one is not of the run of `settings`."""
+    for name, index in files.items():
+        refuse_others(settings, [index], f"{name} is an index of something else")
+    chosen = apart({name: seen_by(index) for name, index in files.items()})
+    return merge([files[name] for name in chosen]) if chosen else next(iter(files.values()))
+
+
+def remove(out: str | Path) -> None:
+    """Delete the ranks' files beside `out`."""
+    for path in rank_files(out):
+        path.unlink(missing_ok=True)

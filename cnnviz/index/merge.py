@@ -1,0 +1,134 @@
+"""Indexes of parts of one corpus become the index of all of it, whatever the parts and their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnviz.errors import BadInput
+from cnnviz.index.crops.crops import LayerCrops
+from cnnviz.index.result import ChannelStatistics, LayerTop, PatchIndex
+
+Span = tuple[int, int]  # positions low … high - 1 of a corpus
+SAME = (
+    "model", "model_fingerprint", "weights", "wanted_layers", "k", "batch", "preprocessing", "corpus",
+    "corpus_fingerprint", "precision", "torch", "images",
+)  # fmt: skip
+"""What parts must have in common: the network, the corpus and the settings."""
+_JOINED = {*SAME, "seen", "next", "complete", "skipped", "skipped_at", "widths", "labels"}
+
+
+def merge(indexes: Sequence[PatchIndex]) -> PatchIndex:
+    """The index of all images that any of `indexes` has seen; no image may have been seen twice.
+
+    Winners are sorted by value, equal values by position in the corpus, and statistics are whole numbers
+    that are added: so the outcome is the same for any grouping and any order, and that of one run. An index
+    that has seen nothing changes nothing. Of other metadata stays what all have alike.
+    Raises BadInput for no index, for indexes of different things and for parts that overlap."""
+    if not indexes:
+        raise BadInput("Nothing to merge: give at least one index.")
+    refuse_others(indexes[0].meta, indexes[1:], "The indexes are of different things")
+    seen = together(span for index in indexes for span in seen_by(index))
+    indexes = [index for index in indexes if seen_by(index)] or indexes[:1]
+    if len(indexes) == 1:
+        return indexes[0]
+    wanted = indexes[0].meta.get("wanted_layers", indexes[0].layers)
+    having = {layer: [index for index in indexes if layer in index.tops] for layer in wanted}
+    having = {layer: some for layer, some in having.items() if some}
+    tops, embedded = {}, {}
+    for layer, some in having.items():
+        tops[layer], order = _best([index.tops[layer] for index in some])
+        if all(layer in index.embedded for index in some):
+            embedded[layer] = LayerCrops.chosen([index.embedded[layer] for index in some], order)
+    statistics = {layer: _sum([index.statistics[layer] for index in some]) for layer, some in having.items()}
+    winners = sorted({int(i) for top in tops.values() for i in np.unique(top.images) if i >= 0})
+    ids = {image: name for index in indexes for image, name in index.ids.items()}
+    return PatchIndex(
+        tops, {i: ids[i] for i in winners}, _meta([i.meta for i in indexes], seen, winners), statistics, embedded
+    )
+
+
+def refuse_others(meta: dict[str, Any], indexes: Iterable[PatchIndex], what: str) -> None:
+    """Raise BadInput, beginning with `what`, if an index is not of the network, corpus and settings of `meta`."""
+    changed = {key for index in indexes for key in SAME if key in meta and index.meta.get(key) != meta[key]}
+    if changed:
+        names = ", ".join(key for key in SAME if key in changed).replace("_", " ")
+        raise BadInput(f"{what} (different {names}). Choose another file, or remove it to start anew.")
+
+
+def seen_by(index: PatchIndex) -> list[Span]:
+    """The spans of the corpus that an index has seen, in order."""
+    return [(low, high) for low, high in index.meta.get("seen", [(0, index.meta.get("next", 0))]) if low < high]
+
+
+def together(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order, those that touch made one. Raises BadInput where two overlap."""
+    found: list[Span] = []
+    for low, high in sorted(spans):
+        if found and low < found[-1][1]:
+            raise BadInput(
+                f"Two indexes have both seen images {low} to {min(high, found[-1][1]) - 1}: "
+                "parts that are merged must not overlap."
+            )
+        if found and low == found[-1][1]:
+            found[-1] = (found[-1][0], high)
+        else:
+            found.append((low, high))
+    return found
+
+
+def left(seen: Iterable[Span], total: int, size: int) -> list[Span]:
+    """What of `total` images has not been seen, in spans of `size` that begin at its multiples."""
+    done = together(seen)
+    begun = {low // size for first, last in done for low in range(first, last, size)}
+    return [(low, min(low + size, total)) for low in range(0, total, size) if low // size not in begun]
+
+
+def share(spans: Sequence[Span], part: int, parts: int) -> list[Span]:
+    """Part `part` (0 … parts - 1) of `spans`: a run of neighbours, as long as the others' but for one."""
+    return list(spans[len(spans) * part // parts : len(spans) * (part + 1) // parts])
+
+
+def standing(seen: Sequence[Span], total: int, skipped: Iterable[tuple[int, str, str]]) -> dict[str, Any]:
+    """How far an index is, as metadata. `skipped`: (position, id, reason)."""
+    count, faults = sum(high - low for low, high in seen), sorted(skipped)
+    return {
+        "next": count, "images": total, "complete": count >= total, "seen": [list(span) for span in seen],
+        "skipped": [[name, why] for _, name, why in faults], "skipped_at": [at for at, _, _ in faults],
+    }  # fmt: skip
+
+
+def skipped_by(meta: dict[str, Any]) -> list[tuple[int, str, str]]:
+    """(position, id, reason) of what an index could not read."""
+    at = meta.get("skipped_at") or range(len(meta["skipped"]))
+    return [(place, name, why) for place, (name, why) in zip(at, meta["skipped"], strict=True)]
+
+
+def _meta(metas: Sequence[dict[str, Any]], seen: list[Span], winners: list[int]) -> dict[str, Any]:
+    first = metas[0]
+    found = {key: first[key] for key in SAME if key in first}
+    found |= standing(seen, first["images"], [fault for meta in metas for fault in skipped_by(meta)])
+    found["widths"] = {layer: width for meta in metas for layer, width in meta["widths"].items()}
+    if "labels" in first:
+        labels = {image: label for meta in metas for image, label in meta["labels"].items()}
+        found["labels"] = {str(i): labels[str(i)] for i in winners}
+    alike = [key for key in first if key not in _JOINED and all(key in m and m[key] == first[key] for m in metas)]
+    return found | {key: first[key] for key in alike}
+
+
+def _best(tops: Sequence[LayerTop]) -> tuple[LayerTop, np.ndarray]:
+    """The k best of each channel, and where in the tops laid side by side they come from, (C, k)."""
+    beside = {name: np.concatenate([getattr(top, name) for top in tops], axis=1) for name in LayerTop.__slots__}
+    order = np.lexsort((beside["images"], -beside["values"]), axis=1)[:, : tops[0].values.shape[1]]
+
+    def ordered(array: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(array, order.reshape(*order.shape, *(1,) * (array.ndim - 2)), axis=1)
+
+    return LayerTop(**{name: ordered(array) for name, array in beside.items()}), order
+
+
+def _sum(parts: Sequence[ChannelStatistics]) -> ChannelStatistics:
+    added = {name: sum(getattr(p, name) for p in parts) for name in ChannelStatistics.__slots__ if name != "maximum"}
+    return ChannelStatistics(maximum=np.maximum.reduce([p.maximum for p in parts]), **added)

@@ -1,0 +1,284 @@
+"""One pass over a corpus that keeps the k strongest activations of every channel of every wanted layer.
+
+Memory holds channels × k records and a few batches, whatever the size of the corpus."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cnnviz.device import halving
+from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.index import files as partials
+from cnnviz.index.crops.crops import refuse_side
+from cnnviz.index.crops.source import Source
+from cnnviz.index.exact.bfloat16 import Witness, measured_agreement
+from cnnviz.index.exact.screening import screened
+from cnnviz.index.merge import Span, left, merge, seen_by, share, standing, together
+from cnnviz.index.result import PatchIndex
+from cnnviz.index.search.batch_size import SMALL, best_batch
+from cnnviz.index.search.collect import taken
+from cnnviz.index.search.loader import feed
+from cnnviz.index.search.search import Search
+from cnnviz.index.search.spatial import misplaced
+from cnnviz.models.model import LoadedModel
+from cnnviz.probes.forward import call_counts, modules_for, split_call
+
+if TYPE_CHECKING:
+    from cnnviz.data.open import Corpus
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+FIRST_SAVE, SAVE_EVERY = 2.0, 20.0  # seconds until a partial index is saved, and between two saves
+MANY = 500  # images from which on it pays to measure the best batch size
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """Images done of how many, images a second, and the estimated seconds left. `problem`: why the partial
+    index could not be saved the last time, "" if it could."""
+
+    done: int
+    total: int
+    images_per_second: float
+    seconds_left: float
+    problem: str = ""
+
+
+Progress = Callable[[IndexProgress], bool | None]
+
+
+def index_patches(
+    model: LoadedModel,
+    corpus: Corpus,
+    layers: list[str] | None = None,
+    k: int = 9,
+    out: str | Path | None = None,
+    precision: str = "auto",
+    progress: Progress | None = None,
+    batch: int | None = None,
+    workers: int | None = None,
+    part: tuple[int, int] | None = None,
+    embed: int | None = None,
+) -> PatchIndex:
+    """The k strongest activations of every channel, one winner an image, and statistics of every channel.
+
+    Values are the named layers' own outputs: a convolution's before its ReLU; for those behind it name the ReLU,
+    any name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the
+    earlier image. `layers`: None indexes every layer of `model.layers()` whose units have a place in the image, see
+    `placing.misplaced`. `precision`: "float32" and "auto" search exactly, "auto" by screening where that is faster
+    (see `screening`); "bfloat16" is the fast, approximate search and states its "agreement". `out`: file for the
+    index; a partial index found there, or left beside it by a run of several ranks, is continued if it belongs to the
+    same model, corpus and settings. While a corpus is screened, it shows what bfloat16 has found so far. `progress`:
+    called after every batch; returning False stops the run, and the partial index is saved and returned with
+    `complete` False. `batch`: images a forward pass; None measures which size is fastest here. `workers`: see
+    `feeding.feed`. `part`: (i, n) indexes part i (0 … n - 1) of n alone, for `merge`; all parts need the same `batch`.
+    `embed`: keep crops of the winners, at most so many pixels wide and high (1 to 64). The index that is returned
+    knows its network and images, so that a notebook shows its patches.
+    Where memory is short and no `batch` was asked for, fewer images go through the network at once.
+    Raises BadInput for wrong settings and for a layer without such units, UnknownName for a layer the network has
+    not, DeviceLost where there is no room for one image, CnnvizError if the index cannot be written; a partial index
+    on disk is then as it was after the last save.
+
+    Example:
+        >>> import cnnviz
+        >>> model, digits = cnnviz.load("lenet5", device="cpu"), cnnviz.corpus("digits", limit=20)
+        >>> index = cnnviz.index_patches(model, digits, ["conv2"], k=3)
+        >>> len(index.top("conv2", 7)), index.statistics["conv2"].maximum.shape
+        (3, (16,))
+    """
+    refuse_side(embed)
+    settings = prepared(model, corpus, layers, k, precision, batch)
+    if part is not None and (batch is None or not 0 <= part[0] < part[1]):
+        raise BadInput(f"part is (i, n), i from 0 to n - 1, and needs a batch for all parts, got {part}, {batch}.")
+    files = partials.found(out)
+    before = partials.joined(files, settings, out) if files else None
+    first = chosen_batch(model, corpus, settings, before)
+
+    def made(size: int) -> tuple[PatchIndex, bool, Witness | None]:
+        if size < first and out is not None:
+            partials.state_file(out).unlink(missing_ok=True)  # it was screened with more images at once
+        return _made(model, corpus, settings | {"batch": size}, before, precision, part, out, progress, workers)
+
+    if batch is not None or before is not None:  # all parts of one index have the same batch
+        index, whole, witness = made(first)
+    else:
+        index, whole, witness = halving(made, first, model.device)
+    if not whole:
+        return replace(index, source=Source(model, corpus))  # OUT shows the same, OUT.screening has more
+    return finished(index, model, corpus, out, embed, index is not before or len(files) > 1, witness)
+
+
+def _made(
+    model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None, precision: str,
+    part: tuple[int, int] | None, out: str | Path | None, progress: Progress | None, workers: int | None,
+) -> tuple[PatchIndex, bool, Witness | None]:  # fmt: skip
+    """The index as far as `progress` let it come; False if a screening pass was stopped, which has its own files; what
+    was kept for its agreement."""
+    spans = left(seen_by(before) if before else [], len(corpus), settings["batch"])
+    if part is not None:
+        mine = set(share(left([], len(corpus), settings["batch"]), *part))
+        spans = [span for span in spans if span in mine]
+    index, witness = before, None
+    if precision == "auto" and before is None and part is None:
+        index = screened(model, corpus, settings, out, progress, workers)
+        if index is not None and not index.complete:
+            return index, False, None
+    if index is None or (spans and index is before):
+        run = Run(model, corpus, settings, spans, before, out, progress)
+        index, witness = run.to_the_end(workers), run.witness
+    return index, True, witness
+
+
+def prepared(
+    model: LoadedModel, corpus: Corpus, layers: list[str] | None, k: int, precision: str, batch: int | None
+) -> dict[str, Any]:
+    """The settings of a run as its index will name them; "batch" is missing where it is still to be chosen.
+
+    Raises BadInput and UnknownName as `index_patches` does."""
+    if precision not in PRECISIONS:
+        raise BadInput(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}.")
+    if k < 1 or (batch is not None and batch < 1):
+        raise BadInput(f"k and batch must be at least 1, got k={k}, batch={batch}.")
+    names = list(layers) if layers is not None else model.layers()
+    modules_for(model.module, names)
+    settings = {
+        "model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin,
+        "wanted_layers": _with_places(model, _that_run(model, names), layers is None), "k": k,
+        "preprocessing": json.loads(json.dumps(model.preprocessing.as_dict())), "corpus": corpus.name,
+        "corpus_fingerprint": corpus.fingerprint, "images": len(corpus),
+        "precision": "bfloat16" if precision == "bfloat16" else "float32", "torch": torch.__version__,
+    }  # fmt: skip
+    return settings if batch is None else settings | {"batch": batch}
+
+
+def chosen_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None) -> int:
+    """The batch size asked for, else that of the index that is continued, else the fastest here."""
+    if "batch" in settings or before is not None:
+        return settings.get("batch") or before.meta["batch"]
+    fast, layers = settings["precision"] == "bfloat16", len(settings["wanted_layers"])
+    return best_batch(model, fast, layers, len(corpus)) if len(corpus) >= MANY else SMALL
+
+
+def finished(
+    index: PatchIndex, model: LoadedModel, corpus: Corpus, out: str | Path | None, side: int | None, changed: bool,
+    witness: Witness | None = None,
+) -> PatchIndex:  # fmt: skip
+    """`index` saved, and what ranks or screening left beside it removed; then, if it is complete, with its agreement
+    and crops. It is attached to its network and images.
+
+    Raises BadInput if not one image could be read or a winner cannot be read again for its crop, CnnvizError
+    if the file cannot be written."""
+    if index.complete and len(index.meta["skipped"]) == len(corpus):
+        reason = index.meta["skipped"][0][1] if index.meta["skipped"] else "it is empty"
+        raise BadInput(f"No image of {corpus.name} could be read: {reason}")
+    if out is not None and changed:
+        index.save(out)
+        partials.remove(out)
+        if index.complete:
+            partials.state_file(out).unlink(missing_ok=True)
+    found = index
+    if found.complete and found.meta["precision"] == "bfloat16" and "agreement" not in found.meta:
+        agreed = (witness and witness.agreement()) or measured_agreement(model, corpus, found.meta)
+        found = replace(found, meta=found.meta | {"agreement": agreed})
+    if side is not None and found.complete and found.meta.get("embedded") != side:
+        from cnnviz.index.crops.embed import embed
+
+        found = embed(found, model, corpus, side)
+    if out is not None and found is not index:
+        found.save(out)
+    return replace(found, source=Source(model, corpus))
+
+
+def _that_run(model: LoadedModel, names: list[str]) -> list[str]:
+    """The layers that run in a forward pass (branches used only in training do not), each once."""
+    with model.lock:
+        counts = call_counts(model.module, torch.zeros(1, *model.input_size, device=model.device))
+
+    def runs(layer: str) -> bool:
+        name, call = split_call(layer)
+        return 1 <= (1 if call is None else call) <= counts[name]
+
+    return [layer for layer in dict.fromkeys(names) if runs(layer)]
+
+
+def _with_places(model: LoadedModel, layers: list[str], choose: bool) -> list[str]:
+    """`layers` whose units have a place in the image; unless we `choose`, all of them must. Raises BadInput."""
+    faults = misplaced(model, layers)
+    kept = [layer for layer in layers if layer not in faults]
+    if faults and not (choose and kept):
+        raise BadInput(next(iter(faults.values())))
+    return kept
+
+
+class Run:
+    """One run over some spans of the corpus: where it stands, what it saves, whom it tells.
+
+    `before`: an index of other spans, with which the outcome is merged; the spans need not follow upon it,
+    since every run keeps records of its own."""
+
+    def __init__(
+        self, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], spans: Sequence[Span],
+        before: PatchIndex | None = None, out: str | Path | None = None, progress: Progress | None = None,
+    ) -> None:  # fmt: skip
+        fast = settings["precision"] == "bfloat16"
+        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
+        self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
+        self.out, self.progress, self.problem = out, progress, ""
+        whole = fast and "phase" not in settings and list(spans) == left([], len(corpus), settings["batch"])
+        self.witness = Witness.beside(self.search, len(corpus)) if whole else None
+        self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
+        self.shown: Callable[[PatchIndex], object] = lambda index: None  # told of every index that was saved
+
+    def to_the_end(self, workers: int | None) -> PatchIndex:
+        """Run the spans; the index of them and of what was before, or less if `progress` said so. Saved now
+        and then where there is a file."""
+        started = time.monotonic()
+        next_save = started + FIRST_SAVE
+        for span, found in zip(
+            self.spans, feed(self.search.model, self.corpus, list(self.spans), workers), strict=True
+        ):
+            self.search.add(found)
+            if self.witness is not None:
+                self.witness.saw(found)
+            self.skipped += [(at, self.corpus.ids[at], reason) for at, reason in found.faults]
+            self.done.append(span)
+            if self._told(time.monotonic() - started) is False:
+                break
+            if self.out is not None and time.monotonic() > next_save:
+                self._save()
+                next_save = time.monotonic() + SAVE_EVERY
+        return self.result()
+
+    def _save(self) -> None:
+        """On the way: a disk that is full now may have room at the next time, and what is in memory is kept."""
+        try:
+            index = self.result()
+            index.save(self.out)
+            self.shown(index)
+            self.problem = ""
+        except CnnvizError as error:
+            self.problem = str(error)
+
+    def _told(self, seconds: float) -> bool | None:
+        if self.progress is None:
+            return None
+        mine, own = _images(self.done), _images(self.spans)
+        before = _images(seen_by(self.before)) if self.before else 0
+        rate = mine / max(seconds, 1e-9)
+        return self.progress(IndexProgress(before + mine, before + own, rate, (own - mine) / rate, self.problem))
+
+    def result(self) -> PatchIndex:
+        """The index as it stands."""
+        state = standing(together(self.done), len(self.corpus), self.skipped)
+        index = taken(self.search, self.corpus, self.settings | state)
+        return index if self.before is None else merge([self.before, index])
+
+
+def _images(spans: Sequence[Span]) -> int:
+    return sum(high - low for low, high in spans)

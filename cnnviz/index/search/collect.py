@@ -1,0 +1,49 @@
+"""From running records to a PatchIndex."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnviz.index.result import ChannelStatistics, LayerTop, PatchIndex
+from cnnviz.index.search.search import Search
+from cnnviz.index.search.topk import RunningTop
+from cnnviz.models.model import LoadedModel
+from cnnviz.tracing.receptive_field import receptive_field
+
+if TYPE_CHECKING:
+    from cnnviz.data.open import Corpus
+
+
+def taken(search: Search, corpus: Corpus, meta: dict[str, Any]) -> PatchIndex:
+    """The index as it stands, with exact crop boxes, the winners' ids and, where there are, their labels."""
+    search.settle()
+    tops, statistics, widths = {}, {}, {}
+    for layer in search.layers:
+        if layer in search.tops:
+            top = search.tops[layer]
+            widths[layer] = top.width
+            tops[layer] = _records(search.model, layer, top)
+            statistics[layer] = _statistics(top)
+    winners = sorted({int(i) for top in tops.values() for i in np.unique(top.images) if i >= 0})
+    labels = corpus.labels
+    named = {"labels": {str(i): labels[i] for i in winners}} if labels is not None else {}
+    ids = {i: corpus.ids[i] for i in winners}
+    return PatchIndex(tops, ids, meta | {"widths": widths} | named, statistics)
+
+
+def _statistics(top: RunningTop) -> ChannelStatistics:
+    arrays = (getattr(top, name).cpu().numpy() for name in ("maximum", "histogram", "means", "positive"))
+    return ChannelStatistics(*arrays, units=top.units, sampled=top.sampled)
+
+
+def _records(model: LoadedModel, layer: str, top: RunningTop) -> LayerTop:
+    values, images, flat = (t.cpu().numpy() for t in (top.values, top.images, top.flat))
+    rows, cols = np.divmod(flat, top.width)
+    field = receptive_field(model, layer)
+    filled = images >= 0
+    boxes, full = np.zeros((*images.shape, 4), np.int64), np.zeros((*images.shape, 4), np.int64)
+    for array, clip in ((boxes, True), (full, False)):
+        array[filled] = field.boxes(rows[filled], cols[filled], clip)
+    return LayerTop(values.astype(np.float32), images, rows, cols, boxes, full)

@@ -1,0 +1,276 @@
+"""Loss and accuracy of weights near a network's own. The network itself is never moved: private copies are."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from cnnviz.engine.fold_batchnorm import Pair, fold, fold_direction, folds_linearly, followed, pairs
+from cnnviz.engine.fuse_relu import Fusion, fusable
+from cnnviz.errors import BadInput
+from cnnviz.landscape.evaluate.bn_statistics import BATCH, Recalibrator
+from cnnviz.landscape.evaluate.images import read_images, read_labels, refuse_labels_beyond
+from cnnviz.landscape.evaluate.loss import Images, exactness
+from cnnviz.landscape.evaluate.precision import PRECISIONS, bfloat16_errors, within_bounds
+from cnnviz.landscape.evaluate.runner import Runner, named_tensors
+from cnnviz.landscape.plane.directions import plane_directions
+from cnnviz.landscape.results import Measured
+from cnnviz.models.model import LoadedModel
+from cnnviz.training.loss import main_logits
+
+STATISTICS = ("frozen", "recalibrated")
+PROBE = 8  # images on which the folded network is compared with the network itself
+FOLDED = 1e-3  # difference of the logits, relative to the largest, up to which folding is trusted
+
+
+class Evaluator:
+    """Loss and accuracy of weights near a network's own, over images that stay on the device.
+
+    Eval mode, mean cross-entropy over the images without augmentation. `images`: uint8 (N, H, W, C) as the
+    network receives them, or float (N, C, H, W) already preprocessed; `labels`: (N,) class numbers.
+    `precision`: "float32", "bfloat16", or "auto": bfloat16 where the device is fast in it and a few points,
+    measured both ways, agree; see `settled`. `statistics` of batch normalisation: "frozen", the network's own
+    at every point (Li et al. 2018), or "recalibrated" over these images at each point (Garipov et al. 2018).
+    `batch`: images of one pass; None measures which number is fastest. `data`: sha256 of images and labels.
+    For one thread at a time.
+
+    Raises BadInput if images or labels cannot be used, or a word is none of these."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        images: Any,
+        labels: Any,
+        precision: str = "auto",
+        statistics: str = "frozen",
+        batch: int | None = None,
+    ) -> None:
+        _refuse_other("precision", precision, PRECISIONS)
+        _refuse_other("statistics", statistics, STATISTICS)
+        if batch is not None and batch < 1:
+            raise BadInput(f"The batch must be at least 1 image, got {batch}.")
+        received = read_images(model, images)
+        answers = read_labels(labels, len(received))
+        self.model, self.device, self.statistics = model, model.device, statistics
+        self.precision_errors: list[float] = []  # |Δlog10 loss| of bfloat16 at the points that decided
+        with model.lock:
+            self._module = copy.deepcopy(model.module).float().eval().requires_grad_(False)
+        self._own = {name: tensor.detach() for name, tensor in named_tensors(self._module).items()}
+        self._names = _canonical(self._module)
+        self.data = _hash(received, answers)
+        self.images = Images(received, answers, model.preprocessing, self.device)
+        self.labels, self.count = self.images.labels, self.images.count  # labels (N,) on the device
+        self.outputs = self._probe()
+        refuse_labels_beyond(self.outputs, self.labels, model.name)
+        self._precision, self._batch = precision, batch or (BATCH if _minds_its_batch(self._module) else 0)
+        exact = self._trusted()
+        self.folds, self.fused = exact.folds, exact.fused
+        self._runners = {False: exact}
+        self._recalibrator: Recalibrator | None = None
+
+    def at(self, weights: Mapping[str, Tensor] | None = None) -> Measured:
+        """The network with these parameters and buffers replaced; others are its own.
+
+        Raises BadInput for names or shapes that the network does not have."""
+        return self._at(self._moved(weights or {}), self.settled() == "bfloat16")
+
+    def plane(self, *directions: Mapping[str, Tensor]) -> Plane:
+        """The plane (line, space) through the network's weights along `directions`, {name of a parameter or
+        buffer: tensor of its shape}. Raises BadInput for names or shapes that the network does not have."""
+        return Plane(self, [_nonzero(self._checked(direction)) for direction in directions])
+
+    def module(self) -> nn.Module:
+        """A new float32 copy of the network in eval mode, for gradients; nobody else uses it."""
+        return copy.deepcopy(self._module)
+
+    def inputs(self) -> Tensor:
+        """(N, C, H, W) float32, all images preprocessed, on the device."""
+        return torch.cat([images for images, _labels in self.images.parts(self.count)])
+
+    def settled(self, *directions: Mapping[str, Tensor], span: float = 1.0) -> str:
+        """The precision in use, "float32" or "bfloat16". "auto" is decided here, once, by `directions` (a
+        random plane where none are given), up to `span` away."""
+        if self._precision == "auto":
+            self.precision_errors = bfloat16_errors(self, directions or plane_directions(self.model), span)
+            self._precision = "bfloat16" if within_bounds(self.precision_errors) else "float32"
+        return self._precision
+
+    def fix(self, precision: str, batch: int, errors: Iterable[float] = ()) -> None:
+        """Take over what another evaluator of the same settled, so that both measure alike to the bit."""
+        self._precision, self._batch, self.precision_errors = precision, batch, list(errors)
+        for runner in self._runners.values():
+            runner.resize(batch)
+
+    @property
+    def precision(self) -> str:
+        """ "auto" until it is settled."""
+        return self._precision
+
+    @property
+    def batch(self) -> int:
+        """Images of one pass; 0 before the first evaluation."""
+        runner = self._runners.get(self._precision == "bfloat16")
+        return runner.size if runner else self._batch
+
+    def _probe(self) -> int:
+        """How many outputs the network has. Raises BadInput if it cannot take the images."""
+        try:
+            before = self._first().clone()
+            outputs = self._logits(self._module).shape[1]
+            if not torch.equal(self._first(), before):  # it works in place on what it is given
+                self._first().copy_(before)
+                self.images.copied = True
+            return outputs
+        except RuntimeError as error:
+            first = (str(error).splitlines() or ["no reason given"])[0]
+            raise BadInput(
+                f"{self.model.name} cannot take images of shape {tuple(self._first().shape[1:])}: {first}"
+            ) from error
+
+    def _first(self) -> Tensor:
+        return next(self.images.parts(PROBE))[0][:PROBE]
+
+    def _logits(self, module: nn.Module) -> Tensor:
+        with exactness(self.device, bfloat16=False):
+            return main_logits(module(self._first())).float()
+
+    def _trusted(self) -> Runner:
+        """The float32 network, with all folded and fused that leaves its answers as they are."""
+        graph = followed(self._module, self.model.input_size)
+        folds = pairs(self._module, graph)
+        fused = fusable(self._module, graph, folds) if self.device.type == "cpu" else ()
+        want = self._logits(self._module)
+        for attempt in ((folds, fused), (folds, ())):
+            if any(attempt) and bool(want.isfinite().all()) and (runner := self._agreeing(*attempt, want)):
+                return runner
+        return Runner(self._module, (), (), self.images, bfloat16=False, size=self._batch)
+
+    def _agreeing(self, folds: tuple[Pair, ...], fused: tuple[Fusion, ...], want: Tensor) -> Runner | None:
+        runner = Runner(self._module, folds, fused, self.images, bfloat16=False, size=self._batch)
+        runner.set(fold(self._own, folds))
+        try:
+            have = self._logits(runner.module)
+        except (RuntimeError, TypeError, ValueError, AttributeError):  # the network's code minds what it meets
+            return None
+        agree = have.shape == want.shape and bool((have - want).abs().max() <= FOLDED * want.abs().max())
+        return runner if agree else None
+
+    def _runner(self, bfloat16: bool) -> Runner:
+        if bfloat16 not in self._runners:
+            parts = (self._module, self.folds, self.fused, self.images)
+            self._runners[bfloat16] = Runner(*parts, bfloat16, self._batch)
+        return self._runners[bfloat16]
+
+    def _at(self, state: Mapping[str, Tensor], bfloat16: bool) -> Measured:
+        """`state`: all tensors of the network."""
+        if self.statistics == "recalibrated":
+            self._recalibrator = self._recalibrator or Recalibrator(self._module, self.images)
+            state = self._recalibrator.at(state, bfloat16)
+        runner = self._runner(bfloat16)
+        runner.set(fold(state, self.folds))
+        return runner.run()
+
+    def _moved(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {**self._own, **self._checked(weights)}
+
+    def _checked(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """By canonical name, on the device, in the precision of the network's own."""
+        found = {}
+        for name, tensor in tensors.items():
+            own = self._own.get(self._names.get(name, ""))
+            if own is None or own.shape != tensor.shape:
+                there = f"shape {tuple(own.shape)}" if own is not None else "no such tensor"
+                raise BadInput(f"{name!r} was given with shape {tuple(tensor.shape)}, {self.model.name} has {there}.")
+            found[self._names[name]] = tensor.detach().to(own.device, own.dtype)
+        return found
+
+
+class Plane:
+    """Points of a plane: the network's weights plus steps along directions. Made by `Evaluator.plane`.
+
+    Where the directions leave the factors of batch normalisation alone, all is folded once, and a point costs
+    a linear combination and the passes over the images."""
+
+    def __init__(self, evaluator: Evaluator, directions: list[dict[str, Tensor]]) -> None:
+        self.evaluator, self.directions = evaluator, directions
+        own, folds = evaluator._own, evaluator.folds
+        self._linear = evaluator.statistics == "frozen" and all(folds_linearly(d, folds) for d in directions)
+        if self._linear:
+            self._base = fold(own, folds)
+            folded = [fold_direction(d, own, folds) for d in directions]
+            moving = set().union(*folded)
+            self._moving = [name for name in self._base if name in moving]
+            self._start = [self._base[name] for name in self._moving]
+            self._ways = [[_filled(d, name, self._base) for name in self._moving] for d in folded]
+
+    def at(self, *steps: float) -> Measured:
+        """Loss and accuracy at weights + Σ step × direction; one step a direction."""
+        return self._at(steps, self.evaluator.settled(*self.directions) == "bfloat16")
+
+    def exactly(self, *steps: float) -> Measured:
+        """The same in float32, whatever the precision in use."""
+        return self._at(steps, bfloat16=False)
+
+    def _at(self, steps: tuple[float, ...], bfloat16: bool) -> Measured:
+        if len(steps) != len(self.directions):
+            raise BadInput(f"The plane has {len(self.directions)} directions, got {len(steps)} steps.")
+        if not self._linear:
+            return self.evaluator._at(self._state(steps), bfloat16)
+        runner = self.evaluator._runner(bfloat16)
+        if runner.holder is not self:
+            runner.set(self._base, self)
+        with torch.inference_mode():
+            point = list(self._start)
+            for way, step in zip(self._ways, steps, strict=True):
+                point = torch._foreach_add(point, way, alpha=float(step)) if point else point
+            runner.set(dict(zip(self._moving, point, strict=True)), self)
+        return runner.run()
+
+    def _state(self, steps: tuple[float, ...]) -> dict[str, Tensor]:
+        """All tensors of the network at a point. Counters stay as they are."""
+        state = dict(self.evaluator._own)
+        for direction, step in zip(self.directions, steps, strict=True):
+            for name, way in direction.items():
+                state[name] = state[name] + float(step) * way
+        return state
+
+
+def _nonzero(direction: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without tensors of zeros, and without counters, which do not move."""
+    return {name: way for name, way in direction.items() if way.is_floating_point() and bool(way.any())}
+
+
+def _filled(direction: Mapping[str, Tensor], name: str, base: Mapping[str, Tensor]) -> Tensor:
+    way = direction.get(name)
+    return torch.zeros_like(base[name]) if way is None else torch.empty_like(base[name]).copy_(way)
+
+
+def _hash(images: Tensor, labels: Tensor) -> str:
+    """sha256, hex, of pixels and labels."""
+    digest = hashlib.sha256(f"{images.dtype}{tuple(images.shape)}".encode())
+    for tensor in (images, labels):
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _canonical(module: nn.Module) -> dict[str, str]:
+    """Every name of a parameter or buffer → the name under which `named_tensors` lists it."""
+    first = {id(tensor): name for name, tensor in named_tensors(module).items()}
+    every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    return {name: first[id(tensor)] for name, tensor in every}
+
+
+def _minds_its_batch(module: nn.Module) -> bool:
+    """Whether an answer depends on the other images of its pass: batch normalisation without statistics."""
+    return any(isinstance(child, _BatchNorm) and child.running_mean is None for child in module.modules())
+
+
+def _refuse_other(what: str, word: str, known: Iterable[str]) -> None:
+    if word not in known:
+        raise BadInput(f"{what} must be {' or '.join(map(repr, known))}, got {word!r}.")

@@ -1,0 +1,81 @@
+"""Loss and accuracy of one network over images that stay on the device: the inner loop of every landscape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.landscape.results import Measured
+from cnnviz.training.loss import main_logits
+
+RESIDENT = 1 << 30  # bytes of float32 images kept ready; larger sets stay uint8 and are normalised as they pass
+
+
+class Images:
+    """Labelled images on the device, in parts of nearly equal size.
+
+    `images`: uint8 (N, H, W, C) as received, or float (N, C, H, W) already preprocessed; `labels`: (N,)."""
+
+    def __init__(self, images: Tensor, labels: Tensor, preprocessing: Preprocessing, device: torch.device) -> None:
+        self.preprocessing, self.count = preprocessing, len(images)
+        self.copied = False  # parts are copies: for a network that writes into its input
+        self.labels = labels.to(device)
+        self._images = images.to(device)
+        if images.dtype != torch.uint8 or images.numel() * 4 <= RESIDENT:
+            self._images = self._ready(self._images)
+
+    def parts(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(images float32 (n, C, H, W) channels_last, labels (n,)) of at most `size` images."""
+        count = math.ceil(self.count / size)
+        for images, labels in zip(self._images.tensor_split(count), self.labels.tensor_split(count), strict=True):
+            yield self._ready(images).clone() if self.copied else self._ready(images), labels
+
+    def _ready(self, images: Tensor) -> Tensor:
+        if images.dtype == torch.uint8:
+            images = self.preprocessing.normalise(images)
+        return images.float().contiguous(memory_format=torch.channels_last)
+
+
+def exactness(device: torch.device, bfloat16: bool) -> AbstractContextManager:
+    """Inside: inference mode; bfloat16 autocast, or float32, on CUDA never rounded to TF32: `device.exact_float32`
+    sees to it once, since switched here it would change what other threads compute."""
+    stack = ExitStack()
+    stack.enter_context(torch.inference_mode())
+    if bfloat16:
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16, cache_enabled=False))
+    return stack
+
+
+def scores(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """(2, N) float32: each image's cross-entropy in nats, and 1 where the label has the highest score.
+
+    The softmax is computed in float32 whatever the precision of the logits. Where the logits are not finite
+    the loss is not either, and the answer counts as wrong."""
+    logits = main_logits(module(images)).float()
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    right = (logits.argmax(1) == labels) & losses.isfinite()
+    return torch.stack([losses, right.float()])
+
+
+def measured(scored: Tensor) -> Measured:
+    """Means and standard errors of `scores` (2, N), summed in float64. A loss that is not finite is inf."""
+    losses, right = scored.cpu().numpy().astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss, loss_error = _mean(losses)
+    if not math.isfinite(loss):
+        loss = loss_error = math.inf
+    accuracy, accuracy_error = _mean(right)
+    return Measured(loss, accuracy, loss_error, accuracy_error)
+
+
+def _mean(values: np.ndarray) -> tuple[float, float]:
+    """Mean and its standard error; the error of a single value is not known: NaN."""
+    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return float(values.mean()), float(error)

@@ -1,0 +1,171 @@
+"""One private network whose tensors are set for each point: folded, fused, in one precision, over the same images."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz.device import halving, out_of_memory
+from cnnviz.engine.cuda_graph import replayed
+from cnnviz.engine.fold_batchnorm import Pair, folded_copy
+from cnnviz.engine.fuse_relu import Fusion, fuse
+from cnnviz.engine.replay import Flat, flattened, same
+from cnnviz.landscape.evaluate.loss import Images, exactness, measured, scores
+from cnnviz.landscape.results import Measured
+
+SIZES = (64, 128, 256, 512, 1024)  # images of one pass that are compared on a CPU
+RECORDED = 8  # runs after which the pass is recorded: for fewer it does not pay
+ROUNDS, SLOWER = 3, 1.1  # passes timed a size; how much slower an image may be before the search ends
+_LOWERED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
+
+class Runner:
+    """`module` is copied, folded, and fused where `fused` names convolutions. With
+    `bfloat16` its convolutions and linear layers hold bfloat16 weights, so that autocast need not convert
+    them again for every part. `size`: images of one pass; 0: measured. On a CPU a pass is recorded after a few
+    runs, see `probes.flattening`."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        folds: tuple[Pair, ...],
+        fused: tuple[Fusion, ...],
+        images: Images,
+        bfloat16: bool,
+        size: int = 0,
+    ) -> None:
+        self.images, self.bfloat16, self.folds, self.fused = images, bfloat16, folds, fused
+        self.device = images.labels.device
+        self.module = folded_copy(module, folds).to(memory_format=torch.channels_last)
+        if bfloat16:
+            _lower(self.module)
+        fuse(self.module, fused)
+        self.tensors = named_tensors(self.module)
+        self.holder: object | None = None  # whose tensors were set last
+        self.size = size
+        self.records = self.device.type == "cpu"  # whether a pass may be recorded
+        self._pass: Callable[[], Tensor] | None = None
+        self._runs, self._packed, self._trusted = 0, False, False
+        self._flat: dict[torch.Size, Flat] = {}
+
+    def set(self, tensors: Mapping[str, Tensor], holder: object | None = None) -> None:
+        """Give the network these tensors; others stay as they were."""
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                self.tensors[name].copy_(tensor)
+        self.holder = holder
+        self._packed = False
+
+    def resize(self, size: int) -> None:
+        """Take another number of images a pass."""
+        self.size, self._pass = size, None
+        self._runs, self._flat, self._trusted = 0, {}, False
+
+    def run(self) -> Measured:
+        """Loss and accuracy over all images; where memory is short, with fewer of them a pass from now on."""
+        if not self.size:
+            self.size = self._fastest()
+        return halving(self._run, min(self.size, self.images.count), self.device)
+
+    def _run(self, size: int) -> Measured:
+        if size < min(self.size, self.images.count):
+            self.resize(size)
+        with exactness(self.device, self.bfloat16):
+            if self._pass is None:
+                self._pass = replayed(self._scored) if self.device.type == "cuda" else self._scored
+            return measured(self._pass())
+
+    def _scored(self) -> Tensor:
+        self._runs += self.records
+        if self._runs == RECORDED:
+            self._record()
+        have = self._recorded() if self._flat and self._runs > RECORDED else None
+        if have is not None and self._trusted:
+            return have
+        want = torch.cat([self._plain(*part) for part in self.images.parts(self.size)], dim=1)
+        if self._flat and self._runs > RECORDED:
+            self._compare(have, want)
+        return want
+
+    def _plain(self, images: Tensor, labels: Tensor) -> Tensor:
+        self.module.eval()  # some networks forget there what they derived from other weights
+        return scores(self.module, images, labels)
+
+    def _record(self) -> None:
+        """Record the pass over a part; the parts of one size share a record."""
+        for images, labels in self.images.parts(self.size):
+            if images.shape not in self._flat:
+                try:
+                    flat = flattened(self._plain, images, labels)
+                except (RuntimeError, MemoryError):  # no room to record, though there is to compute
+                    flat = None
+                if flat is None:
+                    self._flat = {}
+                    return
+                self._flat[images.shape] = flat
+
+    def _recorded(self) -> Tensor | None:
+        """What the records give; None, and they are dropped, where they fail."""
+        try:
+            if not self._packed:
+                for flat in self._flat.values():
+                    flat.pack()
+                self._packed = True
+            parts = self.images.parts(self.size)
+            return torch.cat([self._flat[images.shape](images, labels) for images, labels in parts], dim=1)
+        except Exception as error:  # what was recorded of a stranger's network may not fit other weights
+            if out_of_memory(error):
+                raise
+            self._flat = {}
+            return None
+
+    def _compare(self, have: Tensor | None, want: Tensor) -> None:
+        """Trust the records, made at another point, once they give what the network gives here, computed after them:
+        they hold nothing then that the weights decide. Where nothing is finite, nothing is learned."""
+        if have is None or not same(have, want):
+            self._flat = {}
+        self._trusted = bool(want.isfinite().all())
+
+    def _fastest(self) -> int:
+        """The number of images a pass at which an image takes least time, on some of the images; the search goes up
+        as long as larger is not clearly slower.
+
+        On a CPU, feature maps that stay in the cache can be up to twice as fast; on a GPU larger is better."""
+        sizes = [size * (1 if self.device.type == "cpu" else 16) for size in SIZES]
+        sizes = [size for size in sizes if size <= self.images.count] or [self.images.count]
+        chosen, least = sizes[0], math.inf
+        for size in sizes if len(sizes) > 1 else ():
+            first, *times = (self._seconds(size) for _ in range(ROUNDS + 1))  # the first pass fetches its memory
+            if first is None or None in times or (each := min(times) / size) > SLOWER * least:
+                break
+            if each < least:
+                chosen, least = size, each
+        return chosen
+
+    def _seconds(self, size: int) -> float | None:
+        """Of one pass of `size` images; None if the device has no room for it."""
+        images, labels = next(self.images.parts(size))
+        try:
+            with exactness(self.device, self.bfloat16):
+                started = time.perf_counter()
+                float(scores(self.module, images, labels).sum())  # waits for the device
+                return time.perf_counter() - started
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return None
+
+
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, those that are shared once."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _lower(module: nn.Module) -> None:
+    for child in module.modules():
+        if type(child) in _LOWERED:
+            child.to(torch.bfloat16)

@@ -1,0 +1,148 @@
+"""One surface by many processes: each evaluates every n-th cell that is left, rank 0 joins them.
+
+A cell depends on its coordinates, the precision and the batch alone, which rank 0 settles for all, so the
+outcome is that of one process with as many threads. Each rank keeps a file of cells of its own; a later run,
+of any number of ranks or of one process, goes on from what it can see. The ranks need no common disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cnnviz.distributed import KEPT, Group, joined
+from cnnviz.errors import BadInput, Cancelled, CnnvizError
+from cnnviz.landscape.evaluate.evaluator import Evaluator
+from cnnviz.landscape.plane.checkpoint import Found, file_of, files_beside
+from cnnviz.landscape.plane.grid import Span
+from cnnviz.landscape.plane.plan import Plan, check
+from cnnviz.landscape.plane.surface import Progress, Run, SurfaceProgress, finish
+from cnnviz.landscape.results import Surface
+from cnnviz.models.model import LoadedModel
+
+
+def surface_on_ranks(
+    model: LoadedModel,
+    images: Any,
+    labels: Any,
+    steps: int = 51,
+    span: Span = 1.0,
+    seed: int = 0,
+    precision: str = "auto",
+    progress: Progress | None = None,
+    statistics: str = "frozen",
+    out: str | Path = "surface.npz",
+    directions: Sequence[Mapping[str, Tensor]] | None = None,
+    batch: int | None = None,
+) -> Surface | None:
+    """`loss_surface` shared by all processes that torchrun started; the surface at rank 0, else None.
+
+    Every rank calls it alike, with the same network and images on a device of its own. `progress` is called
+    at rank 0 alone, with all cells counted. Raises BadInput if the ranks were given different things,
+    CnnvizError when a rank is lost, Cancelled when the run is ended from outside; what is finished is kept."""
+    check(steps, span, seed, directions)
+    with joined() as group:
+        plan = Plan(Evaluator(model, images, labels, precision, statistics, batch), steps, span, seed, directions)
+        before = _agreed(group, plan, out)
+        left = [cell for cell in plan.order if cell not in before]
+        mine = _mine(group, Run(plan, dict(before), None), left[group.rank :: group.ranks], out, progress, len(before))
+        found = group.gather(mine)
+        together = {cell: at for part in found for cell, at in part.items()}
+        surface = group.alone(lambda: finish(plan, together, out))
+        for path in files_beside(out):
+            path.unlink(missing_ok=True)
+    return surface
+
+
+def _agreed(group: Group, plan: Plan, out: str | Path) -> Found:
+    """What any rank finds of earlier runs, everywhere; and one precision and batch for all."""
+    found, problem = _stored(plan, out)
+    settings = {name: value for name, value in plan.meta().items() if name not in ("precision", "batch")}
+    settings.pop("bfloat16 errors")
+    told = group.gather((settings, found, problem, _taken_over(plan) if found else None))
+
+    def decide() -> tuple[Found, tuple[str, int, list[float]]]:
+        stored = _refuse_differences(told)
+        if stored is not None:
+            plan.evaluator.fix(*stored)
+        plan.settle()
+        return {cell: at for part in told for cell, at in part[1].items()}, _taken_over(plan)
+
+    before, settled = group.decide(decide)
+    plan.evaluator.fix(*settled)
+    return before
+
+
+def _stored(plan: Plan, out: str | Path) -> tuple[Found, str]:
+    try:
+        return plan.resume(out), ""
+    except BadInput as error:
+        return {}, str(error)
+
+
+def _taken_over(plan: Plan) -> tuple[str, int, list[float]]:
+    return plan.evaluator.precision, plan.evaluator.batch, plan.evaluator.precision_errors
+
+
+def _refuse_differences(told: list[tuple[dict[str, Any], Found, str, Any]]) -> tuple[str, int, list[float]] | None:
+    """The precision and batch of stored cells, None if there are none. Raises BadInput if ranks disagree."""
+    first, stored = told[0][0], None
+    for rank, (settings, _found, problem, kept) in enumerate(told):
+        if problem:
+            raise BadInput(problem)
+        differ = [name for name in first if settings[name] != first[name] and settings[name] == settings[name]]
+        if differ:
+            raise BadInput(f"Rank {rank} has another {', '.join(differ)} than rank 0. Give all the same.")
+        if kept is not None and stored is not None and kept[:2] != stored[:2]:
+            raise BadInput(f"Rank {rank} has stored cells of another precision or batch. Delete its files of cells.")
+        stored = stored or kept
+    return stored
+
+
+def _mine(
+    group: Group, run: Run, cells: list[tuple[int, int]], out: str | Path, progress: Progress | None, before: int
+) -> Found:
+    """What this rank knows when all have finished theirs."""
+    shown = _Shown(group, run, progress, before)
+    run.progress = shown.mine
+    run.evaluate(cells, file_of(out, group.rank, group.ranks))
+    if shown.lost is not None:
+        raise shown.lost
+    if group.ended:
+        raise Cancelled(f"Rank {group.rank} was asked to end. {KEPT}")
+    group.note(run.evaluated, 0.0)
+    group.wait(shown.all)
+    shown.all(last=True)
+    return run.found
+
+
+class _Shown:
+    """Progress of all ranks: each notes its own on the board, rank 0 shows the sum."""
+
+    def __init__(self, group: Group, run: Run, progress: Progress | None, before: int) -> None:
+        self.group, self.run, self.progress = group, run, progress if group.rank == 0 else None
+        self.before, self.started, self.last = before, time.monotonic(), 0.0
+        self.lost: CnnvizError | None = None
+
+    def mine(self, _state: SurfaceProgress) -> bool:
+        """After each cell of this rank; False when it must stop."""
+        try:
+            self.group.note(self.run.evaluated)
+            return self.all() is not False and not self.group.ended
+        except CnnvizError as error:
+            self.lost = error
+            return False
+
+    def all(self, last: bool = False) -> bool | None:
+        """Show how far all are together."""
+        now = time.monotonic()
+        if self.progress is None or (now - self.last < 0.1 and not last):
+            return None
+        self.last, done = now, self.group.done()
+        total = self.run.plan.steps**2
+        left = (now - self.started) / max(done, 1) * (total - self.before - done)
+        surface = self.run.plan.surface(self.run.values)
+        return self.progress(SurfaceProgress(self.before + done, total, left, surface))

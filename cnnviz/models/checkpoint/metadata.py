@@ -1,0 +1,71 @@
+"""What the metadata of a weights file, or its side file, say about the network: name, classes, preprocessing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.errors import BadInput
+from cnnviz.models.checkpoint.unwrap import CLASS_KEYS, NESTED
+
+_NAME_KEYS = ("architecture", "arch", "model_name")
+_LONGEST_SIDE = 4096  # pixels; a stranger's file must not make every image fill the memory
+
+
+def architecture(metadata: Mapping[str, Any]) -> str | None:
+    """The name that the metadata give the network, known or not; None if they give none."""
+    for level in _levels(metadata):
+        for key in _NAME_KEYS if level is metadata else (*_NAME_KEYS, "model"):  # --model of many scripts
+            if isinstance(level.get(key), str):
+                return level[key]
+    return None
+
+
+def class_names(metadata: Mapping[str, Any]) -> list[str] | None:
+    """The class names in order, from a list or from ImageFolder's {name: index}; None if there are none."""
+    for level in _levels(metadata):
+        for key in CLASS_KEYS:
+            value = level.get(key)
+            if isinstance(value, list | tuple) and value:
+                return [str(name) for name in value]
+            if isinstance(value, dict) and sorted(value.values(), key=str) == sorted(range(len(value)), key=str):
+                return [str(name) for name in sorted(value, key=value.__getitem__)]
+    return None
+
+
+def preprocessing(metadata: Mapping[str, Any], default: Preprocessing) -> Preprocessing | None:
+    """The preprocessing in the metadata, fields they leave out taken from `default`; None if there is none.
+
+    Raises BadInput if a field makes no sense, if the input would be larger than 4096 pixels, or
+    if there are fewer or more channels than in `default`."""
+    for level in _levels(metadata):
+        if isinstance(level.get("preprocessing"), dict):
+            found = Preprocessing.from_dict({**default.as_dict(), **level["preprocessing"]})
+            check_channels(found, default)
+            _check_pixels(found)
+            return found
+    return None
+
+
+def check_channels(given: Preprocessing, default: Preprocessing) -> None:
+    """Raise BadInput unless mean and std have one value a channel of the network's input."""
+    if given.channels != default.channels:
+        raise BadInput(
+            f"The network takes {default.channels} channels, and mean and std are given for {given.channels}. "
+            f"Give {default.channels} values each."
+        )
+
+
+def _check_pixels(found: Preprocessing) -> None:
+    sides = [*found.size, found.resize or found.size[0]]
+    if not all(1 <= side <= _LONGEST_SIDE for side in sides) or not all(map(math.isfinite, found.mean + found.std)):
+        raise BadInput(
+            f"size and resize must lie between 1 and {_LONGEST_SIDE} pixels, and mean and std be numbers, got {found}."
+        )
+
+
+def _levels(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield metadata
+    yield from (metadata[key] for key in NESTED if isinstance(metadata.get(key), Mapping))

@@ -1,0 +1,59 @@
+"""What a network computes beyond its saved tensors: two networks that differ in it alone are two networks."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PUBLISHED = ("torch", "torchvision", "timm", "pytorchcv", "cnnviz")  # packages whose code a name and tensors identify
+
+
+def beyond_tensors(module: nn.Module, name: str) -> Iterator[bytes]:
+    """Bytes for the fingerprint of `module`, loaded as `name`. None for an ordinary network of the catalogue, so that
+    fingerprints, and the indexes and surfaces that name them, stay what they are.
+
+    Buffers that are not saved (the kernels of a blur-pooled copy); a true `transform_input` (GoogLeNet and Inception
+    rescale their input); the file of a plugin, as it was run; of a network that no catalogue has, what PyTorch prints
+    of it; and the source of every class that is the user's own, where Python finds it, as it does in a notebook."""
+    yield from _unsaved(module)
+    if getattr(module, "transform_input", False):
+        yield b"transform_input"
+    yield from _code(module, name)
+
+
+def _unsaved(module: nn.Module) -> Iterator[bytes]:
+    saved = module.state_dict().keys()
+    for key, buffer in module.named_buffers(remove_duplicate=False):
+        if key not in saved:
+            yield f"{key}{tuple(buffer.shape)}{buffer.dtype}".encode()
+            yield buffer.detach().cpu().contiguous().numpy().tobytes()
+
+
+def _code(module: nn.Module, name: str) -> Iterator[bytes]:
+    from cnnviz.models.catalogue import plugins, registry
+    from cnnviz.models.zoo import zoos
+
+    if name not in registry.published() and not zoos.is_prefixed(name):
+        yield re.sub(r" at 0x[0-9a-fA-F]+", "", repr(module)).encode()  # of a function, its place in memory
+    if digest := plugins.digest_of(name):
+        yield digest.encode()
+    own = {type(child) for child in module.modules() if _is_own(type(child))}
+    for source in sorted(_source(kind) for kind in own):
+        yield source.encode()
+
+
+def _is_own(kind: type) -> bool:
+    package = kind.__module__.split(".")[0]
+    return package not in PUBLISHED and not package.startswith("cnnviz_plugin_")  # of a plugin the file counts
+
+
+def _source(kind: type) -> str:
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # typed at the prompt
+        return ""

@@ -1,0 +1,126 @@
+"""Which architecture a file's tensors belong to, by keys and shapes; its number of classes, by the head."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cnnviz.models.catalogue.registry import find
+from cnnviz.models.checkpoint.match import Shapes, for_training_only, same_sequence, shapes
+from cnnviz.models.checkpoint.prefixes import aligned, strip_shared
+from cnnviz.models.recognise.shapes import having, likelihood, nearest, outline, published_shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAMES, SEQUENCE, SET = 0, 1, 2  # what agrees: keys and shapes, shapes in order, shapes in any order
+_HOW = {NAMES: "names and shapes", SEQUENCE: "shapes in order", SET: "shapes in another order"}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An architecture that a file fits. `level`: NAMES is the surest, then SEQUENCE, then SET."""
+
+    name: str
+    classes: int
+    level: int
+
+    @property
+    def how(self) -> str:
+        """What agreed, in words."""
+        return _HOW[self.level]
+
+
+def recognise(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names of the architectures that `tensors` fit, best first; [] if none does.
+
+    Equal names and shapes beat equal shapes in order beat equal shapes; the number of classes is free.
+    Networks with the same tensors come in the order of `outlines.BY_COUNT`: a residual one before its
+    plain and stochastic twins, torchvision's before the same network with other strides."""
+    return [candidate.name for candidate in candidates(tensors)]
+
+
+def candidates(tensors: Mapping[str, Tensor]) -> list[Candidate]:
+    """As `recognise`, with the number of classes and what agreed. Auxiliary heads in the file are left out
+    where the network has none. Only networks with as many tensors as the file are built."""
+    found = []
+    for file in _readings(tensors):
+        fits = (_fit(file, name) for name in having(len(file)))
+        found += [fit for fit in fits if fit and fit.name not in {other.name for other in found}]
+    return sorted(found, key=lambda c: (c.level, likelihood(c.name)))
+
+
+def fit(tensors: Mapping[str, Tensor], name: str) -> Candidate | None:
+    """How `tensors` fit the architecture `name`, any number of classes; None if they do not."""
+    count = len(published_shapes(name))
+    fits = [_fit(file, name) for file in _readings(tensors) if len(file) == count]
+    return next(filter(None, fits), None)
+
+
+def closest(tensors: Mapping[str, Tensor]) -> tuple[str, int, int]:
+    """(architecture, tensors of the file whose shapes it has, its number of tensors) of the architecture
+    that shares most shapes with the file, among those of about as many tensors: for error messages."""
+    found = [shared(tensors, name) for name in nearest(len(_readings(tensors)[-1]))]
+    return max(found, key=lambda near: near[1] / (len(tensors) + near[2]))
+
+
+def shared(tensors: Mapping[str, Tensor], name: str) -> tuple[str, int, int]:
+    """(name, number of the file's tensors whose shapes the architecture has, its number of tensors)."""
+    file, ours = Counter(_readings(tensors)[-1].values()), Counter(published_shapes(name).values())
+    return name, (file & ours).total(), ours.total()
+
+
+def head_classes(tensors: Mapping[str, Tensor], name: str) -> int | None:
+    """The number of classes of a file for the architecture `name`, by its head.
+
+    If the file does not fit as a whole: of the tensor that carries the head's name, or of the last
+    matrix; None if there is neither."""
+    if candidate := fit(tensors, name):
+        return candidate.classes
+    file = aligned(_readings(tensors)[-1], published_shapes(name))
+    for key in outline(name).head:
+        if key in file and file[key] and file[key][0]:
+            return file[key][0]
+    matrices = [shape for shape in file.values() if len(shape) == 2 and shape[0]]
+    return matrices[-1][0] if matrices else None
+
+
+def _fit(file: Shapes, name: str) -> Candidate | None:
+    """The published number of classes is tried first: it saves the second build that finds the head."""
+    published = published_shapes(name)
+    file = aligned(file, published)
+    if published == file:
+        return Candidate(name, find(name).classes, NAMES)
+    if same_sequence(file, published):
+        return Candidate(name, find(name).classes, SEQUENCE)
+    ours = outline(name)
+    if file.keys() == published.keys():
+        classes = _agreed([file[key] for key in ours.head])
+        if classes and ours.sized(classes) == file:
+            return Candidate(name, classes, NAMES)
+    values = list(file.values())
+    at_head = [values[i] for i, key in enumerate(published) if key in ours.head]
+    classes = _agreed(at_head)
+    if classes and same_sequence(file, ours.sized(classes)):
+        return Candidate(name, classes, SEQUENCE)
+    body = Counter(shape for key, shape in published.items() if key not in ours.head)
+    rest = list((Counter(values) - body).elements())
+    classes = _agreed(rest)
+    if classes and Counter(ours.sized(classes).values()) == Counter(values):
+        return Candidate(name, classes, SET)
+    return None
+
+
+def _agreed(head: list[tuple[int, ...]]) -> int | None:
+    """The first dimension that all shapes share; None if they differ or there is none."""
+    firsts = {shape[0] if shape else 0 for shape in head}
+    return firsts.pop() or None if len(firsts) == 1 else None
+
+
+def _readings(tensors: Mapping[str, Tensor]) -> list[Shapes]:
+    """The file as it is and, if that is another thing, without what only training needs."""
+    whole = strip_shared(shapes(tensors))
+    main = {key: shape for key, shape in whole.items() if not for_training_only(key)}
+    return [whole] if len(main) == len(whole) else [whole, main]

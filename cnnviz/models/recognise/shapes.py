@@ -1,0 +1,116 @@
+"""The shapes of the catalogue's networks, found out only when they are asked for.
+
+To build all architectures takes seconds, and recognition needs the few that have as many tensors as the
+file. These numbers are written down here; architectures that are not listed (plugins) are built."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cnnviz.models.catalogue.registry import architectures, find
+from cnnviz.models.checkpoint.match import Shapes, shapes
+
+if TYPE_CHECKING:
+    from cnnviz.models.catalogue.registry import Architecture
+
+# Names by number of tensors, counters left out. Within a row the likelier comes first: torchvision's own,
+# then the commonest, then twins whose tensors are the same: plain networks (shortcuts have no
+# parameters), scaled or gated shortcuts, blocks that training drops, other strides or normalisation.
+BY_COUNT = {
+    4: "mlp", 8: "maxout_mnist", 10: "lenet5 lenet_cifar maxout_cifar10", 14: "all_cnn_a",
+    16: "alexnet alexnet_2012 caffenet alexnet_one_tower zfnet zfnet_b cnn_f cnn_m cnn_s cnn_m_2048 cnn_m_1024 "
+    "cnn_m_128", 17: "lenet5_1998", 18: "all_cnn_b all_cnn_c nin_cifar10", 22: "vgg11 vgg11_lrn",
+    24: "dsn_cifar10 nin_imagenet", 26: "vgg13", 32: "vgg16 vgg16_c", 38: "vgg19", 52: "squeezenet1_0 squeezenet1_1",
+    54: "vgg11_bn", 66: "highway19_cifar10 vgg13_bn", 70: "wrn_16_4 wrn_16_8", 84: "vgg16_bn",
+    87: "resnet18_a plain18", 97: "resnet20_cifar plain20_cifar", 102: "resnet18 vgg19_bn", 107: "resnet20_cifar_b",
+    116: "googlenet_2014", 130: "wrn_28_10", 137: "mobilenet_v1", 157: "resnet32_cifar plain32_cifar",
+    167: "resnet34_a plain34", 177: "fractalnet_c3b5", 182: "resnet34", 197: "densenet_40_k12",
+    210: "mobilenet_v3_small", 217: "resnet44_cifar plain44_cifar", 247: "resnet34_c", 262: "mobilenet_v2",
+    266: "mobilenet_v3_large", 267: "resnet50 resnet50_v1", 277: "resnet56_cifar plain56_cifar resnet56_noshort",
+    287: "googlenet resnet56_cifar_b", 347: "bn_inception", 472: "inception_v3",
+    497: "densenet_100_k12 densenet_100_k24 densenet_bc_100_k12", 522: "resnet101 resnet101_v1",
+    547: "resnet110_cifar plain110_cifar stochastic_depth110 resnet110_constant_scaling resnet110_dropout_shortcut",
+    557: "resnet110_cifar_b", 601: "resnet110_conv_shortcut", 606: "densenet121",
+    655: "resnet110_exclusive_gating resnet110_shortcut_gating", 777: "resnet152 resnet152_v1",
+    820: "preact_resnet164", 846: "densenet169", 947: "densenet_bc_190_k40", 1006: "densenet201",
+    1247: "densenet_bc_250_k24", 1326: "densenet264", 5005: "preact_resnet1001",
+    6007: "resnet1202_cifar stochastic_depth1202",
+}  # fmt: skip
+_COUNTS = {name: count for count, names in BY_COUNT.items() for name in names.split()}
+_RANKS = {name: rank for rank, name in enumerate(_COUNTS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Shapes of an architecture; `head`: the keys whose first dimension is the number of classes."""
+
+    shapes: Shapes
+    head: frozenset[str]
+
+    def sized(self, classes: int) -> Shapes:
+        """The shapes with another number of classes."""
+        return {key: (classes, *shape[1:]) if key in self.head else shape for key, shape in self.shapes.items()}
+
+
+def outline(name: str) -> Outline:
+    """Shapes and head of an architecture, from two builds without memory.
+
+    Kept for the catalogue's entry, not for its name: a plugin may be changed and registered again."""
+    return _outline(find(name))
+
+
+def published_shapes(name: str) -> Shapes:
+    """{key: shape} of an architecture with its own number of classes, from one build without memory."""
+    return _shapes(find(name))
+
+
+def sized_shapes(name: str, classes: int | None) -> Shapes:
+    """{key: shape} of an architecture with another number of classes; None: with its own."""
+    return published_shapes(name) if classes in (None, find(name).classes) else outline(name).sized(classes)
+
+
+def tensor_count(name: str) -> int:
+    """Number of tensors without counters; -1 for a plugin that cannot be built, which is warned of."""
+    if name in _COUNTS:
+        return _COUNTS[name]
+    try:
+        return len(published_shapes(name))
+    except Exception as error:  # other people's code; their mistake must not forbid all recognition
+        warnings.warn(f"{name} cannot be built ({type(error).__name__}: {error}) and is not recognised.", stacklevel=2)
+        return -1
+
+
+def having(count: int) -> list[str]:
+    """Names of the networks with `count` tensors, likeliest first; blocks without a classifier left out."""
+    return sorted((name for name in _networks() if tensor_count(name) == count), key=likelihood)
+
+
+def nearest(count: int, limit: int = 10) -> list[str]:
+    """Names of the `limit` networks whose numbers of tensors are closest to `count`, closest first."""
+    return sorted(_networks(), key=lambda name: (abs(tensor_count(name) - count), likelihood(name)))[:limit]
+
+
+def likelihood(name: str) -> tuple[int, str]:
+    """Sort key among architectures that have the same tensors: as listed above, plugins last by name."""
+    return _RANKS.get(name, len(_RANKS)), name
+
+
+def _networks() -> list[str]:
+    return [name for name in architectures() if find(name).classifier]
+
+
+@lru_cache(1024)
+def _outline(entry: Architecture) -> Outline:
+    ours, other = _shapes(entry), _shapes(entry, entry.classes + 1)
+    return Outline(ours, frozenset(key for key in ours if ours[key] != other[key]))
+
+
+@lru_cache(1024)
+def _shapes(entry: Architecture, classes: int | None = None) -> Shapes:
+    import torch
+
+    with torch.device("meta"):
+        return shapes(entry.builder(entry.classes if classes is None else classes).state_dict())

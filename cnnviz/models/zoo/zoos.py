@@ -1,0 +1,81 @@
+"""Other zoos by prefix: `timm:NAME`, `pytorchcv:NAME`, `torchvision:NAME`.
+
+They tell shapes, addresses and preprocessing; files are fetched and read by cnnviz alone, which runs nothing
+that is pickled in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, NoReturn
+
+from cnnviz.errors import CnnvizError, UnknownName, unknown
+
+if TYPE_CHECKING:
+    from cnnviz.models.catalogue.registry import Architecture
+    from cnnviz.models.zoo.download import PublicWeights
+
+ZOOS = {
+    "timm": "cnnviz.models.zoo.timm",
+    "pytorchcv": "cnnviz.models.zoo.pytorchcv",
+    "torchvision": "cnnviz.models.zoo.torchvision",
+}  # prefix, which is the package's name → module that speaks with it
+_PREFIX = re.compile(r"[A-Za-z_]\w+:")  # more than one letter: C:\ is no zoo
+
+
+def is_prefixed(name: str) -> bool:
+    """True if `name` has the form PREFIX:NAME, whatever the prefix."""
+    return _PREFIX.match(name) is not None
+
+
+@cache
+def find(name: str) -> Architecture:
+    """The entry of "timm:resnet18" and the like; a tag after the name chooses among several weights
+    ("timm:resnet18.a1_in1k", "torchvision:resnet50.IMAGENET1K_V2").
+
+    Raises UnknownName with the closest names, CnnvizError with the command if the package is not
+    installed, BadInput if it is no image classifier."""
+    zoo, _, rest = name.partition(":")
+    return _adapter(zoo).architecture(rest)
+
+
+def names(zoo: str) -> list[str]:
+    """The networks that a zoo offers, sorted, without prefix. Raises as `find`."""
+    return _adapter(zoo).names()
+
+
+def weights(key: str) -> PublicWeights:
+    """The public weights behind `Architecture.pretrained`, e.g. "timm:resnet18.a1_in1k"."""
+    zoo, _, rest = key.partition(":")
+    return _adapter(zoo).weights(rest)
+
+
+def is_installed(zoo: str) -> bool:
+    """True if the zoo's package can be imported."""
+    return find_spec(zoo) is not None
+
+
+def how_to_install(zoo: str) -> str:
+    """The command, in words."""
+    return f'pip install "cnnviz[{zoo}]", or pip install {zoo}'
+
+
+def unknown_tag(network: str, tag: str, tags: Iterable[str]) -> NoReturn:
+    """Raise UnknownName for weights that a network of a zoo has not, naming those it has."""
+    has = ", ".join(sorted(tags)) or "no public weights"
+    raise UnknownName(f"{network} has no weights named {tag!r}. It has: {has}.")
+
+
+def _adapter(zoo: str) -> ModuleType:
+    if zoo not in ZOOS:
+        unknown("zoo", zoo, ZOOS)
+    if not is_installed(zoo):
+        raise CnnvizError(f"{zoo}:… needs the package {zoo}, which is not installed. Use {how_to_install(zoo)}.")
+    import cnnviz.torchvision_import  # noqa: F401  timm asks for torchvision
+
+    import_module(zoo)  # whole, before its parts are asked for, so that a second thread waits for the first
+    return import_module(ZOOS[zoo])

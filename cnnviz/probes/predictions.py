@@ -1,0 +1,73 @@
+"""What a network answers to one image: scores, probabilities, and the loss that a label would cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from cnnviz.errors import BadInput
+from cnnviz.models.model import LoadedModel, probabilities
+from cnnviz.probes.forward import first_tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The output for one image. `logits` (classes,) float64, before the softmax; `probabilities` (classes,): their
+    softmax, or the logistic function of a single logit. `class_names`: one a class."""
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    class_names: tuple[str, ...]
+
+    def top(self, k: int = 5) -> list[int]:
+        """The k classes with the highest logits, highest first."""
+        return [int(c) for c in np.argsort(-self.logits, kind="stable")[:k]]
+
+    def rank(self, label: int) -> int:
+        """The place of a class among all, 1 for the most probable one."""
+        return 1 + int((self.logits > self.logits[self.known(label)]).sum())
+
+    def cross_entropy(self, label: int) -> float:
+        """−log p(label) in nats: the loss of this image if `label` were its class. Finite however small p is."""
+        label, highest = self.known(label), float(self.logits.max())
+        if len(self.logits) == 1:
+            return float(np.logaddexp(0.0, -self.logits[0]))
+        return float(np.log(np.exp(self.logits - highest).sum()) + highest - self.logits[label])
+
+    def known(self, label: int | None) -> int:
+        """`label` if the network has it; None is the most probable class. Raises BadInput for another."""
+        if label is None:
+            return int(self.logits.argmax())
+        if not 0 <= int(label) < len(self.logits):
+            raise BadInput(f"The network has classes 0 to {len(self.logits) - 1}, got {label}.")
+        return int(label)
+
+
+def answer(model: LoadedModel, image: Any) -> Answer:
+    """The answer to one image: RGB uint8 (H, W, 3), PIL, or a normalised tensor (C, H, W).
+
+    Raises BadInput for several images."""
+    return from_logits(model, model.logits(one_image(model, image))[0])
+
+
+def from_logits(model: LoadedModel, scores: np.ndarray) -> Answer:
+    """The answer that the output (classes,) of a network means."""
+    logits = scores.astype(np.float64)
+    names = [*model.class_names[: len(logits)], *(f"class {c}" for c in range(len(model.class_names), len(logits)))]
+    return Answer(logits, probabilities(logits), tuple(names))
+
+
+def one_image(model: LoadedModel, image: Any) -> Tensor:
+    """(1, C, H, W) on the model's device. Raises BadInput for several images."""
+    batch = model.batch(image)
+    if len(batch) != 1:
+        raise BadInput(f"Expected one image, got {len(batch)}. Call once for each.")
+    return batch
+
+
+def class_scores(module: nn.Module, batch: Tensor) -> Tensor:
+    """(N, classes) logits with their graph; the first output of a network that has several."""
+    return first_tensor(module(batch), "output").flatten(1)

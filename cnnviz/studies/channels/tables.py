@@ -1,0 +1,106 @@
+"""What is in a patch index, as tables for people: its layers, a layer's channels, a channel's winners."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnnviz.index.result import PatchIndex
+from cnnviz.studies.anatomy.tables import size
+from cnnviz.studies.channels.selectivity import Selectivity, selectivity
+
+LAYER_COLUMNS = ("layer", "channels", "field", "dead", "strongest", "its value", "most selective", "its winners")
+CHANNEL_COLUMNS = ("channel", "strongest", "weakest", "strongest image", "mean", "above 0", "classes")
+WINNER_COLUMNS = ("", "value", "image", "unit", "pixels", "class")
+VALUES = "each layer's own output; a convolution's before its ReLU"
+TIES = "equal values: lowest position on the map, then the earlier image"
+
+
+def described(index: PatchIndex) -> list[tuple[str, str]]:
+    """(name, value) of what the index was made from and how far it is."""
+    meta = index.meta
+    total, seen = meta.get("images", 0), meta.get("next", 0)
+    state = "complete" if index.complete else f"partial, {seen:,} of {total:,} images seen"
+    crops = f"of the winners inside, at most {meta['embedded']} pixels" if meta.get("embedded") else "none inside"
+    return [
+        ("network", f"{meta.get('model', '?')}, {meta.get('weights', '?')} weights"),
+        ("corpus", f"{meta.get('corpus', '?')}, {total:,} images"),
+        ("state", state),
+        ("winners", f"{meta.get('k', '?')} a channel, one an image; {TIES}"),
+        ("values", VALUES),
+        ("precision", _precision(index)),
+        ("skipped", f"{len(meta['skipped']):,} images that could not be read" if meta.get("skipped") else "none"),
+        ("crops", crops),
+    ]
+
+
+def _precision(index: PatchIndex) -> str:
+    meta = index.meta
+    name = str(meta.get("precision", "?"))
+    if how := meta.get("screening"):
+        return f"{name}, exact: screened in bfloat16, {how['run_again']:,} images run again"
+    if meta.get("phase"):
+        return f"{name} so far: the screening pass of an exact search"
+    return f"{name}, approximate" if name == "bfloat16" else f"{name}, exact"
+
+
+def layer_table(index: PatchIndex) -> list[list[str]]:
+    """Header and a line for every layer. A field is h×w pixels, unclipped; a dead channel was never above 0. The
+    columns about classes are there where the corpus has labels, as in the other tables."""
+    lines = [list(LAYER_COLUMNS), *(_layer_line(index, layer) for layer in index.layers)]
+    return [line[: None if index.meta.get("labels") else -2] for line in lines]
+
+
+def _layer_line(index: PatchIndex, layer: str) -> list[str]:
+    view, classes = index.layer(layer), selectivity(index, layer)
+    best = view.strongest(1)
+    value = _number(index.strength(layer)[best[0]]) if best else ""
+    dead = int(index.dead(layer).sum())
+    named = [f"channel {best[0]}" if best else "", value, *_selective(classes)]
+    return [layer, f"{len(view):,}", size(view.field), str(dead or ""), *named]
+
+
+def _selective(found: Selectivity | None) -> list[str]:
+    """The most selective channel and the classes of its winners; empty without labels."""
+    if found is None or np.isnan(found.index).all():
+        return ["", ""]
+    channel = int(np.nanargmax(found.index))
+    return [f"channel {channel}", _classes(found.classes[channel])]
+
+
+def channel_table(index: PatchIndex, layer: str) -> list[list[str]]:
+    """Header and a line for every channel of a layer, by number. "mean" and "above 0" are of the sampled units.
+
+    Raises UnknownName for a layer that was not indexed."""
+    view, found, classes = index.layer(layer), index.statistics.get(layer), selectivity(index, layer)
+    lines = []
+    for channel in range(len(view)):
+        best = view.unit(channel).winners
+        reach = [_number(best[0].value), _number(best[-1].value), best[0].image_id] if best else ["", "", ""]
+        sampled = found is not None and found.sampled > 0
+        averages = [_number(found.mean[channel]), f"{found.density[channel]:.1%}"] if sampled else ["", ""]
+        lines.append([str(channel), *reach, *averages, _classes(classes.classes[channel]) if classes else ""])
+    return [line[: None if classes else -1] for line in [list(CHANNEL_COLUMNS), *lines]]
+
+
+def winner_table(index: PatchIndex, layer: str, channel: int) -> list[list[str]]:
+    """Header and a line for every winner of a channel, strongest first; pixels are (top, left, bottom, right), half
+    open, of the network's input. Raises as `PatchIndex.top` does."""
+    labels = index.meta.get("labels") or {}
+    lines = [
+        [
+            str(place), f"{winner.value:#.6g}", winner.image_id, f"({winner.row}, {winner.col})",
+            f"({', '.join(map(str, winner.box))})", labels.get(str(winner.image), ""),
+        ]
+        for place, winner in enumerate(index.top(layer, channel), 1)
+    ]  # fmt: skip
+    return [line[: None if labels else -1] for line in [list(WINNER_COLUMNS), *lines]]
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _classes(counts: dict[str, int], most: int = 3) -> str:
+    """ "cat 5, dog 3, …", the commonest first."""
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{label} {count}" for label, count in ranked[:most]) + (", …" if len(ranked) > most else "")

@@ -1,0 +1,82 @@
+"""One pooling layer under one shift, map by map, and other ways of pooling put in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from cnnviz.interventions.padding import known_padding, padded
+from cnnviz.models.model import LoadedModel
+from cnnviz.probes.capture import as_maps
+from cnnviz.probes.layer_io import capture_around
+from cnnviz.studies.equivariance.shifting import checked_shifts, shiftable
+from cnnviz.studies.pooling.pooling import pool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Two maps of one shape, unit by unit. `same`: bool, they differ by at most the tolerance. `active`: bool, above it
+    in either map; a unit that is 0 both times says nothing."""
+
+    same: np.ndarray
+    active: np.ndarray
+
+    @property
+    def share(self) -> float:
+        """Unchanged units among the active ones; 1 where none is active."""
+        return float(self.same[self.active].mean()) if self.active.any() else 1.0
+
+    def __getitem__(self, channel: int) -> Kept:
+        """One channel of it."""
+        return Kept(self.same[channel], self.active[channel])
+
+
+def kept(first: np.ndarray, second: np.ndarray, tolerance: float) -> Kept:
+    """Which units of `second` are what they are in `first`; `tolerance`: a part of the largest absolute value of
+    `first`, as in `unchanged.pooling_invariance`."""
+    limit = tolerance * np.abs(first).max(initial=0.0)
+    return Kept(np.abs(second - first) <= limit, (np.abs(first) > limit) | (np.abs(second) > limit))
+
+
+@dataclass(frozen=True, slots=True)
+class PooledMaps:
+    """What enters a pooling layer, `before` (C, H, W), and what leaves it, `after` (C, h, w); of the image as it is and
+    of the shifted one. Nothing is moved back. float32."""
+
+    layer: str
+    before: np.ndarray
+    before_shifted: np.ndarray
+    after: np.ndarray
+    after_shifted: np.ndarray
+
+
+def pooled_maps(
+    model: LoadedModel,
+    image: Any,
+    shift: tuple[int, int],
+    layer: str,
+    padding: str = "native",
+    how: str = "circular",
+) -> PooledMaps:
+    """The maps around one pooling module under one shift (rows, columns) of the image.
+
+    Arguments and errors as for `unchanged.pooling_invariance`."""
+    known_padding(padding)
+    (pair,) = checked_shifts([shift])
+    batch = shiftable(model, image, how, max(map(abs, pair))).at([(0, 0), pair])
+    with model.lock, torch.inference_mode(), padded(padding):
+        given, made = capture_around(model.module, batch, [layer])[layer]
+    (x, shifted), (y, y_shifted) = (as_maps(maps).cpu().float().numpy() for maps in (given, made))
+    return PooledMaps(layer, x, shifted, y, y_shifted)
+
+
+def repooled(
+    maps: PooledMaps, channel: int, kind: str, size: int = 2, stride: int = 2, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """((h, w), (h, w)) float64: one channel of what enters the layer, pooled by `kind` instead, without and with the
+    shift. "stochastic" draws by the same random numbers for both. Raises BadInput as `pooling.pool` does."""
+    first, second = (pool(m[channel], kind, size, stride, seed) for m in (maps.before, maps.before_shifted))
+    return first, second

@@ -1,0 +1,164 @@
+"""How each operation of a network moves receptive fields from its inputs to its outputs.
+
+A rule reads a `Step` (one executed ATen operation) and returns the field of its output. An operation
+without a rule mixes everything: its output sees all that any input sees. So a field may be too large
+for an exotic operation, never too small."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from cnnviz.tracing import rf_intervals
+from cnnviz.tracing.rf_call import Rule, Step
+from cnnviz.tracing.rf_intervals import Axis, gather, merge, whole
+from cnnviz.tracing.rf_layout_rules import choose, concatenate, flip, permute, roll, select, split, take, unbind, view
+from cnnviz.tracing.rf_tensor import Field, change, collapse
+
+
+def _nth(values: Any, index: int, default: int = 1) -> int:
+    if isinstance(values, int):
+        return values
+    return default if not values else values[index] if len(values) > 1 else values[0]
+
+
+def convolution(step: Step) -> Field:
+    args, kernel = step.args, step.args["weight"].shape[2:]
+    how = rf_intervals.spread if args["transposed"] else rf_intervals.windows
+
+    def apply(axis: Axis, i: int, count: int) -> Axis:
+        stride, padding, dilation = (_nth(args[key], i) for key in ("stride", "padding", "dilation"))
+        return how(axis, count, kernel[i], stride, padding, dilation)
+
+    field, channels = step.spatial(apply, len(kernel)), len(step.shape) - len(kernel) - 1
+    return change(field, lambda a, d: (whole(a), None) if d == channels else (a, d))
+
+
+def pool(step: Step) -> Field:
+    def apply(axis: Axis, i: int, count: int) -> Axis:
+        kernel = _nth(step.args["kernel_size"], i)
+        stride = _nth(step.args.get("stride"), i, kernel)
+        dilation = _nth(step.args.get("dilation"), i)
+        return rf_intervals.windows(axis, count, kernel, stride, _nth(step.args.get("padding"), i, 0), dilation)
+
+    return step.spatial(apply)
+
+
+def adaptive_pool(step: Step) -> Field:
+    return step.spatial(lambda axis, _i, count: rf_intervals.adaptive(axis, count))
+
+
+def upsample(step: Step) -> Field:
+    mode = {"bilinear": "linear", "bicubic": "cubic", "nearest": "nearest", "linear": "linear"}
+    kind = re.sub(r"\d?d$", "", step.name.removeprefix("_").removeprefix("upsample_"))
+    corners, rank = bool(step.args.get("align_corners")), step.rank
+    names = ["scales"] if rank == 1 else ["scales_d", "scales_h", "scales_w"][-rank:]
+    scales = [step.args.get(name) for name in names]
+
+    def apply(axis: Axis, i: int, count: int) -> Axis:
+        return rf_intervals.resized(axis, count, mode.get(kind, "nearest-exact"), corners, scales[i])
+
+    return step.spatial(apply)
+
+
+def shuffle_up(step: Step) -> Field:
+    factor = step.args["upscale_factor"]
+    return step.spatial(lambda a, _i, n: gather(a, np.arange(n)[:, None] // factor, Fraction(1, factor)))
+
+
+def shuffle_down(step: Step) -> Field:
+    factor = step.args["downscale_factor"]
+    return step.spatial(lambda a, _i, n: rf_intervals.windows(a, n, factor, factor))
+
+
+def pad(step: Step) -> Field:
+    widths = step.args.get("pad", step.args.get("padding"))
+
+    def apply(axis: Axis, dim: int) -> tuple[Axis, int]:
+        place = 2 * (len(step.shape) - 1 - dim)
+        if place >= len(widths):
+            return axis, dim
+        taps = np.arange(step.outputs[0][dim])[:, None] - widths[place]
+        seen, last = None, len(axis) - 1
+        if step.name.startswith("replication"):
+            seen = np.clip(taps, 0, last)
+        elif step.name.startswith("reflection"):
+            seen = last - np.abs(last - np.abs(taps))
+        return gather(axis, taps, 1, seen), dim
+
+    return change(step.source, apply)
+
+
+def reduce(step: Step) -> Field:
+    """mean, sum, max, … over some dimensions, or all."""
+    dims = step.args.get("dim")
+    dims = [dims] if isinstance(dims, int) else dims
+    rank = len(step.shape)
+    gone = {d % rank for d in dims} if dims else set(range(rank))
+    keep = bool(step.args.get("keepdim"))
+
+    def shrink(axis: Axis, dim: int) -> tuple[Axis, int | None]:
+        if dim in gone:
+            return whole(axis), dim if keep else None
+        return axis, dim if keep else dim - sum(d < dim for d in gone)
+
+    return change(step.source, shrink)
+
+
+def mix(step: Step) -> Field:
+    """Softmax, cumulative sums and norms with their own statistics: shape kept, the dimensions that are
+    normalised over see all of themselves."""
+    rank = len(step.shape)
+    if "norm" in step.name:
+        plain = "batch_norm" in step.name and not step.args.get("training", False)
+        first = rank - len(step.args["normalized_shape"]) if "normalized_shape" in step.args else 0
+        over = set() if plain else set(range(first, rank))
+    else:
+        over = {step.args["dim"] % rank}
+    return change(step.source, lambda a, d: (merge([a, whole(a)]), d) if d in over else (a, d))
+
+
+def matrix(step: Step) -> Field:
+    """Rows of a matrix times constant weights: the rows, pixels of a channels-last map, stay apart."""
+    return step.source if step.source.folded else collapse(step.source)
+
+
+_BY_NAME: dict[Rule, str] = {
+    convolution: "convolution convolution_overrideable",
+    pool: "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d "
+    "avg_pool2d avg_pool3d",
+    adaptive_pool: "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
+    "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
+    upsample: "upsample_nearest1d upsample_nearest2d _upsample_nearest_exact1d _upsample_nearest_exact2d "
+    "upsample_linear1d upsample_bilinear2d upsample_bicubic2d",
+    shuffle_up: "pixel_shuffle",
+    shuffle_down: "pixel_unshuffle",
+    pad: "constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d",
+    concatenate: "cat stack",
+    take: "slice",
+    select: "select",
+    unbind: "unbind",
+    split: "split split_with_sizes unsafe_split chunk unsafe_chunk",
+    flip: "flip",
+    roll: "roll",
+    choose: "index index_select",
+    permute: "permute transpose t",
+    view: "view _unsafe_view reshape _reshape_alias squeeze unsqueeze",
+    reduce: "mean sum amax amin max min var std prod logsumexp linalg_vector_norm norm",
+    mix: "_softmax _log_softmax cumsum native_batch_norm _native_batch_norm_legit cudnn_batch_norm "
+    "miopen_batch_norm _native_batch_norm_legit_no_training _batch_norm_no_update native_group_norm "
+    "native_layer_norm _fused_rms_norm",
+    matrix: "addmm mm",
+}
+RULES: dict[str, Rule] = {name: rule for rule, names in _BY_NAME.items() for name in names.split()}
+POINTWISE = set(
+    "hardswish _prelu_kernel native_dropout alias detach clone contiguous _to_copy lift_fresh glu leaky_relu "
+    "rrelu_with_noise channel_shuffle native_channel_shuffle expand repeat".split()
+)  # elementwise, but not all PyTorch versions tag them so
+FACTORIES = set(
+    "new_empty new_zeros new_ones new_full zeros_like ones_like empty_like full_like rand_like randn_like "
+    "zero fill new_empty_strided".split()
+)  # take a shape from their input, no values

@@ -1,0 +1,55 @@
+"""The view and the URL: Back counts, an address that the browser sent too early does not."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+def page() -> None:
+    """A picker; once `ask` is set, a fragment's kind of rerun."""
+    import streamlit as st
+
+    from app.url import address, widgets
+
+    address.begin("page")
+    widgets.begin("page")
+    widgets.bound(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
+    st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+    if st.session_state.pop("ask", False):
+        address.rerun()
+    address.finish()
+    widgets.settled()
+
+
+def query(at: AppTest) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else value[0] for key, value in dict(at.query_params).items()}
+
+
+@pytest.fixture
+def at() -> AppTest:
+    at = AppTest.from_function(page, default_timeout=30).run()
+    at.selectbox(key="layer").select("c").run()
+    assert query(at)["layer"] == "c" and at.session_state["runs"] == 2
+    return at
+
+
+def test_back_makes_the_url_the_truth(at: AppTest):
+    del at.query_params["layer"]
+    at.run()
+    assert at.selectbox(key="layer").value == "b" and "layer" not in query(at)
+
+
+def test_a_rerun_of_our_own_keeps_the_view_though_the_browser_sends_the_url_of_before(at: AppTest):
+    at.session_state["address"].again = True  # as `rerun` leaves it
+    del at.query_params["layer"]
+    at.run()
+    assert at.selectbox(key="layer").value == "c" and query(at)["layer"] == "c"
+    del at.query_params["layer"]
+    at.run()  # only that one run
+    assert at.selectbox(key="layer").value == "b"
+
+
+def test_a_rerun_draws_the_page_anew_with_what_was_chosen(at: AppTest):
+    at.session_state["ask"] = True
+    at.selectbox(key="layer").select("a").run()
+    assert at.session_state["runs"] == 4 and not at.session_state["address"].again
+    assert at.selectbox(key="layer").value == "a" and query(at)["layer"] == "a"

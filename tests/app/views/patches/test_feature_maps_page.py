@@ -1,0 +1,93 @@
+"""Feature maps: the frames stand where the chosen unit is; choices that no longer fit give way."""
+
+import numpy as np
+import pytest
+from app_pages import errors, frame, image_of, pictures
+
+import cnnviz
+from cnnviz.data.samples import digit
+
+
+def maps_of(layer: str) -> np.ndarray:
+    """(C, H, W) of LeNet-5 on the digit 3."""
+    return cnnviz.capture(cnnviz.load("lenet5"), digit(3), [layer])[layer][0]
+
+
+@pytest.mark.parametrize(
+    "row, col, box",
+    [
+        (3, 4, (6, 4, 14, 14)),  # conv 5×5 pad 2, pool 2, conv 5×5: 14 pixels wide, 2 apart, the first starts at −2
+        (0, 0, (0, 0, 12, 12)),  # cut off at the upper left border
+        (9, 9, (16, 16, 12, 12)),  # and at the lower right one
+    ],
+)  # fmt: skip
+def test_the_receptive_field_is_framed_on_the_input(opened, row, col, box):
+    at = opened("feature_maps", net="lenet5", layer="conv2", unit="1", row=str(row), col=str(col))
+    overlay = pictures(at)["map_overlay"]
+    factor = overlay["width"] / 28
+    assert factor == int(factor) >= 2
+    assert frame(overlay) == pytest.approx(tuple(v * factor for v in box))
+
+
+def test_the_wall_s_frame_encloses_the_chosen_map(opened):
+    at = opened("feature_maps", net="lenet5", layer="conv2", unit="13", scale="Each map")
+    shown = pictures(at)["map_wall"]
+    left, top, width, height = (round(v) for v in frame(shown))
+    wall = np.asarray(image_of(shown).convert("RGB")).astype(int)
+    tile = wall[top + 1 : top + height - 1, left + 1 : left + width - 1]
+    cells = tile.reshape(10, len(tile) // 10, 10, tile.shape[1] // 10, 3)[:, 0, :, 0]
+    brightest = divmod(int(cells[..., 1].argmax()), 10)  # green grows along viridis
+    expected = maps_of("conv2")[13]
+    assert brightest == divmod(int(expected.argmax()), 10)
+    silent = np.rint(np.maximum(expected, 0) / expected.max() * 255) < 2  # below the palette's first step
+    assert silent.any() and np.array_equal(cells[..., 1] == cells[..., 1].min(), silent)
+
+
+def test_it_opens_on_the_strongest_map_and_its_peak(opened):
+    at = opened("feature_maps", net="lenet5", layer="conv2")
+    maps = maps_of("conv2")
+    unit = int(maps.max((1, 2)).argmax())
+    row, col = divmod(int(maps[unit].argmax()), 10)
+    assert [at.number_input(key=key).value for key in ("unit", "row", "col")] == [unit, row, col]
+    assert at.query_params == {"net": "lenet5", "layer": "conv2"}
+
+
+def test_an_unchosen_unit_follows_the_layer_and_a_chosen_one_stays_where_it_fits(opened):
+    at = opened("feature_maps", net="lenet5", layer="conv2")
+    at.selectbox(key="layer").select("conv1").run()
+    assert at.number_input(key="unit").value == int(maps_of("conv1").max((1, 2)).argmax())
+    at.number_input(key="unit").set_value(4).run()
+    at.selectbox(key="layer").select("conv2").run()
+    assert at.number_input(key="unit").value == 4
+
+
+def test_the_name_of_the_unit_is_shown_in_the_common_form(opened):
+    at = opened("feature_maps", net="lenet5", layer="conv2", unit="7", row="3", col="4")
+    assert any("conv2 · channel 7 · (3, 4)" in way.proto.label for way in at.get("page_link"))
+    value = maps_of("conv2")[7, 3, 4]
+    assert any(f"{value:.3g}" in c.value for c in at.caption)
+
+
+def test_order_by_index_lists_all_maps_and_frames_the_chosen_one(opened):
+    at = opened("feature_maps", net="lenet5", layer="conv1", unit="0", order="By index")
+    left, top, _width, _height = frame(pictures(at)["map_wall"])
+    assert (left, top) == (0, 0)  # the first tile begins one pixel from the corner
+
+
+def test_a_position_outside_the_map_falls_back_to_the_peak(opened):
+    at = opened("feature_maps", net="lenet5", layer="conv2", unit="7", row="10", col="-3")
+    peak = divmod(int(maps_of("conv2")[7].argmax()), 10)
+    assert errors(at) == []
+    assert (at.number_input(key="row").value, at.number_input(key="col").value) == peak
+
+
+def test_layers_with_one_unit_a_channel_open(opened):
+    at = opened("feature_maps", net="lenet5", layer="fc1")
+    assert errors(at) == [] and "map_wall" in pictures(at)
+    assert at.number_input(key="row").value == at.number_input(key="col").value == 0
+
+
+@pytest.mark.parametrize("corpus", ["nonsense", "upload", "folder"])
+def test_a_corpus_that_this_page_cannot_open_leaves_the_maps_alone(opened, corpus):
+    at = opened("feature_maps", net="lenet5", corpus=corpus)
+    assert errors(at) == [] and "map_wall" in pictures(at)

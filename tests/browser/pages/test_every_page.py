@@ -1,0 +1,169 @@
+"""Every page: its main control changes the picture and the URL, Back undoes it, the link brings it back; at both sizes
+of the window, and in presenter mode, every word is whole and by itself; axe-core finds nothing that is serious or
+critical, be it ours or Streamlit's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from browser_layout import faults_of_layout
+from visitors import SCREEN, TITLES, Visitor
+
+pytestmark = pytest.mark.browser
+SMALL = {"width": 1024, "height": 768}
+GRAVE = ("serious", "critical")
+PLOTTED = "p => p.data ? JSON.stringify([p.data, p.layout.yaxis.type, p.layout.yaxis.title]) : ''"
+
+
+def shift_slider(name: str) -> Callable[[Visitor], None]:
+    return lambda someone: someone.main.get_by_role("slider", name=name).press("ArrowRight")
+
+
+def one_of(label: str, option: str) -> Callable[[Visitor], None]:
+    return lambda someone: someone.pick(label, option)
+
+
+def from_list(label: str, option: str, sidebar: bool = False) -> Callable[[Visitor], None]:
+    return lambda someone: someone.choose(someone.sidebar if sidebar else someone.main, label, option)
+
+
+def next_channel(someone: Visitor) -> None:
+    someone.sidebar.locator("[data-testid=stNumberInputStepUp]").first.click()
+
+
+def corner(someone: Visitor) -> None:
+    someone.main.get_by_role("button", name="Corner", exact=True).click()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A page: the link it opens with, its picture, its main control, and what the URL says afterwards."""
+
+    link: str
+    picture: str  # the beginning of its description
+    act: Callable[[Visitor], None]
+    told: dict[str, str] = field(default_factory=dict)
+
+
+CASES = {
+    "": Case("net=lenet5", "The image after", from_list("Image", "digit-5", sidebar=True), {"image": "digit-5"}),
+    "inspect": Case("net=lenet5", "Saliency, Grad-CAM", shift_slider("Map's opacity [%]"), {"opacity": "75"}),
+    "camera": Case("net=lenet5&layer=conv2&camera=Snapshot", "Feature maps of", one_of("Scale", "Each map"),
+                   {"scale": "Each map"}),
+    "filters": Case("net=lenet5&unit=1", "The chosen filter", next_channel, {"unit": "2"}),
+    "feature-maps": Case("net=lenet5&layer=conv2", "Feature maps of", one_of("Scale", "Each map"),
+                         {"scale": "Each map"}),
+    "top-9": Case("net=lenet5&layer=conv2&unit=1", "Top-9 patches of", next_channel, {"unit": "2"}),
+    "unit": Case("net=lenet5&layer=conv2&unit=1", "The 9 winners of", next_channel, {"unit": "2"}),
+    "anatomy": Case("net=resnet20_cifar", "Graph of", one_of("Equal blocks", "Folded"), {"repeats": "Folded"}),
+    "landscape": Case("view=Slices", "Slices", one_of("Loss", "Log"), {"lines": "Log"}),
+    "equivariance": Case("net=lenet5&layer=conv2", "Shift of", from_list("Padding", "torus"), {"padding": "torus"}),
+    "receptive-fields": Case("net=lenet5&layer=conv2&unit=3&average=this+image", "The field of", corner,
+                             {"row": "0", "col": "0"}),
+    "pooling": Case("net=lenet5", "Before and after", shift_slider("Shift to the right [pixels]"), {"right": "3"}),
+    "playground": Case("", "Step", shift_slider("Step"), {"step": "2"}),
+}  # fmt: skip
+
+
+def shown(someone: Visitor, alt: str) -> str:
+    """What the page's picture, drawing or plot shows, as a string that is another for another one; "" before it is
+    there."""
+    return someone.main.evaluate(
+        """(main, alt) => {
+          const all = (root, found = []) => {
+            for (const e of root.querySelectorAll("*")) { found.push(e); if (e.shadowRoot) all(e.shadowRoot, found) }
+            return found
+          }
+          const said = (e) => e.getAttribute("alt") || e.getAttribute("aria-label") || ""
+          const kinds = "img, svg, .plot"
+          const one = all(main).find((e) => e.matches(kinds) && said(e).startsWith(alt))
+          if (!one) return ""
+          const plotted = """ + PLOTTED + """
+          return said(one) + (one.matches("img") ? one.src : one.matches("svg") ? one.innerHTML : plotted(one))
+        }""",
+        alt,
+    )  # fmt: skip
+
+
+def until_another(someone: Visitor, alt: str, old: str = "") -> str:
+    """The picture once it is there, is another one than `old`, and nothing is being computed."""
+    someone.until(lambda: shown(someone, alt) not in ("", old), f"another picture {alt!r}")
+    someone.settled()
+    someone.until(lambda: someone.main.get_by_text("being computed").count() == 0, "all of it is computed")
+    seen = [""]
+
+    def still() -> bool:
+        someone.tab.wait_for_timeout(200)
+        seen.append(shown(someone, alt))
+        return seen[-1] == seen[-2]
+
+    someone.until(still, "the picture stays as it is")
+    return seen[-1]
+
+
+def until_told(someone: Visitor, told: dict[str, str | None]) -> None:
+    """The URL carries these choices, or None for none."""
+    someone.until(lambda: told.items() <= {**dict.fromkeys(told), **someone.query()}.items(), f"URL with {told}")
+
+
+def assert_laid_out(someone: Visitor) -> None:
+    """Nothing is cut off and nothing lies over another; what is still moving gets a moment."""
+    someone.until(lambda: someone.tab.locator("[data-testid=stSkeleton]").count() == 0, "everything is drawn")
+    for _ in range(10):
+        if someone.fits() and not faults_of_layout(someone.tab):
+            return
+        someone.tab.wait_for_timeout(200)
+    assert someone.fits(), "the page reaches beyond the window"
+    assert faults_of_layout(someone.tab) == []
+
+
+def hindrances(someone: Visitor) -> list[str]:
+    """What axe-core finds, "rule: element" each."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found: dict[str, Any] = axe.run(someone.tab, options={"resultTypes": ["violations"]}).response
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
+        for rule in found["violations"]
+        if rule["impact"] in GRAVE
+        for node in rule["nodes"]
+    ]
+
+
+def assert_accessible(someone: Visitor) -> None:
+    """No serious hindrance; what is being drawn anew is pale for a moment."""
+    for _ in range(3):
+        if not hindrances(someone):
+            return
+        someone.tab.wait_for_timeout(1000)
+    assert hindrances(someone) == []
+
+
+def test_every_page_has_a_case():
+    assert set(CASES) == set(TITLES)
+
+
+@pytest.mark.parametrize("page", CASES)
+def test_the_main_control_is_a_step_of_the_url_all_words_are_whole_and_nothing_hinders(visitor: Visitor, page: str):
+    case = CASES[page]
+    visitor.tab.goto(f"{visitor.address}/{page}?{case.link}")
+    first = until_another(visitor, case.picture)
+    assert_laid_out(visitor)
+    assert_accessible(visitor)
+    unchosen = {key: visitor.query().get(key) for key in case.told}
+    case.act(visitor)
+    until_told(visitor, case.told)
+    second = until_another(visitor, case.picture, first)
+    link = visitor.tab.url.partition("?")[2]
+    visitor.tab.go_back()
+    until_told(visitor, unchosen)
+    visitor.until(lambda: shown(visitor, case.picture) == first, "Back brings the first picture again")
+    visitor.tab.set_viewport_size(SMALL)
+    assert_laid_out(visitor)
+    visitor.tab.set_viewport_size(SCREEN)
+    visitor.tab.goto(f"{visitor.address}/{page}?{link}")
+    visitor.until(lambda: shown(visitor, case.picture) == second, "the link brings the second picture again")
+    visitor.settled()
+    visitor.press("f")
+    visitor.until(lambda: not visitor.sidebar.is_visible(), "presenter mode hides the sidebar")
+    assert_laid_out(visitor)

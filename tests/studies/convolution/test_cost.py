@@ -1,0 +1,75 @@
+"""What layers cost, against PyTorch's own parameters and the lecture's numbers."""
+
+import pytest
+from torch import nn
+
+from cnnviz.errors import BadInput
+from cnnviz.studies.convolution.cost import conv_cost, dense_cost, inception_cost
+from cnnviz.studies.convolution.lecture_questions import question, questions
+
+RIGHT = {
+    "dense-500": 750_000_000, "dense-12mp": 3_600_000_000, "kernel": 28, "kernels-100": 2_800, "alexnet-conv1": 34_944,
+    "ten-5x5": 760, "six-5x5": 450, "one-by-one": 2_048, "one-5x5": 25, "two-3x3": 18, "one-7x7": 3_211_264,
+    "three-3x3": 1_769_472, "wide-3x3": 589_824, "bottleneck": 69_632, "naive-inception": 854_196_224,
+    "reduced-inception": 271_351_808, "inception-pool": 256, "size-32-5": 28, "size-7-3": 5, "size-7-3-2": 3,
+    "size-7-3-3": 2, "size-padded": 7, "size-alexnet": 55, "size-alexnet-pool": 27,
+}  # fmt: skip
+NEARLY = {
+    "dense-500-memory": 2.794, "alexnet-memory": 232.6, "nin-memory": 28.97, "vgg16-activations": 60.95,
+    "alexnet-lenet": 760,
+}  # fmt: skip
+WRONG = {"reduced-inception", "size-32-5", "size-padded", "vgg16-activations", "alexnet-lenet"}
+
+
+def test_every_question_of_the_lecture_has_its_right_answer():
+    found = {q.key: q.value for q in questions()}
+    assert {key: found[key] for key in RIGHT} == RIGHT
+    for key, value in NEARLY.items():
+        assert found[key] == pytest.approx(value, rel=1e-3)
+    assert set(found) == set(RIGHT) | set(NEARLY)
+
+
+def test_where_the_notes_are_wrong_the_question_says_so():
+    assert {q.key for q in questions() if not q.notes_right} == WRONG
+    assert all(q.remark for q in questions() if not q.notes_right)
+    assert question("reduced-inception").notes_say == 358e6 and question("nothing") is None
+    for q in questions():
+        agrees = q.notes_say is None or q.value == pytest.approx(q.notes_say, rel=0.02)
+        assert agrees or not q.notes_right, q.key
+
+
+@pytest.mark.parametrize("groups, bias, stride", [(1, True, 1), (2, False, 2), (4, True, 3)])
+def test_a_convolution_costs_what_pytorch_says(groups, bias, stride):
+    layer = nn.Conv2d(4, 8, 3, stride, 1, groups=groups, bias=bias)
+    found = conv_cost(4, 8, 3, 10, 12, stride, 1, groups, bias)
+    assert found.parameters == sum(p.numel() for p in layer.parameters()) and found.weights == layer.weight.numel()
+    assert found.output == (8, (10 - 1) // stride + 1, (12 - 1) // stride + 1)
+    assert found.macs == layer.weight.numel() * found.output[1] * found.output[2]
+    assert found.parameter_bytes == 4 * found.parameters and found.activation_bytes == 4 * found.activations
+
+
+def test_ten_filters_on_a_cifar_image():
+    found = conv_cost(3, 10, 5, 32, 32)
+    assert (found.parameters, found.macs, found.output) == (760, 768_000, (10, 32, 32))
+    assert conv_cost(64, 32, 1, 56, 56).parameters == 2_080
+    assert dense_cost(750_000, 1_000).parameters == 750_001_000
+
+
+def test_the_weights_of_lenet_layer_by_layer():
+    layers = [conv_cost(1, 6, 5), conv_cost(6, 16, 5), dense_cost(400, 120), dense_cost(120, 84), dense_cost(84, 10)]
+    assert [layer.weights for layer in layers] == [150, 2_400, 48_000, 10_080, 840]
+    assert sum(layer.parameters for layer in layers) == 61_706
+
+
+def test_inception_modules_branch_by_branch():
+    naive, reduced = inception_cost(), inception_cost(reduce=(64, 64, 64))
+    assert [cost.macs for _, cost in naive.branches] == [25_690_112, 346_816_512, 481_689_600, 0]
+    assert (naive.depth, naive.weights, reduced.depth, reduced.weights) == (672, 1_089_536, 480, 346_112)
+    assert reduced.macs + 86_704_128 == 358_055_936  # what the notes add up: the 3×3 branch twice
+
+
+def test_counts_that_do_not_fit_are_refused():
+    with pytest.raises(BadInput, match="groups"):
+        conv_cost(3, 4, 3, groups=2)
+    with pytest.raises(BadInput, match="fully connected"):
+        dense_cost(0, 5)
