@@ -77,7 +77,7 @@ def test_the_one_way_from_a_result_to_its_figure_is_taken_only_when_a_notebook_a
     assert users == {"display.py"}
     ways = [module for module, _ in imports(ROOT / "cnnviz" / "display.py") if part_of(module)]
     assert ways == [DOOR]
-    code = "import cnnviz.index.result, cnnviz.index.views, cnnviz.studies.anatomy.anatomy, cnnviz.models.model"
+    code = "import cnnviz.index.result, cnnviz.studies.anatomy.anatomy, cnnviz.models.model"
     assert not {name for name in loaded_after(code) if name.startswith("cnnviz.figures")}
 
 

@@ -30,7 +30,7 @@ from cnnviz.errors import BadInput
 if TYPE_CHECKING:
     from cnnviz.data.open import Corpus
     from cnnviz.index.result import PatchIndex
-    from cnnviz.index.search.build import IndexProgress
+    from cnnviz.index.search.run import IndexProgress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,7 @@ from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
     from cnnviz.figures.patches.wall import Block
-    from cnnviz.index.result import PatchIndex
-    from cnnviz.index.views import LayerView
+    from cnnviz.index.result import LayerView, PatchIndex
 
 WIDTH = 120  # characters of a line
 RULES = ("deconvnet", "guided", "gradient", "none")

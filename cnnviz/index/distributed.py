@@ -17,7 +17,8 @@ from cnnviz.index import files as partials
 from cnnviz.index.crops.crops import refuse_side
 from cnnviz.index.merge import Span, left, merge, seen_by, share
 from cnnviz.index.result import PatchIndex
-from cnnviz.index.search.build import IndexProgress, Progress, Run, chosen_batch, finished, prepared
+from cnnviz.index.search.build import chosen_batch, finished, prepared
+from cnnviz.index.search.run import IndexProgress, Progress, Run
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:

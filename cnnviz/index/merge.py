@@ -9,7 +9,8 @@ import numpy as np
 
 from cnnviz.errors import BadInput
 from cnnviz.index.crops.crops import LayerCrops
-from cnnviz.index.result import ChannelStatistics, LayerTop, PatchIndex
+from cnnviz.index.records import ChannelStatistics, LayerTop
+from cnnviz.index.result import PatchIndex
 
 Span = tuple[int, int]  # positions low … high - 1 of a corpus
 SAME = (

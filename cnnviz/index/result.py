@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,84 +11,16 @@ import numpy as np
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput, unknown
 from cnnviz.index.crops.crops import LayerCrops
-from cnnviz.index.crops.source import Source, attached
+from cnnviz.index.crops.cut import cut, window
+from cnnviz.index.crops.source import Source, refuse_strangers
+from cnnviz.index.records import Box, ChannelStatistics, LayerTop, Winner
 from cnnviz.store import load_arrays, save_arrays
 
 if TYPE_CHECKING:
     from cnnviz.data.open import Corpus
-    from cnnviz.index.views import LayerView, UnitView
     from cnnviz.models.model import LoadedModel
 
-Box = tuple[int, int, int, int]
-FIXED_POINT = 2**20  # sums are kept as whole numbers, so that their order does not matter
 FORMAT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Winner:
-    """One of a channel's k strongest activations.
-
-    `image`: position in the corpus; `image_id`: its stable id. `row`, `col`: the unit on the feature map.
-    `value`: the activation, as the layer puts it out. `box`: the unit's receptive field in the network's
-    input, (top, left, bottom, right), half open, clipped to the image; `full_box`: the same unclipped."""
-
-    image: int
-    image_id: str
-    row: int
-    col: int
-    value: float
-    box: Box
-    full_box: Box
-
-
-@dataclass(frozen=True, slots=True)
-class LayerTop:
-    """The winners of one layer, strongest first; `images` is -1 where the corpus had fewer than k.
-
-    `values` (C, k) float32; `images`, `rows`, `cols` (C, k) int64; `boxes`, `full_boxes` (C, k, 4) int64."""
-
-    values: np.ndarray
-    images: np.ndarray
-    rows: np.ndarray
-    cols: np.ndarray
-    boxes: np.ndarray
-    full_boxes: np.ndarray
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelStatistics:
-    """What one pass learnt of a layer's channels beside the winners.
-
-    Of every image: `maximum` (C,) float32, `histogram` (C, 64) int64, how many images had their strongest
-    unit in each half octave (see `running.bin_edges`; the first bin is 0 and below). Of the `sampled` images
-    looked at unit by unit, one batch in 32: `means` (C,) int64, the sum over images of the map's mean, in
-    1 / 2^20, and `positive` (C,) int64, units above 0 of `units` in each channel. Whole numbers, so that
-    adding the statistics of two parts of a corpus gives exactly those of the whole."""
-
-    maximum: np.ndarray
-    histogram: np.ndarray
-    means: np.ndarray
-    positive: np.ndarray
-    units: int
-    sampled: int
-
-    @property
-    def mean(self) -> np.ndarray:
-        """(C,) mean activation over the sampled images; NaN if none was sampled."""
-        return self.means / FIXED_POINT / self.sampled if self.sampled else np.full(len(self.means), np.nan)
-
-    @property
-    def density(self) -> np.ndarray:
-        """(C,) share of the sampled units that are above 0; NaN if none was sampled."""
-        return self.positive / self.units if self.units else np.full(len(self.positive), np.nan)
-
-    @property
-    def dead(self) -> np.ndarray:
-        """(C,) True where no unit of any image was above 0."""
-        return ~(self.maximum > 0)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -163,8 +95,6 @@ class PatchIndex(Displayed):
 
     def layer(self, name: str) -> LayerView:
         """One layer as an object of its own, which a notebook shows as a wall. Raises UnknownName."""
-        from cnnviz.index.views import LayerView
-
         self._layer(name)
         return LayerView(self, name)
 
@@ -176,7 +106,8 @@ class PatchIndex(Displayed):
         """The same index with the network and the corpus it was made from, for patches and reconstructions.
 
         Raises BadInput if it was made from others."""
-        return attached(self, model, corpus)
+        refuse_strangers(self.meta, model, corpus)
+        return replace(self, source=Source(model, corpus))
 
     def crops(self, layer: str, channel: int) -> list[np.ndarray] | None:
         """Small pictures of a channel's winners, uint8 (h, w, channels), in the order of `top`; None if the
@@ -232,3 +163,103 @@ def _named(arrays: dict[str, np.ndarray], layer: str, kind: type) -> dict[str, A
 def _box(values: np.ndarray) -> Box:
     top, left, bottom, right = (int(v) for v in values)
     return top, left, bottom, right
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LayerView(Displayed):
+    """One layer of an index: `index.layer("features.3")`. In a notebook the wall of its strongest channels."""
+
+    index: PatchIndex
+    layer: str
+
+    def __repr__(self) -> str:
+        return f"<{self.layer} of {self.index!r}: {len(self)} channels>"
+
+    def __len__(self) -> int:
+        return self.index.channels(self.layer)
+
+    @property
+    def field(self) -> tuple[int, int] | None:
+        """(h, w) pixels of the receptive field of the first winner, unclipped; None if nothing won."""
+        top = self.index.tops[self.layer]
+        won = np.flatnonzero(top.images[:, 0] >= 0)
+        if not len(won):
+            return None
+        upper, left, lower, right = (int(v) for v in top.full_boxes[won[0], 0])
+        return lower - upper, right - left
+
+    def strongest(self, count: int | None = None) -> list[int]:
+        """The channels, the strongest activation first, at most `count` of them; equal ones by number."""
+        order = np.argsort(-self.index.strength(self.layer), kind="stable")
+        return [int(channel) for channel in order[:count]]
+
+    def unit(self, channel: int) -> UnitView:
+        """One of its channels. Raises BadInput for a channel that the layer has not."""
+        self.index.top(self.layer, channel)
+        return UnitView(self.index, self.layer, channel)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UnitView(Displayed):
+    """One channel of an index: `index.unit("features.3", 17)`. In a notebook its winners in the whole image, as
+    patches and projected down, as in Zeiler and Fergus, ECCV 2014, Figure 2."""
+
+    index: PatchIndex
+    layer: str
+    channel: int
+
+    def __repr__(self) -> str:
+        best = self.winners
+        reach = f"up to {best[0].value:.4g} on {best[0].image_id}" if best else "no winner"
+        return f"<{self.name}: {reach}>"
+
+    @property
+    def name(self) -> str:
+        """ "features.3 · channel 17"."""
+        return f"{self.layer} · channel {self.channel}"
+
+    @property
+    def winners(self) -> list[Winner]:
+        """The records, strongest first."""
+        return self.index.top(self.layer, self.channel)
+
+    def images(self, most: int | None = None) -> list[np.ndarray]:
+        """What the network received of each winner's image, uint8 (H, W, C); of the `most` strongest, None: of all.
+
+        Raises BadInput if the index is not attached to its images, BadImage if one cannot be read."""
+        return [self.index.source.received(winner.image) for winner in self.winners[:most]]
+
+    def patches(self, most: int | None = None) -> list[np.ndarray]:
+        """What the unit saw of each winner's image, uint8 (h, w, C); pixels beyond the image are gray.
+
+        Where the images cannot be read, the crops inside the index, which may be reduced; without those
+        raises as `images` does."""
+        try:
+            pictures = self.images(most)
+        except BadInput:
+            crops = self.index.crops(self.layer, self.channel)
+            if crops is None:
+                raise
+            return crops[:most]
+        return [cut(p, window(w.full_box, p.shape[:2])) for p, w in zip(pictures, self.winners, strict=False)]
+
+    def reconstructions(self, rule: str = "deconvnet", most: int | None = None) -> list[np.ndarray]:
+        """Each winner projected down to pixels, float32 (C, h, w), signed, cut as `patches`.
+
+        `rule`: "deconvnet", "guided" or "gradient", see `reconstruct`. Raises as `images` does, and BadInput for
+        another rule."""
+        import torch
+
+        from cnnviz.attribution.reconstruct import reconstruct_batch
+
+        model, best = self.index.source.known()[0], self.winners[:most]
+        if not best:
+            return []
+        batch = model.preprocessing.normalise(torch.from_numpy(np.stack(self.images(most))))
+        units = [(self.channel, winner.row, winner.col) for winner in best]
+        signals = reconstruct_batch(model, batch, self.layer, units, rule)
+        size = model.input_size[1:]
+        return [
+            np.ascontiguousarray(cut(s.transpose(1, 2, 0), window(w.full_box, size), 0).transpose(2, 0, 1))
+            for s, w in zip(signals, best, strict=True)
+        ]

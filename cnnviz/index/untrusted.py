@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnviz.errors import BadInput
-from cnnviz.index.result import LayerTop, PatchIndex
+from cnnviz.index.records import LayerTop
+from cnnviz.index.result import PatchIndex
 
 if TYPE_CHECKING:
     from cnnviz.index.crops.crops import LayerCrops

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from cnnviz.index.result import LayerTop, PatchIndex
+from cnnviz.index.records import LayerTop
+from cnnviz.index.result import PatchIndex
 
 
 def index_of(images: list[list[int]], labels: dict[str, str] | None) -> PatchIndex:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from cnnviz.index.result import ChannelStatistics, PatchIndex
+from cnnviz.index.records import ChannelStatistics
+from cnnviz.index.result import PatchIndex
 
 
 def assert_same(one: PatchIndex, other: PatchIndex) -> None:

@@ -11,7 +11,8 @@ from torch import nn
 
 from cnnviz.data.open import MemoryCorpus
 from cnnviz.index.result import PatchIndex
-from cnnviz.index.search import build as topk
+from cnnviz.index.search import build
+from cnnviz.index.search import run as search_run
 from cnnviz.models.model import LoadedModel
 
 
@@ -45,11 +46,11 @@ def branching() -> LoadedModel:
 
 
 def run(out: Path | None, corpus: MemoryCorpus, **more) -> PatchIndex:
-    return topk.index_patches(branching(), corpus, ["a", "relu", "b", "c"], k=3, out=out, batch=4, **more)
+    return build.index_patches(branching(), corpus, ["a", "relu", "b", "c"], k=3, out=out, batch=4, **more)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[2]))
     SlowCorpus.seconds = float(sys.argv[3])
-    topk.FIRST_SAVE = topk.SAVE_EVERY = 0.0
+    search_run.FIRST_SAVE = search_run.SAVE_EVERY = 0.0
     run(Path(sys.argv[1]), memory(noise(60)))

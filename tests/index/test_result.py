@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cnnviz.errors import BadInput, UnknownName
-from cnnviz.index.result import LayerTop, PatchIndex, Winner
+from cnnviz.index.records import LayerTop, Winner
+from cnnviz.index.result import PatchIndex
 from cnnviz.store import load_arrays, save_arrays
 
 

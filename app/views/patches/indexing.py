@@ -25,7 +25,8 @@ AT_ONCE = 64  # pixels: reconstructions for inputs up to this size take no notic
 
 if TYPE_CHECKING:
     from cnnviz.data.open import Corpus
-    from cnnviz.index.result import PatchIndex, Winner
+    from cnnviz.index.records import Winner
+    from cnnviz.index.result import PatchIndex
 
 
 def index_path(network: Network, images: Corpus) -> Path:

@@ -18,8 +18,8 @@ from cnnviz.figures.patches.patch_wall import patches_png
 from cnnviz.figures.patches.wall import crisp_side, reconstruction_rgb
 
 if TYPE_CHECKING:
-    from cnnviz.index.result import PatchIndex, Winner
-    from cnnviz.index.views import LayerView, UnitView
+    from cnnviz.index.records import Winner
+    from cnnviz.index.result import LayerView, PatchIndex, UnitView
 
 SMALL, WALL, COLUMNS = 6, 12, 6  # channels of an index's wall and of a layer's, beside each other
 PATCH, WHOLE = 40, 84  # pixels of a patch on a wall, of a picture of a unit

@@ -13,7 +13,7 @@ from cnnviz.figures.patches.sheet import LETTERS
 from cnnviz.figures.patches.wall import Block, fit_tile, reconstruction_rgb
 
 if TYPE_CHECKING:
-    from cnnviz.index.views import UnitView
+    from cnnviz.index.result import UnitView
 
 PATCHES = 9
 HELD = 128  # pixels: a layer of a thousand units that see the whole input would fill the memory

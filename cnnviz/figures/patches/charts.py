@@ -13,7 +13,7 @@ from cnnviz.figures.base.plot_style import styled
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from cnnviz.index.result import ChannelStatistics
+    from cnnviz.index.records import ChannelStatistics
 
 RULES = {
     "gradient": "Gradient: the signal passes a rectifier on its way down where the image had opened it, whatever its "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnnviz.index.result import Box
+from cnnviz.index.records import Box
 
 OUTSIDE = 128  # gray that stands for "beyond the image"
 

@@ -15,7 +15,8 @@ from cnnviz.index.crops.source import refuse_strangers
 
 if TYPE_CHECKING:
     from cnnviz.data.open import Corpus
-    from cnnviz.index.result import LayerTop, PatchIndex
+    from cnnviz.index.records import LayerTop
+    from cnnviz.index.result import PatchIndex
     from cnnviz.models.model import LoadedModel
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
     from cnnviz.data.open import Corpus
-    from cnnviz.index.result import PatchIndex
     from cnnviz.models.model import LoadedModel
 
 KEPT = 128  # images held as the network received them; about 20 MB at 224×224
@@ -52,12 +51,6 @@ class Source:
                 self._kept.pop(next(iter(self._kept), image), None)
             self._kept[image] = found
         return found
-
-
-def attached(index: PatchIndex, model: LoadedModel, corpus: Corpus) -> PatchIndex:
-    """`index` with its source. Raises BadInput unless it was made from just these."""
-    refuse_strangers(index.meta, model, corpus)
-    return replace(index, source=Source(model, corpus))
 
 
 def refuse_strangers(meta: dict[str, Any], model: LoadedModel, corpus: Corpus) -> None:

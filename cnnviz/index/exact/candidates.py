@@ -19,7 +19,7 @@ from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
     from cnnviz.data.open import Corpus
-    from cnnviz.index.search.build import Progress
+    from cnnviz.index.search.run import Progress
 
 
 class Candidates:
@@ -112,7 +112,7 @@ class Rerun:
         return True
 
     def _told(self, done: int, before: int, count: int, seconds: float) -> bool | None:
-        from cnnviz.index.search.build import IndexProgress  # topk begins what ends here
+        from cnnviz.index.search.run import IndexProgress
 
         if self.progress is None:
             return None

@@ -27,7 +27,8 @@ from cnnviz.index import files as partials
 from cnnviz.index.exact.bfloat16 import Margin, Sample, margins, sample
 from cnnviz.index.exact.candidates import Candidates, Rerun
 from cnnviz.index.merge import left, refuse_others, seen_by, skipped_by, standing
-from cnnviz.index.result import LayerTop, PatchIndex
+from cnnviz.index.records import LayerTop
+from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.collect import taken
 from cnnviz.index.search.search import Search
 from cnnviz.index.search.topk import RunningTop
@@ -35,7 +36,7 @@ from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
     from cnnviz.data.open import Corpus
-    from cnnviz.index.search.build import Progress
+    from cnnviz.index.search.run import Progress
 
 CALIBRATION = 128  # images run in both precisions for the margins; four batches if those are larger
 LEAST = 32  # times as many images from which on that costs little, and the whole may pay
@@ -121,7 +122,7 @@ def _first_pass(
     model: LoadedModel, corpus: Corpus, settings: dict[str, Any], plan: Plan, before: PatchIndex | None,
     out: str | Path | None, progress: Progress | None, workers: int | None,
 ) -> PatchIndex:  # fmt: skip
-    from cnnviz.index.search.build import Run  # which calls `screened`
+    from cnnviz.index.search.run import Run
 
     state, k = None if out is None else partials.state_file(out), settings["k"]
     own = {"phase": partials.SCREENING, "kept": plan.kept, "expected_share": plan.share}
@@ -184,7 +185,7 @@ class _Second:
             return _cut(self.first, self.settings["k"])
         if not again:
             return self._index(None)
-        from cnnviz.index.search.build import Run
+        from cnnviz.index.search.run import Run
 
         spans = left([], len(self.corpus), self.settings["batch"])
         settings = self.settings | {"wanted_layers": again}

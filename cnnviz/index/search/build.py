@@ -5,27 +5,23 @@ Memory holds channels × k records and a few batches, whatever the size of the c
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from cnnviz.device import halving
-from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.errors import BadInput
 from cnnviz.index import files as partials
 from cnnviz.index.crops.crops import refuse_side
 from cnnviz.index.crops.source import Source
 from cnnviz.index.exact.bfloat16 import Witness, measured_agreement
 from cnnviz.index.exact.screening import screened
-from cnnviz.index.merge import Span, left, merge, seen_by, share, standing, together
+from cnnviz.index.merge import left, seen_by, share
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.batch_size import SMALL, best_batch
-from cnnviz.index.search.collect import taken
-from cnnviz.index.search.loader import feed
-from cnnviz.index.search.search import Search
+from cnnviz.index.search.run import Progress, Run
 from cnnviz.index.search.spatial import misplaced
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.forward import call_counts, modules_for, split_call
@@ -34,23 +30,7 @@ if TYPE_CHECKING:
     from cnnviz.data.open import Corpus
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-FIRST_SAVE, SAVE_EVERY = 2.0, 20.0  # seconds until a partial index is saved, and between two saves
 MANY = 500  # images from which on it pays to measure the best batch size
-
-
-@dataclass(frozen=True, slots=True)
-class IndexProgress:
-    """Images done of how many, images a second, and the estimated seconds left. `problem`: why the partial
-    index could not be saved the last time, "" if it could."""
-
-    done: int
-    total: int
-    images_per_second: float
-    seconds_left: float
-    problem: str = ""
-
-
-Progress = Callable[[IndexProgress], bool | None]
 
 
 def index_patches(
@@ -214,71 +194,3 @@ def _with_places(model: LoadedModel, layers: list[str], choose: bool) -> list[st
     if faults and not (choose and kept):
         raise BadInput(next(iter(faults.values())))
     return kept
-
-
-class Run:
-    """One run over some spans of the corpus: where it stands, what it saves, whom it tells.
-
-    `before`: an index of other spans, with which the outcome is merged; the spans need not follow upon it,
-    since every run keeps records of its own."""
-
-    def __init__(
-        self, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], spans: Sequence[Span],
-        before: PatchIndex | None = None, out: str | Path | None = None, progress: Progress | None = None,
-    ) -> None:  # fmt: skip
-        fast = settings["precision"] == "bfloat16"
-        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
-        self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
-        self.out, self.progress, self.problem = out, progress, ""
-        whole = fast and "phase" not in settings and list(spans) == left([], len(corpus), settings["batch"])
-        self.witness = Witness.beside(self.search, len(corpus)) if whole else None
-        self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
-        self.shown: Callable[[PatchIndex], object] = lambda index: None  # told of every index that was saved
-
-    def to_the_end(self, workers: int | None) -> PatchIndex:
-        """Run the spans; the index of them and of what was before, or less if `progress` said so. Saved now
-        and then where there is a file."""
-        started = time.monotonic()
-        next_save = started + FIRST_SAVE
-        for span, found in zip(
-            self.spans, feed(self.search.model, self.corpus, list(self.spans), workers), strict=True
-        ):
-            self.search.add(found)
-            if self.witness is not None:
-                self.witness.saw(found)
-            self.skipped += [(at, self.corpus.ids[at], reason) for at, reason in found.faults]
-            self.done.append(span)
-            if self._told(time.monotonic() - started) is False:
-                break
-            if self.out is not None and time.monotonic() > next_save:
-                self._save()
-                next_save = time.monotonic() + SAVE_EVERY
-        return self.result()
-
-    def _save(self) -> None:
-        """On the way: a disk that is full now may have room at the next time, and what is in memory is kept."""
-        try:
-            index = self.result()
-            index.save(self.out)
-            self.shown(index)
-            self.problem = ""
-        except CnnvizError as error:
-            self.problem = str(error)
-
-    def _told(self, seconds: float) -> bool | None:
-        if self.progress is None:
-            return None
-        mine, own = _images(self.done), _images(self.spans)
-        before = _images(seen_by(self.before)) if self.before else 0
-        rate = mine / max(seconds, 1e-9)
-        return self.progress(IndexProgress(before + mine, before + own, rate, (own - mine) / rate, self.problem))
-
-    def result(self) -> PatchIndex:
-        """The index as it stands."""
-        state = standing(together(self.done), len(self.corpus), self.skipped)
-        index = taken(self.search, self.corpus, self.settings | state)
-        return index if self.before is None else merge([self.before, index])
-
-
-def _images(spans: Sequence[Span]) -> int:
-    return sum(high - low for low, high in spans)

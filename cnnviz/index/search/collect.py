@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.index.result import ChannelStatistics, LayerTop, PatchIndex
+from cnnviz.index.records import ChannelStatistics, LayerTop
+from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.search import Search
 from cnnviz.index.search.topk import RunningTop
 from cnnviz.models.model import LoadedModel

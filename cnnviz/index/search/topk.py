@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnnviz.device import doubled
-from cnnviz.index.result import FIXED_POINT
+from cnnviz.index.records import FIXED_POINT
 
 BINS = 64  # half octaves: bin 0 holds what is 0 or less, bin i values up to 2 ** ((i - 24) / 2)
 _LOWEST = -24

@@ -21,7 +21,8 @@ from cnnviz.figures.notebook.html import html_of
 from cnnviz.figures.notebook.parts import MOST_ROWS, facts, table
 from cnnviz.figures.patches.patch_wall import patches_png
 from cnnviz.figures.patches.wall import GAP, three_by_three
-from cnnviz.index.result import LayerTop, PatchIndex
+from cnnviz.index.records import LayerTop
+from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.build import index_patches
 
 EVIL = '<script>alert("1")</script>&.png'

@@ -9,7 +9,7 @@ from cnnviz.figures.patches.charts import classes_sentence, maxima_histogram, pe
 from cnnviz.figures.patches.context import PER_LINE, TITLES, Seen, framed, winners_sheet, words_of
 from cnnviz.figures.patches.wall import EMPTY, wall_plan
 from cnnviz.figures.receptive.fields import BETWEEN, FIELD, fields_picture
-from cnnviz.index.result import ChannelStatistics
+from cnnviz.index.records import ChannelStatistics
 from cnnviz.index.search.topk import bin_edges
 
 EDGES = bin_edges()

@@ -154,8 +154,8 @@ def test_a_run_that_is_stopped_goes_on_and_finds_the_same(corpus, exact, tmp_pat
 
 
 def test_a_run_that_breaks_off_goes_on_from_what_was_saved_last(corpus, exact, tmp_path, monkeypatch):
-    monkeypatch.setattr(topk, "FIRST_SAVE", 0.0)
-    monkeypatch.setattr(topk, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr("cnnviz.index.search.run.FIRST_SAVE", 0.0)
+    monkeypatch.setattr("cnnviz.index.search.run.SAVE_EVERY", 0.0)
     out, again = tmp_path / "index.npz", []
 
     def breaks(state) -> None:

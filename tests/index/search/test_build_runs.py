@@ -19,7 +19,6 @@ from slowindex import branching, memory, noise, run
 
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.index.result import PatchIndex
-from cnnviz.index.search import build as topk
 from cnnviz.index.search.build import index_patches
 
 
@@ -127,8 +126,8 @@ def test_a_full_disk_at_the_end_is_told_and_leaves_the_partial_index_to_go_on_fr
 
 
 def test_a_disk_that_is_full_for_a_while_does_not_stop_the_run(unbroken, tmp_path, monkeypatch):
-    monkeypatch.setattr(topk, "FIRST_SAVE", 0.0)
-    monkeypatch.setattr(topk, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr("cnnviz.index.search.run.FIRST_SAVE", 0.0)
+    monkeypatch.setattr("cnnviz.index.search.run.SAVE_EVERY", 0.0)
     out, told, limit = tmp_path / "index.npz", [], ExitStack()
 
     def progress(state):

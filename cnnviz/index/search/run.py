@@ -1,0 +1,106 @@
+"""One run of the search over some spans of a corpus: its progress, what it saves, and the index as it stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.errors import CnnvizError
+from cnnviz.index.exact.bfloat16 import Witness
+from cnnviz.index.merge import Span, left, merge, seen_by, standing, together
+from cnnviz.index.result import PatchIndex
+from cnnviz.index.search.collect import taken
+from cnnviz.index.search.loader import feed
+from cnnviz.index.search.search import Search
+from cnnviz.models.model import LoadedModel
+
+if TYPE_CHECKING:
+    from cnnviz.data.open import Corpus
+
+FIRST_SAVE, SAVE_EVERY = 2.0, 20.0  # seconds until a partial index is saved, and between two saves
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """Images done of how many, images a second, and the estimated seconds left. `problem`: why the partial
+    index could not be saved the last time, "" if it could."""
+
+    done: int
+    total: int
+    images_per_second: float
+    seconds_left: float
+    problem: str = ""
+
+
+Progress = Callable[[IndexProgress], bool | None]
+
+
+class Run:
+    """One run over some spans of the corpus: where it stands, what it saves, whom it tells.
+
+    `before`: an index of other spans, with which the outcome is merged; the spans need not follow upon it,
+    since every run keeps records of its own."""
+
+    def __init__(
+        self, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], spans: Sequence[Span],
+        before: PatchIndex | None = None, out: str | Path | None = None, progress: Progress | None = None,
+    ) -> None:  # fmt: skip
+        fast = settings["precision"] == "bfloat16"
+        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
+        self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
+        self.out, self.progress, self.problem = out, progress, ""
+        whole = fast and "phase" not in settings and list(spans) == left([], len(corpus), settings["batch"])
+        self.witness = Witness.beside(self.search, len(corpus)) if whole else None
+        self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
+        self.shown: Callable[[PatchIndex], object] = lambda index: None  # told of every index that was saved
+
+    def to_the_end(self, workers: int | None) -> PatchIndex:
+        """Run the spans; the index of them and of what was before, or less if `progress` said so. Saved now
+        and then where there is a file."""
+        started = time.monotonic()
+        next_save = started + FIRST_SAVE
+        for span, found in zip(
+            self.spans, feed(self.search.model, self.corpus, list(self.spans), workers), strict=True
+        ):
+            self.search.add(found)
+            if self.witness is not None:
+                self.witness.saw(found)
+            self.skipped += [(at, self.corpus.ids[at], reason) for at, reason in found.faults]
+            self.done.append(span)
+            if self._told(time.monotonic() - started) is False:
+                break
+            if self.out is not None and time.monotonic() > next_save:
+                self._save()
+                next_save = time.monotonic() + SAVE_EVERY
+        return self.result()
+
+    def _save(self) -> None:
+        """On the way: a disk that is full now may have room at the next time, and what is in memory is kept."""
+        try:
+            index = self.result()
+            index.save(self.out)
+            self.shown(index)
+            self.problem = ""
+        except CnnvizError as error:
+            self.problem = str(error)
+
+    def _told(self, seconds: float) -> bool | None:
+        if self.progress is None:
+            return None
+        mine, own = _images(self.done), _images(self.spans)
+        before = _images(seen_by(self.before)) if self.before else 0
+        rate = mine / max(seconds, 1e-9)
+        return self.progress(IndexProgress(before + mine, before + own, rate, (own - mine) / rate, self.problem))
+
+    def result(self) -> PatchIndex:
+        """The index as it stands."""
+        state = standing(together(self.done), len(self.corpus), self.skipped)
+        index = taken(self.search, self.corpus, self.settings | state)
+        return index if self.before is None else merge([self.before, index])
+
+
+def _images(spans: Sequence[Span]) -> int:
+    return sum(high - low for low, high in spans)
