@@ -30,14 +30,17 @@ def server(cache: str) -> Iterator[tuple[str, Path, float]]:
 
 
 @contextmanager
-def process(cache: str, *options: str, cores: set[int] | None = None) -> Iterator[tuple[str, Path, int]]:
-    """(address, file of timings, process id) of a fresh app. `options`: of `streamlit run`; `cores`: it may use."""
+def process(
+    cache: str, *options: str, cores: set[int] | None = None, checkout: Path = ROOT
+) -> Iterator[tuple[str, Path, int]]:
+    """(address, file of timings, process id) of a fresh app. `options`: of `streamlit run`; `cores`: it may use;
+    `checkout`: the project whose app it is."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     timings = Path(cache) / "timings.jsonl"
-    environment = os.environ | {"CNNVIZ_CACHE": cache, "CNNVIZ_TIMINGS": str(timings)}
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "Home.py"), *options]
+    environment = os.environ | {"CNNVIZ_CACHE": cache, "CNNVIZ_TIMINGS": str(timings), "PYTHONPATH": str(checkout)}
+    command = [sys.executable, "-m", "streamlit", "run", str(checkout / "app" / "Home.py"), *options]
     running = subprocess.Popen(
         [*command, "--server.port", str(port), "--server.headless", "true"],
         env=environment, cwd=cache, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
