@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnviz.errors import BadInput, DeviceLost
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 Found = TypeVar("Found")
+CPU_VARIABLE = "CNNVIZ_CPU"  # "avx2": do only what a processor with no more than that can
 _SHORT = ("out of memory", "not enough memory", "allocate memory")  # CUDA and MPS; the CPU's allocator has the others
 
 
@@ -91,20 +92,81 @@ def _resident_bytes() -> int:
 def fast_bfloat16(device: str) -> bool:
     """True where bfloat16 autocast with channels_last is faster than float32.
 
-    GPUs of compute capability 8 and newer; x86 CPUs with AMX or AVX-512 bfloat16."""
+    GPUs of compute capability 8 and newer; CPUs with AMX or AVX-512 bfloat16, unless CNNVIZ_CPU is "avx2". On other
+    CPUs a convolution in bfloat16 takes about six times as long as in float32."""
     import torch
 
     kind = torch.device(device).type
     if kind == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
-    if kind != "cpu":
-        return False
-    try:
+    return kind == "cpu" and not _acts_as_avx2() and _has_bfloat16_instructions()
+
+
+def fuses_bfloat16() -> bool:
+    """True where oneDNN's fused convolutions (`torch.ops.mkldnn`) take bfloat16 on this CPU: elsewhere they raise,
+    while `F.conv2d` still computes, slowly. Found by calling one; False if CNNVIZ_CPU is "avx2"."""
+    return not _acts_as_avx2() and _fuses_bfloat16()
+
+
+def usable_precision(asked: str, device: str) -> str:
+    """The precision that serves a request on this device: "float32" for "bfloat16" on a CPU without fast bfloat16,
+    where float32 is more exact and faster; anything else as it was `asked`."""
+    slow = asked == "bfloat16" and device.startswith("cpu") and not fast_bfloat16(device)
+    return "float32" if slow else asked
+
+
+def precision_meta(asked: str, used: str) -> dict[str, str]:
+    """What a result's metadata say of its precision: the one in use, and "precision_asked" where that was bfloat16
+    and this processor computed in float32 instead."""
+    return {"precision": used} | ({"precision_asked": asked} if (asked, used) == ("bfloat16", "float32") else {})
+
+
+def describe_precision(meta: Mapping[str, Any]) -> str:
+    """The precision of a result in words, e.g. "float32 (not bfloat16, which is slow on that processor)"; "" if its
+    metadata name none."""
+    used, asked = meta.get("precision"), meta.get("precision_asked")
+    if not isinstance(used, str):
+        return ""
+    return f"{used} (not {asked}, which is slow on that processor)" if asked else used
+
+
+def _acts_as_avx2() -> bool:
+    """Whether CNNVIZ_CPU has the library do only what a CPU with AVX2 and nothing beyond can.
+
+    Raises BadInput for another value than "avx2"."""
+    wanted = os.environ.get(CPU_VARIABLE, "").strip().lower()
+    if wanted not in ("", "avx2"):
+        raise BadInput(f'{CPU_VARIABLE} must be "avx2", or not set, got {wanted!r}.')
+    return wanted == "avx2"
+
+
+@cache
+def _has_bfloat16_instructions() -> bool:
+    import torch
+
+    checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    if None not in checks:
+        return any(check() for check in checks)
+    try:  # PyTorch may rename what begins with an underscore
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            flags = next((line for line in file if line.startswith("flags")), "")
+            flags = next((line.split() for line in file if line.startswith("flags")), [])
     except OSError:
         return False
     return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+@cache
+def _fuses_bfloat16() -> bool:
+    import torch
+
+    if not torch.backends.mkldnn.is_available():
+        return False
+    tensors = (torch.zeros(shape, dtype=torch.bfloat16) for shape in ((1, 1, 2, 2), (1, 1, 1, 1)))
+    try:
+        torch.ops.mkldnn._convolution_pointwise(*tensors, None, [0, 0], [1, 1], [1, 1], 1, "relu", [], "")
+    except (RuntimeError, AttributeError):  # of the processor, or of a PyTorch without oneDNN
+        return False
+    return True
 
 
 def doubled(tensor: torch.Tensor) -> torch.Tensor:

@@ -7,12 +7,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: each, and wh
     os.environ.setdefault("OMP_NUM_THREADS", str(_part))
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from fileserver import Server, serving
+from torch._ops import OpOverload, OpOverloadPacket
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,6 +31,36 @@ def shared() -> Path:
 @pytest.fixture
 def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def bfloat16_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bfloat16 is computed where it is asked for, on processors that are slow in it, too."""
+    monkeypatch.setattr("cnnviz.device.fast_bfloat16", lambda _device: True)
+
+
+@pytest.fixture
+def avx2(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The processor has AVX2 and nothing beyond, where a fused operation of oneDNN's raises for bfloat16."""
+    monkeypatch.setenv("CNNVIZ_CPU", "avx2")
+    packet, overload = OpOverloadPacket.__call__, OpOverload.__call__
+
+    def refuse(name: str, given: Iterable[Any]) -> None:
+        halves = [one for one in given if isinstance(one, torch.Tensor) and one.dtype == torch.bfloat16]
+        if name.startswith("mkldnn::") and halves:
+            raise RuntimeError(f"{name}: bf16 path needs the cpu support avx_ne_convert or avx512bw, avx512vl")
+
+    def call_packet(self: OpOverloadPacket, /, *args: Any, **kwargs: Any) -> Any:
+        refuse(self._qualified_op_name, (*args, *kwargs.values()))
+        return packet(self, *args, **kwargs)
+
+    def call_overload(self: OpOverload, /, *args: Any, **kwargs: Any) -> Any:
+        refuse(self._schema.name, (*args, *kwargs.values()))
+        return overload(self, *args, **kwargs)
+
+    monkeypatch.setattr(OpOverloadPacket, "__call__", call_packet)
+    monkeypatch.setattr(OpOverload, "__call__", call_overload)
+    yield
 
 
 @pytest.fixture

@@ -50,7 +50,8 @@ def test_the_cpu_has_a_name_and_a_number_of_cores():
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc/cpuinfo")
-def test_bfloat16_is_fast_on_a_cpu_only_with_the_instructions_for_it():
+def test_bfloat16_is_fast_on_a_cpu_only_with_the_instructions_for_it(monkeypatch):
+    monkeypatch.delenv("CNNVIZ_CPU", raising=False)
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         flags = {flag for line in file if line.startswith("flags") for flag in line.split()}
     assert fast_bfloat16("cpu") == bool(flags & {"amx_bf16", "avx512_bf16"})

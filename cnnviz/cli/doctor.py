@@ -55,13 +55,15 @@ def _version(package: str, missing: str) -> str:
 
 
 def _devices() -> None:
-    from cnnviz.device import available, choose, describe, fast_bfloat16
+    from cnnviz.device import CPU_VARIABLE, available, choose, describe, fast_bfloat16
 
     for device in available():
         info = describe(device)
-        gain = "bfloat16 is fast here" if fast_bfloat16(device) else "float32"
+        gain = "bfloat16 is fast here" if fast_bfloat16(device) else "float32 (bfloat16 is not faster here)"
         chosen = "  <- auto" if device == str(choose("auto")) else ""
         print(f"  {device:8} {info.name}, {info.memory_total / 2**30:.0f} GiB, {gain}{chosen}")
+    if wanted := os.environ.get(CPU_VARIABLE):
+        print(f"  {CPU_VARIABLE}: {wanted}")
 
 
 def _caches() -> None:

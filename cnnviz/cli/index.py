@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.cli.bar import Bar, duration
 from cnnviz.cli.common import add_network, open_network
+from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -47,7 +48,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, help="at most so many images")
     parser.add_argument("--batch", type=int, help="images a forward pass (default: the size measured to be fastest)")
     parser.add_argument("--workers", type=int, help="processes that decode (default: none on a CPU, spare cores else)")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="auto: exact, by way of bfloat16 where that is faster (default); bfloat16: approximate, computed in "
+        "float32 where the processor is slow in it",
+    )
     parser.add_argument(
         "--embed", type=int, nargs="?", const=64, metavar="SIDE",
         help="keep crops of the winners, at most SIDE pixels (default: 64), to show the index without its corpus",
@@ -154,7 +161,8 @@ def _say(out: str, index: PatchIndex, speed: str) -> None:
     channels = sum(index.channels(layer) for layer in index.layers)
     seen, total = index.meta["next"], index.meta["images"]
     over = f"{total:,} images" if index.complete else f"{seen:,} of {total:,} images, the others are still to be done"
-    print(f"{out}: {channels:,} channels of {len(index.layers)} layers over {over}{speed}")
+    used = f"; {describe_precision(index.meta)}" if "precision_asked" in index.meta else ""
+    print(f"{out}: {channels:,} channels of {len(index.layers)} layers over {over}{speed}{used}")
 
 
 class _Shown:

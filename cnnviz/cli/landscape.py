@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.cli import landscape_studies
 from cnnviz.cli.bar import Bar, duration
 from cnnviz.cli.common import add_network, open_network
+from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="auto: bfloat16 where it is fast and a few points, measured both ways, agree (default)",
+        help="auto: bfloat16 where it is fast and a few points, measured both ways, agree (default); bfloat16 is "
+        "computed in float32 where the processor is slow in it",
     )  # fmt: skip
     parser.add_argument("--batch", type=int, help="images a forward pass (default: the size measured to be fastest)")
     parser.add_argument("--out", required=True, help="the result: .npz, or .csv; of --sharpness .json")
@@ -162,7 +164,7 @@ def described(result: Surface | Line) -> str:
     angle = f", cosine of the directions {meta['cosine']:+.4f}" if "cosine" in meta else ""
     return (
         f"{loss.size:,} points over {meta['images']:,} images, loss {loss.min():.4g} to "
-        f"{loss[loss < float('inf')].max(initial=loss.min()):.4g}{beyond}; {meta['precision']}, "
+        f"{loss[loss < float('inf')].max(initial=loss.min()):.4g}{beyond}; {describe_precision(meta)}, "
         f"{meta['statistics']} statistics{angle}"
     )
 

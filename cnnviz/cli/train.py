@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, and say where the result is."""
+    from cnnviz.device import choose, describe_precision, precision_meta, usable_precision
     from cnnviz.heap import keep_freed
     from cnnviz.models.catalogue.registry import find
     from cnnviz.training.loop import TrainingProgress, train
@@ -74,6 +75,9 @@ def run(options: argparse.Namespace) -> None:
             f"{state.images_per_second:,.0f} images/s  {duration(state.seconds_left)} left",
         )
 
+    where = str(choose(options.device))
+    if (used := usable_precision(recipe.precision, where)) != recipe.precision:
+        bar.line(f"precision: {describe_precision(precision_meta(recipe.precision, used))}")
     keep_freed()  # up to a third faster on CPUs
     path = train(
         options.architecture,

@@ -13,6 +13,8 @@ from torch.fx import Graph, Node
 from torch.fx.node import map_aggregate, map_arg
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnviz.device import fuses_bfloat16
+
 _VALUES = (  # without a tag of their own: results whose shape depends on values, and the way to NumPy and Python
     "aten.where.default", "aten.nonzero_numpy.default", "aten.repeat_interleave.self_Tensor",
     "aten.tensor_split.tensor_indices_or_sections", "aten._pack_padded_sequence.default", "aten.resolve_neg.default",
@@ -231,7 +233,8 @@ def pointwise(func: Any, args: tuple, kwargs: dict) -> tuple[Any, tuple, dict]:
     if func is not torch.ops.aten.conv2d.default or kwargs:
         return func, args, kwargs
     images, weight, bias, stride, padding, dilation, groups = (*args, *_PLAIN[len(args) - 2 :])
-    if images.dtype not in (torch.float32, torch.bfloat16) or images.dtype != weight.dtype or images.dim() != 4:
+    taken = images.dtype == torch.float32 or (images.dtype == torch.bfloat16 and fuses_bfloat16())
+    if not taken or images.dtype != weight.dtype or images.dim() != 4:
         return func, args, kwargs
     how = [_pair(padding), _pair(stride), _pair(dilation), groups]
     return torch.ops.mkldnn._convolution_pointwise.default, (images, weight, bias, *how, "none", [], ""), {}

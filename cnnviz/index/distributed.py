@@ -8,6 +8,7 @@ of ranks or of one process, joins them and shares out what is left. The ranks ne
 from __future__ import annotations
 
 import time
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,9 @@ def index_on_ranks(
     refuse_side(embed)
     settings = prepared(model, corpus, layers, k, precision, batch)
     with joined() as group:
-        before, spans = _plan(group, model, corpus, settings, out)
+        files, problem = _visible(group, out)
+        settings = _in_one_precision(group, settings, files, precision)
+        before, spans = _plan(group, model, corpus, settings, out, files, problem)
         own = _mine(group, Run(
             model, corpus, settings, share(spans, group.rank, group.ranks), None,
             partials.rank_file(out, group.rank, group.ranks),
@@ -74,12 +77,13 @@ def _mine(group: Group, run: Run, shown: _Shown, workers: int | None) -> PatchIn
 
 
 def _plan(
-    group: Group, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], out: str | Path
-) -> tuple[PatchIndex | None, list[Span]]:
+    group: Group, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], out: str | Path,
+    files: dict[str, PatchIndex], problem: str,
+) -> tuple[PatchIndex | None, list[Span]]:  # fmt: skip
     """What was found before, at rank 0 and now in one file; and the spans that are left, everywhere.
 
     Settles the batch size. Not every rank may see every file; what several see is taken once."""
-    files, problem = _visible(group, out, settings)
+    problem = problem or _problem(files, settings, out)
     seen = {name: seen_by(index) for name, index in files.items()}
     told = group.gather((settings, seen, problem))
     wanted = group.decide(lambda: _chosen(told))
@@ -101,16 +105,33 @@ def _plan(
     return before, spans
 
 
-def _visible(group: Group, out: str | Path, settings: dict[str, Any]) -> tuple[dict[str, PatchIndex], str]:
-    """{file at a rank: index} of what this rank sees of earlier runs, and what is wrong with it."""
+def _visible(group: Group, out: str | Path) -> tuple[dict[str, PatchIndex], str]:
+    """{file at a rank: index} of what this rank sees of earlier runs, and why it cannot be read."""
     try:
         files = partials.found(out)
         if group.rank > 0:
             files.pop(str(Path(out)), None)  # rank 0 has it
-        partials.joined(files, settings, out) if files else None
     except BadInput as error:
         return {}, str(error)
     return {f"{name} at rank {group.rank}": index for name, index in files.items()}, ""
+
+
+def _problem(files: dict[str, PatchIndex], settings: dict[str, Any], out: str | Path) -> str:
+    """Why these files cannot be continued; "" if they can."""
+    try:
+        partials.joined(files, settings, out) if files else None
+    except BadInput as error:
+        return str(error)
+    return ""
+
+
+def _in_one_precision(
+    group: Group, settings: dict[str, Any], files: dict[str, PatchIndex], asked: str
+) -> dict[str, Any]:
+    """`settings` in the precision that rank 0 or an earlier run can compute in, where all ask for the same."""
+    metas = group.gather([index.meta for index in files.values()])
+    first, begun = group.decide(lambda: (asked, partials.adopt_precision(settings, chain(*metas), asked)))
+    return partials.with_precision(settings, begun) if asked == first else settings
 
 
 def _chosen(told: list[tuple[dict[str, Any], dict[str, list[Span]], str]]) -> list[str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cnnviz.device import precision_meta
 from cnnviz.errors import BadInput
 from cnnviz.index.merge import Span, merge, refuse_others, seen_by
 from cnnviz.index.result import PatchIndex
 
+_PRECISION = ("precision", "precision_asked")
 SCREENING = "screening"  # phase of an index of which bfloat16 alone has found the winners so far
 
 
@@ -72,6 +74,21 @@ def joined(files: Mapping[str, PatchIndex], settings: dict[str, Any], out: str |
         refuse_others(settings, [index], f"{name} is an index of something else")
     chosen = apart({name: seen_by(index) for name, index in files.items()})
     return merge([files[name] for name in chosen]) if chosen else next(iter(files.values()))
+
+
+def adopt_precision(settings: dict[str, Any], metas: Iterable[Mapping[str, Any]], asked: str) -> dict[str, Any]:
+    """`settings` with the precision of the files that a run goes on from, of which `metas` are the metadata: asked for
+    in bfloat16, it goes on as it began, whether this processor is fast in that or the one before was."""
+    for meta in metas:
+        if asked == "bfloat16" and asked in (meta.get("precision"), meta.get("precision_asked")):
+            return with_precision(settings, precision_meta(asked, str(meta["precision"])))
+    return settings
+
+
+def with_precision(settings: dict[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` with what `words` has of "precision" and "precision_asked", and nothing else of these."""
+    kept = {key: value for key, value in settings.items() if key not in _PRECISION}
+    return kept | {key: words[key] for key in _PRECISION if key in words}
 
 
 def remove(out: str | Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cnnviz.data.labelled import LabelledSet, load_labelled
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.device import choose, exact_float32, fast_bfloat16, halving
+from cnnviz.device import choose, exact_float32, fast_bfloat16, halving, precision_meta, usable_precision
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.training.augment import random_crop, random_flip
@@ -98,7 +98,8 @@ def train(
             save_snapshot(folder, architecture, len(run.history), module)  # a kill after the checkpoint would lose it
         save_checkpoint(folder, identity, module, optimiser, run.history)
     stem = f"{architecture.replace(':', '_')}-{Path(data).resolve().name.lower()}"
-    return export(folder, stem, identity, module, training.class_names, entry.preprocessing, run.history, len(testing))
+    made = (module, training.class_names, entry.preprocessing, run.history, len(testing))
+    return export(folder, stem, identity, *made, run.precision)
 
 
 def evaluate(
@@ -180,8 +181,9 @@ class _Run:
     ) -> None:
         self.module, self.optimiser, self.recipe, self.where = module, optimiser, recipe, where
         self.preprocessing, self.data, self.progress, self.history = preprocessing, data, progress, history
-        wanted = recipe.precision
+        wanted = usable_precision(recipe.precision, str(where))
         self.bfloat16 = wanted == "bfloat16" or (wanted == "auto" and fast_bfloat16(str(where)))
+        self.precision = precision_meta(recipe.precision, "bfloat16" if self.bfloat16 else "float32")
         self.steps = math.ceil(len(data) / recipe.batch)
         self.loss = self.accuracy = 0.0
         self.started = time.monotonic()

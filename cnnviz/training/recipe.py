@@ -19,7 +19,8 @@ class Recipe:
     10 at each of `milestones` (shares of the epochs); "constant". `warmup`: epochs of linear rise.
     `crop`: zero padding in pixels before a random crop of the original size; `shift`: random shift by up
     to so many pixels (the same operation under the name MNIST users expect); `flip`: mirror half of the
-    images. `precision`: "auto" takes bfloat16 autocast with channels_last where the device gains.
+    images. `precision`: "auto" takes bfloat16 autocast where the device gains; "bfloat16" too is
+    computed in float32 by a CPU that is slow in it, see `device.usable_precision`.
     """
 
     epochs: int = 60

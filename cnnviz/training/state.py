@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -137,8 +138,10 @@ def export(
     preprocessing: Preprocessing,
     history: list[Epoch],
     test_images: int,
+    precision: Mapping[str, str],
 ) -> Path:
-    """Write `<stem>.safetensors`, whose metadata say everything, and the same as `<stem>.json`."""
+    """Write `<stem>.safetensors`, whose metadata say everything, and the same as `<stem>.json`. `precision`: of the
+    last epochs, see `device.precision_meta`."""
     from safetensors.torch import save
 
     last = history[-1]
@@ -147,6 +150,7 @@ def export(
         "classes": classes,
         "preprocessing": preprocessing.as_dict(),
         "recipe": identity.recipe.as_dict(),
+        **precision,
         "data": identity.data,
         "accuracy": {"test": last.test_accuracy, "test_images": test_images, "train": last.train_accuracy},
         "made_by": "cnnviz train",

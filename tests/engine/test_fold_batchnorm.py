@@ -123,6 +123,7 @@ def read_before(n: Functional, x: torch.Tensor) -> torch.Tensor:
         lambda n, x: n.relu(n.a(x) + n.relu(n.b(x))),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("bfloat16_everywhere")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_promise_keeps_what_the_convolution_would_have_said(code, precision):
     torch.manual_seed(0)

@@ -82,6 +82,7 @@ def test_parts_that_overlap_are_refused_naming_the_images():
         merge([])
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 @pytest.mark.parametrize("named", ["model fingerprint", "corpus fingerprint", "k", "batch", "precision"])
 def test_indexes_of_different_things_are_refused_naming_what_differs(named):
     model, images, more = branching(), corpus(), {"k": 5, "batch": 4}

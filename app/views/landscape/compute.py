@@ -21,6 +21,7 @@ from app.views.landscape.catalogue import Shown
 from app.views.landscape.data import ANSWERS, LABELS
 from app.views.landscape.jobs import Setting, State
 from app.views.landscape.views import HEIGHT, camera, pick_heights, saves, sources, turned
+from cnnviz import device
 from cnnviz.figures.landscape.plots import Panel
 from cnnviz.figures.landscape.scale import common_scale
 from cnnviz.figures.landscape.single import empty_figure, single_figure
@@ -109,7 +110,11 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Setting
             st.selectbox, "Batch statistics", "statistics", STATISTICS[0], options=STATISTICS,
             help="Frozen: those of the unmoved network, as in the paper. Recalibrated: measured anew at each point.",
         )  # fmt: skip
-        precision = controls.bound(st.selectbox, "Precision", "precision", PRECISIONS[0], options=PRECISIONS)
+        slow = device.usable_precision("bfloat16", str(network.model.device)) != "bfloat16"
+        precision = controls.bound(
+            st.selectbox, "Precision", "precision", PRECISIONS[0], options=PRECISIONS,
+            help="This processor is slow in bfloat16: float32 is computed in its place." if slow else None,
+        )  # fmt: skip
     return images, Setting(count, int(steps), float(span), int(seed), statistics, precision, own), row
 
 

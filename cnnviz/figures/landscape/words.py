@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnviz.device import describe_precision
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -40,7 +42,7 @@ def provenance(found: Surface) -> str:
         f"of {meta['source']}" if isinstance(meta.get("source"), str) else "",
         f"direction seed {meta['seed']}" if meta.get("seed") is not None else "",
         f"{meta['statistics']} batch statistics" if isinstance(meta.get("statistics"), str) else "",
-        f"{meta['precision']}" if isinstance(meta.get("precision"), str) else "",
+        describe_precision(meta),
         _cosine(meta),
         f"median of {meta['median of']} planes, bars half the distance of the quartiles" if "median of" in meta else "",
     ]

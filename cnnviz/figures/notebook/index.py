@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnviz.device import describe_precision
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.overlay import as_rgb
@@ -80,7 +81,7 @@ def _run(index: PatchIndex) -> list[tuple[str, str]]:
         ("network", f"{meta.get('model', '?')}{weights}"),
         ("images", _seen(index)),
         ("winners", f"{meta['k']} a channel, one an image" if meta.get("k") else ""),
-        ("precision", agreed or str(meta.get("precision", ""))),
+        ("precision", agreed or describe_precision(meta)),
         ("values", VALUES),
         ("crops", crops),
     ]

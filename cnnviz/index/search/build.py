@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cnnviz.device import halving
+from cnnviz.device import halving, precision_meta, usable_precision
 from cnnviz.errors import BadInput
 from cnnviz.index import files as partials
 from cnnviz.index.crops.crops import refuse_side
@@ -52,7 +52,8 @@ def index_patches(
     any name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the
     earlier image. `layers`: None indexes every layer of `model.layers()` whose units have a place in the image, see
     `placing.misplaced`. `precision`: "float32" and "auto" search exactly, "auto" by screening where that is faster
-    (see `screening`); "bfloat16" is the fast, approximate search and states its "agreement". `out`: file for the
+    (see `screening`); "bfloat16" is the fast, approximate search and states its "agreement"; a
+    processor that is slow in it searches in float32 instead, and meta["precision_asked"] says so. `out`: file for the
     index; a partial index found there, or left beside it by a run of several ranks, is continued if it belongs to the
     same model, corpus and settings. While a corpus is screened, it shows what bfloat16 has found so far. `progress`:
     called after every batch; returning False stops the run, and the partial index is saved and returned with
@@ -77,6 +78,7 @@ def index_patches(
     if part is not None and (batch is None or not 0 <= part[0] < part[1]):
         raise BadInput(f"part is (i, n), i from 0 to n - 1, and needs a batch for all parts, got {part}, {batch}.")
     files = partials.found(out)
+    settings = partials.adopt_precision(settings, (index.meta for index in files.values()), precision)
     before = partials.joined(files, settings, out) if files else None
     first = chosen_batch(model, corpus, settings, before)
 
@@ -127,12 +129,13 @@ def prepared(
         raise BadInput(f"k and batch must be at least 1, got k={k}, batch={batch}.")
     names = list(layers) if layers is not None else model.layers()
     modules_for(model.module, names)
+    used = "bfloat16" if usable_precision(precision, str(model.device)) == "bfloat16" else "float32"
     settings = {
         "model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin,
         "wanted_layers": _with_places(model, _that_run(model, names), layers is None), "k": k,
         "preprocessing": json.loads(json.dumps(model.preprocessing.as_dict())), "corpus": corpus.name,
         "corpus_fingerprint": corpus.fingerprint, "images": len(corpus),
-        "precision": "bfloat16" if precision == "bfloat16" else "float32", "torch": torch.__version__,
+        **precision_meta(precision, used), "torch": torch.__version__,
     }  # fmt: skip
     return settings if batch is None else settings | {"batch": batch}
 

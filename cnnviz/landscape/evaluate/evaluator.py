@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cnnviz.device import precision_meta, usable_precision
 from cnnviz.engine.fold_batchnorm import Pair, fold, fold_direction, folds_linearly, followed, pairs
 from cnnviz.engine.fuse_relu import Fusion, fusable
 from cnnviz.errors import BadInput
@@ -35,8 +36,10 @@ class Evaluator:
     Eval mode, mean cross-entropy over the images without augmentation. `images`: uint8 (N, H, W, C) as the
     network receives them, or float (N, C, H, W) already preprocessed; `labels`: (N,) class numbers.
     `precision`: "float32", "bfloat16", or "auto": bfloat16 where the device is fast in it and a few points,
-    measured both ways, agree; see `settled`. `statistics` of batch normalisation: "frozen", the network's own
-    at every point (Li et al. 2018), or "recalibrated" over these images at each point (Garipov et al. 2018).
+    measured both ways, agree; see `settled`. Where the processor is slow in bfloat16, "bfloat16" is computed in
+    float32, see `device.usable_precision`; `asked` keeps the word. `statistics` of batch normalisation: "frozen",
+    the network's own at every point (Li et al. 2018), or "recalibrated" over these images at each point (Garipov
+    et al. 2018).
     `batch`: images of one pass; None measures which number is fastest. `data`: sha256 of images and labels.
     For one thread at a time.
 
@@ -68,7 +71,9 @@ class Evaluator:
         self.labels, self.count = self.images.labels, self.images.count  # labels (N,) on the device
         self.outputs = self._probe()
         refuse_labels_beyond(self.outputs, self.labels, model.name)
-        self._precision, self._batch = precision, batch or (BATCH if _minds_its_batch(self._module) else 0)
+        self.asked = precision
+        self._precision = usable_precision(precision, str(self.device))
+        self._batch = batch or (BATCH if _minds_its_batch(self._module) else 0)
         exact = self._trusted()
         self.folds, self.fused = exact.folds, exact.fused
         self._runners = {False: exact}
@@ -111,6 +116,10 @@ class Evaluator:
     def precision(self) -> str:
         """ "auto" until it is settled."""
         return self._precision
+
+    def precision_meta(self) -> dict[str, str]:
+        """What metadata say of the precision in use, see `device.precision_meta`."""
+        return precision_meta(self.asked, self._precision)
 
     @property
     def batch(self) -> int:

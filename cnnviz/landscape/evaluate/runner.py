@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from cnnviz.device import halving, out_of_memory
+from cnnviz.device import fuses_bfloat16, halving, out_of_memory
 from cnnviz.engine.cuda_graph import replayed
 from cnnviz.engine.fold_batchnorm import Pair, folded_copy
 from cnnviz.engine.fuse_relu import Fusion, fuse
@@ -24,7 +24,7 @@ _LOWERED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 class Runner:
-    """`module` is copied, folded, and fused where `fused` names convolutions. With
+    """`module` is copied, folded, and fused where `fused` names convolutions and the processor can. With
     `bfloat16` its convolutions and linear layers hold bfloat16 weights, so that autocast need not convert
     them again for every part. `size`: images of one pass; 0: measured. On a CPU a pass is recorded after a few
     runs, see `probes.flattening`."""
@@ -38,6 +38,7 @@ class Runner:
         bfloat16: bool,
         size: int = 0,
     ) -> None:
+        fused = fused if not bfloat16 or fuses_bfloat16() else ()
         self.images, self.bfloat16, self.folds, self.fused = images, bfloat16, folds, fused
         self.device = images.labels.device
         self.module = folded_copy(module, folds).to(memory_format=torch.channels_last)

@@ -53,7 +53,7 @@ def interpolate(
     meta = {
         "kind of line": "interpolation", "architecture": model_a.name, "data": evaluator.data,
         "weights": [model_a.fingerprint, model_b.fingerprint], "origins": [model_a.origin, model_b.origin],
-        "images": evaluator.count, "precision": evaluator.settled(), "statistics": statistics, "clamped": clamped,
+        "images": evaluator.count, **evaluator.precision_meta(), "statistics": statistics, "clamped": clamped,
     }  # fmt: skip
     return Line(points, *np.array(rows, np.float64).T, meta)
 

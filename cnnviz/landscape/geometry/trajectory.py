@@ -97,7 +97,7 @@ def trajectory(
     meta = {
         "architecture": model.name, "weights": model.fingerprint, "data": evaluator.data, "images": evaluator.count,
         "over": over, "plane": "given" if directions is not None else "PCA", "explained": shown.explained.tolist(),
-        "cosine": shown.cosine, "distance": shown.distance.tolist(), "precision": evaluator.settled(),
+        "cosine": shown.cosine, "distance": shown.distance.tolist(), **evaluator.precision_meta(),
         "statistics": statistics,
     }  # fmt: skip
     path = Trajectory(

@@ -23,6 +23,8 @@ from cnnviz.landscape.plane.surface import Progress, Run, SurfaceProgress, finis
 from cnnviz.landscape.results import Surface
 from cnnviz.models.model import LoadedModel
 
+_SETTLED = ("precision", "precision_asked", "batch", "bfloat16 errors")  # by rank 0, for all
+
 
 def surface_on_ranks(
     model: LoadedModel,
@@ -60,8 +62,7 @@ def surface_on_ranks(
 def _agreed(group: Group, plan: Plan, out: str | Path) -> Found:
     """What any rank finds of earlier runs, everywhere; and one precision and batch for all."""
     found, problem = _stored(plan, out)
-    settings = {name: value for name, value in plan.meta().items() if name not in ("precision", "batch")}
-    settings.pop("bfloat16 errors")
+    settings = {name: value for name, value in plan.meta().items() if name not in _SETTLED}
     told = group.gather((settings, found, problem, _taken_over(plan) if found else None))
 
     def decide() -> tuple[Found, tuple[str, int, list[float]]]:

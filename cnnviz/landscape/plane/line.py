@@ -55,14 +55,14 @@ def loss_line(
     evaluator = Evaluator(model, images, labels, precision, statistics, batch)
     way = plane_directions(model, seed)[0] if direction is None else direction
     line = evaluator.plane(way)
-    used = evaluator.settled(way, span=max(map(abs, ends(span))))
+    evaluator.settled(way, span=max(map(abs, ends(span))))
     if not math.isfinite(line.at(0.0).loss):
         raise BadInput(f"The loss of {model.name} itself is not finite over these images.")
     values = np.full((4, len(points)), math.nan)
     meta = {
         "kind of line": "direction", "architecture": model.name, "weights": model.fingerprint,
         "data": evaluator.data, "images": evaluator.count, "seed": seed if direction is None else None,
-        "span": list(ends(span)), "precision": used, "statistics": statistics, "batch": evaluator.batch,
+        "span": list(ends(span)), **evaluator.precision_meta(), "statistics": statistics, "batch": evaluator.batch,
     }  # fmt: skip
     started = time.monotonic()
     for i, point in enumerate(points):

@@ -41,7 +41,7 @@ class Plan:
         self.plane = evaluator.plane(*self.directions)
         self.cosine = cosine(*self.directions)
         self.points, self.order = axis(steps, span), coarse_to_fine(self.steps)
-        self._asked = {"precision": evaluator.precision, "batch": evaluator.batch}
+        self._asked = {"precision": evaluator.asked, "batch": evaluator.batch}
         self._centre: Measured | None = None  # the network itself, in float32 whatever the points are measured in
 
     def settle(self) -> None:
@@ -101,8 +101,8 @@ class Plan:
         fixed = self._fixed()
         differ = [name for name in fixed if stored.get(name) != fixed[name]]
         for name in _SETTLED:
-            asked = self._asked[name]
-            if asked not in ("auto", 0) and stored.get(name) != asked:
+            asked, there = self._asked[name], (stored.get(name), stored.get(f"{name}_asked"))
+            if asked not in ("auto", 0, *there):
                 differ.append(name)
         if differ:
             raise BadInput(
@@ -128,7 +128,7 @@ class Plan:
         (to four digits) and accuracy of the network itself in float32, once it was evaluated."""
         errors, centre = self.evaluator.precision_errors, self._centre
         return {
-            **self._fixed(), "precision": self.evaluator.precision, "batch": self.evaluator.batch,
+            **self._fixed(), **self.evaluator.precision_meta(), "batch": self.evaluator.batch,
             "cosine": self.cosine, "direction seeds": None if self.own else [2 * self.seed, 2 * self.seed + 1],
             "bfloat16 errors": [float(f"{error:.3g}") for error in errors], "folded layers": len(self.evaluator.folds),
             **({"centre": [float(f"{centre.loss:.4g}"), centre.accuracy]} if centre is not None else {}),

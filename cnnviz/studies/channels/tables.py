@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cnnviz.device import describe_precision
 from cnnviz.index.result import PatchIndex
 from cnnviz.studies.anatomy.tables import size
 from cnnviz.studies.channels.selectivity import Selectivity, selectivity
@@ -35,7 +36,7 @@ def described(index: PatchIndex) -> list[tuple[str, str]]:
 
 def _precision(index: PatchIndex) -> str:
     meta = index.meta
-    name = str(meta.get("precision", "?"))
+    name = describe_precision(meta) or "?"
     if how := meta.get("screening"):
         return f"{name}, exact: screened in bfloat16, {how['run_again']:,} images run again"
     if meta.get("phase"):

@@ -52,6 +52,7 @@ def test_positions_are_distinct_inside_and_reach_both_ends(images, count, togeth
         assert found[0] == 0 and found[-1] >= images - together
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_a_bfloat16_index_states_its_agreement_on_a_sample():
     model, corpus = branching(), memory(noise(COUNT))
     index = index_patches(model, corpus, LAYERS, k=3, batch=4, precision="bfloat16")
@@ -85,6 +86,7 @@ def mostly_silent() -> tuple[LoadedModel, np.ndarray]:
     return model, pixels
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_what_a_recorded_search_shows_of_the_sample_is_what_passes_of_their_own_show(monkeypatch):
     """Rectifiers within convolutions would show 0 for the images of the sample that reach less."""
     (model, pixels), searches, asked = mostly_silent(), [], []
@@ -97,6 +99,7 @@ def test_what_a_recorded_search_shows_of_the_sample_is_what_passes_of_their_own_
     assert index.meta["agreement"]["images"] == 16 and index.meta["agreement"]["values"] > 0
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_parts_of_an_index_and_layers_that_are_not_always_called_are_measured_afterwards(tmp_path):
     model, pixels = mostly_silent()
     out, corpus = tmp_path / "index.npz", memory(pixels)
@@ -115,6 +118,7 @@ def test_parts_of_an_index_and_layers_that_are_not_always_called_are_measured_af
     assert witness.agreement() is None
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 @pytest.mark.parametrize("witnessed", [True, False])
 def test_where_memory_is_short_the_sample_is_passed_in_smaller_batches(witnessed, monkeypatch):
     (model, pixels), sizes = mostly_silent(), []
@@ -135,6 +139,7 @@ def test_where_memory_is_short_the_sample_is_passed_in_smaller_batches(witnessed
     assert len(sizes) == 2 + (8 if witnessed else 16)  # its bfloat16 passes are those of the search
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_what_goes_wrong_after_the_search_costs_no_file(tmp_path, monkeypatch):
     model, pixels = mostly_silent()
     monkeypatch.setattr(Witness, "agreement", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))

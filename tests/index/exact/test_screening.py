@@ -56,6 +56,7 @@ def two_layers(first: np.ndarray, second: np.ndarray, side: int) -> LoadedModel:
     return tiny(net, (side, side), 1)
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_screening_finds_what_float32_finds_where_bfloat16_alone_does_not(corpus, exact):
     rough = index_patches(branching(), corpus, LAYERS, K, batch=BATCH, precision="bfloat16")
     assert any((rough.tops[layer].images != exact.tops[layer].images).any() for layer in LAYERS)
@@ -66,6 +67,7 @@ def test_screening_finds_what_float32_finds_where_bfloat16_alone_does_not(corpus
     assert found.meta["precision"] == "float32" and found.meta["statistics"] == "bfloat16"
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_the_maximum_is_exact_and_the_other_statistics_are_those_of_bfloat16(corpus, exact):
     found = by_screening(branching(), corpus)
     rough = index_patches(branching(), corpus, LAYERS, K, batch=BATCH, precision="bfloat16")
@@ -89,6 +91,7 @@ def test_where_the_lists_are_too_short_a_layer_is_searched_again_in_full(corpus,
         np.testing.assert_array_equal(found.statistics[layer].histogram, exact.statistics[layer].histogram)
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_errors_larger_than_the_values_still_give_the_exact_winners():
     """1000 x - 999.9 x: in bfloat16 the small difference of two large numbers is noise."""
     model = two_layers(np.float32([1000, -999.9]), np.float32([1, 1]), 12)
@@ -176,6 +179,7 @@ def test_the_state_of_another_run_is_refused(corpus, tmp_path):
         by_screening(branching(), memory(noise(COUNT, seed=1)), out=out)
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_auto_screens_saves_and_keeps_the_index_if_it_is_expected_to_pay(corpus, exact, tmp_path, monkeypatch):
     monkeypatch.setattr(screening, "LEAST", 1)
     monkeypatch.setattr(screening, "fast_bfloat16", lambda device: True)

@@ -206,6 +206,7 @@ def test_wrong_settings_are_refused_before_any_image_is_read():
         index_patches(model, corpus, ["a", "pol"])
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_bfloat16_finds_mostly_the_same_winners(unbroken):
     fast = run(None, memory(noise(60)), precision="bfloat16")
     both = total = 0

@@ -143,6 +143,7 @@ def test_a_disk_that_is_full_for_a_while_does_not_stop_the_run(unbroken, tmp_pat
     assert "Could not write" in told[5] and "Free space" in told[5]
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 @pytest.mark.parametrize("named", ["model fingerprint", "corpus fingerprint", "k", "precision", "wanted layers"])
 def test_a_file_of_another_run_is_refused_naming_what_differs_and_left_alone(tmp_path, named):
     model, corpus, more = branching(), memory(noise(5)), {"layers": ["a"], "k": 3}

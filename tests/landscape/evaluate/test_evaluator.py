@@ -112,6 +112,7 @@ def test_recalibrating_without_batch_normalisation_changes_nothing():
     assert losses[0] == losses[1]
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("how", ["frozen", "recalibrated"])
 def test_the_network_does_not_move(precision, how):
@@ -131,6 +132,7 @@ def bundled_with_images(shared):
     return model, rows.reshape(1000, 32, 32, 3)[:60].copy(), labels[:60]
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_real_images_in_float32_and_bfloat16_at_twenty_points(shared):
     model, pixels, labels = bundled_with_images(shared)
     directions = plane_directions(model)

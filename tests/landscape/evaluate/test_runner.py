@@ -29,6 +29,7 @@ def surfaces(model, precision="float32", batch=None, pixels=IMAGES, labels=LABEL
     return *found, recorder
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("batch", [20, 7])  # parts of one size, and of two
 @pytest.mark.parametrize("model", [residual(), plain()], ids=["residual", "without batch norm"])

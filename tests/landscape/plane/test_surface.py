@@ -52,6 +52,7 @@ def test_every_cell_is_the_plain_network_at_its_coordinates(whole):
     assert whole.meta["cosine"] == cosine(*directions) and whole.meta["images"] == 20
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 def test_the_centre_is_told_in_float32_whatever_the_points_are_measured_in():
     want = slowly(residual(), [])
     for precision in ("float32", "bfloat16"):
@@ -206,6 +207,7 @@ def test_other_images_or_labels_are_another_surface(whole, tmp_path):
             loss_surface(residual(), images, labels, 5, precision="float32", out=tmp_path / "s.npz")
 
 
+@pytest.mark.usefixtures("bfloat16_everywhere")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_header_of_cells_says_the_batch_that_was_found_so_that_resuming_keeps_it(precision, tmp_path, monkeypatch):
     out, settings = tmp_path / "s.npz", {"precision": precision, "batch": None}
