@@ -157,7 +157,7 @@ def _pass(model: LoadedModel, batch: Tensor, layer: str) -> tuple[np.ndarray, np
         kept[name] = as_maps(output).clamp_min(0).sum((2, 3))
 
     with model.lock, torch.inference_mode(), visiting(model.module, [layer], keep):
-        logits = class_scores(model.module, batch.contiguous(memory_format=torch.channels_last))
+        logits = class_scores(model.module, model.lay_out(batch))
     if layer not in kept:
         raise BadInput(f"Layer {layer!r} did not run in the forward pass. Choose another one.")
     return logits.float().cpu().numpy(), kept[layer].float().cpu().numpy()

@@ -20,6 +20,7 @@ from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import choose, exact_float32, fast_bfloat16, halving, precision_meta, usable_precision
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
+from cnnviz.models.memory_format import choose_memory_format, lay_out
 from cnnviz.training.augment import random_crop, random_flip
 from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate
@@ -81,14 +82,17 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
-    module.to(where, memory_format=torch.channels_last)
+    memory_format = choose_memory_format(module, entry.input_size, training=True)
+    module.to(where, memory_format=memory_format)
     if where.type == "cuda":
         exact_float32()
     optimiser = _optimiser(module, recipe)
     identity = RunIdentity(architecture, recipe, training.fingerprint)
     history = load_checkpoint(folder, identity, module, optimiser)
     _move_state(optimiser, where)
-    run = _Run(module, optimiser, recipe, where, entry.preprocessing, training, progress, history, compiled)
+    run = _Run(
+        module, optimiser, recipe, where, entry.preprocessing, training, progress, history, compiled, memory_format
+    )
     if snapshots and not run.history:
         save_snapshot(folder, architecture, 0, module)
     while len(run.history) < recipe.epochs:
@@ -103,28 +107,37 @@ def train(
 
 
 def evaluate(
-    module: nn.Module, data: LabelledSet, preprocessing: Preprocessing, batch: int = EVALUATED
+    module: nn.Module,
+    data: LabelledSet,
+    preprocessing: Preprocessing,
+    batch: int = EVALUATED,
+    memory_format: torch.memory_format = torch.channels_last,
 ) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy in 0..1, in eval mode and float32, `batch` images at a time; with fewer
     where memory is short."""
     where, training = next(module.parameters()).device, module.training
     module.eval()
     try:
-        return halving(lambda size: _evaluated(module, data, preprocessing, where, size), batch, where)
+        return halving(lambda size: _evaluated(module, data, preprocessing, where, size, memory_format), batch, where)
     finally:
         module.train(training)
 
 
 @torch.inference_mode()
 def _evaluated(
-    module: nn.Module, data: LabelledSet, preprocessing: Preprocessing, where: torch.device, batch: int
+    module: nn.Module,
+    data: LabelledSet,
+    preprocessing: Preprocessing,
+    where: torch.device,
+    batch: int,
+    memory_format: torch.memory_format,
 ) -> tuple[float, float]:
     loss, right = 0.0, 0
     for start in range(0, len(data), batch):
         rows = np.arange(start, min(start + batch, len(data)))
         images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
         labels = torch.from_numpy(data.labels[rows]).to(where)
-        scores = main_logits(module(images.contiguous(memory_format=torch.channels_last))).float()
+        scores = main_logits(module(lay_out(images, memory_format))).float()
         loss += F.cross_entropy(scores, labels, reduction="sum").item()
         right += int((scores.argmax(1) == labels).sum())
     return loss / len(data), right / len(data)
@@ -178,7 +191,9 @@ class _Run:
         progress: Progress | None,
         history: list[Epoch],
         compiled: bool = False,
+        memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
+        self.memory_format = memory_format
         self.module, self.optimiser, self.recipe, self.where = module, optimiser, recipe, where
         self.preprocessing, self.data, self.progress, self.history = preprocessing, data, progress, history
         wanted = usable_precision(recipe.precision, str(where))
@@ -221,7 +236,7 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step, self.steps) * group.get("scale", 1.0)  # older runs have none
         with self.autocast():
-            output = self.forward(images.contiguous(memory_format=torch.channels_last))
+            output = self.forward(lay_out(images, self.memory_format))
         weight = getattr(self.module, "auxiliary_weight", AUXILIARY_WEIGHT)
         loss = total_loss(output, labels, recipe.label_smoothing, weight)
         self.optimiser.zero_grad(set_to_none=True)
@@ -257,7 +272,7 @@ class _Run:
         the weights: they must not take the place of the last good checkpoint."""
         seconds = time.monotonic() - self.started
         batch = min(EVALUATED, self.recipe.batch)
-        test_loss, test_accuracy = evaluate(self.module, testing, self.preprocessing, batch)
+        test_loss, test_accuracy = evaluate(self.module, testing, self.preprocessing, batch, self.memory_format)
         self._check(test_loss, len(self.history), checkpoint)
         rate = self.optimiser.param_groups[0]["lr"]
         return Epoch(len(self.history) + 1, self.loss, self.accuracy, test_loss, test_accuracy, rate, seconds)

@@ -72,8 +72,7 @@ def _seconds(model: LoadedModel, size: int, bfloat16: bool) -> float | None:
     autocast = torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext()
     try:
         with model.lock, torch.inference_mode(), autocast:
-            batch = torch.zeros((size, *model.input_size), device=device)
-            batch = batch.contiguous(memory_format=torch.channels_last)
+            batch = model.lay_out(torch.zeros((size, *model.input_size), device=device))
             started = time.perf_counter()
             model.module(batch)
             if device.type == "cuda":

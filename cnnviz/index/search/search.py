@@ -102,7 +102,7 @@ class Search:
     def _normalised(self, pixels: Tensor) -> Tensor:
         if len(pixels) < self.batch:
             pixels = torch.cat([pixels, pixels[-1:].expand(self.batch - len(pixels), -1, -1, -1)])
-        return self.model.preprocessing.normalise_channels_last(pixels.to(self.model.device, non_blocking=True))
+        return self.model.normalise(pixels)
 
     def _top(self, layer: str, maps: Tensor) -> RunningTop:
         if layer not in self.tops:

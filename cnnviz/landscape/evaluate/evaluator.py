@@ -67,7 +67,7 @@ class Evaluator:
         self._own = {name: tensor.detach() for name, tensor in named_tensors(self._module).items()}
         self._names = _canonical(self._module)
         self.data = _hash(received, answers)
-        self.images = Images(received, answers, model.preprocessing, self.device)
+        self.images = Images(received, answers, model.preprocessing, self.device, model.memory_format)
         self.labels, self.count = self.images.labels, self.images.count  # labels (N,) on the device
         self.outputs = self._probe()
         refuse_labels_beyond(self.outputs, self.labels, model.name)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.landscape.results import Measured
+from cnnviz.models.memory_format import lay_out
 from cnnviz.training.loss import main_logits
 
 RESIDENT = 1 << 30  # bytes of float32 images kept ready; larger sets stay uint8 and are normalised as they pass
@@ -23,8 +24,15 @@ class Images:
 
     `images`: uint8 (N, H, W, C) as received, or float (N, C, H, W) already preprocessed; `labels`: (N,)."""
 
-    def __init__(self, images: Tensor, labels: Tensor, preprocessing: Preprocessing, device: torch.device) -> None:
-        self.preprocessing, self.count = preprocessing, len(images)
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> None:
+        self.preprocessing, self.count, self.memory_format = preprocessing, len(images), memory_format
         self.copied = False  # parts are copies: for a network that writes into its input
         self.labels = labels.to(device)
         self._images = images.to(device)
@@ -32,7 +40,7 @@ class Images:
             self._images = self._ready(self._images)
 
     def parts(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(images float32 (n, C, H, W) channels_last, labels (n,)) of at most `size` images."""
+        """(images float32 (n, C, H, W) in `memory_format`, labels (n,)) of at most `size` images."""
         count = math.ceil(self.count / size)
         for images, labels in zip(self._images.tensor_split(count), self.labels.tensor_split(count), strict=True):
             yield self._ready(images).clone() if self.copied else self._ready(images), labels
@@ -40,7 +48,7 @@ class Images:
     def _ready(self, images: Tensor) -> Tensor:
         if images.dtype == torch.uint8:
             images = self.preprocessing.normalise(images)
-        return images.float().contiguous(memory_format=torch.channels_last)
+        return lay_out(images.float(), self.memory_format)
 
 
 def exactness(device: torch.device, bfloat16: bool) -> AbstractContextManager:

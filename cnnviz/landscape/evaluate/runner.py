@@ -41,7 +41,7 @@ class Runner:
         fused = fused if not bfloat16 or fuses_bfloat16() else ()
         self.images, self.bfloat16, self.folds, self.fused = images, bfloat16, folds, fused
         self.device = images.labels.device
-        self.module = folded_copy(module, folds).to(memory_format=torch.channels_last)
+        self.module = folded_copy(module, folds).to(memory_format=images.memory_format)
         if bfloat16:
             _lower(self.module)
         fuse(self.module, fused)

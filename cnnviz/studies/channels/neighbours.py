@@ -71,7 +71,7 @@ def embed_corpus(model: LoadedModel, corpus: Corpus, progress: StudyWatcher | No
     for span, batch in zip(spans, feed(model, corpus, spans), strict=True):
         faults += [(corpus.ids[at], why) for at, why in batch.faults]
         if batch.pixels is not None:
-            ready = model.preprocessing.normalise_channels_last(batch.pixels.to(model.device))
+            ready = model.normalise(batch.pixels)
             vectors.append(top_features(model, ready).numpy())
             positions += batch.positions
         ticker.tick("images", span[1] - span[0])

@@ -174,7 +174,7 @@ def _answers(model: LoadedModel, images: Sequence[tuple[Tensor, np.ndarray]], pa
     """(B, 4, classes) probabilities."""
     height, width = model.input_size[1:]
     crops = [image[:, top : top + height, left : left + width] for image, places in images for top, left in places]
-    batch = torch.stack(crops).contiguous(memory_format=torch.channels_last)
+    batch = model.lay_out(torch.stack(crops))
     return _probabilities(model, batch, padding).reshape(len(images), 4, -1)
 
 

@@ -79,8 +79,8 @@ def transformed(
     with model.lock, torch.inference_mode():
         call_counts(model.module, x[None])
         with padded(padding):
-            base = capture_tensors(model.module, _ready(x[None]), names)
-            after = capture_tensors(model.module, _ready(images), names)
+            base = capture_tensors(model.module, model.lay_out(x[None]), names)
+            after = capture_tensors(model.module, model.lay_out(images), names)
     rows = tuple(_row(name, as_maps(base[name])[0], as_maps(after[name]), kind, values) for name in names)
     return Transformed(kind, np.array(values), padding, images.float().cpu().numpy(), rows)
 
@@ -110,10 +110,6 @@ def _checked(model: LoadedModel, kind: str, amounts: Sequence[float]) -> list[fl
     if kind == "quarter" and (any(v != int(v) for v in values) or len(set(model.input_size[1:])) > 1):
         raise BadInput(f"Quarter turns are whole numbers and need a square input; got {values} for {model.input_size}.")
     return values
-
-
-def _ready(batch: Tensor) -> Tensor:
-    return batch.contiguous(memory_format=torch.channels_last)
 
 
 def _row(layer: str, base: Tensor, after: Tensor, kind: str, amounts: list[float]) -> LayerTransform:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnviz.errors import BadInput
+from cnnviz.models.memory_format import lay_out
 from cnnviz.models.model import LoadedModel
 from cnnviz.tracing.receptive_field import ReceptiveField, receptive_field
 
@@ -23,17 +24,19 @@ Shift = tuple[int, int]
 @dataclass(frozen=True, slots=True)
 class Shiftable:
     """One image that can be moved. `pixels`: (C, H', W') normalised, on the model's device; in "crop" mode larger
-    than what the network receives by `margin` on each side. `size`: (H, W) of a shifted image."""
+    than what the network receives by `margin` on each side. `size`: (H, W) of a shifted image. `memory_format`: the
+    network's."""
 
     pixels: Tensor
     size: tuple[int, int]
     margin: int = 0
     how: str = "circular"
+    memory_format: torch.memory_format = torch.channels_last
 
     def at(self, shifts: Sequence[Shift]) -> Tensor:
-        """(K, C, H, W), channels_last: the contents moved by (rows, columns); positive is down and right."""
+        """(K, C, H, W): the contents moved by (rows, columns); positive is down and right."""
         moved = [self._crop(*shift) if self.how == "crop" else self.pixels.roll(shift, (1, 2)) for shift in shifts]
-        return torch.stack(moved).contiguous(memory_format=torch.channels_last)
+        return lay_out(torch.stack(moved), self.memory_format)
 
     def _crop(self, rows: int, cols: int) -> Tensor:
         top, left = self.margin - rows, self.margin - cols
@@ -56,8 +59,8 @@ def shiftable(model: LoadedModel, image: Any, how: str, reach: int) -> Shiftable
         ready = image[0] if image.ndim == 4 and len(image) == 1 else image
         if tuple(ready.shape) != wanted:
             raise BadInput(f"A {how} shift of {reach} pixels needs a tensor {wanted}, got {tuple(image.shape)}.")
-        return Shiftable(ready.to(model.device, torch.float32), (height, width), margin, how)
-    return Shiftable(canvas(model, image, margin), (height, width), margin, how)
+        return Shiftable(ready.to(model.device, torch.float32), (height, width), margin, how, model.memory_format)
+    return Shiftable(canvas(model, image, margin), (height, width), margin, how, model.memory_format)
 
 
 def canvas(model: LoadedModel, image: Any, margin: int, extra: int = 0) -> Tensor:

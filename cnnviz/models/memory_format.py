@@ -1,0 +1,165 @@
+"""channels_last or contiguous: the memory format in which a network runs.
+
+channels_last is up to twice as fast for batches, on CPUs and GPUs alike, but `x.view(x.size(0), -1)` behind a
+convolution, the flattening of many textbooks, cannot be had of such maps."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from types import CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+_VIEWS = {"view", "view_as", "as_strided", "set_"}
+_BATCHES = (1, 2)  # some networks take one image alone, some only several
+
+
+def lay_out(batch: Tensor, memory_format: torch.memory_format) -> Tensor:
+    """`batch` (N, C, H, W) in this memory format, without a copy if it is. Images of one channel are in both formats;
+    in contiguous_format their strides are made those of contiguous maps, since convolutions go by them."""
+    import torch
+
+    ready = batch.contiguous(memory_format=memory_format)
+    return ready.view(-1).view(batch.shape) if memory_format is torch.contiguous_format else ready
+
+
+def choose_memory_format(
+    module: nn.Module, input_size: tuple[int, int, int], training: bool = False
+) -> torch.memory_format:
+    """channels_last, unless `module`, in eval mode, cannot run in it and can in contiguous_format.
+
+    Only a network whose code speaks of views is tried, by passes of images of zeros in which convolutions and matrix
+    products only lay out their results. `input_size`: (C, H, W). `training`: it is to run in training mode, too. The
+    module may be in either format afterwards: `module.to(memory_format=…)`."""
+    import torch
+
+    if any(tensor.dim() == 5 for tensor in module.parameters()):  # Conv3d, for which there is another one
+        return torch.contiguous_format
+    if not _may_view(module):
+        return torch.channels_last
+    found = _compare(module, input_size)
+    if training and found is torch.channels_last:
+        return _compare(copy.deepcopy(module).train(), input_size)  # its statistics move
+    return found
+
+
+def _may_view(module: nn.Module) -> bool:
+    """Whether the code of a network, or a function that it calls, has a word of _VIEWS; True where it cannot be read.
+    PyTorch's own layers take every format."""
+    import torch
+
+    children = list(module.modules())
+    if any(isinstance(child, torch.jit.ScriptModule) for child in children):
+        return True
+    kinds = {kind for child_kind in {type(child) for child in children} for kind in child_kind.__mro__}
+    waiting: list[Any] = [own for kind in kinds if _is_read(kind) for own in vars(kind).values()]
+    waiting += [own for child in children if _is_read(type(child)) for own in child.__dict__.values()]
+    seen = set[int]()
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, property | functools.partial):
+            waiting.append(found.fget if isinstance(found, property) else found.func)
+        elif isinstance(found, list | tuple):
+            waiting += found
+        elif isinstance(function := inspect.unwrap(getattr(found, "__func__", found)), FunctionType):
+            if id(function) not in seen and _is_read(function):
+                seen.add(id(function))
+                if _VIEWS & (words := set(_words(function.__code__))):
+                    return True
+                waiting += _called(function, words)
+    return False
+
+
+def _is_read(code: Any) -> bool:
+    return str(getattr(code, "__module__", "")).split(".")[0] not in ("torch", "builtins", "numpy")
+
+
+def _words(code: CodeType) -> Iterator[Any]:
+    """Names and constants of a function and of those that are defined in it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _words(constant)
+        elif isinstance(constant, str):
+            yield constant
+
+
+def _called(function: FunctionType, words: Iterable[str]) -> Iterator[Any]:
+    """The functions that these words may stand for: of its file, of files that it imports, of its closure."""
+    own = [function.__globals__[word] for word in words if word in function.__globals__]
+    yield from own
+    for file in own:
+        if isinstance(file, ModuleType) and file.__name__.split(".")[0] not in ("torch", "numpy"):
+            yield from (vars(file)[word] for word in words if word in vars(file))
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # it is empty still
+            continue
+
+
+def _compare(module: nn.Module, input_size: Sequence[int]) -> torch.memory_format:
+    import torch
+
+    failed = [count for count in _BATCHES if not _runs(module, count, input_size, torch.channels_last)]
+    if any(_runs(module, count, input_size, torch.contiguous_format) for count in failed):
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def _runs(module: nn.Module, count: int, input_size: Sequence[int], memory_format: torch.memory_format) -> bool:
+    """Whether `module` takes so many images in this format."""
+    import torch
+
+    channels, *size = input_size
+    device = next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
+    pixels = torch.zeros(count, *size, channels, device=device).movedim(-1, 1)  # as images come
+    try:
+        module.to(memory_format=memory_format)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), _without_arithmetic(memory_format):
+            module(lay_out(pixels, memory_format))
+    except Exception:  # noqa: BLE001, a stranger's network may fail in any way
+        return False
+    return True
+
+
+def _without_arithmetic(memory_format: torch.memory_format) -> AbstractContextManager:
+    """Inside, convolutions and the products of linear layers give zeros; maps lie in `memory_format`."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    aten = torch.ops.aten
+
+    class LaidOut(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+            if func is aten.addmm.default and args[1].shape[1] == args[2].shape[0]:
+                return args[1].new_zeros(args[1].shape[0], args[2].shape[1])
+            if func is not aten.convolution.default or not _is_plain(*args):
+                return func(*args, **(kwargs or {}))
+            zeros = args[0].new_zeros(_convolved(*args))
+            moved = any(tensor.is_contiguous(memory_format=memory_format) for tensor in args[:2])
+            return zeros.contiguous(memory_format=memory_format) if moved else zeros
+
+    return LaidOut()
+
+
+def _is_plain(images: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, *more: Any) -> bool:
+    """Whether it is a convolution of two dimensions, not transposed, that these images fit."""
+    transposed, _output_padding, groups = more
+    return images.dim() == weight.dim() == 4 and not transposed and images.shape[1] == weight.shape[1] * groups
+
+
+def _convolved(
+    images: Tensor, weight: Tensor, bias: Any, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
+    *more: Any,
+) -> list[int]:  # fmt: skip
+    """The shape of its maps. Source: Dumoulin and Visin 2016, arXiv:1603.07285, relationship 6."""
+    sizes = zip(images.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    return [len(images), len(weight), *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)]
