@@ -9,7 +9,6 @@ import copy
 import functools
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +43,9 @@ def choose_memory_format(
         return torch.contiguous_format
     if not _may_view(module):
         return torch.channels_last
-    found = _compare(module, input_size)
-    if training and found is torch.channels_last:
-        return _compare(copy.deepcopy(module).train(), input_size)  # its statistics move
-    return found
+    modes = (False, True) if training else (False,)
+    found = [_compare(module, input_size, mode) for mode in modes]
+    return torch.contiguous_format if torch.contiguous_format in found else torch.channels_last
 
 
 def _may_view(module: nn.Module) -> bool:
@@ -105,11 +103,17 @@ def _called(function: FunctionType, words: Iterable[str]) -> Iterator[Any]:
             continue
 
 
-def _compare(module: nn.Module, input_size: Sequence[int]) -> torch.memory_format:
+def _compare(module: nn.Module, input_size: Sequence[int], training: bool) -> torch.memory_format:
     import torch
 
-    failed = [count for count in _BATCHES if not _runs(module, count, input_size, torch.channels_last)]
-    if any(_runs(module, count, input_size, torch.contiguous_format) for count in failed):
+    try:
+        tried = _without_arithmetic(module).train(training)
+    except Exception:  # noqa: BLE001, a stranger's network may mind being copied in any way
+        if training:  # its own passes would change it
+            return torch.channels_last
+        tried = module
+    failed = [count for count in _BATCHES if not _runs(tried, count, input_size, torch.channels_last)]
+    if any(_runs(tried, count, input_size, torch.contiguous_format) for count in failed):
         return torch.contiguous_format
     return torch.channels_last
 
@@ -123,43 +127,53 @@ def _runs(module: nn.Module, count: int, input_size: Sequence[int], memory_forma
     pixels = torch.zeros(count, *size, channels, device=device).movedim(-1, 1)  # as images come
     try:
         module.to(memory_format=memory_format)
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), _without_arithmetic(memory_format):
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
             module(lay_out(pixels, memory_format))
     except Exception:  # noqa: BLE001, a stranger's network may fail in any way
         return False
     return True
 
 
-def _without_arithmetic(memory_format: torch.memory_format) -> AbstractContextManager:
-    """Inside, convolutions and the products of linear layers give zeros; maps lie in `memory_format`."""
+def _without_arithmetic(module: nn.Module) -> nn.Module:
+    """A copy with the same parameters whose convolutions and linear layers give zeros, laid out as theirs are."""
+    from torch import nn
+
+    tried = copy.deepcopy(module, {id(tensor): tensor for tensor in module.parameters()})
+    for child in tried.modules():
+        if type(child) is nn.Conv2d and child.padding_mode == "zeros" and not isinstance(child.padding, str):
+            child.forward = functools.partial(_convolve, child)
+        elif type(child) is nn.Linear:
+            child.forward = functools.partial(_multiply, child)
+    return tried
+
+
+def _convolve(conv: nn.Conv2d, images: Tensor) -> Tensor:
+    """Zeros of the shape that `conv` gives. Source: Dumoulin and Visin 2016, arXiv:1603.07285, relationship 6."""
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch import nn
 
-    aten = torch.ops.aten
-
-    class LaidOut(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-            if func is aten.addmm.default and args[1].shape[1] == args[2].shape[0]:
-                return args[1].new_zeros(args[1].shape[0], args[2].shape[1])
-            if func is not aten.convolution.default or not _is_plain(*args):
-                return func(*args, **(kwargs or {}))
-            zeros = args[0].new_zeros(_convolved(*args))
-            moved = any(tensor.is_contiguous(memory_format=memory_format) for tensor in args[:2])
-            return zeros.contiguous(memory_format=memory_format) if moved else zeros
-
-    return LaidOut()
+    if images.dim() != 4 or images.shape[1] != conv.in_channels:
+        return nn.Conv2d.forward(conv, images)
+    how = zip(images.shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation, strict=True)
+    size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in how]
+    zeros = images.new_zeros(len(images), conv.out_channels, *size)
+    kinds = [_memory_format(tensor) for tensor in (images, conv.weight)]
+    return zeros.contiguous(memory_format=torch.channels_last) if torch.channels_last in kinds else zeros
 
 
-def _is_plain(images: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, *more: Any) -> bool:
-    """Whether it is a convolution of two dimensions, not transposed, that these images fit."""
-    transposed, _output_padding, groups = more
-    return images.dim() == weight.dim() == 4 and not transposed and images.shape[1] == weight.shape[1] * groups
+def _multiply(linear: nn.Linear, vectors: Tensor) -> Tensor:
+    from torch import nn
+
+    if vectors.shape[-1] != linear.in_features:
+        return nn.Linear.forward(linear, vectors)
+    return vectors.new_zeros(*vectors.shape[:-1], linear.out_features)
 
 
-def _convolved(
-    images: Tensor, weight: Tensor, bias: Any, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
-    *more: Any,
-) -> list[int]:  # fmt: skip
-    """The shape of its maps. Source: Dumoulin and Visin 2016, arXiv:1603.07285, relationship 6."""
-    sizes = zip(images.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
-    return [len(images), len(weight), *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)]
+def _memory_format(tensor: Tensor) -> torch.memory_format:
+    """As a convolution sees it: of what is in both formats, the strides decide; see `lay_out`."""
+    import torch
+
+    last = tensor.is_contiguous(memory_format=torch.channels_last)
+    both = last and tensor.is_contiguous()
+    moved = tensor.stride(1) == 1 and tensor.stride(3) == tensor.shape[1] if both else last
+    return torch.channels_last if moved else torch.contiguous_format

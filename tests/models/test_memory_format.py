@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import torch
 from nets import images, tiny
+from PIL import Image
 from slowindex import memory, noise
 from torch import nn
 
 import cnnviz
 from cnnviz.landscape.plane.surface import loss_surface
+from cnnviz.models.catalogue import registry
 from cnnviz.models.catalogue.plugins import register
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.memory_format import choose_memory_format, lay_out
+from cnnviz.training.loop import train
 from cnnviz.training.recipe import Recipe
 
 
@@ -54,7 +57,7 @@ def test_the_lenet_of_the_lecture_notes_runs_everywhere(channels, tmp_path):
     assert model.predict(list(pixels)).shape == (2, 4) and model.predict(pixels[0]).shape == (1, 4)
     assert cnnviz.capture(model, pixels[0], ["conv2"])["conv2"].shape == (1, 16, 10, 10)
     assert cnnviz.receptive_field(model, "fc1").size == (32, 32)
-    index = cnnviz.index_patches(model, memory(noise(9)), ["conv2"], k=2, batch=4)
+    index = cnnviz.index_patches(model, memory(noise(9, 32)), ["conv2"], k=2, batch=4)
     assert index.channels("conv2") == 16
     for rule in ("gradient", "deconvnet", "guided"):
         assert cnnviz.reconstruct(model, pixels[0], "conv2", 3, 4, 4, rule=rule).shape == (channels, 32, 32)
@@ -62,7 +65,8 @@ def test_the_lenet_of_the_lecture_notes_runs_everywhere(channels, tmp_path):
     assert np.isfinite(surface.loss).all()
 
 
-def test_it_can_be_trained(tmp_path):
+def test_it_can_be_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_CATALOGUE", dict(registry._CATALOGUE))
     register("view_lenet", input_size=(3, 32, 32), classes=4)(lambda num_classes: LeNet(3, num_classes))
     rng = np.random.default_rng(0)
     for split in ("train", "test"):
@@ -70,11 +74,7 @@ def test_it_can_be_trained(tmp_path):
             folder = tmp_path / "data" / split / name
             folder.mkdir(parents=True)
             for number in range(4):
-                from PIL import Image
-
                 Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / f"{number}.png")
-    from cnnviz.training.loop import train
-
     path = train("view_lenet", tmp_path / "data", tmp_path / "run", Recipe(epochs=1, batch=4), "cpu")
     assert cnnviz.load("view_lenet", path, device="cpu").predict(rng.integers(0, 256, (32, 32, 3), np.uint8)).shape
 
