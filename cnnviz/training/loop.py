@@ -118,7 +118,7 @@ def evaluate(
     where, training = next(module.parameters()).device, module.training
     module.eval()
     try:
-        return halving(lambda size: _evaluated(module, data, preprocessing, where, size, memory_format), batch, where)
+        return halving(lambda size: _evaluated(module, data, preprocessing, where, memory_format, size), batch, where)
     finally:
         module.train(training)
 
@@ -129,8 +129,8 @@ def _evaluated(
     data: LabelledSet,
     preprocessing: Preprocessing,
     where: torch.device,
-    batch: int,
     memory_format: torch.memory_format,
+    batch: int,
 ) -> tuple[float, float]:
     loss, right = 0.0, 0
     for start in range(0, len(data), batch):

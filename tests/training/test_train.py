@@ -161,7 +161,7 @@ def test_a_snapshot_is_there_before_the_checkpoint_that_would_pass_it_by(folders
 
 def test_an_epoch_is_evaluated_in_batches_no_larger_than_those_of_the_training(folders, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(loop, "evaluate", lambda *_: (asked.append(_[-1]), (1.0, 0.5))[1])
+    monkeypatch.setattr(loop, "evaluate", lambda *_: (asked.append(_[3]), (1.0, 0.5))[1])
     train("lenet5", folders, tmp_path, replace(QUICK, epochs=1), "cpu")
     assert asked == [QUICK.batch]
 

@@ -324,9 +324,9 @@ def test_all_26_convolutions_of_squeezenet_equal_a_brute_force_search(shared):
         for layer, maps in capture(model, corpus.image(position), layers).items():
             peaks[layer].append(maps[0].max(axis=(1, 2)))
             top = index.tops[layer]
-            for channel, rank in np.argwhere(top.images == position):
-                replayed = maps[0, channel, top.rows[channel, rank], top.cols[channel, rank]]
-                assert replayed == pytest.approx(top.values[channel, rank], rel=1e-4, abs=1e-4)
+            won = np.nonzero(top.images == position)  # (channels, ranks)
+            replayed = maps[0, won[0], top.rows[won], top.cols[won]]
+            np.testing.assert_allclose(replayed, top.values[won], rtol=1e-4, atol=1e-4)
     for layer in layers:
         matrix, top = np.stack(peaks[layer], 1), index.tops[layer]  # (C, images)
         expected = -np.sort(-matrix, axis=1)[:, :9]
