@@ -8,15 +8,13 @@ import os
 import re
 from pathlib import Path
 
-import cnnviz
-
 _WORD, _FILE = re.compile(r"epoch-(\d+)"), re.compile(r"epoch-(\d+)\.safetensors")
 
 
 def assets() -> Path:
     """The folder of bundled files: $CNNVIZ_ASSETS, else `assets` beside the package."""
     chosen = os.environ.get("CNNVIZ_ASSETS")
-    return Path(chosen).expanduser() if chosen else Path(cnnviz.__file__).resolve().parents[1] / "assets"
+    return Path(chosen).expanduser() if chosen else Path(__file__).resolve().parents[2] / "assets"
 
 
 def bundled() -> dict[str, Path]:

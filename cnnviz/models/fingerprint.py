@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cnnviz.models.catalogue import architecture, plugins
+from cnnviz.models.zoo import zoos
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -35,10 +38,7 @@ def _unsaved(module: nn.Module) -> Iterator[bytes]:
 
 
 def _code(module: nn.Module, name: str) -> Iterator[bytes]:
-    from cnnviz.models.catalogue import plugins, registry
-    from cnnviz.models.zoo import zoos
-
-    if name not in registry.published() and not zoos.is_prefixed(name):
+    if name not in architecture.published() and not zoos.is_prefixed(name):
         yield re.sub(r" at 0x[0-9a-fA-F]+", "", repr(module)).encode()  # of a function, its place in memory
     if digest := plugins.digest_of(name):
         yield digest.encode()

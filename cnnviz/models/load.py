@@ -12,7 +12,8 @@ from cnnviz.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cnnviz.device import choose, out_of_memory, release
 from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models.bundled import bundled, epoch_of, snapshots
-from cnnviz.models.catalogue.registry import Architecture, build, find
+from cnnviz.models.catalogue.architecture import Architecture
+from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.checkpoint.match import apply, match
 from cnnviz.models.checkpoint.metadata import check_channels
 from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights

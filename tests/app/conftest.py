@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.models.catalogue import registry
-from cnnviz.models.catalogue.registry import Architecture
+from cnnviz.models.catalogue import architecture, registry
+from cnnviz.models.catalogue.architecture import Architecture
 
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 Open = Callable[..., AppTest]
@@ -70,10 +70,10 @@ def registered() -> Iterator[Callable[[str, Callable[[int], nn.Module], int], st
     def enter(name: str, builder: Callable[[int], nn.Module], channels: int = 3) -> str:
         expects = Preprocessing((16, 16), mean=(0.5,) * channels, std=(0.25,) * channels)
         registry.architectures()
-        registry.add(Architecture(name, name.title(), "Test", builder, expects, 4, "cifar10", "a test"))
+        architecture.add(Architecture(name, name.title(), "Test", builder, expects, 4, "cifar10", "a test"))
         names.append(name)
         return name
 
     yield enter
     for name in names:
-        del registry._CATALOGUE[name]
+        del architecture._CATALOGUE[name]

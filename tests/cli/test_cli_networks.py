@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 import cnnviz
 from cnnviz.cli import main
-from cnnviz.models.catalogue import plugins, registry
+from cnnviz.models.catalogue import architecture, plugins
 from cnnviz.models.catalogue.registry import build, find
 
 OWN = """
@@ -25,12 +25,12 @@ def net(num_classes):
 @pytest.fixture(autouse=True)
 def surroundings(weights_home, monkeypatch, tmp_path):
     """Empty caches, no plugins; what a test registers is gone afterwards."""
-    registry.published()
+    architecture.published()
     monkeypatch.setenv("CNNVIZ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CNNVIZ_DATA", str(tmp_path / "data"))
     for name in (plugins.VARIABLE, "CNNVIZ_DATA_MIRROR", "STREAMLIT_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(registry, "_CATALOGUE", dict(registry._CATALOGUE))
+    monkeypatch.setattr(architecture, "_CATALOGUE", dict(architecture._CATALOGUE))
     monkeypatch.setattr(plugins, "_files", {})
 
 
@@ -43,7 +43,7 @@ def own(tmp_path: Path) -> Path:
 
 def test_list_groups_by_family_with_parameters_input_year_and_weights(monkeypatch, capsys):
     few = ("vgg16", "lenet5", "resnet20_cifar", "mlp", "alexnet", "plain20_cifar", "vgg11", "caffenet")
-    monkeypatch.setattr(registry, "_CATALOGUE", {name: find(name) for name in few})  # all take seconds to count
+    monkeypatch.setattr(architecture, "_CATALOGUE", {name: find(name) for name in few})  # all take seconds to count
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line for line in lines if line.startswith("  ")}

@@ -11,7 +11,7 @@ import pytest
 from docpages import PAGES, Block, blocks
 
 import cnnviz
-from cnnviz.models.catalogue import plugins, registry
+from cnnviz.models.catalogue import architecture, plugins
 
 ALSO = {"attribute": "cnnviz.attribution.attribute"}  # documented beside the names of `import cnnviz`
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -20,8 +20,8 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 @pytest.fixture
 def namespace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """Where examples run: an empty folder, an empty namespace, and a catalogue that forgets what they register."""
-    registry.published()
-    monkeypatch.setattr(registry, "_CATALOGUE", dict(registry._CATALOGUE))
+    architecture.published()
+    monkeypatch.setattr(architecture, "_CATALOGUE", dict(architecture._CATALOGUE))
     monkeypatch.setattr(plugins, "_typed", set())
     monkeypatch.chdir(tmp_path)
     return {"__name__": "examples_of_the_documentation"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import cnnviz
-from cnnviz.models.catalogue import plugins, registry
+from cnnviz.models.catalogue import architecture, plugins
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BYTES = 1_000_000  # of what one cell shows
@@ -19,8 +19,8 @@ BYTES = 1_000_000  # of what one cell shows
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The namespace of a notebook: a `__main__` without a file. What it registers is gone afterwards."""
-    registry.published()
-    monkeypatch.setattr(registry, "_CATALOGUE", dict(registry._CATALOGUE))
+    architecture.published()
+    monkeypatch.setattr(architecture, "_CATALOGUE", dict(architecture._CATALOGUE))
     monkeypatch.setattr(plugins, "_typed", set())
     module = ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", module)

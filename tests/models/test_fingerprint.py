@@ -13,7 +13,7 @@ from torch import nn
 import cnnviz
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.landscape import bundled
-from cnnviz.models.catalogue import plugins, registry
+from cnnviz.models.catalogue import architecture, plugins
 from cnnviz.models.model import LoadedModel
 from cnnviz.store import load_arrays
 from cnnviz.studies.equivariance.blurpool import blurred
@@ -85,15 +85,15 @@ def test_a_network_that_rescales_its_input_is_another():
 @pytest.fixture
 def plugin_catalogue(monkeypatch):
     """What a test registers is gone afterwards."""
-    registry.published()
+    architecture.published()
     monkeypatch.delenv(plugins.VARIABLE, raising=False)
-    for module, name in ((registry, "_CATALOGUE"), (plugins, "_files"), (plugins, "_digests")):
+    for module, name in ((architecture, "_CATALOGUE"), (plugins, "_files"), (plugins, "_digests")):
         monkeypatch.setattr(module, name, dict(getattr(module, name)))
 
 
 def of_plugin(folder: Path, step: str) -> LoadedModel:
     """As another session would load it that finds the file with this `step`."""
-    registry._CATALOGUE.pop("edited", None)
+    architecture._CATALOGUE.pop("edited", None)
     plugins._files.clear()
     path = folder / "plugin.py"
     path.write_text(text(step, ENTERED))

@@ -9,7 +9,7 @@ from made_folders import class_folders
 from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
-from cnnviz.models.catalogue import registry
+from cnnviz.models.catalogue import architecture, registry
 from cnnviz.models.families.googlenet import GoogLeNet
 from cnnviz.training.loop import train
 from cnnviz.training.loss import main_logits, total_loss
@@ -112,7 +112,7 @@ class TwoHeads(nn.Module):
 def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, batch: int = 4, **attributes: object) -> tuple[dict, dict]:
     """The weights of TwoHeads before and after one epoch of 8 images; `attributes` are set on the class."""
     entry = replace(registry.find("resnet20_cifar"), name="two_heads", builder=TwoHeads)
-    monkeypatch.setitem(registry._CATALOGUE, "two_heads", entry)
+    monkeypatch.setitem(architecture._CATALOGUE, "two_heads", entry)
     for name, value in attributes.items():
         monkeypatch.setattr(TwoHeads, name, value, raising=False)
     bars = class_folders(folder / "bars", train=8, test=4)

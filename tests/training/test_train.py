@@ -19,7 +19,7 @@ from torch import nn
 import cnnviz
 from cnnviz.data.labelled import load_labelled
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
-from cnnviz.models.catalogue import registry
+from cnnviz.models.catalogue import architecture
 from cnnviz.models.catalogue.registry import find
 from cnnviz.training import loop
 from cnnviz.training.loop import evaluate, train
@@ -247,7 +247,7 @@ def test_dropout_falls_alike_in_a_run_that_was_stopped_and_continued(folders, tm
     def builder(classes: int) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, classes))
 
-    monkeypatch.setitem(registry._CATALOGUE, "drops", replace(find("lenet5"), name="drops", builder=builder))
+    monkeypatch.setitem(architecture._CATALOGUE, "drops", replace(find("lenet5"), name="drops", builder=builder))
     recipe = replace(MANY_STEPS, lr=0.002)
     train("drops", folders, tmp_path / "unbroken", recipe, "cpu")
     with pytest.raises(Cancelled):

@@ -15,6 +15,7 @@ from cnnviz.models.bundled import bundled
 from cnnviz.models.catalogue.registry import architectures, find
 from cnnviz.models.checkpoint.read import read_weights
 from cnnviz.models.zoo import download as pretrained
+from cnnviz.models.zoo.public_weights import PublicWeights
 
 TRAINED_HERE = "As cnnviz itself (MIT); the data set's own terms apply to what it was trained on."
 YOURS = "Not told: a file of yours."
@@ -94,7 +95,7 @@ def all_cards() -> list[WeightsCard]:
     return [card for name in architectures() for card in cards(name)]
 
 
-def _of_public(name: str, weights: pretrained.PublicWeights) -> WeightsCard:
+def _of_public(name: str, weights: PublicWeights) -> WeightsCard:
     path, (kind, digits) = pretrained.cache_path(weights.url), pretrained.expected_checksum(weights.url)
     here = path.is_file()
     other = f"{kind} of the file: {digits}…" if digits and kind != "sha256" else ""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cnnviz.errors import CnnvizError
 from cnnviz.models import families
-from cnnviz.models.catalogue.registry import build, published
+from cnnviz.models.catalogue.architecture import published
+from cnnviz.models.catalogue.registry import build
 from cnnviz.store import read_json, write_json
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cnnviz.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cnnviz.errors import BadInput, CnnvizError
-from cnnviz.models.catalogue import registry, validate
+from cnnviz.models.catalogue import architecture, validate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ class Plugin:
 _files: dict[Path, Plugin] = {}
 _digests: dict[str, str] = {}  # network: sha256 of the file that entered it, as it was run
 _lock = threading.RLock()
-_pending: list[registry.Architecture] | None = None  # what the file that runs now has registered so far
+_pending: list[architecture.Architecture] | None = None  # what the file that runs now has registered so far
 _typed: set[str] = set()  # networks whose class stands in no file but in a notebook or at the prompt
 _configured: str | None = None  # the value of VARIABLE that was dealt with
 
@@ -93,7 +93,7 @@ def register(
         file = getattr(sys.modules.get(getattr(builder, "__module__", "")), "__file__", None)
         home = Path(file).name if file else "typed in"
         where = source or f"{home}, {getattr(builder, '__qualname__', type(builder).__name__)}"
-        entry = registry.Architecture(
+        entry = architecture.Architecture(
             name=name, title=title or name, family=FAMILY, builder=validate.guarded(builder, name),
             preprocessing=preprocessing, classes=classes, labels=names, source=where, year=year, note=note,
         )  # fmt: skip
@@ -112,11 +112,11 @@ def load_file(path: str | Path) -> Plugin:
     path = Path(path).expanduser().resolve()
     with _lock:
         if path not in _files:
-            registry.published()
+            architecture.published()
             _files[path], before, _pending = Plugin(path), _pending, []
             try:
                 digest = _run(path)
-                registry.add(*_pending)
+                architecture.add(*_pending)
                 _digests.update((entry.name, digest) for entry in _pending)
                 _files[path] = Plugin(path, tuple(entry.name for entry in _pending))
             except (Exception, SystemExit) as error:
@@ -153,7 +153,8 @@ def load_configured() -> None:
 
 def loaded() -> list[Plugin]:
     """Every file that was asked for so far, in that order."""
-    registry.architectures()
+    architecture.published()
+    load_configured()
     return list(_files.values())
 
 
@@ -162,13 +163,13 @@ def problems() -> list[str]:
     return [plugin.problem for plugin in loaded() if plugin.problem]
 
 
-def _enter(entry: registry.Architecture, typed: bool) -> None:
-    registry.published()
+def _enter(entry: architecture.Architecture, typed: bool) -> None:
+    architecture.published()
     if _pending is None:
-        registry.replace(entry) if typed and entry.name in _typed else registry.add(entry)
+        architecture.replace(entry) if typed and entry.name in _typed else architecture.add(entry)
         _typed.update([entry.name] if typed else [])
         return
-    if registry.taken(entry.name) or entry.name in (other.name for other in _pending):
+    if architecture.is_registered(entry.name) or entry.name in (other.name for other in _pending):
         raise BadInput(f"An architecture named {entry.name!r} is registered already: choose another name.")
     _pending.append(entry)
 

@@ -14,7 +14,7 @@ from cnnviz.models.catalogue.meta_build import built
 if TYPE_CHECKING:
     from torch import nn
 
-    from cnnviz.models.catalogue.registry import Architecture
+    from cnnviz.models.catalogue.architecture import Architecture
 
 _NAME = re.compile(r"[A-Za-z]\w*")
 

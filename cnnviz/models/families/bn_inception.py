@@ -7,7 +7,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import Concat, he_normal
 
 Widths = tuple[int, int, int, int, int, int]  # inputs; 1×1; 3×3 reduction, 3×3; double 3×3 reduction, double 3×3

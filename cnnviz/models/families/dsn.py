@@ -5,7 +5,7 @@ Source: Lee, Xie, Gallagher, Zhang, Tu, AISTATS 2015 (arXiv:1409.5185); the auth
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import he_normal
 from cnnviz.models.families.nin import CIFAR_ROWS, mlpconv_layers
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import Concat, caffe_lrn, he_normal
 
 MODULES: dict[str, tuple[int, int, int, int, int, int, int]] = {

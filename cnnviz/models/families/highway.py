@@ -5,7 +5,7 @@ Source: Srivastava, Greff, Schmidhuber, NIPS 2015 (arXiv:1507.06228); the author
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import he_normal
 
 STAGES = ((32, 4), (80, 5), (128, 5))  # width, highway layers after the stage's plain convolution

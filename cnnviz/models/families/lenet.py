@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, MNIST_MEAN, MNIST_STD, Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.lenet_1998 import LeNet5Original
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import MNIST_MEAN, MNIST_STD, Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import he_normal
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import conv_bn, he_normal
 
 _BODY = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))

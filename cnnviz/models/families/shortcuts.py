@@ -8,7 +8,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.cifar_resnet import CifarResNet
 from cnnviz.models.families.residual import BasicBlock, option_a, require_rate
 

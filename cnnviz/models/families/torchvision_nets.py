@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 
 _PRESET = Preprocessing((224, 224), resize=256)
 

@@ -7,7 +7,7 @@ from functools import partial
 from torch import nn
 
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.models.catalogue.registry import Architecture, add
+from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import FeatureClassifier, conv_relu, fully_connected, paper_lrn
 
 Stages = tuple[tuple[tuple[int, int], ...], ...]  # of each stage, (kernel, maps) of its convolutions

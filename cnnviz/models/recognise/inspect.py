@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadCheckpoint, BadInput, CnnvizError
-from cnnviz.models.catalogue.registry import Architecture, architectures, build, find, known
+from cnnviz.models.catalogue.architecture import Architecture
+from cnnviz.models.catalogue.registry import architectures, build, find, known
 from cnnviz.models.checkpoint import metadata
 from cnnviz.models.checkpoint.match import LoadReport, compare, first_five, refuse_problems
 from cnnviz.models.checkpoint.read import Checkpoint, read_weights

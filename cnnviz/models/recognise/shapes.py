@@ -14,7 +14,7 @@ from cnnviz.models.catalogue.registry import architectures, find
 from cnnviz.models.checkpoint.match import Shapes, shapes
 
 if TYPE_CHECKING:
-    from cnnviz.models.catalogue.registry import Architecture
+    from cnnviz.models.catalogue.architecture import Architecture
 
 # Names by number of tensors, counters left out. Within a row the likelier comes first: torchvision's own,
 # then the commonest, then twins whose tensors are the same: plain networks (shortcuts have no

@@ -6,9 +6,9 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cnnviz.data.preprocessing import Preprocessing
@@ -16,14 +16,15 @@ from cnnviz.data.public.download import download, first_headers, mirrored
 from cnnviz.errors import BadCheckpoint, BadInput, Offline
 from cnnviz.models.checkpoint.archive import intact
 from cnnviz.models.checkpoint.read import Checkpoint, read_weights
+from cnnviz.models.zoo import torchvision, zoos
+from cnnviz.models.zoo.public_weights import PublicWeights
 from cnnviz.models.zoo.zipped import unpack
 
 if TYPE_CHECKING:
-    from cnnviz.models.catalogue.registry import Architecture
+    from cnnviz.models.catalogue.architecture import Architecture
 
 Progress = Callable[[int, int], None]
 MIRROR = "CNNVIZ_WEIGHTS_MIRROR"  # base URL or folder that serves the files under their own names
-HUB, HUB_VARIABLE = "https://huggingface.co", "HF_ENDPOINT"
 _HASH = re.compile(r"-([0-9a-f]{8,})\.")
 _HUB_FILE = re.compile(r"/([^/]+/[^/]+)/resolve/[^/]+/[^/]+?(\.[a-z]+)$")
 SCALED_INPUT = tuple(
@@ -31,25 +32,6 @@ SCALED_INPUT = tuple(
     for name in ("googlenet", "inception_v3")
     for prefix, tag in (("", ""), ("torchvision:", ""), ("torchvision:", ".IMAGENET1K_V1"))
 )  # ported from TensorFlow: inputs are rescaled inside
-
-
-@dataclass(frozen=True, slots=True)
-class PublicWeights:
-    """What is known of a public file before it is fetched.
-
-    `name`: of the weights, e.g. "ResNet50_Weights.IMAGENET1K_V2". `source`: who publishes it. `meta`:
-    "categories", the class names; "_metrics", {data set: {"acc@1": percent, …}}; "recipe", an address.
-    `condition`: how the accuracy was measured. `size_bytes`: 0 if not published."""
-
-    name: str
-    source: str
-    url: str
-    preprocessing: Preprocessing
-    meta: dict[str, Any] = field(default_factory=dict)
-    licence: str = ""
-    condition: str = ""
-    size_bytes: int = 0
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +53,6 @@ def entry(architecture: Architecture) -> PublicWeights:
             f"There are no public pretrained weights for {architecture.name}. Use weights='random', "
             "'bundled', or the path of a file."
         )
-    from cnnviz.models.zoo import torchvision, zoos
-
     if zoos.is_prefixed(architecture.pretrained):
         return zoos.weights(architecture.pretrained)
     return torchvision.enum_entry(architecture.pretrained)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.data.class_names import class_names
 from cnnviz.data.preprocessing import CIFAR_MEAN, Preprocessing
 from cnnviz.errors import BadInput, CnnvizError, unknown
-from cnnviz.models.catalogue.registry import Architecture
-from cnnviz.models.zoo.download import PublicWeights
+from cnnviz.models.catalogue.architecture import Architecture
+from cnnviz.models.zoo.public_weights import PublicWeights
 
 if TYPE_CHECKING:
     from torch import nn

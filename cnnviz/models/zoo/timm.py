@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from cnnviz.data.class_names import class_names
 from cnnviz.data.preprocessing import RESAMPLING, Preprocessing
 from cnnviz.errors import BadInput, unknown
-from cnnviz.models.catalogue.registry import Architecture
-from cnnviz.models.zoo.download import HUB, HUB_VARIABLE, PublicWeights
-from cnnviz.models.zoo.zoos import unknown_tag
+from cnnviz.models.catalogue.architecture import Architecture
+from cnnviz.models.zoo.public_weights import HUB, HUB_VARIABLE, PublicWeights, unknown_tag
 
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.data.preprocessing import RESAMPLING, Preprocessing
 from cnnviz.errors import BadInput, unknown
+from cnnviz.models.catalogue.architecture import Architecture
 from cnnviz.models.catalogue.meta_build import built
-from cnnviz.models.catalogue.registry import Architecture
-from cnnviz.models.zoo.download import PublicWeights
-from cnnviz.models.zoo.zoos import unknown_tag
+from cnnviz.models.zoo.public_weights import PublicWeights, unknown_tag
 
 if TYPE_CHECKING:
     from torch import nn

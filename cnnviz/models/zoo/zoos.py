@@ -6,24 +6,20 @@ that is pickled in them."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from cnnviz.errors import CnnvizError, UnknownName, unknown
+from cnnviz.errors import CnnvizError, unknown
+from cnnviz.models.zoo import pytorchcv, timm, torchvision
 
 if TYPE_CHECKING:
-    from cnnviz.models.catalogue.registry import Architecture
-    from cnnviz.models.zoo.download import PublicWeights
+    from cnnviz.models.catalogue.architecture import Architecture
+    from cnnviz.models.zoo.public_weights import PublicWeights
 
-ZOOS = {
-    "timm": "cnnviz.models.zoo.timm",
-    "pytorchcv": "cnnviz.models.zoo.pytorchcv",
-    "torchvision": "cnnviz.models.zoo.torchvision",
-}  # prefix, which is the package's name → module that speaks with it
+ZOOS = {"timm": timm, "pytorchcv": pytorchcv, "torchvision": torchvision}  # prefix, the package's name → its adapter
 _PREFIX = re.compile(r"[A-Za-z_]\w+:")  # more than one letter: C:\ is no zoo
 
 
@@ -64,12 +60,6 @@ def how_to_install(zoo: str) -> str:
     return f'pip install "cnnviz[{zoo}]", or pip install {zoo}'
 
 
-def unknown_tag(network: str, tag: str, tags: Iterable[str]) -> NoReturn:
-    """Raise UnknownName for weights that a network of a zoo has not, naming those it has."""
-    has = ", ".join(sorted(tags)) or "no public weights"
-    raise UnknownName(f"{network} has no weights named {tag!r}. It has: {has}.")
-
-
 def _adapter(zoo: str) -> ModuleType:
     if zoo not in ZOOS:
         unknown("zoo", zoo, ZOOS)
@@ -78,4 +68,4 @@ def _adapter(zoo: str) -> ModuleType:
     import cnnviz.torchvision_import  # noqa: F401  timm asks for torchvision
 
     import_module(zoo)  # whole, before its parts are asked for, so that a second thread waits for the first
-    return import_module(ZOOS[zoo])
+    return ZOOS[zoo]

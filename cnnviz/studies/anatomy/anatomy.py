@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from cnnviz.errors import CnnvizError
-from cnnviz.models.catalogue.registry import Architecture, find
+from cnnviz.models.catalogue.architecture import Architecture
+from cnnviz.models.catalogue.registry import find
 from cnnviz.models.model import LoadedModel
 from cnnviz.studies.anatomy.blocks import block_rows, name_blocks
 from cnnviz.studies.anatomy.rows import Anatomy, BlockRow, LayerRow, longest

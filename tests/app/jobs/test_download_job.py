@@ -21,9 +21,9 @@ from app.shell import prewarm
 from app.views.patches import indexing
 from cnnviz.data.public import public_files
 from cnnviz.data.public.public_files import Archive, PublicSet
-from cnnviz.models.catalogue import registry
+from cnnviz.models.catalogue import architecture, registry
 from cnnviz.models.zoo import download as pretrained
-from cnnviz.models.zoo.download import PublicWeights
+from cnnviz.models.zoo.public_weights import PublicWeights
 from cnnviz.tours import Stop, Tour
 
 
@@ -79,7 +79,7 @@ def tiny(registered, monkeypatch: pytest.MonkeyPatch, server: Server, weights_ho
     told = PublicWeights(
         "Tiny", "a test", f"{server.address}/{file}", known.preprocessing, {"categories": list("abcd")}
     )  # fmt: skip
-    registry.replace(replace(known, pretrained="Tiny"))
+    architecture.replace(replace(known, pretrained="Tiny"))
     entry = pretrained.entry
     monkeypatch.setattr(pretrained, "entry", lambda one: told if one.name == name else entry(one))
     return name

@@ -2,7 +2,7 @@
 
 import os
 
-from cnnviz.models.catalogue import plugins, registry
+from cnnviz.models.catalogue import architecture, plugins
 
 GOOD = """
 import cnnviz
@@ -19,8 +19,8 @@ def test_a_network_of_a_plugin_is_shown_and_a_broken_plugin_is_told(opened, tmp_
     good, broken = tmp_path / "good.py", tmp_path / "broken.py"
     good.write_text(GOOD)
     broken.write_text("\nraise RuntimeError('not today')\n")
-    registry.published()
-    monkeypatch.setattr(registry, "_CATALOGUE", dict(registry._CATALOGUE))
+    architecture.published()
+    monkeypatch.setattr(architecture, "_CATALOGUE", dict(architecture._CATALOGUE))
     monkeypatch.setattr(plugins, "_files", {})
     monkeypatch.setenv(plugins.VARIABLE, f"{broken}{os.pathsep}{good}")
     at = opened("home", net="net_of_a_file")

@@ -11,7 +11,7 @@ import torch
 
 import cnnviz
 from cnnviz.errors import BadInput, UnknownName
-from cnnviz.models.catalogue import plugins, registry
+from cnnviz.models.catalogue import architecture, plugins, registry
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = """
@@ -32,9 +32,9 @@ GOOD = """
 @pytest.fixture(autouse=True)
 def own_catalogue(monkeypatch):
     """What a test registers is gone afterwards."""
-    registry.published()
+    architecture.published()
     monkeypatch.delenv(plugins.VARIABLE, raising=False)
-    monkeypatch.setattr(registry, "_CATALOGUE", dict(registry._CATALOGUE))
+    monkeypatch.setattr(architecture, "_CATALOGUE", dict(architecture._CATALOGUE))
     monkeypatch.setattr(plugins, "_files", {})
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from cnnviz.errors import BadInput, UnknownName
-from cnnviz.models.catalogue.registry import add, architectures, build, find
+from cnnviz.models.catalogue.architecture import add
+from cnnviz.models.catalogue.registry import architectures, build, find
 
 PARAMETERS = {  # learnable, as published or printed by the package that defines the network
     "lenet5": 61_706,

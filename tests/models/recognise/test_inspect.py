@@ -16,7 +16,7 @@ from weightfiles import anonymous, bare, filled, prefixed
 
 from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
 from cnnviz.errors import BadCheckpoint
-from cnnviz.models.catalogue import registry
+from cnnviz.models.catalogue import architecture
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.checkpoint.prefixes import strip_prefixes
 from cnnviz.models.load import load
@@ -102,7 +102,7 @@ def test_a_told_network_that_cannot_be_built_leaves_the_decision_to_the_tensors(
         raise RuntimeError("no such layer")
 
     entry = replace(find("lenet5"), name="broken", builder=broken)
-    monkeypatch.setattr(registry, "_CATALOGUE", {**registry._CATALOGUE, "broken": entry})
+    monkeypatch.setattr(architecture, "_CATALOGUE", {**architecture._CATALOGUE, "broken": entry})
     torch.save({"state_dict": filled("lenet5").state_dict(), "arch": "broken"}, tmp_path / "w.pt")
     assert inspect(tmp_path / "w.pt").candidates == ("lenet5",)
 
@@ -204,7 +204,7 @@ def test_a_tensor_that_is_a_plain_attribute_is_there_when_a_file_is_loaded(tmp_p
         return Centred(classes, how)
 
     found = replace(find("resnet20_cifar"), name="centred", builder=entry)
-    monkeypatch.setattr(registry, "_CATALOGUE", {**registry._CATALOGUE, "centred": found})
+    monkeypatch.setattr(architecture, "_CATALOGUE", {**architecture._CATALOGUE, "centred": found})
     source = Centred(10, how).eval()
     torch.save(source.state_dict(), tmp_path / "w.pt")
     model = load("centred", tmp_path / "w.pt", "cpu")

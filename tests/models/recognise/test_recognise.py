@@ -9,8 +9,9 @@ from twins import first_of_its_twins
 from weightfiles import anonymous, prefixed
 
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.models.catalogue import registry
-from cnnviz.models.catalogue.registry import Architecture, build, find, published
+from cnnviz.models.catalogue import architecture
+from cnnviz.models.catalogue.architecture import Architecture, published
+from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.checkpoint.match import shapes
 from cnnviz.models.recognise.recognise import NAMES, SEQUENCE, SET, candidates, closest, fit, head_classes, recognise
 from cnnviz.models.recognise.shapes import BY_COUNT, published_shapes
@@ -89,12 +90,12 @@ def test_the_head_tells_the_classes_also_where_the_rest_does_not_fit():
 @pytest.fixture
 def add_own(monkeypatch):
     """Register an architecture that is gone after the test."""
-    monkeypatch.setattr(registry, "_CATALOGUE", {**registry._CATALOGUE})
+    monkeypatch.setattr(architecture, "_CATALOGUE", {**architecture._CATALOGUE})
 
     def add(name, builder):
-        registry._CATALOGUE.pop(name, None)
+        architecture._CATALOGUE.pop(name, None)
         look = Preprocessing((8, 8), mean=(0.0,), std=(1.0,))
-        registry.add(Architecture(name, name, "own", builder, look, classes=4, labels="", source="the test"))
+        architecture.add(Architecture(name, name, "own", builder, look, classes=4, labels="", source="the test"))
 
     return add
 
