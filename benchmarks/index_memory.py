@@ -11,7 +11,7 @@ import sys
 import time
 
 import cnnviz
-from cnnviz.data.open import Subset
+from cnnviz.data.corpus import Subset
 from cnnviz.heap import keep_freed
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.zoo.download import cache_path, entry

@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 import cnnviz
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.index.result import PatchIndex
 
 COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 50_000))

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 import cnnviz
 from benchmarks.index_speed import naive_topk
-from cnnviz.data.open import Corpus, Subset
+from cnnviz.data.corpus import Corpus, Subset
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.zoo.download import cache_path, entry
 

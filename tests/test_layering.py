@@ -15,7 +15,7 @@ from source_tree import ROOT, project_files, sources
 from torch import nn
 
 import cnnviz
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.models.model import LoadedModel
 

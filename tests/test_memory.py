@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import cnnviz
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import halving, out_of_memory
 from cnnviz.errors import DeviceLost

@@ -16,7 +16,7 @@ from app.weights.owners import on_this_computer
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 SOURCES = (
     "samples", "digits", "cifar10-test", "cifar10", "mnist-test", "mnist", "imagenette-val", "imagenette",

@@ -14,7 +14,7 @@ from app.pickers import controls
 from app.pickers.controls import Network
 from app.session import shared, uploads
 from app.weights.owners import on_this_computer
-from cnnviz.data.open import Corpus
+from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.store import is_there
 

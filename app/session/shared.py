@@ -23,7 +23,7 @@ from cnnviz.device import release
 from cnnviz.errors import BadInput, CnnvizError, DeviceLost
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.models.model import LoadedModel
     from cnnviz.probes.filters import FirstLayerFilters
     from cnnviz.tracing.receptive_field import ReceptiveField

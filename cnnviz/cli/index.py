@@ -29,7 +29,7 @@ from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.index.result import PatchIndex
     from cnnviz.index.search.run import IndexProgress
 

@@ -46,7 +46,8 @@ def _devices(names_only: bool) -> None:
 
 
 def _corpora(names_only: bool) -> None:
-    from cnnviz.data.open import DOWNLOADED, NAMES
+    from cnnviz.data.open import NAMES
+    from cnnviz.data.public.public_files import DOWNLOADED
 
     for name in NAMES:
         note = "downloaded once" if name in DOWNLOADED else "offline"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -15,9 +14,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from cnnviz.data.corpus import Corpus, writable_ids
 from cnnviz.data.images import SUFFIXES, open_image
 from cnnviz.data.listing import Progress, listed
-from cnnviz.data.open import Corpus
+from cnnviz.data.shards.shards import ShardCorpus
 from cnnviz.errors import BadImage, BadInput
 
 SPLITS = frozenset({"train", "test", "val", "valid", "validation"})
@@ -70,8 +70,6 @@ def folder(root: Path, name: str | None = None, below: str = "", progress: Progr
     that lie among images, are reported in `skipped`. `progress`: as for `listed`."""
     found, name = listed(root, below, progress), name or root.resolve().name
     if found.shards and not found.paths:
-        from cnnviz.data.shards.shards import ShardCorpus
-
         return ShardCorpus([root / path for path in found.shards], name, root, progress)
     among = [(path, "A tar archive among images. Open it alone, as shards.") for path in found.shards]
     labels = class_folders(writable_ids(found.paths))
@@ -106,15 +104,6 @@ def class_folders(ids: Sequence[str]) -> list[str] | None:
             return [names[image_id.split("/", level + 1)[level]] for image_id in ids]  # one str a class, not an image
         level += 1
     return None
-
-
-def writable_ids(paths: Sequence[str]) -> list[str]:
-    """Ids that can be written anywhere: composed Unicode (macOS stores it decomposed), no lone bytes."""
-    if all(map(str.isascii, paths)):
-        return list(paths)
-    plain = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths]
-    composed = [unicodedata.normalize("NFC", path) for path in plain]
-    return composed if len(set(composed)) == len(composed) else plain
 
 
 class ZipCorpus(Corpus):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import math
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +12,9 @@ import numpy as np
 from PIL import Image
 
 from cnnviz.data.class_names import MNIST
+from cnnviz.data.idx import find_idx, read_idx
 from cnnviz.data.images import SUFFIXES, open_image
+from cnnviz.data.public.public_sets import folder_for_training
 from cnnviz.errors import BadImage, BadInput
 
 if TYPE_CHECKING:
@@ -64,49 +63,19 @@ def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing, 
     with MNIST's IDX files; or "mnist" / "cifar10", downloaded once. Raises BadInput if it is none of
     these or damaged. `lazy`: leave image files on disk until `batch` asks for them."""
     if str(source) in ("mnist", "cifar10"):
-        from cnnviz.data.public.public_sets import folder_for_training
-
         source = folder_for_training(str(source))
     root = Path(source)
     if not root.is_dir():
         raise BadInput(f"No data at {str(source)!r}. Give a folder of class folders, a folder with MNIST's IDX "
                        "files, or one of: mnist, cifar10.")  # fmt: skip
     for raw in (root, root / "MNIST" / "raw"):
-        if _idx(raw, "train", "images") is not None:
+        if find_idx(raw, "train", "images") is not None:
             return _read_idx_split(raw, split, preprocessing)
     return _read_class_folders(root, split, preprocessing, lazy)
 
 
-def _idx(raw: Path, split: str, what: str) -> Path | None:
-    prefix, kind = ("train" if split == "train" else "t10k"), ("idx3" if what == "images" else "idx1")
-    for name in (f"{prefix}-{what}-{kind}-ubyte", f"{prefix}-{what}.{kind}-ubyte"):
-        for path in (raw / name, raw / f"{name}.gz"):
-            if path.is_file():
-                return path
-    return None
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """An array in the IDX format (MNIST's), gzipped or not. Source: LeCun, Cortes, Burges.
-
-    Raises BadInput if header and length disagree."""
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"{path.name} is damaged ({error}).") from error
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != 8:
-        raise BadInput(f"{path.name} is not an IDX file of unsigned bytes.")
-    rank, start = data[3], 4 + 4 * data[3]
-    if len(data) < start:
-        raise BadInput(f"{path.name} ends within its header: {rank} dimensions need {start} bytes, not {len(data)}.")
-    shape = tuple(int(v) for v in np.frombuffer(data, ">u4", rank, 4))
-    if len(data) != start + math.prod(shape):
-        raise BadInput(f"{path.name} declares shape {shape} but holds {len(data) - start} bytes.")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
-
-
 def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
-    images, labels = _idx(raw, split, "images"), _idx(raw, split, "labels")
+    images, labels = find_idx(raw, split, "images"), find_idx(raw, split, "labels")
     if images is None or labels is None:
         raise BadInput(f"{raw} lacks the {split} images or labels in IDX form.")
     pixels, answers = read_idx(images), read_idx(labels).astype(np.int64)

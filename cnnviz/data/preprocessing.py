@@ -18,7 +18,7 @@ from cnnviz.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 LONGEST = 16  # times its short side: of a longer image only the middle is scaled
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}

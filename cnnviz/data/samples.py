@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from cnnviz.data.corpus import Corpus
 from cnnviz.data.images import open_image
-from cnnviz.data.open import Corpus
 from cnnviz.errors import BadInput, CnnvizError, unknown
 
 SMALLEST = 96  # side of the smallest crop, pixels

@@ -23,7 +23,7 @@ from cnnviz.index.search.run import IndexProgress, Progress, Run
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 
 def index_on_ranks(

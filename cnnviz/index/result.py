@@ -17,7 +17,7 @@ from cnnviz.index.records import Box, ChannelStatistics, LayerTop, Winner
 from cnnviz.store import load_arrays, save_arrays
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.models.model import LoadedModel
 
 FORMAT = 2

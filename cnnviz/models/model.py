@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import nn
 
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.models.checkpoint.match import LoadReport
 
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from cnnviz.data import images, labelled
-from cnnviz.data.labelled import load_labelled, read_files, read_idx
+from cnnviz.data.idx import read_idx
+from cnnviz.data.labelled import load_labelled, read_files
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
 

@@ -9,7 +9,7 @@ import torch
 from nets import Functional, tiny
 from torch import nn
 
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search import build
 from cnnviz.index.search import run as search_run

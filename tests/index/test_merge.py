@@ -9,7 +9,7 @@ import pytest
 from same_index import assert_same
 from slowindex import branching, memory, noise
 
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.index.crops.cut import cut, window
 from cnnviz.index.files import rank_file

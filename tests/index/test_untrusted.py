@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.build import index_patches

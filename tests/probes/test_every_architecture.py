@@ -11,7 +11,7 @@ from torch import nn
 
 import cnnviz
 from cnnviz.attribution.reconstruct import reconstruct, support
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.index.search.build import index_patches
 from cnnviz.models.catalogue.registry import find
 from cnnviz.probes.capture import capture, layer_shapes

@@ -18,7 +18,7 @@ from cnnviz.figures.equivariance.charts import wobble_figure
 from cnnviz.figures.equivariance.words import changed_sentence, consistency_table
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.studies.equivariance.consistency import Consistency, Wobble
 
 COUNTS = [50, 200, 1000, 10_000]

@@ -19,7 +19,7 @@ from cnnviz.errors import BadImage, CnnvizError
 from cnnviz.figures.attribution.panels import Panel, photo_panel, scene
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.studies.channels.neighbours import Embedding, Neighbour
 
 SHOWN, COLUMNS, SIDE, QUERY = 12, 4, 160, 224  # neighbours, in a row, pixels of each and of the query

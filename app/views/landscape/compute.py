@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from app.pickers.controls import Network
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.landscape.results import Surface
 
 COUNTS, STEPS = [100, 250, 1000, 2500, 10000], [13, 25, 51]

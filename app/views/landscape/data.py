@@ -12,7 +12,7 @@ from cnnviz.landscape.evaluate import label_map as class_lists
 
 if TYPE_CHECKING:
     from app.pickers.controls import Network
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 LABELS, ANSWERS = "Labels", "Network's answers"
 

@@ -16,7 +16,7 @@ from cnnviz.errors import BadInput, Cancelled
 
 if TYPE_CHECKING:
     from app.pickers.controls import Network
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.landscape.results import Surface
 
 

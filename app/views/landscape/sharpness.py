@@ -23,7 +23,7 @@ from cnnviz.figures.landscape.words import centre_note
 
 if TYPE_CHECKING:
     from app.pickers.controls import Network
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.landscape.geometry.convexity import Nonconvexity
     from cnnviz.landscape.geometry.sharpness import Sharpness
 

@@ -17,7 +17,7 @@ from app.url import address
 from app.views.patches import indexing
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.index.result import PatchIndex
     from cnnviz.studies.channels.connectivity import Wiring
     from cnnviz.studies.channels.selectivity import Selectivity

@@ -24,7 +24,7 @@ from cnnviz.figures.patches.wall import crisp_side, reconstruction_rgb, three_by
 AT_ONCE = 64  # pixels: reconstructions for inputs up to this size take no noticeable time
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.index.records import Winner
     from cnnviz.index.result import PatchIndex
 

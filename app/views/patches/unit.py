@@ -23,7 +23,7 @@ from cnnviz.figures.receptive.fields import fields_picture
 
 if TYPE_CHECKING:
     from cnnviz.attribution.effective_field import EffectiveField
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.index.result import PatchIndex
     from cnnviz.studies.channels.connectivity import Link
 

@@ -21,7 +21,7 @@ from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.patches.wall import Block, captions_of, patch_wall, three_by_three
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.index.result import PatchIndex
     from cnnviz.studies.channels.selectivity import Selectivity
 

@@ -19,7 +19,7 @@ from cnnviz.figures.receptive.canvas import Canvas, canvas_for, photo_picture
 from cnnviz.figures.receptive.growth import CHOSEN, depth_colours, growth_figure
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.studies.receptive.growth import EffectiveSize, Growth, LayerField
 
 MAIN, ALL = "Main layers", "All layers"

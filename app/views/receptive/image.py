@@ -19,7 +19,7 @@ from cnnviz.figures.receptive import cards
 from cnnviz.figures.receptive.canvas import BAR, Canvas, canvas_for, heat_picture, padding_label, photo_picture, zoomed
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.studies.receptive.effective import MeasuredField
     from cnnviz.tracing.receptive_field import ReceptiveField
 

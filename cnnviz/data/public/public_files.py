@@ -19,6 +19,7 @@ from cnnviz.data.public import download as downloads
 from cnnviz.errors import BadInput, Offline, unknown
 
 Progress = Callable[[int, int], None]
+DOWNLOADED = ("cifar10", "cifar10-test", "mnist", "mnist-test", "imagenette", "imagenette-val")
 BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 
 

@@ -15,11 +15,11 @@ from PIL import Image
 
 from cnnviz.data import folders
 from cnnviz.data.class_names import CIFAR10, MNIST
-from cnnviz.data.labelled import read_idx
+from cnnviz.data.corpus import Corpus, MemoryCorpus
+from cnnviz.data.idx import find_idx, read_idx
 from cnnviz.data.listing import listed
-from cnnviz.data.open import DOWNLOADED, Corpus, MemoryCorpus
 from cnnviz.data.public import public_files
-from cnnviz.data.public.public_files import BATCHES, Progress, prefetch
+from cnnviz.data.public.public_files import BATCHES, DOWNLOADED, Progress, prefetch
 from cnnviz.errors import BadInput, unknown
 
 IMAGENETTE = {
@@ -126,9 +126,9 @@ def _mnist(home: Path, splits: list[str], name: str) -> Corpus | None:
     images: dict[str, np.ndarray] = {}
     answers: dict[str, np.ndarray] = {}
     for split in splits:
-        if (path := _idx_file(home, split, "images-idx3")) is not None:
+        if (path := find_idx(home, split, "images")) is not None:
             images[split] = _idx_array(path, 3)
-            labels = _idx_file(home, split, "labels-idx1")
+            labels = find_idx(home, split, "labels")
             answers[split] = _idx_array(labels, 1) if labels else np.zeros(0, np.uint8)
     if not images:
         return None
@@ -142,12 +142,6 @@ def _mnist(home: Path, splits: list[str], name: str) -> Corpus | None:
         classes = MNIST if numbers.max() < 10 else [str(i) for i in range(int(numbers.max()) + 1)]
     ids = _numbered({split: len(part) for split, part in images.items()})
     return MemoryCorpus(name, ids, pixels, labels=labels, classes=classes)
-
-
-def _idx_file(home: Path, split: str, what: str) -> Path | None:
-    prefix = "train" if split == "train" else "t10k"
-    plain = [home / f"{prefix}-{what}-ubyte", home / f"{prefix}-{what.replace('-idx', '.idx')}-ubyte"]
-    return next((p for base in plain for p in (base, Path(f"{base}.gz")) if p.is_file()), None)
 
 
 def _idx_array(path: Path, rank: int) -> np.ndarray:

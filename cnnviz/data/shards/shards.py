@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnnviz.data.folders import writable_ids
+from cnnviz.data.corpus import Corpus, writable_ids
 from cnnviz.data.images import open_image
-from cnnviz.data.open import Corpus
 from cnnviz.data.shards.shard_index import Shard, indexed
 from cnnviz.errors import BadImage, BadInput
 

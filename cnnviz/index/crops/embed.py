@@ -14,7 +14,7 @@ from cnnviz.index.crops.cut import cut, window
 from cnnviz.index.crops.source import refuse_strangers
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.index.records import LayerTop
     from cnnviz.index.result import PatchIndex
     from cnnviz.models.model import LoadedModel

@@ -10,7 +10,7 @@ import numpy as np
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.models.model import LoadedModel
 
 KEPT = 128  # images held as the network received them; about 20 MB at 224×224

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz.data.open import Subset
+from cnnviz.data.corpus import Subset
 from cnnviz.device import halving
 from cnnviz.index.search import topk as running
 from cnnviz.index.search.loader import CHUNK_BYTES, Batch, feed
@@ -27,7 +27,7 @@ from cnnviz.index.search.search import Search
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 RISK = 1e-3  # of one error in the whole corpus, in one layer, being larger than the bound
 AGREEMENT = 64  # images on which bfloat16 and float32 are compared

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz.data.open import Subset
+from cnnviz.data.corpus import Subset
 from cnnviz.index.exact.bfloat16 import Margin
 from cnnviz.index.search.loader import feed
 from cnnviz.index.search.search import Search
@@ -18,7 +18,7 @@ from cnnviz.index.search.topk import RunningTop
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.index.search.run import Progress
 
 

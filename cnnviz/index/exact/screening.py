@@ -35,7 +35,7 @@ from cnnviz.index.search.topk import RunningTop
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
     from cnnviz.index.search.run import Progress
 
 CALIBRATION = 128  # images run in both precisions for the margins; four batches if those are larger

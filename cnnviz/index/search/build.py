@@ -27,7 +27,7 @@ from cnnviz.models.model import LoadedModel
 from cnnviz.probes.forward import call_counts, modules_for, split_call
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 MANY = 500  # images from which on it pays to measure the best batch size

@@ -14,7 +14,7 @@ from cnnviz.models.model import LoadedModel
 from cnnviz.tracing.receptive_field import receptive_field
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 
 def taken(search: Search, corpus: Corpus, meta: dict[str, Any]) -> PatchIndex:

@@ -23,7 +23,7 @@ from cnnviz.errors import BadImage, CnnvizError
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 CHUNK = 256  # images decoded together before the network gets its cores back, which takes both a few milliseconds
 CHUNK_BYTES = 64 << 20  # of their pixels at most, or one batch

@@ -18,7 +18,7 @@ from cnnviz.index.search.search import Search
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
-    from cnnviz.data.open import Corpus
+    from cnnviz.data.corpus import Corpus
 
 FIRST_SAVE, SAVE_EVERY = 2.0, 20.0  # seconds until a partial index is saved, and between two saves
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cnnviz.data.open import Corpus
+from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadInput
 from cnnviz.index.search.loader import feed
 from cnnviz.models.model import LoadedModel

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz.data.open import Corpus
+from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.interventions.padding import known_padding, padded
 from cnnviz.models.model import LoadedModel, decided

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cnnviz.attribution.reconstruct import reconstruct_batch
-from cnnviz.data.open import Corpus
+from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import capture

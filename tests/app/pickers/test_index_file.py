@@ -7,7 +7,8 @@ from app_pages import errors, image_of, pictures
 from PIL import Image
 
 from app.pickers.index_file import SOURCE
-from cnnviz.data.open import MemoryCorpus, corpus
+from cnnviz.data.corpus import MemoryCorpus
+from cnnviz.data.open import corpus
 from cnnviz.index.search.build import index_patches
 from cnnviz.models.load import load
 

@@ -15,7 +15,7 @@ from readpng import rgb
 from torch import nn
 
 import cnnviz
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.figures.notebook import index as notebook_index
 from cnnviz.figures.notebook.html import html_of
 from cnnviz.figures.notebook.parts import MOST_ROWS, facts, table

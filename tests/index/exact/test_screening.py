@@ -7,7 +7,7 @@ from nets import Functional, tiny
 from slowindex import branching, memory, noise
 from torch import nn
 
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.index.exact import screening
 from cnnviz.index.exact.bfloat16 import Margin, Sample

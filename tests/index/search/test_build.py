@@ -8,7 +8,7 @@ from slowindex import branching, memory, noise, run
 from torch import nn
 
 import cnnviz
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput, UnknownName
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.build import index_patches

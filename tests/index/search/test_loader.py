@@ -11,7 +11,7 @@ from nets import tiny
 from slowindex import memory, noise
 from torch import nn
 
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import CnnvizError
 from cnnviz.index.search import loader

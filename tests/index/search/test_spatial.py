@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cnnviz.attribution.gradcam import grad_cam
 from cnnviz.attribution.reconstruct import reconstruct
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.index.search.build import index_patches
 from cnnviz.index.search.spatial import misplaced, placed

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from cnnviz.data.open import MemoryCorpus, corpus
+from cnnviz.data.corpus import MemoryCorpus
+from cnnviz.data.open import corpus
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.model import LoadedModel

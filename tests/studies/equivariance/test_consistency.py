@@ -8,7 +8,7 @@ from PIL import Image
 from torch import nn
 
 import cnnviz
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.model import LoadedModel

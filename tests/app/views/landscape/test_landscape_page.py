@@ -18,7 +18,7 @@ from app.views.landscape import catalogue as landscapes
 from app.views.landscape import data as landscape_data
 from app.views.landscape import training as landscape_training
 from cnnviz.data.class_names import CIFAR10, MNIST
-from cnnviz.data.open import MemoryCorpus
+from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.landscape.results import Surface
 from cnnviz.models.bundled import assets
