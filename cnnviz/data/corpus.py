@@ -107,7 +107,7 @@ class Corpus(ABC):
         """Decode one image, for use at this short side if it is not None. Raises BadImage."""
 
     @abstractmethod
-    def _contents(self) -> Iterable[bytes]:
+    def _contents(self) -> Iterable[bytes | memoryview]:
         """What the fingerprint covers beside the ids."""
 
 
@@ -142,8 +142,8 @@ class MemoryCorpus(Corpus):
         item = self.items[index]
         return open_image(item, side=side) if isinstance(item, bytes) else Image.fromarray(to_uint8(item))
 
-    def _contents(self) -> Iterable[bytes]:
-        return (item if isinstance(item, bytes) else np.ascontiguousarray(item) for item in self.items)
+    def _contents(self) -> Iterable[bytes | memoryview]:
+        return (item if isinstance(item, bytes) else np.ascontiguousarray(item).data for item in self.items)
 
 
 def _fair(labels: Sequence[str] | None, count: int, limit: int) -> list[int]:

@@ -134,6 +134,7 @@ def image_sha256(data: bytes) -> str:
 
 def _opened(source: bytes | str | Path | BinaryIO) -> tuple[str, BinaryIO]:
     """(what to call it in messages, an open file); refuses what is missing or too large."""
+    file: BinaryIO
     if isinstance(source, str | Path):
         path = Path(source)
         try:

@@ -66,8 +66,10 @@ def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing, 
         source = folder_for_training(str(source))
     root = Path(source)
     if not root.is_dir():
-        raise BadInput(f"No data at {str(source)!r}. Give a folder of class folders, a folder with MNIST's IDX "
-                       "files, or one of: mnist, cifar10.")  # fmt: skip
+        raise BadInput(
+            f"No data at {str(source)!r}. Give a folder of class folders, a folder with MNIST's IDX files, or one of: "
+            "mnist, cifar10."
+        )
     for raw in (root, root / "MNIST" / "raw"):
         if find_idx(raw, "train", "images") is not None:
             return _read_idx_split(raw, split, preprocessing)
@@ -104,11 +106,13 @@ def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, la
                 files.append(path)
                 labels.append(label)
     if split == "train" and len(set(labels)) < 2:
-        raise BadInput(f"{folder} holds {len(set(labels))} classes with images; training needs at least two "
-                       "class folders, e.g. data/train/cat/1.jpg and data/train/dog/1.jpg.")  # fmt: skip
+        raise BadInput(
+            f"{folder} holds {len(set(labels))} classes with images; training needs at least two class folders, "
+            "e.g. data/train/cat/1.jpg and data/train/dog/1.jpg."
+        )
     if not files:
-        raise BadInput(f"{folder} holds no test images" + ("." if divided else ": too few to hold out a tenth.")
-                       + " Add some, e.g. data/test/cat/1.jpg beside data/train.")  # fmt: skip
+        why = "" if divided else ": too few to hold out a tenth"
+        raise BadInput(f"{folder} holds no test images{why}. Add some, e.g. data/test/cat/1.jpg beside data/train.")
     how = f"{split} folder" if divided else f"{split}: a tenth held out by name"
     size = len(files) * int(np.prod(preprocessing.size)) * preprocessing.channels
     answers = np.array(labels, np.int64)

@@ -35,8 +35,9 @@ def listed(root: Path, below: str = "", progress: Progress | None = None) -> Lis
     Hidden files and files without an image suffix are passed over. Each real folder is visited once, links
     to folders last, so that loops end and ids stay the same. `progress` is called every few thousand files;
     what it raises ends the sweep. Memory: the paths, and 16 bytes an image."""
-    sweep = _Sweep(root, progress)
-    pending, links, visited = [below], [], set()
+    sweep = _FolderSweep(root, progress)
+    pending, links = [below], list[str]()
+    visited: set[tuple[int, int]] = set()
     while pending or links:
         if not pending:
             links.sort(key=os.fsencode, reverse=True)
@@ -51,7 +52,7 @@ def listed(root: Path, below: str = "", progress: Progress | None = None) -> Lis
     return sweep.sorted()
 
 
-class _Sweep:
+class _FolderSweep:
     """What a sweep has found so far."""
 
     def __init__(self, root: Path, progress: Progress | None) -> None:

@@ -194,7 +194,7 @@ def _size(file: str) -> tuple[int, int]:
 def _boxes(photo: Photo) -> list[tuple[int, int, int, int]]:
     """(left, top, right, bottom) of the square crops, largest first, evenly placed, overlapping a little."""
     width, height = _size(photo.file)
-    boxes = []
+    boxes: list[tuple[int, int, int, int]] = []
     for scale in photo.scales:
         side = max(SMALLEST, round(min(width, height) * scale))
         for top in _places(height, side):

@@ -14,7 +14,7 @@ from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models.bundled import bundled, epoch_of, snapshots
 from cnnviz.models.catalogue.architecture import Architecture
 from cnnviz.models.catalogue.registry import build, find
-from cnnviz.models.checkpoint.match import apply, match
+from cnnviz.models.checkpoint.match import LoadReport, apply, match
 from cnnviz.models.checkpoint.metadata import check_channels
 from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights
 from cnnviz.models.model import LoadedModel
@@ -95,16 +95,16 @@ def _parts(
         _refuse_a_path(name)
         weights = "bundled" if name in bundled() else "random"
     epoch = epoch_of(weights)
-    if name is None and (weights in WORDS or epoch is not None):
-        raise BadInput(f"weights={weights!r} needs a name, e.g. cnnviz.load('squeezenet1_0', weights={weights!r}).")
-    if weights == "random":
-        return _random(name, said)
-    if weights == "pretrained":
-        return _pretrained(find(name), progress)
-    if weights == "bundled":
+    if weights in WORDS or epoch is not None:
+        if name is None:
+            raise BadInput(f"weights={weights!r} needs a name, e.g. cnnviz.load('squeezenet1_0', weights={weights!r}).")
+        if epoch is not None:
+            return _from_snapshot(name, epoch, said)
+        if weights == "random":
+            return _random(name, said)
+        if weights == "pretrained":
+            return _pretrained(find(name), progress)
         return _from_file(name, _bundled_path(name), "bundled", said)
-    if epoch is not None:
-        return _from_snapshot(name, epoch, said)
     path = Path(weights).expanduser()
     if not is_there(path) and path.suffix not in SUFFIXES:
         raise BadCheckpoint(
@@ -138,14 +138,12 @@ def _pretrained(found: Architecture, progress: Callable[[int, int], None] | None
     names = list(weights.meta["categories"])
     module, report = _filled(found, checkpoint, len(names))
     if found.name in pretrained.SCALED_INPUT:
-        module.transform_input = True
+        _rescale_input(module)
     report = replace(report, warnings=[*report.warnings, *checkpoint.warnings])
     shown = {key: weights.meta[key] for key in ("recipe", "_metrics") if key in weights.meta}
     notes = {"accuracy": shown.get("_metrics", {}), "recipe": shown.get("recipe", ""), "source": weights.url}
-    return dict(
-        module=module, name=found.name, preprocessing=pretrained.preprocessing(weights), class_names=names,
-        origin="pretrained", report=report, notes=notes,
-    )  # fmt: skip
+    parts = dict(module=module, name=found.name, origin="pretrained", report=report, notes=notes)
+    return parts | dict(preprocessing=pretrained.preprocessing(weights), class_names=names)
 
 
 def _bundled_path(name: str) -> Path:
@@ -165,12 +163,14 @@ def _from_snapshot(name: str, epoch: int, said: _Said) -> dict[str, Any]:
     files = snapshots(name)
     if epoch not in files:
         there = f"after {', '.join(map(str, files))} epochs" if files else "none"
-        raise BadInput(f"No weights of {name} after {epoch} epochs are bundled. Bundled snapshots: {there}. Use "
-                       "'bundled', 'random' or a path.")  # fmt: skip
+        raise BadInput(
+            f"No weights of {name} after {epoch} epochs are bundled. Bundled snapshots: {there}. Use 'bundled', "
+            "'random' or a path."
+        )
     last, checkpoint = read_weights(_bundled_path(name)).metadata, read_weights(files[epoch])
-    told = {key: last[key] for key in ("classes", "preprocessing", "recipe", "data") if key in last}
+    inherited = {key: last[key] for key in ("classes", "preprocessing", "recipe", "data") if key in last}
     return _of_checkpoint(
-        name, replace(checkpoint, metadata=told | checkpoint.metadata), files[epoch], f"epoch-{epoch}", said
+        name, replace(checkpoint, metadata=inherited | checkpoint.metadata), files[epoch], f"epoch-{epoch}", said
     )
 
 
@@ -184,7 +184,7 @@ def _of_checkpoint(name: str | None, checkpoint: Checkpoint, path: Path, origin:
     classes = recognise.head_classes(checkpoint.tensors, found.name)
     module, report = _filled(found, checkpoint, classes)
     if is_published(checkpoint, found) and found.name in pretrained.SCALED_INPUT:
-        module.transform_input = True
+        _rescale_input(module)
     count, chosen, names = classes or found.classes, None, None
     if said.preprocessing is None:
         chosen = known_preprocessing(checkpoint, found, assumed) or _assumed_preprocessing(found, assumed)
@@ -192,10 +192,11 @@ def _of_checkpoint(name: str | None, checkpoint: Checkpoint, path: Path, origin:
         names = known_class_names(checkpoint, found, count, assumed)
     notes = {**checkpoint.metadata, "sha256": checkpoint.sha256, "assumed": assumed}
     report = replace(report, warnings=[*report.warnings, *checkpoint.warnings, *assumed])
-    return dict(
-        module=module, name=found.name, preprocessing=chosen or found.preprocessing, origin=origin, report=report,
-        class_names=names or labels.class_names(found.labels, count), notes=notes,
-    )  # fmt: skip
+    parts = dict(module=module, name=found.name, origin=origin, report=report, notes=notes)
+    return parts | dict(
+        preprocessing=chosen or found.preprocessing,
+        class_names=names or labels.class_names(found.labels, count),
+    )
 
 
 def _recognised(checkpoint: Checkpoint, path: Path, assumed: list[str]) -> Architecture:
@@ -208,11 +209,16 @@ def _recognised(checkpoint: Checkpoint, path: Path, assumed: list[str]) -> Archi
     return find(first)
 
 
-def _filled(found: Architecture, checkpoint: Checkpoint, classes: int | None) -> tuple[nn.Module, Any]:
+def _filled(found: Architecture, checkpoint: Checkpoint, classes: int | None) -> tuple[nn.Module, LoadReport]:
     module = skeleton(found, classes)
     report = match(checkpoint.tensors, module)
     apply(checkpoint.tensors, module, report, found.name)
     return module, report
+
+
+def _rescale_input(module: Any) -> None:
+    """Have torchvision's GoogLeNet or Inception rescale its input, as weights ported from TensorFlow expect."""
+    module.transform_input = True
 
 
 def _assumed_preprocessing(found: Architecture, assumed: list[str]) -> Preprocessing:

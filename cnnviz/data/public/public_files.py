@@ -51,19 +51,27 @@ class PublicSet:
 
 
 _MNIST_HOST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_CIFAR10 = Archive(
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    md5="c58f30108f718f92721af3b95e74349a",
+    size=170_498_071,
+)
+_MNIST = (
+    Archive(f"{_MNIST_HOST}train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
+    Archive(f"{_MNIST_HOST}train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
+    Archive(f"{_MNIST_HOST}t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", 1_648_877),
+    Archive(f"{_MNIST_HOST}t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", 4_542),
+)
+_IMAGENETTE = Archive(
+    "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
+    md5="e793b78cc4c9e9a4ccc0c1155377a412",
+    size=99_003_388,
+)
 SETS = {  # addresses and md5 as in torchvision.datasets
-    "cifar10": PublicSet("CIFAR-10", "cifar-10-batches-py", (
-        Archive("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-                "c58f30108f718f92721af3b95e74349a", 170_498_071),)),
-    "mnist": PublicSet("MNIST", "MNIST/raw", (
-        Archive(f"{_MNIST_HOST}train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
-        Archive(f"{_MNIST_HOST}train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
-        Archive(f"{_MNIST_HOST}t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", 1_648_877),
-        Archive(f"{_MNIST_HOST}t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", 4_542))),
-    "imagenette": PublicSet("Imagenette (160 px)", "imagenette2-160", (
-        Archive("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
-                "e793b78cc4c9e9a4ccc0c1155377a412", 99_003_388),)),
-}  # fmt: skip
+    "cifar10": PublicSet("CIFAR-10", "cifar-10-batches-py", (_CIFAR10,)),
+    "mnist": PublicSet("MNIST", "MNIST/raw", _MNIST),
+    "imagenette": PublicSet("Imagenette (160 px)", "imagenette2-160", (_IMAGENETTE,)),
+}
 busy = {family: threading.Lock() for family in SETS}  # held while its files are made
 
 

@@ -23,10 +23,17 @@ from cnnviz.data.public.public_files import BATCHES, DOWNLOADED, Progress, prefe
 from cnnviz.errors import BadInput, unknown
 
 IMAGENETTE = {
-    "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player",
-    "n03000684": "chain saw", "n03028079": "church", "n03394916": "French horn",
-    "n03417042": "garbage truck", "n03425413": "gas pump", "n03445777": "golf ball", "n03888257": "parachute",
-}  # fmt: skip
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
+    "n03888257": "parachute",
+}  # WordNet id, the name of the folder: class
 
 
 def dataset(name: str, progress: Progress | None = None) -> Corpus:
@@ -41,9 +48,9 @@ def dataset(name: str, progress: Progress | None = None) -> Corpus:
         wnids = [path.split("/")[1] for path in found.paths]
         labels = [IMAGENETTE.get(wnid, wnid) for wnid in wnids]
         return folders.FileCorpus(name, home, found.paths, labels, list(IMAGENETTE.values()), facts=found.facts)
-    found = _cifar(home, [split], name) if family == "cifar10" else _mnist(home, [split], name)
-    assert found is not None  # prefetch saw the files
-    return found
+    corpus = _cifar(home, [split], name) if family == "cifar10" else _mnist(home, [split], name)
+    assert corpus is not None  # prefetch saw the files
+    return corpus
 
 
 def from_folder(path: Path) -> Corpus | None:
@@ -84,7 +91,7 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Source: Krizhevsky 2009; rows are 1,024 red, 1,024 green, 1,024 blue values."""
     try:
         with path.open("rb") as file:
-            content = _Plain(file, encoding="latin1").load()
+            content = _ArrayUnpickler(file, encoding="latin1").load()
         pixels = np.asarray(content["data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         labels = np.asarray(content["labels"], np.int64)
     except Exception as error:  # a damaged pickle raises anything
@@ -94,7 +101,7 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return pixels, labels
 
 
-class _Plain(pickle.Unpickler):
+class _ArrayUnpickler(pickle.Unpickler):
     """Rebuilds NumPy arrays and refuses every other class."""
 
     _ALLOWED = {
@@ -128,8 +135,8 @@ def _mnist(home: Path, splits: list[str], name: str) -> Corpus | None:
     for split in splits:
         if (path := find_idx(home, split, "images")) is not None:
             images[split] = _idx_array(path, 3)
-            labels = find_idx(home, split, "labels")
-            answers[split] = _idx_array(labels, 1) if labels else np.zeros(0, np.uint8)
+            labelled = find_idx(home, split, "labels")
+            answers[split] = _idx_array(labelled, 1) if labelled else np.zeros(0, np.uint8)
     if not images:
         return None
     pixels = np.concatenate(list(images.values()))

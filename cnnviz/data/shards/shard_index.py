@@ -90,7 +90,7 @@ def _swept(file: BinaryIO, stamp: tuple[int, int], progress: Callable[[int], Non
         if head.startswith(magic):
             fault = f"The shard is compressed, and images are read at random. Unpack it with {tool} first."
             return _nothing(stamp, fault)
-    sweep = _Sweep(file)
+    sweep = _ShardSweep(file)
     for count, member in enumerate(members(file, stamp[0]), 1):
         sweep.take(member)
         if progress and count % TELL_EVERY == 0:
@@ -98,7 +98,7 @@ def _swept(file: BinaryIO, stamp: tuple[int, int], progress: Callable[[int], Non
     return sweep.shard(stamp)
 
 
-class _Sweep:
+class _ShardSweep:
     """Images and labels by key, as they come."""
 
     def __init__(self, file: BinaryIO) -> None:

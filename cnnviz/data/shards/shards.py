@@ -5,10 +5,12 @@ before the first dot of their file name. Nothing of the `webdataset` package is 
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -43,7 +45,7 @@ class ShardCorpus(Corpus):
         self.paths, shards, faults = absolute, list[Shard](), list[tuple[str, str]]()
         count = 0
         for path, shard_name in zip(absolute, named, strict=True):
-            shard = indexed(path, (lambda found, before=count: progress(before + found, 0)) if progress else None)
+            shard = indexed(path, partial(_report, progress, count) if progress else None)
             faults += [(f"{shard_name}/{key}" if key else shard_name, fault) for key, fault in shard.faults]
             count += len(shard.keys)
             shards.append(shard)
@@ -75,6 +77,10 @@ class ShardCorpus(Corpus):
 
     def _contents(self) -> Iterable[bytes]:
         return (f"{size},{time};".encode() for size, time in self._stamps)
+
+
+def _report(progress: Progress, before: int, found: int) -> None:
+    progress(before + found, 0)
 
 
 def expanded(pattern: str) -> list[str]:
@@ -120,10 +126,10 @@ def _choices(inside: str) -> Iterable[str] | None:
     return (f"{number:0{width}d}" for number in numbers)
 
 
-def _exactly(file: object, size: int) -> Iterator[bytes]:
+def _exactly(file: io.RawIOBase, size: int) -> Iterator[bytes]:
     """`size` bytes in as many reads as it takes: an unbuffered one may give less than was asked for."""
     while size > 0:
-        piece = file.read(size)  # type: ignore[attr-defined]
+        piece = file.read(size)
         if not piece:
             raise BadImage("The shard ends within this image. Copy or download it again.")
         size -= len(piece)

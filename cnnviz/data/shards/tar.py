@@ -74,7 +74,7 @@ def _header(file: BinaryIO, at: int) -> tuple[tarfile.TarInfo | None, str]:
     block = file.read(BLOCK)
     try:
         return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape"), ""
-    except (tarfile.EmptyHeaderError, tarfile.EOFHeaderError):
+    except (tarfile.EmptyHeaderError, tarfile.EOFHeaderError):  # type: ignore[attr-defined]
         return None, ""
     except tarfile.HeaderError:
         return None, "Damaged header"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def built(make: Callable[[], nn.Module]) -> nn.Module:
+def build_anywhere(make: Callable[[], nn.Module]) -> nn.Module:
     """What `make` returns. If it fails under `torch.device("meta")`, it is made on the CPU and goes to the meta
     device, so that whoever asks for shapes alone gets them. Raises what `make` raises on the CPU."""
     import torch

@@ -84,7 +84,9 @@ def register(
     channels = input_size[0]
     mean = mean if mean is not None else IMAGENET_MEAN if channels == 3 else (0.5,) * channels
     std = std if std is not None else IMAGENET_STD if channels == 3 else (0.5,) * channels
-    preprocessing = Preprocessing(tuple(input_size[1:]), resize, tuple(map(float, mean)), tuple(map(float, std)))
+    preprocessing = Preprocessing(
+        (input_size[1], input_size[2]), resize, tuple(map(float, mean)), tuple(map(float, std))
+    )
     if preprocessing.channels != channels:
         raise BadInput(f"{name}: input_size has {channels} channels, mean and std have {preprocessing.channels}.")
     names = labels if isinstance(labels, str) else tuple(labels or (f"class {i}" for i in range(classes)))
@@ -94,9 +96,17 @@ def register(
         home = Path(file).name if file else "typed in"
         where = source or f"{home}, {getattr(builder, '__qualname__', type(builder).__name__)}"
         entry = architecture.Architecture(
-            name=name, title=title or name, family=FAMILY, builder=validate.guarded(builder, name),
-            preprocessing=preprocessing, classes=classes, labels=names, source=where, year=year, note=note,
-        )  # fmt: skip
+            name=name,
+            title=title or name,
+            family=FAMILY,
+            builder=validate.guard(builder, name),
+            preprocessing=preprocessing,
+            classes=classes,
+            labels=names,
+            source=where,
+            year=year,
+            note=note,
+        )
         validate.try_out(entry)
         _enter(entry, typed=file is None)
         return builder
@@ -120,7 +130,7 @@ def load_file(path: str | Path) -> Plugin:
                 _digests.update((entry.name, digest) for entry in _pending)
                 _files[path] = Plugin(path, tuple(entry.name for entry in _pending))
             except (Exception, SystemExit) as error:
-                _files[path] = Plugin(path, problem=_told(path, error))
+                _files[path] = Plugin(path, problem=_describe_failure(path, error))
             finally:
                 _pending = before
         plugin = _files[path]
@@ -200,8 +210,9 @@ def _run(path: Path) -> str:
     return code
 
 
-def _told(path: Path, error: BaseException) -> str:
-    lines, cause = [], error
+def _describe_failure(path: Path, error: BaseException) -> str:
+    lines: list[int | None] = []
+    cause: BaseException | None = error
     while cause is not None:  # the first cause is the nearest to the mistake
         lines += [frame.lineno for frame in traceback.extract_tb(cause.__traceback__) if Path(frame.filename) == path]
         cause = cause.__cause__

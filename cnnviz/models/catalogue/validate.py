@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.data.class_names import KNOWN
 from cnnviz.errors import BadInput, CnnvizError
-from cnnviz.models.catalogue.meta_build import built
+from cnnviz.models.catalogue.meta_build import build_anywhere
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,19 +34,19 @@ def check_values(name: str, input_size: Sequence[int], classes: int, labels: Seq
         raise BadInput(f"{name}: {classes} classes need as many labels, got {len(labels)}.")
 
 
-def guarded(builder: Callable[..., nn.Module], name: str) -> Callable[..., nn.Module]:
+def guard(builder: Callable[..., nn.Module], name: str) -> Callable[..., nn.Module]:
     """`builder` with its errors told in words; what cannot be built without memory is built on the CPU."""
 
     def build(num_classes: int, **options: Any) -> nn.Module:
         try:
-            return built(lambda: _module(builder(num_classes, **options), name))
+            return build_anywhere(lambda: _module(builder(num_classes, **options), name))
         except CnnvizError:
             raise
         except Exception as error:
             raise BadInput(_failed(name, num_classes, error)) from error
 
     try:
-        build.__signature__ = signature(builder)
+        build.__signature__ = signature(builder)  # type: ignore[attr-defined]  # which `inspect` reads
     except (TypeError, ValueError):
         raise BadInput(f"{name} must be a class or a function (num_classes) -> nn.Module, got {builder!r}.") from None
     return build

@@ -22,16 +22,17 @@ INSTEAD = "In the program that made it, write torch.save(model.state_dict(), 'we
 AGAIN = "Copy or download it again."
 PICKLE_BYTES = 2**23  # the list of contents: about 200 bytes a tensor; as Python objects it is 60 times as large
 _ENTRIES = 100_000  # parts of one tuple, those of the tuples in it too: shared ones make it 2 to the power of lines
-_MODULES = {
-    "torch", "torch._utils", "torch._tensor", "torch.storage", "torch.serialization", "torch.nn.parameter",
-    "collections", "numpy.dtypes",
-}  # fmt: skip
+_MODULES = set(
+    "torch torch._utils torch._tensor torch.storage torch.serialization torch.nn.parameter collections "
+    "numpy.dtypes".split()
+)
 _NAMES = {*STAND_INS, "builtins.set", "builtins.complex", "_codecs.encode"}  # of other modules
 _ITEM_BYTES = {
-    "DoubleStorage": 8, "LongStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16,
-    "FloatStorage": 4, "IntStorage": 4, "QInt32Storage": 4,
-    "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2,
-}  # the others hold one byte an element  # fmt: skip
+    "ComplexDoubleStorage": 16,
+    **dict.fromkeys(("DoubleStorage", "LongStorage", "ComplexFloatStorage"), 8),
+    **dict.fromkeys(("FloatStorage", "IntStorage", "QInt32Storage"), 4),
+    **dict.fromkeys(("HalfStorage", "BFloat16Storage", "ShortStorage"), 2),
+}  # the others hold one byte an element
 
 
 def cap_bytes() -> int:
@@ -148,11 +149,11 @@ class _Inert:
     append = extend = add = __setstate__
 
 
-def _weighed(load: Callable[[_Survey], None]) -> Callable[[_Survey], None]:
+def _weighed(load: Callable[[Any], None]) -> Callable[[Any], None]:
     """The reader of one kind of tuple, which counts the parts: tuples of one another twice over take 2ⁿ
     steps to hash or to compare."""
 
-    def weigh(survey: _Survey) -> None:
+    def weigh(survey: Any) -> None:
         load(survey)
         made = survey.stack[-1]
         survey.parts[id(made)] = parts = 1 + sum(survey.parts.get(id(part), 1) for part in made)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 Shapes = dict[str, tuple[int, ...]]
 AUXILIARY = re.compile(r"^(aux\d*|AuxLogits|aux_head|aux_classifier|aux_logits)\.")  # training-only heads
 _ROLES = {
-    "weight": "weight", "kernel": "weight", "gamma": "weight", "scale": "weight",
-    "bias": "bias", "beta": "bias",
-    "running_mean": "running_mean", "moving_mean": "running_mean",
-    "running_var": "running_var", "moving_variance": "running_var", "moving_var": "running_var",
-}  # last part of a key → what the tensor is in its layer  # fmt: skip
+    **dict.fromkeys(("weight", "kernel", "gamma", "scale"), "weight"),
+    **dict.fromkeys(("bias", "beta"), "bias"),
+    **dict.fromkeys(("running_mean", "moving_mean"), "running_mean"),
+    **dict.fromkeys(("running_var", "moving_variance", "moving_var"), "running_var"),
+}  # last part of a key → what the tensor is in its layer
 _NAME_IT = "Name the architecture they were made for, or load without a name to have it recognised."
 _ORDER = ("weight", "bias", "running_mean", "running_var")
 Token = tuple[str | None, tuple[int, ...]]  # (role, shape)
@@ -78,7 +78,7 @@ def shapes(tensors: Mapping[str, Tensor]) -> Shapes:
     layers: dict[str, list[str]] = {}
     for key in kept:
         layers.setdefault(key.rpartition(".")[0] if role(key) else key, []).append(key)
-    rank = {name: i for i, name in enumerate(_ORDER)}
+    rank: dict[str | None, int] = {name: i for i, name in enumerate(_ORDER)}
     return {key: kept[key] for keys in layers.values() for key in sorted(keys, key=lambda k: rank.get(role(k), 9))}
 
 

@@ -1,4 +1,4 @@
-"""Reading weights files that a stranger may have made; nothing pickled in them is ever run."""
+"""Read weights files safely (.pt, .pth, .ckpt, .safetensors): nothing pickled in them is ever run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".safetensors")
-KNOWN_METADATA = (
-    "architecture", "classes", "class_names", "class_to_idx", "preprocessing", "recipe", "accuracy", "data", "made_by",
-)  # fmt: skip
+KNOWN_METADATA = tuple(
+    "architecture classes class_names class_to_idx preprocessing recipe accuracy data made_by".split()
+)
 _STRUCTURED = (*CLASS_KEYS, "preprocessing")  # of no use as text
 _SIDE_FILE_BYTES = 2**22
 _ONE_AT_A_TIME = threading.Lock()  # torch keeps one list for all threads of what it may make
@@ -49,7 +49,7 @@ class Checkpoint:
 def read_weights(path: str | Path) -> Checkpoint:
     """Read a `.pt .pth .th .ckpt .safetensors` file, told apart by content, onto the CPU.
 
-    The weights may be bare or in a dict within, as `unwrapping.unwrap` finds them; PREFIXES that all keys
+    The weights may be bare or in a dict within, as `unwrap.unwrap` finds them; PREFIXES that all keys
     share are removed. A side file `<path>.json` or `<stem>.json` adds metadata that the file itself lacks. Files
     over $CNNVIZ_MAX_WEIGHTS_MB (default 4096) are refused. Raises BadCheckpoint: reason and way out."""
     path = Path(path)
@@ -138,7 +138,7 @@ def _natural(key: str) -> list[tuple[int, str]]:
 def _read_torch(path: Path) -> Any:
     import torch
 
-    stand_ins = [(made, name) for name, made in STAND_INS.items()]
+    stand_ins: list[Any] = [(made, name) for name, made in STAND_INS.items()]
     try:
         # an open file, since a path would be judged by its suffix
         with _ONE_AT_A_TIME, torch.serialization.safe_globals(stand_ins), path.open("rb") as file:

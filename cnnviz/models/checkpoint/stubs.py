@@ -13,10 +13,9 @@ from typing import Any
 _LONGEST = 4096  # characters of a path or a text that is kept
 _MOST_BYTES = 2**22  # of an array of texts
 _TEXT = re.compile(r"U[1-9]\d{0,3}")  # NumPy's code of texts of so many characters
-_NUMBERS = {
-    "f2": "e", "f4": "f", "f8": "d", "b1": "?",
-    "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
-}  # NumPy's code of a type → struct's  # fmt: skip
+_NUMBERS = dict(
+    zip("f2 f4 f8 b1 i1 i2 i4 i8 u1 u2 u4 u8".split(), "efd?bhiqBHIQ", strict=True)
+)  # NumPy's code of a type → struct's
 
 
 class Settings(Mapping[str, Any]):

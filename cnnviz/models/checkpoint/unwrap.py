@@ -88,7 +88,7 @@ def _plain_values(level: Mapping[Any, Any]) -> dict[str, Any]:
     """The plain entries of a dict; of settings, those of their entries that are plain."""
     opened = {key: v.fields if isinstance(v, Settings) else v for key, v in level.items()}
     opened |= {key: v.texts() for key, v in opened.items() if key in CLASS_KEYS and isinstance(v, Array)}
-    is_plain = _Plain()
+    is_plain = _IsPlain()
     found = {str(key): v for key, v in opened.items() if v is not None and is_plain(v)}
     for key in NESTED:
         if key not in found and isinstance(opened.get(key), Mapping):
@@ -96,7 +96,7 @@ def _plain_values(level: Mapping[Any, Any]) -> dict[str, Any]:
     return found
 
 
-class _Plain:
+class _IsPlain:
     """Asked about a value: True for text, numbers, None and lists and dicts of them, _PLAIN_VALUES at most, four levels
     deep.
 

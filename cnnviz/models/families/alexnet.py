@@ -32,12 +32,15 @@ class AlexNet(FeatureClassifier):
             return steps[::-1] if pool_first else steps
 
         features = nn.Sequential(
-            *conv_relu(3, 96, 11, stride=4), *shrink(),
-            *conv_relu(96, 256, 5, padding=2, groups=groups), *shrink(),
+            *conv_relu(3, 96, 11, stride=4),
+            *shrink(),
+            *conv_relu(96, 256, 5, padding=2, groups=groups),
+            *shrink(),
             *conv_relu(256, 384, 3, padding=1),
             *conv_relu(384, 384, 3, padding=1, groups=groups),
-            *conv_relu(384, 256, 3, padding=1, groups=groups), nn.MaxPool2d(3, 2),
-        )  # fmt: skip
+            *conv_relu(384, 256, 3, padding=1, groups=groups),
+            nn.MaxPool2d(3, 2),
+        )
         super().__init__(features, fully_connected(256 * 6 * 6, num_classes))
 
 

@@ -12,19 +12,13 @@ from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import he_normal
 
 Row = tuple[int, int, int, int]  # width, kernel, stride, padding
+_DOWN_96, _DOWN_192 = (96, 3, 2, 1), (192, 3, 2, 1)  # convolutions in place of pools
+_ONE_96, _ONE_192 = (96, 1, 1, 0), (192, 1, 1, 0)
 TABLE: dict[str, tuple[Row, ...]] = {
-    "a": ((96, 5, 1, 2), (96, 3, 2, 1), (192, 5, 1, 2), (192, 3, 2, 1), (192, 3, 1, 1), (192, 1, 1, 0)),
-    "b": (
-        (96, 5, 1, 2), (96, 1, 1, 0), (96, 3, 2, 1),
-        (192, 5, 1, 2), (192, 1, 1, 0), (192, 3, 2, 1),
-        (192, 3, 1, 1), (192, 1, 1, 0),
-    ),
-    "c": (
-        (96, 3, 1, 1), (96, 3, 1, 1), (96, 3, 2, 1),
-        (192, 3, 1, 1), (192, 3, 1, 1), (192, 3, 2, 1),
-        (192, 3, 1, 0), (192, 1, 1, 0),
-    ),
-}  # the last 1×1 convolution, one map a class, comes after these  # fmt: skip
+    "a": ((96, 5, 1, 2), _DOWN_96, (192, 5, 1, 2), _DOWN_192, (192, 3, 1, 1), _ONE_192),
+    "b": ((96, 5, 1, 2), _ONE_96, _DOWN_96, (192, 5, 1, 2), _ONE_192, _DOWN_192, (192, 3, 1, 1), _ONE_192),
+    "c": (*((96, 3, 1, 1),) * 2, _DOWN_96, *((192, 3, 1, 1),) * 2, _DOWN_192, (192, 3, 1, 0), _ONE_192),
+}  # the last 1×1 convolution, one map a class, comes after these
 
 
 class AllConvolutional(nn.Module):

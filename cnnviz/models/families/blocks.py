@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+
+Fan = Literal["fan_in", "fan_out"]
 
 
 def paper_lrn() -> nn.LocalResponseNorm:
@@ -18,12 +22,14 @@ def caffe_lrn() -> nn.LocalResponseNorm:
     return nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
 
 
-def conv_relu(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, groups: int = 1) -> list:
+def conv_relu(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, groups: int = 1
+) -> list[nn.Module]:
     """A convolution with bias and its ReLU, to be unpacked into a Sequential."""
     return [nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups), nn.ReLU(inplace=True)]
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> list:
+def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
     """A convolution without bias and its batch norm, to be unpacked into a Sequential."""
     return [nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs)]
 
@@ -32,10 +38,14 @@ def fully_connected(inputs: int, num_classes: int, widths: tuple[int, int] = (40
     """The classifier of AlexNet and its followers: two hidden layers, each ReLU and dropout 0.5."""
     first, second = widths
     return nn.Sequential(
-        nn.Linear(inputs, first), nn.ReLU(inplace=True), nn.Dropout(),
-        nn.Linear(first, second), nn.ReLU(inplace=True), nn.Dropout(),
+        nn.Linear(inputs, first),
+        nn.ReLU(inplace=True),
+        nn.Dropout(),
+        nn.Linear(first, second),
+        nn.ReLU(inplace=True),
+        nn.Dropout(),
         nn.Linear(second, num_classes),
-    )  # fmt: skip
+    )
 
 
 class FeatureClassifier(nn.Module):
@@ -65,7 +75,7 @@ class Concat(nn.Module):
         return torch.cat([branch(x) for branch in self.children()], 1)
 
 
-def he_normal(module: nn.Module, mode: str = "fan_out") -> None:
+def he_normal(module: nn.Module, mode: Fan = "fan_out") -> None:
     """Initial weights of He et al. 2015 of all convolutions and linear layers; biases zero.
 
     `mode`, of the convolutions: "fan_in" keeps the size of the activations, which networks without batch
@@ -74,7 +84,7 @@ def he_normal(module: nn.Module, mode: str = "fan_out") -> None:
     imports PyTorch's compiler, a second long."""
     for child in module.modules():
         if isinstance(child, nn.Conv2d | nn.Linear) and not child.weight.is_meta:
-            fan = "fan_in" if isinstance(child, nn.Linear) else mode
+            fan: Fan = "fan_in" if isinstance(child, nn.Linear) else mode
             nn.init.kaiming_normal_(child.weight, mode=fan, nonlinearity="relu")
             if child.bias is not None:
                 nn.init.zeros_(child.bias)

@@ -35,7 +35,7 @@ def _pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, 2, ceil_mode=True)
 
 
-class Inception(Concat):
+class BNInceptionModule(Concat):
     """Branches side by side: 1×1; reduced 3×3; reduced double 3×3; pool with projection.
 
     `pool`: "average" or "max", both 3×3 with stride 1; "stride 2" halves the map: no 1×1 branch, and the
@@ -69,7 +69,7 @@ class BNInception(nn.Module):
         self.conv3 = _conv(64, 192, 3)
         self.maxpool2 = _pool()
         for name, row in MODULES.items():
-            self.add_module(f"inception{name}", Inception(*row))
+            self.add_module(f"inception{name}", BNInceptionModule(*row))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(1024, num_classes)
         he_normal(self, "fan_in")

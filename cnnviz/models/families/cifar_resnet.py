@@ -40,7 +40,7 @@ _HE, _LI = "He et al., CVPR 2016, section 4.2", "Li et al., NeurIPS 2018 (arXiv:
 _AUGMENTED = "CIFAR-10 with flips and crops"
 
 
-def _add(name: str, title: str, depth: int, shortcut: Shortcut, source: str, published: str, **extra: object) -> None:
+def _add(name: str, title: str, depth: int, shortcut: Shortcut, source: str, published: str, note: str = "") -> None:
     add(
         Architecture(
             name=name,
@@ -53,7 +53,7 @@ def _add(name: str, title: str, depth: int, shortcut: Shortcut, source: str, pub
             source=source,
             year=2018 if source.startswith(_LI) else 2016,
             published=published and f"{published}, {_AUGMENTED}",
-            **extra,
+            note=note,
         )
     )
 
@@ -63,20 +63,34 @@ _ERRORS = {20: "8.75 %", 32: "7.51 %", 44: "7.17 %", 56: "6.97 %", 110: "6.43 %"
 for _depth, _error in _ERRORS.items():
     _runs = " of the best run, 6.61 % on average" if _depth == 110 else ""
     _add(
-        f"resnet{_depth}_cifar", f"ResNet-{_depth}", _depth, option_a, f"{_HE}, option A", f"{_error} error{_runs}",
+        f"resnet{_depth}_cifar",
+        f"ResNet-{_depth}",
+        _depth,
+        option_a,
+        f"{_HE}, option A",
+        f"{_error} error{_runs}",
         note=_A,
-    )  # fmt: skip
+    )
 for _depth in (20, 32, 44, 56, 110):
     _failed = "over 60 % error" if _depth == 110 else ""
     _add(f"plain{_depth}_cifar", f"Plain-{_depth}", _depth, no_shortcut, f"{_HE}; shortcuts removed", _failed)
 for _depth, _error in ((20, "7.37 %"), (56, "5.89 %"), (110, "5.79 %")):
     _add(
-        f"resnet{_depth}_cifar_b", f"ResNet-{_depth} option B", _depth, option_b, f"{_LI}; after {_HE}, option B",
+        f"resnet{_depth}_cifar_b",
+        f"ResNet-{_depth} option B",
+        _depth,
+        option_b,
+        f"{_LI}; after {_HE}, option B",
         f"{_error} error, weight decay 5e-4",
         note="A 1×1 convolution with batch norm where a stage begins; He et al. used option A on CIFAR.",
-    )  # fmt: skip
+    )
 _add(
-    "resnet56_noshort", "ResNet-56 without shortcuts", 56, no_shortcut, _LI, "13.31 % error, weight decay 5e-4",
+    "resnet56_noshort",
+    "ResNet-56 without shortcuts",
+    56,
+    no_shortcut,
+    _LI,
+    "13.31 % error, weight decay 5e-4",
     note="resnet56_cifar_b without its shortcuts, and so without their convolutions: the same network as "
     "plain56_cifar, 853,018 parameters.",
-)  # fmt: skip
+)

@@ -29,10 +29,15 @@ class CnnF(FeatureClassifier):
 
     def __init__(self, num_classes: int = 1000) -> None:
         features = nn.Sequential(
-            *conv_relu(3, 64, 11, stride=4), paper_lrn(), _pool(3, 2),
-            *conv_relu(64, 256, 5, padding=2), paper_lrn(), _pool(3, 2),
-            *_last_three(256, 256), _pool(3, 2),
-        )  # fmt: skip
+            *conv_relu(3, 64, 11, stride=4),
+            paper_lrn(),
+            _pool(3, 2),
+            *conv_relu(64, 256, 5, padding=2),
+            paper_lrn(),
+            _pool(3, 2),
+            *_last_three(256, 256),
+            _pool(3, 2),
+        )
         super().__init__(features, fully_connected(256 * 6 * 6, num_classes))
 
 
@@ -43,10 +48,15 @@ class CnnM(FeatureClassifier):
 
     def __init__(self, num_classes: int = 1000, full7: int = 4096) -> None:
         features = nn.Sequential(
-            *conv_relu(3, 96, 7, stride=2), paper_lrn(), _pool(3, 2),
-            *conv_relu(96, 256, 5, stride=2, padding=1), paper_lrn(), _pool(3, 2),
-            *_last_three(256, 512), _pool(3, 2),
-        )  # fmt: skip
+            *conv_relu(3, 96, 7, stride=2),
+            paper_lrn(),
+            _pool(3, 2),
+            *conv_relu(96, 256, 5, stride=2, padding=1),
+            paper_lrn(),
+            _pool(3, 2),
+            *_last_three(256, 512),
+            _pool(3, 2),
+        )
         super().__init__(features, fully_connected(512 * 6 * 6, num_classes, (4096, full7)))
 
 
@@ -58,10 +68,14 @@ class CnnS(FeatureClassifier):
 
     def __init__(self, num_classes: int = 1000, *, paper_padding: bool = False) -> None:
         features = nn.Sequential(
-            *conv_relu(3, 96, 7, stride=2), paper_lrn(), _pool(3, 3),
-            *conv_relu(96, 256, 5, padding=1 if paper_padding else 0), _pool(2, 2),
-            *_last_three(256, 512), _pool(3, 3),
-        )  # fmt: skip
+            *conv_relu(3, 96, 7, stride=2),
+            paper_lrn(),
+            _pool(3, 3),
+            *conv_relu(96, 256, 5, padding=1 if paper_padding else 0),
+            _pool(2, 2),
+            *_last_three(256, 512),
+            _pool(3, 3),
+        )
         super().__init__(features, fully_connected(512 * 6 * 6, num_classes))
 
 

@@ -157,8 +157,13 @@ for _depth, _growth, _bc, _published in (
             title=f"DenseNet{'-BC' if _bc else ''}, {_depth} layers, growth {_growth} (CIFAR)",
             family="CIFAR DenseNet",
             builder=partial(
-                DenseNet, blocks=(_layers,) * 3, growth=_growth, stem=2 * _growth if _bc else 16,
-                bottleneck=_bc, compression=0.5 if _bc else 1.0, large=False,
+                DenseNet,
+                blocks=(_layers,) * 3,
+                growth=_growth,
+                stem=2 * _growth if _bc else 16,
+                bottleneck=_bc,
+                compression=0.5 if _bc else 1.0,
+                large=False,
             ),
             preprocessing=Preprocessing((32, 32), mean=CIFAR_MEAN, std=CIFAR_STD),
             classes=10,
@@ -168,4 +173,4 @@ for _depth, _growth, _bc, _published in (
             published=_published,
             note="" if _bc else _NON_BC,
         )
-    )  # fmt: skip
+    )

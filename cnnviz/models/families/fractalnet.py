@@ -76,17 +76,22 @@ class FractalBlock(nn.Module):
         """Convolutions of the deepest column."""
         return 2 ** (COLUMNS - 1)
 
+    def _column(self, number: int) -> nn.ModuleList:
+        layers = self.columns[number]
+        assert isinstance(layers, nn.ModuleList)
+        return layers
+
     def forward(self, x: Tensor, column: int | None = None) -> Tensor:
         """`column`: run this one alone; None: all of them with their joins."""
         if column is not None:
-            for layer in self.columns[column]:
+            for layer in self._column(column):
                 x = layer(x)
             return self.pools[column](x)
         states = [x] * COLUMNS
         for depth in range(1, self.depth + 1):
             ending = [c for c in range(COLUMNS) if depth % (self.depth >> c) == 0]
             for c in ending:
-                states[c] = self.columns[c][depth * 2**c // self.depth - 1](states[c])
+                states[c] = self._column(c)[depth * 2**c // self.depth - 1](states[c])
                 if depth == self.depth:
                     states[c] = self.pools[c](states[c])
             if len(ending) > 1:

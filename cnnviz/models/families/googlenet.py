@@ -34,7 +34,7 @@ def _pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, 2, ceil_mode=True)
 
 
-class Inception(Concat):
+class InceptionModule(Concat):
     """Four branches side by side: 1×1, 3×3 and 5×5 behind their reductions, and a projected max pool."""
 
     def __init__(self, inputs: int, one: int, three_in: int, three: int, five_in: int, five: int, pool: int) -> None:
@@ -70,6 +70,11 @@ class GoogLeNet(nn.Module):
     take no other input size."""
 
     auxiliary_weight = 0.3  # of each head's loss in training, section 5
+    inception4a: InceptionModule
+    inception4b: InceptionModule
+    inception4c: InceptionModule
+    inception4d: InceptionModule
+    inception4e: InceptionModule
 
     def __init__(self, num_classes: int = 1000, *, aux: bool = False) -> None:
         super().__init__()
@@ -80,12 +85,12 @@ class GoogLeNet(nn.Module):
         self.conv3 = _conv(64, 192, 3)
         self.norm2 = caffe_lrn()
         self.maxpool2 = _pool()
-        self.inception3a, self.inception3b = Inception(*MODULES["3a"]), Inception(*MODULES["3b"])
+        self.inception3a, self.inception3b = InceptionModule(*MODULES["3a"]), InceptionModule(*MODULES["3b"])
         self.maxpool3 = _pool()
         for name in ("4a", "4b", "4c", "4d", "4e"):
-            self.add_module(f"inception{name}", Inception(*MODULES[name]))
+            self.add_module(f"inception{name}", InceptionModule(*MODULES[name]))
         self.maxpool4 = _pool()
-        self.inception5a, self.inception5b = Inception(*MODULES["5a"]), Inception(*MODULES["5b"])
+        self.inception5a, self.inception5b = InceptionModule(*MODULES["5a"]), InceptionModule(*MODULES["5b"])
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(0.4)
         self.fc = nn.Linear(1024, num_classes)
@@ -121,7 +126,7 @@ class NaiveInception(Concat):
         he_normal(self, "fan_in")
 
 
-class ReducedInception(Inception):
+class ReducedInception(InceptionModule):
     """With reductions to 64 channels: (N, 256, 28, 28) → (N, 480, 28, 28)."""
 
     def __init__(self, num_classes: int = 1) -> None:

@@ -55,6 +55,7 @@ class Highway19(nn.Module):
         he_normal(self, "fan_in")
         for module in self.modules():
             if isinstance(module, HighwayLayer):
+                assert module.gate.bias is not None
                 nn.init.constant_(module.gate.bias, GATE_BIAS)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,11 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-THREES = ((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 0), (5, 0, 1))
-FOURS = (
-    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (3, 4, 5, 0), (4, 5, 0, 1), (5, 0, 1, 2),
-    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
-)  # fmt: skip
+
+def _rows(digits: str) -> tuple[tuple[int, ...], ...]:
+    """ "012 345" → ((0, 1, 2), (3, 4, 5))."""
+    return tuple(tuple(map(int, row)) for row in digits.split())
+
+
+THREES = _rows("012 123 234 345 450 501")
+FOURS = _rows("0123 1234 2345 3450 4501 5012 0134 1245 0235")
 C3_TABLE = (*THREES, *FOURS, (0, 1, 2, 3, 4, 5))  # the S2 maps that each of the 16 maps of C3 sees
 
 DIGITS = (  # 0 to 9 side by side, 7 × 12 pixels each, drawn for cnnviz after the idea of the paper's figure 3
@@ -75,6 +78,8 @@ class EuclideanRbf(nn.Module):
     The paper's unit is the distance, and the smallest wins; with the sign the largest does, and softmax
     cross-entropy is the paper's discriminative loss, equation 9, without its rubbish class. Ten classes
     have the drawn digits as codes, other numbers fixed pseudo-random signs."""
+
+    codes: Tensor  # (num_classes, 84)
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()

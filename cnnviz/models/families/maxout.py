@@ -42,7 +42,8 @@ def _initialise(network: nn.Module) -> None:
         if isinstance(module, nn.Conv2d | nn.Linear):
             if not module.weight.is_meta:  # there it would import PyTorch's compiler, a second long
                 nn.init.normal_(module.weight, std=0.5 * module.weight[0].numel() ** -0.5)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 class MaxoutCifar(nn.Module):

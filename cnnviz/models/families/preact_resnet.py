@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
 from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import he_normal
-from cnnviz.models.families.residual import Maker, settle, stage
+from cnnviz.models.families.residual import Maker, ResidualUnit, fill_running_variance, settle, stage
 
 
-class PreActivationUnit(nn.Module):
+class PreActivationUnit(ResidualUnit):
     """Base of units that normalise their input in `bn1`; `downsample` is their projection, or None."""
 
     bn1: nn.BatchNorm2d
@@ -21,7 +21,7 @@ class PreActivationUnit(nn.Module):
 
     def settle(self, variance: float) -> float:
         """See `residual.settle`: only `bn1` meets a sum; a projection starts from what it normalised."""
-        self.bn1.running_var.fill_(variance)
+        fill_running_variance(self.bn1, variance)
         return 1.0 + (variance if self.downsample is None else 1.0)
 
 
@@ -83,7 +83,7 @@ class PreActivationResNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(third, num_classes)
         he_normal(self)
-        self.bn.running_var.fill_(settle(self.layer1, self.layer2, self.layer3))
+        fill_running_variance(self.bn, settle(self.layer1, self.layer2, self.layer3))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layer3(self.layer2(self.layer1(self.conv1(x))))

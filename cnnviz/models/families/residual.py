@@ -32,7 +32,7 @@ class ShortcutA(nn.Module):
         return f"added={self.added}, stride={self.stride}"
 
 
-class Projection(nn.Sequential):
+class ProjectionShortcut(nn.Sequential):
     """Options B and C: 1×1 convolution without bias, and batch norm."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -48,33 +48,40 @@ def option_a(inputs: int, outputs: int, stride: int) -> nn.Module:
 def option_b(inputs: int, outputs: int, stride: int) -> nn.Module:
     """Identity where the shape stays, else a projection."""
     same = stride == 1 and inputs == outputs
-    return nn.Identity() if same else Projection(inputs, outputs, stride)
+    return nn.Identity() if same else ProjectionShortcut(inputs, outputs, stride)
 
 
 def option_c(inputs: int, outputs: int, stride: int) -> nn.Module:
     """A projection in every block."""
-    return Projection(inputs, outputs, stride)
+    return ProjectionShortcut(inputs, outputs, stride)
 
 
 def no_shortcut(inputs: int, outputs: int, stride: int) -> None:
     """None: the block of a plain network."""
 
 
-class ResidualBlock(nn.Module):
+class ResidualUnit(nn.Module):
+    """Base of all units with a sum in them, whose norms `settle` gives running variances."""
+
+    def settle(self, variance: float) -> float:
+        """Set the running variances for an input of this variance; the variance that leaves the unit."""
+        raise NotImplementedError
+
+
+class ResidualBlock(ResidualUnit):
     """Base of blocks ReLU(F(x) + h(x)): `branch` is F, `skip` is h.
 
     A projection is called `downsample`, torchvision's name, so that weights match by name; any other
     shortcut is called `shortcut`. A plain block has neither."""
 
     shortcut: nn.Module | None
-    downsample: nn.Module | None
+    downsample: ProjectionShortcut | None
     last_norm: str  # name of the norm that ends the branch
 
     def add_shortcut(self, path: nn.Module | None) -> None:
         """Call it last: files list a shortcut's tensors behind those of the branch."""
-        projects = isinstance(path, Projection)
-        self.shortcut = None if projects else path
-        self.downsample = path if projects else None
+        self.shortcut = None if isinstance(path, ProjectionShortcut) else path
+        self.downsample = path if isinstance(path, ProjectionShortcut) else None
 
     def branch(self, x: Tensor) -> Tensor:
         """F(x), before it meets the shortcut."""
@@ -85,6 +92,12 @@ class ResidualBlock(nn.Module):
         path = self.shortcut if self.downsample is None else self.downsample
         return None if path is None else path(x)
 
+    def shortcut_of(self, x: Tensor) -> Tensor:
+        """h(x) of a block that has a shortcut."""
+        skipped = self.skip(x)
+        assert skipped is not None
+        return skipped
+
     def joined(self, x: Tensor) -> Tensor:
         """F(x) + h(x), before the last ReLU."""
         y, skipped = self.branch(x), self.skip(x)
@@ -92,9 +105,9 @@ class ResidualBlock(nn.Module):
 
     def settle(self, variance: float) -> float:
         """See `settle` below. A branch, a projection too, brings the variance of its input back to 1."""
-        self.get_submodule(self.last_norm).running_var.fill_(variance)
+        fill_running_variance(self.get_submodule(self.last_norm), variance)
         if self.downsample is not None:
-            self.downsample[1].running_var.fill_(variance)
+            fill_running_variance(self.downsample[1], variance)
         return self.summed(1.0 if self.downsample is not None else variance)
 
     def summed(self, skipped: float) -> float:
@@ -167,8 +180,15 @@ def settle(*stages: nn.Sequential) -> float:
     variance = 1.0
     for units in stages:
         for unit in units:
+            assert isinstance(unit, ResidualUnit)
             variance = unit.settle(variance)
     return variance
+
+
+def fill_running_variance(norm: nn.Module, variance: float) -> None:
+    """Set the running variance of every channel of a batch norm."""
+    assert isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None
+    norm.running_var.fill_(variance)
 
 
 def require_rate(name: str, value: float) -> None:

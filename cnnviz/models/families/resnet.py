@@ -56,13 +56,15 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def _add(name: str, title: str, published: str, note: str, **fixed: object) -> None:
+def _add(
+    name: str, title: str, published: str, note: str, depths: tuple[int, ...], block: Maker, widths: tuple[int, ...]
+) -> None:
     add(
         Architecture(
             name=name,
             title=title,
             family="ResNet",
-            builder=partial(ResNet, **fixed),
+            builder=partial(ResNet, depths=depths, block=block, widths=widths),
             preprocessing=Preprocessing((224, 224), resize=256),
             classes=1000,
             labels="imagenet",

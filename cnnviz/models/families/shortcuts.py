@@ -3,6 +3,7 @@
 Source: He, Zhang, Ren, Sun, ECCV 2016 (arXiv:1603.05027), section 3, figure 2, table 1. Where a unit changes
 its shape, the x path starts with option A; only the 1×1 convolution takes its place."""
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ class ScaledBlock(BasicBlock):
         self.shortcut_scale, self.residual_scale = shortcut_scale, residual_scale
 
     def joined(self, x: Tensor) -> Tensor:
-        return self.residual_scale * self.branch(x) + self.shortcut_scale * self.skip(x)
+        return self.residual_scale * self.branch(x) + self.shortcut_scale * self.shortcut_of(x)
 
     def summed(self, skipped: float) -> float:
         return self.residual_scale**2 + self.shortcut_scale**2 * skipped
@@ -50,7 +51,7 @@ class GatedBlock(BasicBlock):
 
     def joined(self, x: Tensor) -> Tensor:
         gate, y = self.sigmoid(self.gate(x)), self.branch(x)
-        return (gate * y if self.exclusive else y) + (1 - gate) * self.skip(x)
+        return (gate * y if self.exclusive else y) + (1 - gate) * self.shortcut_of(x)
 
     def extra_repr(self) -> str:
         return f"exclusive={self.exclusive}"
@@ -71,6 +72,7 @@ def gating(
     net = CifarResNet(num_classes, depth, partial(GatedBlock, exclusive=exclusive, gate_bias=gate_bias))
     for module in net.modules():  # after the network's own initialisation, which zeroes biases
         if isinstance(module, GatedBlock):
+            assert module.gate.bias is not None
             nn.init.constant_(module.gate.bias, module.gate_bias)
     return net
 
@@ -91,30 +93,56 @@ def dropout_shortcut(num_classes: int = 10, depth: int = DEPTH, *, dropout: floa
     return CifarResNet(num_classes, depth, partial(BasicBlock, shortcut=path))
 
 
-for _name, _title, _builder, _published, _note in (
-    ("constant_scaling", "scaled shortcuts", partial(constant_scaling, depth=DEPTH), "12.35 % error",
-     "Shortcut and residual times 0.5; with residual_scale=1 training fails."),
-    ("exclusive_gating", "exclusive gating", partial(gating, depth=DEPTH, exclusive=True), "8.70 % error",
-     "Gate biases start at −6; with 0 to −5 training fails."),
-    ("shortcut_gating", "gated shortcuts", partial(gating, depth=DEPTH, exclusive=False), "6.91 % error",
-     "Gate biases start at −6; with 0 the error is 12.86 %."),
-    ("conv_shortcut", "1×1 convolutions as shortcuts", partial(conv_shortcut, depth=DEPTH), "12.22 % error",
-     "The convolutions have neither bias nor batch norm."),
-    ("dropout_shortcut", "dropout on shortcuts", partial(dropout_shortcut, depth=DEPTH), "over 20 % error",
-     "Half of the values of every shortcut are dropped in training."),
-):  # fmt: skip
+def _add(name: str, title: str, builder: Callable[..., nn.Module], published: str, note: str) -> None:
     add(
         Architecture(
-            name=f"resnet110_{_name}",
-            title=f"ResNet-110, {_title} (CIFAR)",
+            name=f"resnet110_{name}",
+            title=f"ResNet-110, {title} (CIFAR)",
             family="CIFAR ResNet",
-            builder=_builder,
+            builder=builder,
             preprocessing=Preprocessing((32, 32), mean=CIFAR_MEAN, std=CIFAR_STD),
             classes=10,
             labels="cifar10",
             source="He et al., ECCV 2016, section 3",
             year=2016,
-            published=f"{_published}, CIFAR-10 with flips and crops; 6.61 % with identity shortcuts",
-            note=_note,
+            published=f"{published}, CIFAR-10 with flips and crops; 6.61 % with identity shortcuts",
+            note=note,
         )
     )
+
+
+_add(
+    "constant_scaling",
+    "scaled shortcuts",
+    partial(constant_scaling, depth=DEPTH),
+    published="12.35 % error",
+    note="Shortcut and residual times 0.5; with residual_scale=1 training fails.",
+)
+_add(
+    "exclusive_gating",
+    "exclusive gating",
+    partial(gating, depth=DEPTH, exclusive=True),
+    published="8.70 % error",
+    note="Gate biases start at −6; with 0 to −5 training fails.",
+)
+_add(
+    "shortcut_gating",
+    "gated shortcuts",
+    partial(gating, depth=DEPTH, exclusive=False),
+    published="6.91 % error",
+    note="Gate biases start at −6; with 0 the error is 12.86 %.",
+)
+_add(
+    "conv_shortcut",
+    "1×1 convolutions as shortcuts",
+    partial(conv_shortcut, depth=DEPTH),
+    published="12.22 % error",
+    note="The convolutions have neither bias nor batch norm.",
+)
+_add(
+    "dropout_shortcut",
+    "dropout on shortcuts",
+    partial(dropout_shortcut, depth=DEPTH),
+    published="over 20 % error",
+    note="Half of the values of every shortcut are dropped in training.",
+)

@@ -58,7 +58,7 @@ class StochasticBlock(BasicBlock):
         self.survival = survival
 
     def joined(self, x: Tensor) -> Tensor:
-        skipped = self.skip(x)
+        skipped = self.shortcut_of(x)
         if not self.training:
             return self.survival * self.branch(x) + skipped
         return self.branch(x) + skipped if self.survives() else skipped

@@ -42,13 +42,24 @@ for _depth in (11, 13, 16, 19):
     _add(f"vgg{_depth}", f"VGG-{_depth}", "VGG", f"VGG{_depth}", _source)
     _add(f"vgg{_depth}_bn", f"VGG-{_depth} with batch norm", "VGG", f"VGG{_depth}_BN", _source)
 _add(
-    "googlenet", "GoogLeNet", "Inception", "GoogLeNet", "Szegedy et al., CVPR 2015, with batch norm",
-    aux_logits=False, init_weights=False,
-)  # fmt: skip
+    "googlenet",
+    "GoogLeNet",
+    "Inception",
+    "GoogLeNet",
+    "Szegedy et al., CVPR 2015, with batch norm",
+    aux_logits=False,
+    init_weights=False,
+)
 _add(
-    "inception_v3", "Inception v3", "Inception", "Inception_V3", "Szegedy et al., CVPR 2016",
-    aux_logits=False, init_weights=False, preprocessing=Preprocessing((299, 299), resize=342),
-)  # fmt: skip
+    "inception_v3",
+    "Inception v3",
+    "Inception",
+    "Inception_V3",
+    "Szegedy et al., CVPR 2016",
+    aux_logits=False,
+    init_weights=False,
+    preprocessing=Preprocessing((299, 299), resize=342),
+)
 for _depth in (18, 34, 50, 101, 152):
     _add(
         f"resnet{_depth}",

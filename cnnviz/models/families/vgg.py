@@ -35,30 +35,37 @@ class Vgg(FeatureClassifier):
         super().__init__(nn.Sequential(*steps), fully_connected(inputs * 7 * 7, num_classes))
 
 
-for _name, _title, _stages, _lrn, _published, _note in (
-    (
-        "vgg11_lrn", "VGG-11 with LRN (configuration A-LRN)", _A, True,
-        "29.7 % top-1 and 10.5 % top-5 error, ILSVRC-2012 validation, one network, one scale",
-        "vgg11 with local response normalisation after the first layer, which the paper found useless.",
-    ),
-    (
-        "vgg16_c", "VGG-16 configuration C", _C, False,
-        "27.3 % top-1 and 8.8 % top-5 error, ILSVRC-2012 validation, one network, one scale, trained on many",
-        "vgg16 with a 1×1 instead of a 3×3 convolution at the end of stages 3, 4 and 5.",
-    ),
-):  # fmt: skip
+def _add(name: str, title: str, stages: Stages, lrn: bool, published: str, note: str) -> None:
     add(
         Architecture(
-            name=_name,
-            title=_title,
+            name=name,
+            title=title,
             family="VGG",
-            builder=partial(Vgg, stages=_stages, lrn=_lrn),
+            builder=partial(Vgg, stages=stages, lrn=lrn),
             preprocessing=Preprocessing((224, 224), resize=256),
             classes=1000,
             labels="imagenet",
             source="Simonyan and Zisserman, ICLR 2015",
             year=2014,
-            published=_published,
-            note=_note,
+            published=published,
+            note=note,
         )
     )
+
+
+_add(
+    "vgg11_lrn",
+    "VGG-11 with LRN (configuration A-LRN)",
+    _A,
+    lrn=True,
+    published="29.7 % top-1 and 10.5 % top-5 error, ILSVRC-2012 validation, one network, one scale",
+    note="vgg11 with local response normalisation after the first layer, which the paper found useless.",
+)
+_add(
+    "vgg16_c",
+    "VGG-16 configuration C",
+    _C,
+    lrn=False,
+    published="27.3 % top-1 and 8.8 % top-5 error, ILSVRC-2012 validation, one network, one scale, trained on many",
+    note="vgg16 with a 1×1 instead of a 3×3 convolution at the end of stages 3, 4 and 5.",
+)

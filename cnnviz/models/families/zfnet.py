@@ -20,12 +20,17 @@ class ZFNet(FeatureClassifier):
     def __init__(self, num_classes: int = 1000, widths: tuple[int, int, int] = (384, 384, 256)) -> None:
         third, fourth, fifth = widths
         features = nn.Sequential(
-            *conv_relu(3, 96, 7, stride=2, padding=1), nn.MaxPool2d(3, 2, ceil_mode=True), paper_lrn(),
-            *conv_relu(96, 256, 5, stride=2), nn.MaxPool2d(3, 2, ceil_mode=True), paper_lrn(),
+            *conv_relu(3, 96, 7, stride=2, padding=1),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            paper_lrn(),
+            *conv_relu(96, 256, 5, stride=2),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            paper_lrn(),
             *conv_relu(256, third, 3, padding=1),
             *conv_relu(third, fourth, 3, padding=1),
-            *conv_relu(fourth, fifth, 3, padding=1), nn.MaxPool2d(3, 2, ceil_mode=True),
-        )  # fmt: skip
+            *conv_relu(fourth, fifth, 3, padding=1),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+        )
         super().__init__(features, fully_connected(fifth * 6 * 6, num_classes))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadCheckpoint, BadInput, CnnvizError
@@ -97,7 +97,7 @@ def identify(checkpoint: Checkpoint, file: str) -> Identity:
     return Identity((first.name, *equal), tuple(rest), name, first.classes, warnings)
 
 
-def _usable(name: str | None) -> bool:
+def _usable(name: str | None) -> TypeGuard[str]:
     """True if metadata name a network that is known and can be built; else the tensors alone decide."""
     if not name or not known(name):
         return False

@@ -37,7 +37,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names of the architectures that `tensors` fit, best first; [] if none does.
 
     Equal names and shapes beat equal shapes in order beat equal shapes; the number of classes is free.
-    Networks with the same tensors come in the order of `outlines.BY_COUNT`: a residual one before its
+    Networks with the same tensors come in the order of `shapes.COUNTS`: a residual one before its
     plain and stochastic twins, torchvision's before the same network with other strides."""
     return [candidate.name for candidate in candidates(tensors)]
 
@@ -45,7 +45,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> list[str]:
 def candidates(tensors: Mapping[str, Tensor]) -> list[Candidate]:
     """As `recognise`, with the number of classes and what agreed. Auxiliary heads in the file are left out
     where the network has none. Only networks with as many tensors as the file are built."""
-    found = []
+    found: list[Candidate] = []
     for file in _readings(tensors):
         fits = (_fit(file, name) for name in having(len(file)))
         found += [fit for fit in fits if fit and fit.name not in {other.name for other in found}]

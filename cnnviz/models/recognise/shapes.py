@@ -1,7 +1,9 @@
-"""The shapes of the catalogue's networks, found out only when they are asked for.
+"""Shapes of the catalogue's networks, from builds without memory, for recognition and error messages.
 
-To build all architectures takes seconds, and recognition needs the few that have as many tensors as the
-file. These numbers are written down here; architectures that are not listed (plugins) are built."""
+To build all architectures takes seconds, and recognition needs the few that have as many tensors as the file: the
+numbers of tensors of most are listed here. A network that is not listed, a new one or a plugin, is built once a
+process to count its tensors, milliseconds or for a deep one a tenth of a second; among networks with the same tensors
+it comes last."""
 
 from __future__ import annotations
 
@@ -16,31 +18,43 @@ from cnnviz.models.checkpoint.match import Shapes, shapes
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.architecture import Architecture
 
-# Names by number of tensors, counters left out. Within a row the likelier comes first: torchvision's own,
-# then the commonest, then twins whose tensors are the same: plain networks (shortcuts have no
-# parameters), scaled or gated shortcuts, blocks that training drops, other strides or normalisation.
-BY_COUNT = {
-    4: "mlp", 8: "maxout_mnist", 10: "lenet5 lenet_cifar maxout_cifar10", 14: "all_cnn_a",
-    16: "alexnet alexnet_2012 caffenet alexnet_one_tower zfnet zfnet_b cnn_f cnn_m cnn_s cnn_m_2048 cnn_m_1024 "
-    "cnn_m_128", 17: "lenet5_1998", 18: "all_cnn_b all_cnn_c nin_cifar10", 22: "vgg11 vgg11_lrn",
-    24: "dsn_cifar10 nin_imagenet", 26: "vgg13", 32: "vgg16 vgg16_c", 38: "vgg19", 52: "squeezenet1_0 squeezenet1_1",
-    54: "vgg11_bn", 66: "highway19_cifar10 vgg13_bn", 70: "wrn_16_4 wrn_16_8", 84: "vgg16_bn",
-    87: "resnet18_a plain18", 97: "resnet20_cifar plain20_cifar", 102: "resnet18 vgg19_bn", 107: "resnet20_cifar_b",
-    116: "googlenet_2014", 130: "wrn_28_10", 137: "mobilenet_v1", 157: "resnet32_cifar plain32_cifar",
-    167: "resnet34_a plain34", 177: "fractalnet_c3b5", 182: "resnet34", 197: "densenet_40_k12",
-    210: "mobilenet_v3_small", 217: "resnet44_cifar plain44_cifar", 247: "resnet34_c", 262: "mobilenet_v2",
-    266: "mobilenet_v3_large", 267: "resnet50 resnet50_v1", 277: "resnet56_cifar plain56_cifar resnet56_noshort",
-    287: "googlenet resnet56_cifar_b", 347: "bn_inception", 472: "inception_v3",
-    497: "densenet_100_k12 densenet_100_k24 densenet_bc_100_k12", 522: "resnet101 resnet101_v1",
-    547: "resnet110_cifar plain110_cifar stochastic_depth110 resnet110_constant_scaling resnet110_dropout_shortcut",
-    557: "resnet110_cifar_b", 601: "resnet110_conv_shortcut", 606: "densenet121",
-    655: "resnet110_exclusive_gating resnet110_shortcut_gating", 777: "resnet152 resnet152_v1",
-    820: "preact_resnet164", 846: "densenet169", 947: "densenet_bc_190_k40", 1006: "densenet201",
-    1247: "densenet_bc_250_k24", 1326: "densenet264", 5005: "preact_resnet1001",
-    6007: "resnet1202_cifar stochastic_depth1202",
-}  # fmt: skip
-_COUNTS = {name: count for count, names in BY_COUNT.items() for name in names.split()}
-_RANKS = {name: rank for rank, name in enumerate(_COUNTS)}
+# A number of tensors, counters left out, then the networks that have so many; the likelier comes first: torchvision's
+# own, then the commonest, then twins whose tensors are the same: plain networks (shortcuts have no parameters), scaled
+# or gated shortcuts, blocks that training drops, other strides or normalisation.
+_LISTED = """
+4 mlp   8 maxout_mnist   10 lenet5 lenet_cifar maxout_cifar10   14 all_cnn_a
+16 alexnet alexnet_2012 caffenet alexnet_one_tower zfnet zfnet_b cnn_f cnn_m cnn_s cnn_m_2048 cnn_m_1024 cnn_m_128
+17 lenet5_1998   18 all_cnn_b all_cnn_c nin_cifar10   22 vgg11 vgg11_lrn   24 dsn_cifar10 nin_imagenet   26 vgg13
+32 vgg16 vgg16_c   38 vgg19   52 squeezenet1_0 squeezenet1_1   54 vgg11_bn   66 highway19_cifar10 vgg13_bn
+70 wrn_16_4 wrn_16_8   84 vgg16_bn   87 resnet18_a plain18   97 resnet20_cifar plain20_cifar   102 resnet18 vgg19_bn
+107 resnet20_cifar_b   116 googlenet_2014   130 wrn_28_10   137 mobilenet_v1   157 resnet32_cifar plain32_cifar
+167 resnet34_a plain34   177 fractalnet_c3b5   182 resnet34   197 densenet_40_k12   210 mobilenet_v3_small
+217 resnet44_cifar plain44_cifar   247 resnet34_c   262 mobilenet_v2   266 mobilenet_v3_large
+267 resnet50 resnet50_v1   277 resnet56_cifar plain56_cifar resnet56_noshort   287 googlenet resnet56_cifar_b
+347 bn_inception   472 inception_v3   497 densenet_100_k12 densenet_100_k24 densenet_bc_100_k12
+522 resnet101 resnet101_v1
+547 resnet110_cifar plain110_cifar stochastic_depth110 resnet110_constant_scaling resnet110_dropout_shortcut
+557 resnet110_cifar_b   601 resnet110_conv_shortcut   606 densenet121
+655 resnet110_exclusive_gating resnet110_shortcut_gating   777 resnet152 resnet152_v1   820 preact_resnet164
+846 densenet169   947 densenet_bc_190_k40   1006 densenet201   1247 densenet_bc_250_k24   1326 densenet264
+5005 preact_resnet1001   6007 resnet1202_cifar stochastic_depth1202
+"""
+
+
+def _parse(listed: str) -> dict[str, int]:
+    """{network: number of tensors}, in the order of the list."""
+    counts: dict[str, int] = {}
+    count = 0
+    for word in listed.split():
+        if word.isdigit():
+            count = int(word)
+        else:
+            counts[word] = count
+    return counts
+
+
+COUNTS = _parse(_LISTED)
+_RANKS = {name: rank for rank, name in enumerate(COUNTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +88,8 @@ def sized_shapes(name: str, classes: int | None) -> Shapes:
 
 def tensor_count(name: str) -> int:
     """Number of tensors without counters; -1 for a plugin that cannot be built, which is warned of."""
-    if name in _COUNTS:
-        return _COUNTS[name]
+    if name in COUNTS:
+        return COUNTS[name]
     try:
         return len(published_shapes(name))
     except Exception as error:  # other people's code; their mistake must not forbid all recognition

@@ -29,17 +29,24 @@ LICENCE = (
     "pytorchcv: MIT. The weights were trained on public sets whose terms may allow non-commercial research and "
     "teaching alone."
 )
+_SPEECH, _ANIMATION = "recognises speech", "animates faces"
 _OTHER = {
-    "cs": "labels every pixel", "voc": "labels every pixel", "ade20k": "labels every pixel",
-    "cocoseg": "labels every pixel", "cityscapes": "labels every pixel", "coco": "finds objects",
-    "widerface": "finds faces", "cocohpe": "finds the joints of people", "mcv": "recognises speech",
-}  # data set → what a network does on it, where it does not classify  # fmt: skip
+    **dict.fromkeys(("cs", "voc", "ade20k", "cocoseg", "cityscapes"), "labels every pixel"),
+    "coco": "finds objects",
+    "widerface": "finds faces",
+    "cocohpe": "finds the joints of people",
+    "mcv": _SPEECH,
+}  # data set → what a network does on it, where it does not classify
 _BEGINNINGS = {
-    "jasper": "recognises speech", "quartznet": "recognises speech", "raft": "compares two images",
-    "propainter": "repairs films", "prnet": "finds the shape of a face", "pfpcnet": "finds points of a face",
-    "visemenet": "animates faces", "voca": "animates faces", "nvpattexp": "animates faces",
-    "superpointnet": "finds points to follow", "ntsnet": "answers with several parts at once",
-}  # for those whose table names no data set  # fmt: skip
+    **dict.fromkeys(("jasper", "quartznet"), _SPEECH),
+    "raft": "compares two images",
+    "propainter": "repairs films",
+    "prnet": "finds the shape of a face",
+    "pfpcnet": "finds points of a face",
+    **dict.fromkeys(("visemenet", "voca", "nvpattexp"), _ANIMATION),
+    "superpointnet": "finds points to follow",
+    "ntsnet": "answers with several parts at once",
+}  # for those whose table names no data set
 _SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "svhn": "SVHN", "cub": "CUB-200-2011", "": "ImageNet-1K"}
 _NOT_BC = re.compile(r"densenet\d+_k\d+_(cifar|svhn)")
 DENSENET = (
@@ -115,7 +122,9 @@ def _builders() -> dict[str, Callable[..., nn.Module]]:
 @cache
 def _table() -> dict[str, dict[str, str]]:
     """pytorchcv's list of networks with its columns as text: {name: {column: value}}."""
-    home = Path(find_spec("pytorchcv").origin).parent
+    spec = find_spec("pytorchcv")
+    assert spec is not None and spec.origin is not None  # the zoo is asked only where it is installed
+    home = Path(spec.origin).parent
     try:
         with (home / "models/common/model_metainfos.csv").open(encoding="utf-8", newline="") as file:
             rows = {row["model_name"]: row for row in csv.DictReader(file)}
@@ -135,9 +144,9 @@ def _data_set(name: str) -> str:
 
 
 def _other_task(name: str) -> str | None:
-    told = _table().get(name, {}).get("test_dataset", "NA")
+    data = _table().get(name, {}).get("test_dataset", "NA")
     begins = next((task for start, task in _BEGINNINGS.items() if name.startswith(start)), None)
-    return _OTHER.get(told) or _OTHER.get(name.rpartition("_")[2]) or begins
+    return _OTHER.get(data) or _OTHER.get(name.rpartition("_")[2]) or begins
 
 
 def _labels(name: str, classes: int) -> str | tuple[str, ...]:
@@ -160,7 +169,7 @@ def _input_and_classes(name: str) -> tuple[tuple[int, int], int]:
     for device in ("meta", "cpu"):  # a few compute with values, which there are none of without memory
         try:
             with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
-                net = _builders()[name]().eval()
+                net: Any = _builders()[name]().eval()
                 size, classes = tuple(net.in_size), int(net.num_classes)
                 answer = net(torch.zeros(1, 3, *size))
         except (AttributeError, ImportError, TypeError):

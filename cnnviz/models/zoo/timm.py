@@ -35,7 +35,8 @@ def names() -> list[str]:
 def architecture(rest: str) -> Architecture:
     """The entry of timm:`rest`. Raises UnknownName with the closest names, BadInput for what has no classes."""
     config = _checked(rest)
-    full = f"{config.architecture}.{config.tag}" if config.tag else config.architecture
+    name = str(config.architecture)
+    full = f"{name}.{config.tag}" if config.tag else name
     return Architecture(
         name=f"timm:{rest}",
         title=f"{full} (timm)",
@@ -89,14 +90,16 @@ def _checked(rest: str) -> PretrainedCfg:
 def _config(name: str) -> PretrainedCfg:
     from timm.models import get_pretrained_cfg
 
-    return get_pretrained_cfg(name)
+    config = get_pretrained_cfg(name)
+    assert config is not None  # only names that timm lists are asked for
+    return config
 
 
 def _address(config: PretrainedCfg) -> str | None:
     if config.hf_hub_id:
         hub = (os.environ.get(HUB_VARIABLE) or HUB).rstrip("/")
         return f"{hub}/{config.hf_hub_id}/resolve/main/{config.hf_hub_filename or 'model.safetensors'}"
-    return config.url if config.url and config.url.endswith(".pth") else None
+    return config.url if isinstance(config.url, str) and config.url.endswith(".pth") else None
 
 
 def _preprocessing(config: PretrainedCfg) -> Preprocessing:

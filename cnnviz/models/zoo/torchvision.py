@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.data.preprocessing import RESAMPLING, Preprocessing
 from cnnviz.errors import BadInput, unknown
 from cnnviz.models.catalogue.architecture import Architecture
-from cnnviz.models.catalogue.meta_build import built
+from cnnviz.models.catalogue.meta_build import build_anywhere
 from cnnviz.models.zoo.public_weights import PublicWeights, unknown_tag
 
 if TYPE_CHECKING:
@@ -20,9 +20,12 @@ LICENCE = (
     "research and teaching."
 )
 _KINDS = {
-    "detection": "finds objects", "segmentation": "labels every pixel", "video": "takes films",
-    "optical_flow": "compares two images", "quantization": "computes in 8 bits, without tensors to look at",
-}  # package of torchvision.models → what its networks do  # fmt: skip
+    "detection": "finds objects",
+    "segmentation": "labels every pixel",
+    "video": "takes films",
+    "optical_flow": "compares two images",
+    "quantization": "computes in 8 bits, without tensors to look at",
+}  # package of torchvision.models → what its networks do
 
 
 def names() -> list[str]:
@@ -38,7 +41,7 @@ def architecture(rest: str) -> Architecture:
     Raises UnknownName with the closest names, BadInput for what is no image classifier."""
     name, _, tag = rest.partition(".")
     chosen = _weights(name, tag)
-    entry = _described(chosen)
+    entry = _describe(chosen)
     return Architecture(
         name=f"torchvision:{rest}",
         title=f"{name} (torchvision)",
@@ -56,14 +59,14 @@ def architecture(rest: str) -> Architecture:
 def weights(key: str) -> PublicWeights:
     """The weights of torchvision:`key`."""
     name, _, tag = key.partition(".")
-    return _described(_weights(name, tag))
+    return _describe(_weights(name, tag))
 
 
 def enum_entry(name: str) -> PublicWeights:
     """The weights entry "ResNet50_Weights.IMAGENET1K_V2" and the like."""
     from cnnviz.torchvision_import import models
 
-    return _described(models.get_weight(name))
+    return _describe(models.get_weight(name))
 
 
 def _weights(name: str, tag: str) -> WeightsEnum:
@@ -89,7 +92,7 @@ def _refuse(name: str) -> None:
     unknown("torchvision network", name, models.list_models(module=models))
 
 
-def _described(entry: WeightsEnum) -> PublicWeights:
+def _describe(entry: WeightsEnum) -> PublicWeights:
     preset = entry.transforms()
     meta = {**entry.meta, "categories": list(entry.meta["categories"])}
     side, resampling = preset.crop_size[0], preset.interpolation.value
@@ -98,15 +101,18 @@ def _described(entry: WeightsEnum) -> PublicWeights:
         source="torchvision",
         url=entry.url,
         preprocessing=Preprocessing(
-            (side, side), preset.resize_size[0], tuple(preset.mean), tuple(preset.std),
-            resampling if resampling in RESAMPLING else "bilinear",
+            (side, side),
+            resize=preset.resize_size[0],
+            mean=tuple(preset.mean),
+            std=tuple(preset.std),
+            interpolation=resampling if resampling in RESAMPLING else "bilinear",
         ),
         meta=meta,
         licence=LICENCE,
         condition=f"one network, one centre crop of {side} pixels, ImageNet validation set",
         size_bytes=round(meta.get("_file_size", 0.0) * 2**20),
         note=meta.get("_docs", "").strip().replace("\n", " ").split(". ")[0].strip(),
-    )  # fmt: skip
+    )
 
 
 def _result(metrics: dict[str, dict[str, float]]) -> str:
@@ -125,4 +131,4 @@ def _fixed(name: str, chosen: WeightsEnum) -> dict[str, Any]:
 def _build(num_classes: int, name: str, **options: Any) -> nn.Module:
     from cnnviz.torchvision_import import models
 
-    return built(lambda: models.get_model(name, weights=None, num_classes=num_classes, **options))
+    return build_anywhere(lambda: models.get_model(name, weights=None, num_classes=num_classes, **options))

@@ -4,7 +4,7 @@ import torch
 from layer_costs import map_sides, on_meta, parameters
 from torch import nn
 
-from cnnviz.models.families.bn_inception import Inception
+from cnnviz.models.families.bn_inception import BNInceptionModule
 
 MODULES = {  # channels and side of each module's output, as in the paper's table
     "3a": (256, 28), "3b": (320, 28), "3c": (576, 14),
@@ -59,7 +59,7 @@ def test_only_the_last_module_pools_maxima_beside_its_convolutions():
 
 
 def test_a_module_of_stride_two_passes_the_pooled_input_on(seeded):
-    module = Inception((8, 0, 3, 5, 3, 4), "stride 2", 0).eval()
+    module = BNInceptionModule((8, 0, 3, 5, 3, 4), "stride 2", 0).eval()
     x = torch.randn(1, 8, 28, 28, generator=seeded)
     with torch.no_grad():
         found = module(x)

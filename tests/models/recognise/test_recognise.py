@@ -14,7 +14,7 @@ from cnnviz.models.catalogue.architecture import Architecture, published
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.checkpoint.match import shapes
 from cnnviz.models.recognise.recognise import NAMES, SEQUENCE, SET, candidates, closest, fit, head_classes, recognise
-from cnnviz.models.recognise.shapes import BY_COUNT, published_shapes
+from cnnviz.models.recognise.shapes import COUNTS, published_shapes
 
 NETWORKS = sorted(name for name in published() if find(name).classifier)
 
@@ -35,13 +35,16 @@ def test_every_architecture_is_recognised_with_any_number_of_classes(name):
     assert all(shapes(outline(twin, 7)) == shapes(outline(name, 7)) for twin in twins)
 
 
-def test_the_listed_numbers_of_tensors_are_true_and_complete():
-    """Recognition believes the list: a wrong number would hide a network, a missing one cost its building."""
-    listed = {name: count for count, names in BY_COUNT.items() for name in names.split()}
-    assert listed.keys() == set(NETWORKS)
-    assert sum(len(names.split()) for names in BY_COUNT.values()) == len(listed)
-    wrong = {name: len(published_shapes(name)) for name in listed if len(published_shapes(name)) != listed[name]}
-    assert not wrong
+def test_the_listed_numbers_of_tensors_are_true():
+    """Recognition believes the list: a wrong number would hide a network. One that is missing is counted."""
+    assert COUNTS.keys() <= set(NETWORKS)
+    assert {name: len(published_shapes(name)) for name in COUNTS} == COUNTS
+
+
+def test_few_networks_are_not_listed():
+    """Each costs a build without memory in the first recognition of a process."""
+    unlisted = sorted(set(NETWORKS) - COUNTS.keys())
+    assert len(unlisted) <= 10, f"List them in cnnviz/models/recognise/shapes.py: {unlisted}"
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", "resnet18", "squeezenet1_0", "vgg11_bn"])
