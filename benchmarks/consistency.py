@@ -15,7 +15,7 @@ from PIL import Image
 
 import cnnviz
 from cnnviz.models.catalogue.registry import find
-from cnnviz.models.zoo.download import cache_path, entry
+from cnnviz.models.zoo.download import cache_path, find_weights
 from cnnviz.studies.equivariance.blurpool import blurred
 from cnnviz.studies.equivariance.consistency import consistency, crop_offsets
 from cnnviz.studies.equivariance.published import published_consistency
@@ -30,7 +30,7 @@ def main() -> None:
     corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), COUNT)
     for name in os.environ.get("CNNVIZ_BENCH_NETWORKS", "squeezenet1_0").split():
         architecture = find(name)
-        here = architecture.pretrained is not None and cache_path(entry(architecture).url).is_file()
+        here = architecture.pretrained is not None and cache_path(find_weights(architecture).url).is_file()
         model = cnnviz.load(name, "pretrained" if here else "random", "cpu")
         started = time.perf_counter()
         found = consistency(model, corpus)

@@ -15,7 +15,7 @@ from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.batch_size import SMALL
 from cnnviz.index.search.build import prepared
 from cnnviz.models.catalogue.registry import find
-from cnnviz.models.zoo.download import cache_path, entry
+from cnnviz.models.zoo.download import cache_path, find_weights
 
 TIE = 1e-5  # relative difference up to which two images count as equally strong
 REPLAYED = 400  # winners checked by a fresh forward pass
@@ -46,7 +46,7 @@ def main() -> None:
 def downloaded(name: str) -> bool:
     """True where the public weights of a network are here."""
     architecture = find(name)
-    return architecture.pretrained is not None and cache_path(entry(architecture).url).is_file()
+    return architecture.pretrained is not None and cache_path(find_weights(architecture).url).is_file()
 
 
 def compared(index: PatchIndex, every: dict[str, np.ndarray]) -> str:

@@ -12,7 +12,7 @@ import torch
 
 import cnnviz
 from cnnviz.models.catalogue.registry import find
-from cnnviz.models.zoo.download import cache_path, entry
+from cnnviz.models.zoo.download import cache_path, find_weights
 
 COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 800))
 SIZES = tuple(int(size) for size in os.environ.get("CNNVIZ_BENCH_SIZES", "4 8 16 32").split())
@@ -28,7 +28,7 @@ def main() -> None:
 def compare(name: str) -> None:
     """One network."""
     architecture = find(name)
-    here = architecture.pretrained is not None and cache_path(entry(architecture).url).is_file()
+    here = architecture.pretrained is not None and cache_path(find_weights(architecture).url).is_file()
     model = cnnviz.load(name, "pretrained" if here else "random", "cpu")
     corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), COUNT)
     layers = model.layers("conv")

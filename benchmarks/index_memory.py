@@ -14,7 +14,7 @@ import cnnviz
 from cnnviz.data.corpus import Subset
 from cnnviz.heap import keep_freed
 from cnnviz.models.catalogue.registry import find
-from cnnviz.models.zoo.download import cache_path, entry
+from cnnviz.models.zoo.download import cache_path, find_weights
 
 FEW, MANY = int(os.environ.get("CNNVIZ_BENCH_FEW", 1000)), int(os.environ.get("CNNVIZ_BENCH_MANY", 20000))
 PRECISION = os.environ.get("CNNVIZ_BENCH_PRECISION", "float32")
@@ -37,7 +37,7 @@ def main() -> None:
 def child(count: int) -> None:
     """Index `count` images; print this process's peak, KiB, and images a second."""
     keep_freed()  # as `cnnviz index` does
-    here = cache_path(entry(find("squeezenet1_0")).url).is_file()
+    here = cache_path(find_weights(find("squeezenet1_0")).url).is_file()
     model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
     photographs = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"))
     corpus = Subset(photographs, [i % len(photographs) for i in range(count)])

@@ -23,7 +23,7 @@ import cnnviz
 from benchmarks.index_speed import naive_topk
 from cnnviz.data.corpus import Corpus, Subset
 from cnnviz.models.catalogue.registry import find
-from cnnviz.models.zoo.download import cache_path, entry
+from cnnviz.models.zoo.download import cache_path, find_weights
 
 COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 1000))
 FEW, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_RIVAL", 64)), int(os.environ.get("CNNVIZ_BENCH_ROUNDS", 5))
@@ -49,7 +49,7 @@ def main() -> None:
         import crp.visualization  # noqa: F401
     except ImportError:
         sys.exit("This benchmark compares with zennit-crp: pip install zennit-crp")
-    here = cache_path(entry(find("squeezenet1_0")).url).is_file()
+    here = cache_path(find_weights(find("squeezenet1_0")).url).is_file()
     model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
     corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), COUNT)
     layers, few = model.layers("conv"), Subset(corpus, list(range(min(FEW, len(corpus)))))

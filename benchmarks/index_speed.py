@@ -19,7 +19,7 @@ import cnnviz
 from cnnviz.heap import keep_freed
 from cnnviz.index.search.batch_size import best_batch
 from cnnviz.models.catalogue.registry import find
-from cnnviz.models.zoo.download import cache_path, entry
+from cnnviz.models.zoo.download import cache_path, find_weights
 
 BARE, BARE_BFLOAT16 = (f"bare {precision} channels_last, 32 a batch" for precision in ("float32", "bfloat16"))
 COUNT, BATCH, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 400)), 32, 5
@@ -28,7 +28,7 @@ COUNT, BATCH, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 400)), 32, 5
 def main() -> None:
     """Print images a second and ratios."""
     kept = os.environ.get("CNNVIZ_BENCH_KEEP") == "1" and keep_freed()
-    here = cache_path(entry(find("squeezenet1_0")).url).is_file()
+    here = cache_path(find_weights(find("squeezenet1_0")).url).is_file()
     model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
     corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), COUNT)
     layers = model.layers("conv")

@@ -1,4 +1,4 @@
-"""What can go wrong, in words a user can act on: what was given, what was expected, what to do."""
+"""The exceptions of cnnviz: their texts say what was given, what was expected and what to do."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -108,12 +108,12 @@ def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
 
 def _as_json(value: Any, indent: int | None = None) -> str:
     try:
-        return json.dumps(value, indent=indent, ensure_ascii=False, default=_plain)
+        return json.dumps(value, indent=indent, ensure_ascii=False, default=_to_plain)
     except (TypeError, ValueError) as error:
         raise BadInput(f"This cannot be written as JSON: {error}.") from error
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Path):

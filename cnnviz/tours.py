@@ -80,19 +80,19 @@ def load_tour(name: str, pages: Container[str] | None = None) -> Tour:
 
 def read_tour(path: Path, pages: Container[str] | None = None) -> Tour:
     """The tour in a file; see `load_tour`."""
-    content = _parsed(path)
+    content = _parse(path)
     if not isinstance(content, dict):
         _refuse(path, 'expected "title:" and "stops:" at the top', content)
-    _known_fields(path, content, ("title", "stops"))
-    title, stops = _text(path, content, "title", TITLE), content.get("stops")
+    _check_fields(path, content, ("title", "stops"))
+    title, stops = _read_text(path, content, "title", TITLE), content.get("stops")
     if not isinstance(stops, list) or not stops:
         _refuse(path, '"stops" must be a list with at least one stop, each beginning with "- page: …"', stops)
     if len(stops) > MOST:
         _refuse(path, f"a tour has at most {MOST} stops", f"{len(stops)} stops")
-    return Tour(path.stem, title, tuple(_stop(f"{path}, stop {n}", s, pages) for n, s in enumerate(stops, 1)))
+    return Tour(path.stem, title, tuple(_read_stop(f"{path}, stop {n}", s, pages) for n, s in enumerate(stops, 1)))
 
 
-def _parsed(path: Path) -> Any:
+def _parse(path: Path) -> Any:
     """What the YAML says, of plain types only."""
     import yaml
 
@@ -116,20 +116,20 @@ def _parsed(path: Path) -> Any:
     _refuse(path, f"a tour has at most {LARGEST >> 10} KiB", f"{len(data) >> 10} KiB")
 
 
-def _stop(where: str, content: Any, pages: Container[str] | None) -> Stop:
+def _read_stop(where: str, content: Any, pages: Container[str] | None) -> Stop:
     if not isinstance(content, dict):
         _refuse(where, "expected page, query, title, notes", content)
-    _known_fields(where, content, _FIELDS)
-    page = _text(where, content, "page", 64)
+    _check_fields(where, content, _FIELDS)
+    page = _read_text(where, content, "page", 64)
     page = "" if page == "home" else page
     if pages is not None and page not in pages:
         known = [*(p for p in pages if p), "home"] if isinstance(pages, Iterable) else []
         _refuse(where, f'"page" must be one of {", ".join(known)}', page)
-    notes = _text(where, content, "notes", NOTES) if content.get("notes") is not None else ""
-    return Stop(page, _query(where, content.get("query")), _text(where, content, "title", TITLE), notes)
+    notes = _read_text(where, content, "notes", NOTES) if content.get("notes") is not None else ""
+    return Stop(page, _read_query(where, content.get("query")), _read_text(where, content, "title", TITLE), notes)
 
 
-def _query(where: str, content: Any) -> dict[str, str]:
+def _read_query(where: str, content: Any) -> dict[str, str]:
     """The choices as the address bar would hold them."""
     if content is None:
         return {}
@@ -137,13 +137,13 @@ def _query(where: str, content: Any) -> dict[str, str]:
         _refuse(where, '"query" must hold choices, e.g. {net: lenet5, unit: 3}', content)
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, str | int | float):
-            _refuse(where, f'"query" must hold names with a text or a number each; see {_shown(key)}', value)
+            _refuse(where, f'"query" must hold names with a text or a number each; see {_describe(key)}', value)
         if key in RESERVED:
             _refuse(where, f'"query" cannot hold {", ".join(sorted(RESERVED))}', key)
     return {key: str(value) for key, value in content.items()}
 
 
-def _text(where: Path | str, content: dict[str, Any], field: str, most: int) -> str:
+def _read_text(where: Path | str, content: dict[str, Any], field: str, most: int) -> str:
     value = content.get(field)
     if not isinstance(value, str) or not value.strip():
         _refuse(where, f'"{field}" must be text', value)
@@ -153,7 +153,7 @@ def _text(where: Path | str, content: dict[str, Any], field: str, most: int) -> 
     return text
 
 
-def _known_fields(where: Path | str, content: dict[Any, Any], known: tuple[str, ...]) -> None:
+def _check_fields(where: Path | str, content: dict[Any, Any], known: tuple[str, ...]) -> None:
     """A misspelt field must not vanish silently."""
     for field in content:
         if field not in known:
@@ -161,10 +161,10 @@ def _known_fields(where: Path | str, content: dict[Any, Any], known: tuple[str, 
 
 
 def _refuse(where: Path | str, expected: str, found: Any) -> NoReturn:
-    raise BadInput(f"{where}: {expected}; found {_shown(found)}.")
+    raise BadInput(f"{where}: {expected}; found {_describe(found)}.")
 
 
-def _shown(value: Any) -> str:
+def _describe(value: Any) -> str:
     """A value in an error. Containers by their kind alone: with YAML's aliases they can be exponentially long."""
     if value is None:
         return "nothing"

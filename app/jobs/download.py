@@ -31,9 +31,9 @@ class Damaged(CnnvizError):
 def are_here(name: str) -> bool:
     """Whether the published weights of a network are on this machine."""
     from cnnviz.models.catalogue.registry import find
-    from cnnviz.models.zoo.download import cache_path, entry
+    from cnnviz.models.zoo.download import cache_path, find_weights
 
-    return cache_path(entry(find(name)).url).is_file()
+    return cache_path(find_weights(find(name)).url).is_file()
 
 
 def weights(name: str, damaged: bool = False) -> None:
@@ -41,11 +41,11 @@ def weights(name: str, damaged: bool = False) -> None:
 
     Raises NotAllowed, before anything is connected to; PageEnded while they are not here, which the page has said."""
     from cnnviz.models.catalogue.registry import find
-    from cnnviz.models.zoo.download import bring, entry
+    from cnnviz.models.zoo.download import fetch_file, find_weights
 
     if damaged or not are_here(name):
-        url = entry(find(name)).url
-        _bring(f"download {url}", f"Downloading weights of {name}", lambda progress: bring(url, progress))
+        url = find_weights(find(name)).url
+        _bring(f"download {url}", f"Downloading weights of {name}", lambda progress: fetch_file(url, progress))
 
 
 def refuse(_done: int, _total: int) -> None:

@@ -86,9 +86,9 @@ def _untrained(choice: Choice, progress: Any) -> LoadedModel:
 
     entry = find(choice.name)
     if choice.weights == "pretrained" and entry.pretrained is not None:
-        trained = pretrained.entry(entry)
+        trained = pretrained.find_weights(entry)
         names = trained.meta.get("categories") or class_names(entry.labels, entry.classes)
-        expects = pretrained.preprocessing(trained)
+        expects = trained.preprocessing
         scaled = choice.name in pretrained.SCALED_INPUT
     else:
         trained_choice = replace(choice, untrained=False)
@@ -148,17 +148,17 @@ def is_prefixed(name: str) -> bool:
 
 def plugin_problems() -> list[str]:
     """Why files of $CNNVIZ_PLUGINS could not be used, a sentence each; their networks are not in the picker."""
-    from cnnviz.models.catalogue.plugins import problems
+    from cnnviz.models.catalogue.plugins import list_problems
 
-    return problems()
+    return list_problems()
 
 
 def publisher(name: str) -> str:
     """Who publishes the pretrained weights of a network, in a word or two."""
     from cnnviz.models.catalogue.registry import find
-    from cnnviz.models.zoo.download import entry
+    from cnnviz.models.zoo.download import find_weights
 
-    return entry(find(name)).source
+    return find_weights(find(name)).source
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -182,11 +182,11 @@ def _bundled() -> list[str]:
 def weights_options(name: str) -> list[str]:
     """Weights that `name` can take, the best that needs no download first."""
     from cnnviz.models.catalogue.registry import find
-    from cnnviz.models.zoo.download import cache_path, entry
+    from cnnviz.models.zoo.download import cache_path, find_weights
 
     options = [*(["bundled"] if name in _bundled() else []), "random"]
     if find(name).pretrained is not None:
-        here = cache_path(entry(find(name)).url).is_file()
+        here = cache_path(find_weights(find(name)).url).is_file()
         options.insert(len(options) - 1 if here else len(options), "pretrained")
     return options
 

@@ -62,7 +62,7 @@ def layer_shapes(key: str, _model: LoadedModel) -> dict[str, tuple[int, int, int
 @st.cache_resource(max_entries=24, show_spinner=False)
 def photo(name: str) -> Image.Image:
     """A photograph by its name: a sample, "digit-3", or "upload-<hash>"."""
-    from cnnviz.data.samples import digit, sample_photo
+    from cnnviz.data.samples import draw_digit, sample_photo
 
     if name.startswith("upload-"):
         if not is_stored_photo(name):
@@ -71,7 +71,7 @@ def photo(name: str) -> Image.Image:
 
         return open_image(cache_folder("uploads") / f"{name.removeprefix('upload-')}.png")
     if name.startswith("digit-"):
-        return digit(int(name.removeprefix("digit-")))
+        return draw_digit(int(name.removeprefix("digit-")))
     return sample_photo(name)
 
 

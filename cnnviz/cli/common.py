@@ -42,11 +42,11 @@ def load_plugins(options: argparse.Namespace) -> None:
     Raises BadInput with file, line and reason for a file of --plugin that cannot be used."""
     if not options.plugin and not os.environ.get("CNNVIZ_PLUGINS"):
         return  # spares commands without networks the import
-    from cnnviz.models.catalogue.plugins import load_file, problems
+    from cnnviz.models.catalogue.plugins import list_problems, load_file
 
     for path in options.plugin:
         load_file(path)
-    for problem in problems():
+    for problem in list_problems():
         print(f"note: {problem}", file=sys.stderr)
 
 

@@ -108,9 +108,9 @@ def _offline() -> None:
 
 
 def _plugins() -> None:
-    from cnnviz.models.catalogue.plugins import loaded
+    from cnnviz.models.catalogue.plugins import list_plugins
 
-    found = loaded()
+    found = list_plugins()
     for plugin in found:
         print(f"  {plugin.problem}" if plugin.problem else f"  {plugin.path}: {', '.join(plugin.names)}")
     if not found:
@@ -146,7 +146,7 @@ def _told_address() -> tuple[str, str]:
 
 
 def _bundled() -> None:
-    from cnnviz.data.samples import digit, sample_names, sample_photo
+    from cnnviz.data.samples import draw_digit, sample_names, sample_photo
     from cnnviz.models.bundled import bundled
     from cnnviz.models.load import load
 
@@ -154,7 +154,7 @@ def _bundled() -> None:
     for name in bundled():
         try:
             model = load(name, "bundled")
-            image = digit(3) if model.input_size[0] == 1 else sample_photo(sample_names()[0])
+            image = draw_digit(3) if model.input_size[0] == 1 else sample_photo(sample_names()[0])
             best = int(model.predict(image)[0].argmax())
         except CnnvizError as error:
             print(f"  {name:16} broken: {error}", file=sys.stdout)

@@ -82,7 +82,7 @@ def _weights(networks: list[str], names_only: bool) -> None:
 
 def _architectures(names_only: bool) -> None:
     from cnnviz.models.bundled import bundled, snapshots
-    from cnnviz.models.catalogue.parameter_counts import human, parameter_counts
+    from cnnviz.models.catalogue.parameter_counts import count_parameters, format_count
     from cnnviz.models.catalogue.registry import architectures, find
 
     names = architectures()
@@ -90,7 +90,7 @@ def _architectures(names_only: bool) -> None:
         print("\n".join(names))
         return
     bar = Bar()
-    counts = parameter_counts(names, lambda done, total: bar.update(done / total, "counting parameters"))
+    counts = count_parameters(names, lambda done, total: bar.update(done / total, "counting parameters"))
     bar.clear()
     entries = [find(name) for name in names]
     first: dict[str, int] = {}
@@ -104,6 +104,6 @@ def _architectures(names_only: bool) -> None:
             size = "×".join(str(n) for n in e.input_size)
             weights = ["bundled"] * (e.name in shipped) + ["pretrained"] * (e.pretrained is not None)
             weights += ["snapshots"] * bool(snapshots(e.name))
-            print(f"  {e.name:29} {human(counts[e.name]):>7}  {size:>9}  {e.year or '':4}  {', '.join(weights)}")
+            print(f"  {e.name:29} {format_count(counts[e.name]):>7}  {size:>9}  {e.year or '':4}  {', '.join(weights)}")
     print(f"\n{len(entries)} architectures: name, parameters, input, year, trained weights.")
     print("More by prefix: timm:NAME, pytorchcv:NAME, torchvision:NAME (`cnnviz list timm`, …).")

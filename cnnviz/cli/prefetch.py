@@ -24,10 +24,10 @@ def run(options: argparse.Namespace) -> None:
     if not wanted:
         raise CnnvizError("Name networks or data to bring, e.g. cnnviz prefetch squeezenet1_0 --data imagenette.")
     failed: list[str] = []
-    for name, bring in wanted:
+    for name, fetch in wanted:
         bar = Bar()
         try:
-            said = bring(name, lambda done, total, bar=bar, name=name: _progress(bar, name, done, total))
+            said = fetch(name, lambda done, total, bar=bar, name=name: _progress(bar, name, done, total))
         except CnnvizError as error:
             bar.clear()
             print(f"{name}: {error}", file=sys.stderr)
@@ -46,11 +46,11 @@ def _progress(bar: Bar, name: str, done: int, total: int) -> None:
 
 def _weights(name: str, progress: Callable[[int, int], None]) -> str:
     from cnnviz.models.catalogue.registry import find
-    from cnnviz.models.zoo.download import bring, entry
+    from cnnviz.models.zoo.download import fetch_file, find_weights
 
-    brought = bring(entry(find(name)).url, progress)
-    size = f"{brought.path.stat().st_size / 1e6:,.1f} MB"
-    return f"{'brought' if brought.fresh else 'already here'}, {size}, {brought.checksum}: {brought.path}"
+    fetched = fetch_file(find_weights(find(name)).url, progress)
+    size = f"{fetched.path.stat().st_size / 1e6:,.1f} MB"
+    return f"{'brought' if fetched.fresh else 'already here'}, {size}, {fetched.checksum}: {fetched.path}"
 
 
 def _data(name: str, progress: Callable[[int, int], None]) -> str:

@@ -85,7 +85,7 @@ class Corpus(ABC):
         each class as of any other. Raises BadInput if limit < 1."""
         if limit < 1:
             raise BadInput(f"limit must be at least 1 image, got {limit}.")
-        return self if limit >= len(self) else Subset(self, _fair(self.labels, len(self), limit))
+        return self if limit >= len(self) else Subset(self, _pick_fairly(self.labels, len(self), limit))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -146,7 +146,7 @@ class MemoryCorpus(Corpus):
         return (item if isinstance(item, bytes) else np.ascontiguousarray(item).data for item in self.items)
 
 
-def _fair(labels: Sequence[str] | None, count: int, limit: int) -> list[int]:
+def _pick_fairly(labels: Sequence[str] | None, count: int, limit: int) -> list[int]:
     """`limit` of `count` indices, sorted: the first, or one of each class in turn."""
     if labels is None:
         return list(range(limit))
@@ -158,7 +158,7 @@ def _fair(labels: Sequence[str] | None, count: int, limit: int) -> list[int]:
     return sorted(index for _turn, index in sorted(turns)[:limit])
 
 
-def writable_ids(paths: Sequence[str]) -> list[str]:
+def normalise_ids(paths: Sequence[str]) -> list[str]:
     """Ids that can be written anywhere: composed Unicode (macOS stores it decomposed), no lone bytes."""
     if all(map(str.isascii, paths)):
         return list(paths)

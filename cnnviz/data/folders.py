@@ -14,9 +14,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from cnnviz.data.corpus import Corpus, writable_ids
+from cnnviz.data.corpus import Corpus, normalise_ids
 from cnnviz.data.images import SUFFIXES, open_image
-from cnnviz.data.listing import Progress, listed
+from cnnviz.data.listing import Progress, list_images
 from cnnviz.data.shards.shards import ShardCorpus
 from cnnviz.errors import BadImage, BadInput
 
@@ -42,19 +42,19 @@ class FileCorpus(Corpus):
         skipped: Iterable[tuple[str, str]] = (),
         facts: np.ndarray | None = None,
     ) -> None:
-        super().__init__(name, writable_ids(paths), labels, classes, skipped)
+        super().__init__(name, normalise_ids(paths), labels, classes, skipped)
         self.root, self.paths, self.facts = root, list(paths), facts
 
     def _read(self, index: int, side: int | None) -> Image.Image:
         return open_image(self.root / self.paths[index], side=side)
 
     def _contents(self) -> Iterable[bytes]:
-        known = self.facts if self.facts is not None else (_facts_of(self.root, path) for path in self.paths)
+        known = self.facts if self.facts is not None else (_stat_file(self.root, path) for path in self.paths)
         facts = (map(int, pair) for pair in known)
         return (b"missing;" if size < 0 else f"{size},{time};".encode() for size, time in facts)
 
 
-def _facts_of(root: Path, path: str) -> tuple[int, int]:
+def _stat_file(root: Path, path: str) -> tuple[int, int]:
     """(size in bytes, time of change in ns) of a file, -1 if it is missing."""
     try:
         found = os.stat(os.path.join(root, path))
@@ -63,20 +63,20 @@ def _facts_of(root: Path, path: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def folder(root: Path, name: str | None = None, below: str = "", progress: Progress | None = None) -> Corpus:
+def open_folder(root: Path, name: str | None = None, below: str = "", progress: Progress | None = None) -> Corpus:
     """All images under `root` (under its subfolder `below`), ids relative to `root`; labels by class folder.
 
     A folder without images that holds .tar files is read as shards. What could not be listed, and archives
-    that lie among images, are reported in `skipped`. `progress`: as for `listed`."""
-    found, name = listed(root, below, progress), name or root.resolve().name
+    that lie among images, are reported in `skipped`. `progress`: as for `list_images`."""
+    found, name = list_images(root, below, progress), name or root.resolve().name
     if found.shards and not found.paths:
         return ShardCorpus([root / path for path in found.shards], name, root, progress)
     among = [(path, "A tar archive among images. Open it alone, as shards.") for path in found.shards]
-    labels = class_folders(writable_ids(found.paths))
+    labels = find_class_folders(normalise_ids(found.paths))
     return FileCorpus(name, root, found.paths, labels, skipped=found.skipped + among, facts=found.facts)
 
 
-def files(paths: Sequence[Path]) -> FileCorpus:
+def open_files(paths: Sequence[Path]) -> FileCorpus:
     """The given image files in the given order, ids relative to the folder that they have in common.
 
     Raises BadInput if one does not exist."""
@@ -89,7 +89,7 @@ def files(paths: Sequence[Path]) -> FileCorpus:
     return FileCorpus(absolute[0].name if len(absolute) == 1 else root.name, root, relative)
 
 
-def class_folders(ids: Sequence[str]) -> list[str] | None:
+def find_class_folders(ids: Sequence[str]) -> list[str] | None:
     """The class folder of each image: the first folder on its path that neither all of them share nor is
     the name of a split ("train", "val", …). None if an image lies in no such folder."""
     level = 0
@@ -121,15 +121,15 @@ class ZipCorpus(Corpus):
                 entries = content.infolist()
         except _DAMAGED as error:
             raise BadInput(f"{name!r} is no readable zip archive: {error}. Pack it again.") from error
-        wanted = {path: e for e in entries if _wanted(path := e.filename.replace("\\", "/"))}
+        wanted = {path: e for e in entries if _is_image(path := e.filename.replace("\\", "/"))}
         _check_total(name, wanted.values())
-        faults = [(path, fault) for path, entry in wanted.items() if (fault := _fault(path, entry))]
+        faults = [(path, fault) for path, entry in wanted.items() if (fault := _find_fault(path, entry))]
         for path, _reason in faults:
             del wanted[path]
         paths = sorted(wanted, key=lambda path: path.encode("utf-8", "surrogateescape"))
-        ids = writable_ids(paths)
-        super().__init__(name, ids, class_folders(ids), skipped=faults)
-        self._entries = [_facts(wanted[path]) for path in paths]
+        ids = normalise_ids(paths)
+        super().__init__(name, ids, find_class_folders(ids), skipped=faults)
+        self._entries = [_describe_entry(wanted[path]) for path in paths]
 
     def _open(self) -> BinaryIO:
         return BytesIO(self.archive) if isinstance(self.archive, bytes) else self.archive.open("rb")
@@ -150,7 +150,7 @@ class ZipCorpus(Corpus):
         return (f"{size},{crc};".encode() for _offset, _packed, size, crc, _method in self._entries)
 
 
-def _wanted(path: str) -> bool:
+def _is_image(path: str) -> bool:
     parts = path.split("/")
     hidden = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in parts)
     return not hidden and os.path.splitext(parts[-1])[1].lower() in SUFFIXES
@@ -167,7 +167,7 @@ def _check_total(name: str, entries: Iterable[zipfile.ZipInfo]) -> None:
         )
 
 
-def _fault(path: str, entry: zipfile.ZipInfo) -> str:
+def _find_fault(path: str, entry: zipfile.ZipInfo) -> str:
     """Why an entry is not read; empty if it is safe."""
     if path.startswith("/") or path[1:2] == ":" or ".." in path.split("/"):
         return "The path leads out of the archive."
@@ -182,7 +182,7 @@ def _fault(path: str, entry: zipfile.ZipInfo) -> str:
     return ""
 
 
-def _facts(entry: zipfile.ZipInfo) -> tuple[int, int, int, int, int]:
+def _describe_entry(entry: zipfile.ZipInfo) -> tuple[int, int, int, int, int]:
     return entry.header_offset, entry.compress_size, entry.file_size, entry.CRC, entry.compress_type
 
 

@@ -1,4 +1,4 @@
-"""One image, safely: from any file a user may hand over to upright RGB pixels of a bounded size.
+"""Open an image file safely: from any file a user may hand over to upright RGB pixels of a bounded size.
 
 The size is read from the header and checked before a single pixel is decoded. Other decoders (OpenCV
 among them) check nothing: they may be given what comes out of here, never a file.
@@ -58,14 +58,14 @@ def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE, 
     BadInput if max_side or side < 1."""
     if max_side < 1 or (side is not None and side < 1):
         raise BadInput(f"max_side and side must be at least 1 pixel, got {max_side} and {side}.")
-    what, file = _opened(source)
+    what, file = _open(source)
     with file:
-        picture = _header(file, what)
+        picture = _read_header(file, what)
         try:
-            picture.draft(None, _drafted(picture.size, max_side, side))
+            picture.draft(None, _draft_size(picture.size, max_side, side))
             picture.load()
-            orientation = _orientation(picture)
-            rgb = _rgb(_halved(picture, max_side))
+            orientation = _read_orientation(picture)
+            rgb = _convert_to_rgb(_halve(picture, max_side))
         except Exception as error:  # on damaged data decoders raise anything, from OSError to KeyError
             raise BadImage(
                 f"{what} is a damaged or incomplete {picture.format} file ({error}). "
@@ -79,19 +79,19 @@ def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE, 
 def to_rgb(picture: Image.Image) -> Image.Image:
     """A PIL image of any mode as RGB, upright by its EXIF orientation, without metadata, by the rules of `open_image`;
     always a copy."""
-    turn = turned(picture)
-    rgb = _rgb(picture)
+    turn = find_transpose(picture)
+    rgb = _convert_to_rgb(picture)
     return rgb if turn is None else rgb.transpose(turn)
 
 
-def turned(picture: Image.Image) -> Image.Transpose | None:
+def find_transpose(picture: Image.Image) -> Image.Transpose | None:
     """What turns a PIL image upright that still carries its EXIF orientation, as one that was just opened does; None
     where nothing is to be turned."""
     picture.load()  # Pillow turns TIFF files itself, and forgets their orientation, while it decodes them
-    return _UPRIGHT.get(_orientation(picture))
+    return _UPRIGHT.get(_read_orientation(picture))
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
+def _convert_to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
         rgb = Image.fromarray(_sixteen_to_eight(np.asarray(picture))).convert("RGB")
     elif picture.mode in ("I", "F"):
@@ -132,7 +132,7 @@ def image_sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _opened(source: bytes | str | Path | BinaryIO) -> tuple[str, BinaryIO]:
+def _open(source: bytes | str | Path | BinaryIO) -> tuple[str, BinaryIO]:
     """(what to call it in messages, an open file); refuses what is missing or too large."""
     file: BinaryIO
     if isinstance(source, str | Path):
@@ -168,7 +168,7 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def _header(file: BinaryIO, what: str) -> Image.Image:
+def _read_header(file: BinaryIO, what: str) -> Image.Image:
     """The image as yet undecoded, its size checked."""
     head = file.read(512)
     file.seek(0)
@@ -178,7 +178,7 @@ def _header(file: BinaryIO, what: str) -> Image.Image:
         pixels = re.search(r"\d+", str(error))
         raise BadImage(_too_large(what, f"{int(pixels[0]) / 1e6:,.0f}" if pixels else "over 179")) from None
     except Exception as error:
-        raise BadImage(f"{what} {_guess(head)}") from error
+        raise BadImage(f"{what} {_describe_bytes(head)}") from error
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BadImage(_too_large(what, f"{width} × {height} = {width * height / 1e6:,.0f}"))
@@ -194,7 +194,7 @@ def _too_large(what: str, pixels: str) -> str:
     )
 
 
-def _guess(head: bytes) -> str:
+def _describe_bytes(head: bytes) -> str:
     """What a file is that no decoder knows, and what to do about it."""
     if not head:
         return "is empty (0 bytes). Copy or download it again."
@@ -214,7 +214,7 @@ def _guess(head: bytes) -> str:
     return "is no image in a known format (JPEG, PNG, WebP, GIF, BMP, TIFF, PPM), or its header is damaged."
 
 
-def _orientation(picture: Image.Image) -> int:
+def _read_orientation(picture: Image.Image) -> int:
     try:
         return int(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # broken metadata must not cost the picture
@@ -227,14 +227,14 @@ def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _drafted(size: tuple[int, int], max_side: int, side: int | None) -> tuple[int, int]:
+def _draft_size(size: tuple[int, int], max_side: int, side: int | None) -> tuple[int, int]:
     """The least (width, height) that a decoder has to give."""
     large_enough = _fit(size, max_side)
     factor = 1 if side is None else min(size) // max(2 * side, LARGE)
     return large_enough if factor < 2 else min(large_enough, (size[0] // factor, size[1] // factor))
 
 
-def _halved(picture: Image.Image, side: int) -> Image.Image:
+def _halve(picture: Image.Image, side: int) -> Image.Image:
     """Reduced by a whole factor if it is at least twice too large: half the memory of a copy in full."""
     factor = max(picture.size) // side
     opaque = picture.mode in ("RGB", "L", "CMYK") and not picture.has_transparency_data

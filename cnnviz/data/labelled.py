@@ -14,7 +14,7 @@ from PIL import Image
 from cnnviz.data.class_names import MNIST
 from cnnviz.data.idx import find_idx, read_idx
 from cnnviz.data.images import SUFFIXES, open_image
-from cnnviz.data.public.public_sets import folder_for_training
+from cnnviz.data.public.public_sets import prepare_training_folder
 from cnnviz.errors import BadImage, BadInput
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing, 
     with MNIST's IDX files; or "mnist" / "cifar10", downloaded once. Raises BadInput if it is none of
     these or damaged. `lazy`: leave image files on disk until `batch` asks for them."""
     if str(source) in ("mnist", "cifar10"):
-        source = folder_for_training(str(source))
+        source = prepare_training_folder(str(source))
     root = Path(source)
     if not root.is_dir():
         raise BadInput(
@@ -97,12 +97,12 @@ def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> Labe
 
 
 def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, lazy: bool) -> LabelledSet:
-    folder, divided = _split_folder(root, split)
+    folder, divided = _find_split(root, split)
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     files, labels = [], []
     for label, name in enumerate(names):
         for path in sorted((folder / name).rglob("*")):
-            if _is_image(path) and (divided or _held_out(path) == (split == "test")):
+            if _is_image(path) and (divided or _is_held_out(path) == (split == "test")):
                 files.append(path)
                 labels.append(label)
     if split == "train" and len(set(labels)) < 2:
@@ -121,14 +121,14 @@ def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, la
     return LabelledSet(answers, names, how, read_files(files, preprocessing))
 
 
-def _split_folder(root: Path, split: str) -> tuple[Path, bool]:
+def _find_split(root: Path, split: str) -> tuple[Path, bool]:
     """Where the class folders of a split are, and whether they hold that split alone."""
     here = {
         wanted: next((root / name for name in names if (root / name).is_dir()), None)
         for wanted, names in SPLITS.items()
     }
     if not any(here.values()) and (root / "cifar10").is_dir():
-        return _split_folder(root / "cifar10", split)
+        return _find_split(root / "cifar10", split)
     if here["train"] is None:
         return root, False  # a class may well be called "test"
     return (here[split] or here["train"]), here["test"] is not None
@@ -138,7 +138,7 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # macOS leaves "._1.jpg" behind
 
 
-def _held_out(path: Path) -> bool:
+def _is_held_out(path: Path) -> bool:
     return hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).digest()[0] % 10 == 0
 
 

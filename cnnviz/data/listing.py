@@ -1,4 +1,4 @@
-"""Image files below a folder, listed in one sweep: 1.28 million of them as well as ten."""
+"""List the image files below a folder in one sweep: 1.28 million of them as well as ten."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Listing:
     shards: list[str]
 
 
-def listed(root: Path, below: str = "", progress: Progress | None = None) -> Listing:
+def list_images(root: Path, below: str = "", progress: Progress | None = None) -> Listing:
     """List the images under `root` (under its subfolder `below`).
 
     Hidden files and files without an image suffix are passed over. Each real folder is visited once, links

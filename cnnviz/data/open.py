@@ -40,7 +40,7 @@ def corpus(source: Any, limit: int | None = None, progress: Callable[[int, int],
         >>> photographs.ids, photographs.image(0).size
         (['astronaut', 'chelsea', 'coffee'], (512, 512))
     """
-    found = _find(source, progress)
+    found = _open(source, progress)
     if not len(found):
         faults = "".join(f" {where}: {why}" for where, why in found.skipped[:3])
         raise BadInput(
@@ -49,13 +49,13 @@ def corpus(source: Any, limit: int | None = None, progress: Callable[[int, int],
     return found if limit is None else found.take(limit)
 
 
-def _find(source: Any, progress: Callable[[int, int], None] | None) -> Corpus:
+def _open(source: Any, progress: Callable[[int, int], None] | None) -> Corpus:
     if isinstance(source, Corpus):
         return source
     if isinstance(source, str) and source in NAMES:
-        return _named(source, progress)
+        return _open_named(source, progress)
     if isinstance(source, str | os.PathLike):
-        return _from_path(source, progress)
+        return _open_path(source, progress)
     if isinstance(source, bytes | Image.Image) or hasattr(source, "read"):
         source = [source]
     if isinstance(source, np.ndarray):
@@ -64,50 +64,50 @@ def _find(source: Any, progress: Callable[[int, int], None] | None) -> Corpus:
         source = [source]
     if not isinstance(source, Iterable):
         raise BadInput(f"Expected a folder, a zip, images or a name, got {type(source).__name__}.")
-    return _from_items(list(source))
+    return _open_items(list(source))
 
 
-def _named(name: str, progress: Callable[[int, int], None] | None) -> Corpus:
+def _open_named(name: str, progress: Callable[[int, int], None] | None) -> Corpus:
     if name in ("samples", "digits"):
         return samples.samples() if name == "samples" else samples.digits()
-    return public_sets.dataset(name, progress)
+    return public_sets.open_set(name, progress)
 
 
-def _from_path(source: str | os.PathLike[str], progress: Callable[[int, int], None] | None) -> Corpus:
+def _open_path(source: str | os.PathLike[str], progress: Callable[[int, int], None] | None) -> Corpus:
     path = Path(source).expanduser()
     if not is_there(path):
         text = os.fspath(source)
-        if shards.expanded(text) != [text]:
-            return shards.from_pattern(text, progress)
+        if shards.expand_braces(text) != [text]:
+            return shards.open_pattern(text, progress)
         if isinstance(source, str) and not any(mark in text for mark in "/\\.~"):
             unknown("corpus", text, NAMES)
         raise BadInput(
             f"{text[:200]!r} does not exist. Give a folder, a .zip, a .tar, an image, or one of: {', '.join(NAMES)}."
         )
     if path.is_dir():
-        return public_sets.from_folder(path) or folders.folder(path, progress=progress)
+        return public_sets.open_folder(path) or folders.open_folder(path, progress=progress)
     with path.open("rb") as file:
         head = file.read(tar.BLOCK)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return folders.ZipCorpus(path)
     is_shard = path.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".tar.zst")) or tar.is_tar(head)
-    return shards.ShardCorpus([path], path.name, progress=progress) if is_shard else folders.files([path])
+    return shards.ShardCorpus([path], path.name, progress=progress) if is_shard else folders.open_files([path])
 
 
-def _from_items(items: list[Any]) -> Corpus:
+def _open_items(items: list[Any]) -> Corpus:
     if items and all(isinstance(item, str | os.PathLike) for item in items):
         paths = [Path(item).expanduser() for item in items]
         if all(path.suffix.lower() == ".tar" and path.is_file() for path in paths):
             return shards.ShardCorpus(list(dict.fromkeys(paths)), paths[0].parent.name)
-        return folders.files(paths)
-    contents = [_content(item) for item in items]
+        return folders.open_files(paths)
+    contents = [_read_content(item) for item in items]
     if len(contents) == 1 and isinstance(contents[0], bytes) and contents[0][:4] == b"PK\x03\x04":
         return folders.ZipCorpus(contents[0])
-    unique = {_content_id(content): content for content in contents}  # the same upload twice is one image
+    unique = {_hash_content(content): content for content in contents}  # the same upload twice is one image
     return MemoryCorpus("uploads", list(unique), list(unique.values()))
 
 
-def _content(item: Any) -> bytes | np.ndarray:
+def _read_content(item: Any) -> bytes | np.ndarray:
     """Bytes of an upload, a file or a path; pixels of an image. Names of uploads are ignored."""
     if isinstance(item, tuple) and len(item) == 2:
         item = item[1]
@@ -120,7 +120,7 @@ def _content(item: Any) -> bytes | np.ndarray:
     return item.read() if hasattr(item, "read") else to_uint8(item)
 
 
-def _content_id(content: bytes | np.ndarray) -> str:
+def _hash_content(content: bytes | np.ndarray) -> str:
     if isinstance(content, np.ndarray):
         content = str(content.shape).encode() + content.tobytes()
     return image_sha256(content)[:12]

@@ -1,4 +1,4 @@
-"""From a photograph to what the network receives: resize, centre crop, channels, normalisation.
+"""Preprocessing of an image for a network: resize, centre crop, channels, normalisation.
 
 The geometry is torchvision's classification preset (resize of the short side, bilinear with
 antialiasing, centre crop), reimplemented on Pillow alone so that small networks need no torchvision.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from cnnviz.data.images import to_rgb, turned
+from cnnviz.data.images import find_transpose, to_rgb
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
         if not min(image.size):
             raise BadInput(f"The image has no pixels, its size is {image.width}×{image.height}. Give another one.")
-        ready = image.mode in ("RGB", "L") and turned(image) is None
+        ready = image.mode in ("RGB", "L") and find_transpose(image) is None
         return image if ready else to_rgb(image)  # Pillow clips 16 bits, ignores alpha and the camera's orientation
     array = np.asarray(image)
     colours = array.shape[2] if array.ndim == 3 else 1

@@ -65,15 +65,15 @@ PHOTOS = (  # natural scenes first
 
 def sample_names() -> list[str]:
     """Names of the whole photographs, natural scenes first; those that this scikit-image has."""
-    return [photo.name for photo in _photos()]
+    return [photo.name for photo in _list_photos()]
 
 
 def sample_photo(name: str) -> Image.Image:
     """One whole photograph, RGB, 191 to 1,411 pixels a side. Raises UnknownName with the closest names."""
-    known = {photo.name: photo.file for photo in _photos()}
+    known = {photo.name: photo.file for photo in _list_photos()}
     if name not in known:
         unknown("sample photograph", name, known)
-    return _decoded(known[name]).copy()
+    return _decode(known[name]).copy()
 
 
 def samples() -> Corpus:
@@ -86,8 +86,8 @@ class SampleCorpus(Corpus):
     """See `samples`."""
 
     def __init__(self) -> None:
-        photos = _photos()
-        cuts = [[(f"{p.name}/{i:02d}", p, box) for i, box in enumerate(_boxes(p))] for p in photos]
+        photos = _list_photos()
+        cuts = [[(f"{p.name}/{i:02d}", p, box) for i, box in enumerate(_place_crops(p))] for p in photos]
         whole = [(photo.name, photo, None) for photo in photos]
         turns = [cut for turn in zip_longest(*cuts) for cut in turn if cut]  # so that `take` stays varied
         super().__init__("samples", [image_id for image_id, _photo, _box in whole + turns])
@@ -97,12 +97,12 @@ class SampleCorpus(Corpus):
         photo, box = self._cuts[index]
         if box is None:
             return sample_photo(photo.name)
-        crop = _decoded(photo.file).crop(box)
+        crop = _decode(photo.file).crop(box)
         odd = int(self.ids[index].rpartition("/")[2]) % 2
         return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if photo.mirror and odd else crop
 
     def _contents(self) -> Iterable[bytes]:
-        files = (hashlib.sha256((_folder() / photo.file).read_bytes()).digest() for photo in _photos())
+        files = (hashlib.sha256((_find_folder() / photo.file).read_bytes()).digest() for photo in _list_photos())
         return [*files, repr([(photo.mirror, box) for photo, box in self._cuts]).encode()]
 
 
@@ -121,13 +121,13 @@ class DigitCorpus(Corpus):
         super().__init__("digits", ids, [str(number) for number, _variant in self._drawn])
 
     def _read(self, index: int, side: int | None) -> Image.Image:
-        return digit(*self._drawn[index])
+        return draw_digit(*self._drawn[index])
 
     def _contents(self) -> Iterable[bytes]:
         return [b"drawn, first form"]
 
 
-def digit(number: int, variant: int = 0) -> Image.Image:
+def draw_digit(number: int, variant: int = 0) -> Image.Image:
     """A drawn digit, 28×28 RGB, white on black; the same for the same arguments, upright for variant 0.
 
     About 18 pixels high; as in MNIST its centre of mass lies in the middle, give or take a pixel.
@@ -166,7 +166,7 @@ def _spread(variant: int, axis: int) -> float:
 
 
 @cache
-def _folder() -> Path:
+def _find_folder() -> Path:
     """scikit-image's data folder, found without importing it."""
     spec = find_spec("skimage")
     for place in (spec.submodule_search_locations or []) if spec else []:
@@ -176,32 +176,32 @@ def _folder() -> Path:
 
 
 @cache
-def _photos() -> tuple[Photo, ...]:
-    return tuple(photo for photo in PHOTOS if (_folder() / photo.file).is_file())
+def _list_photos() -> tuple[Photo, ...]:
+    return tuple(photo for photo in PHOTOS if (_find_folder() / photo.file).is_file())
 
 
 @lru_cache(maxsize=32)
-def _decoded(file: str) -> Image.Image:
-    return open_image(_folder() / file)
+def _decode(file: str) -> Image.Image:
+    return open_image(_find_folder() / file)
 
 
 @cache
-def _size(file: str) -> tuple[int, int]:
-    with Image.open(_folder() / file) as header:
+def _read_size(file: str) -> tuple[int, int]:
+    with Image.open(_find_folder() / file) as header:
         return header.size
 
 
-def _boxes(photo: Photo) -> list[tuple[int, int, int, int]]:
+def _place_crops(photo: Photo) -> list[tuple[int, int, int, int]]:
     """(left, top, right, bottom) of the square crops, largest first, evenly placed, overlapping a little."""
-    width, height = _size(photo.file)
+    width, height = _read_size(photo.file)
     boxes: list[tuple[int, int, int, int]] = []
     for scale in photo.scales:
         side = max(SMALLEST, round(min(width, height) * scale))
-        for top in _places(height, side):
-            boxes.extend((left, top, left + side, top + side) for left in _places(width, side))
+        for top in _space_evenly(height, side):
+            boxes.extend((left, top, left + side, top + side) for left in _space_evenly(width, side))
     return boxes
 
 
-def _places(length: int, side: int) -> list[int]:
+def _space_evenly(length: int, side: int) -> list[int]:
     count = 1 + math.ceil((length - side) / (0.75 * side))
     return [round(i * (length - side) / max(1, count - 1)) for i in range(count)]

@@ -1,4 +1,4 @@
-"""What a network computes beyond its saved tensors: two networks that differ in it alone are two networks."""
+"""Fingerprint of a network beyond its saved tensors: code, constants and options that change what it computes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PUBLISHED = ("torch", "torchvision", "timm", "pytorchcv", "cnnviz")  # packages whose code a name and tensors identify
 
 
-def beyond_tensors(module: nn.Module, name: str) -> Iterator[bytes]:
+def extra_bytes(module: nn.Module, name: str) -> Iterator[bytes]:
     """Bytes for the fingerprint of `module`, loaded as `name`. None for an ordinary network of the catalogue, so that
     fingerprints, and the indexes and surfaces that name them, stay what they are.
 
@@ -40,7 +40,7 @@ def _unsaved(module: nn.Module) -> Iterator[bytes]:
 def _code(module: nn.Module, name: str) -> Iterator[bytes]:
     if name not in architecture.published() and not zoos.is_prefixed(name):
         yield re.sub(r" at 0x[0-9a-fA-F]+", "", repr(module)).encode()  # of a function, its place in memory
-    if digest := plugins.digest_of(name):
+    if digest := plugins.find_digest(name):
         yield digest.encode()
     own = {type(child) for child in module.modules() if _is_own(type(child))}
     for source in sorted(_source(kind) for kind in own):

@@ -1,4 +1,4 @@
-"""From a name, or a file, to a network that is ready to be looked at."""
+"""`load`: a network by name or from a weights file, in eval mode on a device, as a LoadedModel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cnnviz.models.checkpoint.metadata import check_channels
 from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights
 from cnnviz.models.model import LoadedModel
 from cnnviz.models.recognise import recognise
-from cnnviz.models.recognise.inspect import identify, is_published, known_class_names, known_preprocessing, skeleton
+from cnnviz.models.recognise.inspect import find_class_names, find_preprocessing, identify, is_published, skeleton
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.store import is_there
 
@@ -64,19 +64,19 @@ def load(
         ('bundled', (1, 28, 28), ['0', '1', '2'])
     """
     target = choose(device)
-    said = _Said(class_names, preprocessing)
-    return _place(said.instead_of(_parts(name, weights, progress, said)), target)
+    overrides = _Overrides(class_names, preprocessing)
+    return _place(overrides.apply_to(_load_parts(name, weights, progress, overrides)), target)
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What the caller of `load` said: it goes before what the file says and what would be assumed."""
+class _Overrides:
+    """What the caller of `load` chose: it goes before what the file says and what would be assumed."""
 
     class_names: Sequence[str] | None = None
     preprocessing: Preprocessing | None = None
 
-    def instead_of(self, parts: dict[str, Any]) -> dict[str, Any]:
-        """`parts` of a model with what was said. Raises BadInput if it does not fit them."""
+    def apply_to(self, parts: dict[str, Any]) -> dict[str, Any]:
+        """`parts` of a model with what was chosen. Raises BadInput if it does not fit them."""
         names, count = self.class_names, len(parts["class_names"])
         if names is not None:
             if isinstance(names, str) or len(names) != count:
@@ -88,8 +88,8 @@ class _Said:
         return parts
 
 
-def _parts(
-    name: str | None, weights: str | Path | None, progress: Callable[[int, int], None] | None, said: _Said
+def _load_parts(
+    name: str | None, weights: str | Path | None, progress: Callable[[int, int], None] | None, overrides: _Overrides
 ) -> dict[str, Any]:
     if weights is None:
         _refuse_a_path(name)
@@ -99,18 +99,18 @@ def _parts(
         if name is None:
             raise BadInput(f"weights={weights!r} needs a name, e.g. cnnviz.load('squeezenet1_0', weights={weights!r}).")
         if epoch is not None:
-            return _from_snapshot(name, epoch, said)
+            return _load_snapshot(name, epoch, overrides)
         if weights == "random":
-            return _random(name, said)
+            return _build_random(name, overrides)
         if weights == "pretrained":
-            return _pretrained(find(name), progress)
-        return _from_file(name, _bundled_path(name), "bundled", said)
+            return _load_pretrained(find(name), progress)
+        return _load_file(name, _find_bundled(name), "bundled", overrides)
     path = Path(weights).expanduser()
     if not is_there(path) and path.suffix not in SUFFIXES:
         raise BadCheckpoint(
             f"There is no file {str(path)[:200]}. weights may be a path or one of: {', '.join(WORDS)}, epoch-N."
         )
-    return _from_file(name, path, path.name, said)
+    return _load_file(name, path, path.name, overrides)
 
 
 def _refuse_a_path(name: str | None) -> None:
@@ -120,11 +120,11 @@ def _refuse_a_path(name: str | None) -> None:
         raise BadInput(f"{name!r} looks like a weights file: cnnviz.load(weights={str(name)!r}).")
 
 
-def _random(name: str, said: _Said) -> dict[str, Any]:
+def _build_random(name: str, overrides: _Overrides) -> dict[str, Any]:
     import torch
 
     found = find(name)
-    classes = found.classes if said.class_names is None else len(said.class_names)
+    classes = found.classes if overrides.class_names is None else len(overrides.class_names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         module = build(name, classes)
@@ -132,21 +132,21 @@ def _random(name: str, said: _Said) -> dict[str, Any]:
     return dict(module=module, name=name, preprocessing=found.preprocessing, class_names=names, origin="random")
 
 
-def _pretrained(found: Architecture, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
-    weights = pretrained.entry(found)
+def _load_pretrained(found: Architecture, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
+    weights = pretrained.find_weights(found)
     checkpoint = pretrained.fetch(weights.url, progress)
     names = list(weights.meta["categories"])
-    module, report = _filled(found, checkpoint, len(names))
+    module, report = _fill(found, checkpoint, len(names))
     if found.name in pretrained.SCALED_INPUT:
         _rescale_input(module)
     report = replace(report, warnings=[*report.warnings, *checkpoint.warnings])
     shown = {key: weights.meta[key] for key in ("recipe", "_metrics") if key in weights.meta}
     notes = {"accuracy": shown.get("_metrics", {}), "recipe": shown.get("recipe", ""), "source": weights.url}
     parts = dict(module=module, name=found.name, origin="pretrained", report=report, notes=notes)
-    return parts | dict(preprocessing=pretrained.preprocessing(weights), class_names=names)
+    return parts | dict(preprocessing=weights.preprocessing, class_names=names)
 
 
-def _bundled_path(name: str) -> Path:
+def _find_bundled(name: str) -> Path:
     find(name)
     files = bundled()
     if name not in files:
@@ -157,7 +157,7 @@ def _bundled_path(name: str) -> Path:
     return files[name]
 
 
-def _from_snapshot(name: str, epoch: int, said: _Said) -> dict[str, Any]:
+def _load_snapshot(name: str, epoch: int, overrides: _Overrides) -> dict[str, Any]:
     """A snapshot's tensors; classes, preprocessing and recipe are those of the bundled weights it led to."""
     find(name)
     files = snapshots(name)
@@ -167,29 +167,31 @@ def _from_snapshot(name: str, epoch: int, said: _Said) -> dict[str, Any]:
             f"No weights of {name} after {epoch} epochs are bundled. Bundled snapshots: {there}. Use 'bundled', "
             "'random' or a path."
         )
-    last, checkpoint = read_weights(_bundled_path(name)).metadata, read_weights(files[epoch])
+    last, checkpoint = read_weights(_find_bundled(name)).metadata, read_weights(files[epoch])
     inherited = {key: last[key] for key in ("classes", "preprocessing", "recipe", "data") if key in last}
-    return _of_checkpoint(
-        name, replace(checkpoint, metadata=inherited | checkpoint.metadata), files[epoch], f"epoch-{epoch}", said
+    return _load_checkpoint(
+        name, replace(checkpoint, metadata=inherited | checkpoint.metadata), files[epoch], f"epoch-{epoch}", overrides
     )
 
 
-def _from_file(name: str | None, path: Path, origin: str, said: _Said) -> dict[str, Any]:
-    return _of_checkpoint(name, read_weights(path), path, origin, said)
+def _load_file(name: str | None, path: Path, origin: str, overrides: _Overrides) -> dict[str, Any]:
+    return _load_checkpoint(name, read_weights(path), path, origin, overrides)
 
 
-def _of_checkpoint(name: str | None, checkpoint: Checkpoint, path: Path, origin: str, said: _Said) -> dict[str, Any]:
+def _load_checkpoint(
+    name: str | None, checkpoint: Checkpoint, path: Path, origin: str, overrides: _Overrides
+) -> dict[str, Any]:
     assumed: list[str] = []
-    found = find(name) if name else _recognised(checkpoint, path, assumed)
-    classes = recognise.head_classes(checkpoint.tensors, found.name)
-    module, report = _filled(found, checkpoint, classes)
+    found = find(name) if name else _recognise(checkpoint, path, assumed)
+    classes = recognise.count_classes(checkpoint.tensors, found.name)
+    module, report = _fill(found, checkpoint, classes)
     if is_published(checkpoint, found) and found.name in pretrained.SCALED_INPUT:
         _rescale_input(module)
     count, chosen, names = classes or found.classes, None, None
-    if said.preprocessing is None:
-        chosen = known_preprocessing(checkpoint, found, assumed) or _assumed_preprocessing(found, assumed)
-    if said.class_names is None:
-        names = known_class_names(checkpoint, found, count, assumed)
+    if overrides.preprocessing is None:
+        chosen = find_preprocessing(checkpoint, found, assumed) or _assume_preprocessing(found, assumed)
+    if overrides.class_names is None:
+        names = find_class_names(checkpoint, found, count, assumed)
     notes = {**checkpoint.metadata, "sha256": checkpoint.sha256, "assumed": assumed}
     report = replace(report, warnings=[*report.warnings, *checkpoint.warnings, *assumed])
     parts = dict(module=module, name=found.name, origin=origin, report=report, notes=notes)
@@ -199,17 +201,17 @@ def _of_checkpoint(name: str | None, checkpoint: Checkpoint, path: Path, origin:
     )
 
 
-def _recognised(checkpoint: Checkpoint, path: Path, assumed: list[str]) -> Architecture:
+def _recognise(checkpoint: Checkpoint, path: Path, assumed: list[str]) -> Architecture:
     """The architecture that metadata name, if the tensors fit it; else the best fit of the tensors."""
     identity = identify(checkpoint, path.name)
     first, *equal = identity.candidates
     assumed += identity.warnings
-    if equal and identity.told != first:
+    if equal and identity.named != first:
         assumed.append(f"Taken for {first}; {', '.join(equal)} has the same tensors: name it to choose it.")
     return find(first)
 
 
-def _filled(found: Architecture, checkpoint: Checkpoint, classes: int | None) -> tuple[nn.Module, LoadReport]:
+def _fill(found: Architecture, checkpoint: Checkpoint, classes: int | None) -> tuple[nn.Module, LoadReport]:
     module = skeleton(found, classes)
     report = match(checkpoint.tensors, module)
     apply(checkpoint.tensors, module, report, found.name)
@@ -221,7 +223,7 @@ def _rescale_input(module: Any) -> None:
     module.transform_input = True
 
 
-def _assumed_preprocessing(found: Architecture, assumed: list[str]) -> Preprocessing:
+def _assume_preprocessing(found: Architecture, assumed: list[str]) -> Preprocessing:
     if found.family == "CIFAR ResNet":
         assumed.append("The file names no normalisation: ImageNet's mean and standard deviation were assumed.")
         return replace(found.preprocessing, mean=IMAGENET_MEAN, std=IMAGENET_STD)

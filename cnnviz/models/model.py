@@ -14,7 +14,7 @@ from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import exact_float32, halving
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
-from cnnviz.models.fingerprint import beyond_tensors
+from cnnviz.models.fingerprint import extra_bytes
 from cnnviz.models.memory_format import choose_memory_format, lay_out
 
 if TYPE_CHECKING:
@@ -75,13 +75,13 @@ class LoadedModel(Displayed):
     @property
     def fingerprint(self) -> str:
         """sha256, hex, of the architecture's name, every tensor and the preprocessing; of what else decides about the
-        values only where there is any: see `models.identity`."""
+        values only where there is any: see `models.fingerprint`."""
         if not self._fingerprint:
             digest = hashlib.sha256(f"{self.name}|{sorted(self.preprocessing.as_dict().items())}".encode())
             for key, tensor in self.module.state_dict().items():
                 digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
                 digest.update(tensor.detach().cpu().contiguous().numpy().data)  # its memory, not a copy
-            for part in beyond_tensors(self.module, self.name):
+            for part in extra_bytes(self.module, self.name):
                 digest.update(part)
             self._fingerprint = digest.hexdigest()
         return self._fingerprint

@@ -91,22 +91,22 @@ def test_photographs_that_a_scikit_image_lacks_are_left_out(tmp_path, monkeypatc
     data = tmp_path / "skimage" / "data"
     data.mkdir(parents=True)
     for file in ("astronaut.png", "page.png"):
-        (data / file).write_bytes((samples._folder() / file).read_bytes())
-    monkeypatch.setattr(samples, "_folder", lambda: data)
-    samples._photos.cache_clear()
+        (data / file).write_bytes((samples._find_folder() / file).read_bytes())
+    monkeypatch.setattr(samples, "_find_folder", lambda: data)
+    samples._list_photos.cache_clear()
     try:
         assert samples.sample_names() == ["astronaut", "page"]
         assert all(image_id.split("/")[0] in ("astronaut", "page") for image_id in corpus("samples").ids)
     finally:
         monkeypatch.undo()
-        samples._photos.cache_clear()
+        samples._list_photos.cache_clear()
 
 
 def test_a_missing_scikit_image_says_what_to_install(monkeypatch):
     monkeypatch.setattr(samples, "find_spec", lambda _name: None)
-    samples._folder.cache_clear()
+    samples._find_folder.cache_clear()
     with pytest.raises(CnnvizError, match="pip install 'scikit-image"):
-        samples._folder()
+        samples._find_folder()
 
 
 def test_an_unknown_photograph_is_answered_with_close_names():
@@ -133,12 +133,13 @@ def test_digits_are_white_on_black_in_the_middle():
 
 
 def test_digits_are_the_same_each_time_and_only_ten():
-    assert samples.digit(3, 7).tobytes() == samples.digit(3, 7).tobytes() != samples.digit(3, 8).tobytes()
+    seven, again, eight = (samples.draw_digit(3, variant).tobytes() for variant in (7, 7, 8))
+    assert seven == again != eight
     for wrong in (-1, 10):
         with pytest.raises(BadInput, match="0 to 9"):
-            samples.digit(wrong)
+            samples.draw_digit(wrong)
     with pytest.raises(BadInput):
-        samples.digit(1, -1)
+        samples.draw_digit(1, -1)
 
 
 def test_drawn_digits_look_like_handwritten_ones(shared: pathlib.Path):
@@ -150,6 +151,6 @@ def test_drawn_digits_look_like_handwritten_ones(shared: pathlib.Path):
     digits /= np.linalg.norm(digits, axis=1, keepdims=True)
     labels = np.loadtxt(shared / "data/mnist/labels.txt", dtype=int)[60000:]
     for number in (0, 2, 3, 7):
-        drawn = [np.asarray(samples.digit(number, v))[..., 0].ravel() for v in range(samples.VARIANTS)]
+        drawn = [np.asarray(samples.draw_digit(number, v))[..., 0].ravel() for v in range(samples.VARIANTS)]
         nearest = labels[np.argmax(np.stack(drawn) @ digits.T, axis=1)]
         assert np.mean(nearest == number) >= 0.8

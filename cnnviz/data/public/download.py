@@ -1,4 +1,4 @@
-"""One file from the network or a classroom server: progress, checksum, and never half a file."""
+"""Download one file over http or from a mirror: with progress and checksum, whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT_S = 30.0  # without a byte
 _CHUNK = 1 << 18
 
 
-def mirrored(url: str, mirror: str | None) -> str:
+def mirror_url(url: str, mirror: str | None) -> str:
     """Where to fetch `url` from: its file name under `mirror` (a base URL or a folder), or itself."""
     if not mirror:
         return url
@@ -45,10 +45,10 @@ def download(
     target = Path(target)
     wanted = {kind: digits for kind, digits in (("sha256", sha256_prefix), ("md5", md5)) if digits}
     digests = {kind: hashlib.new(kind, usedforsecurity=False) for kind in wanted}
-    with _opened(url) as (source, total), atomic(target) as file:
+    with _open(url) as (source, total), atomic(target) as file:
         _need_space(target, total)
         done = 0
-        for piece in _pieces(source, url):
+        for piece in _read_pieces(source, url):
             done += len(piece)
             file.write(piece)
             for digest in digests.values():
@@ -84,7 +84,7 @@ def first_headers(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[tuple[BinaryIO, int]]:
+def _open(url: str) -> Iterator[tuple[BinaryIO, int]]:
     """The open source and its size in bytes, 0 where the server does not tell."""
     parts = urlsplit(url)
     try:
@@ -106,7 +106,7 @@ def _opened(url: str) -> Iterator[tuple[BinaryIO, int]]:
         yield source, total
 
 
-def _pieces(source: BinaryIO, url: str) -> Iterator[bytes]:
+def _read_pieces(source: BinaryIO, url: str) -> Iterator[bytes]:
     while True:
         try:
             piece = source.read(_CHUNK)

@@ -1,4 +1,4 @@
-"""The public data sets' files: where they come from, where they are kept, how they get there whole."""
+"""Files of the public data sets: addresses and checksums, download, cache folder, unpacking."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def is_here(name: str) -> bool:
     family = family_of(name)
     if family == "imagenette":  # 13,000 files; the folder appears only when all are there
         return all((home_of(family) / split).is_dir() for split in ("train", "val"))
-    return all((home_of(family) / file).is_file() for file in _needed(family))
+    return all((home_of(family) / file).is_file() for file in _list_needed(family))
 
 
 def prefetch(name: str, progress: Progress | None = None) -> Path:
@@ -102,7 +102,7 @@ def prefetch(name: str, progress: Progress | None = None) -> Path:
             data_folder().mkdir(parents=True, exist_ok=True)
             done, entry = 0, SETS[family]
             for archive in entry.archives:
-                with _fetched(entry, archive, done, progress) as path:
+                with _fetch_archive(entry, archive, done, progress) as path:
                     _unpack(family, path)
                 done += archive.size
     return home_of(family)
@@ -121,14 +121,14 @@ def home_of(family: str) -> Path:
     return data_folder() / SETS[family].folder
 
 
-def _needed(family: str) -> list[str]:
+def _list_needed(family: str) -> list[str]:
     if family == "mnist":
         return [archive.file.removesuffix(".gz") for archive in SETS["mnist"].archives]
     return [*BATCHES["train"], *BATCHES["test"]]
 
 
 @contextmanager
-def _fetched(entry: PublicSet, archive: Archive, before: int, progress: Progress | None) -> Iterator[Path]:
+def _fetch_archive(entry: PublicSet, archive: Archive, before: int, progress: Progress | None) -> Iterator[Path]:
     """The archive on disk; what was downloaded for this is removed afterwards."""
     path = data_folder() / archive.file
     if path.is_file() and _md5(path) == archive.md5:
@@ -139,7 +139,7 @@ def _fetched(entry: PublicSet, archive: Archive, before: int, progress: Progress
         if progress:
             progress(before + done, max(entry.size, before + done))
 
-    address = downloads.mirrored(archive.url, os.environ.get("CNNVIZ_DATA_MIRROR"))
+    address = downloads.mirror_url(archive.url, os.environ.get("CNNVIZ_DATA_MIRROR"))
     try:
         downloads.download(address, path, md5=archive.md5, progress=report)
     except Offline as error:
@@ -161,7 +161,7 @@ def _md5(path: Path) -> str:
 def _unpack(family: str, archive: Path) -> None:
     home = home_of(family)
     if family != "mnist":
-        with whole_folder(home) as partial:
+        with fill_folder(home) as partial:
             _untar(archive, home.name, partial)
         return
     home.mkdir(parents=True, exist_ok=True)
@@ -193,7 +193,7 @@ def _untar(archive: Path, top: str, target: Path) -> None:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def fill_folder(target: Path) -> Iterator[Path]:
     """A new folder that becomes `target`, whatever lay there, only when it is filled without an error."""
     partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     partial.chmod(0o755)  # mkdtemp's is private; a classroom shares the cache

@@ -1,4 +1,4 @@
-"""CIFAR-10, MNIST and Imagenette: torchvision's files in torchvision's layout, fetched once, read safely.
+"""CIFAR-10, MNIST and Imagenette as corpora, and as folders to train on: downloaded once, read safely.
 
 `torchvision.datasets.CIFAR10(root)` and its like read the same folder. torchvision itself is not imported:
 its downloads report no progress, and its CIFAR-10 reader trusts any pickle."""
@@ -17,7 +17,7 @@ from cnnviz.data import folders
 from cnnviz.data.class_names import CIFAR10, MNIST
 from cnnviz.data.corpus import Corpus, MemoryCorpus
 from cnnviz.data.idx import find_idx, read_idx
-from cnnviz.data.listing import listed
+from cnnviz.data.listing import list_images
 from cnnviz.data.public import public_files
 from cnnviz.data.public.public_files import BATCHES, DOWNLOADED, Progress, prefetch
 from cnnviz.errors import BadInput, unknown
@@ -36,7 +36,7 @@ IMAGENETTE = {
 }  # WordNet id, the name of the folder: class
 
 
-def dataset(name: str, progress: Progress | None = None) -> Corpus:
+def open_set(name: str, progress: Progress | None = None) -> Corpus:
     """The corpus "cifar10" (50,000), "cifar10-test" (10,000), "mnist" (60,000), "mnist-test" (10,000),
     "imagenette" (9,469) or "imagenette-val" (3,925). Raises as `prefetch` does."""
     if name not in DOWNLOADED:
@@ -44,30 +44,30 @@ def dataset(name: str, progress: Progress | None = None) -> Corpus:
     family, _, split = name.partition("-")
     home, split = prefetch(family, progress), split or "train"
     if family == "imagenette":
-        found = listed(home, split)
+        found = list_images(home, split)
         wnids = [path.split("/")[1] for path in found.paths]
         labels = [IMAGENETTE.get(wnid, wnid) for wnid in wnids]
         return folders.FileCorpus(name, home, found.paths, labels, list(IMAGENETTE.values()), facts=found.facts)
-    corpus = _cifar(home, [split], name) if family == "cifar10" else _mnist(home, [split], name)
+    corpus = _read_cifar(home, [split], name) if family == "cifar10" else _read_mnist(home, [split], name)
     assert corpus is not None  # prefetch saw the files
     return corpus
 
 
-def from_folder(path: Path) -> Corpus | None:
+def open_folder(path: Path) -> Corpus | None:
     """The images of a folder in MNIST's or CIFAR-10's own layout, all splits; None if it is another one.
 
     MNIST: `path`, `path/raw` or `path/MNIST/raw` holds IDX files, gzipped or not, of any number of images.
     CIFAR-10: `path` or `path/cifar-10-batches-py` holds the Python batches. Raises BadInput if damaged."""
     for home in (path, path / "raw", path / "MNIST" / "raw"):
-        if (found := _mnist(home, ["train", "test"], path.resolve().name)) is not None:
+        if (found := _read_mnist(home, ["train", "test"], path.resolve().name)) is not None:
             return found
     for home in (path, path / "cifar-10-batches-py"):
-        if (found := _cifar(home, ["train", "test"], path.resolve().name)) is not None:
+        if (found := _read_cifar(home, ["train", "test"], path.resolve().name)) is not None:
             return found
     return None
 
 
-def folder_for_training(name: str, progress: Progress | None = None) -> Path:
+def prepare_training_folder(name: str, progress: Progress | None = None) -> Path:
     """A folder that `load_labelled` reads: MNIST's IDX files, or train/ and test/ (val/) class folders.
 
     CIFAR-10 is written out as PNG class folders once. Raises as `prefetch` does."""
@@ -78,7 +78,7 @@ def folder_for_training(name: str, progress: Progress | None = None) -> Path:
     target = public_files.data_folder() / "cifar10"
     with public_files.busy[family]:
         if not target.is_dir():
-            with public_files.whole_folder(target) as partial:
+            with public_files.fill_folder(target) as partial:
                 for split in BATCHES:
                     _write_classes(home, split, partial)
     return target
@@ -118,25 +118,25 @@ class _ArrayUnpickler(pickle.Unpickler):
         return self._ALLOWED[f"{module}.{name}"]
 
 
-def _cifar(home: Path, splits: list[str], name: str) -> Corpus | None:
+def _read_cifar(home: Path, splits: list[str], name: str) -> Corpus | None:
     here = {split: [home / b for b in BATCHES[split] if (home / b).is_file()] for split in splits}
     if not any(here.values()):
         return None
     parts = {split: [read_batch(path) for path in paths] for split, paths in here.items() if paths}
     pixels = np.concatenate([batch[0] for batches in parts.values() for batch in batches])
     answers = np.concatenate([batch[1] for batches in parts.values() for batch in batches])
-    ids = _numbered({split: sum(len(labels) for _, labels in batches) for split, batches in parts.items()})
+    ids = _number_ids({split: sum(len(labels) for _, labels in batches) for split, batches in parts.items()})
     return MemoryCorpus(name, ids, pixels, labels=[CIFAR10[i] for i in answers], classes=CIFAR10)
 
 
-def _mnist(home: Path, splits: list[str], name: str) -> Corpus | None:
+def _read_mnist(home: Path, splits: list[str], name: str) -> Corpus | None:
     images: dict[str, np.ndarray] = {}
     answers: dict[str, np.ndarray] = {}
     for split in splits:
         if (path := find_idx(home, split, "images")) is not None:
-            images[split] = _idx_array(path, 3)
+            images[split] = _read_idx(path, 3)
             labelled = find_idx(home, split, "labels")
-            answers[split] = _idx_array(labelled, 1) if labelled else np.zeros(0, np.uint8)
+            answers[split] = _read_idx(labelled, 1) if labelled else np.zeros(0, np.uint8)
     if not images:
         return None
     pixels = np.concatenate(list(images.values()))
@@ -147,11 +147,11 @@ def _mnist(home: Path, splits: list[str], name: str) -> Corpus | None:
     if len(numbers):
         labels = [str(number) for number in numbers]
         classes = MNIST if numbers.max() < 10 else [str(i) for i in range(int(numbers.max()) + 1)]
-    ids = _numbered({split: len(part) for split, part in images.items()})
+    ids = _number_ids({split: len(part) for split, part in images.items()})
     return MemoryCorpus(name, ids, pixels, labels=labels, classes=classes)
 
 
-def _idx_array(path: Path, rank: int) -> np.ndarray:
+def _read_idx(path: Path, rank: int) -> np.ndarray:
     try:
         values = read_idx(path)
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -161,7 +161,7 @@ def _idx_array(path: Path, rank: int) -> np.ndarray:
     return values
 
 
-def _numbered(counts: dict[str, int]) -> list[str]:
+def _number_ids(counts: dict[str, int]) -> list[str]:
     return [f"{split}/{i:05d}" for split, count in counts.items() for i in range(count)]
 
 

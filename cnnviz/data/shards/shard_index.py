@@ -1,4 +1,4 @@
-"""What one shard holds: found in one sweep, kept in the cache folder, found again when the shard changes."""
+"""Index of one WebDataset shard: where its images and labels lie, found in one sweep and cached on disk."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ class Shard:
     stamp: tuple[int, int]
 
 
-def indexed(path: Path, progress: Callable[[int], None] | None = None) -> Shard:
+def index_shard(path: Path, progress: Callable[[int], None] | None = None) -> Shard:
     """The contents of a shard, from the cache if its size and time of change are those of its last sweep.
 
     `progress(members so far)`. A shard that cannot be opened is one without images and with a fault."""
     try:
         found = path.stat()
     except OSError as error:
-        return _nothing((-1, -1), f"The shard cannot be read: {error.strerror}.")
+        return _empty_shard((-1, -1), f"The shard cannot be read: {error.strerror}.")
     stamp, kept = (found.st_size, found.st_mtime_ns), _cache_file(path)
     with suppress(BadInput, KeyError, TypeError, ValueError):
-        return _loaded(kept, stamp)
+        return _load(kept, stamp)
     try:
         with path.open("rb") as file:
-            shard = _swept(file, stamp, progress)
+            shard = _sweep(file, stamp, progress)
     except OSError as error:
-        return _nothing(stamp, f"The shard cannot be read: {error.strerror or error}.")
+        return _empty_shard(stamp, f"The shard cannot be read: {error.strerror or error}.")
     with suppress(CnnvizError):  # no room for a cache is no reason to fail
         _save(kept, shard)
     return shard
 
 
-def _nothing(stamp: tuple[int, int], fault: str) -> Shard:
+def _empty_shard(stamp: tuple[int, int], fault: str) -> Shard:
     return Shard([], [], np.zeros((0, 2), np.int64), [("", fault)], stamp)
 
 
@@ -76,7 +76,7 @@ def _save(path: Path, shard: Shard) -> None:
     save_arrays(path, arrays, {"kind": "shard", "format": FORMAT, "stamp": list(shard.stamp)})
 
 
-def _loaded(path: Path, stamp: tuple[int, int]) -> Shard:
+def _load(path: Path, stamp: tuple[int, int]) -> Shard:
     arrays, meta = load_arrays(path)
     if (meta["kind"], meta["format"], tuple(meta["stamp"])) != ("shard", FORMAT, stamp):
         raise BadInput(f"{path} belongs to an earlier state of its shard.")
@@ -84,12 +84,12 @@ def _loaded(path: Path, stamp: tuple[int, int]) -> Shard:
     return Shard(keys, labels, arrays["places"].reshape(len(keys), 2), [(key, why) for key, why in faults], stamp)
 
 
-def _swept(file: BinaryIO, stamp: tuple[int, int], progress: Callable[[int], None] | None) -> Shard:
+def _sweep(file: BinaryIO, stamp: tuple[int, int], progress: Callable[[int], None] | None) -> Shard:
     head = file.read(8)
     for magic, tool in _COMPRESSED.items():
         if head.startswith(magic):
             fault = f"The shard is compressed, and images are read at random. Unpack it with {tool} first."
-            return _nothing(stamp, fault)
+            return _empty_shard(stamp, fault)
     sweep = _ShardSweep(file)
     for count, member in enumerate(members(file, stamp[0]), 1):
         sweep.take(member)
@@ -113,14 +113,14 @@ class _ShardSweep:
         if not member.name:
             self.faults.append(("", member.fault))
             return
-        key, kind = _split(member.name)
+        key, kind = _split_name(member.name)
         rank = _rank(kind)
         if rank < 0 and kind not in ("cls", "json"):
             return
         parts = key.split("/")
         if any(part.startswith(".") and part != ".." for part in parts) or "__MACOSX" in parts:
             return
-        fault = _odd(parts) or member.fault or _oversize(member, MAX_MEMBER if rank >= 0 else MAX_LABEL)
+        fault = _find_odd_path(parts) or member.fault or _find_oversize(member, MAX_MEMBER if rank >= 0 else MAX_LABEL)
         if fault:
             self.faults.append((f"{key}.{kind}", fault))
         elif rank >= 0:
@@ -154,7 +154,7 @@ class _ShardSweep:
         return Shard(keys, [self.labels.get(key, "") for key in keys], places, self.faults, stamp)
 
 
-def _split(name: str) -> tuple[str, str]:
+def _split_name(name: str) -> tuple[str, str]:
     """(key, kind): the name up to the first dot of its last part, and what follows, in lower case."""
     while name.startswith("./"):
         name = name[2:]
@@ -172,11 +172,11 @@ def _rank(kind: str) -> int:
     return len(_FIRST) + ("." in kind)
 
 
-def _odd(parts: Sequence[str]) -> str:
+def _find_odd_path(parts: Sequence[str]) -> str:
     return "The path leads out of the archive." if ".." in parts else ""
 
 
-def _oversize(member: Member, most: int) -> str:
+def _find_oversize(member: Member, most: int) -> str:
     return f"It has {member.size >> 20} MiB, more than the {most >> 20} MiB allowed." if member.size > most else ""
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnnviz.data.corpus import Corpus, writable_ids
+from cnnviz.data.corpus import Corpus, normalise_ids
 from cnnviz.data.images import open_image
-from cnnviz.data.shards.shard_index import Shard, indexed
+from cnnviz.data.shards.shard_index import Shard, index_shard
 from cnnviz.errors import BadImage, BadInput
 
 Progress = Callable[[int, int], None]
@@ -45,15 +45,15 @@ class ShardCorpus(Corpus):
         self.paths, shards, faults = absolute, list[Shard](), list[tuple[str, str]]()
         count = 0
         for path, shard_name in zip(absolute, named, strict=True):
-            shard = indexed(path, partial(_report, progress, count) if progress else None)
+            shard = index_shard(path, partial(_report, progress, count) if progress else None)
             faults += [(f"{shard_name}/{key}" if key else shard_name, fault) for key, fault in shard.faults]
             count += len(shard.keys)
             shards.append(shard)
-        ids = writable_ids([f"{own}/{key}" for own, shard in zip(named, shards, strict=True) for key in shard.keys])
-        labels, missing = _labels(shards)
+        ids = normalise_ids([f"{own}/{key}" for own, shard in zip(named, shards, strict=True) for key in shard.keys])
+        labels, missing = _join_labels(shards)
         if missing:
             faults.append((name, f"{missing:,} of {count:,} images have no label, so none is used."))
-        super().__init__(name, ids, labels, _in_order(labels), faults)
+        super().__init__(name, ids, labels, _sort_labels(labels), faults)
         self._stamps = [shard.stamp for shard in shards]
         self._starts = np.cumsum([0, *(len(shard.keys) for shard in shards)]).tolist()
         self._members = np.concatenate([np.zeros((0, 2), np.int64), *(shard.places for shard in shards)])
@@ -67,7 +67,7 @@ class ShardCorpus(Corpus):
                 if (found.st_size, found.st_mtime_ns) != self._stamps[shard]:
                     raise BadImage(f"{self.paths[shard].name} has changed since it was opened. Open it again.")
                 file.seek(offset)
-                data = b"".join(_exactly(file, size))
+                data = b"".join(_read_exactly(file, size))
         except OSError as error:
             raise BadImage(f"Shard {self.paths[shard].name} cannot be read: {error.strerror or error}.") from error
         try:
@@ -83,19 +83,19 @@ def _report(progress: Progress, before: int, found: int) -> None:
     progress(before + found, 0)
 
 
-def expanded(pattern: str) -> list[str]:
+def expand_braces(pattern: str) -> list[str]:
     """ "a-{000..002}.tar" → "a-000.tar", "a-001.tar", "a-002.tar"; also {a,b} and steps {0..8..2}, as in a shell.
 
     Raises BadInput for more than MAX_SHARDS."""
-    found = list(islice(_expansions(pattern), MAX_SHARDS + 1))
+    found = list(islice(_expand(pattern), MAX_SHARDS + 1))
     if len(found) > MAX_SHARDS:
         raise BadInput(f"{pattern!r} names more than {MAX_SHARDS:,} shards.")
     return list(dict.fromkeys(found))
 
 
-def from_pattern(pattern: str, progress: Progress | None = None) -> ShardCorpus:
+def open_pattern(pattern: str, progress: Progress | None = None) -> ShardCorpus:
     """The shards that a path with braces names. Raises BadInput, naming those that are missing."""
-    paths = [Path(path).expanduser() for path in expanded(pattern)]
+    paths = [Path(path).expanduser() for path in expand_braces(pattern)]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
@@ -103,17 +103,17 @@ def from_pattern(pattern: str, progress: Progress | None = None) -> ShardCorpus:
     return ShardCorpus(list(dict.fromkeys(paths)), Path(pattern).name, progress=progress)
 
 
-def _expansions(pattern: str) -> Iterator[str]:
+def _expand(pattern: str) -> Iterator[str]:
     for braces in _BRACES.finditer(pattern):
-        if (choices := _choices(braces[1])) is not None:
+        if (choices := _list_choices(braces[1])) is not None:
             before, after = pattern[: braces.start()], pattern[braces.end() :]
             for choice in choices:
-                yield from _expansions(f"{before}{choice}{after}")
+                yield from _expand(f"{before}{choice}{after}")
             return
     yield pattern
 
 
-def _choices(inside: str) -> Iterable[str] | None:
+def _list_choices(inside: str) -> Iterable[str] | None:
     """What braces stand for; None if they are ordinary characters of a name."""
     if "," in inside:
         return inside.split(",")
@@ -126,7 +126,7 @@ def _choices(inside: str) -> Iterable[str] | None:
     return (f"{number:0{width}d}" for number in numbers)
 
 
-def _exactly(file: io.RawIOBase, size: int) -> Iterator[bytes]:
+def _read_exactly(file: io.RawIOBase, size: int) -> Iterator[bytes]:
     """`size` bytes in as many reads as it takes: an unbuffered one may give less than was asked for."""
     while size > 0:
         piece = file.read(size)
@@ -136,7 +136,7 @@ def _exactly(file: io.RawIOBase, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _labels(shards: Sequence[Shard]) -> tuple[list[str] | None, int]:
+def _join_labels(shards: Sequence[Shard]) -> tuple[list[str] | None, int]:
     """(one label an image or None, how many lack theirs though others have one)."""
     labels = [label for shard in shards for label in shard.labels]
     missing = labels.count("")
@@ -146,7 +146,7 @@ def _labels(shards: Sequence[Shard]) -> tuple[list[str] | None, int]:
     return [same.setdefault(label, label) for label in labels], 0
 
 
-def _in_order(labels: Sequence[str] | None) -> list[str] | None:
+def _sort_labels(labels: Sequence[str] | None) -> list[str] | None:
     """The distinct labels: class indices by their number, names by their letters."""
     if labels is None:
         return None

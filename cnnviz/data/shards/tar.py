@@ -1,4 +1,4 @@
-"""Where the files of a tar archive lie: one sweep over its headers, from damage to the next sound header.
+"""Offsets of the files in a tar archive, read from its headers; damage is skipped to the next sound header.
 
 Source: POSIX.1-2001 (pax) and GNU tar; blocks of 512 bytes, a header before each file."""
 
@@ -31,31 +31,31 @@ def members(file: BinaryIO, total: int) -> Iterator[Member]:
     """The files of an open, uncompressed tar of `total` bytes, in order; folders are passed over.
 
     Damage is a Member of empty name whose `fault` tells it; what follows the next sound header is found."""
-    at, long_name, long_size, told = 0, "", -1, False
+    at, long_name, long_size, reported = 0, "", -1, False
     while at + BLOCK <= total:
-        header, fault = _header(file, at)
+        header, fault = _read_header(file, at)
         if header is None:
-            found = _next_header(file, at + BLOCK, total)
+            found = _find_next_header(file, at + BLOCK, total)
             if not fault and found >= total:  # zeros and nothing behind them: the end, as it should be
                 return
-            yield Member("", at, 0, f"{fault or 'Zeros'} at byte {at:,}; {_went_on(at, found, total)}")
-            at, long_name, long_size, told = found, "", -1, found >= total
+            yield Member("", at, 0, f"{fault or 'Zeros'} at byte {at:,}; {_describe_gap(at, found, total)}")
+            at, long_name, long_size, reported = found, "", -1, found >= total
             continue
         start, size = at + BLOCK, max(header.size, 0)
         if header.type in (_LONG_NAME, _LONG_LINK, _PAX, _GLOBAL):
             if header.type in (_LONG_NAME, _PAX):
-                name, records_size = _extended(file, start, size, header.type)
+                name, records_size = _read_extended(file, start, size, header.type)
                 long_name, long_size = name or long_name, records_size if records_size >= 0 else long_size
         else:
             size = long_size if long_size >= 0 else size
             if header.type not in (*_PLAIN, tarfile.GNUTYPE_SPARSE):  # links and devices have no contents
                 size = 0
             if header.type != tarfile.DIRTYPE:
-                yield Member(long_name or header.name, start, size, _fault(header.type, start + size, total))
-                told = start + size > total
+                yield Member(long_name or header.name, start, size, _find_fault(header.type, start + size, total))
+                reported = start + size > total
             long_name, long_size = "", -1
         at = start + -(-size // BLOCK) * BLOCK
-    if not told:
+    if not reported:
         yield Member("", min(at, total), 0, f"The archive stops after {total:,} bytes without an end: it was cut.")
 
 
@@ -68,7 +68,7 @@ def is_tar(head: bytes) -> bool:
     return True
 
 
-def _header(file: BinaryIO, at: int) -> tuple[tarfile.TarInfo | None, str]:
+def _read_header(file: BinaryIO, at: int) -> tuple[tarfile.TarInfo | None, str]:
     """(the header at a byte, ""); (None, "") for zeros or the end; (None, fault) for damage."""
     file.seek(at)
     block = file.read(BLOCK)
@@ -80,7 +80,7 @@ def _header(file: BinaryIO, at: int) -> tuple[tarfile.TarInfo | None, str]:
         return None, "Damaged header"
 
 
-def _extended(file: BinaryIO, start: int, size: int, kind: bytes) -> tuple[str, int]:
+def _read_extended(file: BinaryIO, start: int, size: int, kind: bytes) -> tuple[str, int]:
     """(name, size) that a GNU or pax header gives to the next file; "" and -1 where it gives none."""
     if size > MAX_HEADER:
         return "", -1
@@ -88,12 +88,12 @@ def _extended(file: BinaryIO, start: int, size: int, kind: bytes) -> tuple[str, 
     data = file.read(size)
     if kind == _LONG_NAME:
         return data.rstrip(b"\0").decode("utf-8", "surrogateescape"), -1
-    records = dict(_records(data))
+    records = dict(_read_records(data))
     length = records.get(b"size", b"")
     return records.get(b"path", b"").decode("utf-8", "surrogateescape"), int(length) if length.isdigit() else -1
 
 
-def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _read_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The pairs of pax: "LENGTH KEY=VALUE\\n", the length counting all of it."""
     at = 0
     while (found := re.match(rb"(\d{1,7}) ([^=]+)=", data[at : at + 300])) and int(found[1]) > len(found[0]):
@@ -102,7 +102,7 @@ def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at = end
 
 
-def _fault(kind: bytes, end: int, total: int) -> str:
+def _find_fault(kind: bytes, end: int, total: int) -> str:
     if kind == tarfile.GNUTYPE_SPARSE:
         return "A sparse file. Pack it again without --sparse."
     if kind not in _PLAIN:
@@ -110,7 +110,7 @@ def _fault(kind: bytes, end: int, total: int) -> str:
     return "The archive ends within this file. Copy or download it again." if end > total else ""
 
 
-def _next_header(file: BinaryIO, at: int, total: int) -> int:
+def _find_next_header(file: BinaryIO, at: int, total: int) -> int:
     """The first byte from `at` on where a sound header stands on a block's border, or `total`."""
     while at < total:
         file.seek(at)
@@ -122,6 +122,6 @@ def _next_header(file: BinaryIO, at: int, total: int) -> int:
     return total
 
 
-def _went_on(at: int, found: int, total: int) -> str:
+def _describe_gap(at: int, found: int, total: int) -> str:
     left = "nothing after it can be read" if found >= total else f"{found - at:,} bytes were passed over"
     return f"{left}. Copy or download the archive again."

@@ -1,4 +1,4 @@
-"""Weights cards: what is known of trained weights before they are used, and whether they are here."""
+"""Weights cards: source, licence, accuracy, size and checksum of trained weights, and whether they are downloaded."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class WeightsCard:
     def accuracy_text(self) -> str:
         """ "69.76 % top-1, 89.08 % top-5 on ImageNet-1K"; "not told"."""
         words = {"acc@1": "top-1", "acc@5": "top-5"}
-        told = []
+        scores = []
         for data, measures in self.accuracy.items():
-            told.append(", ".join(f"{value:.2f} % {words.get(key, key)}" for key, value in measures.items()))
-            told[-1] += f" on {data}"
-        return "; ".join(told) or "not told"
+            scores.append(", ".join(f"{value:.2f} % {words.get(key, key)}" for key, value in measures.items()))
+            scores[-1] += f" on {data}"
+        return "; ".join(scores) or "not told"
 
     def size_text(self) -> str:
         """ "4.8 MB", "?"."""
@@ -62,21 +62,22 @@ class WeightsCard:
         """The card for a terminal, a line a fact; what is not known is left out."""
         p = self.preprocessing
         resize = f"short side to {p.resize}, {p.interpolation}, " if p.resize else ""
+        scale = f"mean {_format_values(p.mean)}, std {_format_values(p.std)}"
         facts = {
             "source": self.source,
             "address": self.url,
             "here": "yes" if self.here else f"no: cnnviz prefetch {self.name}",
             "accuracy": self.accuracy_text(),
             "measured": self.condition,
-            "input": f"{resize}{p.channels}×{p.size[0]}×{p.size[1]}, mean {_values(p.mean)}, std {_values(p.std)}",
+            "input": f"{resize}{p.channels}×{p.size[0]}×{p.size[1]}, {scale}",
             "classes": f"{self.classes:,}",
             "size": self.size_text(),
             "sha256": f"{self.sha256_prefix}…" if self.sha256_prefix else "",
             "licence": self.licence,
             "note": self.note,
         }
-        told = [f"  {key:9} {value}" for key, value in facts.items() if value]
-        return [f"{self.name}, {self.weights} weights", *told]
+        rows = [f"  {key:9} {value}" for key, value in facts.items() if value]
+        return [f"{self.name}, {self.weights} weights", *rows]
 
 
 def cards(name: str, files: Iterable[str | Path] = ()) -> list[WeightsCard]:
@@ -84,10 +85,10 @@ def cards(name: str, files: Iterable[str | Path] = ()) -> list[WeightsCard]:
 
     Raises UnknownName, and BadCheckpoint for a file that cannot be read."""
     entry = find(name)
-    found = [_of_bundled(name, bundled()[name])] if name in bundled() else []
+    found = [_describe_bundled(name, bundled()[name])] if name in bundled() else []
     if entry.pretrained is not None:
-        found.append(_of_public(name, pretrained.entry(entry)))
-    return found + [_of_file(name, Path(file)) for file in files]
+        found.append(_describe_public(name, pretrained.find_weights(entry)))
+    return found + [_describe_file(name, Path(file)) for file in files]
 
 
 def all_cards() -> list[WeightsCard]:
@@ -95,7 +96,7 @@ def all_cards() -> list[WeightsCard]:
     return [card for name in architectures() for card in cards(name)]
 
 
-def _of_public(name: str, weights: PublicWeights) -> WeightsCard:
+def _describe_public(name: str, weights: PublicWeights) -> WeightsCard:
     path, (kind, digits) = pretrained.cache_path(weights.url), pretrained.expected_checksum(weights.url)
     here = path.is_file()
     other = f"{kind} of the file: {digits}…" if digits and kind != "sha256" else ""
@@ -117,27 +118,29 @@ def _of_public(name: str, weights: PublicWeights) -> WeightsCard:
     )
 
 
-def _of_bundled(name: str, path: Path) -> WeightsCard:
-    told = _recipe(path)
+def _describe_bundled(name: str, path: Path) -> WeightsCard:
+    metadata = _read_recipe(path)
     data = path.stem.partition("-")[2]
     data = SETS[data].title if data in SETS else data
-    return _card(name, "bundled", path, told, f"cnnviz, trained with `cnnviz train` on {data}", TRAINED_HERE, data)
+    source = f"cnnviz, trained with `cnnviz train` on {data}"
+    return _describe(name, "bundled", path, metadata, source, TRAINED_HERE, data)
 
 
-def _of_file(name: str, path: Path) -> WeightsCard:
-    told = read_weights(path).metadata
-    return _card(name, str(path), path, told, str(told.get("made_by") or "a file"), YOURS, "its test images")
+def _describe_file(name: str, path: Path) -> WeightsCard:
+    metadata = read_weights(path).metadata
+    source = str(metadata.get("made_by") or "a file")
+    return _describe(name, str(path), path, metadata, source, YOURS, "its test images")
 
 
-def _card(
-    name: str, weights: str, path: Path, told: dict[str, Any], source: str, licence: str, data: str
+def _describe(
+    name: str, weights: str, path: Path, metadata: dict[str, Any], source: str, licence: str, data: str
 ) -> WeightsCard:
-    entry, score = find(name), told.get("accuracy")
+    entry, score = find(name), metadata.get("accuracy")
     score = score if isinstance(score, dict) else {}
     tested = isinstance(score.get("test"), int | float)
-    count, labels = score.get("test_images"), told.get("classes")
+    count, labels = score.get("test_images"), metadata.get("classes")
     try:
-        prepared = Preprocessing.from_dict(told["preprocessing"])
+        prepared = Preprocessing.from_dict(metadata["preprocessing"])
     except (KeyError, CnnvizError):
         prepared = entry.preprocessing
     return WeightsCard(
@@ -151,13 +154,13 @@ def _card(
         preprocessing=prepared,
         classes=len(labels) if isinstance(labels, list) else entry.classes,
         size_bytes=path.stat().st_size,
-        sha256_prefix=pretrained.digest(path, "sha256")[:8],
+        sha256_prefix=pretrained.hash_file(path, "sha256")[:8],
         here=True,
         note="",
     )
 
 
-def _recipe(path: Path) -> dict[str, Any]:
+def _read_recipe(path: Path) -> dict[str, Any]:
     """The facts beside a bundled file; {} if they are missing or no JSON object."""
     try:
         found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -166,5 +169,5 @@ def _recipe(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _values(numbers: tuple[float, ...]) -> str:
+def _format_values(numbers: tuple[float, ...]) -> str:
     return "(" + ", ".join(f"{n:g}" for n in numbers) + ")"

@@ -1,4 +1,4 @@
-"""Building without memory for networks that other people wrote, some of which compute while they are built."""
+"""Build a network on the meta device, without memory, also one that computes while it is built."""
 
 from __future__ import annotations
 

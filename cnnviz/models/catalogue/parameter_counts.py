@@ -1,4 +1,4 @@
-"""How many parameters the networks of the catalogue have, counted once for each version of their code."""
+"""Parameter counts of the catalogue's networks, counted once for each version of their code and cached on disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnnviz.models.catalogue.registry import build
 from cnnviz.store import read_json, write_json
 
 
-def parameter_counts(names: Iterable[str], progress: Callable[[int, int], None] | None = None) -> dict[str, int | None]:
+def count_parameters(names: Iterable[str], progress: Callable[[int, int], None] | None = None) -> dict[str, int | None]:
     """{name: learnable parameters}, from builds without memory; None where a network cannot be built.
 
     Published networks take a few seconds the first time, then come from a file below $CNNVIZ_CACHE
@@ -32,7 +32,7 @@ def parameter_counts(names: Iterable[str], progress: Callable[[int, int], None] 
     return {name: kept[name] for name in wanted}
 
 
-def human(count: int | None) -> str:
+def format_count(count: int | None) -> str:
     """Three digits and a unit: "61.7 k", "1.25 M", "138 M"; "?" for None."""
     if count is None:
         return "?"
@@ -54,7 +54,7 @@ def _count(name: str) -> int | None:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _file() -> Path:
+def _cache_file() -> Path:
     root = os.environ.get("CNNVIZ_CACHE") or "~/.cache/cnnviz"
     return Path(root).expanduser() / "parameters.json"
 
@@ -71,7 +71,7 @@ def _version() -> str:
 
 def _read() -> dict[str, int | None]:
     try:
-        found = read_json(_file())
+        found = read_json(_cache_file())
     except (CnnvizError, OSError, ValueError):
         return {}
     counts = found.get("counts") if isinstance(found, dict) and found.get("version") == _version() else None
@@ -80,6 +80,6 @@ def _read() -> dict[str, int | None]:
 
 def _write(counts: dict[str, int | None]) -> None:
     try:
-        write_json(_file(), {"version": _version(), "counts": counts})
+        write_json(_cache_file(), {"version": _version(), "counts": counts})
     except CnnvizError:
         pass  # a home that cannot be written: counted anew next time

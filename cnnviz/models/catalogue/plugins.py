@@ -139,7 +139,7 @@ def load_file(path: str | Path) -> Plugin:
     return plugin
 
 
-def digest_of(name: str) -> str:
+def find_digest(name: str) -> str:
     """sha256, hex, of the plugin file that entered the network `name`, as it was when it ran; "" for any other."""
     return _digests.get(name, "")
 
@@ -161,16 +161,16 @@ def load_configured() -> None:
         _configured = wanted
 
 
-def loaded() -> list[Plugin]:
+def list_plugins() -> list[Plugin]:
     """Every file that was asked for so far, in that order."""
     architecture.published()
     load_configured()
     return list(_files.values())
 
 
-def problems() -> list[str]:
+def list_problems() -> list[str]:
     """A sentence for every file that could not be used."""
-    return [plugin.problem for plugin in loaded() if plugin.problem]
+    return [plugin.problem for plugin in list_plugins() if plugin.problem]
 
 
 def _enter(entry: architecture.Architecture, typed: bool) -> None:

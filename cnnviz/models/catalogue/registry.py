@@ -46,7 +46,7 @@ def find(name: str) -> Architecture:
     return registered()[name]
 
 
-def known(name: str) -> bool:
+def is_known(name: str) -> bool:
     """True if `find` would find `name`."""
     try:
         find(name)
@@ -73,13 +73,13 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
     classes = entry.classes if num_classes is None else num_classes
     if classes < 1:
         raise BadInput(f"num_classes must be at least 1, got {classes}.")
-    if extra := sorted(options.keys() - _offered(entry)):
-        offered = ", ".join(sorted(_offered(entry))) or "none"
+    if extra := sorted(options.keys() - _list_options(entry)):
+        offered = ", ".join(sorted(_list_options(entry))) or "none"
         raise BadInput(f"{name} has no option {extra[0]!r}. It offers: {offered}.")
     return entry.builder(classes, **options)
 
 
-def _offered(entry: Architecture) -> set[str]:
+def _list_options(entry: Architecture) -> set[str]:
     fixed = getattr(entry.builder, "keywords", {})  # of a partial
     found = signature(entry.builder).parameters.items()
     return {key for key, value in found if value.kind == value.KEYWORD_ONLY and key not in fixed}

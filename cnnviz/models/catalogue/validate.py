@@ -1,4 +1,4 @@
-"""A network that somebody else wrote, tried on one image before it enters the catalogue."""
+"""Validate a user's network before it enters the catalogue: its values, and its answer to one image."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def guard(builder: Callable[..., nn.Module], name: str) -> Callable[..., nn.Modu
 
     def build(num_classes: int, **options: Any) -> nn.Module:
         try:
-            return build_anywhere(lambda: _module(builder(num_classes, **options), name))
+            return build_anywhere(lambda: _require_module(builder(num_classes, **options), name))
         except CnnvizError:
             raise
         except Exception as error:
-            raise BadInput(_failed(name, num_classes, error)) from error
+            raise BadInput(_describe_failure(name, num_classes, error)) from error
 
     try:
         build.__signature__ = signature(builder)  # type: ignore[attr-defined]  # which `inspect` reads
@@ -55,7 +55,7 @@ def guard(builder: Callable[..., nn.Module], name: str) -> Callable[..., nn.Modu
 def try_out(entry: Architecture) -> None:
     """Raise BadInput unless the network answers (1, n) to one image, for n classes and for one more."""
     for count in (entry.classes, entry.classes + 1):
-        shape = _answer(entry, count)
+        shape = _run_once(entry, count)
         if shape == (1, entry.classes) and count != entry.classes:
             raise BadInput(
                 f"{entry.name} has {entry.classes} outputs also when num_classes is {count}. Give its last layer "
@@ -68,7 +68,7 @@ def try_out(entry: Architecture) -> None:
             )
 
 
-def _answer(entry: Architecture, count: int) -> tuple[int, ...] | str:
+def _run_once(entry: Architecture, count: int) -> tuple[int, ...] | str:
     """Shape of the output for one black image: without memory if the network can, else for real."""
     import torch
 
@@ -88,7 +88,7 @@ def _answer(entry: Architecture, count: int) -> tuple[int, ...] | str:
     raise AssertionError("the loop returns or raises")
 
 
-def _module(found: Any, name: str) -> nn.Module:
+def _require_module(found: Any, name: str) -> nn.Module:
     from torch import nn
 
     if not isinstance(found, nn.Module):
@@ -96,6 +96,6 @@ def _module(found: Any, name: str) -> nn.Module:
     return found
 
 
-def _failed(name: str, num_classes: int, error: Exception) -> str:
+def _describe_failure(name: str, num_classes: int, error: Exception) -> str:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"The builder of {name} failed for num_classes={num_classes}: {reason}"

@@ -1,4 +1,4 @@
-"""What a torch file declares, found out before anything of it is loaded or run.
+"""Check what a torch file declares, names and sizes, before anything of it is loaded or run.
 
 `torch.load(weights_only=True)` runs no code, yet a deflated archive grows a thousandfold and 1.6 KB can
 declare 10^10 elements. Here the pickle is read by an inert reader that only notes names and sizes."""
@@ -39,11 +39,11 @@ def cap_bytes() -> int:
     """$CNNVIZ_MAX_WEIGHTS_MB (default 4096) in bytes: the cap of a file and of all its tensors together.
 
     Raises BadInput if it is no number."""
-    told = os.environ.get("CNNVIZ_MAX_WEIGHTS_MB") or "4096"
+    limit = os.environ.get("CNNVIZ_MAX_WEIGHTS_MB") or "4096"
     try:
-        return int(float(told) * 2**20)
+        return int(float(limit) * 2**20)
     except (ValueError, OverflowError):
-        raise BadInput(f"CNNVIZ_MAX_WEIGHTS_MB must be a number of MiB, got {told!r}.") from None
+        raise BadInput(f"CNNVIZ_MAX_WEIGHTS_MB must be a number of MiB, got {limit!r}.") from None
 
 
 def survey_zip(path: Path) -> None:
@@ -59,7 +59,7 @@ def survey_zip(path: Path) -> None:
         pickled = entries["data.pkl"]
         try:
             with archive.open(pickled) as file:
-                survey = _surveyed(_Bounded(BytesIO(file.read(PICKLE_BYTES)), pickled.file_size), path)
+                survey = _read_survey(_Bounded(BytesIO(file.read(PICKLE_BYTES)), pickled.file_size), path)
         except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
             raise BadCheckpoint(f"{path.name} is cut short or damaged ({error}). {AGAIN}") from None
     for key, declared in survey.storages.items():
@@ -74,8 +74,8 @@ def survey_legacy(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         bounded = _Bounded(file, min(size, PICKLE_BYTES))
-        content = [_surveyed(bounded, path) for _ in range(4)][-1]
-        _surveyed(bounded, path)
+        content = [_read_survey(bounded, path) for _ in range(4)][-1]
+        _read_survey(bounded, path)
         left = size - file.tell()
     declared = sum(content.storages.values())
     if declared > left:
@@ -84,7 +84,7 @@ def survey_legacy(path: Path) -> None:
         )
 
 
-def intact(path: Path) -> bool:
+def is_intact(path: Path) -> bool:
     """True unless the file is an archive whose contents differ from their own CRC-32 sums."""
     if not zipfile.is_zipfile(path):
         return True
@@ -149,7 +149,7 @@ class _Inert:
     append = extend = add = __setstate__
 
 
-def _weighed(load: Callable[[Any], None]) -> Callable[[Any], None]:
+def _count_parts(load: Callable[[Any], None]) -> Callable[[Any], None]:
     """The reader of one kind of tuple, which counts the parts: tuples of one another twice over take 2ⁿ
     steps to hash or to compare."""
 
@@ -167,7 +167,7 @@ class _Survey(pickle._Unpickler):  # the Python one: C's makes its memo as large
     """Reads a pickle without importing or running anything in it; notes names, storages and tensors."""
 
     dispatch = pickle._Unpickler.dispatch | {
-        code[0]: _weighed(pickle._Unpickler.dispatch[code[0]])
+        code[0]: _count_parts(pickle._Unpickler.dispatch[code[0]])
         for code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
     }
 
@@ -212,7 +212,7 @@ class _Survey(pickle._Unpickler):  # the Python one: C's makes its memo as large
         return None
 
 
-def _surveyed(file: _Bounded, path: Path) -> _Survey:
+def _read_survey(file: _Bounded, path: Path) -> _Survey:
     survey = _Survey(file)
     try:
         survey.load()

@@ -1,4 +1,4 @@
-"""Which tensor of a file belongs to which tensor of a network: by name, else by order and shape.
+"""Match the tensors of a weights file to those of a network: by name, else by order and shape.
 
 Names are believed first. What carries other names is matched only where no other reading is possible:
 the same tensors in the same order, or a shape that the whole network has once."""
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cnnviz.errors import BadCheckpoint
-from cnnviz.models.checkpoint.prefixes import TRAINING, aligned, is_bookkeeping
+from cnnviz.models.checkpoint.prefixes import TRAINING, align_names, is_bookkeeping
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -94,7 +94,7 @@ def role(key: str) -> str | None:
 
 def same_sequence(theirs: Shapes, ours: Shapes) -> bool:
     """True if both hold the same shapes in the same order and no names contradict (weight, bias, …)."""
-    return len(theirs) == len(ours) and all(map(_alike, _tokens(theirs), _tokens(ours)))
+    return len(theirs) == len(ours) and all(map(_are_alike, _tokens(theirs), _tokens(ours)))
 
 
 def match(tensors: Mapping[str, Tensor], module: nn.Module) -> LoadReport:
@@ -109,7 +109,7 @@ def compare(tensors: Mapping[str, Tensor], ours: Shapes) -> LoadReport:
     names are missing and the whole file is the network's sequence of shapes: place by place, unless names
     say that the order is another. 3. What is left on both sides: by order if that agrees with the names,
     else single tensors whose shape the network has once."""
-    theirs = aligned(shapes(tensors), ours)
+    theirs = align_names(shapes(tensors), ours)
     pairs = {key: key for key, shape in ours.items() if theirs.get(key) == shape}  # ours → theirs
     warnings: list[str] = []
     if len(pairs) < len(ours):
@@ -117,7 +117,7 @@ def compare(tensors: Mapping[str, Tensor], ours: Shapes) -> LoadReport:
         if same_sequence(asked, ours) and _places_decide(pairs, asked, ours):
             pairs = dict(zip(ours, asked, strict=True))
         else:
-            pairs |= _leftovers(pairs, asked, ours)
+            pairs |= _pair_leftovers(pairs, asked, ours)
     renamed = [(their, our) for our, their in pairs.items() if their != our]
     missing = [key for key in ours if key not in pairs]
     taken, absent = set(pairs.values()), set(missing)
@@ -159,22 +159,22 @@ def apply(tensors: Mapping[str, Tensor], module: nn.Module, report: LoadReport, 
 
     refuse_problems(report, name)
     ours = shapes(module.state_dict())
-    tensors = _under_our_names(tensors, ours)
+    tensors = _rename_to_ours(tensors, ours)
     if any(tensor.is_meta for tensor in module.state_dict().values()):
         module.to_empty(device="cpu")
         for child in module.modules():
             if isinstance(child, torch.nn.modules.batchnorm._NormBase):
                 child.reset_running_stats()
     sources = {our: their for their, our in report.renamed}
-    taken = {key: tensors[sources.get(key, key)] for key in _fillable(module, report, sources, tensors)}
+    taken = {key: tensors[sources.get(key, key)] for key in _list_fillable(module, report, sources, tensors)}
     if lost := [key for key in ours if key not in taken and key not in report.missing]:
         raise BadCheckpoint(f"The weights do not fit {name}: {first_five(lost)} found no place. {_NAME_IT}")
     module.load_state_dict(taken, strict=False)
 
 
-def _under_our_names(tensors: Mapping[str, Tensor], ours: Shapes) -> dict[str, Tensor]:
+def _rename_to_ours(tensors: Mapping[str, Tensor], ours: Shapes) -> dict[str, Tensor]:
     """The tensors as `compare` names them; counters go with their layers."""
-    names = aligned({key: key for key in shapes(tensors)}, ours)
+    names = align_names({key: key for key in shapes(tensors)}, ours)
     layers = {theirs.rpartition(".")[0]: our.rpartition(".")[0] for our, theirs in names.items()}
     counters = {
         f"{layers[layer]}.{kind}": tensors[key]
@@ -185,7 +185,7 @@ def _under_our_names(tensors: Mapping[str, Tensor], ours: Shapes) -> dict[str, T
     return counters | {our: tensors[theirs] for our, theirs in names.items()}
 
 
-def _fillable(
+def _list_fillable(
     module: nn.Module, report: LoadReport, sources: dict[str, str], tensors: Mapping[str, Tensor]
 ) -> Iterable[str]:
     for key, tensor in module.state_dict().items():
@@ -198,7 +198,7 @@ def _tokens(found: Shapes) -> list[Token]:
     return [(role(key), shape) for key, shape in found.items()]
 
 
-def _alike(theirs: Token, ours: Token) -> bool:
+def _are_alike(theirs: Token, ours: Token) -> bool:
     return theirs[1] == ours[1] and (theirs[0] is None or theirs[0] == ours[0])
 
 
@@ -212,22 +212,22 @@ def _places_decide(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> bool:
     place_ours = {key: i for i, key in enumerate(keys_ours)}
     moved = [key for key in pairs if place_theirs[key] != place_ours[key]]
     left, taken = {place_ours[key] for key in moved}, {place_theirs[key] for key in moved}
-    shifted = left != taken and all(_unnumbered(keys_theirs[i]) == _unnumbered(keys_ours[i]) for i in left | taken)
-    return not moved or shifted
+    alike = all(_strip_numbers(keys_theirs[i]) == _strip_numbers(keys_ours[i]) for i in left | taken)
+    return not moved or (left != taken and alike)
 
 
-def _unnumbered(key: str) -> str:
+def _strip_numbers(key: str) -> str:
     return re.sub(r"[0-9]+", "#", key)
 
 
-def _leftovers(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> dict[str, str]:
+def _pair_leftovers(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> dict[str, str]:
     """Pairs (ours → theirs) among the keys that share no name."""
     used = set(pairs.values())
     left_theirs = {key: shape for key, shape in theirs.items() if key not in used}
     left_ours = {key: shape for key, shape in ours.items() if key not in pairs}
     if same_sequence(left_theirs, left_ours):
         found = dict(zip(left_ours, left_theirs, strict=True))
-        if _same_order(pairs | found, theirs, ours):
+        if _is_same_order(pairs | found, theirs, ours):
             return found
     count_theirs, count_ours = Counter(_tokens(left_theirs)), Counter(_tokens(ours))
     single = {token: key for key, token in zip(left_theirs, _tokens(left_theirs), strict=True)}
@@ -238,7 +238,7 @@ def _leftovers(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> dict[str,
     }
 
 
-def _same_order(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> bool:
+def _is_same_order(pairs: dict[str, str], theirs: Shapes, ours: Shapes) -> bool:
     place = {key: i for i, key in enumerate(theirs)}
     places = [place[pairs[key]] for key in ours if key in pairs]
     return places == sorted(places)

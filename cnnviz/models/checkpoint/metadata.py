@@ -1,4 +1,4 @@
-"""What the metadata of a weights file, or its side file, say about the network: name, classes, preprocessing."""
+"""Metadata of a weights file or its side file: the network's name, its class names, its preprocessing."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _NAME_KEYS = ("architecture", "arch", "model_name")
 _LONGEST_SIDE = 4096  # pixels; a stranger's file must not make every image fill the memory
 
 
-def architecture(metadata: Mapping[str, Any]) -> str | None:
+def find_architecture(metadata: Mapping[str, Any]) -> str | None:
     """The name that the metadata give the network, known or not; None if they give none."""
-    for level in _levels(metadata):
+    for level in _walk_levels(metadata):
         for key in _NAME_KEYS if level is metadata else (*_NAME_KEYS, "model"):  # --model of many scripts
             if isinstance(level.get(key), str):
                 return level[key]
     return None
 
 
-def class_names(metadata: Mapping[str, Any]) -> list[str] | None:
+def find_class_names(metadata: Mapping[str, Any]) -> list[str] | None:
     """The class names in order, from a list or from ImageFolder's {name: index}; None if there are none."""
-    for level in _levels(metadata):
+    for level in _walk_levels(metadata):
         for key in CLASS_KEYS:
             value = level.get(key)
             if isinstance(value, list | tuple) and value:
@@ -35,12 +35,12 @@ def class_names(metadata: Mapping[str, Any]) -> list[str] | None:
     return None
 
 
-def preprocessing(metadata: Mapping[str, Any], default: Preprocessing) -> Preprocessing | None:
+def find_preprocessing(metadata: Mapping[str, Any], default: Preprocessing) -> Preprocessing | None:
     """The preprocessing in the metadata, fields they leave out taken from `default`; None if there is none.
 
     Raises BadInput if a field makes no sense, if the input would be larger than 4096 pixels, or
     if there are fewer or more channels than in `default`."""
-    for level in _levels(metadata):
+    for level in _walk_levels(metadata):
         if isinstance(level.get("preprocessing"), dict):
             found = Preprocessing.from_dict({**default.as_dict(), **level["preprocessing"]})
             check_channels(found, default)
@@ -66,6 +66,6 @@ def _check_pixels(found: Preprocessing) -> None:
         )
 
 
-def _levels(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _walk_levels(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield metadata
     yield from (metadata[key] for key in NESTED if isinstance(metadata.get(key), Mapping))

@@ -1,4 +1,4 @@
-"""What stands before the names of a file's tensors, and beside them: wrappers, counters, parts of a training."""
+"""Prefixes of tensor names that wrappers add ("module.", "model."), and entries that are no weights: strip them."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def strip_prefixes(tensors: Mapping[str, T]) -> dict[str, T]:
     """Remove PREFIXES, repeatedly, as long as all keys but counters and parts of a training share one."""
     whole = {_INSIDE.sub("", key): value for key, value in tensors.items()}
     known = whole if len(whole) == len(tensors) else dict(tensors)
-    return _stripped(known, lambda first: first in PREFIXES)
+    return _strip(known, lambda first: first in PREFIXES)
 
 
 def strip_shared(tensors: Mapping[str, T]) -> dict[str, T]:
     """As `strip_prefixes`, for first parts of any name."""
-    return _stripped(tensors, lambda _first: True)
+    return _strip(tensors, lambda _first: True)
 
 
-def without_average(tensors: Mapping[str, T], warnings: list[str]) -> dict[str, T]:
+def drop_average(tensors: Mapping[str, T], warnings: list[str]) -> dict[str, T]:
     """Without the slowly moving copy that self-supervised training keeps beside the network it trains: MoCo's
     encoder_k, BYOL's target_network, DINO's teacher. It has no names and shapes that the other has not."""
     parts: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -55,7 +55,7 @@ def without_average(tensors: Mapping[str, T], warnings: list[str]) -> dict[str, 
     return found
 
 
-def aligned(tensors: Mapping[str, T], ours: Iterable[str]) -> dict[str, T]:
+def align_names(tensors: Mapping[str, T], ours: Iterable[str]) -> dict[str, T]:
     """`tensors` under the network's names `ours`, where the names differ in their first parts alone.
 
     "backbone.conv1.weight" becomes "conv1.weight", also beside a head that is called "fc.weight" or
@@ -66,18 +66,18 @@ def aligned(tensors: Mapping[str, T], ours: Iterable[str]) -> dict[str, T]:
     before = first.removesuffix(next(iter(strip_shared(wanted)), ""))  # what all names of the network share
     bare = strip_shared(tensors).items()
     full = {key if TRAINING.match(key) else before + key: value for key, value in bare}
-    readings = (dict(tensors), full, _without_commonest(tensors))
+    readings = (dict(tensors), full, _drop_commonest(tensors))
     return max(readings, key=lambda names: len(names.keys() & wanted.keys()))
 
 
-def _without_commonest(tensors: Mapping[str, T]) -> dict[str, T]:
+def _drop_commonest(tensors: Mapping[str, T]) -> dict[str, T]:
     """Without the first part that most keys share: a network that was made the backbone of another."""
     first, count = Counter(key[: key.find(".") + 1] for key in tensors).most_common(1)[0] if tensors else ("", 0)
     bare = {key.removeprefix(first): value for key, value in tensors.items()}
     return bare if 2 * count > len(tensors) == len(bare) else dict(tensors)
 
 
-def _stripped(tensors: Mapping[str, T], may_go: Callable[[str], bool]) -> dict[str, T]:
+def _strip(tensors: Mapping[str, T], may_go: Callable[[str], bool]) -> dict[str, T]:
     found = dict(tensors)
     while True:
         named = [key for key in found if not is_bookkeeping(key)]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.checkpoint.archive import AGAIN, INSTEAD, PICKLE_BYTES, cap_bytes, survey_legacy, survey_zip
-from cnnviz.models.checkpoint.prefixes import strip_prefixes, without_average
-from cnnviz.models.checkpoint.reparametrised import whole
-from cnnviz.models.checkpoint.sniff import LEGACY_MAGIC, ZIP_MAGIC, by_content, by_first_bytes
+from cnnviz.models.checkpoint.prefixes import drop_average, strip_prefixes
+from cnnviz.models.checkpoint.reparametrised import join_parts
+from cnnviz.models.checkpoint.sniff import LEGACY_MAGIC, ZIP_MAGIC, describe_content, describe_first_bytes
 from cnnviz.models.checkpoint.stubs import STAND_INS
 from cnnviz.models.checkpoint.unwrap import CLASS_KEYS, unwrap
 
@@ -53,7 +53,7 @@ def read_weights(path: str | Path) -> Checkpoint:
     share are removed. A side file `<path>.json` or `<stem>.json` adds metadata that the file itself lacks. Files
     over $CNNVIZ_MAX_WEIGHTS_MB (default 4096) are refused. Raises BadCheckpoint: reason and way out."""
     path = Path(path)
-    kind = kind_of(path)
+    kind = find_kind(path)
     metadata: dict[str, Any] = {}
     if kind == "safetensors":
         content = _read_safetensors(path, metadata)
@@ -63,7 +63,7 @@ def read_weights(path: str | Path) -> Checkpoint:
     warnings: list[str] = []
     tensors = unwrap(content, metadata, warnings)
     if not tensors:
-        raise BadCheckpoint(f"{path.name} {by_content(content)}. {INSTEAD}")
+        raise BadCheckpoint(f"{path.name} {describe_content(content)}. {INSTEAD}")
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if total > cap_bytes():  # in a smaller file: many names for one storage
         raise BadCheckpoint(
@@ -74,15 +74,15 @@ def read_weights(path: str | Path) -> Checkpoint:
         _check_tensor(key, tensor, path)
     if not any(tensor.is_floating_point() for tensor in tensors.values()):
         raise BadCheckpoint(f"{path.name} holds whole numbers only; weights are fractions (float32). {INSTEAD}")
-    tensors = whole(without_average(strip_prefixes(tensors), warnings), warnings)
-    warnings += _not_finite(tensors)
-    metadata = _side_file(path, warnings) | _parsed(metadata, warnings)
+    tensors = join_parts(drop_average(strip_prefixes(tensors), warnings), warnings)
+    warnings += _warn_not_finite(tensors)
+    metadata = _read_side_file(path, warnings) | _parse_metadata(metadata, warnings)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Checkpoint(tensors, metadata, digest, kind, warnings)
 
 
-def kind_of(path: Path) -> str:
+def find_kind(path: Path) -> str:
     """One of "safetensors", "torch" and "torch, before 1.6", by the first bytes. Raises BadCheckpoint for
     anything else, a missing, empty or too large file, or a folder."""
     if path.is_dir():
@@ -109,7 +109,7 @@ def kind_of(path: Path) -> str:
         return "torch, before 1.6"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**40:  # length of the header, header
         return "safetensors"
-    raise BadCheckpoint(f"{path.name} {by_first_bytes(head)}")
+    raise BadCheckpoint(f"{path.name} {describe_first_bytes(head)}")
 
 
 def _read_safetensors(path: Path, metadata: dict[str, Any]) -> dict[str, Tensor]:
@@ -168,7 +168,7 @@ def _check_tensor(key: str, tensor: Tensor, path: Path) -> None:
         )
 
 
-def _not_finite(tensors: dict[str, Tensor]) -> list[str]:
+def _warn_not_finite(tensors: dict[str, Tensor]) -> list[str]:
     import torch
 
     bad = [k for k, v in tensors.items() if v.is_floating_point() and not torch.isfinite(v.float()).all()]
@@ -177,11 +177,11 @@ def _not_finite(tensors: dict[str, Tensor]) -> list[str]:
     return [f"{len(bad)} tensors hold NaN or infinite values: {', '.join(bad[:3])}. Predictions will be off."]
 
 
-def _parsed(metadata: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
+def _parse_metadata(metadata: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
     """Plain metadata; JSON in text is unfolded, since a safetensors file holds nothing but text."""
     for key in ("cnnviz", "identity"):
         if isinstance(metadata.get(key), str):
-            inner = _json(metadata[key])
+            inner = _parse_json(metadata[key])
             if not isinstance(inner, dict):
                 warnings.append(f"The metadata {key!r} are no JSON object and were ignored.")
                 continue
@@ -190,7 +190,7 @@ def _parsed(metadata: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
         text = metadata.get(key)
         if not isinstance(text, str) or not (text.lstrip().startswith(("{", "[")) or key in _STRUCTURED):
             continue
-        inner = _json(text)
+        inner = _parse_json(text)
         if isinstance(inner, dict | list):
             metadata = {**metadata, key: inner}
         elif key in _STRUCTURED:
@@ -199,7 +199,7 @@ def _parsed(metadata: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
     return metadata
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     """What a JSON text says; None if it is none."""
     try:
         return json.loads(text)
@@ -207,7 +207,7 @@ def _json(text: str) -> Any:
         return None
 
 
-def _side_file(path: Path, warnings: list[str]) -> dict[str, Any]:
+def _read_side_file(path: Path, warnings: list[str]) -> dict[str, Any]:
     for side in (path.with_name(path.name + ".json"), path.with_suffix(".json")):
         if side == path or not side.is_file() or side.stat().st_size > _SIDE_FILE_BYTES:
             continue

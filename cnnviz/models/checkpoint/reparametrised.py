@@ -1,4 +1,4 @@
-"""Weights that a file keeps in parts: as torch.nn.utils.prune, weight_norm and spectral_norm store them, in their older
+"""Pruned, weight-normed and spectral-normed weights: as torch.nn.utils stores them in parts, in their older
 form ("weight_g") and as parametrizations ("parametrizations.weight.original0"). They are put together as the network
 does in eval mode."""
 
@@ -20,12 +20,12 @@ SAID = {
 }
 
 
-def whole(tensors: Mapping[str, Tensor], warnings: list[str]) -> dict[str, Tensor]:
+def join_parts(tensors: Mapping[str, Tensor], warnings: list[str]) -> dict[str, Tensor]:
     """`tensors` with the parts of every weight replaced by the weight, where the first of them stood; what only looks
     like parts stays. `warnings` tell what was done."""
     parts: dict[str, dict[str, tuple[str, Tensor]]] = {}  # {weight: {part: (key in the file, values)}}
     for key, value in tensors.items():
-        name, part = _split(key)
+        name, part = _split_name(key)
         if part and name not in tensors:
             parts.setdefault(name, {})[part] = (key, value)
     made: dict[str, tuple[str, Tensor]] = {}  # {key in the file: (weight, values)}
@@ -48,7 +48,7 @@ def whole(tensors: Mapping[str, Tensor], warnings: list[str]) -> dict[str, Tenso
     return kept
 
 
-def _split(key: str) -> tuple[str, str]:
+def _split_name(key: str) -> tuple[str, str]:
     """("conv.weight", "g") for both names of that part; (key, "") for other tensors."""
     if found := _PARAMETRISED.match(key):
         return found[1] + found[2], _PART[found[3]]
@@ -56,14 +56,14 @@ def _split(key: str) -> tuple[str, str]:
     return (name, part) if part in ("orig", "mask", "g", "u", "v") else (key, "")
 
 
-def _pruned(orig: Tensor, mask: Tensor) -> Tensor | None:
+def _join_pruned(orig: Tensor, mask: Tensor) -> Tensor | None:
     return orig * mask if orig.shape == mask.shape else None
 
 
-def _normed(length: Tensor, direction: Tensor) -> Tensor | None:
+def _join_normed(length: Tensor, direction: Tensor) -> Tensor | None:
     """g · v / ‖v‖, a norm for each entry of g (Salimans and Kingma 2016, arXiv:1602.07868, section 2)."""
     if length.ndim not in (0, direction.ndim) or any(
-        own not in (1, whole) for own, whole in zip(length.shape, direction.shape, strict=False)
+        own not in (1, size) for own, size in zip(length.shape, direction.shape, strict=False)
     ):
         return None
     over = [axis for axis in range(direction.ndim) if length.ndim == 0 or length.shape[axis] == 1]
@@ -71,7 +71,7 @@ def _normed(length: Tensor, direction: Tensor) -> Tensor | None:
     return (direction.double() * (length.double() / norm)).to(direction.dtype)
 
 
-def _spectral(orig: Tensor, left: Tensor, right: Tensor) -> Tensor | None:
+def _join_spectral(orig: Tensor, left: Tensor, right: Tensor) -> Tensor | None:
     """W / uᵀWv (Miyato et al. 2018, arXiv:1802.05957, section 2.1); W as a matrix with the rows that u has."""
     for axis in range(min(orig.ndim, 2)):
         matrix = orig.movedim(axis, 0).flatten(1) if orig.ndim > 1 else orig[:, None]
@@ -81,7 +81,7 @@ def _spectral(orig: Tensor, left: Tensor, right: Tensor) -> Tensor | None:
 
 
 _KINDS: tuple[tuple[str, tuple[str, ...], Callable[..., Tensor | None]], ...] = (
-    ("pruned", ("orig", "mask"), _pruned),
-    ("normed", ("g", "v"), _normed),
-    ("spectral", ("orig", "u", "v"), _spectral),
+    ("pruned", ("orig", "mask"), _join_pruned),
+    ("normed", ("g", "v"), _join_normed),
+    ("spectral", ("orig", "u", "v"), _join_spectral),
 )

@@ -1,4 +1,4 @@
-"""Files that are something else than weights: what they are, in the words of whoever gave them."""
+"""Recognise files that are no weights by their first bytes or content, and say what they are instead."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOREIGN = (
 _PICKLE_TEXT = re.compile(rb"[(\]})]*c[\w.]+\n[\w.]+\n(p\d+\n|\()|\([dl]p?\d*\n")
 
 
-def by_first_bytes(head: bytes) -> str:
+def describe_first_bytes(head: bytes) -> str:
     """What a file is that begins like no weights file, and what to do."""
     if LEGACY_MAGIC.startswith(head) or ZIP_MAGIC.startswith(head):
         return f"is cut short. {AGAIN}"
@@ -43,7 +43,7 @@ def by_first_bytes(head: bytes) -> str:
     return f"is neither a torch nor a safetensors file, or its beginning is damaged. {AGAIN}"
 
 
-def by_content(content: Any) -> str:
+def describe_content(content: Any) -> str:
     """What is in the file in place of weights, in words."""
     if not isinstance(content, Mapping):
         return f"holds no weights by name, but a {type(content).__name__}"

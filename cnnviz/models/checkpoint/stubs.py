@@ -1,4 +1,4 @@
-"""Stand-ins for the harmless things that training scripts leave beside weights: settings, paths, scalars.
+"""Stand-ins for harmless classes that training scripts pickle beside weights: argparse settings, paths, scalars.
 
 None of the classes that a file names is made. What stands for them copies nothing and calls nothing, since
 a small file may name one of its own parts a million times."""
@@ -80,7 +80,7 @@ class Array(Dropped):
         width = 4 * int(kind.code[1:]) if isinstance(kind.code, str) and _TEXT.fullmatch(kind.code) else 0
         if not width or not isinstance(data, bytes) or len(data) > _MOST_BYTES or len(data) % width:
             return None
-        return [_decoded(kind, data[at : at + width]) for at in range(0, len(data), width)]
+        return [_decode(kind, data[at : at + width]) for at in range(0, len(data), width)]
 
 
 class ScalarType:
@@ -101,10 +101,10 @@ def scalar(kind: object = None, data: object = None) -> float | int | bool | str
     if kind.code in _NUMBERS:
         form = kind.order + _NUMBERS[kind.code]
         return struct.unpack(form, data)[0] if len(data) == struct.calcsize(form) else None
-    return _decoded(kind, data) if _TEXT.fullmatch(kind.code) and len(data) <= 4 * _LONGEST else None
+    return _decode(kind, data) if _TEXT.fullmatch(kind.code) and len(data) <= 4 * _LONGEST else None
 
 
-def _decoded(kind: ScalarType, data: bytes) -> str:
+def _decode(kind: ScalarType, data: bytes) -> str:
     return data.decode("utf-32-le" if kind.order == "<" else "utf-32-be", "replace").rstrip("\0")
 
 

@@ -1,4 +1,4 @@
-"""Where in a training script's file the weights lie, and the plain values beside them."""
+"""Find the state_dict inside a training checkpoint, and the plain values beside it."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def unwrap(content: Any, metadata: dict[str, Any], warnings: list[str]) -> dict[
     tensors is taken, an average of the weights last, and `warnings` tell if there are several as large."""
     from torch import Tensor
 
-    found = _candidates(content)
+    found = _find_candidates(content)
     if not found:
         return {}
-    path = _usual(found) or _fullest(found, warnings)
+    path = _find_usual(found) or _find_fullest(found, warnings)
     levels = [content]
     for key in path:
         levels.append(levels[-1][key])
     for level, following in zip(reversed(levels), [None, *reversed(path)], strict=True):
-        metadata |= _plain_values({k: v for k, v in level.items() if k != following})
+        metadata |= _collect_plain({k: v for k, v in level.items() if k != following})
         if following is not None:
             metadata |= {str(k): v.item() for k, v in level.items() if _is_number(v)}
     return {key: v.detach() for key, v in levels[-1].items() if isinstance(v, Tensor) and isinstance(key, str)}
 
 
-def _candidates(content: Any) -> dict[Path, int]:
+def _find_candidates(content: Any) -> dict[Path, int]:
     """{keys: number of tensors} of the dicts that may be weights; single numbers are none.
 
     Every dict is looked at once, however often the file names it."""
@@ -65,13 +65,13 @@ def _candidates(content: Any) -> dict[Path, int]:
     return found
 
 
-def _usual(found: Mapping[Path, int]) -> Path:
+def _find_usual(found: Mapping[Path, int]) -> Path:
     """The first path by the order of WRAPPERS, the deeper before the shallower; () if there is none."""
     usual = [path for path in found if path and all(key in WRAPPERS for key in path)]
     return min(usual, key=lambda path: (*map(WRAPPERS.index, path), len(WRAPPERS)), default=())
 
 
-def _fullest(found: Mapping[Path, int], warnings: list[str]) -> Path:
+def _find_fullest(found: Mapping[Path, int], warnings: list[str]) -> Path:
     best = max(found, key=lambda path: (found[path], not any(map(_AVERAGED.search, path))))
     equal = [".".join(path)[:60] for path in found if path and path != best and found[path] == found[best]]
     if best and equal:
@@ -84,7 +84,7 @@ def _is_number(value: Any) -> bool:
     return getattr(value, "shape", None) == () and hasattr(value, "item") and not getattr(value, "is_meta", False)
 
 
-def _plain_values(level: Mapping[Any, Any]) -> dict[str, Any]:
+def _collect_plain(level: Mapping[Any, Any]) -> dict[str, Any]:
     """The plain entries of a dict; of settings, those of their entries that are plain."""
     opened = {key: v.fields if isinstance(v, Settings) else v for key, v in level.items()}
     opened |= {key: v.texts() for key, v in opened.items() if key in CLASS_KEYS and isinstance(v, Array)}

@@ -1,4 +1,4 @@
-"""What a weights file is, found out before anything is chosen: which networks it fits and what it tells."""
+"""Inspect a weights file before it is loaded: which networks it fits, classes, preprocessing, what does not match."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadCheckpoint, BadInput, CnnvizError
 from cnnviz.models.catalogue.architecture import Architecture
-from cnnviz.models.catalogue.registry import architectures, build, find, known
+from cnnviz.models.catalogue.registry import architectures, build, find, is_known
 from cnnviz.models.checkpoint import metadata
 from cnnviz.models.checkpoint.match import LoadReport, compare, first_five, refuse_problems
 from cnnviz.models.checkpoint.read import Checkpoint, read_weights
@@ -28,16 +28,16 @@ class Inspection:
 
     `sha256`: of the file, hex. `tensors`: their number, counters too. `candidates`: architectures that the
     tensors fit equally well, likeliest first; the one that metadata name stands first if it fits.
-    `others`: those that fit less surely (same shapes under other names, or in another order). `told`: the
+    `others`: those that fit less surely (same shapes under other names, or in another order). `named`: the
     architecture that metadata name, known or not. `classes`: by the head. `class_names`, `preprocessing`:
-    from the metadata, the side file or, for published files, from their publisher; None = not told.
+    from the metadata, the side file or, for published files, from their publisher; None = unknown.
     `report`: how the tensors match the first candidate. `warnings`: sentences for the user."""
 
     sha256: str
     tensors: int
     candidates: tuple[str, ...]
     others: tuple[str, ...]
-    told: str | None
+    named: str | None
     classes: int
     class_names: tuple[str, ...] | None
     preprocessing: Preprocessing | None
@@ -51,7 +51,7 @@ class Identity:
 
     candidates: tuple[str, ...]
     others: tuple[str, ...]
-    told: str | None
+    named: str | None
     classes: int
     warnings: tuple[str, ...]
 
@@ -66,16 +66,16 @@ def inspect(path: str | Path) -> Inspection:
     entry, notes = find(identity.candidates[0]), [*checkpoint.warnings, *identity.warnings]
     report = compare(checkpoint.tensors, sized_shapes(entry.name, identity.classes))
     refuse_problems(report, entry.name)
-    names = known_class_names(checkpoint, entry, identity.classes, notes)
+    names = find_class_names(checkpoint, entry, identity.classes, notes)
     return Inspection(
         sha256=checkpoint.sha256,
         tensors=len(checkpoint.tensors),
         candidates=identity.candidates,
         others=identity.others,
-        told=identity.told,
+        named=identity.named,
         classes=identity.classes,
         class_names=tuple(names) if names else None,
-        preprocessing=known_preprocessing(checkpoint, entry, notes),
+        preprocessing=find_preprocessing(checkpoint, entry, notes),
         report=report,
         warnings=tuple(notes),
     )
@@ -85,21 +85,21 @@ def identify(checkpoint: Checkpoint, file: str) -> Identity:
     """Which architectures the tensors of `file` fit. Metadata are believed as far as the tensors fit them.
 
     Raises BadCheckpoint if none does, with the closest one and what differs."""
-    name = metadata.architecture(checkpoint.metadata)
-    found = recognise.candidates(checkpoint.tensors)
-    said = recognise.fit(checkpoint.tensors, name) if _usable(name) else None
+    name = metadata.find_architecture(checkpoint.metadata)
+    found = recognise.find_candidates(checkpoint.tensors)
+    said = recognise.fit(checkpoint.tensors, name) if _is_usable(name) else None
     if not found and not said:
-        raise BadCheckpoint(_no_fit(checkpoint, name, file))
+        raise BadCheckpoint(_describe_misfit(checkpoint, name, file))
     first = said or found[0]
     equal = [c.name for c in found if c.level == first.level and c.name != first.name]
     rest = [c.name for c in found if c.level != first.level and c.name != first.name]
-    warnings = () if said or name is None else (_not_believed(name),)
+    warnings = () if said or name is None else (_describe_disbelief(name),)
     return Identity((first.name, *equal), tuple(rest), name, first.classes, warnings)
 
 
-def _usable(name: str | None) -> TypeGuard[str]:
+def _is_usable(name: str | None) -> TypeGuard[str]:
     """True if metadata name a network that is known and can be built; else the tensors alone decide."""
-    if not name or not known(name):
+    if not name or not is_known(name):
         return False
     try:
         return bool(published_shapes(name))
@@ -129,31 +129,31 @@ def _is_constant(module: nn.Module) -> bool:
     return any(isinstance(value, Tensor) and value.is_meta for value in kept)
 
 
-def known_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, notes: list[str]) -> list[str] | None:
+def find_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, notes: list[str]) -> list[str] | None:
     """The class names that the file tells, or its publisher; None if nobody does.
 
     A sentence enters `notes` if there are names, but not `count`."""
-    names = metadata.class_names(checkpoint.metadata)
+    names = metadata.find_class_names(checkpoint.metadata)
     if names is not None and len(names) == count:
         return names
     if names is not None:
         notes.append(f"The file names {len(names)} classes and its head has {count}: the names were ignored.")
     elif is_published(checkpoint, entry):
-        return list(pretrained.entry(entry).meta.get("categories", ())) or None
+        return list(pretrained.find_weights(entry).meta.get("categories", ())) or None
     return None
 
 
-def known_preprocessing(checkpoint: Checkpoint, entry: Architecture, notes: list[str]) -> Preprocessing | None:
+def find_preprocessing(checkpoint: Checkpoint, entry: Architecture, notes: list[str]) -> Preprocessing | None:
     """The preprocessing that the file tells, or its publisher; None if nobody does.
 
     A sentence enters `notes` if the file tells one that cannot be used."""
     try:
-        found = metadata.preprocessing(checkpoint.metadata, entry.preprocessing)
+        found = metadata.find_preprocessing(checkpoint.metadata, entry.preprocessing)
     except BadInput as error:
         notes.append(f"The file's preprocessing could not be used: {error}")
         return None
     if found is None and is_published(checkpoint, entry):
-        return pretrained.preprocessing(pretrained.entry(entry))
+        return pretrained.find_weights(entry).preprocessing
     return found
 
 
@@ -162,29 +162,29 @@ def is_published(checkpoint: Checkpoint, entry: Architecture) -> bool:
     if entry.pretrained is None:
         return False
     try:
-        return pretrained.is_own_file(pretrained.entry(entry), checkpoint.sha256)
+        return pretrained.is_own_file(pretrained.find_weights(entry), checkpoint.sha256)
     except CnnvizError:  # of a zoo whose package is not installed
         return False
 
 
-def _not_believed(name: str) -> str:
+def _describe_disbelief(name: str) -> str:
     shown = repr(name[:60])
-    if known(name):
+    if is_known(name):
         return f"The file says that it is {shown}, and its tensors do not fit that; the tensors were believed."
     near = ", ".join(get_close_matches(name, architectures(), n=3, cutoff=0.5))
     return f"The file says that it is {shown}, which no network is called" + (f" (closest: {near})." if near else ".")
 
 
-def _no_fit(checkpoint: Checkpoint, name: str | None, file: str) -> str:
-    near, common, total = recognise.closest(checkpoint.tensors)
-    if _usable(name):
-        near, common, total = recognise.shared(checkpoint.tensors, name)
+def _describe_misfit(checkpoint: Checkpoint, name: str | None, file: str) -> str:
+    near, common, total = recognise.find_closest(checkpoint.tensors)
+    if _is_usable(name):
+        near, common, total = recognise.count_shared(checkpoint.tensors, name)
     text = (
         f"No known architecture fits {file} ({len(checkpoint.tensors)} tensors). Closest: {near}, "
         f"with {common} of {total} shapes in common. "
     )
     if 2 * common < total:
         return text + "`cnnviz list architectures` lists all; a network of your own can be registered."
-    classes = recognise.head_classes(checkpoint.tensors, near)
+    classes = recognise.count_classes(checkpoint.tensors, near)
     differs = compare(checkpoint.tensors, sized_shapes(near, classes)).problems()
     return text + f"What differs: {first_five(differs)}. Save the weights of the published network, or register yours."

@@ -97,22 +97,22 @@ def tensor_count(name: str) -> int:
         return -1
 
 
-def having(count: int) -> list[str]:
+def find_by_count(count: int) -> list[str]:
     """Names of the networks with `count` tensors, likeliest first; blocks without a classifier left out."""
-    return sorted((name for name in _networks() if tensor_count(name) == count), key=likelihood)
+    return sorted((name for name in _list_networks() if tensor_count(name) == count), key=rank)
 
 
-def nearest(count: int, limit: int = 10) -> list[str]:
+def find_nearest(count: int, limit: int = 10) -> list[str]:
     """Names of the `limit` networks whose numbers of tensors are closest to `count`, closest first."""
-    return sorted(_networks(), key=lambda name: (abs(tensor_count(name) - count), likelihood(name)))[:limit]
+    return sorted(_list_networks(), key=lambda name: (abs(tensor_count(name) - count), rank(name)))[:limit]
 
 
-def likelihood(name: str) -> tuple[int, str]:
+def rank(name: str) -> tuple[int, str]:
     """Sort key among architectures that have the same tensors: as listed above, plugins last by name."""
     return _RANKS.get(name, len(_RANKS)), name
 
 
-def _networks() -> list[str]:
+def _list_networks() -> list[str]:
     return [name for name in architectures() if find(name).classifier]
 
 

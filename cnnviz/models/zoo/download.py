@@ -1,4 +1,4 @@
-"""Public trained weights: location, checksum, preprocessing and class names travel together."""
+"""Download public trained weights: fetched once, checksum compared, kept in torch's cache."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.data.public.download import download, first_headers, mirrored
+from cnnviz.data.public.download import download, first_headers, mirror_url
 from cnnviz.errors import BadCheckpoint, BadInput, Offline
-from cnnviz.models.checkpoint.archive import intact
+from cnnviz.models.checkpoint.archive import is_intact
 from cnnviz.models.checkpoint.read import Checkpoint, read_weights
 from cnnviz.models.zoo import torchvision, zoos
 from cnnviz.models.zoo.public_weights import PublicWeights
@@ -35,7 +34,7 @@ SCALED_INPUT = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class FetchedWeights:
     """A public file on this disk. `fresh`: it was downloaded just now. `checksum`: what was compared, in words."""
 
     path: Path
@@ -44,7 +43,7 @@ class Brought:
     checksum: str
 
 
-def entry(architecture: Architecture) -> PublicWeights:
+def find_weights(architecture: Architecture) -> PublicWeights:
     """The public weights of an architecture: `.url`, `.meta["categories"]`, `.preprocessing`.
 
     Raises BadInput if nobody publishes weights for it."""
@@ -56,11 +55,6 @@ def entry(architecture: Architecture) -> PublicWeights:
     if zoos.is_prefixed(architecture.pretrained):
         return zoos.weights(architecture.pretrained)
     return torchvision.enum_entry(architecture.pretrained)
-
-
-def preprocessing(weights: PublicWeights) -> Preprocessing:
-    """How images are prepared for these weights."""
-    return weights.preprocessing
 
 
 def is_own_file(weights: PublicWeights, sha256: str) -> bool:
@@ -94,11 +88,11 @@ def cache_path(url: str) -> Path:
 
 
 def fetch(url: str, progress: Progress | None = None) -> Checkpoint:
-    """The weights behind `url`, from the cache or else downloaded. As `bring`."""
-    return bring(url, progress).checkpoint
+    """The weights behind `url`, from the cache or else downloaded. As `fetch_file`."""
+    return fetch_file(url, progress).checkpoint
 
 
-def bring(url: str, progress: Progress | None = None) -> Brought:
+def fetch_file(url: str, progress: Progress | None = None) -> FetchedWeights:
     """The file behind `url`, from the cache or else downloaded, from $CNNVIZ_WEIGHTS_MIRROR if set.
 
     A download must have the checksum that its name tells, or that the hub tells. A cached file is taken as
@@ -107,27 +101,27 @@ def bring(url: str, progress: Progress | None = None) -> Brought:
     Raises Offline, with the place to put the file by hand, if it cannot be fetched, and BadInput if what
     came is another file."""
     target = cache_path(url)
-    if (cached := _from_cache(target, url)) is not None:
+    if (cached := _read_cached(target, url)) is not None:
         return cached
     try:
-        told = _download(url, target, progress)
+        checksum = _download(url, target, progress)
     except Offline as error:
         raise Offline(
             f"{error} Put the file {target.name} at {target}, or set {MIRROR} to an address or a folder that has it."
         ) from error
-    return Brought(target, read_weights(target), True, told)
+    return FetchedWeights(target, read_weights(target), True, checksum)
 
 
 def _download(url: str, target: Path, progress: Progress | None) -> str:
     """Fetch the file into `target`; what was compared, in words."""
     mirror, hub = os.environ.get(MIRROR), _HUB_FILE.search(urlsplit(url).path)
-    if mirror and _has_own_name(url, target):
+    if mirror and _is_renamed(url, target):
         try:  # a mirror may well be a copy of somebody's cache
-            return _plain(mirrored(f"/{target.name}", mirror), target, expected_checksum(url), progress)
+            return _download_plain(mirror_url(f"/{target.name}", mirror), target, expected_checksum(url), progress)
         except Offline:
             if hub:
                 raise
-    source = mirrored(url, mirror)
+    source = mirror_url(url, mirror)
     if url.endswith(".zip"):
         kind, digits = expected_checksum(url)
         unpack(lambda zipped: download(source, zipped, progress=progress), target, kind, digits)
@@ -135,20 +129,20 @@ def _download(url: str, target: Path, progress: Progress | None) -> str:
     if hub and not mirror:
         if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
             raise Offline("HF_HUB_OFFLINE is set: nothing is fetched from the hub.")
-        return _plain(url, target, ("sha256", _hub_sha256(url)), progress)
-    return _plain(source, target, expected_checksum(url), progress)
+        return _download_plain(url, target, ("sha256", _hub_sha256(url)), progress)
+    return _download_plain(source, target, expected_checksum(url), progress)
 
 
-def _has_own_name(url: str, target: Path) -> bool:
+def _is_renamed(url: str, target: Path) -> bool:
     return urlsplit(url).path.rpartition("/")[2] != target.name
 
 
-def _plain(source: str, target: Path, expected: tuple[str, str | None], progress: Progress | None) -> str:
+def _download_plain(source: str, target: Path, expected: tuple[str, str | None], progress: Progress | None) -> str:
     kind, digits = expected
     download(source, target, sha256_prefix=digits if kind == "sha256" else None, progress=progress)
     if kind == "sha256":
         return f"sha256 begins with {digits[:8]}, as published" if digits else "no checksum is published for it"
-    if not digits or digest(target, kind).startswith(digits):
+    if not digits or hash_file(target, kind).startswith(digits):
         return f"{kind} begins with {digits}, as its name tells"
     target.unlink()
     raise BadInput(
@@ -162,13 +156,13 @@ def _hub_sha256(url: str) -> str | None:
     return tag if re.fullmatch(r"[0-9a-f]{64}", tag) else None
 
 
-def digest(path: Path, kind: str) -> str:
+def hash_file(path: Path, kind: str) -> str:
     """The checksum of a file, hex. `kind`: "sha256", "sha1", …"""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
 
 
-def _from_cache(target: Path, url: str) -> Brought | None:
+def _read_cached(target: Path, url: str) -> FetchedWeights | None:
     if not target.is_file():
         return None
     try:
@@ -176,15 +170,16 @@ def _from_cache(target: Path, url: str) -> Brought | None:
     except BadCheckpoint:
         return None
     kind, digits = expected_checksum(url)
-    found = checkpoint.sha256 if kind == "sha256" else digest(target, kind)
+    found = checkpoint.sha256 if kind == "sha256" else hash_file(target, kind)
     if not digits:
-        return Brought(target, checkpoint, False, "no checksum is published for it") if intact(target) else None
+        unchecked = FetchedWeights(target, checkpoint, False, "no checksum is published for it")
+        return unchecked if is_intact(target) else None
     if found.startswith(digits):
-        return Brought(target, checkpoint, False, f"{kind} begins with {digits[:8]}, as published")
-    if not intact(target):
+        return FetchedWeights(target, checkpoint, False, f"{kind} begins with {digits[:8]}, as published")
+    if not is_intact(target):
         return None
     checkpoint.warnings.append(
         f"{target.name} in the cache is not the published file ({kind} {found[:8]}…, published {digits}…); it was "
         "used as it is. Delete it to download it again."
     )
-    return Brought(target, checkpoint, False, "not the published file")
+    return FetchedWeights(target, checkpoint, False, "not the published file")

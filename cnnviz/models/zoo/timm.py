@@ -34,7 +34,7 @@ def names() -> list[str]:
 
 def architecture(rest: str) -> Architecture:
     """The entry of timm:`rest`. Raises UnknownName with the closest names, BadInput for what has no classes."""
-    config = _checked(rest)
+    config = _check(rest)
     name = str(config.architecture)
     full = f"{name}.{config.tag}" if config.tag else name
     return Architecture(
@@ -53,7 +53,7 @@ def architecture(rest: str) -> Architecture:
 
 def weights(key: str) -> PublicWeights:
     """The public weights timm:`key`. Raises as `architecture`."""
-    config = _checked(key)
+    config = _check(key)
     side = config.input_size[1]
     return PublicWeights(
         name=f"timm:{key}",
@@ -67,7 +67,7 @@ def weights(key: str) -> PublicWeights:
     )
 
 
-def _checked(rest: str) -> PretrainedCfg:
+def _check(rest: str) -> PretrainedCfg:
     import timm
 
     name, _, tag = rest.partition(".")

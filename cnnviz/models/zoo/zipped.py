@@ -22,7 +22,7 @@ def unpack(bring: Callable[[Path], object], target: Path, kind: str, digits: str
 
     `kind`, `digits`: its checksum, e.g. ("sha1", "795b0824"), must begin so. `target` appears only when it
     is there whole. Raises BadInput if the zip is damaged, lacks the file or holds another one."""
-    folder = _beside(target)
+    folder = _make_folder(target)
     try:
         zipped = folder / f"{target.name}.zip"
         bring(zipped)
@@ -35,7 +35,7 @@ def unpack(bring: Callable[[Path], object], target: Path, kind: str, digits: str
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _beside(target: Path) -> Path:
+def _make_folder(target: Path) -> Path:
     """An own folder on the disk that `target` will lie on."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

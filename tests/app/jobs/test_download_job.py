@@ -80,8 +80,8 @@ def tiny(registered, monkeypatch: pytest.MonkeyPatch, server: Server, weights_ho
         "Tiny", "a test", f"{server.address}/{file}", known.preprocessing, {"categories": list("abcd")}
     )  # fmt: skip
     architecture.replace(replace(known, pretrained="Tiny"))
-    entry = pretrained.entry
-    monkeypatch.setattr(pretrained, "entry", lambda one: told if one.name == name else entry(one))
+    find = pretrained.find_weights
+    monkeypatch.setattr(pretrained, "find_weights", lambda one: told if one.name == name else find(one))
     return name
 
 

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cnnviz.data.public.download import download, mirrored
+from cnnviz.data.public.download import download, mirror_url
 from cnnviz.errors import BadInput, Cancelled, CnnvizError, Offline
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -118,6 +118,6 @@ def test_a_target_that_cannot_be_written_is_no_network_error(host, tmp_path):
 
 def test_a_mirror_is_a_base_url_or_a_folder(tmp_path):
     url = "https://host.example/models/net-0123abcd.pth?x=1"
-    assert mirrored(url, None) == url
-    assert mirrored(url, "http://class/w/") == "http://class/w/net-0123abcd.pth"
-    assert mirrored(url, str(tmp_path)) == str(tmp_path / "net-0123abcd.pth")
+    assert mirror_url(url, None) == url
+    assert mirror_url(url, "http://class/w/") == "http://class/w/net-0123abcd.pth"
+    assert mirror_url(url, str(tmp_path)) == str(tmp_path / "net-0123abcd.pth")

@@ -224,7 +224,7 @@ def test_cifar10_becomes_class_folders_for_training(server, home, monkeypatch):
     folder, address, _asked = server
     publish(monkeypatch, folder, "cifar10", cifar_files())
     monkeypatch.setenv("CNNVIZ_DATA_MIRROR", address)
-    written = public_sets.folder_for_training("cifar10")
+    written = public_sets.prepare_training_folder("cifar10")
     found, original = corpus(written), corpus("cifar10")
     assert len(found) == 12 and all(path.suffix in SUFFIXES for path in written.rglob("*.*"))
     for index, image_id in enumerate(found.ids):
@@ -239,5 +239,5 @@ def test_unknown_sets_are_answered_with_close_names():
     with pytest.raises(UnknownName, match="Closest: mnist"):
         public_sets.prefetch("mnis")
     with pytest.raises(UnknownName, match="Closest: cifar10"):
-        public_sets.dataset("cifar10-val")
+        public_sets.open_set("cifar10-val")
     assert set(public_files.SETS) == {"cifar10", "mnist", "imagenette"}

@@ -17,7 +17,7 @@ from made_shards import jpeg, plain, shard
 from cnnviz.data.images import open_image
 from cnnviz.data.open import corpus
 from cnnviz.data.shards import shard_index
-from cnnviz.data.shards.shards import ShardCorpus, expanded
+from cnnviz.data.shards.shards import ShardCorpus, expand_braces
 from cnnviz.errors import BadImage, BadInput
 
 
@@ -80,7 +80,7 @@ def test_labels_are_names_or_numbers_of_cls_or_json(tmp_path):
     ["a-{000..012}.tar", "{a,b}/{1..3}.tar", "x{8..11}y", "x{3..1}", "{0..9..4}", "none", "{one}", "{a,{b,c}}d"],
 )  # fmt: skip
 def test_braces_expand_as_webdataset_expands_them(pattern):
-    assert sorted(expanded(pattern)) == sorted(braceexpand.braceexpand(pattern))
+    assert sorted(expand_braces(pattern)) == sorted(braceexpand.braceexpand(pattern))
 
 
 def test_missing_shards_and_too_many_are_refused(tmp_path):
@@ -93,8 +93,8 @@ def test_missing_shards_and_too_many_are_refused(tmp_path):
 
 def test_a_shard_is_swept_once_and_again_when_it_has_changed(tmp_path, cache, monkeypatch):
     path = shard(tmp_path / "x.tar", {"a": {"png": png(0)}})
-    first, sweeps, real = corpus(path), [], shard_index._swept
-    monkeypatch.setattr(shard_index, "_swept", lambda *given: sweeps.append(1) or real(*given))
+    first, sweeps, real = corpus(path), [], shard_index._sweep
+    monkeypatch.setattr(shard_index, "_sweep", lambda *given: sweeps.append(1) or real(*given))
     assert corpus(path).fingerprint == first.fingerprint and not sweeps
     shard(path, {"a": {"png": png(1)}, "b": {"png": png(2)}})
     with pytest.raises(BadImage, match="has changed since it was opened"):

@@ -31,7 +31,7 @@ def test_a_torchvision_card_repeats_torchvisions_figures():
 
 
 def test_a_card_knows_when_the_file_has_come(home):
-    path = pretrained.cache_path(pretrained.entry(find("squeezenet1_1")).url)
+    path = pretrained.cache_path(pretrained.find_weights(find("squeezenet1_1")).url)
     home.mkdir(parents=True)
     path.write_bytes(b"12345")
     (card,) = cards("squeezenet1_1")

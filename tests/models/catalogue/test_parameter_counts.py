@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cnnviz.models.catalogue.parameter_counts import human, parameter_counts
+from cnnviz.models.catalogue.parameter_counts import count_parameters, format_count
 
 
 @pytest.fixture
@@ -14,20 +14,20 @@ def kept(tmp_path, monkeypatch):
 
 
 def test_counts_are_those_published_and_are_kept(kept):
-    assert parameter_counts(["lenet5", "alexnet"]) == {"lenet5": 61_706, "alexnet": 61_100_840}
+    assert count_parameters(["lenet5", "alexnet"]) == {"lenet5": 61_706, "alexnet": 61_100_840}
     steps = []
-    assert parameter_counts(["lenet5"], lambda *step: steps.append(step)) == {"lenet5": 61_706}
+    assert count_parameters(["lenet5"], lambda *step: steps.append(step)) == {"lenet5": 61_706}
     assert not steps  # nothing was counted
 
 
 def test_counts_of_other_code_or_a_damaged_file_are_not_believed(kept):
-    parameter_counts(["lenet5"])
+    count_parameters(["lenet5"])
     content = json.loads(kept.read_text())
     for wrong in ({**content, "version": "old", "counts": {"lenet5": 1}}, {"counts": []}, []):
         kept.write_text(json.dumps(wrong))
-        assert parameter_counts(["lenet5"]) == {"lenet5": 61_706}
+        assert count_parameters(["lenet5"]) == {"lenet5": 61_706}
     kept.write_text("{")
-    assert parameter_counts(["lenet5"]) == {"lenet5": 61_706}
+    assert count_parameters(["lenet5"]) == {"lenet5": 61_706}
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_counts_of_other_code_or_a_damaged_file_are_not_believed(kept):
     [(None, "?"), (999, "999"), (61_706, "61.7 k"), (1_248_424, "1.25 M"), (138_357_544, "138 M"), (999_600, "1.00 M")],
 )
 def test_numbers_have_three_digits_and_a_unit(count, text):
-    assert human(count) == text
+    assert format_count(count) == text

@@ -146,7 +146,7 @@ def test_a_wrong_file_is_told_with_its_line_and_enters_nothing(case, tmp_path):
     assert cnnviz.architectures() == before
     with pytest.raises(BadInput, match=words):  # told again, not run again
         plugins.load_file(path)
-    assert plugins.problems() == [str(caught.value)]
+    assert plugins.list_problems() == [str(caught.value)]
 
 
 def test_what_a_file_registered_before_it_failed_is_taken_back(tmp_path):
@@ -169,7 +169,7 @@ def test_a_plugin_may_look_at_the_catalogue_while_it_loads(tmp_path, monkeypatch
         tmp_path, 'import cnnviz\nassert "lenet5" in cnnviz.architectures()\n' + dedent(GOOD.format(name="m5"))
     )
     monkeypatch.setenv(plugins.VARIABLE, str(path))
-    assert "m5" in cnnviz.architectures() and not plugins.problems()
+    assert "m5" in cnnviz.architectures() and not plugins.list_problems()
 
 
 def test_a_network_that_computes_with_values_while_it_is_built_is_welcome(tmp_path):

@@ -10,7 +10,7 @@ import torch
 from weightfiles import forged
 
 from cnnviz.errors import BadCheckpoint
-from cnnviz.models.checkpoint.archive import intact
+from cnnviz.models.checkpoint.archive import is_intact
 from cnnviz.models.checkpoint.read import read_weights
 
 
@@ -73,8 +73,8 @@ def test_an_object_that_would_allocate_when_made_is_refused(tmp_path):
 
 def test_a_changed_bit_is_seen_by_the_archives_own_sums(tmp_path):
     torch.save({"w": torch.ones(100)}, tmp_path / "w.pt")
-    assert intact(tmp_path / "w.pt")
+    assert is_intact(tmp_path / "w.pt")
     content = bytearray((tmp_path / "w.pt").read_bytes())
     content[content.index(struct.pack("<f", 1.0) * 20) + 8] ^= 1
     (tmp_path / "w.pt").write_bytes(content)
-    assert not intact(tmp_path / "w.pt")
+    assert not is_intact(tmp_path / "w.pt")

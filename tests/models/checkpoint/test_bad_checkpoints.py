@@ -125,7 +125,7 @@ def test_nan_weights_are_not_refused_but_warned_of(tmp_path):
 def test_an_architecture_nobody_knows_is_named_with_its_closest(tmp_path):
     torch.save({"arch": "resnet20_cifra", "state_dict": filled("resnet20_cifar").state_dict()}, tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
-    assert (found.told, found.candidates[0]) == ("resnet20_cifra", "resnet20_cifar")
+    assert (found.named, found.candidates[0]) == ("resnet20_cifra", "resnet20_cifar")
     assert "no network is called" in found.warnings[0] and "resnet20_cifar" in found.warnings[0]
 
 

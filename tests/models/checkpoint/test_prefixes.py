@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 from weightfiles import filled, prefixed
 
-from cnnviz.models.checkpoint.prefixes import aligned, strip_prefixes, without_average
+from cnnviz.models.checkpoint.prefixes import align_names, drop_average, strip_prefixes
 from cnnviz.models.checkpoint.read import read_weights
 from cnnviz.models.load import load
 from cnnviz.models.recognise.inspect import inspect
@@ -80,9 +80,9 @@ def test_a_part_of_the_training_with_the_name_of_one_of_the_network_keeps_the_pr
 
 def test_names_that_are_the_networks_are_left_alone():
     tensors = {"net.0.weight": 1, "net.0.bias": 2}
-    assert aligned(tensors, ["net.0.weight", "net.0.bias"]) == tensors
-    assert aligned({"a": 1}, []) == {"a": 1}
-    assert aligned({}, ["net.0.weight"]) == {}
+    assert align_names(tensors, ["net.0.weight", "net.0.bias"]) == tensors
+    assert align_names({"a": 1}, []) == {"a": 1}
+    assert align_names({}, ["net.0.weight"]) == {}
 
 
 @pytest.mark.parametrize("prefix", ["module.", "backbone."])
@@ -111,4 +111,4 @@ def test_of_a_network_and_its_moving_average_the_network_is_taken(tmp_path, aver
 def test_branches_of_one_network_stay(names):
     tensors = {f"{name}.{i}.weight": torch.ones(3) for name in names for i in range(5)}
     said: list[str] = []
-    assert without_average(tensors, said) == tensors and not said
+    assert drop_average(tensors, said) == tensors and not said

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations, prune, spectral_norm
 from weightfiles import filled, prefixed
 
 from cnnviz.models.checkpoint.read import read_weights
-from cnnviz.models.checkpoint.reparametrised import whole
+from cnnviz.models.checkpoint.reparametrised import join_parts
 from cnnviz.models.load import load
 
 
@@ -60,7 +60,7 @@ def test_a_weight_in_parts_becomes_the_one_that_the_layer_computes_with(tmp_path
 ], ids=["lengths", "mask", "vectors", "beside the weight", "two layers", "another parametrization"])  # fmt: skip
 def test_what_only_looks_like_parts_stays(state):
     said: list[str] = []
-    assert whole(state, said) == state and not said
+    assert join_parts(state, said) == state and not said
 
 
 def test_a_network_with_weight_norm_everywhere_is_recognised_and_answers_alike(tmp_path):

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision import models
 
 import cnnviz
-from cnnviz.models.families.residual import Projection
+from cnnviz.models.families.residual import ProjectionShortcut
 
 IMAGE = (3, 224, 224)
 STAGES = {  # parameters of stem, the four stages, classifier; option B where nothing else is said
@@ -73,7 +73,7 @@ def test_option_c_is_torchvisions_network_with_a_projection_in_every_block(seede
     for stage in (theirs.layer1, theirs.layer2, theirs.layer3, theirs.layer4):
         for block in stage:
             width = block.conv2.out_channels
-            block.downsample = block.downsample or Projection(width, width, 1)
+            block.downsample = block.downsample or ProjectionShortcut(width, width, 1)
     assert_same(ours, theirs.eval(), seeded)
 
 

@@ -65,7 +65,7 @@ def test_every_form_gives_the_same_inspection(tmp_path, name, form):
 def test_twins_are_a_choice_with_the_residual_network_first(tmp_path):
     torch.save(filled("plain20_cifar").state_dict(), tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
-    assert (found.candidates, found.told) == (("resnet20_cifar", "plain20_cifar"), None)
+    assert (found.candidates, found.named) == (("resnet20_cifar", "plain20_cifar"), None)
     assert (found.class_names, found.preprocessing) == (None, None)
 
 
@@ -76,7 +76,7 @@ def test_metadata_settle_the_choice(tmp_path, key, nested):
     state = filled("plain20_cifar").state_dict()
     torch.save({"state_dict": state, **({nested: told} if nested else told)}, tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
-    assert (found.told, found.candidates) == ("plain20_cifar", ("plain20_cifar", "resnet20_cifar"))
+    assert (found.named, found.candidates) == ("plain20_cifar", ("plain20_cifar", "resnet20_cifar"))
     assert found.warnings == ()
 
 
@@ -86,13 +86,13 @@ def test_the_arguments_of_a_script_settle_the_choice(tmp_path, key):
     content = {"model": filled("plain20_cifar").state_dict(), "epoch": 3, "args": Namespace(**{key: "plain20_cifar"})}
     torch.save(content, tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
-    assert (found.told, found.candidates[0], found.warnings) == ("plain20_cifar", "plain20_cifar", ())
+    assert (found.named, found.candidates[0], found.warnings) == ("plain20_cifar", "plain20_cifar", ())
 
 
 def test_metadata_that_the_tensors_contradict_are_told_and_not_believed(tmp_path):
     torch.save({"state_dict": filled("lenet5").state_dict(), "arch": "resnet18"}, tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
-    assert (found.told, found.candidates) == ("resnet18", ("lenet5",))
+    assert (found.named, found.candidates) == ("resnet18", ("lenet5",))
     assert "'resnet18', and its tensors do not fit" in found.warnings[0]
 
 

@@ -13,7 +13,16 @@ from cnnviz.models.catalogue import architecture
 from cnnviz.models.catalogue.architecture import Architecture, published
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.checkpoint.match import shapes
-from cnnviz.models.recognise.recognise import NAMES, SEQUENCE, SET, candidates, closest, fit, head_classes, recognise
+from cnnviz.models.recognise.recognise import (
+    NAMES,
+    SEQUENCE,
+    SET,
+    count_classes,
+    find_candidates,
+    find_closest,
+    fit,
+    recognise,
+)
 from cnnviz.models.recognise.shapes import COUNTS, published_shapes
 
 NETWORKS = sorted(name for name in published() if find(name).classifier)
@@ -28,7 +37,7 @@ def outline(name, classes=None):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_architecture_is_recognised_with_any_number_of_classes(name):
     """Whatever fits as surely as the network itself has its tensors, name by name."""
-    best, *others = candidates(outline(name, 7))
+    best, *others = find_candidates(outline(name, 7))
     assert (best.name, best.classes, best.level) == (first_of_its_twins(name), 7, NAMES)
     twins = [best.name, *(other.name for other in others if other.level == NAMES)]
     assert name in twins
@@ -49,13 +58,13 @@ def test_few_networks_are_not_listed():
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", "resnet18", "squeezenet1_0", "vgg11_bn"])
 def test_other_names_are_recognised_by_the_order_of_shapes(name):
-    best = candidates(anonymous(outline(name, 7)))[0]
+    best = find_candidates(anonymous(outline(name, 7)))[0]
     assert (best.name, best.classes, best.level) == (name, 7, SEQUENCE)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar"])
 def test_another_order_is_recognised_by_the_set_of_shapes(name):
-    best = candidates(dict(reversed(anonymous(outline(name, 7)).items())))[0]
+    best = find_candidates(dict(reversed(anonymous(outline(name, 7)).items())))[0]
     assert (best.name, best.classes, best.level) == (name, 7, SET)
 
 
@@ -69,7 +78,7 @@ def test_what_fits_nothing_has_no_candidates_and_a_closest_one():
     tensors = outline("resnet20_cifar")
     tensors["layer3.2.conv2.weight"] = torch.empty(64, 64, 5, 5, device="meta")
     assert recognise(tensors) == []
-    name, common, total = closest(tensors)
+    name, common, total = find_closest(tensors)
     assert (name, common, total) == ("resnet20_cifar", 96, 97)
 
 
@@ -81,10 +90,10 @@ def test_a_file_fits_an_architecture_or_it_does_not():
 
 def test_the_head_tells_the_classes_also_where_the_rest_does_not_fit():
     tensors = outline("resnet18", 7)
-    assert head_classes(tensors, "resnet18") == 7
-    assert head_classes(tensors, "resnet34") == 7
-    assert head_classes({"a": torch.empty(4, 2)}, "lenet5") == 4
-    assert head_classes({"a": torch.empty(4)}, "lenet5") is None
+    assert count_classes(tensors, "resnet18") == 7
+    assert count_classes(tensors, "resnet34") == 7
+    assert count_classes({"a": torch.empty(4, 2)}, "lenet5") == 4
+    assert count_classes({"a": torch.empty(4)}, "lenet5") is None
 
 
 # ---- networks of the user's own ----------------------------------------------------------------------
@@ -111,7 +120,7 @@ def test_an_architecture_registered_at_run_time_is_recognised(add_own):
     assert recognise(tower(5)(4).state_dict()) == []
     add_own("tower", tower(5))
     assert recognise(tower(5)(4).state_dict()) == ["tower"]
-    assert candidates(tower(5)(9).state_dict())[0].classes == 9
+    assert find_candidates(tower(5)(9).state_dict())[0].classes == 9
 
 
 def test_an_architecture_that_is_changed_and_registered_again_is_recognised_anew(add_own):

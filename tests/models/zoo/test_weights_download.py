@@ -47,7 +47,7 @@ def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(server, home):
 
 def test_what_was_compared_is_said(server, home):
     server.files[NAME] = GOOD
-    first, second = (pretrained.bring(f"{server.address}/{NAME}") for _ in range(2))
+    first, second = (pretrained.fetch_file(f"{server.address}/{NAME}") for _ in range(2))
     assert (first.fresh, second.fresh) == (True, False) and first.path == second.path == home / NAME
     digits = hashlib.sha256(GOOD).hexdigest()[:8]
     assert first.checksum == second.checksum == f"sha256 begins with {digits}, as published"
@@ -118,10 +118,10 @@ def test_an_undamaged_file_that_somebody_put_there_is_used_and_said(nobody, home
 
 @pytest.mark.parametrize("name", [name for name in architectures() if find(name).pretrained])
 def test_every_entry_has_a_hash_1000_names_and_the_catalogues_preprocessing(name):
-    weights = pretrained.entry(find(name))
+    weights = pretrained.find_weights(find(name))
     assert len(pretrained.expected_hash(weights.url)) == 8
     assert len(weights.meta["categories"]) == 1000
-    assert pretrained.preprocessing(weights) == find(name).preprocessing
+    assert weights.preprocessing == find(name).preprocessing
 
 
 def test_a_network_without_public_weights_says_so():
@@ -137,7 +137,7 @@ def test_ported_networks_rescale_their_input_and_drop_auxiliary_heads(name, serv
     source = get_model(
         name.rpartition(":")[2], weights=None, init_weights=False, aux_logits=True, transform_input=True
     ).eval()
-    file = pretrained.cache_path(pretrained.entry(find(name)).url)
+    file = pretrained.cache_path(pretrained.find_weights(find(name)).url)
     file.parent.mkdir(parents=True)
     torch.save(source.state_dict(), file)
     model = cnnviz.load(name, weights="pretrained", device="cpu")

@@ -121,7 +121,7 @@ def test_a_pytorchcv_zip_is_unpacked_and_its_sha1_compared(server, home, monkeyp
     same_answers(model, pcv_net)
     assert [path.name for path in home.iterdir()] == [name]
     assert server.asked == [f"/{name}", f"/{name}.zip"]
-    brought = pretrained.bring(pretrained.entry(find(PCV)).url)
+    brought = pretrained.fetch_file(pretrained.find_weights(find(PCV)).url)
     assert not brought.fresh and "sha1 begins with" in brought.checksum and not brought.checkpoint.warnings
 
 
@@ -175,9 +175,9 @@ def test_a_pickled_program_with_the_right_checksum_is_still_not_run(server, monk
 
 
 def test_a_torchvision_tag_has_the_address_of_its_own_file():
-    first, second = (pretrained.entry(find(f"torchvision:resnet50.IMAGENET1K_V{n}")) for n in (1, 2))
+    first, second = (pretrained.find_weights(find(f"torchvision:resnet50.IMAGENET1K_V{n}")) for n in (1, 2))
     assert pretrained.expected_hash(first.url) == "0676ba61" and pretrained.expected_hash(second.url) == "11ad3fa6"
-    assert pretrained.entry(find("torchvision:resnet50")).url == second.url
+    assert pretrained.find_weights(find("torchvision:resnet50")).url == second.url
 
 
 def test_own_weights_for_a_network_of_a_zoo_bring_their_number_of_classes(tmp_path):

@@ -9,7 +9,7 @@ from PIL import Image
 
 import cnnviz
 from cnnviz.errors import BadInput, CnnvizError, UnknownName
-from cnnviz.models.catalogue.registry import build, find, known
+from cnnviz.models.catalogue.registry import build, find, is_known
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.models.zoo import zoos
 
@@ -74,7 +74,7 @@ def test_a_random_network_of_a_zoo_is_the_same_at_every_load():
 def test_unknown_names_are_answered_with_the_closest(name, near):
     with pytest.raises(UnknownName, match=near):
         find(name)
-    assert not known(name)
+    assert not is_known(name)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def test_torchvision_images_are_prepared_as_torchvision_does(name, photo):
 )
 def test_pytorchcv_tells_size_and_classes_by_name_and_table(name, size, resize, classes, first):
     entry = find(f"pytorchcv:{name}")
-    names = pretrained.entry(entry).meta["categories"]
+    names = pretrained.find_weights(entry).meta["categories"]
     assert (entry.input_size, entry.preprocessing.resize) == ((3, size, size), resize)
     assert (entry.classes, len(names), names[0]) == (classes, classes, first)
 
 
 def test_timms_larger_class_sets_come_with_their_names():
     entry = find("timm:convnext_tiny.fb_in22k")
-    names = pretrained.entry(entry).meta["categories"]
+    names = pretrained.find_weights(entry).meta["categories"]
     assert entry.classes == len(names) == 21_841 and "organism, being" in names
 
 

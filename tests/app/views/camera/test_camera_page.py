@@ -14,7 +14,7 @@ from app.pickers import webcam
 from app.session import uploads
 from app.views.camera import page as camera_page
 from app.views.camera import route as live_route
-from cnnviz.data.samples import digit
+from cnnviz.data.samples import draw_digit
 from cnnviz.figures.base.mosaic import maps_mosaic
 
 
@@ -29,7 +29,7 @@ def test_without_the_package_the_page_offers_snapshots_and_says_how_to_install_i
 def test_until_the_camera_runs_the_page_shows_the_chosen_image(opened):
     at = opened("camera", net="lenet5", layer="conv2", camera="Snapshot", image="digit-4", scale="Each map")
     assert errors(at) == []
-    maps = cnnviz.capture(cnnviz.load("lenet5"), digit(4), ["conv2"])["conv2"][0]
+    maps = cnnviz.capture(cnnviz.load("lenet5"), draw_digit(4), ["conv2"])["conv2"][0]
     expected = Image.open(io.BytesIO(maps_mosaic(maps, None, "each", 590, 560).png)).convert("RGB")
     sent = pictures(at)["camera_live"]
     assert not sent["playing"] and sent["key"] == "" and "This is the chosen image." in sent["words"]

@@ -5,12 +5,12 @@ import pytest
 from app_pages import errors, frame, image_of, pictures
 
 import cnnviz
-from cnnviz.data.samples import digit
+from cnnviz.data.samples import draw_digit
 
 
 def maps_of(layer: str) -> np.ndarray:
     """(C, H, W) of LeNet-5 on the digit 3."""
-    return cnnviz.capture(cnnviz.load("lenet5"), digit(3), [layer])[layer][0]
+    return cnnviz.capture(cnnviz.load("lenet5"), draw_digit(3), [layer])[layer][0]
 
 
 @pytest.mark.parametrize(
