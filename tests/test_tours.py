@@ -57,7 +57,7 @@ BAD = {
     "impossible date": ("title: 2024-13-45", "not valid YAML"),
     "code": ("!!python/object/apply:os.system ['echo']", "not valid YAML"),
     "control character": ("title: \x07", "not valid YAML"),
-}  # fmt: skip
+}
 
 
 def written(folder: Path, text: str, name: str = "mine") -> Path:

@@ -205,11 +205,15 @@ HUGE = struct.pack(">HBB4I", 0, 8, 4, *([1 << 16] * 4))  # 2**64 bytes, which wr
 @pytest.mark.parametrize(
     "data, said",
     [
-        (b"", "not an IDX file"), (b"\0\0\x08", "not an IDX file"), (b"\0\0\x0d\x01\0\0\0\0", "not an IDX file"),
-        (b"\0\0\x08\x03\0\0\0\x02\0\0", "ends within its header"), (idx(np.zeros(4, np.uint8))[:-1], "holds 3 bytes"),
-        (idx(np.zeros(4, np.uint8)) + b"!", "holds 5 bytes"), (HUGE, "holds 0 bytes"),
+        (b"", "not an IDX file"),
+        (b"\0\0\x08", "not an IDX file"),
+        (b"\0\0\x0d\x01\0\0\0\0", "not an IDX file"),
+        (b"\0\0\x08\x03\0\0\0\x02\0\0", "ends within its header"),
+        (idx(np.zeros(4, np.uint8))[:-1], "holds 3 bytes"),
+        (idx(np.zeros(4, np.uint8)) + b"!", "holds 5 bytes"),
+        (HUGE, "holds 0 bytes"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_idx_file_is_bad_input_that_says_why(tmp_path, data, said):
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(BadInput, match=said):

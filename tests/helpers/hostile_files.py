@@ -30,25 +30,30 @@ HOSTILE = {  # file: (maker, reason): whoever opens these runs a stranger's prog
 BOMBS = {  # small files that would take memory or time without end
     "compressed archive": (bad.deflated, "compressed archive"),
     "compressed list of contents": (
-        bad.zipped({"archive/data.pkl": bytes(30_000_000)}, bad.zipfile.ZIP_DEFLATED), "compressed archive",
+        bad.zipped({"archive/data.pkl": bytes(30_000_000)}, bad.zipfile.ZIP_DEFLATED),
+        "compressed archive",
     ),
     "expanded by stride 0": (
-        bad.forgery(size=(100_000, 100_000), stride=(0, 0), declared=4), "declares a tensor of 10,000,000,000 elements",
+        bad.forgery(size=(100_000, 100_000), stride=(0, 0), declared=4),
+        "declares a tensor of 10,000,000,000 elements",
     ),
     "a size beyond the cap": (
-        bad.forgery(size=(10**10,), stride=(1,), declared=10**10), "declares 40,000,000,000 bytes where it holds 16",
+        bad.forgery(size=(10**10,), stride=(1,), declared=10**10),
+        "declares 40,000,000,000 bytes where it holds 16",
     ),
     "legacy, a size beyond the file": (bad.legacy_overdeclared, "declares 8,000,000,000 bytes"),
     "one storage under many names": (bad.one_storage_for_all, "4,613,734,400 bytes of tensors, which share"),
     "tuples of tuples": (bad.with_pickle(bad.doubled_tuples()), "cut short or damaged"),
     "a long list of contents": (bad.with_pickle(b"\x80\x02" + b"]" * 9_000_000), "list of contents of 9,000,002"),
     "safetensors, a header without end": (
-        bad.safetensors({"w": bad.floats(0, 16, 4)}, length=2**39), "declares a header of 549,755,813,888 bytes",
+        bad.safetensors({"w": bad.floats(0, 16, 4)}, length=2**39),
+        "declares a header of 549,755,813,888 bytes",
     ),
     "safetensors, a tensor without end": (
-        bad.safetensors({"w": bad.floats(0, 4 * 10**12, 10**12)}), "cut short or damaged",
+        bad.safetensors({"w": bad.floats(0, 4 * 10**12, 10**12)}),
+        "cut short or damaged",
     ),
-}  # fmt: skip
+}
 
 
 DAMAGED = {
@@ -57,17 +62,19 @@ DAMAGED = {
     "safetensors, cut short": (bad.truncated("safetensors", 0.7), "cut short or damaged"),
     "safetensors, cut in its header": (bad.truncated("safetensors", 0.001), "cut short or damaged"),
     "safetensors, two tensors on one place": (
-        bad.safetensors({"v": bad.floats(0, 16, 4), "w": bad.floats(8, 16, 2)}), "cut short or damaged",
+        bad.safetensors({"v": bad.floats(0, 16, 4), "w": bad.floats(8, 16, 2)}),
+        "cut short or damaged",
     ),
     "safetensors, beyond the end": (
-        bad.safetensors({"v": bad.floats(0, 16, 4), "w": bad.floats(16, 32, 4)}), "cut short or damaged",
+        bad.safetensors({"v": bad.floats(0, 16, 4), "w": bad.floats(16, 32, 4)}),
+        "cut short or damaged",
     ),
     "safetensors, shape and bytes disagree": (bad.safetensors({"w": bad.floats(0, 16, 5)}), "cut short or damaged"),
     "empty": (bad.as_bytes(b""), "is empty"),
     "one byte": (bad.as_bytes(b"P"), "cut short"),
     "zip of nothing": (bad.as_bytes(b"PK\x03\x04 and no more"), "cut short or damaged"),
     "noise": (bad.as_bytes(bytes(range(256)) * 20), "neither a torch nor a safetensors"),
-}  # fmt: skip
+}
 
 
 @contextmanager

@@ -36,8 +36,10 @@ def test_snapshots_are_found_by_epoch(monkeypatch, tmp_path):
     for name in ("epoch-010.safetensors", "epoch-000.safetensors", "epoch-1.safetensors", "epoch-x.safetensors"):
         (folder / name).touch()
     assert {epoch: path.name for epoch, path in snapshots("lenet5").items()} == {
-        0: "epoch-000.safetensors", 1: "epoch-1.safetensors", 10: "epoch-010.safetensors",
-    }  # fmt: skip
+        0: "epoch-000.safetensors",
+        1: "epoch-1.safetensors",
+        10: "epoch-010.safetensors",
+    }
     assert list(snapshots("lenet5")) == [0, 1, 10]
 
 

@@ -18,10 +18,15 @@ def test_lenet5_reads_99_percent_of_the_test_digits(shared) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, parameters, least", [
-    ("resnet20_cifar", 269_722, 0.91), ("plain20_cifar", 269_722, 0.91), ("resnet56_cifar", 853_018, 0.92),
-    ("plain56_cifar", 853_018, 0.86),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, parameters, least",
+    [
+        ("resnet20_cifar", 269_722, 0.91),
+        ("plain20_cifar", 269_722, 0.91),
+        ("resnet56_cifar", 853_018, 0.92),
+        ("plain56_cifar", 853_018, 0.86),
+    ],
+)
 def test_the_cifar_networks_name_the_test_images_as_often_as_they_say(
     shared, name: str, parameters: int, least: float
 ) -> None:

@@ -132,6 +132,6 @@ def test_the_source_of_an_own_class_counts(tmp_path, monkeypatch):
 
 
 def test_an_own_network_built_of_other_layers_without_tensors_is_another():
-    first, second, third = (wrapped(nn.Sequential(step(), nn.Flatten())).fingerprint
-                            for step in (nn.ReLU, nn.Tanh, nn.ReLU))  # fmt: skip
+    steps = (nn.ReLU, nn.Tanh, nn.ReLU)
+    first, second, third = (wrapped(nn.Sequential(step(), nn.Flatten())).fingerprint for step in steps)
     assert first == third != second

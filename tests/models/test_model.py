@@ -18,8 +18,8 @@ SIZE = Preprocessing((8, 8))
 
 def small(**changes) -> LoadedModel:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(),
-                        nn.Linear(144, 5))  # fmt: skip
+    features = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()
+    net = nn.Sequential(*features, nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 5))
     parts = dict(module=net, name="small", preprocessing=SIZE, class_names=list("abcde"), device=torch.device("cpu"))
     return LoadedModel(**(parts | changes))
 
@@ -101,8 +101,8 @@ def test_the_fingerprint_follows_name_weights_and_preprocessing():
     assert known == small().fingerprint == small(origin="elsewhere.pt").fingerprint
     changed = small()
     changed.module[0].bias[2] += 1e-3
-    others = {changed.fingerprint, small(name="other").fingerprint,
-              small(preprocessing=Preprocessing((8, 8), resize=9)).fingerprint}  # fmt: skip
+    resized = small(preprocessing=Preprocessing((8, 8), resize=9))
+    others = {changed.fingerprint, small(name="other").fingerprint, resized.fingerprint}
     assert len(others | {known}) == 4
 
 

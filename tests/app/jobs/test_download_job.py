@@ -76,12 +76,11 @@ def tiny(registered, monkeypatch: pytest.MonkeyPatch, server: Server, weights_ho
     file = f"tiny-{hashlib.sha256(content).hexdigest()[:8]}.pth"
     server.files[file] = content
     known = registry.find(name)
-    told = PublicWeights(
-        "Tiny", "a test", f"{server.address}/{file}", known.preprocessing, {"categories": list("abcd")}
-    )  # fmt: skip
+    meta = {"categories": list("abcd")}
+    public = PublicWeights("Tiny", "a test", f"{server.address}/{file}", known.preprocessing, meta)
     architecture.replace(replace(known, pretrained="Tiny"))
     find = pretrained.find_weights
-    monkeypatch.setattr(pretrained, "find_weights", lambda one: told if one.name == name else find(one))
+    monkeypatch.setattr(pretrained, "find_weights", lambda one: public if one.name == name else find(one))
     return name
 
 

@@ -68,9 +68,8 @@ def test_labels_are_names_or_numbers_of_cls_or_json(tmp_path):
     samples["d"] = {"png": png(3), "json": b"{broken"}
     partly = corpus(shard(tmp_path / "y.tar", samples))
     assert len(partly) == 4 and partly.labels is None
-    assert "cannot be read" in partly.skipped[0][1] and partly.skipped[1] == (
-        "y.tar", "1 of 4 images have no label, so none is used.",
-    )  # fmt: skip
+    assert "cannot be read" in partly.skipped[0][1]
+    assert partly.skipped[1] == ("y.tar", "1 of 4 images have no label, so none is used.")
     unlabelled = corpus(shard(tmp_path / "z.tar", {"a": {"png": png(0), "json": {"width": 6}}}))
     assert unlabelled.labels is None and not unlabelled.skipped
 
@@ -78,7 +77,7 @@ def test_labels_are_names_or_numbers_of_cls_or_json(tmp_path):
 @pytest.mark.parametrize(
     "pattern",
     ["a-{000..012}.tar", "{a,b}/{1..3}.tar", "x{8..11}y", "x{3..1}", "{0..9..4}", "none", "{one}", "{a,{b,c}}d"],
-)  # fmt: skip
+)
 def test_braces_expand_as_webdataset_expands_them(pattern):
     assert sorted(expand_braces(pattern)) == sorted(braceexpand.braceexpand(pattern))
 
@@ -130,10 +129,16 @@ def test_other_members_are_passed_over_and_odd_ones_reported(tmp_path, monkeypat
     folder = tarfile.TarInfo("folder")
     folder.type = tarfile.DIRTYPE
     members = [
-        (folder, b""), ("fine.png", png(0)), ("fine.txt", b"caption"), ("._fine.png", b"x"), (link, b""),
-        ("../up.png", png(1)), ("large.png", bytes(1001)), (os.fsdecode(b"\xff.png"), png(2)),
+        (folder, b""),
+        ("fine.png", png(0)),
+        ("fine.txt", b"caption"),
+        ("._fine.png", b"x"),
+        (link, b""),
+        ("../up.png", png(1)),
+        ("large.png", bytes(1001)),
+        (os.fsdecode(b"\xff.png"), png(2)),
         ("fine.mask.png", png(3)),
-    ]  # fmt: skip
+    ]
     found = corpus(plain(tmp_path / "x.tar", members))
     assert found.ids == ["x.tar/fine", "x.tar/\\xff"]
     np.testing.assert_array_equal(pixels(found, 0), picture(0))

@@ -66,7 +66,9 @@ def test_weights_of_a_registered_class_are_recognised(tmp_path):
 
 def test_a_file_runs_once_and_may_import_what_lies_beside_it(tmp_path):
     written(tmp_path, "WIDTH = 5", "beside_the_plugin.py")
-    path = written(tmp_path, f"""
+    path = written(
+        tmp_path,
+        f"""
         import cnnviz
         from beside_the_plugin import WIDTH
         from torch import nn
@@ -77,7 +79,8 @@ def test_a_file_runs_once_and_may_import_what_lies_beside_it(tmp_path):
         @cnnviz.register("beside", input_size=(1, 8, 8), classes=2)
         def build(num_classes):
             return nn.Sequential(nn.Conv2d(1, WIDTH, 8), nn.Flatten(), nn.Linear(WIDTH, num_classes))
-    """)  # fmt: skip
+    """,
+    )
     assert plugins.load_file(path) == plugins.load_file(str(path))
     assert (tmp_path / "runs").read_text() == "x"
     assert str(tmp_path) not in sys.path
@@ -107,31 +110,36 @@ BROKEN = {
     "empty": (HEAD, "", "registers no network"),
     "taken": (
         HEAD + f"@cnnviz.register('lenet5', input_size=(3, 2, 2))\ndef f(n): return {FLAT.format(n='n')}\n",
-        "line 3", "'lenet5' is registered already",
+        "line 3",
+        "'lenet5' is registered already",
     ),
     "twice": (
         HEAD + 2 * f"@cnnviz.register('two', input_size=(3, 2, 2))\ndef f(n): return {FLAT.format(n='n')}\n",
-        "line 5", "'two' is registered already",
+        "line 5",
+        "'two' is registered already",
     ),
     "no module": (HEAD + "@cnnviz.register('bad')\ndef f(n): return 3\n", "line 3", "returned a int"),
     "raises": (HEAD + "@cnnviz.register('bad')\ndef f(n):\n    return nn.Conv2d(3, n)\n", "line 5", "TypeError"),
     "no argument": (HEAD + "@cnnviz.register('bad')\ndef f(): return nn.Flatten()\n", "line 3", "TypeError"),
     "fixed classes": (
         HEAD + f"@cnnviz.register('bad', input_size=(3, 2, 2))\ndef f(n): return {FLAT.format(n=10)}\n",
-        "line 3", "10 outputs also when num_classes is 11",
+        "line 3",
+        "10 outputs also when num_classes is 11",
     ),
     "maps": (
         HEAD + "@cnnviz.register('bad', input_size=(3, 8, 8))\ndef f(n): return nn.Conv2d(3, n, 3)\n",
-        "line 3", r"\(1, 10, 6, 6\)",
+        "line 3",
+        r"\(1, 10, 6, 6\)",
     ),
     "input": (
         HEAD + f"@cnnviz.register('bad', input_size=(3, 8, 8))\ndef f(n): return {FLAT.format(n='n')}\n",
-        "line 3", "does not run on one image",
+        "line 3",
+        "does not run on one image",
     ),
     "name": (HEAD + "@cnnviz.register('my net')\ndef f(n): return nn.Flatten()\n", "line 3", "letters, digits"),
     "labels": (HEAD + "@cnnviz.register('bad', labels=['a'])\ndef f(n): ...\n", "line 3", "as many labels"),
     "mean": (HEAD + "@cnnviz.register('bad', mean=(0.5,), std=(1,))\ndef f(n): ...\n", "line 3", "channels"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -173,7 +181,9 @@ def test_a_plugin_may_look_at_the_catalogue_while_it_loads(tmp_path, monkeypatch
 
 
 def test_a_network_that_computes_with_values_while_it_is_built_is_welcome(tmp_path):
-    path = written(tmp_path, """
+    path = written(
+        tmp_path,
+        """
         import cnnviz
         import torch
         from torch import nn
@@ -188,7 +198,8 @@ def test_a_network_that_computes_with_values_while_it_is_built_is_welcome(tmp_pa
                 return self.head(x.mean((2, 3)))
 
         cnnviz.register("by_value", input_size=(3, 4, 4), classes=2)(Net)
-    """)  # fmt: skip
+    """,
+    )
     plugins.load_file(path)
     with torch.device("meta"):
         module = cnnviz.build("by_value", 5)

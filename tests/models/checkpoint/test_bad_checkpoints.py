@@ -24,7 +24,8 @@ STRANGERS = {  # honest files of another kind
     "gzip": (bad.as_bytes(b"\x1f\x8b\x08" + bytes(90)), "Unpack it first"),
     "zip of pictures": (bad.zipped({"cat.jpg": bad.jpeg()}), "zip archive without weights"),
     "zip with paths that lead out": (
-        bad.zipped({"archive/data.pkl": pickle.dumps({}, 2), "archive/../../evil.py": b"1"}), "lead out of the archive",
+        bad.zipped({"archive/data.pkl": pickle.dumps({}, 2), "archive/../../evil.py": b"1"}),
+        "lead out of the archive",
     ),
     "optimizer": (bad.as_saved(bad.optimizer), "state of an optimizer and no weights"),
     "optimizer beside an epoch": (bad.as_saved(lambda: {"epoch": 3, "opt": bad.optimizer()}), "state of an optimizer"),
@@ -33,9 +34,10 @@ STRANGERS = {  # honest files of another kind
     "arrays": (bad.as_saved(lambda: {"conv1.weight": np.ones(3)}), "no tensors by name, but NumPy arrays"),
     "list of tensors": (bad.as_saved(lambda: [torch.ones(3), torch.ones(2)]), "no weights by name, but a list"),
     "dicts in dicts": (
-        bad.as_saved(lambda: {"a": {"b": {"c": {"d": {"e": torch.ones(3)}}}}}), "no weights by name, but a dict",
+        bad.as_saved(lambda: {"a": {"b": {"c": {"d": {"e": torch.ones(3)}}}}}),
+        "no weights by name, but a dict",
     ),
-}  # fmt: skip
+}
 UNFIT = {  # tensors by name, and still no network's weights
     "integers": (bad.as_saved(lambda: {"w.weight": torch.ones(3, dtype=torch.int64)}), "whole numbers only"),
     "complex": (bad.as_saved(lambda: {"w.weight": torch.ones(3, dtype=torch.complex64)}), "complex numbers"),
@@ -53,7 +55,7 @@ UNFIT = {  # tensors by name, and still no network's weights
         r"\(64, 64, 3, 3\) expected",
     ),
     "six shapes changed": (bad.as_saved(bad.widened), r"What differs:( [^;]*;){5} and 1 more"),
-}  # fmt: skip
+}
 ALL = HOSTILE | BOMBS | DAMAGED | STRANGERS | UNFIT
 
 

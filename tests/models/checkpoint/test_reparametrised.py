@@ -50,14 +50,18 @@ def test_a_weight_in_parts_becomes_the_one_that_the_layer_computes_with(tmp_path
     assert warning.startswith("1 ") and says in warning
 
 
-@pytest.mark.parametrize("state", [
-    {"a.weight_g": torch.ones(5), "a.weight_v": torch.ones(4, 3)},
-    {"a.weight_orig": torch.ones(4, 3), "a.weight_mask": torch.ones(3)},
-    {"a.weight_orig": torch.ones(4, 3), "a.weight_u": torch.ones(5), "a.weight_v": torch.ones(3)},
-    {"a.weight": torch.ones(4, 3), "a.weight_g": torch.ones(4, 1), "a.weight_v": torch.ones(4, 3)},
-    {"a.proj_v": torch.ones(4, 3), "b.proj_g": torch.ones(4, 1)},
-    {"a.parametrizations.weight.original0": torch.ones(2), "a.parametrizations.weight.original1": torch.ones(4, 3)},
-], ids=["lengths", "mask", "vectors", "beside the weight", "two layers", "another parametrization"])  # fmt: skip
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"a.weight_g": torch.ones(5), "a.weight_v": torch.ones(4, 3)},
+        {"a.weight_orig": torch.ones(4, 3), "a.weight_mask": torch.ones(3)},
+        {"a.weight_orig": torch.ones(4, 3), "a.weight_u": torch.ones(5), "a.weight_v": torch.ones(3)},
+        {"a.weight": torch.ones(4, 3), "a.weight_g": torch.ones(4, 1), "a.weight_v": torch.ones(4, 3)},
+        {"a.proj_v": torch.ones(4, 3), "b.proj_g": torch.ones(4, 1)},
+        {"a.parametrizations.weight.original0": torch.ones(2), "a.parametrizations.weight.original1": torch.ones(4, 3)},
+    ],
+    ids=["lengths", "mask", "vectors", "beside the weight", "two layers", "another parametrization"],
+)
 def test_what_only_looks_like_parts_stays(state):
     said: list[str] = []
     assert join_parts(state, said) == state and not said

@@ -10,9 +10,7 @@ from cnnviz.models.checkpoint.stubs import Settings
 STATE = {"conv.weight": torch.arange(54.0).view(2, 3, 3, 3), "conv.bias": torch.tensor([1.0, 2.0])}
 OTHER = {key: value + 100 for key, value in STATE.items()}
 OPTIMIZER = {"state": {0: {"exp_avg": torch.ones(9)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
-NAMES = [
-    "model_state", "network", "weights", "params", "net_state_dict", "model_weights", "student", "backbone", "state",
-]  # fmt: skip
+NAMES = "model_state network weights params net_state_dict model_weights student backbone state".split()
 
 
 def read(path, content):

@@ -7,10 +7,11 @@ from torch import nn
 from cnnviz.models.families.bn_inception import BNInceptionModule
 
 MODULES = {  # channels and side of each module's output, as in the paper's table
-    "3a": (256, 28), "3b": (320, 28), "3c": (576, 14),
-    "4a": (576, 14), "4b": (576, 14), "4c": (576, 14), "4d": (576, 14), "4e": (1024, 7),
-    "5a": (1024, 7), "5b": (1024, 7),
-}  # fmt: skip
+    "3a": (256, 28),
+    "3b": (320, 28),
+    **dict.fromkeys(("3c", "4a", "4b", "4c", "4d"), (576, 14)),
+    **dict.fromkeys(("4e", "5a", "5b"), (1024, 7)),
+}
 RELEASED = {  # parameters of modules whose widths the release kept, and how many of them convolution biases
     "3a": (219_552, 64 + 64 + 64 + 64 + 96 + 96 + 32),
     "3b": (260_704, 64 + 64 + 96 + 64 + 96 + 96 + 64),

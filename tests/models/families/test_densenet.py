@@ -10,9 +10,14 @@ from cnnviz.errors import BadInput
 from cnnviz.models.families.densenet import DenseBlock, DenseLayer, DenseNet
 
 PARTS = {  # of DenseNet-264
-    "denseblock1": 335_040, "transition1": 33_280, "denseblock2": 919_680, "transition2": 132_096,
-    "denseblock3": 12_892_160, "transition3": 2_658_816, "denseblock4": 13_662_720,
-}  # fmt: skip
+    "denseblock1": 335_040,
+    "transition1": 33_280,
+    "denseblock2": 919_680,
+    "transition2": 132_096,
+    "denseblock3": 12_892_160,
+    "transition3": 2_658_816,
+    "denseblock4": 13_662_720,
+}
 IMAGENET = dict(growth=32, stem=64, bottleneck=True, compression=0.5, large=True)
 CIFAR = [  # name, layers of a block, maps of the stem, maps after the blocks and transitions
     ("densenet_40_k12", 12, 16, [160, 160, 304, 304, 448]),

@@ -33,9 +33,8 @@ def test_local_drop_path_keeps_at_least_one_path_and_divides_by_the_number_kept(
     join = Join(drop_path).train()
     torch.manual_seed(0)
     possible = {
-        sum(kept) / len(kept): kept
-        for kept in ((1,), (10,), (100,), (1, 10), (1, 100), (10, 100), (1, 10, 100))
-    }  # fmt: skip
+        sum(kept) / len(kept): kept for kept in ((1,), (10,), (100,), (1, 10), (1, 100), (10, 100), (1, 10, 100))
+    }
     drawn = Counter(float(join(paths(3))[0, 0, 0, 0]) for _ in range(3000))
     assert set(drawn) <= set(possible)
     shares = {kept: drawn[value] / 3000 for value, kept in possible.items()}

@@ -18,10 +18,8 @@ PUBLISHED = {
     "f6": (10_164, 10_164),
     "output": (0, 840),
 }
-SHAPES = {
-    "c1": (6, 28, 28), "s2": (6, 14, 14), "c3": (16, 10, 10), "s4": (16, 5, 5), "c5": (120, 1, 1), "f6": (84,),
-    "output": (10,),
-}  # fmt: skip
+MAPS = {"c1": (6, 28, 28), "s2": (6, 14, 14), "c3": (16, 10, 10), "s4": (16, 5, 5)}
+SHAPES = {**MAPS, "c5": (120, 1, 1), "f6": (84,), "output": (10,)}
 
 
 def test_every_layer_has_the_published_parameters_and_shape():

@@ -40,8 +40,10 @@ def test_stages_have_the_published_widths_sides_and_projections():
     assert [sides[layer] for layer in ("conv1", "layer1", "layer2", "layer3", "bn")] == [32, 32, 16, 8, 8]
     projections = {name: m for name, m in net.named_modules() if name.endswith("downsample")}
     assert [(n, m.in_channels, m.out_channels, m.stride[0]) for n, m in projections.items()] == [
-        ("layer1.0.downsample", 16, 64, 1), ("layer2.0.downsample", 64, 128, 2), ("layer3.0.downsample", 128, 256, 2),
-    ]  # fmt: skip
+        ("layer1.0.downsample", 16, 64, 1),
+        ("layer2.0.downsample", 64, 128, 2),
+        ("layer3.0.downsample", 128, 256, 2),
+    ]
 
 
 def test_a_unit_of_64_maps_has_the_parameters_of_its_three_layers():

@@ -21,9 +21,14 @@ STAGES = {  # parameters of stem, the four stages, classifier; option B where no
     "plain34": (9_536, 221_952, 1_116_416 - 8_448, 6_822_400 - 33_280, 13_114_368 - 132_096, 513_000),
     # option C: more by the projections of the 3, 3, 5 and 2 blocks that keep their shape
     "resnet34_c": (
-        9_536, 221_952 + 3 * 4_224, 1_116_416 + 3 * 16_640, 6_822_400 + 5 * 66_048, 13_114_368 + 2 * 263_168, 513_000,
+        9_536,
+        221_952 + 3 * 4_224,
+        1_116_416 + 3 * 16_640,
+        6_822_400 + 5 * 66_048,
+        13_114_368 + 2 * 263_168,
+        513_000,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -9,10 +9,15 @@ from cnnviz.models.families.blocks import paper_lrn
 from cnnviz.models.families.vgg import Vgg
 
 PIXELS = (3, 224, 224)
-C_WEIGHTS = [
-    1_728, 36_864, 73_728, 147_456, 294_912, 589_824, 65_536, 1_179_648, 2_359_296, 262_144, 2_359_296, 2_359_296,
-    262_144, 102_760_448, 16_777_216, 4_096_000,
-]  # fmt: skip
+C_STAGES = (
+    (1_728, 36_864),
+    (73_728, 147_456),
+    (294_912, 589_824, 65_536),
+    (1_179_648, 2_359_296, 262_144),
+    (2_359_296, 2_359_296, 262_144),
+    (102_760_448, 16_777_216, 4_096_000),
+)
+C_WEIGHTS = [weights for stage in C_STAGES for weights in stage]
 
 
 def test_configuration_c_has_the_published_weights_in_each_row():

@@ -23,18 +23,24 @@ from cnnviz.models.load import load
 from cnnviz.models.recognise.inspect import inspect, skeleton
 
 LIGHTNING = {
-    "epoch": 3, "global_step": 900, "pytorch-lightning_version": "2.4.0", "lr_schedulers": [], "loops": {"fit": {}},
-    "hparams_name": "kwargs", "hyper_parameters": {"lr": 0.1, "weight_decay": None, "milestones": [2, 4]},
+    "epoch": 3,
+    "global_step": 900,
+    "pytorch-lightning_version": "2.4.0",
+    "lr_schedulers": [],
+    "loops": {"fit": {}},
+    "hparams_name": "kwargs",
+    "hyper_parameters": {"lr": 0.1, "weight_decay": None, "milestones": [2, 4]},
     "optimizer_states": [{"state": {}, "param_groups": [{"lr": 0.1, "params": [0, 1]}]}],
-}  # fmt: skip
+}
 FORMS = {
     "DataParallel": lambda state: prefixed(state, "module."),
     "Lightning": lambda state: {**LIGHTNING, "state_dict": prefixed(state, "model.")},
     "torch.compile": lambda state: {"model": prefixed(state, "_orig_mod."), "epoch": 3},
     "Lightning of a compiled DataParallel": lambda state: {
-        **LIGHTNING, "state_dict": prefixed(state, "net._orig_mod.module.")
+        **LIGHTNING,
+        "state_dict": prefixed(state, "net._orig_mod.module."),
     },
-}  # fmt: skip
+}
 SMALL = sorted(name for name in REAL if find(name).classifier)
 
 
