@@ -89,7 +89,7 @@ class Corpus(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256, hex, of the ids and of what tells changed contents (hashes, or sizes and times)."""
+        """sha256, hex, of the ids and of what changes with the contents (hashes, or sizes and times)."""
         digest = hashlib.sha256()
         for start in range(0, len(self.ids), _AT_ONCE):
             text = "\n".join(self.ids[start : start + _AT_ONCE])

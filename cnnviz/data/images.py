@@ -1,4 +1,4 @@
-"""Open an image file safely: from any file a user may hand over to upright RGB pixels of a bounded size.
+"""Open an image file safely: from any file of a user to upright RGB pixels of a bounded size.
 
 The size is read from the header and checked before a single pixel is decoded. Other decoders (OpenCV
 among them) check nothing: they may be given what comes out of here, never a file.
@@ -23,7 +23,7 @@ from cnnviz.store import is_there
 
 MAX_PIXELS = 120_000_000  # of the file; Pillow itself refuses above 179 million
 MAX_BYTES = 1 << 30  # of the file
-MAX_SIDE = 4096  # long side of what is handed on, pixels
+MAX_SIDE = 4096  # long side of the decoded image, pixels
 LARGE = 1024  # short side, pixels, that a photograph keeps however small the picture that will be made of it
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 SUFFIXES = frozenset(".jpg .jpeg .png .bmp .gif .webp .tif .tiff .ppm .pgm".split())

@@ -48,7 +48,7 @@ class LabelledSet:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over labels, class names and every 97th image: tells two data sets apart."""
+        """sha256 over labels, class names and every 97th image: differs between data sets."""
         digest = hashlib.sha256(self.labels.tobytes() + "|".join(self.class_names).encode())
         for index in range(0, len(self), max(1, len(self) // 97)):
             digest.update(self.batch(np.array([index])).tobytes())

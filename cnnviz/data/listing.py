@@ -12,7 +12,7 @@ import numpy as np
 
 from cnnviz.data.images import SUFFIXES
 
-Progress = Callable[[int, int], None]  # (images found so far, 0: nobody knows how many there are)
+Progress = Callable[[int, int], None]  # (images found so far, 0, since the total is unknown)
 TELL_EVERY = 5000  # files
 
 
@@ -76,7 +76,7 @@ class _FolderSweep:
                     self.shards.append(path)
 
     def _image(self, path: str, entry: os.DirEntry[str]) -> None:
-        """Its facts are asked for here: Windows and network file systems have them at hand just after listing."""
+        """Its size and time are read here: Windows and network file systems have them cached just after listing."""
         self.paths.append(path)
         self.facts.extend(_facts(entry))
         if self.progress and len(self.paths) % TELL_EVERY == 0:

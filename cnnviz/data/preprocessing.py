@@ -61,7 +61,7 @@ class Preprocessing:
     def received_from(self, corpus: Corpus, index: int) -> np.ndarray:
         """`receive` of image `index` of a corpus, uint8 (H, W, channels), large JPEGs decoded at a reduced scale.
 
-        Whoever indexes a corpus and whoever cuts patches out of it again asks here: so both see the same
+        Indexing a corpus and cutting patches out of it again both use this, so that they see the same
         pixels. Beside `receive(corpus.image(index))` they differ for JPEGs of 2 × images.LARGE and more on the
         short side alone, by less than 1 of 255 on average. Raises as `Corpus.image` does."""
         return self.receive(corpus.image(index, self.side))
@@ -96,7 +96,7 @@ class Preprocessing:
         return rows.sub_(mean).div_(std).view(*outer, width, channels).movedim(-1, -3)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `Preprocessing.from_dict` reads them back. Bilinear goes without saying:
+        """Plain values for JSON; `Preprocessing.from_dict` reads them back. Bilinear is left out:
         files and fingerprints from before there was a choice stay valid."""
         values = asdict(self)
         if self.interpolation == "bilinear":

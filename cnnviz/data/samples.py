@@ -78,7 +78,7 @@ def sample_photo(name: str) -> Image.Image:
 
 def samples() -> Corpus:
     """The corpus "samples": "astronaut", the whole photographs, then "astronaut/00", …, their square crops
-    of several sizes, cut when they are asked for. Order and contents never change."""
+    of several sizes, cropped when they are read. Order and contents never change."""
     return SampleCorpus()
 
 

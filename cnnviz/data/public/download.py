@@ -70,7 +70,7 @@ class _Stay(HTTPRedirectHandler):
 def first_headers(url: str) -> dict[str, str]:
     """The headers of the first answer to a HEAD request, names in lower case; redirects are not followed.
 
-    {} if there is no answer: a checksum that is told in passing is no reason to fail."""
+    {} if there is no answer: a missing checksum is no reason to fail."""
     request = Request(url, method="HEAD", headers={"User-Agent": "cnnviz"})
     try:
         with build_opener(_Stay).open(request, timeout=TIMEOUT_S) as answer:

@@ -127,7 +127,7 @@ def _list_choices(inside: str) -> Iterable[str] | None:
 
 
 def _read_exactly(file: io.RawIOBase, size: int) -> Iterator[bytes]:
-    """`size` bytes in as many reads as it takes: an unbuffered one may give less than was asked for."""
+    """`size` bytes in as many reads as it takes: an unbuffered one may return less than requested."""
     while size > 0:
         piece = file.read(size)
         if not piece:

@@ -30,7 +30,7 @@ class Member:
 def members(file: BinaryIO, total: int) -> Iterator[Member]:
     """The files of an open, uncompressed tar of `total` bytes, in order; folders are passed over.
 
-    Damage is a Member of empty name whose `fault` tells it; what follows the next sound header is found."""
+    Damage is a Member of empty name whose `fault` describes it; what follows the next sound header is found."""
     at, long_name, long_size, reported = 0, "", -1, False
     while at + BLOCK <= total:
         header, fault = _read_header(file, at)

@@ -26,7 +26,7 @@ class WeightsCard:
     """One set of trained weights.
 
     `name`: of the network. `weights`: what `load` takes for them: "bundled", "pretrained" or a path.
-    `accuracy`: {data set: {measure: per cent}}, e.g. {"ImageNet-1K": {"acc@1": 69.758}}; {} if not told.
+    `accuracy`: {data set: {measure: per cent}}, e.g. {"ImageNet-1K": {"acc@1": 69.758}}; {} if unknown.
     `condition`: how it was measured. `size_bytes`: of the file; an estimate from the number of weights where
     only that is published; 0 = not known. `sha256_prefix`: first digits that are published, or the file's
     own; "" if neither. `here`: it needs no download."""

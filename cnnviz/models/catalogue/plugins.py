@@ -28,7 +28,7 @@ Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A file that was asked for. `names`: the networks it entered. `problem`: why it could not be used, ""
+    """A plugin file that was to be loaded. `names`: the networks it registered. `problem`: why it could not be used, ""
     if it could; then nothing of it is in the catalogue."""
 
     path: Path
@@ -162,7 +162,7 @@ def load_configured() -> None:
 
 
 def list_plugins() -> list[Plugin]:
-    """Every file that was asked for so far, in that order."""
+    """Every plugin file that was to be loaded so far, in that order."""
     architecture.published()
     load_configured()
     return list(_files.values())

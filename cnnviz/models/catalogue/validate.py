@@ -35,7 +35,8 @@ def check_values(name: str, input_size: Sequence[int], classes: int, labels: Seq
 
 
 def guard(builder: Callable[..., nn.Module], name: str) -> Callable[..., nn.Module]:
-    """`builder` with its errors told in words; what cannot be built without memory is built on the CPU."""
+    """`builder` with its errors turned into BadInput that names the network. What cannot be built without memory is
+    built on the CPU."""
 
     def build(num_classes: int, **options: Any) -> nn.Module:
         try:

@@ -11,7 +11,7 @@ from cnnviz.errors import BadInput
 from cnnviz.models.checkpoint.unwrap import CLASS_KEYS, NESTED
 
 _NAME_KEYS = ("architecture", "arch", "model_name")
-_LONGEST_SIDE = 4096  # pixels; a stranger's file must not make every image fill the memory
+_LONGEST_SIDE = 4096  # pixels; an untrusted file must not make every image fill the memory
 
 
 def find_architecture(metadata: Mapping[str, Any]) -> str | None:

@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 def read_weights(path: str | Path) -> Checkpoint:
-    """Read a `.pt .pth .th .ckpt .safetensors` file, told apart by content, onto the CPU.
+    """Read a `.pt .pth .th .ckpt .safetensors` file, recognised by its content, onto the CPU.
 
     The weights may be bare or in a dict within, as `unwrap.unwrap` finds them; PREFIXES that all keys
     share are removed. A side file `<path>.json` or `<stem>.json` adds metadata that the file itself lacks. Files

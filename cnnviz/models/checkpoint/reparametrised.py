@@ -22,7 +22,7 @@ SAID = {
 
 def join_parts(tensors: Mapping[str, Tensor], warnings: list[str]) -> dict[str, Tensor]:
     """`tensors` with the parts of every weight replaced by the weight, where the first of them stood; what only looks
-    like parts stays. `warnings` tell what was done."""
+    like parts stays. `warnings` says what was done."""
     parts: dict[str, dict[str, tuple[str, Tensor]]] = {}  # {weight: {part: (key in the file, values)}}
     for key, value in tensors.items():
         name, part = _split_name(key)

@@ -44,7 +44,7 @@ def describe_first_bytes(head: bytes) -> str:
 
 
 def describe_content(content: Any) -> str:
-    """What is in the file in place of weights, in words."""
+    """Describe, as a phrase for messages, what the file holds in place of weights."""
     if not isinstance(content, Mapping):
         return f"holds no weights by name, but a {type(content).__name__}"
     if any(map(_is_optimizer, (content, *content.values()))):

@@ -52,7 +52,7 @@ class Settings(Mapping[str, Any]):
 
 
 class Dropped:
-    """For what tells nothing about a network: dates, the kinds of a defaultdict."""
+    """For objects that say nothing about a network: dates, the default factory of a defaultdict."""
 
     def __new__(cls, *_arguments: object) -> Dropped:
         return super().__new__(cls)
@@ -63,7 +63,7 @@ class Dropped:
 
 
 class Array(Dropped):
-    """For a NumPy array: kept as it lies in the file; only names of classes are ever asked for."""
+    """For a NumPy array: kept as stored in the file; only arrays of class names are ever decoded."""
 
     _state: tuple[object, ...] = ()
 

@@ -24,7 +24,7 @@ def unwrap(content: Any, metadata: dict[str, Any], warnings: list[str]) -> dict[
     """The weights in `content`; {} if there are none. Plain values on the way to them enter `metadata`.
 
     What lies under WRAPPERS goes before everything else, in their order; else the dict with the most
-    tensors is taken, an average of the weights last, and `warnings` tell if there are several as large."""
+    tensors is taken, an average of the weights last, and `warnings` says so if there are several as large."""
     from torch import Tensor
 
     found = _find_candidates(content)

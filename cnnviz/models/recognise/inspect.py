@@ -130,7 +130,7 @@ def _is_constant(module: nn.Module) -> bool:
 
 
 def find_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, notes: list[str]) -> list[str] | None:
-    """The class names that the file tells, or its publisher; None if nobody does.
+    """The class names from the file's metadata, else from its publisher; None if there are none.
 
     A sentence enters `notes` if there are names, but not `count`."""
     names = metadata.find_class_names(checkpoint.metadata)
@@ -144,9 +144,9 @@ def find_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, no
 
 
 def find_preprocessing(checkpoint: Checkpoint, entry: Architecture, notes: list[str]) -> Preprocessing | None:
-    """The preprocessing that the file tells, or its publisher; None if nobody does.
+    """The preprocessing from the file's metadata, else from its publisher; None if there is none.
 
-    A sentence enters `notes` if the file tells one that cannot be used."""
+    A sentence enters `notes` if the metadata hold one that cannot be used."""
     try:
         found = metadata.find_preprocessing(checkpoint.metadata, entry.preprocessing)
     except BadInput as error:
@@ -158,7 +158,7 @@ def find_preprocessing(checkpoint: Checkpoint, entry: Architecture, notes: list[
 
 
 def is_published(checkpoint: Checkpoint, entry: Architecture) -> bool:
-    """True if the file is the public one of this architecture, as far as its address tells the sha256."""
+    """True if the file is the public one of this architecture, where its address contains the sha256."""
     if entry.pretrained is None:
         return False
     try:

@@ -29,7 +29,7 @@ class Candidate:
 
     @property
     def how(self) -> str:
-        """What agreed, in words."""
+        """What agreed, as a phrase: "names and shapes", …"""
         return _HOW[self.level]
 
 

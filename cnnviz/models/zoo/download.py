@@ -35,7 +35,7 @@ SCALED_INPUT = tuple(
 
 @dataclass(frozen=True, slots=True)
 class FetchedWeights:
-    """A public file on this disk. `fresh`: it was downloaded just now. `checksum`: what was compared, in words."""
+    """A public file on this disk. `fresh`: it was downloaded just now. `checksum`: what was compared, a phrase."""
 
     path: Path
     checkpoint: Checkpoint
@@ -46,7 +46,7 @@ class FetchedWeights:
 def find_weights(architecture: Architecture) -> PublicWeights:
     """The public weights of an architecture: `.url`, `.meta["categories"]`, `.preprocessing`.
 
-    Raises BadInput if nobody publishes weights for it."""
+    Raises BadInput if there are none."""
     if architecture.pretrained is None:
         raise BadInput(
             f"There are no public pretrained weights for {architecture.name}. Use weights='random', "
@@ -58,7 +58,7 @@ def find_weights(architecture: Architecture) -> PublicWeights:
 
 
 def is_own_file(weights: PublicWeights, sha256: str) -> bool:
-    """True if a file with this sha256 is the published one, as far as its address tells the sha256."""
+    """True if a file with this sha256 is the published one, where the address contains the sha256."""
     return sha256.startswith(expected_hash(weights.url) or "none")
 
 
@@ -69,8 +69,8 @@ def expected_hash(url: str) -> str | None:
 
 
 def expected_checksum(url: str) -> tuple[str, str | None]:
-    """(kind, first digits) that the file's name tells: torchvision's names have the sha256 of the file,
-    pytorchcv's the sha1 of what the zip holds. The hub's names have none: it tells the sha256 on request."""
+    """(kind, first digits) in the file's name: the sha256 of the file for torchvision, the sha1 of what the zip
+    holds for pytorchcv. The hub's names have none: the sha256 comes with the answer to a HEAD request."""
     found = _HASH.search(urlsplit(url).path)
     kind = "sha1" if url.endswith(".zip") else "sha256"
     return kind, found[1] if found and not _HUB_FILE.search(urlsplit(url).path) else None
@@ -96,7 +96,7 @@ def fetch_file(url: str, progress: Progress | None = None) -> FetchedWeights:
     """The file behind `url`, from the cache or else downloaded, from $CNNVIZ_WEIGHTS_MIRROR if set.
 
     A download must have the checksum that its name tells, or that the hub tells. A cached file is taken as
-    it is if it has that checksum, or if it can be read and is undamaged: somebody put it there, which
+    it is if it has that checksum, or if it can be read and is undamaged: it was put there by hand, which
     `checkpoint.warnings` says; otherwise it is downloaded again. `progress(bytes done, bytes in all)`.
     Raises Offline, with the place to put the file by hand, if it cannot be fetched, and BadInput if what
     came is another file."""
@@ -113,10 +113,10 @@ def fetch_file(url: str, progress: Progress | None = None) -> FetchedWeights:
 
 
 def _download(url: str, target: Path, progress: Progress | None) -> str:
-    """Fetch the file into `target`; what was compared, in words."""
+    """Download the file to `target`; returns a phrase that says which checksum was compared."""
     mirror, hub = os.environ.get(MIRROR), _HUB_FILE.search(urlsplit(url).path)
     if mirror and _is_renamed(url, target):
-        try:  # a mirror may well be a copy of somebody's cache
+        try:  # a mirror may be a copy of a cache
             return _download_plain(mirror_url(f"/{target.name}", mirror), target, expected_checksum(url), progress)
         except Offline:
             if hub:

@@ -62,7 +62,7 @@ def names() -> list[str]:
 
 def architecture(rest: str) -> Architecture:
     """The entry of pytorchcv:`rest`. Raises UnknownName with the closest names, BadInput for what is no image
-    classifier: it is built without memory and asked for its answer to one image."""
+    classifier: it is built without memory and run on one image to find out."""
     if rest not in _builders():
         unknown("pytorchcv network", rest, _builders())
     task = _other_task(rest)

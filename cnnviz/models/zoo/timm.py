@@ -91,7 +91,7 @@ def _config(name: str) -> PretrainedCfg:
     from timm.models import get_pretrained_cfg
 
     config = get_pretrained_cfg(name)
-    assert config is not None  # only names that timm lists are asked for
+    assert config is not None  # callers pass names that timm lists
     return config
 
 

@@ -1,6 +1,6 @@
-"""Other zoos by prefix: `timm:NAME`, `pytorchcv:NAME`, `torchvision:NAME`.
+"""Networks of timm, pytorchcv and torchvision by prefix: `timm:NAME`, `pytorchcv:NAME`, `torchvision:NAME`.
 
-They tell shapes, addresses and preprocessing; files are fetched and read by cnnviz alone, which runs nothing
+Their packages give shapes, addresses and preprocessing; cnnviz downloads and reads the files itself and runs nothing
 that is pickled in them."""
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def is_installed(zoo: str) -> bool:
 
 
 def how_to_install(zoo: str) -> str:
-    """The command, in words."""
+    """The command that installs a zoo, as a phrase for messages."""
     return f'pip install "cnnviz[{zoo}]", or pip install {zoo}'
 
 
