@@ -92,7 +92,7 @@ def test_the_variable_is_read_before_the_catalogue_and_a_broken_file_ends_nothin
     broken = written(tmp_path, "\nimport cnnviz\nraise RuntimeError('not today')\n", "broken.py")
     code = (
         "import cnnviz\nprint('mine_3' in cnnviz.architectures())\n"
-        "from cnnviz.models.catalogue import plugins\nprint(*plugins.problems(), sep='\\n')"
+        "from cnnviz.models.catalogue import plugins\nprint(*plugins.list_problems(), sep='\\n')"
     )
     variables = {**os.environ, plugins.VARIABLE: f"{broken}{os.pathsep}{good}"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=variables)
