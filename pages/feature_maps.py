@@ -43,7 +43,7 @@ def choose_map(x: float, y: float) -> None:
 
 def choose_pixel(x: float, y: float) -> None:
     """A click on the overlay chooses the unit under it."""
-    unit_row, unit_col = overlay.unit_under(x, y, maps.shape[1:], model.input_size[1:])
+    unit_row, unit_col = overlay.unit_at(x, y, maps.shape[1:], model.input_size[1:])
     st.session_state["row"], st.session_state["col"] = unit_row, unit_col
 
 
@@ -59,7 +59,7 @@ with side:
     seen = shared.received(key, image, model)
     png, size = shared.drawn((*recipe, "overlay", unit), lambda: overlay.map_over_image(seen, maps[unit]))
     field = shared.receptive(key, layer, model)
-    frame = overlay.frame_of(field.box(row, col), seen.shape[:2], size)
+    frame = overlay.scale_box(field.box(row, col), seen.shape[:2], size)
     picture(png, size, "The map over the network's input", "map_overlay", [Frame(*frame)], choose_pixel, fill=True)
     st.caption(charts.unit_sentence(maps[unit, row, col], field.size, field.stride[0], maps[unit].size))
     png, size = shared.drawn((*recipe, "map", unit), lambda: overlay.large_map(maps[unit], 240, (row, col)))

@@ -9,7 +9,7 @@ from app.views.home import previews
 from app.weights import shelf as uploads
 from cnnviz.figures.base import charts
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 
 title = controls.heading("cnnviz: see what a convolutional network sees")
 pictures, shelf = st.container(), st.container()
@@ -33,7 +33,7 @@ with middle:
     st.subheader("What it receives")
     factor = whole_factor(seen.shape[0], 360)
     size = seen.shape[1] * factor, seen.shape[0] * factor
-    png = shared.drawn(("received", network.key, image), lambda: rgb_png(enlarge(as_rgb(seen), factor)))
+    png = shared.drawn(("received", network.key, image), lambda: rgb_png(enlarge(to_rgb(seen), factor)))
     picture(png, size, "The image after resizing and cropping", "home_seen", fill=True)
     st.caption(charts.preprocessing_sentence(model.preprocessing.as_dict()))
 with right:

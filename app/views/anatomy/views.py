@@ -14,7 +14,7 @@ from cnnviz.figures.anatomy import blocks as units
 from cnnviz.figures.anatomy import profile as anatomy_charts
 from cnnviz.figures.anatomy.nodes import cells_of
 from cnnviz.figures.anatomy.tables import compared, layer_table, totals_sentence
-from cnnviz.figures.base.scene import beside
+from cnnviz.figures.base.scene import place_side_by_side
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -50,7 +50,7 @@ def graph(found: Anatomy, row: Any) -> None:
                   block_graph.block_graph(found, chosen, 360, 590)]  # fmt: skip
     alts = [f"Graph of {found.title}", f"Layers of {block}"][: len(scenes)]
     drawing(scenes, alts, "network_graph", choose, narrow=narrow)
-    anatomies.downloads(f"{found.name}-graph", beside(scenes), found.csv())
+    anatomies.downloads(f"{found.name}-graph", place_side_by_side(scenes), found.csv())
     st.write(
         "Every coloured cell is a layer, in the order of the forward pass, under the size of its output maps. Click a "
         "block to see it in large. **Notice** where the maps shrink, and what runs beside the main way: branches that "
@@ -132,9 +132,9 @@ def compare(found: Anatomy, row: Any, names: list[str]) -> None:
     drawing(bars, [f"Bars of {one.title}" for one in both], "both_bars", least=0.7)
     left, right = st.columns(2)
     with left:
-        anatomies.downloads(f"{found.name}-{other.name}-graphs", beside(graphs))
+        anatomies.downloads(f"{found.name}-{other.name}-graphs", place_side_by_side(graphs))
     with right:
-        anatomies.downloads(f"{found.name}-{other.name}-bars", beside(bars))
+        anatomies.downloads(f"{found.name}-{other.name}-bars", place_side_by_side(bars))
     st.write(
         "Both networks, each cell a layer; bars of the two share one scale. **Notice** which of the two pays with "
         "parameters, and which with depth."

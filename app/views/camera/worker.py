@@ -20,7 +20,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import bars_png, value_text
 from cnnviz.figures.base.encode import data_url, enlarge, rgb_png, whole_factor
 from cnnviz.figures.base.mosaic import Mosaic, maps_mosaic
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
@@ -84,7 +84,7 @@ def draw(wish: Wish, image: np.ndarray) -> Drawn:
     top = [(found.answer.class_names[c], float(found.answer.probabilities[c])) for c in found.answer.top(5)]
     shown = list(range(min(wish.count, len(found.maps))))
     wall = maps_mosaic(found.maps, shown, wish.scale, wish.width, wish.height)
-    seen = rgb_png(enlarge(as_rgb(received), whole_factor(received.shape[0], SEEN)))
+    seen = rgb_png(enlarge(to_rgb(received), whole_factor(received.shape[0], SEEN)))
     return Drawn(seen, wall, bars_png(top, 560), top, float(found.maps.max()))
 
 

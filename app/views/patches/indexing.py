@@ -18,7 +18,7 @@ from app.session import shared, uploads
 from app.url import address
 from cnnviz.errors import BadImage, BadInput, CnnvizError
 from cnnviz.figures.base.encode import rgb_png
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.patches.wall import crisp_side, reconstruction_rgb, three_by_three
 
 AT_ONCE = 64  # pixels: reconstructions for inputs up to this size take no noticeable time
@@ -142,14 +142,14 @@ def _cut(network: Network, images: Corpus, index: PatchIndex, layer: str, channe
     size = network.model.input_size[1:]
     try:
         return [
-            cut(as_rgb(received(network, images, winner)), window(winner.full_box, size))
+            cut(to_rgb(received(network, images, winner)), window(winner.full_box, size))
             for winner in index.top(layer, channel)
         ]
     except BadImage:
         crops = index.crops(layer, channel)
         if crops is None and has_images(images):
             raise
-        return [as_rgb(crop) for crop in crops or []]
+        return [to_rgb(crop) for crop in crops or []]
 
 
 def received(network: Network, images: Corpus, winner: Winner) -> np.ndarray:
@@ -218,7 +218,7 @@ def pictures(
     if not best or not has_images(images):
         return patches(network, images, index, layer, channel), []
     pixels = [network.model.received_from(images, w.image) for w in best]
-    cuts = [cut(as_rgb(p), window(w.full_box, size)) for p, w in zip(pixels, best, strict=True)]
+    cuts = [cut(to_rgb(p), window(w.full_box, size)) for p, w in zip(pixels, best, strict=True)]
     return cuts, _projections(network, pixels, index, layer, channel, rule)
 
 

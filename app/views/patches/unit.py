@@ -14,7 +14,7 @@ from app.session import shared
 from app.views.patches import deferred, indexing
 from app.views.patches.deferred import Later
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.base.plot_style import plot_config
 from cnnviz.figures.patches import charts as unit_charts
 from cnnviz.figures.patches.context import Seen, winners_sheet, words_of
@@ -43,7 +43,7 @@ def winners(
     patches = patches or [np.full((1, 1, 3), EMPTY, np.uint8)] * len(best)
     seen = [
         Seen(
-            as_rgb(indexing.received(network, images, w)) if here else None, w.box, patch, down,
+            to_rgb(indexing.received(network, images, w)) if here else None, w.box, patch, down,
             (f"{number}: {value_text(w.value)}", labels.get(str(w.image), w.image_id)),
         )
         for number, (w, patch, down) in enumerate(zip(best, patches, projected, strict=True), 1)

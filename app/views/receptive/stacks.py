@@ -13,7 +13,7 @@ from app.url import address
 from app.views.anatomy import results as anatomies
 from app.views.playground.input import numbers_box, whole
 from cnnviz.errors import BadInput
-from cnnviz.figures.base.scene import beside
+from cnnviz.figures.base.scene import place_side_by_side
 from cnnviz.figures.receptive.stacks import stack_scene, weights_sentence
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _drawn(stacks: dict[str, Stack], presets: dict[str, str], channels: int, sid
     drawing(wide, [f"Cone of the {name} stack" for name in stacks], "stacks", narrow=scenes(NARROW))
     if len(stacks) == 2:
         st.markdown(weights_sentence(stacks["left"], stacks["right"], channels))
-    anatomies.downloads("stacks", beside(wide))
+    anatomies.downloads("stacks", place_side_by_side(wide))
 
 
 def _words() -> None:

@@ -12,8 +12,8 @@ from cnnviz.figures.anatomy.nodes import Cell, cells_of, shape_text
 from cnnviz.figures.anatomy.shapes import EDGE, GREY, ROUND
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import KINDS
-from cnnviz.figures.base.scene import INK, Box, Line, Scene, Text, rounded, smooth
-from cnnviz.figures.base.text import shortened, text_width
+from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text, round_corners, smooth_path
+from cnnviz.figures.base.text import shorten, text_width
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -90,7 +90,7 @@ def _lines(cell: Cell, box: float, size: float) -> list[tuple[str, bool]]:
     around = []
     for notes in (cell.before, cell.notes):
         parts = [notes] if text_width(notes, size - 1) <= room else notes.split(" · ")
-        around.append([(shortened(part, size - 1, room), False) for part in parts if part])
+        around.append([(shorten(part, size - 1, room), False) for part in parts if part])
     return [*around[0], *((word, True) for part in label for word in _fitting(part, size, room)), *around[1]]
 
 
@@ -99,12 +99,12 @@ def _fitting(part: str, size: float, room: float) -> list[str]:
     get a line a word."""
     if text_width(part, size, True) <= room:
         return [part]
-    return [shortened(word, size, room, True) for word in part.removesuffix(" conv").split(" ")]
+    return [shorten(word, size, room, True) for word in part.removesuffix(" conv").split(" ")]
 
 
 def _words(scene: Scene, anatomy: Anatomy, block: int, frame: _Frame, cells: list[Cell], inside: list[int]) -> None:
     row, middle = anatomy.blocks[block], scene.width / 2
-    scene.add(Text(middle, 14, shortened(row.block, 16, scene.width, True), 16, bold=True))
+    scene.add(Text(middle, 14, shorten(row.block, 16, scene.width, True), 16, bold=True))
     field = f" · sees {row.receptive_field[0]}×{row.receptive_field[1]} pixels" if row.receptive_field else ""
     facts = f"{count_text(row.parameters)} parameters · {count_text(row.macs)} MACs{field}"
     scene.add(Text(middle, 34, facts, 12.5, GREY))
@@ -112,7 +112,7 @@ def _words(scene: Scene, anatomy: Anatomy, block: int, frame: _Frame, cells: lis
     names = [anatomy.blocks[b].block for b in before]
     source = "the image" if not names else " and ".join(names) if len(names) < 3 else f"{len(names)} blocks before it"
     x = frame.x(0.0)
-    text = shortened(f"from {source}", 12.5, min(scene.width, 2 * min(x, scene.width - x)))
+    text = shorten(f"from {source}", 12.5, min(scene.width, 2 * min(x, scene.width - x)))
     scene.add(Text(x, frame.y(0) - 13, text, 12.5, GREY))
     scene.add(Text(middle, scene.height - 10, f"output {shape_text(row.output)}", 13, INK, bold=True))
 
@@ -155,7 +155,7 @@ def _half(cell: Cell, frame: _Frame) -> float:
 
 
 def _edges(scene: Scene, cells: list[Cell], layout: Layout, frame: _Frame) -> None:
-    scene.add(Line(((frame.x(0), frame.y(0) - 5), (frame.x(0), frame.y(0))), EDGE, 1.6))
+    scene.add(Polyline(((frame.x(0), frame.y(0) - 5), (frame.x(0), frame.y(0))), EDGE, 1.6))
     for a, b, bends in layout.routes:
         points = [(frame.x(layout.lanes[a]), frame.y(layout.layers[a]) + (_half(cells[a - 1], frame) if a else 0))]
         for layer, lane in enumerate(bends, layout.layers[a] + 1):
@@ -164,12 +164,12 @@ def _edges(scene: Scene, cells: list[Cell], layout: Layout, frame: _Frame) -> No
         x = points[-1][0] if cells[b - 1].kind == "concat" and bends else frame.x(layout.lanes[b])
         x = frame.x(layout.lanes[a]) if cells[b - 1].kind == "concat" and not bends and a else x
         end = (x, frame.y(layout.layers[b]) - _half(cells[b - 1], frame))
-        scene.add(Line(smooth([*points, end], False), EDGE, 1.5, 7.0))
+        scene.add(Polyline(smooth_path([*points, end], False), EDGE, 1.5, 7.0))
     for a, b, level in layout.skips:
         _skip(scene, cells, layout, frame, a, b, level)
     last = max(range(1, len(cells) + 1), key=lambda n: (layout.layers[n], n))
     x, y = frame.x(layout.lanes[last]), frame.y(layout.layers[last]) + _half(cells[last - 1], frame)
-    scene.add(Line(((x, y), (x, scene.height - 20)), EDGE, 1.5, 7.0))
+    scene.add(Polyline(((x, y), (x, scene.height - 20)), EDGE, 1.5, 7.0))
 
 
 def _skip(scene: Scene, cells: list[Cell], layout: Layout, frame: _Frame, a: int, b: int, level: int) -> None:
@@ -183,4 +183,4 @@ def _skip(scene: Scene, cells: list[Cell], layout: Layout, frame: _Frame, a: int
     level_x = frame.x(layout.span[1]) + frame.box / 2 + SKIP * level - 4
     points = [start, (level_x, start[1]), (level_x, y), (end, y)]
     scene.add(Box(start[0] - 3, start[1] - 3, 6, 6, INK, radius=3))
-    scene.add(Line(rounded(points, 16), INK, 2.0, 8.0))
+    scene.add(Polyline(round_corners(points, 16), INK, 2.0, 8.0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import CATEGORIES
-from cnnviz.figures.base.plot_style import INK, styled
+from cnnviz.figures.base.plot_style import INK, apply_style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -52,7 +52,7 @@ def timeline_figure(results: Sequence[Result], human: Result, height: int = 560)
     ]
     figure.update_xaxes(tickvals=list(range(len(results))), ticktext=ticks, showgrid=False)
     figure.update_yaxes(title="top-5 error, %", range=[0, 31])
-    styled(figure, height)
+    apply_style(figure, height)
     _years(figure, results)
     figure.update_xaxes(tickfont={"size": 12}, autotickangles=[0, -45, -90], range=[-0.6, len(results) - 0.4])
     figure.update_layout(legend={"x": 0.99, "y": 0.98, "xanchor": "right", "yanchor": "top"}, margin={"t": 34, "r": 40})
@@ -99,7 +99,7 @@ def bubble_figure(models: Sequence[Model], height: int = 560) -> Figure:
         type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], title="G multiply-adds, one image"
     )
     figure.update_yaxes(title="top-1 accuracy on ImageNet-1K, %", range=[47, 91])
-    styled(figure, height)
+    apply_style(figure, height)
     _sizes(figure)
     for model in models:
         if model.name in _NAMED:

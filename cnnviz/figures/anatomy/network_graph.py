@@ -12,8 +12,8 @@ from cnnviz.figures.anatomy.nodes import shape_text
 from cnnviz.figures.anatomy.shapes import GREY, Room, Style, draw_unit, room_of
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import KINDS
-from cnnviz.figures.base.scene import INK, Box, Line, Point, Scene, Text, rounded
-from cnnviz.figures.base.text import shortened, text_width
+from cnnviz.figures.base.scene import INK, Box, Point, Polyline, Scene, Text, round_corners
+from cnnviz.figures.base.text import shorten, text_width
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -161,7 +161,7 @@ def _heading(anatomy: Anatomy, width: float) -> Iterable[Text]:
         f"{count_text(anatomy.parameters)} parameters", f"{count_text(anatomy.macs)} MACs",
         f"{anatomy.depth} layer{'s' if anatomy.depth != 1 else ''} deep", f"input {shape_text(anatomy.input_size)}",
     ]  # fmt: skip
-    title = shortened(anatomy.title, 17, width - 8, True)
+    title = shorten(anatomy.title, 17, width - 8, True)
     left = 4 + text_width(title, 17, True) + 14
     while facts and left + text_width(" · ".join(facts), 13) > width - 4:
         facts.pop()
@@ -170,13 +170,13 @@ def _heading(anatomy: Anatomy, width: float) -> Iterable[Text]:
         yield Text(left, 15, " · ".join(facts), 13, GREY, "start")
 
 
-def _header(line: _Line) -> Iterable[Text | Line]:
+def _header(line: _Line) -> Iterable[Text | Polyline]:
     """The line of map sizes."""
     y = line.middle - line.above - 5
     for text, left, right in line.sizes:
-        yield Line(((left, y), (right, y)), "#aab2bd", 1.2)
-        yield Line(((left, y), (left, y + 4)), "#aab2bd", 1.2)
-        yield Line(((right, y), (right, y + 4)), "#aab2bd", 1.2)
+        yield Polyline(((left, y), (right, y)), "#aab2bd", 1.2)
+        yield Polyline(((left, y), (left, y + 4)), "#aab2bd", 1.2)
+        yield Polyline(((right, y), (right, y + 4)), "#aab2bd", 1.2)
         yield Text(left, y - 9, text, 14, anchor="start", bold=True)
 
 
@@ -197,11 +197,11 @@ def _ways(scene: Scene, plan: _Plan) -> None:
             scene.add(_way(plan, other, i, start, end, from_line, line))
 
 
-def _arrow(points: list[Point]) -> Line:
-    return Line(rounded(points), GREY, 1.4, 6.0)
+def _arrow(points: list[Point]) -> Polyline:
+    return Polyline(round_corners(points), GREY, 1.4, 6.0)
 
 
-def _way(plan: _Plan, a: int, b: int, start: Point, end: Point, from_line: int, line: int) -> Line:
+def _way(plan: _Plan, a: int, b: int, start: Point, end: Point, from_line: int, line: int) -> Polyline:
     """From unit a to unit b; through the gutter where b is on another line."""
     if from_line == line and a == b - 1:
         return _arrow([start, end])
@@ -209,7 +209,9 @@ def _way(plan: _Plan, a: int, b: int, start: Point, end: Point, from_line: int, 
         room = plan.lines[line].above - 4
         reach = max(plan.rooms[i].above for i in range(a + 1, b))
         level = end[1] - min(room, reach + 4 + 3 * (b - a))
-        return Line(rounded([start, (start[0] + 3, level), (end[0] - 3, level), end], 10), "#8b95a5", 1.1, 5.0)
+        return Polyline(
+            round_corners([start, (start[0] + 3, level), (end[0] - 3, level), end], 10), "#8b95a5", 1.1, 5.0
+        )
     top = plan.lines[line]
     gutter = top.middle - top.above - HEADER - GUTTER * 0.45
     turn, back = start[0] + 8, LEFT - 13

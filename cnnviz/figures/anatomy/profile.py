@@ -9,8 +9,8 @@ from cnnviz.figures.anatomy.nodes import paint_of, shape_text
 from cnnviz.figures.anatomy.shapes import GREY
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import KINDS
-from cnnviz.figures.base.scene import Box, Line, Scene, Text
-from cnnviz.figures.base.text import shortened, text_width
+from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
+from cnnviz.figures.base.text import shorten, text_width
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -108,7 +108,7 @@ def profile(
     for number, bar in enumerate(bars):
         y = TOP + (number + 0.5) * pitch
         if number % labels == 0:
-            scene.add(Text(names, y, shortened(bar.name, 12, names), 12, anchor="end"))
+            scene.add(Text(names, y, shorten(bar.name, 12, names), 12, anchor="end"))
             scene.add(Text(names + shapes - 8, y, bar.output, 12, GREY, "end"))
         for q in range(3):
             _bar(scene, bar, q, names + shapes + q * room, y, room, pitch, full[q])
@@ -126,7 +126,7 @@ def _heads(scene: Scene, anatomy: Anatomy, left: float, room: float, title: bool
     for q, (head, total) in enumerate(totals):
         x = left + q * room
         scene.add(Text(x, 38, head, 14, anchor="start", bold=True), Text(x, 55, total, 12.5, GREY, "start"))
-        scene.add(Line(((x, TOP - 2), (x, scene.height - 6)), "#aab2bd", 1.0))
+        scene.add(Polyline(((x, TOP - 2), (x, scene.height - 6)), "#aab2bd", 1.0))
 
 
 def _bar(scene: Scene, bar: Bar, q: int, x: float, y: float, room: float, pitch: float, full: float) -> None:

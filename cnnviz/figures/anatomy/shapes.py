@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from cnnviz.figures.anatomy.blocks import Unit
 from cnnviz.figures.anatomy.nodes import Cell
 from cnnviz.figures.base.colors import FRAME, KINDS
-from cnnviz.figures.base.scene import INK, Box, Line, Scene, Text, bow, rounded, smooth
-from cnnviz.figures.base.text import shortened, text_width
+from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text, arc_points, round_corners, smooth_path
+from cnnviz.figures.base.text import shorten, text_width
 
 GREY, EDGE = "#5b6470", "#3f4753"
 CHOSEN = "#" + "".join(f"{v:02x}" for v in FRAME)
@@ -151,7 +151,7 @@ def name_of(unit: Unit, room: float) -> str:
         return last
     if last.isdigit():
         return f"….{last}" if text_width(f"….{last}", NAME, True) <= room else ""
-    text = shortened(unit.name, NAME, room, True)
+    text = shorten(unit.name, NAME, room, True)
     return text if len(text) > 4 else ""
 
 
@@ -223,7 +223,7 @@ def _edges(scene: Scene, unit: Unit, x: float, middle: float, style: Style) -> N
 
     if not framed(unit):
         return
-    scene.add(Line(((x, middle), (x + 5, middle)), EDGE, 1.2))
+    scene.add(Polyline(((x, middle), (x + 5, middle)), EDGE, 1.2))
     for a, b, bends in layout.routes:
         points = [(sides(a)[1], sides(a)[2])]
         for step, lane in enumerate(bends, layout.layers[a] + 1):
@@ -232,10 +232,10 @@ def _edges(scene: Scene, unit: Unit, x: float, middle: float, style: Style) -> N
         left, _, y = sides(b)
         cell = unit.cells[b - 1]
         y = points[-1][1] if cell.kind == "concat" else y
-        scene.add(Line(smooth([*points, (left, y)], True), EDGE, 1.2))
+        scene.add(Polyline(smooth_path([*points, (left, y)], True), EDGE, 1.2))
     last = sides(len(unit.cells))
     end = x + room_of(unit, style).width - (6.0 if unit.repeat > 1 else 0.0)
-    scene.add(Line(((last[1], last[2]), (end, last[2])), EDGE, 1.2))
+    scene.add(Polyline(((last[1], last[2]), (end, last[2])), EDGE, 1.2))
     _skips(scene, unit, sides, middle, style)
 
 
@@ -251,10 +251,12 @@ def _skips(scene: Scene, unit: Unit, sides, middle: float, style: Style) -> None
         if len(layout.skips) > BOWS:
             lift, count = (_lift(unit) - 6) * ((b - a) / len(unit.cells)) ** 0.6, len(unit.cells)
             colour = "#55606e" if count < 30 else "#98a2b0"  # thousands of wires would be one black surface
-            scene.add(Line(bow((start, top - 1), (end, top - 1), lift), colour, max(0.25, min(0.9, 12 / count))))
+            scene.add(
+                Polyline(arc_points((start, top - 1), (end, top - 1), lift), colour, max(0.25, min(0.9, 12 / count)))
+            )
         else:
             up = top - 1 - 7 * level
             points = [(start, sides(a)[2]), (start, up), (end, up), (end, tip)]
-            scene.add(Line(rounded(points, 8), INK, 1.6, 5.0))
+            scene.add(Polyline(round_corners(points, 8), INK, 1.6, 5.0))
     if layout.skips and any(a == 0 for a, *_ in layout.skips):
         scene.add(Box(sides(0)[1] - 3.5, middle - 2.5, 5, 5, INK, radius=2.5))

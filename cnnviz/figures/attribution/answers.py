@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnnviz.figures.base.scene import Box, Line, Scene, Text
+from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 
 WIDTH, NARROW, ROW, HEAD = 720, 530, 35, 26  # pixels
@@ -38,7 +38,7 @@ def answer_bars(rows: list[Class], single: bool = False, width: int = WIDTH) -> 
     for number, row in enumerate(rows):
         _row(picture, row, HEAD + number * ROW, low, span, size)
     zero = size * (_LOGIT - low / span * _LOGIT_ROOM)
-    picture.add(Line(((zero, HEAD), (zero, HEAD + ROW * len(rows) - 4)), _FAINT, 1.0))
+    picture.add(Polyline(((zero, HEAD), (zero, HEAD + ROW * len(rows) - 4)), _FAINT, 1.0))
     return picture
 
 

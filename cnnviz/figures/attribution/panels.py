@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.colors import CATEGORIES, GUTTER, activation_rgb, signed, signed_rgb, viridis
+from cnnviz.figures.base.colors import CATEGORIES, GUTTER, activation_rgb, signed_palette, signed_rgb, viridis
 from cnnviz.figures.base.encode import rgb_png, whole_factor
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.equivariance.panels import Strip, photo_in
 
 TITLE, BAR, LINE, GAP = 24, 8, 20, 16  # pixels: over a panel, of a scale, of a line below it, between panels
@@ -56,7 +56,7 @@ def over_photo(
 
     `opacity`: of the map, 0 … 1, the same everywhere, so that 0 keeps its colour. A map of fewer places than pixels
     is stretched by bilinear interpolation, as in Selvaraju et al. 2017; one of as many keeps them."""
-    photo = photo_in(as_rgb(received), side).astype(np.float32)
+    photo = photo_in(to_rgb(received), side).astype(np.float32)
     height, width = photo.shape[:2]
     fine = stretched(values, received.shape[:2], (height, width))
     colour = signed_rgb(fine, peak) if is_signed else activation_rgb(fine, peak)
@@ -94,7 +94,7 @@ def map_panel(
 
 def photo_panel(received: np.ndarray, title: str, side: int, lines: tuple[tuple[str, str], ...] = ()) -> Panel:
     """What the network sees, as it is."""
-    return Panel(photo_in(as_rgb(received), side), title, lines=lines)
+    return Panel(photo_in(to_rgb(received), side), title, lines=lines)
 
 
 def label_panel(
@@ -107,7 +107,7 @@ def label_panel(
     most: int = 5,
 ) -> Panel:
     """A map (H, W) of classes in the colours of categories, the `most` frequent ones in the legend."""
-    photo = photo_in(as_rgb(received), side).astype(np.float32)
+    photo = photo_in(to_rgb(received), side).astype(np.float32)
     found, counts = np.unique(labels, return_counts=True)
     order = [int(c) for c in found[np.argsort(-counts, kind="stable")]]
     colours = {c: CATEGORIES[n] for n, c in enumerate(order[:most])}
@@ -165,7 +165,7 @@ def _paint(canvas: np.ndarray, panel: Panel, left: int, top: int, side: int) -> 
         canvas[row : row + high, column : column + wide] = panel.pixels
     bar = top + side + 5
     if panel.scale:
-        table = signed()[1:] if panel.scale == "signed" else viridis()
+        table = signed_palette()[1:] if panel.scale == "signed" else viridis()
         canvas[bar : bar + BAR, left : left + side] = table[np.linspace(0, len(table) - 1, side).round().astype(int)]
     for number, (colour, _text) in enumerate(panel.lines):
         if colour:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.plot_style import styled
-from cnnviz.figures.base.text import shortened
+from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.text import shorten
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -31,9 +31,9 @@ def cascade_figure(layers: Sequence[str], correlation: np.ndarray, absolute: np.
             "<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": "#8b95a5", "width": 1})
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_xaxes(
-        tickvals=list(range(len(names))), ticktext=[shortened(name, 11, 110) for name in names], tickangle=-30,
+        tickvals=list(range(len(names))), ticktext=[shorten(name, 11, 110) for name in names], tickangle=-30,
         showgrid=False, tickfont={"size": 12},
     )  # fmt: skip
     lowest = min([-0.15, *(float(v) - 0.1 for v in correlation if np.isfinite(v))])

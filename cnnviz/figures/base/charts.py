@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cnnviz.figures.base.colors import INK, signed
+from cnnviz.figures.base.colors import INK, signed_palette
 from cnnviz.figures.base.encode import rgb_png
 
 _BAR, _TRACK = (51, 99, 141), (236, 238, 241)
@@ -15,7 +15,7 @@ _BAR, _TRACK = (51, 99, 141), (236, 238, 241)
 
 def signed_tiles(tiles: np.ndarray) -> np.ndarray:
     """Tiles (F, h, w, 3) as they are; one-channel tiles (F, h, w, 1) in blue–white–red, 128 = white."""
-    return tiles if tiles.shape[3] == 3 else signed()[tiles[..., 0]]
+    return tiles if tiles.shape[3] == 3 else signed_palette()[tiles[..., 0]]
 
 
 def bars_png(shares: list[tuple[str, float]], width: int = 760) -> bytes:
@@ -25,7 +25,7 @@ def bars_png(shares: list[tuple[str, float]], width: int = 760) -> bytes:
     draw = ImageDraw.Draw(image)
     for number, (name, share) in enumerate(shares):
         top = number * row
-        draw.text((0, top + 4), _short(name, font, width - 130), fill=INK, font=font)
+        draw.text((0, top + 4), _truncate(name, font, width - 130), fill=INK, font=font)
         percent = f"{share * 100:.1f} %"
         draw.text((width - font.getlength(percent) - 2, top + 4), percent, fill=INK, font=font)
         draw.rectangle((0, top + 50, width - 1, top + 72), fill=_TRACK)
@@ -34,7 +34,7 @@ def bars_png(shares: list[tuple[str, float]], width: int = 760) -> bytes:
     return rgb_png(np.asarray(image))
 
 
-def _short(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
+def _truncate(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
     if font.getlength(text) <= room:
         return text
     while text and font.getlength(text + "…") > room:

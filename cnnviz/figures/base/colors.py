@@ -19,7 +19,7 @@ GUTTER = (255, 255, 255)
 NEUTRAL = (128, 128, 128)  # outside the image
 
 
-def _table(anchors: str, size: int = 256) -> np.ndarray:
+def _interpolate_palette(anchors: str, size: int = 256) -> np.ndarray:
     colours = np.array([[int(hexa[i : i + 2], 16) for i in (0, 2, 4)] for hexa in anchors.split()], float)
     at = np.linspace(0, len(colours) - 1, size)
     return (
@@ -30,13 +30,13 @@ def _table(anchors: str, size: int = 256) -> np.ndarray:
 @cache
 def viridis() -> np.ndarray:
     """(256, 3) uint8; entry 0 is the colour of zero activation."""
-    return _table(_VIRIDIS)
+    return _interpolate_palette(_VIRIDIS)
 
 
 @cache
-def signed() -> np.ndarray:
+def signed_palette() -> np.ndarray:
     """(256, 3) uint8; entry 128 is white, the colour of zero."""
-    table = _table(_SIGNED, 255)
+    table = _interpolate_palette(_SIGNED, 255)
     return np.concatenate([table[:1], table])
 
 
@@ -57,7 +57,7 @@ def signed_rgb(values: np.ndarray, peak: float | None = None) -> np.ndarray:
     """(H, W) signed values → (H, W, 3) uint8, symmetric about 0; NaN is shown as 0."""
     reach = float(np.nanmax(np.abs(values), initial=0.0)) if peak is None else peak
     reach = max(reach, 1e-12)
-    return signed()[np.maximum(to_levels(np.nan_to_num(values), -reach, reach), 1)]
+    return signed_palette()[np.maximum(to_levels(np.nan_to_num(values), -reach, reach), 1)]
 
 
 # Categories, after Okabe and Ito 2008, which colour-blind readers tell apart.

@@ -13,7 +13,7 @@ def palette_png(levels: np.ndarray, palette: np.ndarray) -> bytes:
     """`levels` (H, W) uint8 indices into `palette` (≤ 256, 3) uint8 → PNG."""
     image = Image.fromarray(levels, "P") if levels.flags.c_contiguous else Image.fromarray(levels.copy(), "P")
     image.putpalette(np.ascontiguousarray(palette).tobytes())
-    return _bytes(image)
+    return _encode_png(image)
 
 
 def rgb_png(pixels: np.ndarray) -> bytes:
@@ -31,7 +31,7 @@ def rgb_png(pixels: np.ndarray) -> bytes:
     colour = 2 if flat.shape[1] == 3 * width else 0
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     data = packing.compress(rows) + packing.flush()
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", data) + _png_chunk(b"IEND", b"")
 
 
 def photo_jpeg(photo: Image.Image, widest: int = 1400) -> bytes:
@@ -44,11 +44,11 @@ def photo_jpeg(photo: Image.Image, widest: int = 1400) -> bytes:
     return buffer.getvalue()
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _bytes(image: Image.Image) -> bytes:
+def _encode_png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -50,7 +50,7 @@ class Mosaic:
         return self.items[cell] if inside else None
 
 
-def plan(count: int, shape: tuple[int, int], width: int, height: int, captions: bool) -> tuple[int, int]:
+def plan_grid(count: int, shape: tuple[int, int], width: int, height: int, captions: bool) -> tuple[int, int]:
     """(columns, pixels for a tile's longer side) for `count` maps of `shape` = (h, w) in width × height pixels.
 
     The columns let tiles grow largest; if the next whole multiple needs up to STRETCH times the height, it is
@@ -80,11 +80,11 @@ def maps_mosaic(
     peaks = shown.max(axis=(1, 2), keepdims=True)
     peaks = np.full_like(peaks, peaks.max(initial=0.0)) if scale == "common" else peaks
     captions = len(chosen) <= CAPTIONED
-    columns, room = plan(len(chosen), maps.shape[1:], width, height, captions)
-    levels = to_levels(_fit(shown, room), 0.0, np.maximum(peaks, 1e-12))
+    columns, room = plan_grid(len(chosen), maps.shape[1:], width, height, captions)
+    levels = to_levels(_fit_maps(shown, room), 0.0, np.maximum(peaks, 1e-12))
     palette = np.concatenate([viridis()[::2][:126], [viridis()[-1]], [np.array(GUTTER)], [np.array(INK)]])
     levels = np.minimum(levels // 2, 126).astype(np.uint8)
-    canvas, geometry = _layout(levels, columns, chosen, 127, 128, captions)
+    canvas, geometry = _place_tiles(levels, columns, chosen, 127, 128, captions)
     return Mosaic(palette_png(canvas, palette.astype(np.uint8)), chosen, *geometry)
 
 
@@ -94,14 +94,14 @@ def tiles_mosaic(
     """uint8 tiles (N, H, W, 3 or 1) as one picture, enlarged by nearest neighbour to a whole multiple."""
     chosen = list(range(len(tiles))) if items is None else items
     captions = captions and len(tiles) <= CAPTIONED
-    columns, room = plan(len(tiles), tiles.shape[1:3], width, height, captions)
+    columns, room = plan_grid(len(tiles), tiles.shape[1:3], width, height, captions)
     large = np.stack([enlarge(t, whole_factor(max(t.shape[:2]), room)) for t in tiles])
-    channels = [_layout(large[..., c], columns, chosen, 255, 24, captions) for c in range(large.shape[3])]
+    channels = [_place_tiles(large[..., c], columns, chosen, 255, 24, captions) for c in range(large.shape[3])]
     canvas = np.stack([c for c, _ in channels], 2)
     return Mosaic(rgb_png(canvas), chosen, *channels[0][1])
 
 
-def _fit(maps: np.ndarray, room: int) -> np.ndarray:
+def _fit_maps(maps: np.ndarray, room: int) -> np.ndarray:
     """Maps (C, H, W) enlarged by a whole multiple to at most `room` pixels, or reduced by block maxima."""
     side = max(maps.shape[1:])
     if side <= room:
@@ -117,12 +117,12 @@ def _fit(maps: np.ndarray, room: int) -> np.ndarray:
 Geometry = tuple[int, tuple[int, int], tuple[int, int], int, tuple[int, int]]
 
 
-def _layout(
+def _place_tiles(
     tiles: np.ndarray, columns: int, items: list[int], gutter: int, ink: int, captions: bool = True
 ) -> tuple[np.ndarray, Geometry]:
     """Place uint8 tiles (N, h, w) on a canvas with their numbers below."""
     count, high, wide = tiles.shape
-    label_wide = max(_label(str(item)).shape[1] for item in items) if captions else 0
+    label_wide = max(_draw_label(str(item)).shape[1] for item in items) if captions else 0
     gap = CAPTION if captions else 2
     pitch = (high + gap, max(wide, label_wide) + 2)
     rows = math.ceil(count / columns)
@@ -134,14 +134,14 @@ def _layout(
         top, left = margin + row * pitch[0], margin + column * pitch[1]
         canvas[top : top + high, left : left + wide] = tile
         if captions:
-            label = _label(str(item))
+            label = _draw_label(str(item))
             area = canvas[top + high + 1 : top + high + 1 + label.shape[0], left : left + label.shape[1]]
             area[label[: area.shape[0], : area.shape[1]]] = ink
     return canvas, (columns, (high, wide), pitch, margin, (size[1], size[0]))
 
 
 @cache
-def _glyph(character: str) -> np.ndarray:
+def _draw_glyph(character: str) -> np.ndarray:
     font = ImageFont.load_default(size=FONT)
     image = Image.new("1", (max(1, round(font.getlength(character))), CAPTION - 2), 0)
     ImageDraw.Draw(image).text((0, -1), character, fill=1, font=font)
@@ -149,6 +149,6 @@ def _glyph(character: str) -> np.ndarray:
 
 
 @cache
-def _label(text: str) -> np.ndarray:
+def _draw_label(text: str) -> np.ndarray:
     """A caption as a boolean picture, CAPTION - 2 pixels high."""
-    return np.concatenate([_glyph(character) for character in text], axis=1)
+    return np.concatenate([_draw_glyph(character) for character in text], axis=1)

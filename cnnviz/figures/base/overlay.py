@@ -17,7 +17,7 @@ Size = tuple[int, int]
 SHOWN = 448  # pixels of the longer side of an overlay
 
 
-def as_rgb(received: np.ndarray) -> np.ndarray:
+def to_rgb(received: np.ndarray) -> np.ndarray:
     """uint8 (H, W, C) with any C → (H, W, 3); the mean over channels where they are not RGB."""
     if received.shape[2] == 3:
         return received
@@ -30,7 +30,7 @@ def map_over_image(received: np.ndarray, values: np.ndarray) -> tuple[bytes, Siz
 
     The map is stretched over the whole input by nearest neighbour, as a first orientation; the exact
     place of a unit is its receptive field."""
-    image = as_rgb(received)
+    image = to_rgb(received)
     factor = whole_factor(max(image.shape[:2]), SHOWN)
     large = enlarge(image, factor).astype(np.float32)
     height, width = large.shape[:2]
@@ -42,7 +42,7 @@ def map_over_image(received: np.ndarray, values: np.ndarray) -> tuple[bytes, Siz
     return rgb_png((large * alpha + gray * (1 - alpha)).round().astype(np.uint8)), (width, height)
 
 
-def unit_under(x: float, y: float, shape: Size, input_size: Size) -> Size:
+def unit_at(x: float, y: float, shape: Size, input_size: Size) -> Size:
     """(row, col) of the unit drawn at pixel (x, y) of `map_over_image`'s picture."""
     factor = whole_factor(max(input_size), SHOWN)
     row = int(y / (input_size[0] * factor) * shape[0])
@@ -50,7 +50,7 @@ def unit_under(x: float, y: float, shape: Size, input_size: Size) -> Size:
     return min(max(row, 0), shape[0] - 1), min(max(col, 0), shape[1] - 1)
 
 
-def frame_of(box: tuple[int, int, int, int], input_size: Size, shown: Size) -> tuple[float, float, float, float]:
+def scale_box(box: tuple[int, int, int, int], input_size: Size, shown: Size) -> tuple[float, float, float, float]:
     """(left, top, width, height) in a picture of `shown` = (width, height) of a box in the input."""
     top, left, bottom, right = box
     wide, high = shown[0] / input_size[1], shown[1] / input_size[0]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 INK, RULE = "#181c24", "#e3e7ec"
 
 
-def styled(figure: Figure, height: int = 560) -> Figure:
+def apply_style(figure: Figure, height: int = 560) -> Figure:
     """The figure in the common style, `height` pixels high; changed in place and returned."""
     axis = {
         "gridcolor": RULE, "linecolor": "#8b95a5", "zeroline": False, "title_font": {"size": 15}, "automargin": True,

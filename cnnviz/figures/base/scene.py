@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image, ImageDraw
 
-from cnnviz.figures.base.text import FAMILY, fitting, text_width
+from cnnviz.figures.base.text import FAMILY, fit_font, text_width
 
 Point = tuple[float, float]
 INK, PAPER = "#181c24", "#ffffff"
@@ -33,7 +33,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Polyline:
     """A line through points. `arrow`: its length in pixels at the last point, 0 for none."""
 
     points: tuple[Point, ...]
@@ -55,7 +55,7 @@ class Text:
     bold: bool = False
 
 
-Shape = Box | Line | Text
+Shape = Box | Polyline | Text
 
 
 @dataclass(slots=True)
@@ -72,12 +72,12 @@ class Scene:
 
     def paste(self, other: Scene, left: float, top: float) -> None:
         """Add another scene's shapes, moved."""
-        self.shapes.extend(moved(shape, left, top) for shape in other.shapes)
+        self.shapes.extend(translate(shape, left, top) for shape in other.shapes)
 
     def svg(self) -> str:
         """The scene as one SVG document, its texts as text."""
         size = f'width="{self.width:g}" height="{self.height:g}" viewBox="0 0 {self.width:g} {self.height:g}"'
-        body = "".join(_svg_shape(shape) for shape in self.shapes)
+        body = "".join(_shape_to_svg(shape) for shape in self.shapes)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family={quoteattr(FAMILY)}>'
             f'<rect width="100%" height="100%" fill="{PAPER}"/>{body}</svg>'
@@ -89,21 +89,21 @@ class Scene:
         image = Image.new("RGB", (math.ceil(self.width * fine), math.ceil(self.height * fine)), PAPER)
         draw = ImageDraw.Draw(image)
         for shape in self.shapes:
-            _paint(draw, shape, fine)
+            _draw_shape(draw, shape, fine)
         small = image.reduce(2)
         buffer = io.BytesIO()
         small.save(buffer, "PNG", compress_level=4)
         return buffer.getvalue()
 
 
-def moved(shape: Shape, right: float, down: float) -> Shape:
+def translate(shape: Shape, right: float, down: float) -> Shape:
     """The same shape elsewhere."""
-    if isinstance(shape, Line):
+    if isinstance(shape, Polyline):
         return replace(shape, points=tuple((x + right, y + down) for x, y in shape.points))
     return replace(shape, x=shape.x + right, y=shape.y + down)
 
 
-def beside(scenes: list[Scene], gap: float = 24.0) -> Scene:
+def place_side_by_side(scenes: list[Scene], gap: float = 24.0) -> Scene:
     """Scenes side by side, tops aligned."""
     width = sum(s.width for s in scenes) + gap * (len(scenes) - 1)
     whole, left = Scene(width, max(s.height for s in scenes)), 0.0
@@ -113,25 +113,25 @@ def beside(scenes: list[Scene], gap: float = 24.0) -> Scene:
     return whole
 
 
-def around(start: Point, end: Point, lift: float, horizontal: bool = True) -> tuple[Point, ...]:
+def route_around(start: Point, end: Point, lift: float, horizontal: bool = True) -> tuple[Point, ...]:
     """A line that leaves `start` square to the flow, runs `lift` pixels beside it, and comes back to `end`:
     above a flow to the right, to the right of a flow downwards."""
     (x0, y0), (x1, y1) = start, end
     if horizontal:
         level = min(y0, y1) - lift
-        return rounded([start, (x0, level), (x1, level), end], abs(lift))
+        return round_corners([start, (x0, level), (x1, level), end], abs(lift))
     level = max(x0, x1) + lift
-    return rounded([start, (level, y0), (level, y1), end], abs(lift))
+    return round_corners([start, (level, y0), (level, y1), end], abs(lift))
 
 
-def bow(start: Point, end: Point, lift: float) -> tuple[Point, ...]:
+def arc_points(start: Point, end: Point, lift: float) -> tuple[Point, ...]:
     """Half an ellipse above two points of one height."""
     (x0, y0), (x1, y1) = start, end
     steps = [math.pi * step / 20 for step in range(21)]
     return tuple(((x0 + x1) / 2 - (x1 - x0) / 2 * math.cos(t), (y0 + y1) / 2 - lift * math.sin(t)) for t in steps)
 
 
-def smooth(points: list[Point], horizontal: bool) -> tuple[Point, ...]:
+def smooth_path(points: list[Point], horizontal: bool) -> tuple[Point, ...]:
     """A curve through points that leaves and enters each along the flow: to the right or downwards."""
     curve: list[Point] = [points[0]]
     for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
@@ -146,12 +146,12 @@ def smooth(points: list[Point], horizontal: bool) -> tuple[Point, ...]:
     return tuple(curve)
 
 
-def rounded(points: list[Point], radius: float = 6.0) -> tuple[Point, ...]:
+def round_corners(points: list[Point], radius: float = 6.0) -> tuple[Point, ...]:
     """A line of straight pieces with round corners."""
     line: list[Point] = [points[0]]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         reach = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
-        start, end = _towards(corner, before, reach), _towards(corner, after, reach)
+        start, end = _move_towards(corner, before, reach), _move_towards(corner, after, reach)
         for step in range(7):
             t = step / 6
             line.append(tuple((1 - t) ** 2 * a + 2 * t * (1 - t) * b + t * t * c
@@ -159,12 +159,12 @@ def rounded(points: list[Point], radius: float = 6.0) -> tuple[Point, ...]:
     return (*line, points[-1])
 
 
-def _towards(point: Point, other: Point, reach: float) -> Point:
+def _move_towards(point: Point, other: Point, reach: float) -> Point:
     far = math.dist(point, other) or 1.0
     return point[0] + (other[0] - point[0]) * reach / far, point[1] + (other[1] - point[1]) * reach / far
 
 
-def _head(points: tuple[Point, ...], length: float) -> tuple[Point, Point, Point]:
+def _arrow_head(points: tuple[Point, ...], length: float) -> tuple[Point, Point, Point]:
     """The triangle at the end of an arrow."""
     tip = points[-1]
     back = next((p for p in reversed(points[:-1]) if math.dist(p, tip) > length * 0.6), points[0])
@@ -174,7 +174,7 @@ def _head(points: tuple[Point, ...], length: float) -> tuple[Point, Point, Point
     return tip, (bx - uy * half, by + ux * half), (bx + uy * half, by - ux * half)
 
 
-def _svg_shape(shape: Shape) -> str:
+def _shape_to_svg(shape: Shape) -> str:
     if isinstance(shape, Box):
         inner = f"<title>{escape(shape.title)}</title>" if shape.title else ""
         item = f" data-item={quoteattr(shape.item)}" if shape.item else ""
@@ -194,12 +194,12 @@ def _svg_shape(shape: Shape) -> str:
     path = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in shape.points)
     drawn = f'<path d="{path}" fill="none" stroke="{shape.stroke}" stroke-width="{shape.width:g}"/>'
     if shape.arrow:
-        corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in _head(shape.points, shape.arrow))
+        corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in _arrow_head(shape.points, shape.arrow))
         drawn += f'<polygon points="{corners}" fill="{shape.stroke}"/>'
     return drawn
 
 
-def _paint(draw: ImageDraw.ImageDraw, shape: Shape, scale: int) -> None:
+def _draw_shape(draw: ImageDraw.ImageDraw, shape: Shape, scale: int) -> None:
     if isinstance(shape, Box):
         area = [shape.x * scale, shape.y * scale, (shape.x + shape.width) * scale, (shape.y + shape.height) * scale]
         wide = max(1, round(shape.line * scale)) if shape.stroke else 0
@@ -207,7 +207,7 @@ def _paint(draw: ImageDraw.ImageDraw, shape: Shape, scale: int) -> None:
             fill = None if shape.fill == "none" else shape.fill
             draw.rounded_rectangle(area, shape.radius * scale, fill, shape.stroke or None, wide)
     elif isinstance(shape, Text):
-        text, letters = fitting(shape.text, shape.size * scale, shape.bold)
+        text, letters = fit_font(shape.text, shape.size * scale, shape.bold)
         side = {"start": "l", "middle": "m", "end": "r"}[shape.anchor]
         place = shape.x * scale, (shape.y + 0.36 * shape.size) * scale
         draw.text(place, text, shape.fill, letters, anchor=f"{side}s")
@@ -215,4 +215,4 @@ def _paint(draw: ImageDraw.ImageDraw, shape: Shape, scale: int) -> None:
         points = [(x * scale, y * scale) for x, y in shape.points]
         draw.line(points, shape.stroke, max(1, round(shape.width * scale)), joint="curve")
         if shape.arrow:
-            draw.polygon([(x * scale, y * scale) for x, y in _head(shape.points, shape.arrow)], shape.stroke)
+            draw.polygon([(x * scale, y * scale) for x, y in _arrow_head(shape.points, shape.arrow)], shape.stroke)

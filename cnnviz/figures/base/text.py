@@ -27,7 +27,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     return sum(_WIDTH_OF.get(letter, 600) for letter in text) * size / 1000 * (_BOLDER if bold else 1.0)
 
 
-def shortened(text: str, size: float, room: float, bold: bool = False) -> str:
+def shorten(text: str, size: float, room: float, bold: bool = False) -> str:
     """`text`, or as much of its end as fits into `room` pixels behind "…": names differ at their ends."""
     if text_width(text, size, bold) <= room:
         return text
@@ -37,7 +37,7 @@ def shortened(text: str, size: float, room: float, bold: bool = False) -> str:
 
 
 @cache
-def font(size: int, bold: bool = False) -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, bool]:
+def load_font(size: int, bold: bool = False) -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, bool]:
     """A font of `size` pixels, and whether it has signs beyond ASCII."""
     for name in _FILES[bold]:
         try:
@@ -47,12 +47,12 @@ def font(size: int, bold: bool = False) -> tuple[ImageFont.FreeTypeFont | ImageF
     return ImageFont.load_default(size=size), False
 
 
-def fitting(text: str, size: float, bold: bool) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
+def fit_font(text: str, size: float, bold: bool) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
     """The text as the font can write it, and the font, smaller where its letters are wider than Arial's."""
-    drawn, complete = font(round(size), bold)
+    drawn, complete = load_font(round(size), bold)
     text = text if complete else text.translate(_PLAIN)
     room = text_width(text, size, bold) * 1.03
     long = drawn.getlength(text)
     if long > room > 0:
-        drawn, _ = font(max(1, int(size * room / long)), bold)
+        drawn, _ = load_font(max(1, int(size * room / long)), bold)
     return text, drawn

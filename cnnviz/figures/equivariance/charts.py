@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, viridis
-from cnnviz.figures.base.plot_style import styled
-from cnnviz.figures.base.text import shortened
+from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.text import shorten
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -56,11 +56,11 @@ def layers_figure(
             x=[chosen], y=[values[list(names).index(chosen)]], width=0.82, showlegend=False, hoverinfo="skip",
             marker={"color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}},
         )  # fmt: skip
-    styled(figure, height)
+    apply_style(figure, height)
     letters = 9 if len(names) > 30 else 10 if len(names) > 24 else 11
     figure.update_xaxes(
         categoryorder="array", categoryarray=list(names), tickvals=list(names), showgrid=False, tickangle=-90,
-        ticktext=[shortened(name, 10, 78) for name in names], tickfont={"size": letters},
+        ticktext=[shorten(name, 10, 78) for name in names], tickfont={"size": letters},
     )  # fmt: skip
     figure.update_yaxes(title=ERROR, rangemode="tozero", title_font={"size": 13})
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
@@ -99,7 +99,7 @@ def curve_figure(
             x=offsets[here], y=values[here], mode="markers", name="this shift", hoverinfo="skip",
             marker={"size": 13, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}},
         )  # fmt: skip
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_xaxes(title=axis, title_font={"size": 13}, showgrid=False)
     figure.update_yaxes(title=ERROR, rangemode="tozero", title_font={"size": 13})
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
@@ -152,7 +152,7 @@ def map_figure(found: ShiftMap, masked: bool, chosen: tuple[int, int], height: i
         figure.add_shape(type="rect", x0=col - 0.5, x1=col + 0.5, y0=row - 0.5, y1=row + 0.5,
                          line={"color": CHOSEN, "width": 3})  # fmt: skip
     _map_axes(figure, reach, max(found.stride))
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_layout(dragmode=False, margin={"l": 60, "r": 10, "t": 34, "b": 52})
     return figure
 
@@ -183,7 +183,7 @@ def wobble_figure(offsets: np.ndarray, shares: np.ndarray, names: Sequence[str],
             line={"color": CATEGORIES[number % len(CATEGORIES)], "width": 2.4},
             hovertemplate=f"%{{x}} pixels: {name} %{{y:.1f}} %<extra></extra>",
         )  # fmt: skip
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_xaxes(title="shift to the right [pixels]", showgrid=False)
     figure.update_yaxes(title="probability [%]", range=[0, 102])
     figure.update_layout(dragmode=False, showlegend=True, margin={"l": 56, "r": 10, "t": 30, "b": 46})
@@ -206,7 +206,7 @@ def beyond_figure(
         marker={"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": CATEGORIES[1]}},
         hovertemplate="%{x}: interpolation alone %{y:.3~g} %<extra></extra>",
     )  # fmt: skip
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_xaxes(categoryorder="array", categoryarray=list(names), showgrid=False)
     figure.update_yaxes(title=ERROR, rangemode="tozero")
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}

@@ -11,7 +11,7 @@ from PIL import Image
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.colors import GUTTER, NEUTRAL, activation_rgb, to_levels, viridis
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 
 SIDE, PHOTO = 288, 128  # pixels of a map and of an image
 CAPTION, GAP, BETWEEN = 26, 16, 24  # pixels: over a picture, between maps, between images and maps
@@ -69,7 +69,7 @@ def strip(
     maps = [activation_rgb(moved, peak), activation_rgb(after, peak), difference_rgb(after - moved, peak, known)]
     canvas = np.full((SIZE[1], SIZE[0], 3), GUTTER, np.uint8)
     photos = [
-        _place(canvas, photo_in(as_rgb(image), PHOTO), CAPTION + number * (SIDE - PHOTO), 0, PHOTO)
+        _place(canvas, photo_in(to_rgb(image), PHOTO), CAPTION + number * (SIDE - PHOTO), 0, PHOTO)
         for number, image in enumerate((before, shifted))
     ]
     lefts = [PHOTO + BETWEEN + number * (SIDE + GAP) for number in range(3)]

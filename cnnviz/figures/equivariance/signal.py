@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES
-from cnnviz.figures.base.plot_style import styled
+from cnnviz.figures.base.plot_style import apply_style
 from cnnviz.figures.equivariance.charts import CHOSEN, ERROR, percents, stride_marks
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def signal_figure(
         _line(figure, axis, float(shifts[step]), CHOSEN, "solid")
     for mark in stride_marks(shifts, float(stride)) if stride > 1 else ():
         _line(figure, 4, mark, _MARK, "dash")
-    styled(figure, height)
+    apply_style(figure, height)
     _axes(figure, len(found.signal))
     _headings(figure, found, int(apart.sum()))
     figure.update_layout(showlegend=False, dragmode=False, margin={"l": 48, "r": 8, "t": 8, "b": 44})

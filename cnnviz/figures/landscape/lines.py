@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.figures.base.plot_style import styled
+from cnnviz.figures.base.plot_style import apply_style
 from cnnviz.figures.landscape.plots import DIRECTIONS, LOSS, Panel
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def slices_figure(
             text=panel.heading(), x=start + wide / 2, y=1, xref="paper", yref="paper", yanchor="bottom",
             xanchor="center", yshift=6, showarrow=False, font={"size": 16},
         )  # fmt: skip
-    styled(figure, height)
+    apply_style(figure, height)
     for number in range(1, count + 1):
         _colour_axes(figure, number)
     figure.update_layout(margin={"l": 66, "r": 70, "t": 58, "b": 58}, showlegend=False, dragmode=False,

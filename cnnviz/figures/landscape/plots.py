@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.figures.base.plot_style import INK, RULE, styled
+from cnnviz.figures.base.plot_style import INK, RULE, apply_style
 from cnnviz.figures.landscape.scale import LossScale, filled
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def surfaces_figure(
         ))  # fmt: skip
         figure.add_annotation(_heading(panel, _domain(number, len(panels))))
         figure.update_layout({name: _scene(scale, _domain(number, len(panels)), camera)})
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_layout(margin={"l": 0, "r": 0, "t": 50, "b": 0}, hoverlabel={"bgcolor": "#ffffff"})
     return figure
 
@@ -99,7 +99,7 @@ def contours_figure(
         ))  # fmt: skip
         figure.add_annotation(_heading(panel, _domain(number, len(panels))))
         figure.update_layout(plane_axes(number, _domain(number, len(panels)), number == 1, panel.surface))
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_layout(margin={"l": 66, "r": 10, "t": 58, "b": 58}, hoverlabel={"bgcolor": "#ffffff"}, dragmode=False)
     return figure
 

@@ -11,8 +11,8 @@ import numpy as np
 from cnnviz.device import describe_precision
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.overlay import as_rgb
-from cnnviz.figures.base.text import shortened
+from cnnviz.figures.base.overlay import to_rgb
+from cnnviz.figures.base.text import shorten
 from cnnviz.figures.notebook.parts import card, facts, folded, picture, table, words
 from cnnviz.figures.patches.context import LETTERS, Seen, winners_sheet
 from cnnviz.figures.patches.patch_wall import patches_png
@@ -124,7 +124,7 @@ def _blocks(view: LayerView, channels: Sequence[int]) -> list[tuple[list[np.ndar
         if blocks and time.monotonic() - started > SECONDS:
             break
         unit = view.unit(channel)
-        patches, best = [as_rgb(patch) for patch in unit.patches(PATCHES)], unit.winners
+        patches, best = [to_rgb(patch) for patch in unit.patches(PATCHES)], unit.winners
         reach = f"channel {channel}: {value_text(best[0].value)}" if best else f"channel {channel}"
         label = labels.get(str(best[0].image), "") if best else ""
         blocks.append((patches, [reach, label] if labels else [reach]))
@@ -162,7 +162,7 @@ def _winners(unit: UnitView) -> tuple[str, str]:
     except PICTURES as error:
         why = f"No reconstructions: {error}"
     seen = [
-        Seen(as_rgb(image), winner.box, as_rgb(patch), signal, (value_text(winner.value), _ending(winner.image_id)))
+        Seen(to_rgb(image), winner.box, to_rgb(patch), signal, (value_text(winner.value), _ending(winner.image_id)))
         for image, winner, patch, signal in zip(images, unit.winners, patches, low, strict=False)
     ]
     sheet = winners_sheet(seen, WHOLE)
@@ -172,7 +172,7 @@ def _winners(unit: UnitView) -> tuple[str, str]:
 def _crops(unit: UnitView, why: str) -> tuple[str, str]:
     """What can be shown without the images."""
     try:
-        patches = [as_rgb(patch) for patch in unit.patches(PATCHES)]
+        patches = [to_rgb(patch) for patch in unit.patches(PATCHES)]
     except PICTURES:
         return "", f"No pictures: {why}"
     blocks = [(patches, [])]
@@ -181,7 +181,7 @@ def _crops(unit: UnitView, why: str) -> tuple[str, str]:
 
 
 def _ending(name: str) -> str:
-    return shortened(name, LETTERS, WHOLE)
+    return shorten(name, LETTERS, WHOLE)
 
 
 def _pixels(box: tuple[int, int, int, int]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.patches.sheet import LETTERS
 from cnnviz.figures.patches.wall import Block, fit_tile, reconstruction_rgb
@@ -22,7 +22,7 @@ HELD = 128  # pixels: a layer of a thousand units that see the whole input would
 def unit_block(unit: UnitView, rule: str | None, room: int) -> Block:
     """The nine strongest patches and, with a `rule`, their reconstructions. `room`: pixels that the caption of a
     printed sheet may be wide. Raises as `UnitView.patches` and `UnitView.reconstructions` do."""
-    patches = [_held(as_rgb(patch)) for patch in unit.patches(PATCHES)]
+    patches = [_held(to_rgb(patch)) for patch in unit.patches(PATCHES)]
     low = None if rule is None else [_held(reconstruction_rgb(s)) for s in unit.reconstructions(rule, PATCHES)]
     return Block(unit.channel, patches, low, _caption(unit, room))
 

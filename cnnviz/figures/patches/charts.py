@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.plot_style import styled
+from cnnviz.figures.base.plot_style import apply_style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -52,7 +52,7 @@ def maxima_histogram(counts: np.ndarray, edges: Sequence[float], least: float | 
     marks, words = [i - 0.5 for i in ticks], [value_text(edges[i - 1]) for i in ticks]
     if shown[0] == 0:
         marks, words = [0.0, *marks], ["≤ 0", *words]
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_xaxes(tickvals=marks, ticktext=words, title="maximum of an image", showgrid=False, tickangle=0)
     figure.update_yaxes(title="images", rangemode="tozero")
     figure.update_xaxes(title_font={"size": 13}, tickfont={"size": 12}, range=[shown[0] - 0.6, shown[-1] + 0.6])

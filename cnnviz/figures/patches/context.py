@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from cnnviz.figures.base.colors import FRAME, INK
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.base.mosaic import Mosaic
-from cnnviz.figures.base.text import font, text_width
+from cnnviz.figures.base.text import load_font, text_width
 from cnnviz.figures.patches.wall import EMPTY, fit_tile
 
 GAP, ROW_TITLE, LETTERS, LINE = 12, 26, 13, 24
@@ -72,7 +72,7 @@ def _written(canvas: np.ndarray, words: list[tuple[int, int, int, str]]) -> np.n
     draw = ImageDraw.Draw(image)
     for left, top, room, text in words:
         colour = (91, 100, 112) if text in TITLES else INK
-        draw.text((left, top), _cut(text, room), fill=colour, font=font(LETTERS)[0])
+        draw.text((left, top), _cut(text, room), fill=colour, font=load_font(LETTERS)[0])
     return np.asarray(image)
 
 

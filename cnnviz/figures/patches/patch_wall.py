@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from cnnviz.figures.base.colors import INK
 from cnnviz.figures.base.encode import rgb_png
-from cnnviz.figures.base.text import font, text_width
+from cnnviz.figures.base.text import load_font, text_width
 from cnnviz.figures.patches.wall import GAP, three_by_three
 
 LETTERS, LINE, BESIDE = 12, 16, 14
@@ -33,7 +33,7 @@ def patches_png(
         canvas.paste(Image.fromarray(three_by_three(patches, side)), (left, top))
         for place, line in enumerate(lines):
             text = _cut(line, block + BESIDE - 4)
-            draw.text((left, top + block + 2 + place * LINE), text, fill=INK, font=font(LETTERS)[0])
+            draw.text((left, top + block + 2 + place * LINE), text, fill=INK, font=load_font(LETTERS)[0])
     return rgb_png(np.asarray(canvas)), canvas.size
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnnviz.figures.base.colors import INK
 from cnnviz.figures.base.encode import whole_factor
-from cnnviz.figures.base.text import font, text_width
+from cnnviz.figures.base.text import load_font, text_width
 from cnnviz.figures.patches.wall import Block, block_size, three_by_three
 
 DPI = 300
@@ -80,13 +80,13 @@ def _page(
         if paired:
             low = three_by_three(block.reconstructions, side)
             page.paste(Image.fromarray(low), (left + wide - low.shape[1], top))
-        draw.text((left, top + high + 4), block.caption, fill=INK, font=font(LETTERS)[0])
+        draw.text((left, top + high + 4), block.caption, fill=INK, font=load_font(LETTERS)[0])
     return page
 
 
 def _fitted(text: str, size: int, bold: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     room = PAPER[0] - 2 * MARGIN
-    return font(max(12, min(size, int(size * room / max(text_width(text, size, bold), 1)))), bold)[0]
+    return load_font(max(12, min(size, int(size * room / max(text_width(text, size, bold), 1)))), bold)[0]
 
 
 def pdf_bytes(pages: Sequence[Image.Image]) -> bytes:

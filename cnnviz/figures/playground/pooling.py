@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.scene import Box, Line, Scene, Text
+from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.playground.cells import CHOSEN, EDGE, GREY, Cell, draw_grid, number_text, plain, tied_colours
 
@@ -48,7 +48,7 @@ def rows_scene(rows: PoolRows, width: int, stride: int, wide: float = 1070.0, he
 def _wires(scene: Scene, middles: list[float], before: int, width: int, stride: int, top: float, low: float) -> None:
     for unit in range(0, len(middles), stride):
         for at in range(max(unit - before, 0), min(unit - before + width, len(middles))):
-            scene.add(Line(((middles[unit], top), (middles[at], low)), EDGE, 1.6))
+            scene.add(Polyline(((middles[unit], top), (middles[at], low)), EDGE, 1.6))
 
 
 def _row(scene: Scene, values: np.ndarray, new: np.ndarray, middles: list[float], y: float, side: float) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES
-from cnnviz.figures.base.plot_style import styled
-from cnnviz.figures.base.text import shortened
+from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.text import shorten
 from cnnviz.figures.equivariance.charts import percents
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def shares_figure(
             x=offsets[here], y=100 * shares[here], mode="markers", showlegend=False, hoverinfo="skip",
             marker={"size": 13, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}},
         )  # fmt: skip
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_xaxes(title="shift to the right [pixels]", title_font={"size": 13}, showgrid=False)
     figure.update_yaxes(title=UNCHANGED, range=[0, 102], title_font={"size": 13})
     figure.update_layout(legend=_LEGEND, dragmode=False, margin={"l": 52, "r": 8, "t": 42, "b": 44})
@@ -62,9 +62,9 @@ def layers_figure(
             textposition="outside", textfont={"size": 13}, hovertemplate=f"%{{y}}: %{{x:.1f}} %, {name}<extra></extra>",
             marker={"color": colour},
         )  # fmt: skip
-    styled(figure, min(height, 150 + 70 * len(names)))
+    apply_style(figure, min(height, 150 + 70 * len(names)))
     letters = 13 if len(names) <= 6 else 11
-    shown = {name: shortened(name, letters, 110) for name in names}
+    shown = {name: shorten(name, letters, 110) for name in names}
     shown[chosen] = f'<b><span style="color:{CHOSEN}">{shown.get(chosen, "")}</span></b>'
     figure.update_yaxes(
         autorange="reversed", tickvals=list(names), ticktext=[shown[name] for name in names],
@@ -96,7 +96,7 @@ def location_figure(offsets: np.ndarray, found: GlobalPooling, chosen: int | Non
         )  # fmt: skip
     if chosen is not None:
         figure.add_vline(x=chosen, line={"color": CHOSEN, "width": 2})
-    styled(figure, height)
+    apply_style(figure, height)
     figure.update_xaxes(title="shift to the right [pixels]", showgrid=False)
     figure.update_yaxes(title="relative change [%]", rangemode="tozero")
     figure.update_layout(legend={**_LEGEND, "font": {"size": 14}}, dragmode=False,

@@ -10,7 +10,7 @@ import numpy as np
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.colors import CATEGORIES, FRAME, GUTTER, NEUTRAL, activation_rgb, viridis
 from cnnviz.figures.base.encode import rgb_png
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.equivariance.panels import Strip, map_in, photo_in
 
 SIDE, PHOTO, SMALL = 168, 112, 150  # pixels of a map, of an image, and of a map among four
@@ -61,7 +61,7 @@ def two_rows(photo: np.ndarray, shifted: np.ndarray, rows: Sequence[tuple[str, s
     words: list[tuple[float, float, float, str]] = []
     for at, (image, name) in enumerate(((photo, "the image"), (shifted, "shifted"))):
         top = at * (PHOTO + CAPTION + 20)
-        _place(canvas, photo_in(as_rgb(image), PHOTO), CAPTION + top, 0, PHOTO)
+        _place(canvas, photo_in(to_rgb(image), PHOTO), CAPTION + top, 0, PHOTO)
         words.append((0, top + 2, PHOTO + BETWEEN, name))
     for at, (name, shape, pair) in enumerate(rows):
         pictures = (_coloured(pair.first, pair.peak), _coloured(pair.second, pair.peak),

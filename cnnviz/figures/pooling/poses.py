@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import signed_rgb, to_levels
-from cnnviz.figures.base.scene import INK, PAPER, Box, Line, Scene, Text
+from cnnviz.figures.base.scene import INK, PAPER, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.playground.cells import CHOSEN, EDGE, GREY, number_text
 
@@ -46,7 +46,7 @@ def poses_scene(
         _answers(scene, found.responses[row], pieces, lefts, column, top, pitch)
         middle = top + pitch / 2
         start = last + 8
-        scene.add(Line(((start, middle), (start + column * 0.3, middle)), GREY, 2.0, 10.0))
+        scene.add(Polyline(((start, middle), (start + column * 0.3, middle)), GREY, 2.0, 10.0))
         scene.add(Box(last + column * 0.38, middle - 26, column * 0.64, 52, NOW, CHOSEN, 2.5, 26))
         scene.add(Text(last + column * 0.7, middle, number_text(float(pooled[row])), 26, bold=True))
     told = poses_sentence(pooled, pieces)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.figures.base.colors import CATEGORIES
 from cnnviz.figures.base.scene import INK, Box, Scene, Text
-from cnnviz.figures.base.text import shortened
+from cnnviz.figures.base.text import shorten
 from cnnviz.figures.playground.cells import GREY
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ def sizes_scene(networks: Sequence[tuple[str, str, Sequence[SizeRun]]], wide: fl
     scene = Scene(wide, LINE * len(networks))
     for at, (name, ends, runs) in enumerate(networks):
         top, column = at * LINE, (wide - NAMES) / len(runs)
-        scene.add(Text(4, top + 40, shortened(name, 17, NAMES - 10), 17, anchor="start", bold=True))
-        scene.add(Text(4, top + 62, shortened(ends, 14, NAMES - 10), 14, GREY, "start"))
+        scene.add(Text(4, top + 40, shorten(name, 17, NAMES - 10), 17, anchor="start", bold=True))
+        scene.add(Text(4, top + 62, shorten(ends, 14, NAMES - 10), 14, GREY, "start"))
         most = max(run.size[0] for run in runs)
         for number, run in enumerate(runs):
             _run(scene, run, NAMES + number * column, top, column, 40 * run.size[0] / most)
@@ -38,9 +38,9 @@ def _run(scene: Scene, run: SizeRun, left: float, top: float, column: float, sid
     scene.add(Box(middle - box / 2, top + 42 - box, box, box, "#e3f3ee" if ran else "#fbe6da", colour, 2.0))
     scene.add(Text(middle, top + 54, f"{run.size[0]}×{run.size[1]}", 14, INK, bold=True))
     shape = "no map" if run.map_size is None else "map " + "×".join(map(str, run.map_size))
-    scene.add(Text(middle, top + 73, shortened(shape, 13, room), 13, GREY))
+    scene.add(Text(middle, top + 73, shorten(shape, 13, room), 13, GREY))
     told = f"{run.answer} {100 * run.probability:.0f} %" if ran else "does not run"
-    scene.add(Text(middle, top + 93, shortened(told, 15, room), 15, colour, bold=True))
+    scene.add(Text(middle, top + 93, shorten(told, 15, room), 15, colour, bold=True))
 
 
 def sizes_sentence(name: str, runs: Sequence[SizeRun]) -> str:

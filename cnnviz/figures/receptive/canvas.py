@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnviz.figures.base.colors import activation_rgb, viridis
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
-from cnnviz.figures.base.overlay import as_rgb
+from cnnviz.figures.base.overlay import to_rgb
 
 Box = tuple[int, int, int, int]  # (top, left, bottom, right), half open, pixels of the image
 SIDE = 640  # pixels of the longer side of a picture at most, unless the canvas itself is larger
@@ -85,7 +85,7 @@ def zoomed(image: tuple[int, int], free: Box, side: int = SIDE) -> Canvas:
 
 def photo_picture(canvas: Canvas, received: np.ndarray, free: Box) -> bytes:
     """PNG of the image, uint8 (H, W, C), on the canvas; what of the field `free` lies outside is hatched."""
-    return rgb_png(_laid(canvas, as_rgb(received), free))
+    return rgb_png(_laid(canvas, to_rgb(received), free))
 
 
 def heat_picture(canvas: Canvas, weight: np.ndarray, free: Box) -> tuple[bytes, tuple[int, int]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, FRAME
-from cnnviz.figures.base.scene import INK, Box, Line, Scene, Text
-from cnnviz.figures.base.text import shortened
+from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
+from cnnviz.figures.base.text import shorten
 
 if TYPE_CHECKING:
     from cnnviz.studies.receptive.effective import MeasuredField
@@ -88,9 +88,9 @@ def card_scene(facts: Sequence[Fact], width: float = 330.0) -> Scene:
             scene.add(Box(1, y - 6, 12, 12, "none", fact.colour, 3))
         scene.add(Text(20, y, fact.name, 13 if narrow else 14, anchor="start"))
         if narrow:
-            scene.add(Text(20, y + 16, shortened(fact.value, 13, width - 20, True), 13, anchor="start", bold=True))
+            scene.add(Text(20, y + 16, shorten(fact.value, 13, width - 20, True), 13, anchor="start", bold=True))
         else:
-            scene.add(Text(width, y, shortened(fact.value, 14, width - 150, True), 14, anchor="end", bold=True))
+            scene.add(Text(width, y, shorten(fact.value, 14, width - 150, True), 14, anchor="end", bold=True))
     return scene
 
 
@@ -112,10 +112,10 @@ def profile_scene(
             scene.add(Box(at * step, foot - high, step, high, BARS, title=title))
     points = tuple(((at + 0.5) * step, foot - float(value) * scale) for at, value in enumerate(curve))
     if len(points) > 1:
-        scene.add(Line(points, INK, 2.0))
-    scene.add(Line(((0, foot), (width, foot)), EDGE, 1.2))
+        scene.add(Polyline(points, INK, 2.0))
+    scene.add(Polyline(((0, foot), (width, foot)), EDGE, 1.2))
     left, right = (min(max((at - span[0]) * step, 0), width) for at in (found.free[1], found.free[3]))
-    scene.add(Line(((left, foot + 7), (right, foot + 7)), THEORY, 4.0))
+    scene.add(Polyline(((left, foot + 7), (right, foot + 7)), THEORY, 4.0))
     first, last = str(span[0]), str(span[1] - 1)
     scene.add(Text(0, foot + 24, first, 12, GREY, "start"), Text(width, foot + 24, last, 12, GREY, "end"))
     scene.add(Text(width / 2, foot + 24, "column; orange: theory", 12, GREY))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, FRAME, viridis
-from cnnviz.figures.base.plot_style import styled
-from cnnviz.figures.base.text import shortened
+from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.text import shorten
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -72,7 +72,7 @@ def growth_figure(growth: Growth, chosen: str, effective: Sequence[EffectiveSize
             arrowhead=2, ax=-10, ay=-44, xanchor="right", font={"size": 13}, bgcolor="rgba(255,255,255,0.8)",
         )  # fmt: skip
     top = 1.14 * max([side, *(max(row.size) for row in places)])  # room for the names of the bands
-    return _laid_out(styled(figure, height), names, top, 1 + bool(whole) + 2 * bool(effective))
+    return _laid_out(apply_style(figure, height), names, top, 1 + bool(whole) + 2 * bool(effective))
 
 
 def _mark_chosen(figure: Figure, growth: Growth, chosen: str) -> None:
@@ -115,7 +115,7 @@ def _laid_out(figure: Figure, names: list[str], top: float, lines: int) -> Figur
     shown = names[::every]
     figure.update_xaxes(
         type="category", categoryorder="array", categoryarray=names, tickvals=shown, showgrid=False, tickangle=-90,
-        ticktext=[shortened(name, 11, 90) for name in shown], tickfont={"size": 11}, range=[-0.5, len(names) - 0.5],
+        ticktext=[shorten(name, 11, 90) for name in shown], tickfont={"size": 11}, range=[-0.5, len(names) - 0.5],
     )  # fmt: skip
     figure.update_yaxes(title="side of the field [pixels]", range=[0, top])
     legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": {"size": 12}}

@@ -9,8 +9,8 @@ import numpy as np
 
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import FRAME, viridis
-from cnnviz.figures.base.scene import INK, Box, Line, Scene, Text
-from cnnviz.figures.base.text import shortened, text_width
+from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
+from cnnviz.figures.base.text import shorten, text_width
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.stacks import Stack
@@ -31,7 +31,7 @@ def stack_scene(
     scale."""
     scene = Scene(width, HEAD + CONE + PROFILE + NUMBERS)
     across, peak = max(shared or 0, stack.size), max(peak or 0.0, float(stack.profile.max()))
-    scene.add(Text(NAMES, 15, shortened(title, 18, width - NAMES, True), 18, anchor="start", bold=True))
+    scene.add(Text(NAMES, 15, shorten(title, 18, width - NAMES, True), 18, anchor="start", bold=True))
     step = (width - NAMES) / across
     left = NAMES + (across - stack.size) / 2 * step
     _cone(scene, stack, left, step)
@@ -61,7 +61,7 @@ def _cone(scene: Scene, stack: Stack, left: float, step: float) -> None:
         for unit, x in enumerate(upper):
             reads = stack.taps[at][unit] * layer.stride + layer.dilation * np.arange(layer.kernel)
             for tap in np.searchsorted(stack.taps[at + 1], reads):
-                scene.add(Line(((left + (x + 0.5) * step, tops[at] + cell / 2),
+                scene.add(Polyline(((left + (x + 0.5) * step, tops[at] + cell / 2),
                                 (left + (lower[tap] + 0.5) * step, tops[at + 1] + cell / 2)), WIRE, 0.9))  # fmt: skip
     _name_layers(scene, stack, [(upper + lower + cell) / 2 for upper, lower in pairwise(tops)], high)
     colours = _shades(stack)
@@ -85,13 +85,13 @@ def _name_layers(scene: Scene, stack: Stack, middles: list[float], high: float) 
             first, _, rest = layer.words.partition(" · ")
             scene.add(Text(0, y - (7 if rest else 0), first, 13, anchor="start"))
             if rest:
-                scene.add(Text(0, y + 7, shortened(rest, 12, NAMES - 6), 12, GREY, "start"))
+                scene.add(Text(0, y + 7, shorten(rest, 12, NAMES - 6), 12, GREY, "start"))
         return
     letters, at = min(13.0, 0.95 * high), 0
     for layer, run in ((layer, len(list(same))) for layer, same in groupby(layers)):
         y = (middles[at] + middles[at + run - 1]) / 2
         words = f"{run} layers {layer.words}" if run > 1 else layer.words
-        scene.add(Text(0, y, shortened(words, letters, NAMES - 6), letters, anchor="start"))
+        scene.add(Text(0, y, shorten(words, letters, NAMES - 6), letters, anchor="start"))
         at += run
 
 
@@ -115,8 +115,8 @@ def _profile(scene: Scene, stack: Stack, left: float, step: float, peak: float) 
         density = np.exp(-0.5 * ((at - middle) / stack.sigma) ** 2) / (stack.sigma * np.sqrt(2 * np.pi))
         lowered = np.minimum(density / peak, 1.12) * room
         points = zip(at, lowered, strict=True)
-        scene.add(Line(tuple((left + (x + 0.5) * step, foot - float(y)) for x, y in points), INK, 1.8))
-    scene.add(Line(((left, foot), (left + stack.size * step, foot)), EDGE, 1.2))
+        scene.add(Polyline(tuple((left + (x + 0.5) * step, foot - float(y)) for x, y in points), INK, 1.8))
+    scene.add(Polyline(((left, foot), (left + stack.size * step, foot)), EDGE, 1.2))
     scene.add(Text(0, foot - 34, "effective", 13, BARS, "start", bold=True))
     scene.add(Text(0, foot - 17, f"σ {stack.sigma:.4g} pixels", 13, INK, "start"))
 

@@ -12,7 +12,7 @@ from cnnviz.figures.anatomy.blocks import telling_block, units_of
 from cnnviz.figures.anatomy.network_graph import block_named, network_graph, network_graphs
 from cnnviz.figures.anatomy.nodes import cells_of
 from cnnviz.figures.anatomy.shapes import CHOSEN
-from cnnviz.figures.base.scene import Box, Line, Scene, Text
+from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.studies.anatomy.anatomy import anatomy
 
@@ -109,7 +109,7 @@ def test_two_compared_networks_fold_alike():
 def test_a_residual_block_shows_its_plus_and_a_way_around():
     scene = network_graph(residual())
     assert "+" in texts(scene)
-    skips = [s for s in scene.shapes if isinstance(s, Line) and s.arrow and s.width > 1.5]
+    skips = [s for s in scene.shapes if isinstance(s, Polyline) and s.arrow and s.width > 1.5]
     assert len(skips) == 1
     (conv1, conv2) = [b for b in boxes(scene) if ".conv" in b.title]
     (skip,) = skips

@@ -21,7 +21,7 @@ from cnnviz.figures.attribution.panels import (
 )
 from cnnviz.figures.attribution.sanity import cascade_figure
 from cnnviz.figures.attribution.words import completeness_sentence, correlation_text, seconds_text
-from cnnviz.figures.base.colors import CATEGORIES, signed, viridis
+from cnnviz.figures.base.colors import CATEGORIES, signed_palette, viridis
 from cnnviz.figures.base.scene import Text
 from cnnviz.figures.base.text import text_width
 
@@ -32,8 +32,8 @@ def test_zero_is_white_for_signed_maps_and_dark_violet_for_others_at_full_opacit
     values = np.zeros((8, 8), np.float32)
     values[2, 3], values[5, 1] = 2.0, -2.0
     pixels = over_photo(SEEN, values, True, 1.0, 24, 2.0)
-    assert pixels.shape == (24, 24, 3) and (pixels[0, 0] == signed()[128]).all()
-    assert (pixels[7, 10] == signed()[255]).all() and (pixels[16, 4] == signed()[1]).all()
+    assert pixels.shape == (24, 24, 3) and (pixels[0, 0] == signed_palette()[128]).all()
+    assert (pixels[7, 10] == signed_palette()[255]).all() and (pixels[16, 4] == signed_palette()[1]).all()
     assert (over_photo(SEEN, values, False, 1.0, 24, 2.0)[0, 0] == viridis()[0]).all()
 
 

@@ -16,7 +16,7 @@ from cnnviz.figures.base.charts import (
     signed_tiles,
     value_text,
 )
-from cnnviz.figures.base.colors import signed
+from cnnviz.figures.base.colors import signed_palette
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_there_is_a_bar_for_each_name_and_long_names_are_shortened():
 
 def test_one_channel_tiles_are_blue_white_red_and_rgb_tiles_stay():
     tiles = np.array([0, 1, 128, 255], np.uint8).reshape(1, 2, 2, 1)
-    np.testing.assert_array_equal(signed_tiles(tiles)[0, 1], signed()[[128, 255]])
+    np.testing.assert_array_equal(signed_tiles(tiles)[0, 1], signed_palette()[[128, 255]])
     colour = np.zeros((1, 2, 2, 3), np.uint8)
     assert signed_tiles(colour) is colour
 

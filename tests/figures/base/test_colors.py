@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnviz.figures.base.colors import activation_rgb, signed, signed_rgb, to_levels, viridis
+from cnnviz.figures.base.colors import activation_rgb, signed_palette, signed_rgb, to_levels, viridis
 
 
 def lightness(colours: np.ndarray) -> np.ndarray:
@@ -24,14 +24,14 @@ def test_viridis_grows_lighter_at_every_step():
 
 
 def test_signed_colours_are_white_at_zero_blue_below_and_red_above():
-    table = signed().astype(int)
+    table = signed_palette().astype(int)
     assert table[128].min() > 240
     assert (table[1:120, 2] > table[1:120, 0]).all()
     assert (table[136:, 0] > table[136:, 2]).all()
 
 
 def test_equal_magnitudes_look_equally_strong_on_both_sides():
-    light = lightness(signed())
+    light = lightness(signed_palette())
     for step in (32, 64, 96, 127):
         assert light[128 - step] == pytest.approx(light[128 + step], abs=0.12)
 
@@ -60,7 +60,7 @@ def test_activations_start_at_zero_not_at_their_minimum():
 
 def test_a_silent_map_is_the_colour_of_zero():
     assert (activation_rgb(np.zeros((2, 3))) == viridis()[0]).all()
-    assert (signed_rgb(np.zeros((2, 3))) == signed()[128]).all()
+    assert (signed_rgb(np.zeros((2, 3))) == signed_palette()[128]).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -68,11 +68,11 @@ def test_a_silent_map_is_the_colour_of_zero():
 def test_signed_values_are_symmetric_about_white(peak, dtype):
     values = np.array([[-peak, 0.0, peak, 0.25 * peak]], dtype)
     found = signed_rgb(values)[0]
-    assert found[1].tolist() == signed()[128].tolist()
-    assert found[0].tolist() == signed()[1].tolist() and found[2].tolist() == signed()[255].tolist()
+    assert found[1].tolist() == signed_palette()[128].tolist()
+    assert found[0].tolist() == signed_palette()[1].tolist() and found[2].tolist() == signed_palette()[255].tolist()
     assert (signed_rgb(values, peak=4 * peak)[0, 2] == signed_rgb(values)[0, 3]).all()
 
 
 def test_a_signed_value_that_is_not_a_number_is_white():
     found = signed_rgb(np.array([[np.nan, -2.0, 2.0]]))[0]
-    assert (found == signed()[[128, 1, 255]]).all()
+    assert (found == signed_palette()[[128, 1, 255]]).all()

@@ -5,7 +5,7 @@ import pytest
 from readpng import cell, rgb
 
 from cnnviz.figures.base.colors import viridis
-from cnnviz.figures.base.mosaic import CAPTIONED, STRETCH, maps_mosaic, plan, tiles_mosaic
+from cnnviz.figures.base.mosaic import CAPTIONED, STRETCH, maps_mosaic, plan_grid, tiles_mosaic
 
 SIZES = [(16, 8, 8), (6, 28, 28), (64, 55, 55), (10, 1, 1), (1, 13, 13), (5, 6, 20), (12, 224, 224), (3, 500, 700)]
 
@@ -190,7 +190,7 @@ def test_a_wall_keeps_to_the_width_and_nearly_to_the_height_it_was_given(shape):
 @pytest.mark.parametrize("shape", ROOMS)
 def test_no_other_number_of_columns_would_fit_larger_tiles(shape):
     count, captions = shape[0], shape[0] <= CAPTIONED
-    columns, side = plan(count, shape[1:], 880, 640, captions)
+    columns, side = plan_grid(count, shape[1:], 880, 640, captions)
     gap, longer = 16 if captions else 2, max(shape[1:])
 
     def fits(other: int, at: int) -> bool:

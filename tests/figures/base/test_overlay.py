@@ -8,7 +8,7 @@ from PIL import Image
 from readpng import rgb
 
 from cnnviz.figures.base.colors import activation_rgb, signed_rgb
-from cnnviz.figures.base.overlay import as_rgb, filter_card, frame_of, large_map, map_over_image, signed_map, unit_under
+from cnnviz.figures.base.overlay import filter_card, large_map, map_over_image, scale_box, signed_map, to_rgb, unit_at
 from cnnviz.probes.filters import FirstLayerFilters
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -28,12 +28,12 @@ def test_a_pixel_leads_to_the_unit_that_lights_it(shape, size):
         assert lit.shape == (height, width) and lit.any()
         for y in range(0, height, 11):
             for x in range(0, width, 7):
-                assert lit[y, x] == (unit_under(x + 0.5, y + 0.5, shape, size) == unit)
+                assert lit[y, x] == (unit_at(x + 0.5, y + 0.5, shape, size) == unit)
 
 
 def test_points_on_or_past_the_edge_lead_to_the_nearest_unit():
-    assert unit_under(-3, -3, (4, 4), (32, 32)) == (0, 0)
-    assert unit_under(448, 9999, (4, 4), (32, 32)) == (3, 3)
+    assert unit_at(-3, -3, (4, 4), (32, 32)) == (0, 0)
+    assert unit_at(448, 9999, (4, 4), (32, 32)) == (3, 3)
 
 
 def test_the_strongest_unit_shows_the_photograph_and_a_silent_one_is_dark():
@@ -47,16 +47,16 @@ def test_the_strongest_unit_shows_the_photograph_and_a_silent_one_is_dark():
 
 
 def test_gray_and_many_channel_inputs_are_shown_as_gray():
-    assert as_rgb(IMAGE) is IMAGE
-    assert (as_rgb(IMAGE[:, :, :1]) == IMAGE[:, :, :1]).all()
+    assert to_rgb(IMAGE) is IMAGE
+    assert (to_rgb(IMAGE[:, :, :1]) == IMAGE[:, :, :1]).all()
     four = np.zeros((2, 2, 4), np.uint8)
     four[0, 0] = (10, 20, 30, 60)
-    assert as_rgb(four)[0, 0].tolist() == [30, 30, 30]
+    assert to_rgb(four)[0, 0].tolist() == [30, 30, 30]
 
 
 def test_a_frame_stands_where_its_box_is():
-    assert frame_of((4, 8, 12, 32), (32, 32), (448, 448)) == (112, 56, 336, 112)
-    left, top, width, height = frame_of((0, 0, 28, 14), (28, 28), (448, 448))
+    assert scale_box((4, 8, 12, 32), (32, 32), (448, 448)) == (112, 56, 336, 112)
+    left, top, width, height = scale_box((0, 0, 28, 14), (28, 28), (448, 448))
     assert (left, top, width, height) == (0, 0, 224, 448)
 
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 from PIL import Image
 
-from cnnviz.figures.base.scene import Box, Line, Scene, Text, around, beside, rounded
+from cnnviz.figures.base.scene import Box, Polyline, Scene, Text, place_side_by_side, round_corners, route_around
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -49,20 +49,20 @@ def test_names_with_special_signs_leave_the_svg_valid():
 def test_scenes_beside_each_other_keep_their_shapes_apart():
     left, right = Scene(30, 20), Scene(40, 50)
     left.add(Box(1, 2, 3, 4))
-    right.add(Line(((0, 0), (5, 6))))
-    whole = beside([left, right], gap=10)
+    right.add(Polyline(((0, 0), (5, 6))))
+    whole = place_side_by_side([left, right], gap=10)
     assert (whole.width, whole.height) == (80, 50)
     assert whole.shapes[0] == Box(1, 2, 3, 4) and whole.shapes[1].points == ((40, 0), (45, 6))
 
 
 def test_a_way_around_reaches_its_lift_and_its_ends():
-    up = around((0, 100), (80, 100), 30)
+    up = route_around((0, 100), (80, 100), 30)
     assert up[0] == (0, 100) and up[-1] == (80, 100) and min(y for _, y in up) == 70
-    right = around((50, 0), (50, 90), 20, horizontal=False)
+    right = route_around((50, 0), (50, 90), 20, horizontal=False)
     assert max(x for x, _ in right) == 70 and right[-1] == (50, 90)
 
 
 def test_round_corners_stay_within_the_corner_points():
-    line = rounded([(0, 0), (50, 0), (50, 40)], 10)
+    line = round_corners([(0, 0), (50, 0), (50, 40)], 10)
     assert all(0 <= x <= 50 and 0 <= y <= 40 for x, y in line)
     assert (50, 0) not in line and line[0] == (0, 0) and line[-1] == (50, 40)

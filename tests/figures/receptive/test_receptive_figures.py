@@ -5,7 +5,7 @@ import pytest
 from readpng import rgb
 
 from cnnviz.figures.base.colors import viridis
-from cnnviz.figures.base.scene import Box, Line, Text
+from cnnviz.figures.base.scene import Box, Polyline, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.receptive import cards
 from cnnviz.figures.receptive import growth as growths
@@ -143,7 +143,7 @@ def test_effective_sizes_are_two_more_curves():
 def test_a_cone_connects_every_unit_with_its_taps_and_stays_in_its_picture(name, width):
     found = stack(PRESETS[name])
     scene = cones.stack_scene(found, name, 256, 56, width)
-    wires = [shape for shape in scene.shapes if isinstance(shape, Line) and shape.stroke == cones.WIRE]
+    wires = [shape for shape in scene.shapes if isinstance(shape, Polyline) and shape.stroke == cones.WIRE]
     units = [len(taps) for taps in found.taps]
     assert len(wires) == sum(n * layer.kernel for n, layer in zip(units, reversed(found.layers), strict=False))
     boxes = [shape for shape in scene.shapes if isinstance(shape, Box) and not shape.title]
