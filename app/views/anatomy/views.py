@@ -12,8 +12,8 @@ from app.views.anatomy import results as anatomies
 from cnnviz.figures.anatomy import block_graph, network_graph
 from cnnviz.figures.anatomy import blocks as units
 from cnnviz.figures.anatomy import profile as anatomy_charts
-from cnnviz.figures.anatomy.nodes import cells_of
-from cnnviz.figures.anatomy.tables import compared, layer_table, totals_sentence
+from cnnviz.figures.anatomy.nodes import build_nodes
+from cnnviz.figures.anatomy.tables import compare_totals, layer_table, totals_sentence
 from cnnviz.figures.base.scene import place_side_by_side
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ REPEATS = {"Auto": "auto", "Folded": "folded", "All": "all"}
 def graph(found: Anatomy, row: Any) -> None:
     """The whole network, and the chosen block in large beside it."""
     names = [block.block for block in found.blocks]
-    telling = units.telling_block(found)
+    telling = units.choose_example_block(found)
     default = WHOLE if telling is None else names[telling]
-    drawn = {cell.block for cell in cells_of(found)}  # dropout in front of a network is drawn with its reader
+    drawn = {cell.block for cell in build_nodes(found)}  # dropout in front of a network is drawn with its reader
     offered = [WHOLE, *(name for number, name in enumerate(names) if number in drawn)]
     with row:
         block = controls.bound(st.selectbox, "Block", "block", default, options=offered, width=280)
@@ -38,7 +38,7 @@ def graph(found: Anatomy, row: Any) -> None:
 
     def choose(item: str) -> None:
         """A click on the network chooses that block."""
-        if (number := network_graph.block_named(item)) is not None:
+        if (number := network_graph.parse_block_item(item)) is not None:
             st.session_state["block"] = names[number]
 
     narrow = None
@@ -126,8 +126,8 @@ def compare(found: Anatomy, row: Any, names: list[str]) -> None:
     both = [found, other]
     graphs = network_graph.network_graphs(both, 620, 420)
     drawing(graphs, [f"Graph of {one.title}" for one in both], "both_graphs", least=0.7)
-    st.table(compared(both))
-    scale = anatomy_charts.peaks(both)
+    st.table(compare_totals(both))
+    scale = anatomy_charts.find_peaks(both)
     bars = [anatomy_charts.profile(one, 620, 560, scale) for one in both]
     drawing(bars, [f"Bars of {one.title}" for one in both], "both_bars", least=0.7)
     left, right = st.columns(2)

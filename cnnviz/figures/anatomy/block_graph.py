@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnnviz.errors import BadInput
-from cnnviz.figures.anatomy.blocks import graph_of
+from cnnviz.figures.anatomy.blocks import local_parents
 from cnnviz.figures.anatomy.layout import Layout, arrange
-from cnnviz.figures.anatomy.nodes import Cell, cells_of, shape_text
+from cnnviz.figures.anatomy.nodes import GraphNode, build_nodes, shape_text
 from cnnviz.figures.anatomy.shapes import EDGE, GREY, ROUND
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import KINDS
@@ -47,30 +47,30 @@ def block_graph(anatomy: Anatomy, block: int, width: float = 400.0, height: floa
     `block`: index into anatomy.blocks. Raises BadInput if there is no such block, or nothing of its own in it."""
     if not 0 <= block < len(anatomy.blocks):
         raise BadInput(f"{anatomy.name} has blocks 0 to {len(anatomy.blocks) - 1}, got {block}.")
-    cells = cells_of(anatomy)
+    cells = build_nodes(anatomy)
     inside = [i for i, cell in enumerate(cells) if cell.block == block]
     if not inside:
         name = anatomy.blocks[block].block
         raise BadInput(f"{name} of {anatomy.name} is drawn with the block that reads it; choose that one.")
-    layout = arrange(graph_of(cells, inside))
-    frame = _frame([cells[i] for i in inside], layout, width, height)
+    layout = arrange(local_parents(cells, inside))
+    frame = _plan_frame([cells[i] for i in inside], layout, width, height)
     bottom = frame.y(max(layout.layers)) + frame.high / 2
     scene = Scene(width, max(bottom + FOOT, 150.0))
-    _words(scene, anatomy, block, frame, cells, inside)
+    _draw_words(scene, anatomy, block, frame, cells, inside)
     own = [cells[i] for i in inside]
-    _edges(scene, own, layout, frame)
+    _draw_edges(scene, own, layout, frame)
     for number, cell in enumerate(own, 1):
-        _cell(scene, cell, frame, layout, number)
+        _draw_node(scene, cell, frame, layout, number)
     return scene
 
 
-def _frame(cells: list[Cell], layout: Layout, width: float, height: float) -> _Frame:
+def _plan_frame(cells: list[GraphNode], layout: Layout, width: float, height: float) -> _Frame:
     low, high = layout.span
     around = SKIP * max((level for *_, level in layout.skips), default=0) + (14 if layout.skips else 0)
     lane = min(WIDEST + 14, (width - around - 8) / (high - low + 1))
     box = lane - 10
     size = 14.0 if box >= 120 else 13.0 if box >= 90 else 12.0 if box >= 62 else 11.0
-    lines = max((len(_lines(cell, box, size)) for cell in cells), default=1)
+    lines = max((len(_wrap_label(cell, box, size)) for cell in cells), default=1)
     tall = lines * (size + 3) + 9
     count = max(layout.layers)
     pitch = max(tall + 12, min(tall + 44, (height - TOP - FOOT - tall) / max(count - 1, 1)))
@@ -79,7 +79,7 @@ def _frame(cells: list[Cell], layout: Layout, width: float, height: float) -> _F
     return _Frame(left + (0.5 - low) * lane, lane, box, pitch, tall, size)
 
 
-def _lines(cell: Cell, box: float, size: float) -> list[tuple[str, bool]]:
+def _wrap_label(cell: GraphNode, box: float, size: float) -> list[tuple[str, bool]]:
     """The words in a cell's box, a line each, and whether they are its label."""
     if cell.kind in (*ROUND, "concat"):
         return [(cell.label, True)]
@@ -91,10 +91,10 @@ def _lines(cell: Cell, box: float, size: float) -> list[tuple[str, bool]]:
     for notes in (cell.before, cell.notes):
         parts = [notes] if text_width(notes, size - 1) <= room else notes.split(" · ")
         around.append([(shorten(part, size - 1, room), False) for part in parts if part])
-    return [*around[0], *((word, True) for part in label for word in _fitting(part, size, room)), *around[1]]
+    return [*around[0], *((word, True) for part in label for word in _fit_words(part, size, room)), *around[1]]
 
 
-def _fitting(part: str, size: float, room: float) -> list[str]:
+def _fit_words(part: str, size: float, room: float) -> list[str]:
     """The lines of a part of a label: "1×1" says "1×1 conv" where there is no room for both words, other parts
     get a line a word."""
     if text_width(part, size, True) <= room:
@@ -102,7 +102,9 @@ def _fitting(part: str, size: float, room: float) -> list[str]:
     return [shorten(word, size, room, True) for word in part.removesuffix(" conv").split(" ")]
 
 
-def _words(scene: Scene, anatomy: Anatomy, block: int, frame: _Frame, cells: list[Cell], inside: list[int]) -> None:
+def _draw_words(
+    scene: Scene, anatomy: Anatomy, block: int, frame: _Frame, cells: list[GraphNode], inside: list[int]
+) -> None:
     row, middle = anatomy.blocks[block], scene.width / 2
     scene.add(Text(middle, 14, shorten(row.block, 16, scene.width, True), 16, bold=True))
     field = f" · sees {row.receptive_field[0]}×{row.receptive_field[1]} pixels" if row.receptive_field else ""
@@ -117,7 +119,7 @@ def _words(scene: Scene, anatomy: Anatomy, block: int, frame: _Frame, cells: lis
     scene.add(Text(middle, scene.height - 10, f"output {shape_text(row.output)}", 13, INK, bold=True))
 
 
-def _cell(scene: Scene, cell: Cell, frame: _Frame, layout: Layout, number: int) -> None:
+def _draw_node(scene: Scene, cell: GraphNode, frame: _Frame, layout: Layout, number: int) -> None:
     x, y = frame.x(layout.lanes[number]), frame.y(layout.layers[number])
     fill, letters, _ = KINDS[cell.paint]
     if cell.kind in ROUND:
@@ -125,21 +127,21 @@ def _cell(scene: Scene, cell: Cell, frame: _Frame, layout: Layout, number: int) 
         scene.add(Text(x, y, cell.label, 24, letters, bold=True))
         return
     if cell.kind == "concat":
-        left, right = _reach(frame, layout, number)
+        left, right = _find_reach(frame, layout, number)
         scene.add(Box(left, y - 12, right - left, 24, fill, fill, 1, 3, title=cell.title))
         count = cell.output[0]
         texts = (f"concat: {count} maps", f"concat: {count}", f"{count}")
         text = next((text for text in texts if text_width(text, 13, True) <= right - left - 8), texts[-1])
         scene.add(Text((left + right) / 2, y, text, 13, letters, bold=True))
         return
-    texts, high = _lines(cell, frame.box, frame.size), frame.high
+    texts, high = _wrap_label(cell, frame.box, frame.size), frame.high
     scene.add(Box(x - frame.box / 2, y - high / 2, frame.box, high, fill, "#4b5563", 1, 4, title=cell.title))
     for i, (text, main) in enumerate(texts):
         at = y + (i - (len(texts) - 1) / 2) * (frame.size + 3)
         scene.add(Text(x, at, text, frame.size if main else frame.size - 1, letters, bold=main))
 
 
-def _reach(frame: _Frame, layout: Layout, number: int) -> tuple[float, float]:
+def _find_reach(frame: _Frame, layout: Layout, number: int) -> tuple[float, float]:
     """Left and right end of a concatenation: over all that enters it."""
     lanes = [bends[-1] if bends else layout.lanes[a] for a, b, bends in layout.routes if b == number]
     lanes = lanes if len(lanes) > 1 else [layout.lanes[number]]
@@ -147,39 +149,41 @@ def _reach(frame: _Frame, layout: Layout, number: int) -> tuple[float, float]:
     return frame.x(min(lanes)) - half, frame.x(max(lanes)) + half
 
 
-def _half(cell: Cell, frame: _Frame) -> float:
+def _half_height(cell: GraphNode, frame: _Frame) -> float:
     """Half the height of a cell."""
     if cell.kind in ROUND:
         return 14.0
     return 12.0 if cell.kind == "concat" else frame.high / 2
 
 
-def _edges(scene: Scene, cells: list[Cell], layout: Layout, frame: _Frame) -> None:
+def _draw_edges(scene: Scene, cells: list[GraphNode], layout: Layout, frame: _Frame) -> None:
     scene.add(Polyline(((frame.x(0), frame.y(0) - 5), (frame.x(0), frame.y(0))), EDGE, 1.6))
     for a, b, bends in layout.routes:
-        points = [(frame.x(layout.lanes[a]), frame.y(layout.layers[a]) + (_half(cells[a - 1], frame) if a else 0))]
+        points = [
+            (frame.x(layout.lanes[a]), frame.y(layout.layers[a]) + (_half_height(cells[a - 1], frame) if a else 0))
+        ]
         for layer, lane in enumerate(bends, layout.layers[a] + 1):
             middle = frame.y(layer)
             points += [(frame.x(lane), middle - frame.high / 2), (frame.x(lane), middle + frame.high / 2)]
         x = points[-1][0] if cells[b - 1].kind == "concat" and bends else frame.x(layout.lanes[b])
         x = frame.x(layout.lanes[a]) if cells[b - 1].kind == "concat" and not bends and a else x
-        end = (x, frame.y(layout.layers[b]) - _half(cells[b - 1], frame))
+        end = (x, frame.y(layout.layers[b]) - _half_height(cells[b - 1], frame))
         scene.add(Polyline(smooth_path([*points, end], False), EDGE, 1.5, 7.0))
     for a, b, level in layout.skips:
-        _skip(scene, cells, layout, frame, a, b, level)
+        _draw_skip(scene, cells, layout, frame, a, b, level)
     last = max(range(1, len(cells) + 1), key=lambda n: (layout.layers[n], n))
-    x, y = frame.x(layout.lanes[last]), frame.y(layout.layers[last]) + _half(cells[last - 1], frame)
+    x, y = frame.x(layout.lanes[last]), frame.y(layout.layers[last]) + _half_height(cells[last - 1], frame)
     scene.add(Polyline(((x, y), (x, scene.height - 20)), EDGE, 1.5, 7.0))
 
 
-def _skip(scene: Scene, cells: list[Cell], layout: Layout, frame: _Frame, a: int, b: int, level: int) -> None:
+def _draw_skip(scene: Scene, cells: list[GraphNode], layout: Layout, frame: _Frame, a: int, b: int, level: int) -> None:
     """A way around the branch, on its right."""
-    start = (frame.x(layout.lanes[a]), frame.y(layout.layers[a]) + (_half(cells[a - 1], frame) + 6 if a else 0))
+    start = (frame.x(layout.lanes[a]), frame.y(layout.layers[a]) + (_half_height(cells[a - 1], frame) + 6 if a else 0))
     cell, y = cells[b - 1], frame.y(layout.layers[b])
     across = 14.0 if cell.kind in ROUND else frame.box / 2
     end = frame.x(layout.lanes[b]) + across
     if cell.kind == "concat":
-        end = _reach(frame, layout, b)[1]
+        end = _find_reach(frame, layout, b)[1]
     level_x = frame.x(layout.span[1]) + frame.box / 2 + SKIP * level - 4
     points = [start, (level_x, start[1]), (level_x, y), (end, y)]
     scene.add(Box(start[0] - 3, start[1] - 3, 6, 6, INK, radius=3))

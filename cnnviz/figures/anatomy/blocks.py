@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.anatomy.layout import Layout, arrange
-from cnnviz.figures.anatomy.nodes import Cell, cells_of
+from cnnviz.figures.anatomy.nodes import GraphNode, build_nodes
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -29,7 +29,7 @@ class Unit:
     blocks: list[int]
     name: str
     output: tuple[int, ...]
-    cells: list[Cell]
+    cells: list[GraphNode]
     layout: Layout
     reads: tuple[int, ...]
     dense: bool = False
@@ -45,15 +45,15 @@ class Unit:
         return (self.output[1], self.output[2]) if len(self.output) == 3 else (1, 1)
 
 
-def units_of(anatomy: Anatomy, fold: bool) -> list[Unit]:
+def group_blocks(anatomy: Anatomy, fold: bool) -> list[Unit]:
     """The units of a network in the order of the forward pass. `fold`: draw equal neighbours once."""
-    cells = cells_of(anatomy)
-    groups = _by_block(cells)
-    dense = _dense_runs(anatomy, cells, groups)
+    cells = build_nodes(anatomy)
+    groups = _group_by_block(cells)
+    dense = _find_dense_runs(anatomy, cells, groups)
     taken = {block for run in dense for block in run}
-    branches = _branches(cells, groups, taken)
+    branches = _find_branches(cells, groups, taken)
     taken |= {block for run in branches for block in run}
-    runs = _runs(cells, groups, fold or len(groups) - len(taken) > MANY, taken)
+    runs = _find_equal_runs(cells, groups, fold or len(groups) - len(taken) > MANY, taken)
     runs = sorted([*runs, *dense, *branches], key=lambda run: run[0])
     unit_of = {block: number for number, run in enumerate(runs) for block in run}
     made = []
@@ -64,17 +64,17 @@ def units_of(anatomy: Anatomy, fold: bool) -> list[Unit]:
             outside -= set(made[-1].reads)
         reads = tuple(sorted(outside - {number}))
         if run in dense:
-            made.append(_dense_unit(anatomy, cells, groups, run, reads))
+            made.append(_build_dense_unit(anatomy, cells, groups, run, reads))
         else:
-            made.append(_unit(anatomy, cells, groups, run, reads, run in branches))
+            made.append(_build_unit(anatomy, cells, groups, run, reads, run in branches))
     return made
 
 
-def telling_block(anatomy: Anatomy) -> int | None:
+def choose_example_block(anatomy: Anatomy) -> int | None:
     """The block that shows best how the network is built: the fourth dense layer, else the first of those
     with most cells; None if no block has more than one."""
     counts: dict[int, int] = {}
-    for cell in cells_of(anatomy):
+    for cell in build_nodes(anatomy):
         counts[cell.block] = counts.get(cell.block, 0) + 1
     dense = [number for number, block in enumerate(anatomy.blocks) if block.kind == "dense"]
     if len(dense) > LEAST:
@@ -83,18 +83,20 @@ def telling_block(anatomy: Anatomy) -> int | None:
     return best if best is not None and counts[best] > 1 else None
 
 
-def _unit(
-    anatomy: Anatomy, cells: list[Cell], groups: dict[int, list[int]], run: list[int], reads: tuple[int, ...],
+def _build_unit(
+    anatomy: Anatomy, cells: list[GraphNode], groups: dict[int, list[int]], run: list[int], reads: tuple[int, ...],
     merged: bool,
 ) -> Unit:  # fmt: skip
     inside = [c for block in run for c in groups[block]] if merged else groups[run[0]]
     output = cells[groups[run[-1]][-1]].output
     name = "" if merged else anatomy.blocks[run[0]].block
-    return Unit(run, name, output, [cells[c] for c in inside], arrange(graph_of(cells, inside)), reads, merged=merged)
+    return Unit(
+        run, name, output, [cells[c] for c in inside], arrange(local_parents(cells, inside)), reads, merged=merged
+    )
 
 
-def _dense_unit(
-    anatomy: Anatomy, cells: list[Cell], groups: dict[int, list[int]], run: list[int], reads: tuple[int, ...]
+def _build_dense_unit(
+    anatomy: Anatomy, cells: list[GraphNode], groups: dict[int, list[int]], run: list[int], reads: tuple[int, ...]
 ) -> Unit:
     """One cell a layer: its last one, which reads what the layer reads."""
     place = {block: i + 1 for i, block in enumerate(run)}
@@ -108,13 +110,13 @@ def _dense_unit(
     return Unit(run, f"{name}: {len(run)} dense layers", last[-1].output, last, arrange(graph), reads, True)
 
 
-def graph_of(cells: list[Cell], inside: list[int]) -> list[list[int]]:
+def local_parents(cells: list[GraphNode], inside: list[int]) -> list[list[int]]:
     """Parents of the cells `inside` a block, as `arrange` takes them: 0 is what enters the block."""
     place = {c: i + 1 for i, c in enumerate(inside)}
     return [[], *([place.get(p, 0) for p in cells[c].parents] or [0] for c in inside)]
 
 
-def _by_block(cells: list[Cell]) -> dict[int, list[int]]:
+def _group_by_block(cells: list[GraphNode]) -> dict[int, list[int]]:
     """{block: its cells}, in the order in which blocks begin."""
     groups: dict[int, list[int]] = {}
     for index, cell in enumerate(cells):
@@ -122,7 +124,7 @@ def _by_block(cells: list[Cell]) -> dict[int, list[int]]:
     return groups
 
 
-def _dense_runs(anatomy: Anatomy, cells: list[Cell], groups: dict[int, list[int]]) -> list[list[int]]:
+def _find_dense_runs(anatomy: Anatomy, cells: list[GraphNode], groups: dict[int, list[int]]) -> list[list[int]]:
     """Runs of dense layers of one map size, each of which reads the one before it."""
     runs: list[list[int]] = []
     before = None
@@ -140,7 +142,7 @@ def _dense_runs(anatomy: Anatomy, cells: list[Cell], groups: dict[int, list[int]
     return [run for run in runs if len(run) >= LEAST]
 
 
-def _branches(cells: list[Cell], groups: dict[int, list[int]], leave: set[int]) -> list[list[int]]:
+def _find_branches(cells: list[GraphNode], groups: dict[int, list[int]], leave: set[int]) -> list[list[int]]:
     """Neighbouring blocks that are no chain, e.g. branches that one concatenation joins; a few at most."""
     order = [block for block in groups if block not in leave]
     reads = {b: {cells[p].block if p >= 0 else -1 for c in groups[b] for p in cells[c].parents} - {b} for b in order}
@@ -155,7 +157,9 @@ def _branches(cells: list[Cell], groups: dict[int, list[int]], leave: set[int]) 
     return [run for run in runs if 1 < len(run) <= FEW]
 
 
-def _runs(cells: list[Cell], groups: dict[int, list[int]], fold: bool, leave: set[int]) -> list[list[int]]:
+def _find_equal_runs(
+    cells: list[GraphNode], groups: dict[int, list[int]], fold: bool, leave: set[int]
+) -> list[list[int]]:
     """Blocks in runs of equal ones; without `fold` every run is one block. `leave`: drawn otherwise."""
     runs: list[list[int]] = []
     last: tuple | None = None
@@ -163,7 +167,7 @@ def _runs(cells: list[Cell], groups: dict[int, list[int]], fold: bool, leave: se
         if block in leave:
             last = None
             continue
-        looks = _looks(cells, inside)
+        looks = _describe_block(cells, inside)
         if runs and looks == last:
             runs[-1].append(block)
         else:
@@ -174,9 +178,9 @@ def _runs(cells: list[Cell], groups: dict[int, list[int]], fold: bool, leave: se
     return [[block] for run in runs for block in run]
 
 
-def _looks(cells: list[Cell], inside: list[int]) -> tuple:
+def _describe_block(cells: list[GraphNode], inside: list[int]) -> tuple:
     """What two equal blocks share: every cell with its place, and where it reads. Fixed factors may differ."""
-    graph = graph_of(cells, inside)[1:]
+    graph = local_parents(cells, inside)[1:]
     looks = []
     for c, reads in zip(inside, graph, strict=True):
         cell = cells[c]

@@ -39,13 +39,13 @@ def timeline_figure(results: Sequence[Result], human: Result, height: int = 560)
         figure.add_bar(
             x=[i for i, _ in own], y=[r.top5 for _, r in own], name=words, marker={"color": colour}, width=0.78,
             text=[str(r.top5) for _, r in own], textposition="outside", textfont={"size": 14, "color": INK},
-            hovertext=[_told(r) for _, r in own], hoverinfo="text", cliponaxis=False,
+            hovertext=[_describe_result(r) for _, r in own], hoverinfo="text", cliponaxis=False,
         )  # fmt: skip
     figure.add_hline(y=human.top5, line={"dash": "dash", "color": "#d55e00", "width": 2})
     figure.add_annotation(
         x=len(results) - 0.45, y=human.top5, text=f"<b>human {human.top5} %</b>",
         xanchor="right", yanchor="bottom", align="right", showarrow=False, font={"color": "#b34700", "size": 13},
-        hovertext=_told(human),
+        hovertext=_describe_result(human),
     )  # fmt: skip
     ticks = [
         r.name.replace(", ", "<br>").replace("-", "-<br>", r.name.count("-") and len(r.name) > 10) for r in results
@@ -53,13 +53,13 @@ def timeline_figure(results: Sequence[Result], human: Result, height: int = 560)
     figure.update_xaxes(tickvals=list(range(len(results))), ticktext=ticks, showgrid=False)
     figure.update_yaxes(title="top-5 error, %", range=[0, 31])
     apply_style(figure, height)
-    _years(figure, results)
+    _add_years(figure, results)
     figure.update_xaxes(tickfont={"size": 12}, autotickangles=[0, -45, -90], range=[-0.6, len(results) - 0.4])
     figure.update_layout(legend={"x": 0.99, "y": 0.98, "xanchor": "right", "yanchor": "top"}, margin={"t": 34, "r": 40})
     return figure
 
 
-def _years(figure: Figure, results: Sequence[Result]) -> None:
+def _add_years(figure: Figure, results: Sequence[Result]) -> None:
     """The years above the bars, with a rule between them."""
     for year in sorted({r.year for r in results}):
         own = [i for i, r in enumerate(results) if r.year == year]
@@ -71,7 +71,7 @@ def _years(figure: Figure, results: Sequence[Result]) -> None:
             figure.add_vline(x=own[0] - 0.5, line={"color": "#d5dae1", "width": 1})
 
 
-def _told(result: Result) -> str:
+def _describe_result(result: Result) -> str:
     layers = f"<br>{result.layers} layers with weights" if result.layers else ""
     return f"<b>{result.name}</b>, {result.year}: {result.top5} %<br>{result.condition}{layers}<br>{result.source}"
 
@@ -86,13 +86,13 @@ def bubble_figure(models: Sequence[Model], height: int = 560) -> Figure:
     others = sorted({m.family for m in models} - set(_FAMILIES))
     colours = dict(zip(_FAMILIES, (*CATEGORIES[:7], "#7a4fa3", "#000000"), strict=True))
     for family in (*others, *(f for f in _FAMILIES if any(m.family == f for m in models))):
-        own = sorted((m for m in models if m.family == family), key=lambda m: (not _own(m), -m.parameters))
+        own = sorted((m for m in models if m.family == family), key=lambda m: (not _is_torchvision(m), -m.parameters))
         colour = colours.get(family, "#c9cfd7")
         figure.add_scatter(
             x=[m.macs / 1e9 for m in own], y=[m.top1 for m in own], mode="markers", name=family,
-            marker={"size": [_diameter(m.parameters) for m in own], "color": [_fill(m, colour) for m in own],
+            marker={"size": [_diameter(m.parameters) for m in own], "color": [_fill_colour(m, colour) for m in own],
                     "line": {"color": colour, "width": 2}, "opacity": 0.5 if family in others else 0.85},
-            hovertext=[_point(m) for m in own], hoverinfo="text",
+            hovertext=[_describe_model(m) for m in own], hoverinfo="text",
         )  # fmt: skip
     ticks = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
     figure.update_xaxes(
@@ -100,7 +100,7 @@ def bubble_figure(models: Sequence[Model], height: int = 560) -> Figure:
     )
     figure.update_yaxes(title="top-1 accuracy on ImageNet-1K, %", range=[47, 91])
     apply_style(figure, height)
-    _sizes(figure)
+    _add_size_legend(figure)
     for model in models:
         if model.name in _NAMED:
             right, down = _NAMED[model.name]
@@ -117,21 +117,21 @@ def _diameter(parameters: int) -> float:
     return max(5.0, 4.0 * math.sqrt(parameters / 1e6))
 
 
-def _fill(model: Model, colour: str) -> str:
-    return colour if _own(model) else "rgba(255,255,255,0)"
+def _fill_colour(model: Model, colour: str) -> str:
+    return colour if _is_torchvision(model) else "rgba(255,255,255,0)"
 
 
-def _own(model: Model) -> bool:
+def _is_torchvision(model: Model) -> bool:
     """Whether the figures are torchvision's own."""
     return model.source.startswith("torchvision")
 
 
-def _point(model: Model) -> str:
+def _describe_model(model: Model) -> str:
     facts = f"top-1 {model.top1:g} % · {count_text(model.parameters)} parameters · {count_text(model.macs)} MACs"
     return f"<b>{model.name}</b> ({model.family})<br>{facts}<br>{model.condition}<br>{model.source}"
 
 
-def _sizes(figure: Figure) -> None:
+def _add_size_legend(figure: Figure) -> None:
     """The scale of the circles, in the lower right corner, away from all points."""
     for number, parameters in enumerate((5_000_000, 25_000_000, 100_000_000)):
         figure.add_scatter(

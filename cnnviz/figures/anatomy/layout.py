@@ -27,31 +27,31 @@ class Layout:
 
 def arrange(parents: Sequence[Sequence[int]]) -> Layout:
     """Lay out a graph; `parents[v]`: the nodes that v reads, each before v."""
-    kept, skips = _reduced(parents)
+    kept, skips = _split_skips(parents)
     layers: list[int] = []
     for reads in kept:
         layers.append(1 + max((layers[p] for p in reads), default=-1))
     _sink_joins(kept, layers)
-    rows, above, points_of = _with_bends(kept, layers)
-    _order(rows, above)
-    place = _positions(rows, above)
+    rows, above, points_of = _add_bends(kept, layers)
+    _sort_layers(rows, above)
+    place = _assign_lanes(rows, above)
     middle = place[0] if place else 0.0
     lanes = [place[v] - middle for v in range(len(kept))]
     routes = [(p, v, tuple(place[b] - middle for b in points_of[p, v])) for v, reads in enumerate(kept) for p in reads]
     used = [x - middle for x in place] or [0.0]
-    return Layout(layers, lanes, routes, _levels(skips, layers), (min(used), max(used)))
+    return Layout(layers, lanes, routes, _assign_levels(skips, layers), (min(used), max(used)))
 
 
 def _sink_joins(kept: list[list[int]], layers: list[int]) -> None:
     """Move what joins several branches next to its reader: a join is as wide as its branches, and would lie
     over the neighbours that go on."""
-    below = _children(kept)
+    below = _find_children(kept)
     for v in reversed(range(len(kept))):
         if len(kept[v]) > 1 and below[v]:
             layers[v] = min(layers[w] for w in below[v]) - 1
 
 
-def _reduced(parents: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[tuple[int, int]]]:
+def _split_skips(parents: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[tuple[int, int]]]:
     """The edges without those that another way replaces, and these."""
     before: list[int] = []  # of each node: the set of its ancestors, as bits
     kept, skips = [], []
@@ -67,7 +67,7 @@ def _reduced(parents: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[tu
     return kept, skips
 
 
-def _with_bends(
+def _add_bends(
     kept: list[list[int]], layers: list[int]
 ) -> tuple[list[list[int]], list[list[int]], dict[tuple[int, int], list[int]]]:
     """Nodes by layer, with a bend wherever an edge passes a layer; the parents of all of them."""
@@ -83,12 +83,12 @@ def _with_bends(
                 bends[p, v].append(last)
             above[v].append(last)
     rows: list[list[int]] = [[] for _ in range(max(layers, default=-1) + 1)]
-    for node in _depth_first(above):
+    for node in _sort_depth_first(above):
         rows[layer_of[node]].append(node)
     return rows, above, bends
 
 
-def _children(above: list[list[int]]) -> list[list[int]]:
+def _find_children(above: list[list[int]]) -> list[list[int]]:
     below: list[list[int]] = [[] for _ in above]
     for node, reads in enumerate(above):
         for p in reads:
@@ -96,9 +96,9 @@ def _children(above: list[list[int]]) -> list[list[int]]:
     return below
 
 
-def _depth_first(above: list[list[int]]) -> list[int]:
+def _sort_depth_first(above: list[list[int]]) -> list[int]:
     """All nodes, a branch before the next one."""
-    below, seen, order = _children(above), set(), []
+    below, seen, order = _find_children(above), set(), []
     stack = [node for node in range(len(above) - 1, -1, -1) if not above[node]]
     while stack:
         node = stack.pop()
@@ -109,9 +109,9 @@ def _depth_first(above: list[list[int]]) -> list[int]:
     return order
 
 
-def _order(rows: list[list[int]], above: list[list[int]]) -> None:
+def _sort_layers(rows: list[list[int]], above: list[list[int]]) -> None:
     """Sort each layer by the mean place of its neighbours, down and up."""
-    below = _children(above)
+    below = _find_children(above)
     place = {node: i - (len(row) - 1) / 2 for row in rows for i, node in enumerate(row)}
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
@@ -126,10 +126,10 @@ def _mean(values: list[float], otherwise: float) -> float:
     return sum(values) / len(values) if values else otherwise
 
 
-def _positions(rows: list[list[int]], above: list[list[int]]) -> list[float]:
+def _assign_lanes(rows: list[list[int]], above: list[list[int]]) -> list[float]:
     """A lane for every node: near its neighbours, at least 1 from the next of its layer."""
     place = [0.0] * len(above)
-    below = _children(above)
+    below = _find_children(above)
     for row in rows:
         for i, node in enumerate(row):
             place[node] = i - (len(row) - 1) / 2
@@ -155,7 +155,7 @@ def spread(wanted: list[float]) -> list[float]:
     return [base + rank for rank, base in enumerate(flat)]
 
 
-def _levels(skips: list[tuple[int, int]], layers: list[int]) -> list[tuple[int, int, int]]:
+def _assign_levels(skips: list[tuple[int, int]], layers: list[int]) -> list[tuple[int, int, int]]:
     """A level for every skip, so that those over the same layers lie above each other, short ones inside."""
     placed: list[tuple[int, int, int]] = []
     for p, v in sorted(skips, key=lambda edge: layers[edge[1]] - layers[edge[0]]):

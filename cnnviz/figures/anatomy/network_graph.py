@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cnnviz.figures.anatomy.blocks import Unit, units_of
+from cnnviz.figures.anatomy.blocks import Unit, group_blocks
 from cnnviz.figures.anatomy.nodes import shape_text
-from cnnviz.figures.anatomy.shapes import GREY, Room, Style, draw_unit, room_of
+from cnnviz.figures.anatomy.shapes import GREY, Extent, Style, draw_unit, measure_unit
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import KINDS
 from cnnviz.figures.base.scene import INK, Box, Point, Polyline, Scene, Text, round_corners
@@ -25,7 +25,7 @@ HEADER, GUTTER, LEGEND = 21.0, 15.0, 26.0  # map sizes above a line; the way bac
 
 
 @dataclass(slots=True)
-class _Line:
+class _Row:
     """One line of the picture. `units`: (index, left end); `sizes`: (text, left, right) of its map sizes."""
 
     units: list[tuple[int, float]] = field(default_factory=list)
@@ -36,11 +36,11 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _GraphPlan:
     units: list[Unit]
-    rooms: list[Room]
+    rooms: list[Extent]
     style: Style
-    lines: list[_Line]
+    lines: list[_Row]
     height: float
 
 
@@ -56,7 +56,7 @@ def network_graph(
     Blocks are grouped by the size of their maps, as papers write them. `chosen`: index of the framed block.
     `repeats`: "folded" draws equal neighbours once, with "× n"; "all" draws each; "auto" folds where that is
     needed to read the cells. Taller than `height` only where cells have their least size."""
-    plan = _best(anatomy, width, height, repeats)
+    plan = _choose_plan(anatomy, width, height, repeats)
     spare = max(0.0, min(26.0, (height - plan.height) / max(len(plan.lines), 1)))
     y = TOP
     for line in plan.lines:
@@ -64,18 +64,18 @@ def network_graph(
         line.middle = y
         y += line.below + GUTTER + spare
     scene = Scene(width, y - spare - GUTTER + LEGEND + 4)
-    scene.add(*_heading(anatomy, width))
-    _ways(scene, plan)
+    scene.add(*_draw_heading(anatomy, width))
+    _draw_arrows(scene, plan)
     for line in plan.lines:
-        scene.add(*_header(line))
+        scene.add(*_draw_sizes(line))
         for index, x in line.units:
             draw_unit(scene, plan.units[index], x, line.middle, plan.style, chosen)
     used = dict.fromkeys(cell.paint for unit in plan.units for cell in unit.cells)
-    scene.add(*legend(used, 4, scene.height - LEGEND / 2))
+    scene.add(*draw_legend(used, 4, scene.height - LEGEND / 2))
     return scene
 
 
-def block_named(item: str) -> int | None:
+def parse_block_item(item: str) -> int | None:
     """The block that a click on the picture names; None for anything else."""
     kind, _, number = item.partition(":")
     return int(number) if kind == "block" and number.isdigit() else None
@@ -89,53 +89,53 @@ def network_graphs(pair: Sequence[Anatomy], width: float, height: float) -> list
     return scenes
 
 
-def _best(anatomy: Anatomy, width: float, height: float, repeats: str) -> _Plan:
+def _choose_plan(anatomy: Anatomy, width: float, height: float, repeats: str) -> _GraphPlan:
     """The plan with the largest cells that fit."""
-    full = _largest(units_of(anatomy, False), width, height) if repeats != "folded" else None
+    full = _fit_largest(group_blocks(anatomy, False), width, height) if repeats != "folded" else None
     if full is not None and (repeats == "all" or full.style.cell >= READABLE and full.height <= height):
         return full
-    folded = _largest(units_of(anatomy, True), width, height)
+    folded = _fit_largest(group_blocks(anatomy, True), width, height)
     return folded if full is None or folded.style.cell > full.style.cell or folded.height < full.height else full
 
 
-def _largest(units: list[Unit], width: float, height: float) -> _Plan:
+def _fit_largest(units: list[Unit], width: float, height: float) -> _GraphPlan:
     for cell in WIDTHS:
         style = Style(cell, width - 16 - LEFT)
-        rooms = [room_of(unit, style) for unit in units]
-        lines = _lines(units, rooms, style, width - 16)
+        rooms = [measure_unit(unit, style) for unit in units]
+        lines = _break_rows(units, rooms, style, width - 16)
         tall = sum(HEADER + line.above + line.below + GUTTER for line in lines) + TOP + LEGEND
         if tall <= height and max(room.width for room in rooms) + LEFT < width - 16:
             break
-    return _Plan(units, rooms, style, lines, tall)
+    return _GraphPlan(units, rooms, style, lines, tall)
 
 
-def _lines(units: list[Unit], rooms: list[Room], style: Style, width: float) -> list[_Line]:
+def _break_rows(units: list[Unit], rooms: list[Extent], style: Style, width: float) -> list[_Row]:
     """Groups of one map size side by side while there is room; a longer group takes lines of its own."""
-    lines, x = [_Line()], LEFT + IMAGE
-    for text, group in _groups(units):
+    lines, x = [_Row()], LEFT + IMAGE
+    for text, group in _group_by_size(units):
         least = text_width(text, 14, True) + 6
         wide = max(least, sum(rooms[i].width + style.between for i in group) - style.between)
         x += style.between + 8
         if x + wide > width and lines[-1].units:
-            lines.append(_Line())
+            lines.append(_Row())
             x = LEFT
         start = x
         for i in group:
             if x + rooms[i].width > width and x > start:
                 lines[-1].sizes.append((text, start, x - style.between))
-                lines.append(_Line())
+                lines.append(_Row())
                 start = x = LEFT
             lines[-1].units.append((i, x))
             x += rooms[i].width + style.between
         x = max(x - style.between, start + least)
         lines[-1].sizes.append((text, start, x))
     for line in lines:
-        line.above = max(rooms[i].above for i, _ in line.units) + _wires(units, line)
+        line.above = max(rooms[i].above for i, _ in line.units) + _measure_wires(units, line)
         line.below = max(rooms[i].below for i, _ in line.units)
     return lines
 
 
-def _groups(units: list[Unit]) -> list[tuple[str, list[int]]]:
+def _group_by_size(units: list[Unit]) -> list[tuple[str, list[int]]]:
     """Runs of units of one map size, with the size in words."""
     groups: list[tuple[str, list[int]]] = []
     last = None
@@ -148,14 +148,14 @@ def _groups(units: list[Unit]) -> list[tuple[str, list[int]]]:
     return groups
 
 
-def _wires(units: list[Unit], line: _Line) -> float:
+def _measure_wires(units: list[Unit], line: _Row) -> float:
     """Room for what passes above the blocks of a line."""
     inside = {i for i, _ in line.units}
     spans = [u - r for u in inside for r in units[u].reads if r in inside and r != u - 1]
     return min(46.0, 12.0 + 4 * max(spans)) if spans else 0.0
 
 
-def _heading(anatomy: Anatomy, width: float) -> Iterable[Text]:
+def _draw_heading(anatomy: Anatomy, width: float) -> Iterable[Text]:
     """Title and facts, as many of them as there is room for."""
     facts = [
         f"{count_text(anatomy.parameters)} parameters", f"{count_text(anatomy.macs)} MACs",
@@ -170,7 +170,7 @@ def _heading(anatomy: Anatomy, width: float) -> Iterable[Text]:
         yield Text(left, 15, " · ".join(facts), 13, GREY, "start")
 
 
-def _header(line: _Line) -> Iterable[Text | Polyline]:
+def _draw_sizes(line: _Row) -> Iterable[Text | Polyline]:
     """The line of map sizes."""
     y = line.middle - line.above - 5
     for text, left, right in line.sizes:
@@ -180,7 +180,7 @@ def _header(line: _Line) -> Iterable[Text | Polyline]:
         yield Text(left, y - 9, text, 14, anchor="start", bold=True)
 
 
-def _ways(scene: Scene, plan: _Plan) -> None:
+def _draw_arrows(scene: Scene, plan: _GraphPlan) -> None:
     """Arrows from block to block; bows where a block reads others than the one before it."""
     place = {i: (number, x) for number, line in enumerate(plan.lines) for i, x in line.units}
     middle = plan.lines[0].middle
@@ -190,21 +190,21 @@ def _ways(scene: Scene, plan: _Plan) -> None:
         line, x = place[i]
         end = (x, plan.lines[line].middle)
         if i == 0:
-            scene.add(_arrow([(LEFT - 10 + IMAGE, middle), end]))
+            scene.add(_make_arrow([(LEFT - 10 + IMAGE, middle), end]))
         for other in unit.reads or ((i - 1,) if i else ()):
             from_line, left = place[other]
             start = (left + plan.rooms[other].width, plan.lines[from_line].middle)
-            scene.add(_way(plan, other, i, start, end, from_line, line))
+            scene.add(_route_arrow(plan, other, i, start, end, from_line, line))
 
 
-def _arrow(points: list[Point]) -> Polyline:
+def _make_arrow(points: list[Point]) -> Polyline:
     return Polyline(round_corners(points), GREY, 1.4, 6.0)
 
 
-def _way(plan: _Plan, a: int, b: int, start: Point, end: Point, from_line: int, line: int) -> Polyline:
+def _route_arrow(plan: _GraphPlan, a: int, b: int, start: Point, end: Point, from_line: int, line: int) -> Polyline:
     """From unit a to unit b; through the gutter where b is on another line."""
     if from_line == line and a == b - 1:
-        return _arrow([start, end])
+        return _make_arrow([start, end])
     if from_line == line:
         room = plan.lines[line].above - 4
         reach = max(plan.rooms[i].above for i in range(a + 1, b))
@@ -218,10 +218,10 @@ def _way(plan: _Plan, a: int, b: int, start: Point, end: Point, from_line: int, 
     points = [start, (turn, start[1]), (turn, gutter), (back, gutter), (back, end[1]), end]
     if a != b - 1:
         points = [start, (turn, start[1]), (turn, gutter), (end[0] - 6, gutter), (end[0] - 6, end[1]), end]
-    return _arrow(points)
+    return _make_arrow(points)
 
 
-def legend(used: Iterable[str], x: float, y: float) -> Iterable[Box | Text]:
+def draw_legend(used: Iterable[str], x: float, y: float) -> Iterable[Box | Text]:
     """Swatches with words, from left to right."""
     for paint in used:
         fill, _letters, words = KINDS[paint]

@@ -20,7 +20,7 @@ INPUT = -1  # as a parent: the image
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class GraphNode:
     """One shape of the drawing. `row`: index of its main row; `block`: index of its block; `paint`: key of
     colors.KINDS; `short`: two lines for a small cell; `label`: one line for a large one; `before`, `notes`:
     what was taken in ahead of it and behind it, e.g. "BN · ReLU"; `parents`: cells it reads, INPUT for the image."""
@@ -38,10 +38,10 @@ class Cell:
     parents: tuple[int, ...]
 
 
-def cells_of(anatomy: Anatomy) -> list[Cell]:
+def build_nodes(anatomy: Anatomy) -> list[GraphNode]:
     """The cells of a network in the order of the forward pass."""
     rows = anatomy.rows
-    home = _homes(rows)
+    home = _find_homes(rows)
     block_of = {row: number for number, block in enumerate(anatomy.blocks) for row in block.rows}
     mains = sorted(set(home))
     number = {main: i for i, main in enumerate(mains)}
@@ -53,11 +53,11 @@ def cells_of(anatomy: Anatomy) -> list[Cell]:
         reads = {number[home[p]] for r in taken[main] for p in rows[r].parents if home[p] != main}
         image = any(not rows[r].parents for r in taken[main])
         parents = ((INPUT,) if image else ()) + tuple(sorted(reads))
-        made.append(_cell(rows, main, taken[main], block_of.get(main, 0), parents))
+        made.append(_build_node(rows, main, taken[main], block_of.get(main, 0), parents))
     return made
 
 
-def _homes(rows: Sequence[LayerRow]) -> list[int]:
+def _find_homes(rows: Sequence[LayerRow]) -> list[int]:
     """The main row that each row is drawn with: its own, or that of the neighbour it belongs to."""
     readers: list[list[int]] = [[] for _ in rows]
     for row in rows:
@@ -71,7 +71,7 @@ def _homes(rows: Sequence[LayerRow]) -> list[int]:
         behind = row.parents[0] if len(set(row.parents)) == 1 else None
         if behind is not None and len(readers[behind]) != 1:
             behind = None
-        ahead = _ahead(rows, readers, row.index)
+        ahead = _find_reader(rows, readers, row.index)
         if behind is None:
             home[row.index] = row.index if ahead is None else ahead
         elif row.kind == "norm" and ahead is not None and (rows[behind].kind in (*JOINS, "pool") or behind in led):
@@ -85,7 +85,7 @@ def _homes(rows: Sequence[LayerRow]) -> list[int]:
     return home
 
 
-def _ahead(rows: Sequence[LayerRow], readers: list[list[int]], index: int) -> int | None:
+def _find_reader(rows: Sequence[LayerRow], readers: list[list[int]], index: int) -> int | None:
     """The convolution or linear layer that a chain of small rows leads to and nothing else."""
     while rows[index].kind not in (*MAIN, *JOINS):
         if len(readers[index]) != 1 or len(set(rows[readers[index][0]].parents)) != 1:
@@ -94,18 +94,20 @@ def _ahead(rows: Sequence[LayerRow], readers: list[list[int]], index: int) -> in
     return index if rows[index].kind in ("conv", "linear") else None
 
 
-def _cell(rows: Sequence[LayerRow], main: int, taken: list[int], block: int, parents: tuple[int, ...]) -> Cell:
+def _build_node(
+    rows: Sequence[LayerRow], main: int, taken: list[int], block: int, parents: tuple[int, ...]
+) -> GraphNode:
     row = rows[main]
-    ahead = [note(rows[r]) for r in taken if r < main]
-    behind = [note(rows[r]) for r in taken if r > main]
+    ahead = [abbreviate(rows[r]) for r in taken if r < main]
+    behind = [abbreviate(rows[r]) for r in taken if r > main]
     output = rows[max(taken)].output
-    return Cell(
-        main, block, row.kind, paint_of(row), _short(row), _label(row), " · ".join(dict.fromkeys(ahead)),
+    return GraphNode(
+        main, block, row.kind, choose_paint(row), _short(row), _label(row), " · ".join(dict.fromkeys(ahead)),
         " · ".join(dict.fromkeys(behind)), _title(row, [*ahead, *behind]), output, parents,
     )  # fmt: skip
 
 
-def note(row: LayerRow) -> str:
+def abbreviate(row: LayerRow) -> str:
     """A few letters for a row that is taken in: "BN", "ReLU", "LRN", "dropout"."""
     if row.kind == "norm":
         text = row.detail.lower()
@@ -117,7 +119,7 @@ def note(row: LayerRow) -> str:
     return re.split(r"[,(]", row.detail or row.kind)[0].strip()[:14]
 
 
-def paint_of(row: LayerRow) -> str:
+def choose_paint(row: LayerRow) -> str:
     """Key of colors.KINDS."""
     if row.kind == "conv":
         window = row.kernel[0] * row.kernel[1] if row.kernel else 0
@@ -149,12 +151,12 @@ def _short(row: LayerRow) -> tuple[str, ...]:
         return _pool(row), "global" if row.output[1:] in ((), (1, 1)) else f"{_size(row.kernel)}{_stride(row)}"
     if row.kind in JOINS:
         return ({"add": "+", "multiply": "×", "concat": "concat"}[row.kind],)
-    return (note(row),)
+    return (abbreviate(row),)
 
 
 def _label(row: LayerRow) -> str:
     if row.kind == "conv":
-        kind = "depthwise" if paint_of(row) == "depthwise" else "conv"
+        kind = "depthwise" if choose_paint(row) == "depthwise" else "conv"
         groups = f", {row.groups} groups" if row.groups > 1 and kind == "conv" else ""
         return f"{_size(row.kernel)} {kind}, {row.output[0]}{_stride(row)}{groups}"
     if row.kind == "linear":

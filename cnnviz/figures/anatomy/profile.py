@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cnnviz.figures.anatomy.nodes import paint_of, shape_text
+from cnnviz.figures.anatomy.nodes import choose_paint, shape_text
 from cnnviz.figures.anatomy.shapes import GREY
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import KINDS
@@ -31,39 +31,44 @@ class Bar:
     values: Peaks
 
 
-def bars_of(anatomy: Anatomy) -> list[Bar]:
+def build_bars(anatomy: Anatomy) -> list[Bar]:
     """The image and every layer that keeps a map of its own or has weights; block by block in deep networks.
 
     The values sum to the anatomy's totals."""
     image = Bar("image", shape_text(anatomy.input_size), "other", (_product(anatomy.input_size), 0, 0))
     rows = [row for row in anatomy.rows if row.kind in ("conv", "linear", "pool") or row.parameters]
     if sum(row.kind in ("conv", "linear", "pool") for row in rows) <= MOST_LAYERS:
-        return [image, *_layer_bars(anatomy)]
+        return [image, *_build_layer_bars(anatomy)]
     bars = [
-        Bar(b.block, shape_text(b.output), _paint(anatomy, b.rows), (_kept(anatomy, b.rows), b.parameters, b.macs))
+        Bar(
+            b.block,
+            shape_text(b.output),
+            _choose_block_paint(anatomy, b.rows),
+            (_count_kept(anatomy, b.rows), b.parameters, b.macs),
+        )
         for b in anatomy.blocks
     ]
     return [image, *(bar for bar in bars if any(bar.values))]
 
 
-def _layer_bars(anatomy: Anatomy) -> list[Bar]:
+def _build_layer_bars(anatomy: Anatomy) -> list[Bar]:
     bars: list[Bar] = []
     for row in anatomy.rows:
         if row.kind in ("conv", "linear", "pool"):
-            kept = _kept(anatomy, (row.index,))
+            kept = _count_kept(anatomy, (row.index,))
             values = (kept, row.parameters, row.macs)
             if any(values):
-                bars.append(Bar(row.layer, shape_text(row.output), paint_of(row), values))
+                bars.append(Bar(row.layer, shape_text(row.output), choose_paint(row), values))
         elif row.parameters and bars:  # a norm's parameters belong to the layer before it
             last = bars[-1]
             a, p, m = last.values
             bars[-1] = Bar(last.name, last.output, last.paint, (a, p + row.parameters, m))
         elif row.parameters:
-            bars.append(Bar(row.layer, shape_text(row.output), paint_of(row), (0, row.parameters, 0)))
+            bars.append(Bar(row.layer, shape_text(row.output), choose_paint(row), (0, row.parameters, 0)))
     return bars
 
 
-def _kept(anatomy: Anatomy, indices: tuple[int, ...]) -> int:
+def _count_kept(anatomy: Anatomy, indices: tuple[int, ...]) -> int:
     """Values of the maps that need memory of their own, as in anatomy.activations."""
     rows = [anatomy.rows[i] for i in indices]
     return sum(
@@ -71,10 +76,10 @@ def _kept(anatomy: Anatomy, indices: tuple[int, ...]) -> int:
     )
 
 
-def _paint(anatomy: Anatomy, indices: tuple[int, ...]) -> str:
+def _choose_block_paint(anatomy: Anatomy, indices: tuple[int, ...]) -> str:
     """The colour of a block: that of the layer with most work in it."""
     best = max((anatomy.rows[i] for i in indices), key=lambda row: (row.macs, row.kind == "pool"))
-    return paint_of(best)
+    return choose_paint(best)
 
 
 def _product(shape: tuple[int, ...]) -> int:
@@ -84,9 +89,9 @@ def _product(shape: tuple[int, ...]) -> int:
     return total
 
 
-def peaks(anatomies: list[Anatomy]) -> Peaks:
+def find_peaks(anatomies: list[Anatomy]) -> Peaks:
     """The largest single value of each quantity in these networks: their common scale."""
-    bars = [bar for anatomy in anatomies for bar in bars_of(anatomy)]
+    bars = [bar for anatomy in anatomies for bar in build_bars(anatomy)]
     return tuple(max((bar.values[q] for bar in bars), default=1) or 1 for q in range(3))  # type: ignore[return-value]
 
 
@@ -96,26 +101,26 @@ def profile(
     """Activations, parameters and multiply-adds of every layer as aligned bars, the first layer on top.
 
     `scale`: the values of a full bar; default: the network's own peaks. All bars start at 0."""
-    bars = bars_of(anatomy)
-    full = scale or peaks([anatomy])
+    bars = build_bars(anatomy)
+    full = scale or find_peaks([anatomy])
     pitch = max(1.0, min(ROW, (height - TOP - 8) / len(bars)))
     labels = max(1, -int(-LABEL // pitch)) if pitch < LABEL else 1
     names = min(0.2 * width, max(text_width(bar.name, 12) for bar in bars) + 4)
     shapes = max(text_width(bar.output, 12) for bar in bars) + 16
     room = (width - names - shapes) / 3
     scene = Scene(width, TOP + pitch * len(bars) + 8)
-    _heads(scene, anatomy, names + shapes, room, title)
+    _draw_heads(scene, anatomy, names + shapes, room, title)
     for number, bar in enumerate(bars):
         y = TOP + (number + 0.5) * pitch
         if number % labels == 0:
             scene.add(Text(names, y, shorten(bar.name, 12, names), 12, anchor="end"))
             scene.add(Text(names + shapes - 8, y, bar.output, 12, GREY, "end"))
         for q in range(3):
-            _bar(scene, bar, q, names + shapes + q * room, y, room, pitch, full[q])
+            _draw_bar(scene, bar, q, names + shapes + q * room, y, room, pitch, full[q])
     return scene
 
 
-def _heads(scene: Scene, anatomy: Anatomy, left: float, room: float, title: bool) -> None:
+def _draw_heads(scene: Scene, anatomy: Anatomy, left: float, room: float, title: bool) -> None:
     if title:
         scene.add(Text(4, 13, anatomy.title, 17, anchor="start", bold=True))
     totals = (
@@ -129,7 +134,7 @@ def _heads(scene: Scene, anatomy: Anatomy, left: float, room: float, title: bool
         scene.add(Polyline(((x, TOP - 2), (x, scene.height - 6)), "#aab2bd", 1.0))
 
 
-def _bar(scene: Scene, bar: Bar, q: int, x: float, y: float, room: float, pitch: float, full: float) -> None:
+def _draw_bar(scene: Scene, bar: Bar, q: int, x: float, y: float, room: float, pitch: float, full: float) -> None:
     value = bar.values[q]
     if not value:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cnnviz.figures.anatomy.blocks import Unit
-from cnnviz.figures.anatomy.nodes import Cell
+from cnnviz.figures.anatomy.nodes import GraphNode
 from cnnviz.figures.base.colors import FRAME, KINDS
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text, arc_points, round_corners, smooth_path
 from cnnviz.figures.base.text import shorten, text_width
@@ -48,7 +48,7 @@ class Style:
         """Diameter of a + or ×."""
         return min(20.0, max(11.0, 0.45 * self.cell))
 
-    def width(self, cell: Cell) -> float:
+    def width(self, cell: GraphNode) -> float:
         if cell.kind in ROUND:
             return self.join
         if cell.kind == "concat":
@@ -57,7 +57,7 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Extent:
     """What a block takes: `width`, and pixels `above` and `below` the flow."""
 
     width: float
@@ -65,32 +65,32 @@ class Room:
     below: float
 
 
-def framed(unit: Unit) -> bool:
+def is_framed(unit: Unit) -> bool:
     return len(unit.cells) > 1
 
 
-def fitted(unit: Unit, style: Style) -> Style:
+def fit_style(unit: Unit, style: Style) -> Style:
     """The style of a unit's cells: smaller where a dense block would be longer than a line."""
     if not unit.dense:
         return style
     return Style(min(style.cell, (style.line - TRANSITION) / len(unit.cells) - 3.0), style.line)
 
 
-def _columns(unit: Unit, style: Style) -> tuple[list[float], list[float]]:
+def _place_columns(unit: Unit, style: Style) -> tuple[list[float], list[float]]:
     """(left, width) of every layer of cells, from the entry."""
     count = max(unit.layout.layers) + 1
     widths = [0.0] * count
     for cell, layer in zip(unit.cells, unit.layout.layers[1:], strict=True):
         widths[layer] = max(widths[layer], style.width(cell))
     gap = min(style.gap, 3.0 if style.cell < 14 else 6.0) if unit.dense else style.gap
-    x, lefts = (7.0 if framed(unit) else 0.0), [0.0]
+    x, lefts = (7.0 if is_framed(unit) else 0.0), [0.0]
     for wide in widths[1:]:
-        lefts.append(x + (gap if framed(unit) else 0.0))
+        lefts.append(x + (gap if is_framed(unit) else 0.0))
         x = lefts[-1] + wide
     return lefts, widths
 
 
-def _lift(unit: Unit) -> float:
+def _measure_lift(unit: Unit) -> float:
     """Pixels above the cells for the skips."""
     skips = unit.layout.skips
     if not skips:
@@ -100,26 +100,26 @@ def _lift(unit: Unit) -> float:
     return 5.0 + 7.0 * max(level for *_, level in skips)
 
 
-def room_of(unit: Unit, style: Style) -> Room:
+def measure_unit(unit: Unit, style: Style) -> Extent:
     """The place that a unit's drawing takes."""
-    style = fitted(unit, style)
-    lefts, widths = _columns(unit, style)
+    style = fit_style(unit, style)
+    lefts, widths = _place_columns(unit, style)
     low, high = unit.layout.span
-    pad = 8.0 if framed(unit) else 1.0
+    pad = 8.0 if is_framed(unit) else 1.0
     folded = 6.0 if unit.repeat > 1 else 0.0
-    above = style.high / 2 - low * style.lane + pad + _lift(unit) + (13.0 if folded else 0.0)
+    above = style.high / 2 - low * style.lane + pad + _measure_lift(unit) + (13.0 if folded else 0.0)
     below = style.high / 2 + high * style.lane + pad + folded + NAME + 5
-    return Room(lefts[-1] + widths[-1] + (10.0 if framed(unit) else 0.0) + folded, above, below)
+    return Extent(lefts[-1] + widths[-1] + (10.0 if is_framed(unit) else 0.0) + folded, above, below)
 
 
 def draw_unit(scene: Scene, unit: Unit, x: float, middle: float, style: Style, chosen: int | None) -> None:
     """Draw a unit whose flow enters at (x, middle)."""
-    room, style = room_of(unit, style), fitted(unit, style)
+    room, style = measure_unit(unit, style), fit_style(unit, style)
     item = f"block:{unit.blocks[0]}"
     marked = chosen in unit.blocks
-    _frame(scene, unit, x, middle, room, marked, item)
-    _edges(scene, unit, x, middle, style)
-    lefts, widths = _columns(unit, style)
+    _draw_frame(scene, unit, x, middle, room, marked, item)
+    _draw_edges(scene, unit, x, middle, style)
+    lefts, widths = _place_columns(unit, style)
     for number, cell in enumerate(unit.cells, 1):
         layer, lane = unit.layout.layers[number], unit.layout.lanes[number]
         wide = style.width(cell)
@@ -127,24 +127,24 @@ def draw_unit(scene: Scene, unit: Unit, x: float, middle: float, style: Style, c
         several = unit.dense or unit.merged
         own = f"block:{cell.block}" if several else item
         here = several and chosen == cell.block
-        here = here or (marked and not framed(unit))
+        here = here or (marked and not is_framed(unit))
         if cell.kind == "concat":
-            top, bottom = (middle + end for end in _reach(unit, number, style))
-            _bar(scene, cell, left, top, bottom, style, own)
+            top, bottom = (middle + end for end in _find_reach(unit, number, style))
+            _draw_concat(scene, cell, left, top, bottom, style, own)
         else:
-            _cell(scene, cell, left, middle + lane * style.lane, style, own, here)
-    text = name_of(unit, room.width + style.between - 6)
+            _draw_node(scene, cell, left, middle + lane * style.lane, style, own, here)
+    text = choose_name(unit, room.width + style.between - 6)
     y = middle + room.below - NAME / 2 - 1
     scene.add(Text(x + room.width / 2, y, text, NAME, CHOSEN if marked else GREY, bold=marked))
 
 
-def name_of(unit: Unit, room: float) -> str:
+def choose_name(unit: Unit, room: float) -> str:
     """The unit's name with the number of its maps, as much of it as is readable in `room` pixels."""
     if not unit.name:
         return ""
     last = unit.name.rpartition(".")[2]
     full = f"{unit.name} · {unit.output[0]}"
-    for text in (full if framed(unit) and not unit.dense else unit.name, unit.name):
+    for text in (full if is_framed(unit) and not unit.dense else unit.name, unit.name):
         if text_width(text, NAME, True) <= room:
             return text
     if text_width(last, NAME, True) <= room and not last.isdigit():
@@ -155,12 +155,12 @@ def name_of(unit: Unit, room: float) -> str:
     return text if len(text) > 4 else ""
 
 
-def _frame(scene: Scene, unit: Unit, x: float, middle: float, room: Room, marked: bool, item: str) -> None:
+def _draw_frame(scene: Scene, unit: Unit, x: float, middle: float, room: Extent, marked: bool, item: str) -> None:
     folded = 6.0 if unit.repeat > 1 else 0.0
     top = middle - room.above + (13.0 if folded else 0.0)
     high = middle + room.below - NAME - 5 - folded - top
     wide = room.width - folded
-    if not framed(unit):
+    if not is_framed(unit):
         return
     for back in (folded, folded / 2) if folded else ():
         scene.add(Box(x + back, top + back, wide, high, "#eceff3", "#aab2bd", 1, 7))
@@ -171,13 +171,17 @@ def _frame(scene: Scene, unit: Unit, x: float, middle: float, room: Room, marked
         scene.add(Text(x + wide, top - 7, f"× {unit.repeat}", 14, anchor="end", bold=True))
 
 
-def _bar(scene: Scene, cell: Cell, left: float, top: float, bottom: float, style: Style, item: str) -> None:
+def _draw_concat(
+    scene: Scene, cell: GraphNode, left: float, top: float, bottom: float, style: Style, item: str
+) -> None:
     """A concatenation."""
     fill = KINDS[cell.paint][0]
     scene.add(Box(left, top, style.width(cell), bottom - top, fill, fill, 0.8, 2, item, cell.title))
 
 
-def _cell(scene: Scene, cell: Cell, left: float, middle: float, style: Style, item: str, marked: bool) -> None:
+def _draw_node(
+    scene: Scene, cell: GraphNode, left: float, middle: float, style: Style, item: str, marked: bool
+) -> None:
     fill, letters, _ = KINDS[cell.paint]
     wide, high = style.width(cell), style.high
     line, stroke = (2.5, CHOSEN) if marked else (0.8, "#4b5563")
@@ -195,7 +199,7 @@ def _cell(scene: Scene, cell: Cell, left: float, middle: float, style: Style, it
             scene.add(Text(left + wide / 2, y, text, fits, letters))
 
 
-def _reach(unit: Unit, number: int, style: Style) -> tuple[float, float]:
+def _find_reach(unit: Unit, number: int, style: Style) -> tuple[float, float]:
     """Top and bottom of a concatenation, from the block's middle: over all branches that enter it."""
     layout = unit.layout
     if number == len(unit.cells):  # the last one closes the block
@@ -207,21 +211,21 @@ def _reach(unit: Unit, number: int, style: Style) -> tuple[float, float]:
     return min(lanes) * style.lane - style.high / 2, max(lanes) * style.lane + style.high / 2
 
 
-def _edges(scene: Scene, unit: Unit, x: float, middle: float, style: Style) -> None:
+def _draw_edges(scene: Scene, unit: Unit, x: float, middle: float, style: Style) -> None:
     """Ways between the cells of a unit."""
-    lefts, widths = _columns(unit, style)
+    lefts, widths = _place_columns(unit, style)
     layout = unit.layout
 
     def sides(node: int) -> tuple[float, float, float]:
         """Left end, right end and height of a node."""
         y = middle + layout.lanes[node] * style.lane
         if node == 0:
-            return x, x + (5.0 if framed(unit) else 0.0), y
+            return x, x + (5.0 if is_framed(unit) else 0.0), y
         layer, wide = layout.layers[node], style.width(unit.cells[node - 1])
         left = x + lefts[layer] + (widths[layer] - wide) / 2
         return left, left + wide, y
 
-    if not framed(unit):
+    if not is_framed(unit):
         return
     scene.add(Polyline(((x, middle), (x + 5, middle)), EDGE, 1.2))
     for a, b, bends in layout.routes:
@@ -234,12 +238,12 @@ def _edges(scene: Scene, unit: Unit, x: float, middle: float, style: Style) -> N
         y = points[-1][1] if cell.kind == "concat" else y
         scene.add(Polyline(smooth_path([*points, (left, y)], True), EDGE, 1.2))
     last = sides(len(unit.cells))
-    end = x + room_of(unit, style).width - (6.0 if unit.repeat > 1 else 0.0)
+    end = x + measure_unit(unit, style).width - (6.0 if unit.repeat > 1 else 0.0)
     scene.add(Polyline(((last[1], last[2]), (end, last[2])), EDGE, 1.2))
-    _skips(scene, unit, sides, middle, style)
+    _draw_skips(scene, unit, sides, middle, style)
 
 
-def _skips(scene: Scene, unit: Unit, sides, middle: float, style: Style) -> None:
+def _draw_skips(scene: Scene, unit: Unit, sides, middle: float, style: Style) -> None:
     layout = unit.layout
     top = middle + layout.span[0] * style.lane - style.high / 2
     for a, b, level in layout.skips:
@@ -249,7 +253,7 @@ def _skips(scene: Scene, unit: Unit, sides, middle: float, style: Style) -> None
         cell = unit.cells[b - 1]
         tip = y - style.join / 2 if cell.kind in ROUND else y - style.high / 2
         if len(layout.skips) > BOWS:
-            lift, count = (_lift(unit) - 6) * ((b - a) / len(unit.cells)) ** 0.6, len(unit.cells)
+            lift, count = (_measure_lift(unit) - 6) * ((b - a) / len(unit.cells)) ** 0.6, len(unit.cells)
             colour = "#55606e" if count < 30 else "#98a2b0"  # thousands of wires would be one black surface
             scene.add(
                 Polyline(arc_points((start, top - 1), (end, top - 1), lift), colour, max(0.25, min(0.9, 12 / count)))

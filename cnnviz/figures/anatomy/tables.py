@@ -52,7 +52,7 @@ def totals_sentence(anatomy: Anatomy) -> str:
     )
 
 
-def compared(pair: Sequence[Anatomy]) -> dict[str, list[str]]:
+def compare_totals(pair: Sequence[Anatomy]) -> dict[str, list[str]]:
     """The totals of two networks side by side, with the second's multiple of the first."""
     a, b = pair
     counts = {
@@ -65,11 +65,11 @@ def compared(pair: Sequence[Anatomy]) -> dict[str, list[str]]:
         share = f"{second / first:.3g} ×" if first else ""
         table[name] = [f"{first:,}", f"{second:,}", share]
     table["activation memory"] = [*(f"{one.activation_bytes / 1e6:,.2f} MB" for one in pair), table["activations"][2]]
-    table["largest receptive field"] = [*(_field(one) for one in pair), ""]
+    table["largest receptive field"] = [*(_largest_field(one) for one in pair), ""]
     return table
 
 
-def _field(anatomy: Anatomy) -> str:
+def _largest_field(anatomy: Anatomy) -> str:
     """What one unit of the deepest map sees at most."""
     seen = [r.receptive_field for r in anatomy.rows if r.receptive_field and min(r.output[1:], default=0) > 1]
     return _pair(max(seen, key=lambda pair: pair[0] * pair[1], default=None))

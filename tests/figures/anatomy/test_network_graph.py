@@ -8,9 +8,9 @@ from made_anatomies import dense, inception, residual
 
 from cnnviz.errors import BadInput
 from cnnviz.figures.anatomy.block_graph import block_graph
-from cnnviz.figures.anatomy.blocks import telling_block, units_of
-from cnnviz.figures.anatomy.network_graph import block_named, network_graph, network_graphs
-from cnnviz.figures.anatomy.nodes import cells_of
+from cnnviz.figures.anatomy.blocks import choose_example_block, group_blocks
+from cnnviz.figures.anatomy.network_graph import network_graph, network_graphs, parse_block_item
+from cnnviz.figures.anatomy.nodes import build_nodes
 from cnnviz.figures.anatomy.shapes import CHOSEN
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
@@ -41,7 +41,7 @@ def apart(a: Box, b: Box) -> bool:
 @pytest.mark.parametrize("name", NAMED)
 def test_cells_lie_inside_the_picture_and_apart_from_each_other(name):
     found = anatomy(name)
-    block = telling_block(found)
+    block = choose_example_block(found)
     scenes = [network_graph(found, 690, 590, block)] + ([block_graph(found, block, 360)] if block is not None else [])
     for scene in scenes:
         cells = boxes(scene)
@@ -62,7 +62,7 @@ def test_inner_concatenations_cover_their_own_branches_alone(block):
     number = [b.block for b in found.blocks].index(block)
     cells = boxes(block_graph(found, number, 360))
     assert all(apart(a, b) for a, b in itertools.combinations(cells, 2))
-    assert len(cells) == sum(cell.block == number for cell in cells_of(found))
+    assert len(cells) == sum(cell.block == number for cell in build_nodes(found))
 
 
 def test_a_narrow_cell_says_what_it_is_with_fewer_words():
@@ -86,7 +86,7 @@ def test_every_layer_is_drawn_once_when_nothing_is_folded():
 
 def test_folded_blocks_count_up_to_all_of_them():
     found = residual(9)
-    units = units_of(found, True)
+    units = group_blocks(found, True)
     assert [u.repeat for u in units] == [1, 9, 1] and [len(u.blocks) for u in units] == [1, 9, 1]
     assert "× 9" in texts(network_graph(found, repeats="folded"))
     assert not any(t.startswith("× ") for t in texts(network_graph(found, repeats="all")))
@@ -128,7 +128,7 @@ def test_the_four_branches_of_an_inception_module_end_at_one_concatenation():
 @pytest.mark.parametrize("layers", [5, 12])
 def test_a_dense_block_shows_every_connection(layers):
     found = dense(layers)
-    (unit,) = [u for u in units_of(found, True) if u.dense]
+    (unit,) = [u for u in group_blocks(found, True) if u.dense]
     wires = len(unit.layout.routes) + len(unit.layout.skips)
     assert len(unit.cells) == layers and wires == layers * (layers + 1) // 2
     titled = [b for b in boxes(network_graph(found)) if b.item]
@@ -139,8 +139,8 @@ def test_the_chosen_block_is_framed_and_a_click_names_it():
     found = residual(2)
     scene = network_graph(found, chosen=2)
     (frame,) = [s for s in scene.shapes if isinstance(s, Box) and s.stroke == CHOSEN]
-    assert found.blocks[block_named(frame.item)].block == "layer1"
-    assert block_named("block:x") is None and block_named("layer:3") is None
+    assert found.blocks[parse_block_item(frame.item)].block == "layer1"
+    assert parse_block_item("block:x") is None and parse_block_item("layer:3") is None
 
 
 def test_the_line_of_map_sizes_is_that_of_the_paper():
@@ -169,11 +169,11 @@ def test_a_block_that_is_drawn_with_its_reader_has_no_picture_of_its_own():
 
 
 def test_the_telling_block_is_one_with_branches():
-    assert telling_block(inception()) == 1 and telling_block(anatomy("vgg16")) is None
+    assert choose_example_block(inception()) == 1 and choose_example_block(anatomy("vgg16")) is None
     found = dense(6)
-    assert found.blocks[telling_block(found)].block == "block.layer3"
+    assert found.blocks[choose_example_block(found)].block == "block.layer3"
 
 
 def test_cells_of_branches_without_a_module_of_their_own_are_drawn_as_one_block():
-    (unit,) = units_of(anatomy("naive_inception"), True)
-    assert unit.merged and len(unit.cells) == len(cells_of(anatomy("naive_inception"))) == 5
+    (unit,) = group_blocks(anatomy("naive_inception"), True)
+    assert unit.merged and len(unit.cells) == len(build_nodes(anatomy("naive_inception"))) == 5

@@ -3,8 +3,8 @@
 import pytest
 from made_anatomies import inception, residual
 
-from cnnviz.figures.anatomy.profile import bars_of, peaks, profile
-from cnnviz.figures.anatomy.tables import compared, layer_table, totals_sentence
+from cnnviz.figures.anatomy.profile import build_bars, find_peaks, profile
+from cnnviz.figures.anatomy.tables import compare_totals, layer_table, totals_sentence
 from cnnviz.figures.base.scene import Box
 from cnnviz.studies.anatomy.anatomy import anatomy
 
@@ -12,12 +12,12 @@ from cnnviz.studies.anatomy.anatomy import anatomy
 @pytest.mark.parametrize("name", ["vgg16", "googlenet_2014", "resnet50", "densenet121", "mobilenet_v3_small", "mlp"])
 def test_bars_add_up_to_the_totals(name):
     found = anatomy(name)
-    sums = [sum(bar.values[q] for bar in bars_of(found)) for q in range(3)]
+    sums = [sum(bar.values[q] for bar in build_bars(found)) for q in range(3)]
     assert sums == [found.activations, found.parameters, found.macs]
 
 
 def test_vgg16_spends_memory_early_and_parameters_late():
-    bars = bars_of(anatomy("vgg16"))
+    bars = build_bars(anatomy("vgg16"))
     assert len(bars) == 1 + 13 + 5 + 3  # image, convolutions, pools, linear layers
     half = len(bars) // 2
     memory = [bar.values[0] for bar in bars]
@@ -28,7 +28,7 @@ def test_vgg16_spends_memory_early_and_parameters_late():
 
 def test_lengths_are_proportional_and_two_networks_share_one_scale():
     pair = [anatomy("vgg16"), anatomy("googlenet_2014")]
-    scale = peaks(pair)
+    scale = find_peaks(pair)
     assert scale == (224 * 224 * 64, 102_764_544, 1_849_688_064)
     lengths = {}
     for one in pair:
@@ -42,7 +42,7 @@ def test_lengths_are_proportional_and_two_networks_share_one_scale():
 
 def test_a_deep_network_is_shown_block_by_block_within_the_height():
     found = anatomy("resnet110_cifar")
-    bars = bars_of(found)
+    bars = build_bars(found)
     assert [b.name for b in bars[:3]] == ["image", "conv1", "layer1.0"] and len(bars) == 1 + len(found.blocks)
     assert profile(found, 1000, 600).height <= 610
 
@@ -67,8 +67,8 @@ def test_totals_are_said_to_the_unit():
 
 
 def test_two_networks_are_compared_by_their_ratio():
-    table = compared([anatomy("vgg16"), anatomy("googlenet_2014")])
+    table = compare_totals([anatomy("vgg16"), anatomy("googlenet_2014")])
     assert table["parameters"] == ["138,357,544", "6,998,552", "0.0506 ×"]
     assert table["depth, layers"][:2] == ["16", "22"] and table["largest receptive field"][0] == "212×212"
-    twins = compared([residual(), residual()])
+    twins = compare_totals([residual(), residual()])
     assert twins["parameters"][2] == "1 ×"
