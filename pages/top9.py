@@ -11,7 +11,7 @@ from app.views.patches import export as exports
 from app.views.patches import wall as wall_page
 from cnnviz.figures.base import charts
 from cnnviz.figures.base.encode import rgb_png
-from cnnviz.figures.patches.wall import crisp_side, three_by_three, wall_plan
+from cnnviz.figures.patches.wall import crisp_side, plan_wall, three_by_three
 
 title = controls.heading("Top-9 patches")
 network = controls.pick_network(title)
@@ -34,7 +34,7 @@ if not chosen.channels:
 field, input_size = shared.receptive(network.key, layer, network.model), network.model.input_size[1:]
 with row:
     size = controls.bound(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=135)
-columns, rows, side_of = wall_plan(field.size, input_size, channels, size == "true scale")
+columns, rows, side_of = plan_wall(field.size, input_size, channels, size == "true scale")
 shown, following = wall_page.leaf(row, chosen, unit, columns * rows)
 
 later = deferred.Later()

@@ -90,13 +90,13 @@ def _connected(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
 
 
 def _write(options: argparse.Namespace, index: PatchIndex) -> None:
-    from cnnviz.figures.patches.sheet import caption_room, columns_for, layer_pages, pdf_bytes, png_bytes
+    from cnnviz.figures.patches.sheet import caption_room, choose_columns, layer_pages, pdf_bytes, png_bytes
     from cnnviz.store import write_bytes_atomic
 
     view, meta = index.layer(options.layer), index.meta
     channels = list(range(len(view))) if options.unit is None else [options.unit]
     rule = None if options.rule == "none" or index.source.model is None else options.rule
-    columns = columns_for(len(channels), rule is not None)
+    columns = choose_columns(len(channels), rule is not None)
     blocks = _blocks(view, channels, rule, caption_room(columns, rule is not None))
     note = f"top-{meta['k']} of {meta['images']:,} images of {meta['corpus']}; {rule or 'patches'}; drawn with cnnviz"
     pages = layer_pages(blocks, f"{meta['model']} · {options.layer}", note, columns)

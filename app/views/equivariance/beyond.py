@@ -15,7 +15,7 @@ from app.views.equivariance import results
 from app.views.equivariance.results import TRANSFORMS, Setting
 from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.charts import beyond_figure
-from cnnviz.figures.equivariance.panels import strip
+from cnnviz.figures.equivariance.panels import shift_strip
 from cnnviz.figures.equivariance.words import error_text
 
 
@@ -46,7 +46,7 @@ def view(setting: Setting, layer: str, channel: int, row: Any) -> None:
     base = results.received(setting.model, setting.pixels(0).cpu().numpy())
     drawn = shared.drawn(
         ("beyond", *setting.key, layer, channel, name),
-        lambda: strip(base, results.received(setting.model, found[kind].images[at]), one.moved[at, channel],
+        lambda: shift_strip(base, results.received(setting.model, found[kind].images[at]), one.moved[at, channel],
                       one.after[at, channel], one.inside[at]),
     )  # fmt: skip
     picture(drawn.png, drawn.size, f"{name}: {layer}, channel {channel}", "beyond_strip",

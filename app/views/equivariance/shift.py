@@ -18,7 +18,7 @@ from app.url import address
 from app.views.equivariance import results
 from app.views.equivariance.results import REACH, Compared, Curve, Setting
 from cnnviz.figures.equivariance.charts import curve_figure, layers_figure
-from cnnviz.figures.equivariance.panels import strip
+from cnnviz.figures.equivariance.panels import shift_strip
 from cnnviz.figures.equivariance.words import shift_sentence
 
 AXES = ("shift down [pixels]", "shift to the right [pixels]")
@@ -76,7 +76,7 @@ def _panels(setting: Setting, layer: str, channel: int, found: Compared, mask: b
     known = found.row.inside[0] if mask else _arrived(found.row.steps[0], moved.shape, setting.how)
     drawn = shared.drawn(
         ("shift", *setting.key, layer, channel, mask, *shift),
-        lambda: strip(found.before, found.shifted, moved, after, known),
+        lambda: shift_strip(found.before, found.shifted, moved, after, known),
     )
     labels = [Label(*words) for words in drawn.words]
     grip = Grip(*drawn.shifted, drawn.image[:2], drawn.pixel, REACH, (shift[1], shift[0]), "Drag to shift the image")

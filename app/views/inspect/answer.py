@@ -11,8 +11,8 @@ from app.markdown import literal, plain
 from app.pickers import controls
 from app.session import shared
 from app.views.inspect.results import METHODS, PREDICTED, QUICK, Cell, Subject, wanted
-from cnnviz.figures.attribution.answers import NARROW, WIDTH, Class, answer_bars, percent
-from cnnviz.figures.attribution.panels import Panel, map_panel, photo_panel, scene
+from cnnviz.figures.attribution.answers import NARROW, WIDTH, ClassScore, answer_bars, probability_text
+from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel
 from cnnviz.figures.attribution.words import NAMES, SOURCES, seconds_text
 from cnnviz.figures.base.charts import value_text
 
@@ -56,7 +56,7 @@ def view(subject: Subject, opacity: float) -> None:
     side = subject.side(SIDE)
     with left:
         photo = photo_panel(subject.received, "", side)
-        shown = shared.drawn(("inspected", *subject.key[:2]), lambda: scene([photo], 1, side))
+        shown = shared.drawn(("inspected", *subject.key[:2]), lambda: compose_panels([photo], 1, side))
         picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo")
     with right:
         _answer(subject)
@@ -78,7 +78,9 @@ def _answer(subject: Subject) -> None:
     shown = found.top(5)
     shown += [] if target in shown else [target]
     rows = [
-        Class(found.class_names[c], float(found.logits[c]), float(found.probabilities[c]), found.rank(c), c == target)
+        ClassScore(
+            found.class_names[c], float(found.logits[c]), float(found.probabilities[c]), found.rank(c), c == target
+        )
         for c in shown
     ]
     wide, narrow = (answer_bars(rows, len(found.logits) == 1, width) for width in (WIDTH, NARROW))
@@ -86,14 +88,14 @@ def _answer(subject: Subject) -> None:
     loss, share = found.cross_entropy(target), float(found.probabilities[target])
     st.markdown(
         f"Cross-entropy for the label **{literal(subject.name)}**: −ln p = **{value_text(loss)} nats**; "
-        f"rank {found.rank(target)} of {len(found.logits)}, {percent(share)}."
+        f"rank {found.rank(target)} of {len(found.logits)}, {probability_text(share)}."
     )
 
 
-def panel(subject: Subject, method: str, cell: Cell | None, opacity: float, side: int, title: str) -> Panel:
+def panel(subject: Subject, method: str, cell: Cell | None, opacity: float, side: int, title: str) -> ImagePanel:
     """One attribution as a panel; without its map while it is computed or if there is none."""
     if cell is None:
-        return Panel(None, title)
+        return ImagePanel(None, title)
     if cell.problem:
         return photo_panel(subject.received, title, side, (("", "not for this network"),))
     return map_panel(
@@ -107,7 +109,7 @@ def strip(subject: Subject, methods: tuple[str, ...], cells: list[Cell | None], 
     there, side = tuple(cell is not None for cell in cells), subject.side(SIDE)
     shown = shared.drawn(
         ("attributions", *subject.key[:2], subject.target, methods, there, opacity),
-        lambda: scene(
+        lambda: compose_panels(
             [panel(subject, m, cell, opacity, side, NAMES[m]) for m, cell in zip(methods, cells, strict=True)],
             len(methods), side,
         ),

@@ -17,8 +17,8 @@ from app.url import address
 from app.views.inspect.answer import panel, say_problems, sources
 from app.views.inspect.results import METHODS, Cell, Subject, wanted
 from cnnviz.errors import CnnvizError
-from cnnviz.figures.attribution.answers import percent
-from cnnviz.figures.attribution.panels import Panel, photo_panel, scene
+from cnnviz.figures.attribution.answers import probability_text
+from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, photo_panel
 from cnnviz.figures.attribution.words import NAMES, SHORT, completeness_sentence
 
 MOST = 4  # images
@@ -108,21 +108,21 @@ def _grid(subjects: list[Subject], rows: list[list[Cell | None]], opacity: float
     keys = tuple((*subject.key[:2], subject.target) for subject in subjects)
 
     def draw() -> Any:
-        panels: list[Panel] = []
+        panels: list[ImagePanel] = []
         for number, (subject, cells) in enumerate(zip(subjects, rows, strict=True)):
             panels.append(_photo(subject, side, single))
             titles = NAMES if single else SHORT if number == 0 else dict.fromkeys(METHODS, "")
             panels += [
                 panel(subject, m, cell, opacity, side, titles[m]) for m, cell in zip(METHODS, cells, strict=True)
             ]
-        return scene(panels, 4 if single else 1 + len(METHODS), side)
+        return compose_panels(panels, 4 if single else 1 + len(METHODS), side)
 
     shown = shared.drawn(("attribution grid", keys, there, opacity), draw)
     words = f"Six attributions for {', '.join(subject.name for subject in subjects)}"
     picture(shown.png, shown.size, words, "inspect_grid", labels=[Label(*one) for one in shown.words])
 
 
-def _photo(subject: Subject, side: int, single: bool) -> Panel:
-    share = percent(float(subject.answer.probabilities[subject.target]))
+def _photo(subject: Subject, side: int, single: bool) -> ImagePanel:
+    share = probability_text(float(subject.answer.probabilities[subject.target]))
     lines = (("", f"{subject.name}: {share}"),) if single else (("", subject.name),)
     return photo_panel(subject.received, "The image" if single else "", side, lines)

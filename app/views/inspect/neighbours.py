@@ -16,7 +16,7 @@ from app.pickers.corpus import default_corpus, pick_corpus
 from app.session import shared, uploads
 from app.views.inspect.results import Subject
 from cnnviz.errors import BadImage, CnnvizError
-from cnnviz.figures.attribution.panels import Panel, photo_panel, scene
+from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, photo_panel
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -36,7 +36,7 @@ def view(subject: Subject) -> None:
     left, right = st.columns([1, 2.7], gap="medium")
     with left:
         side, words = subject.side(QUERY), (("", f"answer: {subject.name}"),)
-        shown = scene([photo_panel(subject.received, "The image", side, words)], 1, side)
+        shown = compose_panels([photo_panel(subject.received, "The image", side, words)], 1, side)
         picture(shown.png, shown.size, "The query", "inspect_query", labels=[Label(*one) for one in shown.words])
     with right:
         found = _embedding(subject, taken)
@@ -99,7 +99,7 @@ def _show(subject: Subject, images: Corpus, found: Embedding) -> None:
     near = nearest(found, vector, images, SHOWN, leave_out=subject.image)
     shown = shared.drawn(
         ("neighbours", *subject.key[:2], images.fingerprint),
-        lambda: scene([_panel(subject, images, one) for one in near], COLUMNS, subject.side(SIDE)),
+        lambda: compose_panels([_panel(subject, images, one) for one in near], COLUMNS, subject.side(SIDE)),
     )
     picture(shown.png, shown.size, "The nearest images", "inspect_near", labels=[Label(*one) for one in shown.words])
     if images.labels is not None:
@@ -117,11 +117,11 @@ def _query(subject: Subject) -> np.ndarray:
     return query(subject.network.model, shared.photo(subject.image))
 
 
-def _panel(subject: Subject, images: Corpus, one: Neighbour) -> Panel:
+def _panel(subject: Subject, images: Corpus, one: Neighbour) -> ImagePanel:
     name = images.labels[one.position] if images.labels is not None else one.image_id
     words = (("", f"d {one.distance:.2f} · {name}"),)
     try:
         seen = subject.network.model.received_from(images, one.position)
     except BadImage:
-        return Panel(np.full((8, 8, 3), 236, np.uint8), "", lines=(("", "cannot be read any more"),))
+        return ImagePanel(np.full((8, 8, 3), 236, np.uint8), "", lines=(("", "cannot be read any more"),))
     return photo_panel(seen, "", subject.side(SIDE), words)

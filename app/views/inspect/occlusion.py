@@ -14,8 +14,16 @@ from app.pickers import controls
 from app.session import shared
 from app.url import address
 from app.views.inspect.results import Subject
-from cnnviz.figures.attribution.answers import percent
-from cnnviz.figures.attribution.panels import GAP, TITLE, label_panel, map_panel, photo_panel, scene, with_square
+from cnnviz.figures.attribution.answers import probability_text
+from cnnviz.figures.attribution.panels import (
+    GAP,
+    TITLE,
+    compose_panels,
+    cover_square,
+    label_panel,
+    map_panel,
+    photo_panel,
+)
 from cnnviz.figures.base.charts import value_text
 
 if TYPE_CHECKING:
@@ -68,7 +76,7 @@ def view(subject: Subject, square: tuple[int, int], unit: tuple[str, int], opaci
         if kept is None:
             side = subject.side(SIDE)
             panel = photo_panel(subject.received, "The image", side)
-            shown = shared.drawn(("uncovered", *subject.key[:2]), lambda: scene([panel], 1, side))
+            shown = shared.drawn(("uncovered", *subject.key[:2]), lambda: compose_panels([panel], 1, side))
             picture(shown.png, shown.size, "The image", "occluded", labels=[Label(*one) for one in shown.words])
         else:
             _maps(subject, kept[0], recipe, opacity)
@@ -92,9 +100,9 @@ def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> 
     def draw() -> Any:
         names = found.class_names
         total = found.over_image(found.activation)
-        return scene(
+        return compose_panels(
             [
-                photo_panel(with_square(seen, box), "The square", side),
+                photo_panel(cover_square(seen, box), "The square", side),
                 map_panel(seen, found.over_image(found.probability), False, "P(class)", side, opacity),
                 label_panel(seen, found.over_image(found.label), names, "Most probable class", side, opacity),
                 map_panel(seen, total, False, f"{found.layer} · {found.channel}", side, opacity),
@@ -121,11 +129,11 @@ def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> 
     picture(shown.png, shown.size, words, "occluded", frames, choose, labels=[Label(*one) for one in shown.words])
     asked, answer = literal(subject.name), literal(found.class_names[int(found.label[row, col])])
     st.markdown(
-        f"Without the square P({asked}) is {percent(found.whole[0])}; with it at rows {box[0]} to {box[2] - 1}, "
-        f"columns {box[1]} to {box[3] - 1}: **{percent(float(found.probability[row, col]))}**, the answer is "
+        f"Without the square P({asked}) is {probability_text(found.whole[0])}; with it at rows {box[0]} to {box[2] - 1}, "
+        f"columns {box[1]} to {box[3] - 1}: **{probability_text(float(found.probability[row, col]))}**, the answer is "
         f"**{answer}**, and `{controls.unit_name(found.layer, found.channel)}` "
         f"sums to {value_text(float(found.activation[row, col]))} instead of {value_text(found.whole[2])}. "
-        f"At {percent(found.changed)} of the {found.label.size} places the answer changes."
+        f"At {probability_text(found.changed)} of the {found.label.size} places the answer changes."
     )
 
 

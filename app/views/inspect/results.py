@@ -12,7 +12,7 @@ from app.jobs.batch import Counter, Wanted
 from app.pickers.controls import Network
 from app.session import networks, shared
 from cnnviz.errors import Cancelled, CnnvizError
-from cnnviz.figures.attribution.panels import crisp
+from cnnviz.figures.attribution.panels import panel_side
 from cnnviz.figures.attribution.words import NAMES
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Subject:
 
     def side(self, wanted: int) -> int:
         """Pixels of a panel of about `wanted` that shows the input at a whole multiple."""
-        return crisp(max(self.received.shape[:2]), wanted)
+        return panel_side(max(self.received.shape[:2]), wanted)
 
     @property
     def name(self) -> str:

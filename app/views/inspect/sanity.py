@@ -14,7 +14,7 @@ from app.pickers import controls
 from app.session import shared
 from app.views.inspect.answer import GRADIENTS, say_problems
 from app.views.inspect.results import METHODS, Cell, Subject, wanted, wanted_random
-from cnnviz.figures.attribution.panels import Panel, map_panel, photo_panel, scene
+from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel
 from cnnviz.figures.attribution.sanity import cascade_figure
 from cnnviz.figures.attribution.words import NAMES, SHORT, correlation_text
 
@@ -71,17 +71,17 @@ def _grid(subject: Subject, trained: list[Cell | None], random: list[Cell | None
         for m, cell in zip(CHECKED, random, strict=True):
             text = "" if cell is None or cell.problem else correlation_text(cell.absolute)
             rows.append(_panel(subject, m, cell, opacity, text))
-        return scene(rows, 1 + len(CHECKED), side)
+        return compose_panels(rows, 1 + len(CHECKED), side)
 
     shown = shared.drawn(("sanity", *subject.key[:2], subject.target, there, opacity), draw)
     picture(shown.png, shown.size, f"Attributions for {subject.name}: trained above, random weights below",
             "inspect_sanity", labels=[Label(*one) for one in shown.words])  # fmt: skip
 
 
-def _panel(subject: Subject, method: str, cell: Cell | None, opacity: float, title: str) -> Panel:
+def _panel(subject: Subject, method: str, cell: Cell | None, opacity: float, title: str) -> ImagePanel:
     side = subject.side(SIDE)
     if cell is None:
-        return Panel(None, title)
+        return ImagePanel(None, title)
     if cell.problem:
         return photo_panel(subject.received, title, side, (("", "not here"),))
     return map_panel(subject.received, cell.values, cell.signed, title, side, opacity, method in GRADIENTS)

@@ -22,7 +22,7 @@ from app.views.landscape.data import ANSWERS, LABELS
 from app.views.landscape.jobs import Setting, State
 from app.views.landscape.views import HEIGHT, camera, pick_heights, saves, sources, turned
 from cnnviz import device
-from cnnviz.figures.landscape.plots import Panel
+from cnnviz.figures.landscape.plots import SurfacePanel
 from cnnviz.figures.landscape.scale import common_scale
 from cnnviz.figures.landscape.single import empty_figure, single_figure
 from cnnviz.figures.landscape.words import SLICE, centre_note
@@ -182,7 +182,7 @@ def _frame(network: Network, setting: Setting, look: _Look) -> None:
     scale, title = common_scale([], look.log, look.cut), landscapes.network_title(network)
     ends = np.array([-setting.span, setting.span])
     flat = Surface(ends, ends, *[np.full((2, 2), scale.low)] * 4, {})
-    panel = Panel(title, flat, "“Compute” draws the loss around its weights")
+    panel = SurfacePanel(title, flat, "“Compute” draws the loss around its weights")
     _plot(empty_figure(panel, scale, HEIGHT - 100, look.eye), f"Axes for the loss around {title}", network)
 
 
@@ -193,7 +193,7 @@ def _plot(figure: Figure, alt: str, network: Network) -> None:
 def _picture(found: Surface, network: Network, look: _Look, final: bool) -> None:
     """The surface in 3-D beside its plane from above."""
     scale = common_scale([found.loss], look.log, look.cut)
-    panel = Panel(landscapes.network_title(network), found, centre_note(found))
+    panel = SurfacePanel(landscapes.network_title(network), found, centre_note(found))
     figure = single_figure(panel, scale, HEIGHT - 100, look.eye, numbers=final)
     _plot(figure, f"Loss surface of {panel.title}", network)
     if final:

@@ -13,7 +13,7 @@ from app.url import address
 from app.views.landscape import catalogue as landscapes
 from app.views.landscape.catalogue import NONE, Shown
 from cnnviz.figures.landscape.lines import slices_figure
-from cnnviz.figures.landscape.plots import CAMERA, Panel, contours_figure, surfaces_figure
+from cnnviz.figures.landscape.plots import CAMERA, SurfacePanel, contours_figure, surfaces_figure
 from cnnviz.figures.landscape.scale import LossScale, common_scale
 from cnnviz.figures.landscape.words import SLICE, centre_note, provenance
 
@@ -97,9 +97,9 @@ def turned(eye: list[float]) -> None:
     address.choose("camera", _text(eye))
 
 
-def panels(chosen: list[Shown]) -> list[Panel]:
+def panels(chosen: list[Shown]) -> list[SurfacePanel]:
     """One for each network, with what it reaches itself."""
-    return [Panel(one.title, one.surface, centre_note(one.surface)) for one in chosen]
+    return [SurfacePanel(one.title, one.surface, centre_note(one.surface)) for one in chosen]
 
 
 def surfaces(chosen: list[Shown], row: Any) -> None:

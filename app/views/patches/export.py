@@ -70,12 +70,12 @@ def _name(network: Network, layer: str, suffix: str) -> str:
 
 
 def _make(network: Network, images: Corpus, index: PatchIndex, layer: str, rule: str, report: Any) -> None:
-    from cnnviz.figures.patches.sheet import columns_for, layer_pages, patch_side, pdf_bytes, png_bytes
+    from cnnviz.figures.patches.sheet import choose_columns, layer_pages, patch_side, pdf_bytes, png_bytes
     from cnnviz.figures.patches.wall import Block
     from cnnviz.store import write_bytes_atomic
 
     blocks, count = [], index.channels(layer)
-    columns = columns_for(count)
+    columns = choose_columns(count)
     side = patch_side(columns)
     for channel in range(count):
         best = index.top(layer, channel)

@@ -17,7 +17,7 @@ from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.base.plot_style import plot_config
 from cnnviz.figures.patches import charts as unit_charts
-from cnnviz.figures.patches.context import Seen, winners_sheet, words_of
+from cnnviz.figures.patches.context import WinnerPictures, list_words, winners_sheet
 from cnnviz.figures.patches.wall import EMPTY
 from cnnviz.figures.receptive.fields import fields_picture
 
@@ -42,7 +42,7 @@ def winners(
     projected = low or [None] * len(best)
     patches = patches or [np.full((1, 1, 3), EMPTY, np.uint8)] * len(best)
     seen = [
-        Seen(
+        WinnerPictures(
             to_rgb(indexing.received(network, images, w)) if here else None, w.box, patch, down,
             (f"{number}: {value_text(w.value)}", labels.get(str(w.image), w.image_id)),
         )
@@ -51,7 +51,7 @@ def winners(
     name = indexing.recipe(*where, f"sheet {rule} {low is not None}")
     sheet = shared.drawn(name, lambda: winners_sheet(seen, words=False))
     words = f"The {len(best)} winners of channel {channel} of {layer} in context"
-    picture(sheet.png, sheet.size, words, "winners", labels=[Label(*place) for place in words_of(sheet, seen)])
+    picture(sheet.png, sheet.size, words, "winners", labels=[Label(*place) for place in list_words(sheet, seen)])
 
 
 def histogram(index: PatchIndex, layer: str, channel: int, name: str) -> None:

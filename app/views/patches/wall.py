@@ -18,7 +18,7 @@ from app.session import shared
 from app.url import address
 from app.views.patches import deferred, indexing
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.patches.wall import Block, captions_of, patch_wall, three_by_three
+from cnnviz.figures.patches.wall import Block, list_captions, patch_wall, three_by_three
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -183,7 +183,7 @@ def show(where: deferred.Where, made: list[Block], unit: int, columns: int, rule
 
     left, top, width, height = wall.box(unit) or (0, 0, 0, 0)
     frames = [Frame(left - 2, top - 2, width + 4, height + 4)] if width else []
-    labels = [Label(*caption) for caption in captions_of(wall, made)]
+    labels = [Label(*caption) for caption in list_captions(wall, made)]
     ready = sum(b.reconstructions is not None for b in made)
     words = f"Top-9 wall of {where[3]}, reconstructions of {ready} of {len(made)} channels"
     picture(wall.png, wall.size, words, "wall_picture", frames, choose, fill=fill, labels=labels)

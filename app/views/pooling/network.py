@@ -20,7 +20,7 @@ from app.views.pooling import results
 from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.panels import Strip
 from cnnviz.figures.pooling.charts import layers_figure, shares_figure
-from cnnviz.figures.pooling.panels import Pair, in_columns, one_value_each, two_rows
+from cnnviz.figures.pooling.panels import MapPair, columns_strip, fold_channels, rows_strip
 
 KINDS = {"max": "maximum", "average": "average", "l2": "L2", "stochastic": "stochastic"}
 TOLERANCES = [0, 1, 2, 5, 10, 20]  # % of the largest value
@@ -94,7 +94,7 @@ def _pick_layer(setting: Setting, layers: dict[str, tuple[int, int, int]]) -> st
         return layer
 
 
-def _pairs(setting: Setting, layer: str, channel: int, right: int, tolerance: float) -> list[tuple[str, str, Pair]]:
+def _pairs(setting: Setting, layer: str, channel: int, right: int, tolerance: float) -> list[tuple[str, str, MapPair]]:
     """Rows of the picture: the channel before pooling and after it; channels without location all at once."""
     from cnnviz.studies.pooling.compare import kept
 
@@ -106,11 +106,11 @@ def _pairs(setting: Setting, layer: str, channel: int, right: int, tolerance: fl
         found = kept(first, second, tolerance)
         size = f"{first.shape[1]}×{first.shape[2]}"
         if max(first.shape[1:]) == 1:
-            tables = [one_value_each(part[:, 0, 0]) for part in (first, second, found.same, found.active)]
-            rows.append((name, f"{len(first)} channels", Pair(*tables)))
+            tables = [fold_channels(part[:, 0, 0]) for part in (first, second, found.same, found.active)]
+            rows.append((name, f"{len(first)} channels", MapPair(*tables)))
         else:
             at = min(channel, len(first) - 1)
-            rows.append((name, size, Pair(first[at], second[at], found.same[at], found.active[at])))
+            rows.append((name, size, MapPair(first[at], second[at], found.same[at], found.active[at])))
     return rows
 
 
@@ -120,7 +120,7 @@ def _panels(setting: Setting, layer: str, channel: int, right: int, tolerance: f
 
         both = shiftable(setting.model, setting.pixels(right), setting.how, right).at([(0, 0), (0, right)])
         photo, shifted = (shifts.received(setting.model, one) for one in both.cpu().numpy())
-        return two_rows(photo, shifted, _pairs(setting, layer, channel, right, tolerance))
+        return rows_strip(photo, shifted, _pairs(setting, layer, channel, right, tolerance))
 
     drawn = shared.drawn(("pooling strip", *setting.key, layer, channel, right, tolerance), draw)
     picture(drawn.png, drawn.size, f"Before and after {layer}, channel {channel}", "pooling_strip",
@@ -166,7 +166,7 @@ def _instead(setting: Setting, layer: str, channel: int, right: int, tolerance: 
             columns.append(_column(maps, at, kind, name, (size, stride, draw), tolerance))
         except BadInput as error:
             refused = str(error)
-    drawn = in_columns(columns)
+    drawn = columns_strip(columns)
     picture(drawn.png, drawn.size, f"The map before {layer} in four poolings", "pooling_instead",
             labels=[Label(*words) for words in drawn.words])  # fmt: skip
     if refused:
@@ -180,13 +180,13 @@ def _instead(setting: Setting, layer: str, channel: int, right: int, tolerance: 
 
 def _column(
     maps: Any, channel: int, kind: str, name: str, how: tuple[int, int, int], tolerance: float
-) -> tuple[str, str, Pair]:
+) -> tuple[str, str, MapPair]:
     from cnnviz.studies.pooling.compare import kept, repooled
 
     first, second = repooled(maps, channel, kind, *how)
     found = kept(first, second, tolerance)
     told = f"{100 * found.share:.0f} % unchanged" if found.active.any() else "silent"
-    return f"{name}, {first.shape[0]}×{first.shape[1]}", told, Pair(first, second, found.same, found.active)
+    return f"{name}, {first.shape[0]}×{first.shape[1]}", told, MapPair(first, second, found.same, found.active)
 
 
 def _layers(setting: Setting, layer: str, right: int, tolerance: float) -> None:

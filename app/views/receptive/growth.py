@@ -15,7 +15,7 @@ from app.session import shared
 from app.url import address
 from app.views.receptive import place as receptive_place
 from app.views.receptive.image import Look
-from cnnviz.figures.receptive.canvas import Canvas, canvas_for, photo_picture
+from cnnviz.figures.receptive.canvas import Canvas, photo_picture, plan_canvas
 from cnnviz.figures.receptive.growth import CHOSEN, depth_colours, growth_figure
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _canvas(look: Look, last: LayerField) -> Canvas:
     field = shared.receptive(look.network.key, last.layer, look.network.model)
     height, width = field.input_size
     first, end = field.box(0, 0, clip=False), field.box(field.shape[0] - 1, field.shape[1] - 1, clip=False)
-    return canvas_for(field.input_size, (0, 0, height, width), (*first[:2], *end[2:]))
+    return plan_canvas(field.input_size, (0, 0, height, width), (*first[:2], *end[2:]))
 
 
 def _said(growth: Growth) -> str:

@@ -16,7 +16,15 @@ from app.pickers.corpus import pick_corpus
 from app.session import shared
 from app.views.receptive import place as receptive_place
 from cnnviz.figures.receptive import cards
-from cnnviz.figures.receptive.canvas import BAR, Canvas, canvas_for, heat_picture, padding_label, photo_picture, zoomed
+from cnnviz.figures.receptive.canvas import (
+    BAR,
+    Canvas,
+    heat_picture,
+    padding_label,
+    photo_picture,
+    plan_canvas,
+    zoom_canvas,
+)
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -76,7 +84,9 @@ def view(row: Any, look: Look) -> None:
     words, corpus = pick_average(row, look.network)
     with row:
         zoom = controls.bound(st.toggle, "Zoom", "zoom", False, help="Show the field alone, enlarged.")
-    canvas = zoomed(look.field.input_size, look.field.box(*look.place, clip=False)) if zoom else canvas_of(look.field)
+    canvas = (
+        zoom_canvas(look.field.input_size, look.field.box(*look.place, clip=False)) if zoom else canvas_of(look.field)
+    )
     left, middle, right = st.columns([1, 1, 0.82], gap="medium")
     with middle:
         place = st.container(gap="small")
@@ -108,14 +118,14 @@ def said(look: Look) -> str:
         return "The whole field lies inside the image."
     larger = any(size > length for size, length in zip(field.size, field.input_size, strict=True))
     why = "the field is larger than the image" if larger else "this unit sees that it is near a border"
-    return f"{cards.percent(share)} of the field's area is padding (hatched): {why}."
+    return f"{cards.share_text(share)} of the field's area is padding (hatched): {why}."
 
 
 def canvas_of(field: ReceptiveField) -> Canvas:
     """Where the photograph stands, the same for all units of a layer."""
     rows, cols = field.shape
     first, last = field.box(0, 0, clip=False), field.box(rows - 1, cols - 1, clip=False)
-    return canvas_for(field.input_size, field.box(rows // 2, cols // 2, clip=False), (*first[:2], *last[2:]))
+    return plan_canvas(field.input_size, field.box(rows // 2, cols // 2, clip=False), (*first[:2], *last[2:]))
 
 
 def _photograph(look: Look, canvas: Canvas) -> None:

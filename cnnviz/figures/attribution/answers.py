@@ -15,7 +15,7 @@ _TRACK, _PALE, _BAR, _CHOSEN, _FAINT = "#eceef1", "#8fa3b8", "#33638d", "#e85d04
 
 
 @dataclass(frozen=True, slots=True)
-class Class:
+class ClassScore:
     """One row. `rank`: 1 for the most probable; `chosen`: the class that the page is about."""
 
     name: str
@@ -25,7 +25,7 @@ class Class:
     chosen: bool = False
 
 
-def answer_bars(rows: list[Class], single: bool = False, width: int = WIDTH) -> Scene:
+def answer_bars(rows: list[ClassScore], single: bool = False, width: int = WIDTH) -> Scene:
     """Names, logits and probabilities side by side. `single`: the network has one logit, so that the probability is
     its logistic function. `width`: pixels; in a narrow picture the bars are shorter, the letters are not."""
     picture, size = Scene(width, HEAD + ROW * len(rows)), width / WIDTH
@@ -36,13 +36,13 @@ def answer_bars(rows: list[Class], single: bool = False, width: int = WIDTH) -> 
     high = max([0.0, *(row.logit for row in rows)])
     span = max(high - low, 1e-12)
     for number, row in enumerate(rows):
-        _row(picture, row, HEAD + number * ROW, low, span, size)
+        _draw_row(picture, row, HEAD + number * ROW, low, span, size)
     zero = size * (_LOGIT - low / span * _LOGIT_ROOM)
     picture.add(Polyline(((zero, HEAD), (zero, HEAD + ROW * len(rows) - 4)), _FAINT, 1.0))
     return picture
 
 
-def _row(picture: Scene, row: Class, top: float, low: float, span: float, size: float) -> None:
+def _draw_row(picture: Scene, row: ClassScore, top: float, low: float, span: float, size: float) -> None:
     middle, colour = top + ROW / 2 - 2, _CHOSEN if row.chosen else _BAR
     name = _fitted(row.name, _LOGIT * size - _NAME - _RANK - 14, row.chosen)
     picture.add(Text(_NAME + _RANK - 12, middle, str(row.rank), 12, _FAINT, "end"))
@@ -55,10 +55,10 @@ def _row(picture: Scene, row: Class, top: float, low: float, span: float, size: 
     picture.add(Box(left, middle - 9, long, 18, _TRACK))
     if row.probability > 0:
         picture.add(Box(left, middle - 9, max(row.probability * long, 1), 18, colour))
-    picture.add(Text(left + long + 8, middle, percent(row.probability), 14, anchor="start", bold=row.chosen))
+    picture.add(Text(left + long + 8, middle, probability_text(row.probability), 14, anchor="start", bold=row.chosen))
 
 
-def percent(share: float) -> str:
+def probability_text(share: float) -> str:
     """0.9312 → "93.1 %"; small shares keep a digit: 0.00012 → "0.01 %"."""
     if share >= 0.0005 or share == 0:
         return f"{100 * share:.1f} %"

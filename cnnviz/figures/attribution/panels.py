@@ -12,7 +12,7 @@ from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.colors import CATEGORIES, GUTTER, activation_rgb, signed_palette, signed_rgb, viridis
 from cnnviz.figures.base.encode import rgb_png, whole_factor
 from cnnviz.figures.base.overlay import to_rgb
-from cnnviz.figures.equivariance.panels import Strip, photo_in
+from cnnviz.figures.equivariance.panels import Strip, fit_photo
 
 TITLE, BAR, LINE, GAP = 24, 8, 20, 16  # pixels: over a panel, of a scale, of a line below it, between panels
 ROOMY = 200  # pixels of a panel with room for both ends of its scale and a note between them, which else is below
@@ -22,7 +22,7 @@ _OTHER = "#b9c0ca"
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class ImagePanel:
     """One picture of the scene. `pixels`: uint8 (h, w, 3), None while it is computed. `title`: over it. `scale`: "" for
     none, "positive" from 0, "signed" about 0, up to `peak`. `note`: in the middle below. `lines`: (colour, text) of a
     legend below, in place of a scale; the colour "" leaves the square out."""
@@ -35,13 +35,13 @@ class Panel:
     lines: tuple[tuple[str, str], ...] = field(default=())
 
 
-def crisp(pixels: int, wanted: int) -> int:
+def panel_side(pixels: int, wanted: int) -> int:
     """The side of a panel, at most `wanted`, that shows an input of `pixels` at a whole multiple; larger ones are
     reduced to `wanted`."""
     return pixels * whole_factor(pixels, wanted) if pixels <= wanted else wanted
 
 
-def peak_of(values: np.ndarray, clipped: bool) -> float:
+def find_peak(values: np.ndarray, clipped: bool) -> float:
     """The magnitude that gets full colour: the largest, or without the outliers of a gradient."""
     sizes = np.abs(values[np.isfinite(values)])
     if not sizes.size:
@@ -49,22 +49,22 @@ def peak_of(values: np.ndarray, clipped: bool) -> float:
     return float(np.percentile(sizes, OUTLIERS) if clipped else 0.0) or float(sizes.max())
 
 
-def over_photo(
+def blend_over_photo(
     received: np.ndarray, values: np.ndarray, is_signed: bool, opacity: float, side: int, peak: float
 ) -> np.ndarray:
     """The map (h, w) over the photograph uint8 (H, W, C) in gray → uint8 (≤ side, ≤ side, 3).
 
     `opacity`: of the map, 0 … 1, the same everywhere, so that 0 keeps its colour. A map of fewer places than pixels
     is stretched by bilinear interpolation, as in Selvaraju et al. 2017; one of as many keeps them."""
-    photo = photo_in(to_rgb(received), side).astype(np.float32)
+    photo = fit_photo(to_rgb(received), side).astype(np.float32)
     height, width = photo.shape[:2]
-    fine = stretched(values, received.shape[:2], (height, width))
+    fine = resize_map(values, received.shape[:2], (height, width))
     colour = signed_rgb(fine, peak) if is_signed else activation_rgb(fine, peak)
     gray = photo.mean(axis=2, keepdims=True)
     return (opacity * colour + (1 - opacity) * gray).round().astype(np.uint8)
 
 
-def stretched(values: np.ndarray, pixels: tuple[int, int], shown: tuple[int, int]) -> np.ndarray:
+def resize_map(values: np.ndarray, pixels: tuple[int, int], shown: tuple[int, int]) -> np.ndarray:
     """(h, w) of an input of `pixels` → float32 of `shown` = (height, width)."""
     image = Image.fromarray(np.ascontiguousarray(values, np.float32))
     smooth = values.shape[0] < pixels[0] or values.shape[1] < pixels[1]
@@ -83,18 +83,18 @@ def map_panel(
     opacity: float = 1.0,
     clipped: bool = False,
     note: str = "",
-) -> Panel:
+) -> ImagePanel:
     """A panel of one map over the photograph, with its scale; the photograph alone where the map is 0 everywhere."""
-    peak = peak_of(values, clipped)
+    peak = find_peak(values, clipped)
     if not peak:
         return photo_panel(received, title, side, (("", "0 everywhere"),))
-    pixels = over_photo(received, values, is_signed, opacity, side, peak)
-    return Panel(pixels, title, "signed" if is_signed else "positive", peak, note)
+    pixels = blend_over_photo(received, values, is_signed, opacity, side, peak)
+    return ImagePanel(pixels, title, "signed" if is_signed else "positive", peak, note)
 
 
-def photo_panel(received: np.ndarray, title: str, side: int, lines: tuple[tuple[str, str], ...] = ()) -> Panel:
+def photo_panel(received: np.ndarray, title: str, side: int, lines: tuple[tuple[str, str], ...] = ()) -> ImagePanel:
     """What the network sees, as it is."""
-    return Panel(photo_in(to_rgb(received), side), title, lines=lines)
+    return ImagePanel(fit_photo(to_rgb(received), side), title, lines=lines)
 
 
 def label_panel(
@@ -105,58 +105,58 @@ def label_panel(
     side: int,
     opacity: float,
     most: int = 5,
-) -> Panel:
+) -> ImagePanel:
     """A map (H, W) of classes in the colours of categories, the `most` frequent ones in the legend."""
-    photo = photo_in(to_rgb(received), side).astype(np.float32)
+    photo = fit_photo(to_rgb(received), side).astype(np.float32)
     found, counts = np.unique(labels, return_counts=True)
     order = [int(c) for c in found[np.argsort(-counts, kind="stable")]]
     colours = {c: CATEGORIES[n] for n, c in enumerate(order[:most])}
     table = np.array([_rgb(colours.get(int(c), _OTHER)) for c in found], np.float32)
-    fine = stretched(np.searchsorted(found, labels), received.shape[:2], photo.shape[:2]).round().astype(int)
+    fine = resize_map(np.searchsorted(found, labels), received.shape[:2], photo.shape[:2]).round().astype(int)
     pixels = opacity * table[fine] + (1 - opacity) * photo.mean(axis=2, keepdims=True)
     lines = [(colours[c], names[c]) for c in order[:most]]
     if len(order) > most:
         lines.append((_OTHER, f"{len(order) - most} more"))
-    return Panel(pixels.round().astype(np.uint8), title, lines=tuple(lines))
+    return ImagePanel(pixels.round().astype(np.uint8), title, lines=tuple(lines))
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
-def with_square(received: np.ndarray, box: tuple[int, int, int, int], gray: int = 128) -> np.ndarray:
+def cover_square(received: np.ndarray, box: tuple[int, int, int, int], gray: int = 128) -> np.ndarray:
     """The image with a gray square at (top, left, bottom, right)."""
     covered = received.copy()
     covered[box[0] : box[2], box[1] : box[3]] = gray
     return covered
 
 
-def scene(panels: Sequence[Panel], columns: int, side: int) -> Strip:
+def compose_panels(panels: Sequence[ImagePanel], columns: int, side: int) -> Strip:
     """Panels in rows of `columns`, each in a square of `side` pixels. A row's title line and the lines below are left
     out where none of its panels has any."""
     top, words, rows = 0, [], []
     for start in range(0, len(panels), columns):
         row = panels[start : start + columns]
         titled = TITLE if any(panel.title for panel in row) else 0
-        below = max(_below(panel, side) for panel in row)
+        below = max(_height_below(panel, side) for panel in row)
         rows.append((row, top + titled))
         for number, panel in enumerate(row):
-            words += _words(panel, number * (side + GAP), top, titled, side)
+            words += _place_words(panel, number * (side + GAP), top, titled, side)
         top += titled + side + below + 6
     canvas = np.full((top, columns * (side + GAP) - GAP, 3), GUTTER, np.uint8)
     for row, level in rows:
         for number, panel in enumerate(row):
-            _paint(canvas, panel, number * (side + GAP), level, side)
+            _paint_panel(canvas, panel, number * (side + GAP), level, side)
     return Strip(rgb_png(canvas), (canvas.shape[1], canvas.shape[0]), tuple(words))
 
 
-def _below(panel: Panel, side: int) -> int:
+def _height_below(panel: ImagePanel, side: int) -> int:
     lines = bool(panel.scale) + bool(panel.note and (side < ROOMY or not panel.scale))
     scale = 5 + BAR + LINE * lines if lines else 0
     return max(scale, 5 + LINE * len(panel.lines) if panel.lines else 0)
 
 
-def _paint(canvas: np.ndarray, panel: Panel, left: int, top: int, side: int) -> None:
+def _paint_panel(canvas: np.ndarray, panel: ImagePanel, left: int, top: int, side: int) -> None:
     if panel.pixels is None:
         canvas[top : top + side, left : left + side] = EMPTY
     else:
@@ -173,7 +173,9 @@ def _paint(canvas: np.ndarray, panel: Panel, left: int, top: int, side: int) -> 
             canvas[level + 4 : level + 16, left : left + 12] = _rgb(colour)
 
 
-def _words(panel: Panel, left: int, top: int, titled: int, side: int) -> list[tuple[float, float, float, str]]:
+def _place_words(
+    panel: ImagePanel, left: int, top: int, titled: int, side: int
+) -> list[tuple[float, float, float, str]]:
     """(left, top, width, text) of the letters of one panel."""
     below, found = top + titled + side + 5, []
     if panel.title:

@@ -22,7 +22,7 @@ ERROR = "relative error [%]"
 _LINE, _INSIDE, _MARK = "#33638d", "#009e73", "#8b95a5"
 
 
-def percents(errors: Sequence[float] | np.ndarray) -> np.ndarray:
+def to_percent(errors: Sequence[float] | np.ndarray) -> np.ndarray:
     """Relative errors as %, NaN where they are not finite; rounding counts as 0."""
     values = np.asarray(errors, float)
     values = np.where(np.isfinite(values), values, np.nan)
@@ -36,7 +36,7 @@ def layers_figure(
     x values are the layers' names, for clicks."""
     from plotly import graph_objects as go
 
-    figure, values = go.Figure(), percents(errors)
+    figure, values = go.Figure(), to_percent(errors)
     for number, stride in enumerate(sorted(set(strides))):
         own = [i for i, s in enumerate(strides) if s == stride]
         words = f"stride {stride:g}" if stride else "no location"
@@ -82,12 +82,12 @@ def curve_figure(
     units without padding in their field. `chosen`: the shift that is shown elsewhere on the page."""
     from plotly import graph_objects as go
 
-    figure, values = go.Figure(), percents(errors)
+    figure, values = go.Figure(), to_percent(errors)
     for mark in stride_marks(offsets, stride):
         figure.add_vline(x=mark, line={"color": _MARK, "width": 1.2, "dash": "dash"})
     lines = [("all units", values, _LINE, "solid")]
     if inside is not None and np.isfinite(inside).any():
-        lines.append(("units that see no padding", percents(inside), _INSIDE, "dot"))
+        lines.append(("units that see no padding", to_percent(inside), _INSIDE, "dot"))
     for name, line, colour, dash in lines:
         figure.add_scatter(
             x=offsets, y=line, mode="lines+markers", name=name, line={"color": colour, "width": 2.4, "dash": dash},
@@ -124,7 +124,7 @@ def map_figure(found: ShiftMap, masked: bool, chosen: tuple[int, int], height: i
     from plotly import graph_objects as go
 
     errors = found.relative_inside if masked else found.relative
-    values, reach, offsets = percents(errors), int(found.offsets[-1]), found.offsets
+    values, reach, offsets = to_percent(errors), int(found.offsets[-1]), found.offsets
     colours = [[i / 16, "rgb({},{},{})".format(*viridis()[min(16 * i, 255)])] for i in range(17)]
     bar = {"title": {"text": "[%]", "side": "top"}, "x": 0.48, "xanchor": "left", "thickness": 16}
     figure = go.Figure(go.Heatmap(
@@ -151,13 +151,13 @@ def map_figure(found: ShiftMap, masked: bool, chosen: tuple[int, int], height: i
         row, col = chosen
         figure.add_shape(type="rect", x0=col - 0.5, x1=col + 0.5, y0=row - 0.5, y1=row + 0.5,
                          line={"color": CHOSEN, "width": 3})  # fmt: skip
-    _map_axes(figure, reach, max(found.stride))
+    _set_map_axes(figure, reach, max(found.stride))
     apply_style(figure, height)
     figure.update_layout(dragmode=False, margin={"l": 60, "r": 10, "t": 34, "b": 52})
     return figure
 
 
-def _map_axes(figure: Figure, reach: int, stride: float) -> None:
+def _set_map_axes(figure: Figure, reach: int, stride: float) -> None:
     step = max(1, round(min(stride, reach))) if stride >= 2 else 2
     ticks = [int(n) for n in range(-(reach // step) * step, reach + 1, step)]
     shared = {"tickvals": ticks, "showgrid": False}
@@ -198,11 +198,11 @@ def beyond_figure(
     from plotly import graph_objects as go
 
     figure = go.Figure(go.Bar(
-        x=list(names), y=percents(errors), name="error", width=0.7, hovertemplate="%{x}: %{y:.3~g} %<extra></extra>",
+        x=list(names), y=to_percent(errors), name="error", width=0.7, hovertemplate="%{x}: %{y:.3~g} %<extra></extra>",
         marker={"color": _LINE, "line": {"color": CHOSEN, "width": [3 if n == chosen else 0 for n in names]}},
     ))  # fmt: skip
     figure.add_scatter(
-        x=list(names), y=percents(costs), mode="markers", name="interpolating there and back, alone",
+        x=list(names), y=to_percent(costs), mode="markers", name="interpolating there and back, alone",
         marker={"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": CATEGORIES[1]}},
         hovertemplate="%{x}: interpolation alone %{y:.3~g} %<extra></extra>",
     )  # fmt: skip

@@ -41,7 +41,7 @@ class ShiftStrip(Strip):
 
 
 @cache
-def heat() -> np.ndarray:
+def heat_palette() -> np.ndarray:
     """(256, 3) uint8: black is 0, then red, orange, nearly white."""
     anchors, places = np.array(_HEAT, float), np.linspace(0, 255, len(_HEAT))
     return np.stack([np.interp(np.arange(256), places, anchors[:, c]) for c in range(3)], 1).round().astype(np.uint8)
@@ -49,13 +49,13 @@ def heat() -> np.ndarray:
 
 def difference_rgb(values: np.ndarray, peak: float, known: np.ndarray | None = None) -> np.ndarray:
     """|values| (H, W) → (H, W, 3) uint8, black at 0; gray where `known` (H, W) is False: nothing to compare."""
-    colours = heat()[to_levels(np.abs(values), 0.0, max(peak, 1e-12))]
+    colours = heat_palette()[to_levels(np.abs(values), 0.0, max(peak, 1e-12))]
     if known is not None:
         colours = np.where(known[:, :, None], colours, np.array(NEUTRAL, np.uint8))
     return colours
 
 
-def strip(
+def shift_strip(
     before: np.ndarray,
     shifted: np.ndarray,
     moved: np.ndarray,
@@ -69,18 +69,18 @@ def strip(
     maps = [activation_rgb(moved, peak), activation_rgb(after, peak), difference_rgb(after - moved, peak, known)]
     canvas = np.full((SIZE[1], SIZE[0], 3), GUTTER, np.uint8)
     photos = [
-        _place(canvas, photo_in(to_rgb(image), PHOTO), CAPTION + number * (SIDE - PHOTO), 0, PHOTO)
+        place_pixels(canvas, fit_photo(to_rgb(image), PHOTO), CAPTION + number * (SIDE - PHOTO), 0, PHOTO)
         for number, image in enumerate((before, shifted))
     ]
     lefts = [PHOTO + BETWEEN + number * (SIDE + GAP) for number in range(3)]
     for left, pixels in zip(lefts, maps, strict=True):
-        _place(canvas, map_in(pixels, SIDE), CAPTION, left, SIDE)
-    for left, right, table in ((lefts[0], lefts[1] + SIDE, viridis()), (lefts[2], lefts[2] + SIDE, heat())):
+        place_pixels(canvas, fit_map(pixels, SIDE), CAPTION, left, SIDE)
+    for left, right, table in ((lefts[0], lefts[1] + SIDE, viridis()), (lefts[2], lefts[2] + SIDE, heat_palette())):
         canvas[_TOP : _TOP + BAR, left:right] = table[np.linspace(0, 255, right - left).round().astype(int)]
-    return ShiftStrip(rgb_png(canvas), SIZE, _words(lefts, peak), *photos, photos[0][2] / before.shape[1])
+    return ShiftStrip(rgb_png(canvas), SIZE, _place_words(lefts, peak), *photos, photos[0][2] / before.shape[1])
 
 
-def _words(lefts: list[int], peak: float) -> tuple[tuple[float, float, float, str], ...]:
+def _place_words(lefts: list[int], peak: float) -> tuple[tuple[float, float, float, str], ...]:
     under, top = _TOP + BAR + 2, value_text(peak)
     titles = ("T(f(x)): the map, moved", "f(T(x)): of the moved image", "|difference|, black is 0")
     named = [(left, 0, SIDE, text) for left, text in zip(lefts, titles, strict=True)]
@@ -92,7 +92,7 @@ def _words(lefts: list[int], peak: float) -> tuple[tuple[float, float, float, st
     return tuple((float(a), float(b), float(c), text) for a, b, c, text in (*photos, *named, *scales))
 
 
-def map_in(pixels: np.ndarray, side: int) -> np.ndarray:
+def fit_map(pixels: np.ndarray, side: int) -> np.ndarray:
     """(h, w, 3) enlarged by a whole multiple to at most `side` pixels; larger ones lose rows and columns evenly."""
     longest = max(pixels.shape[:2])
     if longest > side:
@@ -101,7 +101,7 @@ def map_in(pixels: np.ndarray, side: int) -> np.ndarray:
     return enlarge(pixels, whole_factor(longest, side))
 
 
-def photo_in(pixels: np.ndarray, side: int) -> np.ndarray:
+def fit_photo(pixels: np.ndarray, side: int) -> np.ndarray:
     """(h, w, 3) enlarged by a whole multiple, or reduced smoothly, to at most `side` pixels."""
     longest = max(pixels.shape[:2])
     if longest <= side:
@@ -110,7 +110,7 @@ def photo_in(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def _place(canvas: np.ndarray, pixels: np.ndarray, top: int, left: int, side: int) -> tuple[int, int, int, int]:
+def place_pixels(canvas: np.ndarray, pixels: np.ndarray, top: int, left: int, side: int) -> tuple[int, int, int, int]:
     """Into the middle of a square field. Returns (left, top, width, height) of what was drawn."""
     high, wide = pixels.shape[:2]
     top, left = top + (side - high) // 2, left + (side - wide) // 2

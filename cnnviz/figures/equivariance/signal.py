@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES
 from cnnviz.figures.base.plot_style import apply_style
-from cnnviz.figures.equivariance.charts import CHOSEN, ERROR, percents, stride_marks
+from cnnviz.figures.equivariance.charts import CHOSEN, ERROR, stride_marks, to_percent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -29,32 +29,32 @@ def signal_figure(
     figure = go.Figure()
     units = np.arange(len(found.response)) * stride
     pooled = np.arange(len(found.pooled)) * stride * pool_stride
-    _pair(figure, 1, np.arange(len(found.signal)), (found.signal, "x"), (found.shifted, "T(x)"))
-    _pair(figure, 2, units, (found.moved, "T(f(x))"), (found.response_shifted, "f(T(x))"))
-    _pair(figure, 3, pooled, (found.pooled, "pooled, without the shift"), (found.pooled_shifted, "with it"))
-    apart = _apart(found.moved, found.response_shifted)
-    _rings(figure, 2, units[apart], found.response_shifted[apart])
-    changed = _apart(found.pooled, found.pooled_shifted)
-    _rings(figure, 3, pooled[changed], found.pooled_shifted[changed])
-    _over(figure, shifts, over)
+    _add_pair(figure, 1, np.arange(len(found.signal)), (found.signal, "x"), (found.shifted, "T(x)"))
+    _add_pair(figure, 2, units, (found.moved, "T(f(x))"), (found.response_shifted, "f(T(x))"))
+    _add_pair(figure, 3, pooled, (found.pooled, "pooled, without the shift"), (found.pooled_shifted, "with it"))
+    apart = _differ(found.moved, found.response_shifted)
+    _add_rings(figure, 2, units[apart], found.response_shifted[apart])
+    changed = _differ(found.pooled, found.pooled_shifted)
+    _add_rings(figure, 3, pooled[changed], found.pooled_shifted[changed])
+    _add_curves(figure, shifts, over)
     step = next((i for i, one in enumerate(over) if np.array_equal(one.shifted, found.shifted)), None)
     for axis in (4, 5) if step is not None else ():
-        _line(figure, axis, float(shifts[step]), CHOSEN, "solid")
+        _add_line(figure, axis, float(shifts[step]), CHOSEN, "solid")
     for mark in stride_marks(shifts, float(stride)) if stride > 1 else ():
-        _line(figure, 4, mark, _MARK, "dash")
+        _add_line(figure, 4, mark, _MARK, "dash")
     apply_style(figure, height)
-    _axes(figure, len(found.signal))
-    _headings(figure, found, int(apart.sum()))
+    _set_axes(figure, len(found.signal))
+    _add_headings(figure, found, int(apart.sum()))
     figure.update_layout(showlegend=False, dragmode=False, margin={"l": 48, "r": 8, "t": 8, "b": 44})
     return figure
 
 
-def _apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Which values differ so far that it can be seen: by more than 1 % of the largest."""
     return np.abs(second - first) > 0.01 * max(float(np.abs(first).max()), 1e-12)
 
 
-def _pair(
+def _add_pair(
     figure: Figure, row: int, x: np.ndarray, first: tuple[np.ndarray, str], second: tuple[np.ndarray, str]
 ) -> None:
     """Two rows of numbers over the same times: blue without, orange with the shift."""
@@ -66,16 +66,16 @@ def _pair(
         )  # fmt: skip
 
 
-def _rings(figure: Figure, row: int, x: np.ndarray, y: np.ndarray) -> None:
+def _add_rings(figure: Figure, row: int, x: np.ndarray, y: np.ndarray) -> None:
     figure.add_scatter(
         x=x, y=y, mode="markers", xaxis=f"x{row}", yaxis=f"y{row}", hoverinfo="skip", name="changed",
         marker={"size": 12, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 1.8}},
     )  # fmt: skip
 
 
-def _over(figure: Figure, shifts: np.ndarray, over: list[SignalShift]) -> None:
+def _add_curves(figure: Figure, shifts: np.ndarray, over: list[SignalShift]) -> None:
     lines = (
-        (4, percents([one.error for one in over]), "error", "#33638d", "solid"),
+        (4, to_percent([one.error for one in over]), "error", "#33638d", "solid"),
         (5, np.array([100 * one.unchanged for one in over]), "before pooling", BEFORE, "dash"),
         (5, np.array([100 * one.pooled_unchanged for one in over]), "after", AFTER, "solid"),
     )
@@ -87,12 +87,12 @@ def _over(figure: Figure, shifts: np.ndarray, over: list[SignalShift]) -> None:
         )  # fmt: skip
 
 
-def _line(figure: Figure, axis: int, x: float, colour: str, dash: str) -> None:
+def _add_line(figure: Figure, axis: int, x: float, colour: str, dash: str) -> None:
     figure.add_shape(type="line", x0=x, x1=x, y0=0, y1=1, xref=f"x{axis}", yref=f"y{axis} domain",
                      line={"color": colour, "width": 1.4, "dash": dash})  # fmt: skip
 
 
-def _axes(figure: Figure, length: int) -> None:
+def _set_axes(figure: Figure, length: int) -> None:
     small = {"title_font": {"size": 13}, "tickfont": {"size": 12}}
     for row, domain in enumerate(_ROWS, 1):
         title = {"title": {"text": "time", "font": {"size": 13}}} if row == 3 else {"showticklabels": False}
@@ -109,7 +109,7 @@ def _axes(figure: Figure, length: int) -> None:
     )  # fmt: skip
 
 
-def _headings(figure: Figure, found: SignalShift, apart: int) -> None:
+def _add_headings(figure: Figure, found: SignalShift, apart: int) -> None:
     """What each row shows, above it, its two lines in their colours."""
 
     def two(first: str, second: str) -> str:

@@ -58,7 +58,7 @@ def consistency_table(
 ) -> dict[str, list[str]]:
     """Columns of a table: measured networks first, then published ones as (network, consistency %, accuracy %) of Zhang
     and (network, % of images whose class leaves or joins the top 5) of Azulay and Weiss."""
-    rows = [(name, *_measured(shares)) for name, shares in measured.items()]
+    rows = [(name, *_share_texts(shares)) for name, shares in measured.items()]
     rows += [
         (name, f"{consistency:.2f} %", "", "", f"published by Zhang; accuracy {accuracy:.2f} %")
         for name, consistency, accuracy in published
@@ -68,7 +68,7 @@ def consistency_table(
     return dict(zip(heads, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _measured(shares: Shares) -> tuple[str, str, str, str]:
+def _share_texts(shares: Shares) -> tuple[str, str, str, str]:
     consistency, change, mean, error, images = shares
     first, second = (f"{100 * share:.1f} ± {100 * error(share):.1f} %" for share in (consistency, change))
     return first, second, f"{100 * mean:.2f} %", f"{images:,}, measured here"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnviz.figures.base.plot_style import apply_style
-from cnnviz.figures.landscape.plots import DIRECTIONS, LOSS, Panel
+from cnnviz.figures.landscape.plots import DIRECTIONS, LOSS, SurfacePanel
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -21,7 +21,7 @@ _FAINT = 0.3
 _GAP = 0.16  # share of the width between two panels, for their axes
 
 
-def slice_of(found: Surface, along: int) -> tuple[dict[str, np.ndarray], float]:
+def slice_surface(found: Surface, along: int) -> tuple[dict[str, np.ndarray], float]:
     """The line of a surface along direction 1 or 2 through the network, or nearest to it, and where it lies on the
     other direction: ({"steps", "loss", "accuracy", "loss_error", "accuracy_error"}, offset)."""
     steps, other = (found.alphas, found.betas) if along == 1 else (found.betas, found.alphas)
@@ -32,7 +32,7 @@ def slice_of(found: Surface, along: int) -> tuple[dict[str, np.ndarray], float]:
 
 
 def slices_figure(
-    panels: Sequence[Panel],
+    panels: Sequence[SurfacePanel],
     along: int = 1,
     log: bool = False,
     others: Sequence[Sequence[Surface]] = (),
@@ -44,14 +44,14 @@ def slices_figure(
     drawn faintly behind it."""
     figure = _empty()
     count = len(panels)
-    lowest = _lowest(panels, along) if log else 0.0
+    lowest = _find_lowest(panels, along) if log else 0.0
     for number, panel in enumerate(panels, 1):
         for other in others[number - 1] if others else ():
             _add_slice(figure, other, along, number, faint=True)
         _add_slice(figure, panel.surface, along, number, faint=False)
         wide = (1 - (count - 1) * _GAP) / count
         start = (number - 1) * (wide + _GAP)
-        _slice_axes(figure, number, (start, start + wide), along, log, lowest)
+        _set_slice_axes(figure, number, (start, start + wide), along, log, lowest)
         figure.add_annotation(
             text=panel.heading(), x=start + wide / 2, y=1, xref="paper", yref="paper", yanchor="bottom",
             xanchor="center", yshift=6, showarrow=False, font={"size": 16},
@@ -70,7 +70,7 @@ def _empty() -> Figure:
     return go.Figure()
 
 
-def _axes(number: int) -> tuple[str, str, str]:
+def _axis_names(number: int) -> tuple[str, str, str]:
     """(x, axis of the loss, axis of the accuracy) of a panel."""
     first = 2 * number - 1
     return f"x{number}" if number > 1 else "x", f"y{first}" if first > 1 else "y", f"y{first + 1}"
@@ -79,8 +79,8 @@ def _axes(number: int) -> tuple[str, str, str]:
 def _add_slice(figure: Figure, found: Surface, along: int, number: int, faint: bool) -> None:
     from plotly import graph_objects as go
 
-    line, _ = slice_of(found, along)
-    x, loss_axis, accuracy_axis = _axes(number)
+    line, _ = slice_surface(found, along)
+    x, loss_axis, accuracy_axis = _axis_names(number)
     losses = np.where(np.isfinite(line["loss"]), line["loss"], np.nan)
     for values, errors, axis, colour, words in (
         (losses, line["loss_error"], loss_axis, LOSS_COLOUR, "loss %{y:.4~g} nats"),
@@ -96,14 +96,16 @@ def _add_slice(figure: Figure, found: Surface, along: int, number: int, faint: b
         ))  # fmt: skip
 
 
-def _lowest(panels: Sequence[Panel], along: int) -> float:
-    values = np.concatenate([slice_of(p.surface, along)[0]["loss"] for p in panels])
+def _find_lowest(panels: Sequence[SurfacePanel], along: int) -> float:
+    values = np.concatenate([slice_surface(p.surface, along)[0]["loss"] for p in panels])
     values = values[np.isfinite(values) & (values > 0)]
     return float(values.min()) * 0.8 if values.size else 0.01
 
 
-def _slice_axes(figure: Figure, number: int, domain: tuple[float, float], along: int, log: bool, lowest: float) -> None:
-    x, loss_axis, accuracy_axis = _axes(number)
+def _set_slice_axes(
+    figure: Figure, number: int, domain: tuple[float, float], along: int, log: bool, lowest: float
+) -> None:
+    x, loss_axis, accuracy_axis = _axis_names(number)
     reach: dict[str, Any] = {"range": [np.log10(max(lowest, 1e-4)), np.log10(LIMIT)], "type": "log", "dtick": "D2"}
     long = {axis: f"{axis[0]}axis{axis[1:]}" for axis in (x, loss_axis, accuracy_axis)}
     figure.update_layout({
@@ -116,6 +118,6 @@ def _slice_axes(figure: Figure, number: int, domain: tuple[float, float], along:
 
 def _colour_axes(figure: Figure, number: int) -> None:
     """Numbers and titles in the colour of their lines."""
-    _, loss_axis, accuracy_axis = _axes(number)
+    _, loss_axis, accuracy_axis = _axis_names(number)
     for axis, colour in ((loss_axis, LOSS_COLOUR), (accuracy_axis, ACCURACY_COLOUR)):
         figure.layout[f"yaxis{axis[1:]}"].update(title_font_color=colour, tickfont_color=colour)

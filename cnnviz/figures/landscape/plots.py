@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnviz.figures.base.plot_style import INK, RULE, apply_style
-from cnnviz.figures.landscape.scale import LossScale, filled
+from cnnviz.figures.landscape.scale import LossScale, fill_gaps
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -25,7 +25,7 @@ _GAP, _BAR = 0.055, 0.925  # shares of the width: between two panels, and where 
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class SurfacePanel:
     """One surface of a picture. `title`: the network; `note`: below it, e.g. its accuracy."""
 
     title: str
@@ -38,7 +38,7 @@ class Panel:
 
 
 def surfaces_figure(
-    panels: Sequence[Panel], scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA
+    panels: Sequence[SurfacePanel], scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA
 ) -> Figure:
     """The surfaces in 3-D, one scene each (scene, scene2, …), all seen from `camera`. Plotly.
 
@@ -49,26 +49,26 @@ def surfaces_figure(
     for number, panel in enumerate(panels, 1):
         found, name = panel.surface, "scene" if number == 1 else f"scene{number}"
         figure.add_trace(go.Surface(
-            x=np.float32(found.alphas), y=np.float32(found.betas), scene=name, customdata=told(found),
-            hovertemplate=TOLD, showscale=number == len(panels), colorbar=colour_bar(scale), **painted(found, scale),
-            cmin=scale.ends[0], cmax=scale.ends[1], colorscale=scale.colours(), contours=_lines(scale),
+            x=np.float32(found.alphas), y=np.float32(found.betas), scene=name, customdata=hover_data(found),
+            hovertemplate=HOVER, showscale=number == len(panels), colorbar=colour_bar(scale), **surface_arrays(found, scale),
+            cmin=scale.ends[0], cmax=scale.ends[1], colorscale=scale.colours(), contours=_surface_lines(scale),
             lighting={"ambient": 0.72, "diffuse": 0.55, "specular": 0.06, "roughness": 0.9, "fresnel": 0.05},
         ))  # fmt: skip
         figure.add_annotation(_heading(panel, _domain(number, len(panels))))
-        figure.update_layout({name: _scene(scale, _domain(number, len(panels)), camera)})
+        figure.update_layout({name: _scene_layout(scale, _domain(number, len(panels)), camera)})
     apply_style(figure, height)
     figure.update_layout(margin={"l": 0, "r": 0, "t": 50, "b": 0}, hoverlabel={"bgcolor": "#ffffff"})
     return figure
 
 
-def painted(found: Surface, scale: LossScale) -> dict[str, np.ndarray]:
+def surface_arrays(found: Surface, scale: LossScale) -> dict[str, np.ndarray]:
     """The arrays of a surface's trace that depend on its losses: heights and colours, (B, A)."""
-    heights = scale.height(filled(found.loss)).T
+    heights = scale.height(fill_gaps(found.loss)).T
     return {"z": heights, "surfacecolor": heights}
 
 
 def contours_figure(
-    panels: Sequence[Panel],
+    panels: Sequence[SurfacePanel],
     scale: LossScale,
     height: int = 560,
     chosen: tuple[float, float] | None = None,
@@ -105,7 +105,7 @@ def contours_figure(
 
 
 def add_plane(
-    figure: Figure, panel: Panel, scale: LossScale, axes: tuple[str, str], bar: bool, numbers: bool = True
+    figure: Figure, panel: SurfacePanel, scale: LossScale, axes: tuple[str, str], bar: bool, numbers: bool = True
 ) -> None:
     """One plane from above on these axes of the figure, with its lines. `numbers`: on the lines; they take a browser
     longer than all else."""
@@ -114,13 +114,13 @@ def add_plane(
     found = panel.surface
     where = {"x": np.float32(found.alphas), "y": np.float32(found.betas), "xaxis": axes[0], "yaxis": axes[1]}
     figure.add_trace(go.Heatmap(
-        **where, z=painted(found, scale)["z"], zsmooth="best", zmin=scale.ends[0], zmax=scale.ends[1],
-        colorscale=scale.colours(), customdata=told(found), hovertemplate=TOLD, showscale=bar,
+        **where, z=surface_arrays(found, scale)["z"], zsmooth="best", zmin=scale.ends[0], zmax=scale.ends[1],
+        colorscale=scale.colours(), customdata=hover_data(found), hovertemplate=HOVER, showscale=bar,
         colorbar=colour_bar(scale),
     ))  # fmt: skip
     first, last, step = LEVELS
     figure.add_trace(go.Contour(
-        **where, z=np.float32(np.clip(filled(found.loss), 0, last + step)).T, hoverinfo="skip", showscale=False,
+        **where, z=np.float32(np.clip(fill_gaps(found.loss), 0, last + step)).T, hoverinfo="skip", showscale=False,
         contours={"start": first, "end": last, "size": step, "coloring": "none", "showlabels": numbers,
                   "labelfont": {"size": 12, "color": "#ffffff"}, "labelformat": ".1f"},
         line={"color": "rgba(255,255,255,0.8)", "width": 1.1}, showlegend=False,
@@ -132,7 +132,7 @@ def plane_axes(number: int, domain: tuple[float, float], named: bool, found: Sur
     the grid of `found` ends."""
     tail = "" if number == 1 else str(number)
     common = {"zeroline": False, "showgrid": False, "constrain": "domain"}
-    across, upwards = (_ends(found.alphas), _ends(found.betas)) if found is not None else ({}, {})
+    across, upwards = (_axis_range(found.alphas), _axis_range(found.betas)) if found is not None else ({}, {})
     return {
         f"xaxis{tail}": {"title": {"text": DIRECTIONS[0]}, "domain": domain, "anchor": f"y{tail}", **common, **across},
         f"yaxis{tail}": {
@@ -142,20 +142,20 @@ def plane_axes(number: int, domain: tuple[float, float], named: bool, found: Sur
     }  # fmt: skip
 
 
-def _ends(steps: np.ndarray) -> dict[str, list[float]]:
+def _axis_range(steps: np.ndarray) -> dict[str, list[float]]:
     """The range of an axis; a grid of one step has none."""
     return {"range": [float(steps[0]), float(steps[-1])]} if len(steps) > 1 else {}
 
 
 # --- what the panels share --------------------------------------------------------------------------------
 
-TOLD = (
+HOVER = (
     "direction 1: %{x:.2f}, direction 2: %{y:.2f}<br>loss %{customdata[0]:.4~g} ± %{customdata[2]:.2~g} nats"
     "<br>accuracy %{customdata[1]:.1f} ± %{customdata[3]:.1f} %<extra></extra>"
 )
 
 
-def told(found: Surface) -> np.ndarray:
+def hover_data(found: Surface) -> np.ndarray:
     """(B, A, 4) float32: loss, accuracy in percent, and their standard errors, for TOLD."""
     parts = (found.loss, 100 * found.accuracy, found.loss_error, 100 * found.accuracy_error)
     return np.stack([np.asarray(part, np.float32).T for part in parts], axis=2)
@@ -177,14 +177,14 @@ def _domain(number: int, count: int) -> tuple[float, float]:
     return round(start, 4), round(start + wide, 4)
 
 
-def _heading(panel: Panel, domain: tuple[float, float]) -> dict[str, Any]:
+def _heading(panel: SurfacePanel, domain: tuple[float, float]) -> dict[str, Any]:
     return {
         "text": panel.heading(), "x": sum(domain) / 2, "y": 1, "xref": "paper", "yref": "paper", "yanchor": "bottom",
         "xanchor": "center", "yshift": 6, "showarrow": False, "font": {"size": 16, "color": INK},
     }  # fmt: skip
 
 
-def _scene(scale: LossScale, domain: tuple[float, float], camera: Sequence[float]) -> dict[str, Any]:
+def _scene_layout(scale: LossScale, domain: tuple[float, float], camera: Sequence[float]) -> dict[str, Any]:
     values, texts = scale.ticks()
     axis = {
         "gridcolor": RULE, "zeroline": False, "showspikes": False, "backgroundcolor": "#ffffff",
@@ -197,17 +197,17 @@ def _scene(scale: LossScale, domain: tuple[float, float], camera: Sequence[float
         "dragmode": "turntable",
         "xaxis": {**flat, "title": {"text": "direction 1", "font": {"size": 14}}},
         "yaxis": {**flat, "title": {"text": "direction 2", "font": {"size": 14}}},
-        "zaxis": {**axis, "title": {"text": "loss", "font": {"size": 14}}, "range": _room(scale), "tickvals": values,
+        "zaxis": {**axis, "title": {"text": "loss", "font": {"size": 14}}, "range": _height_range(scale), "tickvals": values,
                   "ticktext": texts},
     }  # fmt: skip
 
 
-def _room(scale: LossScale) -> tuple[float, float]:
+def _height_range(scale: LossScale) -> tuple[float, float]:
     low, high = scale.ends
     return low - 0.04 * (high - low), high + 0.02 * (high - low)
 
 
-def _lines(scale: LossScale) -> dict[str, Any]:
+def _surface_lines(scale: LossScale) -> dict[str, Any]:
     low, high = scale.ends
     return {
         "z": {"show": True, "start": low, "end": high, "size": (high - low) / 14, "color": "rgba(255,255,255,0.45)",

@@ -89,17 +89,17 @@ def _hex(colour: np.ndarray) -> str:
     return "#" + "".join(f"{int(part):02x}" for part in colour)
 
 
-def filled(values: np.ndarray) -> np.ndarray:
+def fill_gaps(values: np.ndarray) -> np.ndarray:
     """(A, B) with NaN replaced by linear interpolation between what is known in its row, then in its column: how
     a surface looks that is still being computed. All NaN where nothing is known. inf counts as known."""
     known = np.nan_to_num(np.asarray(values, np.float64), nan=np.nan, posinf=1e30)
-    rows = np.stack([_interpolated(row) for row in known])
-    whole = np.stack([_interpolated(column) for column in rows.T]).T
+    rows = np.stack([_interpolate(row) for row in known])
+    whole = np.stack([_interpolate(column) for column in rows.T]).T
     whole[whole > 1e20] = np.inf
     return whole
 
 
-def _interpolated(line: np.ndarray) -> np.ndarray:
+def _interpolate(line: np.ndarray) -> np.ndarray:
     known = np.flatnonzero(~np.isnan(line))
     if not known.size:
         return line

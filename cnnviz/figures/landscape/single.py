@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnviz.figures.landscape.plots import CAMERA, Panel, add_plane, plane_axes, surfaces_figure
+from cnnviz.figures.landscape.plots import CAMERA, SurfacePanel, add_plane, plane_axes, surfaces_figure
 from cnnviz.figures.landscape.scale import LossScale
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SCENE, _PLANE = (0.0, 0.47), (0.55, 0.915)  # shares of the width
 
 
-def empty_figure(panel: Panel, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA) -> Figure:
+def empty_figure(panel: SurfacePanel, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA) -> Figure:
     """The axes of `single_figure` with nothing on them yet. `panel`: any surface that ends where the axes shall.
     Plotly."""
     figure = single_figure(panel, scale, height, camera)
@@ -24,13 +24,13 @@ def empty_figure(panel: Panel, scale: LossScale, height: int = 560, camera: Sequ
 
 
 def single_figure(
-    panel: Panel, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA, numbers: bool = True
+    panel: SurfacePanel, scale: LossScale, height: int = 560, camera: Sequence[float] = CAMERA, numbers: bool = True
 ) -> Figure:
     """The surface on the left, the plane with its lines on the right, on one scale of colour; `numbers`: on the
     lines. Plotly."""
     figure = surfaces_figure([panel], scale, height, camera)
     figure.data[0].showscale = False
-    add_plane(figure, Panel("", panel.surface), scale, ("x", "y"), bar=True, numbers=numbers)
+    add_plane(figure, SurfacePanel("", panel.surface), scale, ("x", "y"), bar=True, numbers=numbers)
     figure.update_layout(scene={"domain": {"x": _SCENE, "y": (0, 1)}}, dragmode=False)
     figure.update_layout(plane_axes(1, _PLANE, True, panel.surface))
     figure.layout.annotations[0].update(x=sum(_SCENE) / 2)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnviz.figures.base.plot_style import INK
-from cnnviz.figures.landscape.plots import PATH, Panel, add_plane, painted, plane_axes, surfaces_figure, told
+from cnnviz.figures.landscape.plots import (
+    PATH,
+    SurfacePanel,
+    add_plane,
+    hover_data,
+    plane_axes,
+    surface_arrays,
+    surfaces_figure,
+)
 from cnnviz.figures.landscape.scale import LossScale
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ def training_figure(
     `plane`, its present epoch marked. Either may be absent: `epochs` may be {}, `path` None. Plotly.
 
     `epoch`: the one shown first, by default the last."""
-    panels = [Panel(title, epochs[_shown(epochs, epoch)])] if epochs else []
+    panels = [SurfacePanel(title, epochs[_choose_epoch(epochs, epoch)])] if epochs else []
     figure = surfaces_figure(panels, scale, height)
     now = None
     if path is not None:
@@ -45,14 +53,14 @@ def training_figure(
             x=0.23 if path is not None else 0.45, text=f"<b>{title}</b>, after each epoch"
         )
         figure.data[0].showscale = True
-        _add_slider(figure, epochs, scale, _shown(epochs, epoch), path, now)
+        _add_slider(figure, epochs, scale, _choose_epoch(epochs, epoch), path, now)
     figure.update_layout(
         margin={"l": 8 if epochs else 66, "r": 10, "t": 44, "b": 118 if epochs else 60}, showlegend=False
     )
     return figure
 
 
-def _shown(epochs: Mapping[int, Surface], epoch: int | None) -> int:
+def _choose_epoch(epochs: Mapping[int, Surface], epoch: int | None) -> int:
     return epoch if epoch in epochs else max(epochs)
 
 
@@ -64,7 +72,7 @@ def _add_path(
     from plotly import graph_objects as go
 
     if plane is not None:
-        add_plane(figure, Panel("", plane), scale, ("x", "y"), beside is None)
+        add_plane(figure, SurfacePanel("", plane), scale, ("x", "y"), beside is None)
     x, y = np.float64(path.positions).T
     where = {"xaxis": "x", "yaxis": "y", "showlegend": False}
     facts = np.stack([path.epochs, path.loss, 100 * path.accuracy, 100 * path.residual], axis=1)
@@ -98,7 +106,7 @@ def _add_slider(
 
     frames = []
     for number, found in epochs.items():
-        data: list[Any] = [go.Surface(**painted(found, scale), customdata=told(found))]
+        data: list[Any] = [go.Surface(**surface_arrays(found, scale), customdata=hover_data(found))]
         if path is not None and now is not None:
             at = int(np.argmin(np.abs(path.epochs - number)))
             mark = path.positions[at : at + 1]

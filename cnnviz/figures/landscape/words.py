@@ -19,13 +19,13 @@ SLICE = "This is a slice, not the landscape."
 def centre_note(found: Surface) -> str:
     """Loss and accuracy of the network itself: in float32 where the surface says them, else at the point of the
     grid nearest to it. Short."""
-    loss, accuracy = _centre(found)
+    loss, accuracy = _find_centre(found)
     if not np.isfinite(loss):
         return "the loss of the network itself overflows" if np.isinf(loss) else ""
     return f"centre: loss {loss:.3g} nats, accuracy {100 * accuracy:.1f} %"
 
 
-def _centre(found: Surface) -> tuple[float, float]:
+def _find_centre(found: Surface) -> tuple[float, float]:
     said = found.meta.get("centre")
     if isinstance(said, list | tuple) and len(said) == 2 and all(isinstance(part, int | float) for part in said):
         return float(said[0]), float(said[1])
@@ -38,7 +38,7 @@ def provenance(found: Surface) -> str:
     meta = found.meta
     grid = f"{len(found.alphas)}×{len(found.betas)} points"
     parts = [
-        f"{_number(meta['images'])} images" if _count(meta.get("images")) else "",
+        f"{_number(meta['images'])} images" if _is_count(meta.get("images")) else "",
         f"of {meta['source']}" if isinstance(meta.get("source"), str) else "",
         f"direction seed {meta['seed']}" if meta.get("seed") is not None else "",
         f"{meta['statistics']} batch statistics" if isinstance(meta.get("statistics"), str) else "",
@@ -49,7 +49,7 @@ def provenance(found: Surface) -> str:
     return f"{grid}, " + ", ".join(part for part in parts if part) if any(parts) else grid
 
 
-def _count(value: Any) -> bool:
+def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -10,7 +10,7 @@ from cnnviz.figures.anatomy.tables import layer_table
 from cnnviz.figures.base.charts import count_text, preprocessing_sentence, signed_tiles
 from cnnviz.figures.base.mosaic import tiles_mosaic
 from cnnviz.figures.base.scene import Box, Scene
-from cnnviz.figures.notebook.parts import card, drawing, facts, folded, picture, table, words
+from cnnviz.figures.notebook.parts import card, drawing, facts, fold, picture, table, words
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
@@ -39,7 +39,7 @@ def model_html(model: LoadedModel) -> str:
         ("classes", f"{len(names):,}: {classes}" if names else ""),
         ("device", str(model.device)),
     ]
-    layers = folded(f"Layers to look at: {amounts}", words(", ".join(model.layers())))
+    layers = fold(f"Layers to look at: {amounts}", words(", ".join(model.layers())))
     return card(model.name, facts(said), *(words(warning, faint=True) for warning in warnings), layers)
 
 
@@ -59,8 +59,8 @@ def anatomy_html(anatomy: Anatomy) -> str:
     else:
         graph = drawing(svg, (scene.width, scene.height), f"{anatomy.title}, layer by layer")
     columns = layer_table(anatomy)
-    lines = [list(columns), *([_cell(v) for v in row] for row in zip(*columns.values(), strict=True))]
-    listing = folded(f"{len(anatomy.rows)} layers, counts of one image", table(lines, right=range(2, len(columns))))
+    lines = [list(columns), *([_format_cell(v) for v in row] for row in zip(*columns.values(), strict=True))]
+    listing = fold(f"{len(anatomy.rows)} layers, counts of one image", table(lines, right=range(2, len(columns))))
     return card(anatomy.title, facts(said), graph, listing)
 
 
@@ -86,13 +86,13 @@ def field_html(field: ReceptiveField) -> str:
         ("map", f"{_pair(field.shape)} units"),
         ("input", f"{_pair(field.input_size)} pixels"),
     ]
-    scene = _drawn(field)
+    scene = _draw_field(field)
     note = "Gray: the input. Orange: what the unit in the middle sees. Dark: its neighbour to the right."
     picture = drawing(scene.svg(), (scene.width, scene.height), note)
     return card(f"Receptive field of {field.layer}", facts(said), picture, words(note, faint=True))
 
 
-def _drawn(field: ReceptiveField) -> Scene:
+def _draw_field(field: ReceptiveField) -> Scene:
     row, col = field.shape[0] // 2, field.shape[1] // 2
     beside = min(col + 1, field.shape[1] - 1)
     boxes = [(0, 0, *field.input_size), field.box(row, beside, clip=False), field.box(row, col, clip=False)]
@@ -111,5 +111,5 @@ def _pair(pair: tuple[float, float]) -> str:
     return f"{pair[0]:g}×{pair[1]:g}"
 
 
-def _cell(value: object) -> str:
+def _format_cell(value: object) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

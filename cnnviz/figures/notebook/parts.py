@@ -57,7 +57,7 @@ def _row(line: Sequence[str], tag: str, right: Sequence[int]) -> str:
     return f'<tr style="background:transparent">{"".join(cells)}</tr>'
 
 
-def folded(summary: str, *parts: str) -> str:
+def fold(summary: str, *parts: str) -> str:
     """Parts that open with a click."""
     head = f'<summary style="cursor:pointer">{escape(summary)}</summary>'
     return f'<details style="margin:4px 0">{head}{"".join(parts)}</details>'

@@ -22,12 +22,12 @@ HELD = 128  # pixels: a layer of a thousand units that see the whole input would
 def unit_block(unit: UnitView, rule: str | None, room: int) -> Block:
     """The nine strongest patches and, with a `rule`, their reconstructions. `room`: pixels that the caption of a
     printed sheet may be wide. Raises as `UnitView.patches` and `UnitView.reconstructions` do."""
-    patches = [_held(to_rgb(patch)) for patch in unit.patches(PATCHES)]
-    low = None if rule is None else [_held(reconstruction_rgb(s)) for s in unit.reconstructions(rule, PATCHES)]
-    return Block(unit.channel, patches, low, _caption(unit, room))
+    patches = [_limit_size(to_rgb(patch)) for patch in unit.patches(PATCHES)]
+    low = None if rule is None else [_limit_size(reconstruction_rgb(s)) for s in unit.reconstructions(rule, PATCHES)]
+    return Block(unit.channel, patches, low, _choose_caption(unit, room))
 
 
-def _caption(unit: UnitView, room: int) -> str:
+def _choose_caption(unit: UnitView, room: int) -> str:
     """As much about the unit as there is room for, its number at least."""
     number, best = str(unit.channel), unit.winners
     choices = [f"channel {number}", number]
@@ -37,5 +37,5 @@ def _caption(unit: UnitView, room: int) -> str:
     return next((text for text in choices if text_width(text, LETTERS) <= room), number)
 
 
-def _held(patch: np.ndarray) -> np.ndarray:
+def _limit_size(patch: np.ndarray) -> np.ndarray:
     return patch if max(patch.shape[:2]) <= HELD else fit_tile(patch, HELD)

@@ -81,25 +81,25 @@ def statistics_sentence(found: ChannelStatistics, channel: int, edges: Sequence[
         )
     parts = [f"Over {images:,} images the strongest unit is {value_text(float(found.maximum[channel]))}"]
     middle = int(np.searchsorted(np.cumsum(counts), (images + 1) / 2))
-    parts.append(f"the middle image's strongest {_in_words(middle, edges)}")
+    parts.append(f"the middle image's strongest {_describe_bin(middle, edges)}")
     text = ", ".join(parts) + "."
     if counts[0]:
-        text += f" {int(counts[0]):,} images ({percent(counts[0] / images)}) leave it at 0 or below."
+        text += f" {int(counts[0]):,} images ({share_text(counts[0] / images)}) leave it at 0 or below."
     if found.sampled:
         text += (
-            f" On average a unit is {value_text(float(found.mean[channel]))}; {percent(found.density[channel])} of the "
+            f" On average a unit is {value_text(float(found.mean[channel]))}; {share_text(found.density[channel])} of the "
             f"units are above 0 (looked at: {found.sampled:,} images)."
         )
     return text
 
 
-def _in_words(place: int, edges: Sequence[float]) -> str:
+def _describe_bin(place: int, edges: Sequence[float]) -> str:
     if place == 0:
         return "is 0 or below"
     return f"lies between {value_text(edges[place - 1])} and {value_text(edges[min(place, len(edges) - 1)])}"
 
 
-def percent(share: float) -> str:
+def share_text(share: float) -> str:
     """0.0042 → "0.42 %", 0.314 → "31 %"."""
     return f"{share * 100:.2g} %" if share < 0.995 else "100 %"
 

@@ -20,7 +20,7 @@ PER_LINE = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WinnerPictures:
     """One winner: `image` uint8 (H, W, 3) as the network received it, or None where only the patch is left; `box`
     (top, left, bottom, right) in it, the `patch` (h, w, 3), its `reconstruction` (h, w, 3) or None while it is
     computed, and lines of `words`."""
@@ -32,9 +32,9 @@ class Seen:
     words: tuple[str, ...]
 
 
-def winners_sheet(seen: list[Seen], side: int = 106, words: bool = True) -> Mosaic:
+def winners_sheet(seen: list[WinnerPictures], side: int = 106, words: bool = True) -> Mosaic:
     """Winners as columns, strongest first, nine a line; `side`: pixels of a picture's longer side at most. Without
-    `words` their place stays free, see `words_of`."""
+    `words` their place stays free, see `list_words`."""
     pitch = side + GAP
     lines = max((len(one.words) for one in seen), default=0)
     high = 3 * (ROW_TITLE + side) + lines * LINE + 6
@@ -43,13 +43,13 @@ def winners_sheet(seen: list[Seen], side: int = 106, words: bool = True) -> Mosa
     canvas = np.full((max(rows, 1) * (high + 10) - 10, max(columns * pitch - GAP, 200), 3), 255, np.uint8)
     for number, one in enumerate(seen):
         row, column = divmod(number, PER_LINE)
-        _column(canvas, one, column * pitch, row * (high + 10), side)
+        _draw_column(canvas, one, column * pitch, row * (high + 10), side)
     items = list(range(len(seen)))
     sheet = Mosaic(b"", items, PER_LINE, (high, side), (high + 10, pitch), 0, canvas.shape[1::-1])
-    return replace(sheet, png=rgb_png(_written(canvas, words_of(sheet, seen)) if words else canvas))
+    return replace(sheet, png=rgb_png(_write_words(canvas, list_words(sheet, seen)) if words else canvas))
 
 
-def words_of(sheet: Mosaic, seen: list[Seen]) -> list[tuple[int, int, int, str]]:
+def list_words(sheet: Mosaic, seen: list[WinnerPictures]) -> list[tuple[int, int, int, str]]:
     """(left, top, width, text) of the titles of the rows, and then of the lines below each winner, in pixels of the
     sheet."""
     high, side = sheet.tile
@@ -67,7 +67,7 @@ def words_of(sheet: Mosaic, seen: list[Seen]) -> list[tuple[int, int, int, str]]
     return found
 
 
-def _written(canvas: np.ndarray, words: list[tuple[int, int, int, str]]) -> np.ndarray:
+def _write_words(canvas: np.ndarray, words: list[tuple[int, int, int, str]]) -> np.ndarray:
     image = Image.fromarray(canvas)
     draw = ImageDraw.Draw(image)
     for left, top, room, text in words:
@@ -76,11 +76,11 @@ def _written(canvas: np.ndarray, words: list[tuple[int, int, int, str]]) -> np.n
     return np.asarray(image)
 
 
-def _column(canvas: np.ndarray, one: Seen, left: int, top: int, side: int) -> None:
+def _draw_column(canvas: np.ndarray, one: WinnerPictures, left: int, top: int, side: int) -> None:
     """One winner from top to bottom."""
     empty = np.full((side, side, 3), EMPTY, np.uint8)
     tiles = [
-        empty if one.image is None else framed(one.image, one.box, side),
+        empty if one.image is None else draw_frame(one.image, one.box, side),
         fit_tile(one.patch, side),
         empty if one.reconstruction is None else fit_tile(one.reconstruction, side),
     ]
@@ -89,7 +89,7 @@ def _column(canvas: np.ndarray, one: Seen, left: int, top: int, side: int) -> No
         canvas[start : start + side, left : left + side] = tile
 
 
-def framed(image: np.ndarray, box: tuple[int, int, int, int], side: int) -> np.ndarray:
+def draw_frame(image: np.ndarray, box: tuple[int, int, int, int], side: int) -> np.ndarray:
     """(side, side, 3): the image (H, W, 3) as large as fits, with a frame round `box`."""
     longest = max(image.shape[:2])
     if longest > side:

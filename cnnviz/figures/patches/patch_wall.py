@@ -32,12 +32,12 @@ def patches_png(
         left, top = column * (block + BESIDE), row * high
         canvas.paste(Image.fromarray(three_by_three(patches, side)), (left, top))
         for place, line in enumerate(lines):
-            text = _cut(line, block + BESIDE - 4)
+            text = _cut_text(line, block + BESIDE - 4)
             draw.text((left, top + block + 2 + place * LINE), text, fill=INK, font=load_font(LETTERS)[0])
     return rgb_png(np.asarray(canvas)), canvas.size
 
 
-def _cut(text: str, room: int) -> str:
+def _cut_text(text: str, room: int) -> str:
     while text and text_width(text, LETTERS) > room:
         text = text[:-1]
     return text

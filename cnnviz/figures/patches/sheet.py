@@ -21,7 +21,7 @@ LETTERS = 26  # pixels of a caption's letters
 COLUMNS = 4
 
 
-def columns_for(units: int, paired: bool = True) -> int:
+def choose_columns(units: int, paired: bool = True) -> int:
     """Units side by side: fewer and larger for small layers, so that a layer takes few pages."""
     columns = COLUMNS if units <= 144 else 6 if units <= 400 else 8
     return columns if paired else columns + 2
@@ -41,7 +41,7 @@ def patch_side(columns: int = COLUMNS, paired: bool = True) -> int:
     return side
 
 
-def _crisp(blocks: Sequence[Block], room: int) -> int:
+def _crisp_side(blocks: Sequence[Block], room: int) -> int:
     """Pixels of a patch's side, at most `room`, that show the largest patch at a whole multiple."""
     longest = max((max(p.shape[:2]) for block in blocks for p in block.patches), default=room)
     return room if longest > room else longest * whole_factor(longest, room)
@@ -52,18 +52,18 @@ def layer_pages(blocks: Sequence[Block], title: str, note: str, columns: int = C
 
     Patches are enlarged by whole multiples with nearest neighbour, or reduced where they are larger."""
     paired = any(block.reconstructions is not None for block in blocks)
-    side = _crisp(blocks, patch_side(columns, paired))
+    side = _crisp_side(blocks, patch_side(columns, paired))
     high = block_size(side)[0] + CAPTION + BELOW
     rows = (PAPER[1] - 2 * MARGIN - TITLE) // high
     each = rows * columns
     count = max(1, math.ceil(len(blocks) / each))
     return [
-        _page(blocks[n * each : (n + 1) * each], title, f"{note} · page {n + 1} of {count}", columns, side, paired)
+        _draw_page(blocks[n * each : (n + 1) * each], title, f"{note} · page {n + 1} of {count}", columns, side, paired)
         for n in range(count)
     ]
 
 
-def _page(
+def _draw_page(
     blocks: Sequence[Block], title: str, note: str, columns: int, side: int, paired: bool
 ) -> Image.Image:  # fmt: skip
     high, wide = block_size(side)
@@ -71,8 +71,8 @@ def _page(
     used = math.ceil(len(blocks) / columns) * (high + CAPTION + BELOW)
     page = Image.new("RGB", (PAPER[0], min(PAPER[1], 2 * MARGIN + TITLE + used)), (255, 255, 255))
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, MARGIN), title, fill=INK, font=_fitted(title, 50, True))
-    draw.text((MARGIN, MARGIN + 60), note, fill=(91, 100, 112), font=_fitted(note, 32, False))
+    draw.text((MARGIN, MARGIN), title, fill=INK, font=_fit_font(title, 50, True))
+    draw.text((MARGIN, MARGIN + 60), note, fill=(91, 100, 112), font=_fit_font(note, 32, False))
     for number, block in enumerate(blocks):
         row, column = divmod(number, columns)
         left, top = MARGIN + column * pitch, MARGIN + TITLE + row * (high + CAPTION + BELOW)
@@ -84,7 +84,7 @@ def _page(
     return page
 
 
-def _fitted(text: str, size: int, bold: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _fit_font(text: str, size: int, bold: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     room = PAPER[0] - 2 * MARGIN
     return load_font(max(12, min(size, int(size * room / max(text_width(text, size, bold), 1)))), bold)[0]
 
@@ -92,12 +92,12 @@ def _fitted(text: str, size: int, bold: bool) -> ImageFont.FreeTypeFont | ImageF
 def pdf_bytes(pages: Sequence[Image.Image]) -> bytes:
     """One PDF of all pages, A4. Pillow stores colour pictures in a PDF as JPEG; the PNG is without loss."""
     buffer = io.BytesIO()
-    full = [_on_paper(page) for page in pages]
+    full = [_pad_to_paper(page) for page in pages]
     full[0].save(buffer, "PDF", save_all=True, append_images=full[1:], resolution=DPI, quality=95, subsampling=0)
     return buffer.getvalue()
 
 
-def _on_paper(page: Image.Image) -> Image.Image:
+def _pad_to_paper(page: Image.Image) -> Image.Image:
     whole = Image.new("RGB", PAPER, (255, 255, 255))
     whole.paste(page, (0, 0))
     return whole

@@ -40,7 +40,7 @@ ROWS, WIDTH, HEIGHT, MOST = 4, 850, 620, 24  # of a page of the wall: rows, room
 WHOLE = 112  # pixels that a whole input measures at true scale
 
 
-def wall_plan(field: tuple[int, int], input_size: tuple[int, int], channels: int, true: bool) -> tuple[int, int, int]:
+def plan_wall(field: tuple[int, int], input_size: tuple[int, int], channels: int, true: bool) -> tuple[int, int, int]:
     """(columns, rows, side): how many blocks a page of the wall holds, and the pixels of a patch's side.
 
     `true`: one scale for all layers, at which the whole input measures about WHOLE pixels, so that patches are as
@@ -93,7 +93,7 @@ def three_by_three(patches: list[np.ndarray] | np.ndarray | None, side: int) -> 
 
 def patch_wall(blocks: list[Block], columns: int, side: int, captions: bool = True) -> Mosaic:
     """Blocks in rows; `side`: pixels of one patch. A block is patches on the left, reconstructions right. Without
-    `captions` their place stays free, see `captions_of`."""
+    `captions` their place stays free, see `list_captions`."""
     high, wide = block_size(side)
     pitch = high + CAPTION + 8, max(wide, LEAST) + BESIDE
     rows = math.ceil(len(blocks) / columns)
@@ -105,20 +105,20 @@ def patch_wall(blocks: list[Block], columns: int, side: int, captions: bool = Tr
         right = left + high + 3 * GAP
         canvas[top : top + high, right : right + high] = three_by_three(block.reconstructions, side)
     wall = Mosaic(b"", items, columns, (high, wide), pitch, 2, canvas.shape[1::-1])
-    return replace(wall, png=rgb_png(_written(canvas, captions_of(wall, blocks)) if captions else canvas))
+    return replace(wall, png=rgb_png(_write_captions(canvas, list_captions(wall, blocks)) if captions else canvas))
 
 
-def captions_of(wall: Mosaic, blocks: list[Block]) -> list[tuple[int, int, int, str]]:
+def list_captions(wall: Mosaic, blocks: list[Block]) -> list[tuple[int, int, int, str]]:
     """(left, top, width, words) of the caption of each block, in pixels of the wall; as much of it as has room."""
     font, found = ImageFont.load_default(size=LETTERS), []
     for block in blocks:
         left, top, wide, high = wall.box(block.channel) or (0, 0, 0, 0)
         room = max(wide, LEAST)
-        found.append((left, top + high + 3, room, _whole_words(block.caption, font, room)))
+        found.append((left, top + high + 3, room, _drop_words(block.caption, font, room)))
     return found
 
 
-def _written(canvas: np.ndarray, captions: list[tuple[int, int, int, str]]) -> np.ndarray:
+def _write_captions(canvas: np.ndarray, captions: list[tuple[int, int, int, str]]) -> np.ndarray:
     image = Image.fromarray(canvas)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=LETTERS)
     for left, top, _room, words in captions:
@@ -126,7 +126,7 @@ def _written(canvas: np.ndarray, captions: list[tuple[int, int, int, str]]) -> n
     return np.asarray(image)
 
 
-def _whole_words(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
+def _drop_words(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
     """As many of the parts of `text`, joined by " · ", as fit."""
     parts = text.split(" · ")
     while len(parts) > 1 and font.getlength(" · ".join(parts)) > room:

@@ -18,7 +18,7 @@ LEAST = 7.0  # pixels; smaller digits are left out
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellStyle:
     """How one number is drawn. `corner`: small text at the lower right, such as the weight that meets it."""
 
     fill: str = PAPER
@@ -35,7 +35,7 @@ def number_text(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
-def plain_floor(text: str) -> str:
+def spell_floor(text: str) -> str:
     """⌊x⌋ as floor(x), which every font can write."""
     return text.replace("⌊", "floor(").replace("⌋", ")")
 
@@ -45,18 +45,18 @@ def tied_colours(count: int) -> tuple[str, ...]:
 
     Up to eight are the categories of all pages, lightened; more are hues at equal steps in two lightnesses."""
     if count <= len(CATEGORIES):
-        return tuple(_lighter(colour) for colour in CATEGORIES[:count])
+        return tuple(_lighten(colour) for colour in CATEGORIES[:count])
     parts = [colorsys.hls_to_rgb(n / count, 0.72 + 0.12 * (n % 2), 0.75) for n in range(count)]
     return tuple("#" + "".join(f"{round(255 * part):02x}" for part in parts_) for parts_ in parts)
 
 
-def _lighter(colour: str, share: float = 0.5) -> str:
+def _lighten(colour: str, share: float = 0.5) -> str:
     parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)
 
 
 def draw_grid(
-    scene: Scene, values: np.ndarray, left: float, top: float, side: float, cells: Sequence[Sequence[Cell]]
+    scene: Scene, values: np.ndarray, left: float, top: float, side: float, cells: Sequence[Sequence[CellStyle]]
 ) -> None:
     """Draw a table of numbers with its upper left corner at (left, top), `side` pixels a cell.
 
@@ -79,9 +79,9 @@ def digits_size(values: np.ndarray, side: float, share: float = 0.44) -> float:
     return min(share * side, 0.88 * side / max(longest, 0.1))
 
 
-def plain(shape: tuple[int, int], cell: Cell | None = None) -> list[list[Cell]]:
+def uniform_cells(shape: tuple[int, int], cell: CellStyle | None = None) -> list[list[CellStyle]]:
     """Cells that are all alike."""
-    return [[cell or Cell()] * shape[1] for _ in range(shape[0])]
+    return [[cell or CellStyle()] * shape[1] for _ in range(shape[0])]
 
 
 def kernel_scene(weights: np.ndarray, width: float = 220.0) -> Scene:
@@ -90,11 +90,13 @@ def kernel_scene(weights: np.ndarray, width: float = 220.0) -> Scene:
     side = (width - 4) / cols
     scene = Scene(width, side * rows + 4)
     fills = {-1.0: "#b7d0ec", 0.0: PAPER, 1.0: "#f3c4b3"}
-    draw_grid(scene, weights, 2, 2, side, [[Cell(fills[float(np.sign(w))], bold=True) for w in row] for row in weights])
+    draw_grid(
+        scene, weights, 2, 2, side, [[CellStyle(fills[float(np.sign(w))], bold=True) for w in row] for row in weights]
+    )
     return scene
 
 
-def wrapped(text: str, size: float, room: float) -> list[str]:
+def wrap_sum(text: str, size: float, room: float) -> list[str]:
     """A sum in lines of at most `room` pixels, broken before a plus or an equals sign."""
     pieces = text.replace(" = ", " \n= ").replace(" + ", " \n+ ").split("\n")
     lines = [pieces[0]]
@@ -106,7 +108,7 @@ def wrapped(text: str, size: float, room: float) -> list[str]:
     return [line.strip() for line in lines]
 
 
-def fitted(text: str, room: float, height: float, most: float = 30.0) -> tuple[list[str], float]:
+def fit_sum(text: str, room: float, height: float, most: float = 30.0) -> tuple[list[str], float]:
     """(lines, size of letters): the largest letters in which a sum fits `room` × `height` pixels; one line if it is
     readable."""
     size = min(most, room / text_width(text, 1.0, True))
@@ -114,8 +116,8 @@ def fitted(text: str, room: float, height: float, most: float = 30.0) -> tuple[l
         return [text], size
     size = most
     while size > 11:
-        lines = wrapped(text, size, room)
+        lines = wrap_sum(text, size, room)
         if len(lines) * 1.35 * size <= height and max(text_width(line, size) for line in lines) <= room:
             break
         size -= 1
-    return wrapped(text, size, room), size
+    return wrap_sum(text, size, room), size

@@ -8,11 +8,21 @@ import numpy as np
 
 from cnnviz.figures.base.scene import Scene, Text
 from cnnviz.figures.base.text import text_width
-from cnnviz.figures.playground.cells import BLANK, CHOSEN, EDGE, GREY, Cell, draw_grid, fitted, plain, tied_colours
+from cnnviz.figures.playground.cells import (
+    BLANK,
+    CHOSEN,
+    EDGE,
+    GREY,
+    CellStyle,
+    draw_grid,
+    fit_sum,
+    tied_colours,
+    uniform_cells,
+)
 from cnnviz.figures.playground.steps import (
-    frame,
+    draw_window,
     kernel_cells,
-    order,
+    order_weights,
     output_cells,
     shape_text,
     size_lines,
@@ -44,7 +54,7 @@ def channels_scene(
     place = divmod(rest, cols)
     room = height - HEAD - TOTAL - LINE * len(words)
     lines = len(result.padded)
-    sides = _sides(result, width, room)
+    sides = _choose_sides(result, width, room)
     step = result.step(*place, which)
     taken = sides[0] * (result.padded.shape[2] + result.kernels.shape[3]) + sides[1] * cols + 4 * SIGN + 8
     written = min(max(text_width(line, LETTERS, True) for line in step.lines), width - taken)
@@ -60,8 +70,10 @@ def channels_scene(
     )
     for edge, text in heads:
         scene.add(Text(edge, 14, text, min(16.0, 15 * width / 900), GREY, "start"))
-    _channels(scene, result, padding, (which, *place), flip, (sides[0], room, left, kernel_left, sum_left, written))
-    _maps(scene, result.output, number, (sides[1], room, out_left))
+    _draw_channels(
+        scene, result, padding, (which, *place), flip, (sides[0], room, left, kernel_left, sum_left, written)
+    )
+    _draw_maps(scene, result.output, number, (sides[1], room, out_left))
     total = step.total
     size = min(30.0, (width - 20) / text_width(total, 1.0, True))
     scene.add(Text(width / 2, HEAD + room + TOTAL / 2, total, size, CHOSEN, bold=True))
@@ -71,7 +83,7 @@ def channels_scene(
     return scene
 
 
-def _sides(result: Convolved, width: float, room: float) -> tuple[float, float]:
+def _choose_sides(result: Convolved, width: float, room: float) -> tuple[float, float]:
     """Pixels of a cell on the left and in the output, so that a third of the page is left for the sums."""
     lines, high, wide = result.padded.shape
     filters, rows, cols = result.output.shape
@@ -80,7 +92,7 @@ def _sides(result: Convolved, width: float, room: float) -> tuple[float, float]:
     return left, min(left, (room / filters - GAP) / rows, 0.2 * width / cols)
 
 
-def _channels(
+def _draw_channels(
     scene: Scene,
     result: Convolved,
     padding: int,
@@ -99,16 +111,16 @@ def _channels(
         middle = HEAD + (channel + 0.5) * pitch
         top, own = middle - side * len(padded) / 2, channel - first
         if not 0 <= own < depth:
-            draw_grid(scene, padded, left, top, side, plain(padded.shape, Cell(BLANK, EDGE)))
+            draw_grid(scene, padded, left, top, side, uniform_cells(padded.shape, CellStyle(BLANK, EDGE)))
             scene.add(Text(kernel_left, middle, "of another group", 15, EDGE, "start"))
             continue
         kernel = result.kernels[which, own]
-        paints = [colours[own * count + n] for n in order(flip, count)]
+        paints = [colours[own * count + n] for n in order_weights(flip, count)]
         draw_grid(scene, padded, left, top, side, window_cells(result, padding, row, col, padded, kernel, paints))
-        frame(scene, result, left, top, side, row, col)
+        draw_window(scene, result, left, top, side, row, col)
         scene.add(Text(kernel_left - SIGN / 2, middle, "*", 26, bold=True))
         draw_grid(scene, kernel, kernel_left, middle - side * high / 2, side, kernel_cells(kernel, paints))
-        lines, size = fitted(step.lines[own], written + 1, pitch - GAP, LETTERS)
+        lines, size = fit_sum(step.lines[own], written + 1, pitch - GAP, LETTERS)
         for number, line in enumerate(lines):
             y = middle + (number - (len(lines) - 1) / 2) * 1.35 * size
             scene.add(Text(sum_left, y, line, size, anchor="start", bold=len(lines) == 1))
@@ -116,7 +128,7 @@ def _channels(
             scene.add(Text(sum_left - SIGN / 2, middle - pitch / 2, "+", 24, CHOSEN, bold=True))
 
 
-def _maps(scene: Scene, output: np.ndarray, number: int, where: tuple[float, float, float]) -> None:
+def _draw_maps(scene: Scene, output: np.ndarray, number: int, where: tuple[float, float, float]) -> None:
     """The maps of the output below each other."""
     side, room, left = where
     pitch = room / len(output)

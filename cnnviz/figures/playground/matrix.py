@@ -14,14 +14,14 @@ from cnnviz.figures.playground.cells import (
     EDGE,
     GREY,
     LEAST,
-    Cell,
+    CellStyle,
     digits_size,
     draw_grid,
     number_text,
-    plain,
     tied_colours,
+    uniform_cells,
 )
-from cnnviz.figures.playground.steps import order
+from cnnviz.figures.playground.steps import order_weights
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.toeplitz import Toeplitz
@@ -49,29 +49,29 @@ def matrix_scene(
     side = min(46.0, room / max(rows, cols), left_over / cols)
     total = block * kernel.shape[1] + side * cols + 2 * column + 3 * GAP
     left, middle = (width - total) / 2, HEAD + room / 2
-    fills = [tied_colours(kernel.size)[n] for n in order(flip, kernel.size)]
+    fills = [tied_colours(kernel.size)[n] for n in order_weights(flip, kernel.size)]
     top = middle - block * len(kernel) / 2
     wide = kernel.shape[1]
-    cells = [[Cell(fills[i * wide + j], bold=True) for j in range(wide)] for i in range(len(kernel))]
+    cells = [[CellStyle(fills[i * wide + j], bold=True) for j in range(wide)] for i in range(len(kernel))]
     scene.add(Text(left + block * wide / 2, top - 16, "Kernel", 16, GREY))
     draw_grid(scene, kernel, left, top, block, cells)
     left += block * wide + GAP
     scene.add(Text(left - GAP / 2, middle, "→", 24))
     top = middle - side * rows / 2
     scene.add(Text(left + side * cols / 2, top - 14, f"W: {rows}×{cols}", 16, GREY))
-    _matrix(scene, found, fills, left, top, side)
+    _draw_matrix(scene, found, fills, left, top, side)
     scene.add(Box(left, top + number * side, side * cols, side, "none", CHOSEN, 3.0))
     left += side * cols + GAP
     scene.add(Text(left - GAP / 2, middle, "·", 28, bold=True))
-    _column(scene, x, "x", left, middle, column, min(side, LONGEST), -1)
+    _draw_column(scene, x, "x", left, middle, column, min(side, LONGEST), -1)
     left += column + GAP
     scene.add(Text(left - GAP / 2, middle, "=", 24, bold=True))
-    _column(scene, y, "y", left, middle, column, min(side, LONGEST), number)
-    _counts(scene, found, width, height)
+    _draw_column(scene, y, "y", left, middle, column, min(side, LONGEST), number)
+    _draw_counts(scene, found, width, height)
     return scene
 
 
-def _matrix(scene: Scene, found: Toeplitz, fills: list[str], left: float, top: float, side: float) -> None:
+def _draw_matrix(scene: Scene, found: Toeplitz, fills: list[str], left: float, top: float, side: float) -> None:
     rows, cols = found.weight.shape
     size = digits_size(found.kernel, side, 0.6)
     scene.add(Box(left, top, cols * side, rows * side, BLANK, EDGE))
@@ -82,7 +82,7 @@ def _matrix(scene: Scene, found: Toeplitz, fills: list[str], left: float, top: f
             scene.add(Text(x + side / 2, y + side / 2, number_text(found.matrix[row, col]), size))
 
 
-def _column(
+def _draw_column(
     scene: Scene, values: np.ndarray, name: str, left: float, middle: float, width: float, side: float, chosen: int
 ) -> None:
     """A vector from above to below; line `chosen` is framed."""
@@ -97,7 +97,7 @@ def _column(
         scene.add(Box(left, top + chosen * side, width, side, "none", CHOSEN, 3.0))
 
 
-def _counts(scene: Scene, found: Toeplitz, width: float, height: float) -> None:
+def _draw_counts(scene: Scene, found: Toeplitz, width: float, height: float) -> None:
     """Dense against local against shared, in large."""
     rows, cols = found.matrix.shape
     parts = (
@@ -118,16 +118,18 @@ def visits_scene(counts: np.ndarray, most: int, width: float = 1070.0, height: f
     side = min((height - 12) / rows, (width - 140) / cols, 90.0)
     left, top = (width - 120 - side * cols) / 2, (height - side * rows) / 2
     colours = activation_rgb(counts.astype(float), float(most))
-    cells = plain((rows, cols))
+    cells = uniform_cells((rows, cols))
     for (row, col), count in np.ndenumerate(counts):
         times = "once" if count == 1 else f"{count} times"
-        cells[row][col] = Cell(_hex(colours[row, col]), _ink(colours[row, col]), True, title=f"({row}, {col}): {times}")
+        cells[row][col] = CellStyle(
+            _hex(colours[row, col]), _letter_colour(colours[row, col]), True, title=f"({row}, {col}): {times}"
+        )
     draw_grid(scene, counts, left, top, side, cells)
-    _scale(scene, most, left + side * cols + 40, (height - 300) / 2)
+    _draw_scale(scene, most, left + side * cols + 40, (height - 300) / 2)
     return scene
 
 
-def _scale(scene: Scene, most: int, left: float, top: float, high: float = 300.0) -> None:
+def _draw_scale(scene: Scene, most: int, left: float, top: float, high: float = 300.0) -> None:
     """The bar of colours with its ends: 0 windows, and as many as the kernel has weights."""
     steps = 60
     colours = activation_rgb(np.linspace(1, 0, steps)[None], 1.0)[0]
@@ -142,6 +144,6 @@ def _hex(colour: np.ndarray) -> str:
     return "#{:02x}{:02x}{:02x}".format(*map(int, colour))
 
 
-def _ink(colour: np.ndarray) -> str:
+def _letter_colour(colour: np.ndarray) -> str:
     """Dark letters on light, light letters on dark (Rec. 601 luma)."""
     return INK if float(np.dot(colour, (0.299, 0.587, 0.114))) > 130 else PAPER

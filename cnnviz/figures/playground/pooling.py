@@ -8,7 +8,16 @@ import numpy as np
 
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
-from cnnviz.figures.playground.cells import CHOSEN, EDGE, GREY, Cell, draw_grid, number_text, plain, tied_colours
+from cnnviz.figures.playground.cells import (
+    CHOSEN,
+    EDGE,
+    GREY,
+    CellStyle,
+    draw_grid,
+    number_text,
+    tied_colours,
+    uniform_cells,
+)
 
 if TYPE_CHECKING:
     from cnnviz.studies.pooling.pooling import PoolRows
@@ -38,20 +47,22 @@ def rows_scene(rows: PoolRows, width: int, stride: int, wide: float = 1070.0, he
         scene.add(Text(8, low, "Detector", 18, anchor="start", bold=True))
         scene.add(Text(8, (high + low) / 2, when, 17, GREY, "start"))
         middles = [left + (at + 0.5) * pitch for at in range(count)]
-        _wires(scene, middles, (width - 1) // 2, width, stride, high + side / 2, low - side / 2)
-        _row(scene, pooled, new_above, middles[::stride], high, side)
-        _row(scene, detector, new_below, middles, low, side)
+        _draw_wires(scene, middles, (width - 1) // 2, width, stride, high + side / 2, low - side / 2)
+        _draw_row(scene, pooled, new_above, middles[::stride], high, side)
+        _draw_row(scene, detector, new_below, middles, low, side)
     scene.add(Text(wide / 2, height - 24, f"{rows.sentence}.", 28, CHOSEN, bold=True))
     return scene
 
 
-def _wires(scene: Scene, middles: list[float], before: int, width: int, stride: int, top: float, low: float) -> None:
+def _draw_wires(
+    scene: Scene, middles: list[float], before: int, width: int, stride: int, top: float, low: float
+) -> None:
     for unit in range(0, len(middles), stride):
         for at in range(max(unit - before, 0), min(unit - before + width, len(middles))):
             scene.add(Polyline(((middles[unit], top), (middles[at], low)), EDGE, 1.6))
 
 
-def _row(scene: Scene, values: np.ndarray, new: np.ndarray, middles: list[float], y: float, side: float) -> None:
+def _draw_row(scene: Scene, values: np.ndarray, new: np.ndarray, middles: list[float], y: float, side: float) -> None:
     for value, changed, x in zip(values, new, middles, strict=True):
         fill, stroke = (CHANGED, CHOSEN) if changed else ("#ffffff", GREY)
         box = Box(x - side / 2, y - side / 2, side, side, fill, stroke, 2.5 if changed else 1.4, side / 2)
@@ -72,10 +83,10 @@ def pools_scene(
     top = (height - side * rows) / 2 + 12
     small = pooled[0][1]
     fills = tied_colours(small.size) if stride >= size else ()
-    cells = plain((rows, cols))
+    cells = uniform_cells((rows, cols))
     for (i, j), _ in np.ndenumerate(small) if fills else ():
         for y, x in np.ndindex(size, size):
-            cells[i * stride + y][j * stride + x] = Cell(fills[i * small.shape[1] + j])
+            cells[i * stride + y][j * stride + x] = CellStyle(fills[i * small.shape[1] + j])
     scene.add(Text(10 + side * cols / 2, top - 18, f"Map {rows}×{cols}", 17, GREY))
     draw_grid(scene, grid, 10, top, side, cells)
     left = 10 + side * cols + 50
@@ -86,7 +97,7 @@ def pools_scene(
         edge = x + (half - cell * values.shape[1]) / 2
         letters = min(18.0, (half - 10) / text_width(name, 1.0, True))
         scene.add(Text(x + half / 2, y + 20, name, letters, bold=True))
-        marked = [[Cell(fills[i * values.shape[1] + j] if fills else "#ffffff", bold=True)
+        marked = [[CellStyle(fills[i * values.shape[1] + j] if fills else "#ffffff", bold=True)
                    for j in range(values.shape[1])] for i in range(values.shape[0])]  # fmt: skip
         draw_grid(scene, values, edge, y + 40, cell, marked)
     return scene

@@ -13,11 +13,11 @@ from cnnviz.figures.playground.cells import (
     CHOSEN,
     GREY,
     PADDING,
-    Cell,
+    CellStyle,
     draw_grid,
-    fitted,
+    fit_sum,
     number_text,
-    plain_floor,
+    spell_floor,
     tied_colours,
 )
 
@@ -28,7 +28,7 @@ HEAD, GAP, SUM, LINE = 34.0, 56.0, 104.0, 25.0  # pixels: titles, room for signs
 NOW = "#fde3d0"  # the output that is computed in this step
 
 
-def order(flip: bool, count: int) -> list[int]:
+def order_weights(flip: bool, count: int) -> list[int]:
     """The colour of each weight as it is laid on: a weight keeps its colour when the kernel is turned."""
     return list(range(count))[::-1] if flip else list(range(count))
 
@@ -48,7 +48,7 @@ def step_scene(
     item "step:n"."""
     scene, words = Scene(width, height), size_lines(sizes)
     row, col = divmod(number, result.output.shape[2])
-    tables = _tables(result, padding, number, flip)
+    tables = _build_tables(result, padding, number, flip)
     room = height - HEAD - SUM - LINE * len(words)
     high, wide = max(len(t[1]) for t in tables), sum(t[1].shape[1] for t in tables)
     side = min(116.0, room / high, (width - 2 * GAP - 4) / wide)
@@ -58,24 +58,24 @@ def step_scene(
         scene.add(Text(left + across / 2, top - 16, head, 16, GREY))
         draw_grid(scene, values, left, top, side, cells)
         if sign == "*":
-            frame(scene, result, left, top, side, row, col)
+            draw_window(scene, result, left, top, side, row, col)
         scene.add(Text(left + across + GAP / 2, middle, sign, 32, bold=True))
         left += across + GAP
-    _sum(scene, result.step(row, col).text, HEAD + side * high + (room - side * high) * 0.2 + 16)
+    _draw_sum(scene, result.step(row, col).text, HEAD + side * high + (room - side * high) * 0.2 + 16)
     for place, (line, ink) in enumerate(words):
         y, size = height - LINE * (len(words) - place - 0.5), min(16.0, (width - 8) / text_width(line, 1.0))
         scene.add(Text(width / 2, y, line, size, ink))
     return scene
 
 
-def _tables(
+def _build_tables(
     result: Convolved, padding: int, number: int, flip: bool
-) -> tuple[tuple[str, np.ndarray, list[list[Cell]]], ...]:
+) -> tuple[tuple[str, np.ndarray, list[list[CellStyle]]], ...]:
     """(title, numbers, cells) of the padded input, the kernel as it is laid on, and the output."""
     output, kernel, padded = result.output[0], result.kernels[0, 0], result.padded[0]
     row, col = divmod(number, output.shape[1])
     colours = tied_colours(kernel.size)
-    paints = [colours[n] for n in order(flip, kernel.size)]
+    paints = [colours[n] for n in order_weights(flip, kernel.size)]
     around = f", padding {padding}" if padding else ""
     inner = (padded.shape[0] - 2 * padding, padded.shape[1] - 2 * padding)
     return (
@@ -85,9 +85,9 @@ def _tables(
     )
 
 
-def _sum(scene: Scene, text: str, top: float) -> None:
+def _draw_sum(scene: Scene, text: str, top: float) -> None:
     """The sum written out, as large as it fits."""
-    lines, size = fitted(text, scene.width - 20, SUM - 8)
+    lines, size = fit_sum(text, scene.width - 20, SUM - 8)
     for place, line in enumerate(lines):
         bold = len(lines) == 1 and text_width(line, size, True) < scene.width
         scene.add(Text(scene.width / 2, top + (place + 0.5) * 1.35 * size, line, size, bold=bold))
@@ -98,7 +98,7 @@ def size_lines(sizes: tuple[OutputSize, OutputSize]) -> list[tuple[str, str]]:
     axes = ("rows and columns",) if sizes[0] == sizes[1] else ("rows", "columns")
     lines = []
     for axis, size in zip(axes, sizes, strict=False):
-        both = f"{plain_floor(size.per_side)}   or, p both sides together: {plain_floor(size.total)}"
+        both = f"{spell_floor(size.per_side)}   or, p both sides together: {spell_floor(size.total)}"
         lines.append((f"{axis.capitalize()}: {both}", GREY))
         if not size.whole:
             one = axis.replace("rows", "row").replace("columns", "column")
@@ -115,7 +115,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 def window_cells(
     result: Convolved, padding: int, row: int, col: int, padded: np.ndarray, kernel: np.ndarray, paints: list[str]
-) -> list[list[Cell]]:
+) -> list[list[CellStyle]]:
     """One channel of the padded input: zeros around it in gray, each pixel of the window in the colour of the weight
     that it meets. `kernel` (kh, kw) and its `paints`, as it is laid on."""
     high, wide = padded.shape
@@ -124,37 +124,39 @@ def window_cells(
         cells.append([])
         for x in range(wide):
             outside = not (padding <= y < high - padding and padding <= x < wide - padding)
-            cell = Cell(PADDING, GREY) if outside else Cell()
+            cell = CellStyle(PADDING, GREY) if outside else CellStyle()
             down, across = y - row * result.stride, x - col * result.stride
             i, j = down // result.dilation, across // result.dilation
             read = down % result.dilation == across % result.dilation == 0
             if read and 0 <= i < kernel.shape[0] and 0 <= j < kernel.shape[1]:
                 paint = paints[i * kernel.shape[1] + j]
-                cell = Cell(paint, bold=True, corner=f"×{number_text(kernel[i, j])}")
+                cell = CellStyle(paint, bold=True, corner=f"×{number_text(kernel[i, j])}")
             cells[-1].append(cell)
     return cells
 
 
-def kernel_cells(kernel: np.ndarray, paints: list[str]) -> list[list[Cell]]:
+def kernel_cells(kernel: np.ndarray, paints: list[str]) -> list[list[CellStyle]]:
     """A kernel, weight by weight in its colour."""
     wide = kernel.shape[1]
-    return [[Cell(paints[i * wide + j], bold=True) for j in range(wide)] for i in range(len(kernel))]
+    return [[CellStyle(paints[i * wide + j], bold=True) for j in range(wide)] for i in range(len(kernel))]
 
 
-def output_cells(output: np.ndarray, number: int, first: int = 0) -> list[list[Cell]]:
+def output_cells(output: np.ndarray, number: int, first: int = 0) -> list[list[CellStyle]]:
     """One map of the output, filled up to step `number`; a click on any of it goes there. `first`: its first step."""
     wide = output.shape[1]
 
-    def cell(at: int) -> Cell:
+    def cell(at: int) -> CellStyle:
         item, title = f"step:{at}", f"Step {at + 1}"
         if at == number:
-            return Cell(NOW, bold=True, item=item, title=title)
-        return Cell(item=item, title=title) if at < number else Cell(BLANK, item=item, title=title, blank=True)
+            return CellStyle(NOW, bold=True, item=item, title=title)
+        return (
+            CellStyle(item=item, title=title) if at < number else CellStyle(BLANK, item=item, title=title, blank=True)
+        )
 
     return [[cell(first + i * wide + j) for j in range(wide)] for i in range(len(output))]
 
 
-def frame(scene: Scene, result: Convolved, left: float, top: float, side: float, row: int, col: int) -> None:
+def draw_window(scene: Scene, result: Convolved, left: float, top: float, side: float, row: int, col: int) -> None:
     """A thick frame around the window, on an input whose corner is at (left, top)."""
     high, wide = ((k - 1) * result.dilation + 1 for k in result.kernels.shape[2:])
     x, y = left + col * result.stride * side, top + row * result.stride * side

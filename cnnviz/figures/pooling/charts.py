@@ -10,7 +10,7 @@ import numpy as np
 from cnnviz.figures.base.colors import CATEGORIES
 from cnnviz.figures.base.plot_style import apply_style
 from cnnviz.figures.base.text import shorten
-from cnnviz.figures.equivariance.charts import percents
+from cnnviz.figures.equivariance.charts import to_percent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -58,7 +58,7 @@ def layers_figure(
     figure = go.Figure()
     for name, shares, colour in (("before pooling", before, BEFORE), ("after", after, AFTER)):
         figure.add_bar(
-            y=list(names), x=100 * np.asarray(shares), orientation="h", name=name, text=_percents(shares),
+            y=list(names), x=100 * np.asarray(shares), orientation="h", name=name, text=_percent_texts(shares),
             textposition="outside", textfont={"size": 13}, hovertemplate=f"%{{y}}: %{{x:.1f}} %, {name}<extra></extra>",
             marker={"color": colour},
         )  # fmt: skip
@@ -76,7 +76,7 @@ def layers_figure(
     return figure
 
 
-def _percents(shares: Sequence[float]) -> list[str]:
+def _percent_texts(shares: Sequence[float]) -> list[str]:
     return [f"{100 * share:.0f} %" for share in shares]
 
 
@@ -90,7 +90,7 @@ def location_figure(offsets: np.ndarray, found: GlobalPooling, chosen: int | Non
              ("global max pooling", found.maximum, CATEGORIES[2], "solid"))  # fmt: skip
     for name, changes, colour, dash in lines:
         figure.add_scatter(
-            x=offsets, y=percents(changes), mode="lines+markers", name=name, marker={"size": 6},
+            x=offsets, y=to_percent(changes), mode="lines+markers", name=name, marker={"size": 6},
             line={"color": colour, "width": 2.8, "dash": dash},
             hovertemplate=f"%{{x}} pixels: %{{y:.3~g}} %, {name}<extra></extra>",
         )  # fmt: skip

@@ -11,7 +11,7 @@ from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.colors import CATEGORIES, FRAME, GUTTER, NEUTRAL, activation_rgb, viridis
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.base.overlay import to_rgb
-from cnnviz.figures.equivariance.panels import Strip, map_in, photo_in
+from cnnviz.figures.equivariance.panels import Strip, fit_map, fit_photo
 
 SIDE, PHOTO, SMALL = 168, 112, 150  # pixels of a map, of an image, and of a map among four
 CAPTION, GAP, BETWEEN, BAR = 24, 12, 18, 9  # pixels
@@ -21,7 +21,7 @@ CHANGED = FRAME
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class MapPair:
     """A map without and with the shift, (h, w) each, and what of it is marked: `same`, `active` (h, w) bool."""
 
     first: np.ndarray
@@ -41,7 +41,7 @@ def marked_rgb(same: np.ndarray, active: np.ndarray) -> np.ndarray:
     return np.where(active[..., None], painted, np.array(SILENT, np.uint8))
 
 
-def one_value_each(values: np.ndarray) -> np.ndarray:
+def fold_channels(values: np.ndarray) -> np.ndarray:
     """(C,) values of channels without location → a nearly square table, row by row; NaN or False where it is longer."""
     wide = int(np.ceil(np.sqrt(len(values))))
     high = -(-len(values) // wide)
@@ -50,50 +50,50 @@ def one_value_each(values: np.ndarray) -> np.ndarray:
     return filled.reshape(high, wide)
 
 
-def two_rows(photo: np.ndarray, shifted: np.ndarray, rows: Sequence[tuple[str, str, Pair]]) -> Strip:
+def rows_strip(photo: np.ndarray, shifted: np.ndarray, rows: Sequence[tuple[str, str, MapPair]]) -> Strip:
     """The image and its shifted copy, uint8 (H, W, C); to the right, a row for each (name, its size, pair): the map,
     that of the shifted image on the same scale, and the same with its units marked."""
     left, tops = PHOTO + BETWEEN, [0]
     for _, _, pair in rows:  # no row is higher than its maps, which are enlarged by whole multiples
-        tops.append(tops[-1] + CAPTION + len(map_in(marked_rgb(pair.same, pair.active), SIDE)) + 4)
+        tops.append(tops[-1] + CAPTION + len(fit_map(marked_rgb(pair.same, pair.active), SIDE)) + 4)
     size = (left + 3 * SIDE + 2 * GAP, max(tops[-1] + BAR + CAPTION, 2 * (PHOTO + CAPTION) + 20))
     canvas = np.full((size[1], size[0], 3), GUTTER, np.uint8)
     words: list[tuple[float, float, float, str]] = []
     for at, (image, name) in enumerate(((photo, "the image"), (shifted, "shifted"))):
         top = at * (PHOTO + CAPTION + 20)
-        _place(canvas, photo_in(to_rgb(image), PHOTO), CAPTION + top, 0, PHOTO)
+        _place(canvas, fit_photo(to_rgb(image), PHOTO), CAPTION + top, 0, PHOTO)
         words.append((0, top + 2, PHOTO + BETWEEN, name))
     for at, (name, shape, pair) in enumerate(rows):
-        pictures = (_coloured(pair.first, pair.peak), _coloured(pair.second, pair.peak),
+        pictures = (_colour_map(pair.first, pair.peak), _colour_map(pair.second, pair.peak),
                     marked_rgb(pair.same, pair.active))  # fmt: skip
         titles = (f"{name}, {shape}", f"{name}, image shifted", f"{name}: changed units")
         for column, (pixels, title) in enumerate(zip(pictures, titles, strict=True)):
             x = left + column * (SIDE + GAP)
-            _place(canvas, map_in(pixels, SIDE), tops[at] + CAPTION, x, SIDE)
+            _place(canvas, fit_map(pixels, SIDE), tops[at] + CAPTION, x, SIDE)
             words.append((x, tops[at] + 2, SIDE + GAP, title))
     top, right = tops[-1], left + 2 * SIDE + GAP
     canvas[top : top + BAR, left:right] = viridis()[np.linspace(0, 255, right - left).round().astype(int)]
     peaks = " and ".join(dict.fromkeys(value_text(pair.peak) for _, _, pair in rows))
     words += [(left, top + BAR + 2, 60, "0"), (left + 90, top + BAR + 2, SIDE + 110, f"activation, up to {peaks}")]
-    words += _legend(canvas, right + GAP, top)
+    words += _draw_legend(canvas, right + GAP, top)
     return Strip(rgb_png(canvas), size, tuple((float(a), float(b), float(c), text) for a, b, c, text in words))
 
 
-def in_columns(columns: Sequence[tuple[str, str, Pair]]) -> Strip:
+def columns_strip(columns: Sequence[tuple[str, str, MapPair]]) -> Strip:
     """A column for each (name, words below, pair): the pooled map on its own scale, and its units marked below."""
-    high = max(len(map_in(marked_rgb(pair.same, pair.active), SMALL)) for _, _, pair in columns)
+    high = max(len(fit_map(marked_rgb(pair.same, pair.active), SMALL)) for _, _, pair in columns)
     size = (len(columns) * (SMALL + GAP) - GAP, 2 * CAPTION + 2 * high + 6)
     canvas = np.full((size[1], size[0], 3), GUTTER, np.uint8)
     words: list[tuple[float, float, float, str]] = []
     for at, (name, told, pair) in enumerate(columns):
         x = at * (SMALL + GAP)
-        _place(canvas, map_in(_coloured(pair.first, pair.peak), SMALL), CAPTION, x, SMALL)
-        _place(canvas, map_in(marked_rgb(pair.same, pair.active), SMALL), CAPTION + high + 6, x, SMALL)
+        _place(canvas, fit_map(_colour_map(pair.first, pair.peak), SMALL), CAPTION, x, SMALL)
+        _place(canvas, fit_map(marked_rgb(pair.same, pair.active), SMALL), CAPTION + high + 6, x, SMALL)
         words += [(float(x), 2.0, float(SMALL), name), (float(x), float(size[1] - CAPTION + 3), float(SMALL), told)]
     return Strip(rgb_png(canvas), size, tuple(words))
 
 
-def _legend(canvas: np.ndarray, left: int, top: int) -> list[tuple[float, float, float, str]]:
+def _draw_legend(canvas: np.ndarray, left: int, top: int) -> list[tuple[float, float, float, str]]:
     """Three swatches below the marked maps."""
     words, third = [], SIDE // 3
     for at, (colour, name) in enumerate(((SAME, "same"), (CHANGED, "changed"), (SILENT, "silent"))):
@@ -102,7 +102,7 @@ def _legend(canvas: np.ndarray, left: int, top: int) -> list[tuple[float, float,
     return words
 
 
-def _coloured(values: np.ndarray, peak: float) -> np.ndarray:
+def _colour_map(values: np.ndarray, peak: float) -> np.ndarray:
     """Viridis from 0 to the peak; gray where there is no unit."""
     known = ~np.isnan(values)
     return np.where(known[..., None], activation_rgb(np.nan_to_num(values), peak), np.array(NEUTRAL, np.uint8))

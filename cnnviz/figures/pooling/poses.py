@@ -43,7 +43,7 @@ def poses_scene(
         top = HEAD + row * pitch
         gray = 255 - to_levels(found.pictures[row], 0.0, float(found.pictures.max()) or 1.0)
         draw_pixels(scene, np.repeat(gray[..., None], 3, 2), 30, top + (pitch - art) / 2, art)
-        _answers(scene, found.responses[row], pieces, lefts, column, top, pitch)
+        _draw_responses(scene, found.responses[row], pieces, lefts, column, top, pitch)
         middle = top + pitch / 2
         start = last + 8
         scene.add(Polyline(((start, middle), (start + column * 0.3, middle)), GREY, 2.0, 10.0))
@@ -62,7 +62,7 @@ def poses_sentence(pooled: np.ndarray, pieces: int) -> str:
     return f"Over {pieces} of 4 poses the maximum depends on how the picture is turned."
 
 
-def _answers(
+def _draw_responses(
     scene: Scene, responses: np.ndarray, pieces: int, lefts: list[float], column: float, top: float, pitch: float
 ) -> None:
     strongest = float(responses[:pieces].max())

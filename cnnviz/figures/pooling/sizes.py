@@ -26,11 +26,11 @@ def sizes_scene(networks: Sequence[tuple[str, str, Sequence[SizeRun]]], wide: fl
         scene.add(Text(4, top + 62, shorten(ends, 14, NAMES - 10), 14, GREY, "start"))
         most = max(run.size[0] for run in runs)
         for number, run in enumerate(runs):
-            _run(scene, run, NAMES + number * column, top, column, 40 * run.size[0] / most)
+            _draw_run(scene, run, NAMES + number * column, top, column, 40 * run.size[0] / most)
     return scene
 
 
-def _run(scene: Scene, run: SizeRun, left: float, top: float, column: float, side: float) -> None:
+def _draw_run(scene: Scene, run: SizeRun, left: float, top: float, column: float, side: float) -> None:
     ran = run.answer is not None
     colour = RUNS if ran else FAILS
     middle, room = left + column / 2, column - 8

@@ -58,7 +58,7 @@ class Canvas:
         return y / self.factor + self.corner[0] - 0.5, x / self.factor + self.corner[1] - 0.5
 
 
-def canvas_for(image: tuple[int, int], middle: Box, corners: Box, side: int = SIDE) -> Canvas:
+def plan_canvas(image: tuple[int, int], middle: Box, corners: Box, side: int = SIDE) -> Canvas:
     """The canvas of one layer, the same for all of its units. `middle`: the field of the unit in the middle;
     `corners`: from the first pixel of the first unit's field to the last of the last one's.
 
@@ -75,7 +75,7 @@ def canvas_for(image: tuple[int, int], middle: Box, corners: Box, side: int = SI
     return Canvas(image, (-margin[0], -margin[1]), shape, whole_factor(max(shape), side))
 
 
-def zoomed(image: tuple[int, int], free: Box, side: int = SIDE) -> Canvas:
+def zoom_canvas(image: tuple[int, int], free: Box, side: int = SIDE) -> Canvas:
     """The canvas of one field alone, with some pixels around it; square, and never larger than three images."""
     longest = max(free[2] - free[0], free[3] - free[1], 1)
     length = min(longest + 2 * max(1, longest // 12), 3 * max(image))
@@ -85,13 +85,13 @@ def zoomed(image: tuple[int, int], free: Box, side: int = SIDE) -> Canvas:
 
 def photo_picture(canvas: Canvas, received: np.ndarray, free: Box) -> bytes:
     """PNG of the image, uint8 (H, W, C), on the canvas; what of the field `free` lies outside is hatched."""
-    return rgb_png(_laid(canvas, to_rgb(received), free))
+    return rgb_png(_lay_out(canvas, to_rgb(received), free))
 
 
 def heat_picture(canvas: Canvas, weight: np.ndarray, free: Box) -> tuple[bytes, tuple[int, int]]:
     """PNG of the gradient (H, W) in viridis from 0 to its maximum, laid like the photograph, and a scale under it.
     Also its (width, height)."""
-    laid = _laid(canvas, activation_rgb(weight), free)
+    laid = _lay_out(canvas, activation_rgb(weight), free)
     bar = np.full((3 * BAR, laid.shape[1], 3), 255, np.uint8)
     left, right = canvas.inner_columns
     ramp = viridis()[np.linspace(0, 255, max(right - left, 1)).round().astype(int)]
@@ -99,7 +99,7 @@ def heat_picture(canvas: Canvas, weight: np.ndarray, free: Box) -> tuple[bytes, 
     return rgb_png(np.concatenate([laid, bar])), (laid.shape[1], laid.shape[0] + 3 * BAR)
 
 
-def _laid(canvas: Canvas, inner: np.ndarray, free: Box) -> np.ndarray:
+def _lay_out(canvas: Canvas, inner: np.ndarray, free: Box) -> np.ndarray:
     """(height, width, 3): the image's pixels enlarged, around them paper, hatched inside the field."""
     width, height = canvas.size
     pixels = np.full((height, width, 3), _OUTSIDE, np.uint8)

@@ -40,10 +40,10 @@ def theory_facts(field: ReceptiveField, row: int, col: int) -> list[Fact]:
     if (inner_top, inner_left, inner_bottom, inner_right) != (top, left, bottom, right):
         facts.append(Fact("", "of it in the image", f"{inner_bottom - inner_top}×{inner_right - inner_left}"))
     facts += [
-        Fact("", "stride", _pair(field.stride)),
-        Fact("", "padding", _pair(field.padding)),
-        Fact("", "first … last row", f"{_minus(top)} … {_minus(bottom - 1)}"),
-        Fact("", "first … last column", f"{_minus(left)} … {_minus(right - 1)}"),
+        Fact("", "stride", _pair_text(field.stride)),
+        Fact("", "padding", _pair_text(field.padding)),
+        Fact("", "first … last row", f"{_signed_text(top)} … {_signed_text(bottom - 1)}"),
+        Fact("", "first … last column", f"{_signed_text(left)} … {_signed_text(right - 1)}"),
     ]
     return facts
 
@@ -55,7 +55,7 @@ def effective_facts(found: MeasuredField) -> list[Fact]:
     facts = []
     for colour, share, name in ((MOST, 0.95, "95 % of the gradient"), (HALF, 0.5, "half of the gradient")):
         top, left, bottom, right = found.box(share)
-        facts.append(Fact(colour, name, f"{bottom - top}×{right - left} · {percent(found.ratio(share))} of area"))
+        facts.append(Fact(colour, name, f"{bottom - top}×{right - left} · {share_text(found.ratio(share))} of area"))
     rows, cols = found.sigma
     facts.append(Fact("", "Gaussian, σ", f"{rows:.1f} rows, {cols:.1f} columns"))
     return facts
@@ -108,7 +108,7 @@ def profile_scene(
     for at, value in enumerate(bars):
         if value > 0:
             high = max(float(value) * scale, 0.4)
-            title = f"column {at + span[0]}: {percent(float(value))}"
+            title = f"column {at + span[0]}: {share_text(float(value))}"
             scene.add(Box(at * step, foot - high, step, high, BARS, title=title))
     points = tuple(((at + 0.5) * step, foot - float(value) * scale) for at, value in enumerate(curve))
     if len(points) > 1:
@@ -122,16 +122,16 @@ def profile_scene(
     return scene
 
 
-def percent(share: float) -> str:
+def share_text(share: float) -> str:
     """0.0816 → "8.2 %"; tiny shares keep one digit."""
     value = 100 * share
     return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
-def _pair(values: tuple[float, float]) -> str:
-    first, second = (_minus(value) for value in values)
+def _pair_text(values: tuple[float, float]) -> str:
+    first, second = (_signed_text(value) for value in values)
     return first if first == second else f"{first} rows, {second} columns"
 
 
-def _minus(value: float) -> str:
+def _signed_text(value: float) -> str:
     return f"{value:g}".replace("-", "−")

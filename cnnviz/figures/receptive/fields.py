@@ -22,18 +22,18 @@ def fields_picture(
     field = weight.shape
     shown = tuple(min(n, 2 * f + 2) for n, f in zip(image_size, field, strict=True))
     shown = tuple(n - (n - f) % 2 * (n > f) for n, f in zip(shown, field, strict=True))  # so that middles meet
-    left = _canvas(shown)
+    left = _blank(shown)
     left[:] = IMAGE
-    _middle(left, np.broadcast_to(np.array(FIELD, np.uint8), (*field, 3)))
-    right = _canvas(shown)
+    _paste_centred(left, np.broadcast_to(np.array(FIELD, np.uint8), (*field, 3)))
+    right = _blank(shown)
     right[:] = IMAGE
-    _middle(right, activation_rgb(weight))
+    _paste_centred(right, activation_rgb(weight))
     pictures = [Image.fromarray(_sized(part, side)) for part in (left, right)]
     scale = pictures[0].width / shown[1]
-    _frame(pictures[0], field, scale, (91, 100, 112))
-    _frame(pictures[1], field, scale, (91, 100, 112))
+    _draw_frame(pictures[0], field, scale, (91, 100, 112))
+    _draw_frame(pictures[1], field, scale, (91, 100, 112))
     for box in boxes:
-        _frame(pictures[1], box, scale, FRAME)
+        _draw_frame(pictures[1], box, scale, FRAME)
     wide, high = pictures[0].size
     canvas = Image.new("RGB", (2 * wide + BETWEEN, high), OUTER)
     canvas.paste(pictures[0], (0, 0))
@@ -41,11 +41,11 @@ def fields_picture(
     return rgb_png(np.asarray(canvas)), canvas.size
 
 
-def _canvas(shape: tuple[int, ...]) -> np.ndarray:
+def _blank(shape: tuple[int, ...]) -> np.ndarray:
     return np.zeros((*shape, 3), np.uint8)
 
 
-def _middle(canvas: np.ndarray, part: np.ndarray) -> None:
+def _paste_centred(canvas: np.ndarray, part: np.ndarray) -> None:
     """Lay `part` on the middle of the canvas, cut where it is larger."""
     into, taken = [], []
     for room, size in zip(canvas.shape[:2], part.shape[:2], strict=True):
@@ -63,7 +63,7 @@ def _sized(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
-def _frame(picture: Image.Image, box: tuple[int, int], scale: float, colour: tuple[int, int, int]) -> None:
+def _draw_frame(picture: Image.Image, box: tuple[int, int], scale: float, colour: tuple[int, int, int]) -> None:
     wide, high = min(box[1] * scale, picture.width), min(box[0] * scale, picture.height)
     left, top = (picture.width - wide) / 2, (picture.height - high) / 2
     edges = round(left), round(top), max(round(left + wide) - 1, round(left)), max(round(top + high) - 1, round(top))

@@ -40,7 +40,7 @@ def growth_figure(growth: Growth, chosen: str, effective: Sequence[EffectiveSize
         x=[row.layer for row in places], y=[max(row.size) for row in places], mode="lines+markers",
         name="theoretical field", line={"color": _LINE, "width": 2.2},
         marker={"size": 11, "color": depth_colours(len(places))},
-        customdata=[[_size(row.size), row.kind, _stride(row.stride)] for row in places],
+        customdata=[[_size(row.size), row.kind, _stride_text(row.stride)] for row in places],
         hovertemplate="%{x}: %{customdata[0]} pixels<br>%{customdata[1]}, %{customdata[2]}<extra></extra>",
     )  # fmt: skip
     if whole:
@@ -72,7 +72,7 @@ def growth_figure(growth: Growth, chosen: str, effective: Sequence[EffectiveSize
             arrowhead=2, ax=-10, ay=-44, xanchor="right", font={"size": 13}, bgcolor="rgba(255,255,255,0.8)",
         )  # fmt: skip
     top = 1.14 * max([side, *(max(row.size) for row in places)])  # room for the names of the bands
-    return _laid_out(apply_style(figure, height), names, top, 1 + bool(whole) + 2 * bool(effective))
+    return _lay_out(apply_style(figure, height), names, top, 1 + bool(whole) + 2 * bool(effective))
 
 
 def _mark_chosen(figure: Figure, growth: Growth, chosen: str) -> None:
@@ -110,7 +110,7 @@ def _mark_strides(figure: Figure, growth: Growth, names: list[str]) -> None:
         )  # fmt: skip
 
 
-def _laid_out(figure: Figure, names: list[str], top: float, lines: int) -> Figure:
+def _lay_out(figure: Figure, names: list[str], top: float, lines: int) -> Figure:
     every = -(-len(names) // 36)
     shown = names[::every]
     figure.update_xaxes(
@@ -128,5 +128,5 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}×{size[1]}"
 
 
-def _stride(stride: tuple[float, float]) -> str:
+def _stride_text(stride: tuple[float, float]) -> str:
     return f"stride {stride[0]:g}" if stride[0] == stride[1] else f"stride {stride[0]:g}×{stride[1]:g}"

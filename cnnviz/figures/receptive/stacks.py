@@ -34,9 +34,9 @@ def stack_scene(
     scene.add(Text(NAMES, 15, shorten(title, 18, width - NAMES, True), 18, anchor="start", bold=True))
     step = (width - NAMES) / across
     left = NAMES + (across - stack.size) / 2 * step
-    _cone(scene, stack, left, step)
-    _profile(scene, stack, left, step, peak)
-    _numbers(scene, stack, channels, side, width)
+    _draw_cone(scene, stack, left, step)
+    _draw_profile(scene, stack, left, step, peak)
+    _draw_numbers(scene, stack, channels, side, width)
     return scene
 
 
@@ -51,7 +51,7 @@ def level_places(stack: Stack) -> list[tuple[np.ndarray, float]]:
     return found
 
 
-def _cone(scene: Scene, stack: Stack, left: float, step: float) -> None:
+def _draw_cone(scene: Scene, stack: Stack, left: float, step: float) -> None:
     levels, rows = level_places(stack), len(stack.layers)
     high = (CONE - 26) / max(rows, 1)
     tops = [HEAD + 8 + at * high for at in range(rows + 1)]
@@ -64,7 +64,7 @@ def _cone(scene: Scene, stack: Stack, left: float, step: float) -> None:
                 scene.add(Polyline(((left + (x + 0.5) * step, tops[at] + cell / 2),
                                 (left + (lower[tap] + 0.5) * step, tops[at + 1] + cell / 2)), WIRE, 0.9))  # fmt: skip
     _name_layers(scene, stack, [(upper + lower + cell) / 2 for upper, lower in pairwise(tops)], high)
-    colours = _shades(stack)
+    colours = _pixel_colours(stack)
     for at, (places, jump) in enumerate(levels):
         wide = min(jump * step * 0.86, 22.0 if at < rows else 1e9)
         for number, x in enumerate(places):
@@ -95,13 +95,13 @@ def _name_layers(scene: Scene, stack: Stack, middles: list[float], high: float) 
         at += run
 
 
-def _shades(stack: Stack) -> list[str]:
+def _pixel_colours(stack: Stack) -> list[str]:
     """The input's pixels in viridis from 0 by their share."""
     share = stack.profile / stack.profile.max()
     return ["#{:02x}{:02x}{:02x}".format(*viridis()[round(255 * float(value))]) for value in share]
 
 
-def _profile(scene: Scene, stack: Stack, left: float, step: float, peak: float) -> None:
+def _draw_profile(scene: Scene, stack: Stack, left: float, step: float, peak: float) -> None:
     """The share of each pixel as bars, and the Gaussian of the same standard deviation."""
     foot, room = HEAD + CONE + PROFILE - 8, PROFILE - 22
     for at, share in enumerate(stack.profile):
@@ -121,12 +121,12 @@ def _profile(scene: Scene, stack: Stack, left: float, step: float, peak: float) 
     scene.add(Text(0, foot - 17, f"σ {stack.sigma:.4g} pixels", 13, INK, "start"))
 
 
-def _numbers(scene: Scene, stack: Stack, channels: int, side: int, width: float) -> None:
+def _draw_numbers(scene: Scene, stack: Stack, channels: int, side: int, width: float) -> None:
     top, column = HEAD + CONE + PROFILE + 16, width / 3
     facts = (
         (f"{stack.size}×{stack.size}", "receptive field", f"stride {stack.strides[-1]}"),
         (f"{stack.weights(channels):,}", "parameters", f"{stack.formula}, C = {channels}"),
-        (f"{stack.nonlinearities}", _word("nonlinearity", stack.nonlinearities),
+        (f"{stack.nonlinearities}", _pluralise("nonlinearity", stack.nonlinearities),
          f"{count_text(stack.macs(channels, side))}MAC at {side}×{side}"),
     )  # fmt: skip
     for at, (number, words, more) in enumerate(facts):
@@ -137,7 +137,7 @@ def _numbers(scene: Scene, stack: Stack, channels: int, side: int, width: float)
         scene.add(Text(x, top + 72, more, min(13.0, (column - 6) / text_width(more, 1.0)), GREY))
 
 
-def _word(noun: str, count: int) -> str:
+def _pluralise(noun: str, count: int) -> str:
     return noun if count == 1 else f"{noun[:-1]}ies"
 
 

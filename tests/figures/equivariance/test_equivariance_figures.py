@@ -24,7 +24,7 @@ def test_the_difference_is_black_exactly_where_both_maps_are_equal():
     moved = np.arange(16.0).reshape(4, 4)
     after = moved.copy()
     after[1, 2] += 15  # as much as the peak of the first
-    drawn = panels.strip(PHOTO, PHOTO, moved, after)
+    drawn = panels.shift_strip(PHOTO, PHOTO, moved, after)
     cells = panel(drawn, 2)[36::72, 36::72]
     changed = cells.any(axis=2)
     assert changed.sum() == 1 and changed[1, 2]
@@ -34,31 +34,31 @@ def test_the_difference_is_black_exactly_where_both_maps_are_equal():
 
 def test_rounding_stays_black_and_both_maps_share_one_scale():
     moved = np.linspace(0, 8, 64).reshape(8, 8)
-    drawn = panels.strip(PHOTO, PHOTO, moved, moved * (1 + 1e-6))
+    drawn = panels.shift_strip(PHOTO, PHOTO, moved, moved * (1 + 1e-6))
     assert not panel(drawn, 2).any()
-    half = panels.strip(PHOTO, PHOTO, moved, moved / 2)
+    half = panels.shift_strip(PHOTO, PHOTO, moved, moved / 2)
     assert (panel(half, 1)[-1, -1] == viridis()[128]).all()
 
 
 def test_what_cannot_be_compared_is_gray():
     known = np.ones((4, 4), bool)
     known[0] = False
-    cells = panel(panels.strip(PHOTO, PHOTO, np.ones((4, 4)), np.ones((4, 4)), known), 2)[36::72, 36::72]
+    cells = panel(panels.shift_strip(PHOTO, PHOTO, np.ones((4, 4)), np.ones((4, 4)), known), 2)[36::72, 36::72]
     assert (cells[0] == NEUTRAL).all() and not cells[1:].any()
 
 
 @pytest.mark.parametrize(("side", "drawn"), [(32, 288), (7, 287), (55, 275), (224, 224), (300, 150), (1, 288)])
 def test_maps_are_enlarged_by_whole_multiples_and_large_ones_reduced(side, drawn):
-    assert panels.map_in(np.zeros((side, side, 3), np.uint8), 288).shape == (drawn, drawn, 3)
+    assert panels.fit_map(np.zeros((side, side, 3), np.uint8), 288).shape == (drawn, drawn, 3)
 
 
 def test_words_stand_inside_the_picture():
-    drawn = panels.strip(PHOTO, PHOTO, np.zeros((4, 4)), np.zeros((4, 4)))
+    drawn = panels.shift_strip(PHOTO, PHOTO, np.zeros((4, 4)), np.zeros((4, 4)))
     assert all(0 <= left < panels.SIZE[0] and 0 <= top < panels.SIZE[1] for left, top, _w, _t in drawn.words)
 
 
 def test_percents_call_rounding_zero_and_leave_out_what_is_not_finite():
-    found = charts.percents([0.0, EXACT / 2, 0.25, math.inf, math.nan])
+    found = charts.to_percent([0.0, EXACT / 2, 0.25, math.inf, math.nan])
     np.testing.assert_array_equal(found, [0, 0, 25, np.nan, np.nan])
     assert charts.EXACT == EXACT
 
@@ -139,7 +139,7 @@ def test_the_table_tells_what_was_measured_from_what_was_published():
 @pytest.mark.parametrize("shape, pixel", [((32, 32, 3), 4), ((224, 224, 3), 128 / 224), ((20, 10, 1), 6)])
 def test_the_strip_says_where_its_photographs_are_and_how_large_their_pixels(shape, pixel):
     before, shifted = np.full(shape, 10, np.uint8), np.full(shape, 200, np.uint8)
-    drawn = panels.strip(before, shifted, np.zeros((4, 4)), np.zeros((4, 4)))
+    drawn = panels.shift_strip(before, shifted, np.zeros((4, 4)), np.zeros((4, 4)))
     canvas = rgb(drawn.png)
     for (left, top, width, height), value in ((drawn.image, 10), (drawn.shifted, 200)):
         assert (canvas[top : top + height, left : left + width] == value).all()

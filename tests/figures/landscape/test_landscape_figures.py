@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from made_surfaces import bowl, path_of
 
-from cnnviz.figures.landscape.lines import LIMIT, slice_of, slices_figure
-from cnnviz.figures.landscape.plots import Panel, contours_figure, surfaces_figure, told
+from cnnviz.figures.landscape.lines import LIMIT, slice_surface, slices_figure
+from cnnviz.figures.landscape.plots import SurfacePanel, contours_figure, hover_data, surfaces_figure
 from cnnviz.figures.landscape.scale import common_scale
 from cnnviz.figures.landscape.single import empty_figure, single_figure
 from cnnviz.figures.landscape.training import training_figure
 from cnnviz.figures.landscape.words import centre_note, point_text, provenance
 
-PAIR = [Panel("with", bowl(), "note"), Panel("without", bowl(ripple=5.0))]
+PAIR = [SurfacePanel("with", bowl(), "note"), SurfacePanel("without", bowl(ripple=5.0))]
 SCALE = common_scale([panel.surface.loss for panel in PAIR])
 
 
@@ -35,7 +35,7 @@ def test_two_surfaces_share_heights_colours_and_camera():
 def test_direction_one_runs_to_the_right_in_every_picture():
     tilted = bowl()
     tilted.loss[:] = np.linspace(1, 2, 11)[:, None]  # grows with alpha alone
-    panel, scale = Panel("tilted", tilted), common_scale([tilted.loss], log=False)
+    panel, scale = SurfacePanel("tilted", tilted), common_scale([tilted.loss], log=False)
     for figure, kind in ((surfaces_figure([panel], scale), "surface"), (contours_figure([panel], scale), "heatmap")):
         (trace,) = of_type(figure, kind)
         z = np.asarray(trace.z)
@@ -46,7 +46,7 @@ def test_direction_one_runs_to_the_right_in_every_picture():
 
 def test_resting_on_a_point_tells_loss_and_accuracy_with_their_errors():
     surface = bowl()
-    shown = told(surface)[2, 7]
+    shown = hover_data(surface)[2, 7]
     expected = (surface.loss[7, 2], 100 * surface.accuracy[7, 2], surface.loss[7, 2] / 10, 10 * surface.accuracy[7, 2])
     np.testing.assert_allclose(shown, expected, rtol=1e-6)
 
@@ -68,10 +68,10 @@ def test_dots_stand_where_they_are_asked_for():
 
 def test_a_slice_runs_through_the_network_itself():
     surface = bowl()
-    line, offset = slice_of(surface, 2)
+    line, offset = slice_surface(surface, 2)
     assert offset == 0
     np.testing.assert_allclose(line["loss"], 0.02 + 6 * surface.betas**2)
-    even, offset = slice_of(bowl(steps=10), 1)
+    even, offset = slice_surface(bowl(steps=10), 1)
     assert abs(offset) == pytest.approx(1 / 9) and len(even["loss"]) == 10
 
 
@@ -116,7 +116,7 @@ def test_one_surface_is_shown_from_the_side_and_from_above_in_one_colour_scale()
 
 
 def test_axes_alone_show_no_surface_and_end_where_the_points_will():
-    figure = empty_figure(Panel("net", bowl(), "note"), common_scale([]))
+    figure = empty_figure(SurfacePanel("net", bowl(), "note"), common_scale([]))
     assert [trace.opacity for trace in figure.data] == [0] * len(figure.data) and of_type(figure, "surface")
     assert list(figure.layout.xaxis.range) == list(bowl().alphas[[0, -1]])
     assert "net" in figure.layout.annotations[0].text and "note" in figure.layout.annotations[0].text

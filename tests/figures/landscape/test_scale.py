@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnviz.figures.landscape.scale import CUT_COLOUR, common_scale, filled
+from cnnviz.figures.landscape.scale import CUT_COLOUR, common_scale, fill_gaps
 
 LOSS = np.array([[0.05, 1.0], [8.0, 40.0]])
 
@@ -46,6 +46,6 @@ def test_a_coarse_grid_is_filled_bilinearly():
     whole = 2 + axis[:, None] * 3 - axis[None] + 0.5 * axis[:, None] * axis[None]  # bilinear, so exactly met
     coarse = np.full((7, 7), np.nan)
     coarse[::3, ::3] = whole[::3, ::3]
-    np.testing.assert_allclose(filled(coarse), whole)
-    assert np.isnan(filled(np.full((2, 2), np.nan))).all()
-    assert np.isinf(filled(np.array([[np.inf, np.nan, np.inf]]))).all()
+    np.testing.assert_allclose(fill_gaps(coarse), whole)
+    assert np.isnan(fill_gaps(np.full((2, 2), np.nan))).all()
+    assert np.isinf(fill_gaps(np.array([[np.inf, np.nan, np.inf]]))).all()

@@ -5,9 +5,9 @@ import pytest
 from readpng import rgb
 
 from cnnviz.figures.base.colors import FRAME
-from cnnviz.figures.patches.charts import classes_sentence, maxima_histogram, percent, statistics_sentence
-from cnnviz.figures.patches.context import PER_LINE, TITLES, Seen, framed, winners_sheet, words_of
-from cnnviz.figures.patches.wall import EMPTY, wall_plan
+from cnnviz.figures.patches.charts import classes_sentence, maxima_histogram, share_text, statistics_sentence
+from cnnviz.figures.patches.context import PER_LINE, TITLES, WinnerPictures, draw_frame, list_words, winners_sheet
+from cnnviz.figures.patches.wall import EMPTY, plan_wall
 from cnnviz.figures.receptive.fields import BETWEEN, FIELD, fields_picture
 from cnnviz.index.records import ChannelStatistics
 from cnnviz.index.search.topk import bin_edges
@@ -23,7 +23,7 @@ def statistics(counts: dict[float, int], maximum: float) -> ChannelStatistics:
 
 
 def test_the_frame_stands_on_the_edges_of_the_box():
-    picture = framed(np.full((10, 10, 3), 200, np.uint8), (2, 3, 6, 9), 100)
+    picture = draw_frame(np.full((10, 10, 3), 200, np.uint8), (2, 3, 6, 9), 100)
     assert (picture[20, 30:90] == FRAME).all() and (picture[59, 30:90] == FRAME).all()
     assert (picture[20:60, 30] == FRAME).all() and (picture[20:60, 89] == FRAME).all()
     assert (picture[30:50, 40:80] == 200).all()
@@ -31,7 +31,9 @@ def test_the_frame_stands_on_the_edges_of_the_box():
 
 def test_the_sheet_holds_a_column_for_every_winner_and_pale_tiles_for_what_is_still_computed():
     image, patch = np.zeros((8, 8, 3), np.uint8), np.full((4, 4, 3), 50, np.uint8)
-    seen = [Seen(image, (0, 0, 4, 4), patch, None if i else patch, (f"{i}: 1.5", "a class")) for i in range(11)]
+    seen = [
+        WinnerPictures(image, (0, 0, 4, 4), patch, None if i else patch, (f"{i}: 1.5", "a class")) for i in range(11)
+    ]
     sheet = winners_sheet(seen, 40)
     picture = rgb(sheet.png)
     assert sheet.columns == PER_LINE and sheet.size == picture.shape[1::-1]
@@ -43,10 +45,10 @@ def test_the_sheet_holds_a_column_for_every_winner_and_pale_tiles_for_what_is_st
 
 def test_words_of_the_sheet_stand_where_it_is_white():
     patch = np.zeros((4, 4, 3), np.uint8)
-    seen = [Seen(None, (0, 0, 4, 4), patch, patch, (f"{i}: 1.5", "a class")) for i in range(11)]
+    seen = [WinnerPictures(None, (0, 0, 4, 4), patch, patch, (f"{i}: 1.5", "a class")) for i in range(11)]
     sheet = winners_sheet(seen, 40, words=False)
     bare, written = rgb(sheet.png), rgb(winners_sheet(seen, 40).png)
-    places = words_of(sheet, seen)
+    places = list_words(sheet, seen)
     assert [text for *_, text in places] == [*TITLES, *TITLES, *(w for one in seen for w in one.words)]
     for left, top, width, _text in places:
         below = slice(top, top + 15), slice(left, left + width)
@@ -102,13 +104,13 @@ def test_ticks_of_the_histogram_stand_between_bins_at_their_own_value():
 
 def test_classes_and_shares_in_words():
     assert classes_sentence({"dog": 2, "cat": 7}, 0.76, 0.76).startswith("Classes of the 9 winners: cat 7, dog 2.")
-    assert [percent(x) for x in (0.0042, 0.314, 1.0, 0.0)] == ["0.42 %", "31 %", "100 %", "0 %"]
+    assert [share_text(x) for x in (0.0042, 0.314, 1.0, 0.0)] == ["0.42 %", "31 %", "100 %", "0 %"]
 
 
 def test_at_true_scale_the_side_of_a_patch_is_proportional_to_its_field():
-    sides = [wall_plan((f, f), (224, 224), 64, True)[2] for f in (16, 32, 112, 400)]
+    sides = [plan_wall((f, f), (224, 224), 64, True)[2] for f in (16, 32, 112, 400)]
     assert sides == [8, 16, 56, 112]
-    assert [wall_plan((f, f), (32, 32), 64, True)[2] for f in (3, 7, 64)] == [9, 21, 96]
+    assert [plan_wall((f, f), (32, 32), 64, True)[2] for f in (3, 7, 64)] == [9, 21, 96]
     for field in (3, 11, 59, 224):
-        columns, rows, _side = wall_plan((field, field), (224, 224), 512, True)
+        columns, rows, _side = plan_wall((field, field), (224, 224), 512, True)
         assert 1 <= columns * rows <= 24

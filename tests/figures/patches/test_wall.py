@@ -8,9 +8,9 @@ from cnnviz.figures.patches.wall import (  # fmt: skip
     EMPTY,
     GAP,
     Block,
-    captions_of,
     crisp_side,
     fit_tile,
+    list_captions,
     patch_wall,
     reconstruction_rgb,
     three_by_three,
@@ -138,7 +138,7 @@ def test_captions_stand_below_their_blocks_and_leave_out_what_has_no_room():
     blocks = [Block(i, nine(i), None, f"channel {i} · a very long class name 3 of 9") for i in (5, 7, 8)]
     wall = patch_wall(blocks, 2, SIDE, captions=False)
     bare, written = rgb(wall.png), rgb(patch_wall(blocks, 2, SIDE).png)
-    for block, (left, top, width, words) in zip(blocks, captions_of(wall, blocks), strict=True):
+    for block, (left, top, width, words) in zip(blocks, list_captions(wall, blocks), strict=True):
         assert words == f"channel {block.channel}"
         box = wall.box(block.channel)
         assert left == box[0] and top >= box[1] + box[3] and width >= box[2]

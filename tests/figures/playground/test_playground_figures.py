@@ -9,7 +9,7 @@ from cnnviz.figures.playground import cards as playground_cards
 from cnnviz.figures.playground import matrix as playground_matrix
 from cnnviz.figures.playground import pooling as playground_pooling
 from cnnviz.figures.playground import steps as playground_steps
-from cnnviz.figures.playground.cells import digits_size, fitted, number_text, tied_colours
+from cnnviz.figures.playground.cells import digits_size, fit_sum, number_text, tied_colours
 from cnnviz.studies.convolution import convolution as convolving
 from cnnviz.studies.convolution.cost import conv_cost
 from cnnviz.studies.convolution.lecture_questions import question, questions
@@ -156,7 +156,7 @@ def test_colours_of_weights_differ_and_numbers_fit_their_cells():
 
 def test_a_long_sum_is_broken_before_a_sign_and_loses_nothing():
     text = " + ".join(["(−123.5)·(−0.111111)"] * 25) + " = 343.056"
-    lines, size = fitted(text, 670, 96)
+    lines, size = fit_sum(text, 670, 96)
     assert " ".join(lines) == text and all(text_width(line, size) <= 670 for line in lines)
 
 

@@ -11,7 +11,7 @@ from cnnviz.figures.pooling import charts as pooling_charts
 from cnnviz.figures.pooling import panels as pooling_panels
 from cnnviz.figures.pooling import poses as pooling_poses
 from cnnviz.figures.pooling import sizes as pooling_sizes
-from cnnviz.figures.pooling.panels import CAPTION, CHANGED, GAP, SAME, SIDE, SILENT, Pair
+from cnnviz.figures.pooling.panels import CAPTION, CHANGED, GAP, SAME, SIDE, SILENT, MapPair
 from cnnviz.studies.pooling.global_pooling import GlobalPooling, SizeRun
 from cnnviz.studies.pooling.maxout import learned_invariance
 from cnnviz.studies.pooling.pooling import across
@@ -21,12 +21,12 @@ CORNER = np.array(((1, 1, 1), (1, -1, -1), (1, -1, -1)), float)
 LEFT = pooling_panels.PHOTO + pooling_panels.BETWEEN
 
 
-def pair(side: int) -> Pair:
+def pair(side: int) -> MapPair:
     """One unit changed at (0, 1), one silent at (1, 0), the rest unchanged."""
     first = np.ones((side, side))
     same, active = np.ones((side, side), bool), np.ones((side, side), bool)
     same[0, 1], active[1, 0] = False, False
-    return Pair(first, first * 2, same, active)
+    return MapPair(first, first * 2, same, active)
 
 
 def words(scene: Scene) -> list[str]:
@@ -34,7 +34,7 @@ def words(scene: Scene) -> list[str]:
 
 
 def test_units_are_marked_as_same_changed_or_silent():
-    drawn = pooling_panels.two_rows(PHOTO, PHOTO, [("before", "4×4", pair(4)), ("after", "2×2", pair(2))])
+    drawn = pooling_panels.rows_strip(PHOTO, PHOTO, [("before", "4×4", pair(4)), ("after", "2×2", pair(2))])
     pixels = rgb(drawn.png)
     left = LEFT + 2 * (SIDE + GAP)
     for top, side in ((CAPTION, 4), (2 * CAPTION + SIDE + 4, 2)):
@@ -47,24 +47,24 @@ def test_units_are_marked_as_same_changed_or_silent():
 
 
 def test_both_maps_of_a_row_share_one_scale_from_zero():
-    pixels = rgb(pooling_panels.two_rows(PHOTO, PHOTO, [("before", "4×4", pair(4))]).png)
+    pixels = rgb(pooling_panels.rows_strip(PHOTO, PHOTO, [("before", "4×4", pair(4))]).png)
     assert tuple(pixels[CAPTION + 5, LEFT + 5]) == tuple(viridis()[128])  # 1 of 2
     assert tuple(pixels[CAPTION + 5, LEFT + SIDE + GAP + 5]) == tuple(viridis()[-1])
 
 
 def test_channels_without_location_are_laid_out_as_a_table_and_the_rest_is_gray():
-    table = pooling_panels.one_value_each(np.arange(5.0))
+    table = pooling_panels.fold_channels(np.arange(5.0))
     assert table.shape == (2, 3) and table[1, 1] == 4 and np.isnan(table[1, 2])
-    assert not pooling_panels.one_value_each(np.ones(5, bool))[1, 2]
-    shown = Pair(table, table, table == table, table == table)
-    pixels = rgb(pooling_panels.two_rows(PHOTO, PHOTO, [("after", "5 channels", shown)]).png)
+    assert not pooling_panels.fold_channels(np.ones(5, bool))[1, 2]
+    shown = MapPair(table, table, table == table, table == table)
+    pixels = rgb(pooling_panels.rows_strip(PHOTO, PHOTO, [("after", "5 channels", shown)]).png)
     cell = SIDE // 3
     assert tuple(pixels[CAPTION + cell + 5, LEFT + 2 * cell + 5]) == NEUTRAL
 
 
 def test_four_poolings_stand_in_columns_no_higher_than_their_maps():
     columns = [(name, "50 % unchanged", pair(20)) for name in ("maximum", "average", "L2", "stochastic")]
-    drawn = pooling_panels.in_columns(columns)
+    drawn = pooling_panels.columns_strip(columns)
     assert drawn.size == rgb(drawn.png).shape[1::-1] == (4 * 150 + 3 * GAP, 2 * CAPTION + 2 * 140 + 6)
     assert [text for *_, text in drawn.words][::2] == ["maximum", "average", "L2", "stochastic"]
 

@@ -10,7 +10,15 @@ from cnnviz.figures.base.text import text_width
 from cnnviz.figures.receptive import cards
 from cnnviz.figures.receptive import growth as growths
 from cnnviz.figures.receptive import stacks as cones
-from cnnviz.figures.receptive.canvas import BAR, SIDE, canvas_for, heat_picture, padding_label, photo_picture, zoomed
+from cnnviz.figures.receptive.canvas import (
+    BAR,
+    SIDE,
+    heat_picture,
+    padding_label,
+    photo_picture,
+    plan_canvas,
+    zoom_canvas,
+)
 from cnnviz.studies.convolution.stacks import PRESETS, stack
 from cnnviz.studies.receptive.effective import MeasuredField, gaussian
 from cnnviz.studies.receptive.growth import EffectiveSize, Growth, LayerField
@@ -19,24 +27,24 @@ RED = np.full((32, 32, 3), (200, 10, 20), np.uint8)
 
 
 def test_the_canvas_reaches_as_far_as_the_middle_unit_s_field_and_half_an_image_for_others():
-    inner = canvas_for((32, 32), (10, 10, 20, 20), (-3, -3, 35, 35))
+    inner = plan_canvas((32, 32), (10, 10, 20, 20), (-3, -3, 35, 35))
     assert inner.shape == (40, 40) and inner.corner == (-4, -4) and inner.factor == SIDE // 40
-    far = canvas_for((32, 32), (-24, -24, 57, 57), (-40, -40, 73, 73))
+    far = plan_canvas((32, 32), (-24, -24, 57, 57), (-40, -40, 73, 73))
     assert far.corner == (-26, -26)
-    endless = canvas_for((32, 32), (-900, -900, 900, 900), (-999, -999, 999, 999))
+    endless = plan_canvas((32, 32), (-900, -900, 900, 900), (-999, -999, 999, 999))
     assert endless.shape == (96, 96)
-    assert canvas_for((32, 32), (4, 4, 9, 9), (0, 0, 32, 32)).shape == (32, 32)
+    assert plan_canvas((32, 32), (4, 4, 9, 9), (0, 0, 32, 32)).shape == (32, 32)
 
 
 def test_a_box_lies_on_its_own_pixels_and_a_click_finds_them_again():
-    canvas = canvas_for((32, 48), (-4, 8, 28, 40), (-4, -4, 36, 52))
+    canvas = plan_canvas((32, 48), (-4, 8, 28, 40), (-4, -4, 36, 52))
     left, top, width, height = canvas.frame((5, 7, 6, 8))
     assert (width, height) == (canvas.factor, canvas.factor)
     assert canvas.point(left + width / 2, top + height / 2) == (5, 7)
 
 
 def test_the_image_stands_in_the_middle_and_padding_inside_the_field_is_hatched():
-    canvas, free = canvas_for((32, 32), (-8, -8, 24, 24), (-8, -8, 40, 40)), (-8, -8, 24, 24)
+    canvas, free = plan_canvas((32, 32), (-8, -8, 24, 24), (-8, -8, 40, 40)), (-8, -8, 24, 24)
     pixels = rgb(photo_picture(canvas, RED, free))
     assert pixels.shape == (canvas.size[1], canvas.size[0], 3)
     step, edge = canvas.factor, -canvas.corner[0] * canvas.factor
@@ -49,7 +57,7 @@ def test_the_image_stands_in_the_middle_and_padding_inside_the_field_is_hatched(
 
 @pytest.mark.parametrize("free", [(4, 4, 9, 11), (-5, 20, 6, 31), (-9, -9, -2, -2), (30, 30, 41, 41)])
 def test_a_zoomed_canvas_shows_the_whole_field_pixel_by_pixel(free):
-    canvas = zoomed((32, 32), free)
+    canvas = zoom_canvas((32, 32), free)
     weight = np.arange(32 * 32, dtype=float).reshape(32, 32)
     pixels = rgb(heat_picture(canvas, weight, free)[0])
     for row in range(max(free[0], 0), min(free[2], 32)):
@@ -58,11 +66,11 @@ def test_a_zoomed_canvas_shows_the_whole_field_pixel_by_pixel(free):
             colour = pixels[int(top + height / 2), int(left + width / 2)]
             level = round(255 * weight[row, col] / weight.max())
             assert np.abs(viridis()[level].astype(int) - colour).max() <= 3
-    assert zoomed((32, 32), (-2000, -2000, 2000, 2000)).shape == (96, 96)
+    assert zoom_canvas((32, 32), (-2000, -2000, 2000, 2000)).shape == (96, 96)
 
 
 def test_the_gradient_s_scale_runs_from_zero_to_the_maximum_below_the_image():
-    canvas, weight = canvas_for((8, 8), (0, 0, 8, 8), (0, 0, 8, 8)), np.zeros((8, 8))
+    canvas, weight = plan_canvas((8, 8), (0, 0, 8, 8), (0, 0, 8, 8)), np.zeros((8, 8))
     weight[3, 4] = 2.0
     png, size = heat_picture(canvas, weight, (0, 0, 8, 8))
     pixels, step = rgb(png), canvas.factor
@@ -83,7 +91,7 @@ def test_the_card_names_boxes_and_shares_of_the_area():
     assert [fact.value for fact in facts] == ["5×5 · 25 % of area", "5×3 · 15 % of area", "1.4 rows, 1.4 columns"]
     silent = MeasuredField(np.zeros((9, 9)), (0, 0, 3, 3), (0, 0, 3, 3), 1, 1)
     assert cards.effective_facts(silent)[0].value == "no gradient arrives"
-    assert cards.percent(0.0816) == "8.2 %" and cards.percent(0.5) == "50 %"
+    assert cards.share_text(0.0816) == "8.2 %" and cards.share_text(0.5) == "50 %"
 
 
 @pytest.mark.parametrize("width", [330.0, 190.0])
