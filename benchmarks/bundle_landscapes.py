@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import cnnviz
-from cnnviz.cli.bar import Bar, duration
+from cnnviz.cli.bar import ProgressBar, duration
 from cnnviz.data.labelled import load_labelled
 from cnnviz.landscape.bundled import folder
 from cnnviz.landscape.geometry.pca import Direction
@@ -66,7 +66,7 @@ def surface(
     seed: int | None = None, directions: Sequence[Direction] | None = None,
 ) -> None:  # fmt: skip
     """One surface, unless it is there."""
-    out, bar = folder() / f"{stem}.npz", Bar()
+    out, bar = folder() / f"{stem}.npz", ProgressBar()
     if out.is_file():
         return
     out.parent.mkdir(parents=True, exist_ok=True)

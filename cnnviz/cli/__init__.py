@@ -31,7 +31,7 @@ The app: streamlit run app/Home.py
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The whole command line, for --help and tests."""
     top = argparse.ArgumentParser(
         prog="cnnviz", description="The microscope for convolutional networks.", epilog=_EPILOG,
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: done; 1: an error that was explained; 2: wrong usage; 130: interrupted. A command that keeps
     nothing of what was begun says so in `options.kept`."""
-    options = parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         load_plugins(options)
         options.run(options)
@@ -70,14 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except (OSError, RuntimeError, MemoryError) as error:
-        if not (words := _of_the_machine(error)):
+        if not (words := _explain_machine_error(error)):
             raise
         print(f"cnnviz: {words}", file=sys.stderr)
         return 1
     return 0
 
 
-def _of_the_machine(error: Exception) -> str:
+def _explain_machine_error(error: Exception) -> str:
     """What to say where the disk or the memory is full; "" for other errors, which are ours."""
     if isinstance(error, OSError) and error.errno in _FULL:
         if error.filename is None:  # standard output: what is left in it must not be tried again at the end

@@ -9,7 +9,7 @@ from typing import TextIO
 WIDTH = 24
 
 
-class Bar:
+class ProgressBar:
     """`update(share, text)` at most ten times a second; `line(text)` prints a line that stays."""
 
     def __init__(self, stream: TextIO | None = None) -> None:

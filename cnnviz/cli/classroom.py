@@ -33,7 +33,7 @@ PATIENCE = 120.0  # seconds that the server may take to answer
 ANY = ("0.0.0.0", "::")
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("--port", type=int, default=8501, help="default: 8501")
     parser.add_argument("--host", help="address to bind (default: this computer's in the local network)")
@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Start the app, say where it is, and wait until it ends. Raises CnnvizError if it cannot start."""
-    home = _home()
+    home = _find_home()
     if options.tour:
         from cnnviz.tours import load_tour
 
@@ -50,15 +50,15 @@ def run(options: argparse.Namespace) -> None:
     host = options.host or lan_address()
     address = host if host not in ANY else lan_address()
     check_free(host, options.port)
-    token, url = secrets.token_urlsafe(18), f"http://{_bracketed(address)}:{options.port}"
+    token, url = secrets.token_urlsafe(18), f"http://{_bracket(address)}:{options.port}"
     environment = {**os.environ, "CNNVIZ_CLASS_TOKEN": token, "CNNVIZ_CLASS_ADDRESS": url}
     if options.plugin:
         files = [*filter(None, [os.environ.get("CNNVIZ_PLUGINS")]), *(str(Path(p).resolve()) for p in options.plugin)]
         environment["CNNVIZ_PLUGINS"] = os.pathsep.join(files)
     command = server_command(home, host, address, options.port)
-    with _ended_with_us(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)) as server:
+    with _stop_at_exit(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)) as server:
         _wait_for(url, server)
-        print(announcement(url, token, options.tour), flush=True)
+        print(announce(url, token, options.tour), flush=True)
         code = server.wait()
     if code:
         raise CnnvizError(f"The app ended with code {code}; what it said stands above.")
@@ -75,7 +75,7 @@ def server_command(home: Path, host: str, address: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def announcement(url: str, token: str, tour: str | None = None) -> str:
+def announce(url: str, token: str, tour: str | None = None) -> str:
     """What the lecturer reads in the terminal. The token stands behind the "#", which no server is ever sent."""
     first = f"{url}/{f'?tour={tour}' if tour else ''}#lecturer={token}"
     return "\n".join([
@@ -126,7 +126,7 @@ def check_free(host: str, port: int) -> None:
         ) from error
 
 
-def _home() -> Path:
+def _find_home() -> Path:
     """The app's entry point, which lies beside the package in a copy of the project."""
     home = Path(cnnviz.__file__).resolve().parents[1] / "app" / "Home.py"
     if not home.is_file():
@@ -134,12 +134,12 @@ def _home() -> Path:
     return home
 
 
-def _bracketed(host: str) -> str:
+def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
 @contextlib.contextmanager
-def _ended_with_us(server: subprocess.Popen) -> Iterator[subprocess.Popen]:
+def _stop_at_exit(server: subprocess.Popen) -> Iterator[subprocess.Popen]:
     """The server, which ends when this command does: by Ctrl+C, by a signal, or by an error."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

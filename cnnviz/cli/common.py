@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnviz.cli.bar import Bar
+from cnnviz.cli.bar import ProgressBar
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
@@ -57,22 +57,24 @@ def open_network(options: argparse.Namespace) -> LoadedModel:
     from cnnviz.models.load import load
 
     if Path(options.network).is_file():
-        return _reported(load(None, options.network, options.device))
+        return _report_warnings(load(None, options.network, options.device))
     weights = options.weights
     if weights is None and options.network not in bundled() and find(options.network).pretrained:
         weights = "pretrained"
-    bar = Bar()
-    model = load(options.network, weights, options.device, progress=lambda done, total: _downloading(bar, done, total))
+    bar = ProgressBar()
+    model = load(
+        options.network, weights, options.device, progress=lambda done, total: _show_download(bar, done, total)
+    )
     bar.clear()
-    return _reported(model)
+    return _report_warnings(model)
 
 
-def _downloading(bar: Bar, done: int, total: int) -> None:
+def _show_download(bar: ProgressBar, done: int, total: int) -> None:
     bar.update(done / max(total, 1), f"downloading weights, {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
 
-def _reported(model: LoadedModel) -> LoadedModel:
-    bar = Bar()
+def _report_warnings(model: LoadedModel) -> LoadedModel:
+    bar = ProgressBar()
     for warning in model.report.warnings if model.report else []:
         bar.line(f"note: {warning}")
     return model

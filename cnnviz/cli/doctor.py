@@ -16,7 +16,7 @@ EXTRAS = ("timm", "pytorchcv")
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command takes no arguments of its own."""
 
 
@@ -24,8 +24,8 @@ def run(options: argparse.Namespace) -> None:
     """Print the report; a part that is broken is told and the others go on. The last part is a real prediction
     with every bundled network."""
     parts: dict[str, Callable[[], None]] = {
-        "Versions": _versions, "Devices": _devices, "Caches": _caches, "Offline": _offline, "Plugins": _plugins,
-        "App": _address, "Bundled networks": _bundled,
+        "Versions": _print_versions, "Devices": _print_devices, "Caches": _print_caches, "Offline": _print_offline, "Plugins": _print_plugins,
+        "App": _print_address, "Bundled networks": _try_bundled,
     }  # fmt: skip
     broken = []
     for title, part in parts.items():
@@ -39,22 +39,24 @@ def run(options: argparse.Namespace) -> None:
     print(f"Broken: {', '.join(broken)}." if broken else "Everything works.")
 
 
-def _versions() -> None:
+def _print_versions() -> None:
     print(f"  {'Python':14} {platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in PACKAGES:
-        print(f"  {package:14} {_version(package, 'missing: pip install -r requirements.txt')}")
+        print(f"  {package:14} {_find_version(package, 'missing: pip install -r requirements.txt')}")
     for package in EXTRAS:
-        print(f'  {package:14} {_version(package, f"""not installed (optional): pip install "cnnviz[{package}]" """)}')
+        print(
+            f'  {package:14} {_find_version(package, f"""not installed (optional): pip install "cnnviz[{package}]" """)}'
+        )
 
 
-def _version(package: str, missing: str) -> str:
+def _find_version(package: str, missing: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
         return missing.strip()
 
 
-def _devices() -> None:
+def _print_devices() -> None:
     from cnnviz.device import CPU_VARIABLE, available, choose, describe, fast_bfloat16
 
     for device in available():
@@ -66,7 +68,7 @@ def _devices() -> None:
         print(f"  {CPU_VARIABLE}: {wanted}")
 
 
-def _caches() -> None:
+def _print_caches() -> None:
     import torch
 
     from cnnviz.data.public.public_files import data_folder
@@ -74,13 +76,13 @@ def _caches() -> None:
     own = Path(os.environ.get("CNNVIZ_CACHE") or "~/.cache/cnnviz").expanduser()
     weights = Path(torch.hub.get_dir()) / "checkpoints"
     for title, folder in (("weights", weights), ("data", data_folder()), ("app", own)):
-        print(f"  {title:8} {_size(folder):>10}  {folder}")
+        print(f"  {title:8} {_measure_folder(folder):>10}  {folder}")
     for variable in ("CNNVIZ_WEIGHTS_MIRROR", "CNNVIZ_DATA_MIRROR", "HF_ENDPOINT"):
         if value := os.environ.get(variable):
             print(f"  {variable}: {value}")
 
 
-def _size(folder: Path) -> str:
+def _measure_folder(folder: Path) -> str:
     if not folder.is_dir():
         return "not there"
     total = 0
@@ -93,7 +95,7 @@ def _size(folder: Path) -> str:
     return f"{total / 1e6:,.1f} MB"
 
 
-def _offline() -> None:
+def _print_offline() -> None:
     from cnnviz.data.public.public_files import SETS, is_here
     from cnnviz.models.bundled import bundled, snapshots
     from cnnviz.models.catalogue.cards import all_cards
@@ -107,7 +109,7 @@ def _offline() -> None:
     print(f"  data sets here: {', '.join(sets) or 'none'} (bring more: cnnviz prefetch --data NAME)")
 
 
-def _plugins() -> None:
+def _print_plugins() -> None:
     from cnnviz.models.catalogue.plugins import list_plugins
 
     found = list_plugins()
@@ -117,9 +119,9 @@ def _plugins() -> None:
         print("  none (name files in CNNVIZ_PLUGINS or with --plugin)")
 
 
-def _address() -> None:
+def _print_address() -> None:
     """Whether others could reach the app: a plugin, an upload and the GPU are then theirs to use, too."""
-    address, said = _told_address()
+    address, said = _find_address()
     port = os.environ.get("STREAMLIT_SERVER_PORT") or "8501"
     if address in LOCAL:
         print(f"  Home is at http://localhost:{port}, for this machine alone ({said})")
@@ -129,7 +131,7 @@ def _address() -> None:
         print("  For this machine alone: streamlit run app/Home.py --server.address 127.0.0.1")
 
 
-def _told_address() -> tuple[str, str]:
+def _find_address() -> tuple[str, str]:
     """(address, who says so), in Streamlit's order: environment, the project's file, the user's file."""
     if told := os.environ.get("STREAMLIT_SERVER_ADDRESS"):
         return told, "STREAMLIT_SERVER_ADDRESS"
@@ -145,7 +147,7 @@ def _told_address() -> tuple[str, str]:
     return "", "no server.address is set"
 
 
-def _bundled() -> None:
+def _try_bundled() -> None:
     from cnnviz.data.samples import draw_digit, sample_names, sample_photo
     from cnnviz.models.bundled import bundled
     from cnnviz.models.load import load

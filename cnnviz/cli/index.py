@@ -23,7 +23,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnviz.cli.bar import Bar, duration
+from cnnviz.cli.bar import ProgressBar, duration
 from cnnviz.cli.common import add_network, open_network
 from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cnnviz.index.search.run import IndexProgress
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add_network(parser, required=False)
     parser.add_argument("--data", default="samples", help='the corpus (default: "samples")')
@@ -60,7 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="keep crops of the winners, at most SIDE pixels (default: 64), to show the index without its corpus",
     )  # fmt: skip
     parser.add_argument(
-        "--part", type=_part, metavar="I/N", help="only part I (1 to N) of N, to be merged; with --batch"
+        "--part", type=_parse_part, metavar="I/N", help="only part I (1 to N) of N, to be merged; with --batch"
     )
     parser.add_argument("--merge", nargs="+", metavar="FILE", help="no network: join indexes of parts into --out")
     parser.set_defaults(wrong_usage=parser.error)
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
         _index(options)
 
 
-def _part(text: str) -> tuple[int, int]:
+def _parse_part(text: str) -> tuple[int, int]:
     one, slash, of = text.partition("/")
     if not slash or not one.isdecimal() or not of.isdecimal() or not 1 <= int(one) <= int(of):
         raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, e.g. 2/8, got {text!r}")
@@ -93,7 +93,7 @@ def _merge(options: argparse.Namespace) -> None:
         raise BadInput(f"--merge joins files and needs no network, got {options.network!r}.")
     index = merge([PatchIndex.load(path) for path in options.merge])
     index.save(options.out)
-    _say(options.out, index, "")
+    _print_summary(options.out, index, "")
 
 
 def _index(options: argparse.Namespace) -> None:
@@ -105,12 +105,12 @@ def _index(options: argparse.Namespace) -> None:
     ranks = launched()
     if ranks:
         _own_device(options)
-    model, bar = open_network(options), Bar()
-    images = corpus(options.data, options.limit, lambda done, total: _fetching(bar, done, total))
+    model, bar = open_network(options), ProgressBar()
+    images = corpus(options.data, options.limit, lambda done, total: _show_fetching(bar, done, total))
     _report_listing(bar, images)
     wanted = (model, images, options.layers, options.k, options.out, options.precision)
     more = {"batch": options.batch, "workers": options.workers, "embed": options.embed}
-    shown = _Shown(bar)
+    shown = _IndexReporter(bar)
     if ranks:
         from cnnviz.index.distributed import index_on_ranks
 
@@ -129,7 +129,7 @@ def _index(options: argparse.Namespace) -> None:
         _report(bar, options, index, shown.speed())
 
 
-def _report_listing(bar: Bar, images: Corpus) -> None:
+def _report_listing(bar: ProgressBar, images: Corpus) -> None:
     """What could not be listed: folders, damaged shards. Of several ranks the first says it."""
     if os.environ.get("RANK", "0") == "0":
         for name, why in images.skipped[:10]:
@@ -147,17 +147,17 @@ def _own_device(options: argparse.Namespace) -> None:
             options.workers = max(1, min(16, (os.cpu_count() or 2) // here - 1))
 
 
-def _report(bar: Bar, options: argparse.Namespace, index: PatchIndex, speed: str) -> None:
+def _report(bar: ProgressBar, options: argparse.Namespace, index: PatchIndex, speed: str) -> None:
     for name, why in index.meta["skipped"][:10]:
         bar.line(f"left out {name}: {why}")
     if len(index.meta["skipped"]) > 10:
         bar.line(f"and {len(index.meta['skipped']) - 10:,} more images that could not be read")
-    _say(options.out, index, speed)
+    _print_summary(options.out, index, speed)
     if index.complete and options.embed:
         print(f"crops of the winners are inside, the file has {Path(options.out).stat().st_size / 1e6:.1f} MB")
 
 
-def _say(out: str, index: PatchIndex, speed: str) -> None:
+def _print_summary(out: str, index: PatchIndex, speed: str) -> None:
     channels = sum(index.channels(layer) for layer in index.layers)
     seen, total = index.meta["next"], index.meta["images"]
     over = f"{total:,} images" if index.complete else f"{seen:,} of {total:,} images, the others are still to be done"
@@ -165,10 +165,10 @@ def _say(out: str, index: PatchIndex, speed: str) -> None:
     print(f"{out}: {channels:,} channels of {len(index.layers)} layers over {over}{speed}{used}")
 
 
-class _Shown:
+class _IndexReporter:
     """The bar, and what the run came to."""
 
-    def __init__(self, bar: Bar) -> None:
+    def __init__(self, bar: ProgressBar) -> None:
         self.bar, self.rate, self.problem = bar, 0.0, ""
 
     def __call__(self, state: IndexProgress) -> None:
@@ -186,6 +186,6 @@ class _Shown:
         return f", {self.rate:.0f} images/s" if self.rate else ""
 
 
-def _fetching(bar: Bar, done: int, total: int) -> None:
+def _show_fetching(bar: ProgressBar, done: int, total: int) -> None:
     text = f"downloading, {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done:,} images found"
     bar.update(done / max(total, 1) if total else 0.0, text)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.cli import landscape_studies
-from cnnviz.cli.bar import Bar, duration
+from cnnviz.cli.bar import ProgressBar, duration
 from cnnviz.cli.common import add_network, open_network
 from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add_network(parser)
     parser.add_argument("--data", required=True, help="labelled images")
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     keep_freed()
     if options.seeds < 1:
         raise BadInput(f"--seeds must be at least 1, got {options.seeds}.")
-    study = landscape_studies.asked(options)
+    study = landscape_studies.is_study(options)
     if not study:
         landscape_studies.check_suffix(options.out, (".npz", ".csv"))
     if study or options.line:
@@ -80,10 +80,10 @@ def run(options: argparse.Namespace) -> None:
         raise BadInput("A surface alone is shared by processes: start this without torchrun.")
     if launched():
         _own_device(options)
-    landscape_studies.take_weights_of_the_run(options)
+    landscape_studies.use_weights_of_run(options)
     model = open_network(options)
-    own = landscape_studies.own_directions(options, model)
-    images = read(options, model)
+    own = landscape_studies.read_own_directions(options, model)
+    images = read_images(options, model)
     if study:
         landscape_studies.run(options, model, *images)
         return
@@ -92,12 +92,12 @@ def run(options: argparse.Namespace) -> None:
         if options.seeds > 1:
             out = out.with_name(f"{out.stem}-seed{seed}{out.suffix}")
         try:
-            _one(options, model, images, seed, out, own)
+            _compute_one(options, model, images, seed, out, own)
         except Decided:  # rank 0 says why
             raise SystemExit(1) from None
 
 
-def read(options: argparse.Namespace, model: LoadedModel) -> tuple[np.ndarray, np.ndarray]:
+def read_images(options: argparse.Namespace, model: LoadedModel) -> tuple[np.ndarray, np.ndarray]:
     """(images uint8 (N, H, W, C), labels (N,)) of --data, --split and --images, evenly spread over the split.
 
     The labels are outputs of the network. Raises BadInput if there are none, or classes that it does not have."""
@@ -120,7 +120,7 @@ def read(options: argparse.Namespace, model: LoadedModel) -> tuple[np.ndarray, n
     return data.batch(rows), outputs[data.labels[rows]]
 
 
-def _one(
+def _compute_one(
     options: argparse.Namespace, model: LoadedModel, images: tuple[Any, Any], seed: int, out: Path,
     own: list[dict[str, Tensor]] | None,
 ) -> None:  # fmt: skip
@@ -129,11 +129,11 @@ def _one(
     from cnnviz.landscape.plane.line import loss_line
     from cnnviz.landscape.plane.surface import loss_surface
 
-    bar, kept = Bar(), out.with_suffix(".npz")
+    bar, kept = ProgressBar(), out.with_suffix(".npz")
     settings = {
-        "steps": options.steps, "span": _span(options.span), "seed": seed, "precision": options.precision,
+        "steps": options.steps, "span": _parse_span(options.span), "seed": seed, "precision": options.precision,
         "statistics": options.statistics, "batch": options.batch,
-        "progress": lambda state: _show(bar, state, f"seed {seed}  " if options.seeds > 1 else ""),
+        "progress": lambda state: _show_progress(bar, state, f"seed {seed}  " if options.seeds > 1 else ""),
     }  # fmt: skip
     if options.line:
         result = loss_line(model, *images, direction=own[0] if own else None, **settings)
@@ -145,7 +145,7 @@ def _one(
     bar.clear()
     if result is not None:
         write_table(result, out)
-        print(f"{out}: {described(result)}")
+        print(f"{out}: {describe(result)}")
 
 
 def write_table(result: Surface | Line, out: Path) -> None:
@@ -156,7 +156,7 @@ def write_table(result: Surface | Line, out: Path) -> None:
         write_bytes_atomic(out, result.csv().encode())
 
 
-def described(result: Surface | Line) -> str:
+def describe(result: Surface | Line) -> str:
     """Points, images, the lowest and highest loss, and how it was computed, in a line."""
     meta, loss = result.meta, result.loss
     overflowed = int((loss == float("inf")).sum())
@@ -169,12 +169,12 @@ def described(result: Surface | Line) -> str:
     )
 
 
-def _show(bar: Bar, state: Any, which: str) -> None:
+def _show_progress(bar: ProgressBar, state: Any, which: str) -> None:
     left = f"  {duration(state.seconds_left)} left" if state.done else ""
     bar.update(state.done / state.total, f"{which}{state.done:,} of {state.total:,} points{left}")
 
 
-def _span(given: list[float]) -> float | tuple[float, float]:
+def _parse_span(given: list[float]) -> float | tuple[float, float]:
     if len(given) > 2:
         raise BadInput(f"--span takes one number or two, got {len(given)}.")
     return given[0] if len(given) == 1 else (given[0], given[1])

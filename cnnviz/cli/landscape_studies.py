@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.cli.bar import Bar, duration
+from cnnviz.cli.bar import ProgressBar, duration
 from cnnviz.errors import BadInput
 from cnnviz.store import write_bytes_atomic, write_json
 
@@ -28,7 +28,7 @@ MARGIN = 0.15  # of a path's extent, that its plane shows beyond it
 
 
 def add_studies(parser: argparse.ArgumentParser) -> None:
-    """The arguments that `asked`, `run` and `own_directions` read."""
+    """The arguments that `is_study`, `run` and `read_own_directions` read."""
     group = parser.add_argument_group("instead of a random plane (one of them)")
     group.add_argument(
         "--interpolate",
@@ -51,7 +51,7 @@ def add_studies(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def asked(options: argparse.Namespace) -> bool:
+def is_study(options: argparse.Namespace) -> bool:
     """Whether `run` has something to do. Raises BadInput for two studies at once, or --plane alone."""
     chosen = [n for n in ("interpolate", "trajectory", "sharpness", "directions") if getattr(options, n)]
     if len(chosen) > 1:
@@ -63,7 +63,7 @@ def asked(options: argparse.Namespace) -> bool:
     return bool(chosen) and chosen != ["directions"]
 
 
-def own_directions(options: argparse.Namespace, model: LoadedModel) -> list[dict[str, Tensor]] | None:
+def read_own_directions(options: argparse.Namespace, model: LoadedModel) -> list[dict[str, Tensor]] | None:
     """The directions of --directions, one or two; None without it."""
     if not options.directions:
         return None
@@ -75,7 +75,7 @@ def own_directions(options: argparse.Namespace, model: LoadedModel) -> list[dict
     return found
 
 
-def take_weights_of_the_run(options: argparse.Namespace) -> None:
+def use_weights_of_run(options: argparse.Namespace) -> None:
     """A path leads to the weights that its run ended with: without --weights they are those that `cnnviz train` wrote
     into the folder of --trajectory, if it names one file of this network."""
     if not options.trajectory or options.weights is not None or Path(options.network).is_file():
@@ -91,7 +91,7 @@ def take_weights_of_the_run(options: argparse.Namespace) -> None:
     found = list(folder.glob(f"{glob.escape(options.network.replace(':', '_'))}-*.safetensors"))
     if len(found) == 1:
         options.weights = str(found[0])
-        Bar().line(f"note: the weights of the run, {found[0]}")
+        ProgressBar().line(f"note: the weights of the run, {found[0]}")
 
 
 def run(options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray) -> None:
@@ -108,19 +108,25 @@ def _interpolate(options: argparse.Namespace, model: LoadedModel, images: np.nda
     from cnnviz.landscape.geometry.interpolation import barrier, interpolate
 
     check_suffix(options.out, (".npz", ".csv"))
-    other = _other(options.interpolate, model)
-    bar = Bar()
+    other = _load_other(options.interpolate, model)
+    bar = ProgressBar()
     line = interpolate(
-        model, other, images, labels, precision=options.precision, statistics=options.statistics, progress=_shown(bar)
+        model,
+        other,
+        images,
+        labels,
+        precision=options.precision,
+        statistics=options.statistics,
+        progress=_report_to(bar),
     )
     bar.clear()
     _write(options.out, line)
-    ends = ", ".join(f"{v:.4f} ({a:.1%})" for v, a in (_value_at(line, t) for t in (0, 1)))
+    ends = ", ".join(f"{v:.4f} ({a:.1%})" for v, a in (_read_value(line, t) for t in (0, 1)))
     print(f"loss (accuracy) of the two networks: {ends}")
     print(f"barrier: {barrier(line):.4f} nats, {barrier(line, of='error'):.2%} of the answers")
 
 
-def _other(weights: str, model: LoadedModel) -> LoadedModel:
+def _load_other(weights: str, model: LoadedModel) -> LoadedModel:
     """The same architecture with other weights; where their file does not say how it wants its images, as `model`."""
     from cnnviz.models.load import load
 
@@ -137,9 +143,9 @@ def _trajectory(options: argparse.Namespace, model: LoadedModel, images: np.ndar
     check_suffix(options.out, (".npz", ".csv"))
     check_suffix(options.plane, (".npz",))
     chosen = {"precision": options.precision, "statistics": options.statistics}
-    bar = Bar()
+    bar = ProgressBar()
     snapshots = read_snapshots(options.trajectory) if options.trajectory != BUNDLED else _bundled_snapshots(model.name)
-    path, directions, explained = trajectory(model, snapshots, images, labels, progress=_shown(bar), **chosen)
+    path, directions, explained = trajectory(model, snapshots, images, labels, progress=_report_to(bar), **chosen)
     bar.clear()
     _write(options.out, path)
     print("epoch  direction 1  direction 2  outside      loss  accuracy")
@@ -170,7 +176,7 @@ def _plane(
     options.kept = "The finished points of the plane are kept; the same command goes on."
     low, high = min(0.0, float(path.positions.min())), max(0.0, float(path.positions.max()))
     beyond = MARGIN * (high - low)
-    bar, chosen = Bar(), {"precision": options.precision, "statistics": options.statistics}
+    bar, chosen = ProgressBar(), {"precision": options.precision, "statistics": options.statistics}
 
     def show(state: SurfaceProgress) -> None:
         left = duration(state.seconds_left)
@@ -188,18 +194,18 @@ def _sharpness(options: argparse.Namespace, model: LoadedModel, images: np.ndarr
     from cnnviz.landscape.geometry.sharpness import CAVEAT, sharpness
 
     check_suffix(options.out, (".json",))
-    bar = Bar()
-    found = sharpness(model, images, labels, seed=options.seed, progress=_shown(bar))
+    bar = ProgressBar()
+    found = sharpness(model, images, labels, seed=options.seed, progress=_report_to(bar))
     bar.clear()
     if options.out:
         about = {"architecture": model.name, "weights": model.fingerprint}
         write_json(options.out, about | found.as_dict())
-    for line in _lines(found):
+    for line in _describe_sharpness(found):
         print(line)
     print(CAVEAT)
 
 
-def _lines(found: Sharpness) -> list[str]:
+def _describe_sharpness(found: Sharpness) -> list[str]:
     of = found.spectrum
     top = ", ".join(f"{v:.4g} ± {e:.2g}" for v, e in zip(of.largest, of.largest_error, strict=True))
     return [
@@ -212,7 +218,7 @@ def _lines(found: Sharpness) -> list[str]:
     ]
 
 
-def _shown(bar: Bar) -> Callable[[StudyProgress], None]:
+def _report_to(bar: ProgressBar) -> Callable[[StudyProgress], None]:
     def show(state: StudyProgress) -> None:
         text = f"{state.what}, {state.done} of {state.total}  {duration(state.seconds_left)} left"
         bar.update(state.done / max(state.total, 1), text)
@@ -220,7 +226,7 @@ def _shown(bar: Bar) -> Callable[[StudyProgress], None]:
     return show
 
 
-def _value_at(line: Line, step: float) -> tuple[float, float]:
+def _read_value(line: Line, step: float) -> tuple[float, float]:
     index = int(abs(line.steps - step).argmin())
     return float(line.loss[index]), float(line.accuracy[index])
 

@@ -7,14 +7,14 @@ timm's networks with "resnet" in their name; so do pytorchcv and torchvision."""
 import argparse
 from itertools import groupby
 
-from cnnviz.cli.bar import Bar
+from cnnviz.cli.bar import ProgressBar
 from cnnviz.errors import BadInput
 
 ZOOS = ("timm", "pytorchcv", "torchvision")
 KINDS = ("architectures", "weights", "corpora", "devices", *ZOOS)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("what", nargs="?", choices=KINDS, default="architectures", metavar="WHAT",
                         help=f"{', '.join(KINDS)} (default: architectures)")  # fmt: skip
@@ -27,25 +27,25 @@ def run(options: argparse.Namespace) -> None:
     if options.which and options.what not in ("weights", *ZOOS):
         raise BadInput(f"`cnnviz list {options.what}` takes no names; got {' '.join(options.which)}.")
     if options.what == "devices":
-        _devices(options.names)
+        _list_devices(options.names)
     elif options.what == "corpora":
-        _corpora(options.names)
+        _list_corpora(options.names)
     elif options.what == "weights":
-        _weights(options.which, options.names)
+        _list_weights(options.which, options.names)
     elif options.what in ZOOS:
-        _zoo(options.what, options.which)
+        _list_zoo(options.what, options.which)
     else:
-        _architectures(options.names)
+        _list_architectures(options.names)
 
 
-def _devices(names_only: bool) -> None:
+def _list_devices(names_only: bool) -> None:
     from cnnviz.device import available, describe
 
     for device in available():
         print(device if names_only else f"{device:8} {describe(device).name}")
 
 
-def _corpora(names_only: bool) -> None:
+def _list_corpora(names_only: bool) -> None:
     from cnnviz.data.open import NAMES
     from cnnviz.data.public.public_files import DOWNLOADED
 
@@ -56,7 +56,7 @@ def _corpora(names_only: bool) -> None:
         print("… or a folder of images, a zip, an image, WebDataset shards: train-{0000..0012}.tar")
 
 
-def _zoo(zoo: str, parts: list[str]) -> None:
+def _list_zoo(zoo: str, parts: list[str]) -> None:
     from cnnviz.models.zoo.zoos import names
 
     for name in names(zoo):
@@ -64,7 +64,7 @@ def _zoo(zoo: str, parts: list[str]) -> None:
             print(f"{zoo}:{name}")
 
 
-def _weights(networks: list[str], names_only: bool) -> None:
+def _list_weights(networks: list[str], names_only: bool) -> None:
     from cnnviz.models.catalogue.cards import all_cards, cards
 
     found = [card for name in networks for card in cards(name)] if networks else all_cards()
@@ -80,7 +80,7 @@ def _weights(networks: list[str], names_only: bool) -> None:
         print("\nMore: `cnnviz list weights NETWORK`. Bring them: `cnnviz prefetch NETWORK`.")
 
 
-def _architectures(names_only: bool) -> None:
+def _list_architectures(names_only: bool) -> None:
     from cnnviz.models.bundled import bundled, snapshots
     from cnnviz.models.catalogue.parameter_counts import count_parameters, format_count
     from cnnviz.models.catalogue.registry import architectures, find
@@ -89,7 +89,7 @@ def _architectures(names_only: bool) -> None:
     if names_only:
         print("\n".join(names))
         return
-    bar = Bar()
+    bar = ProgressBar()
     counts = count_parameters(names, lambda done, total: bar.update(done / total, "counting parameters"))
     bar.clear()
     entries = [find(name) for name in names]

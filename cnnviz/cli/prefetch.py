@@ -8,11 +8,11 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from cnnviz.cli.bar import Bar
+from cnnviz.cli.bar import ProgressBar
 from cnnviz.errors import CnnvizError
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="networks whose public weights are wanted")
     parser.add_argument("--data", nargs="*", default=[], metavar="SET", help="cifar10, mnist, imagenette")
@@ -20,14 +20,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Download what is missing. Raises CnnvizError at the end, with the list, if something failed."""
-    wanted = [(name, _weights) for name in options.networks] + [(name, _data) for name in options.data]
+    wanted = [(name, _bring_weights) for name in options.networks] + [(name, _bring_data) for name in options.data]
     if not wanted:
         raise CnnvizError("Name networks or data to bring, e.g. cnnviz prefetch squeezenet1_0 --data imagenette.")
     failed: list[str] = []
     for name, fetch in wanted:
-        bar = Bar()
+        bar = ProgressBar()
         try:
-            said = fetch(name, lambda done, total, bar=bar, name=name: _progress(bar, name, done, total))
+            said = fetch(name, lambda done, total, bar=bar, name=name: _show_progress(bar, name, done, total))
         except CnnvizError as error:
             bar.clear()
             print(f"{name}: {error}", file=sys.stderr)
@@ -39,12 +39,12 @@ def run(options: argparse.Namespace) -> None:
         raise CnnvizError(f"{len(failed)} of {len(wanted)} could not be brought: {', '.join(failed)}.")
 
 
-def _progress(bar: Bar, name: str, done: int, total: int) -> None:
+def _show_progress(bar: ProgressBar, name: str, done: int, total: int) -> None:
     of = f" of {total / 1e6:,.1f}" if total else ""
     bar.update(done / total if total else 0.0, f"{name}  {done / 1e6:,.1f}{of} MB")
 
 
-def _weights(name: str, progress: Callable[[int, int], None]) -> str:
+def _bring_weights(name: str, progress: Callable[[int, int], None]) -> str:
     from cnnviz.models.catalogue.registry import find
     from cnnviz.models.zoo.download import fetch_file, find_weights
 
@@ -53,7 +53,7 @@ def _weights(name: str, progress: Callable[[int, int], None]) -> str:
     return f"{'brought' if fetched.fresh else 'already here'}, {size}, {fetched.checksum}: {fetched.path}"
 
 
-def _data(name: str, progress: Callable[[int, int], None]) -> str:
+def _bring_data(name: str, progress: Callable[[int, int], None]) -> str:
     from cnnviz.data.public.public_files import is_here, prefetch
 
     before = is_here(name)

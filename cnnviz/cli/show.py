@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 WIDTH = 120  # characters of a line
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("network", metavar="NETWORK|INDEX.npz", help="an architecture, a weights file or an index")
     parser.add_argument("other", metavar="OTHER", nargs="?", help="a second one, to be set beside the first")
     parser.add_argument("--blocks", action="store_true", help="one line a block instead of one a layer")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the layer table, every figure to the unit")
     parser.add_argument("--graph", metavar="FILE.svg", type=Path, help="write a drawing of the network, .svg or .png")
-    show_index.arguments(parser)
+    show_index.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -54,9 +54,9 @@ def run(options: argparse.Namespace) -> None:
         raise BadInput(f"--graph writes .svg or .png, got {options.graph}.")
     if options.other and (options.csv or options.graph):
         raise BadInput("--csv and --graph write one network. Name one, not two.")
-    first = _anatomy(options.network)
+    first = _find_anatomy(options.network)
     if options.other:
-        _beside(first, _anatomy(options.other))
+        _print_comparison(first, _find_anatomy(options.other))
         return
     _describe(options.network, first)
     _print_table(first, "blocks" if options.blocks else "layers")
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
         _draw(first, options.graph)
 
 
-def _anatomy(network: str) -> Anatomy:
+def _find_anatomy(network: str) -> Anatomy:
     from cnnviz.studies.anatomy.anatomy import anatomy
 
     if not Path(network).is_file():
@@ -89,10 +89,10 @@ def _describe(network: str, found: Anatomy) -> None:
     said = {"source": entry.source, "year": entry.year or "", "published": entry.published, "note": entry.note}
     for word, text in said.items():
         if text:
-            print(_folded(f"{word:11} {text}"))
+            print(_fold_line(f"{word:11} {text}"))
 
 
-def _folded(line: str) -> str:
+def _fold_line(line: str) -> str:
     """A long line in several, the later ones below its text; addresses stay whole."""
     words = fill(line, WIDTH, subsequent_indent=" " * 12, break_long_words=False, break_on_hyphens=False)
     return words if len(line) > WIDTH else line
@@ -127,7 +127,7 @@ def _print_cards(network: str) -> None:
     for card in cards(network):
         print()
         for line in card.lines():
-            print(_folded(line))
+            print(_fold_line(line))
 
 
 def _draw(found: Anatomy, path: Path) -> None:
@@ -138,7 +138,7 @@ def _draw(found: Anatomy, path: Path) -> None:
     print(f"\nwritten: {path}")
 
 
-def _beside(left: Anatomy, right: Anatomy) -> None:
+def _print_comparison(left: Anatomy, right: Anatomy) -> None:
     """Totals, then the blocks of both networks next to each other in the order of the pass."""
     from cnnviz.studies.anatomy.tables import aligned, amount, memory, size, total_memory
 

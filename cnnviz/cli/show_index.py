@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnviz.cli.bar import Bar
+from cnnviz.cli.bar import ProgressBar
 from cnnviz.cli.common import open_network
 from cnnviz.errors import BadInput
 
@@ -18,7 +18,7 @@ WIDTH = 120  # characters of a line
 RULES = ("deconvnet", "guided", "gradient", "none")
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define what an index is shown by."""
     group = parser.add_argument_group("an index (.npz)")
     group.add_argument("--layer", help="one layer: a line a channel; with --out its wall")
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     index = PatchIndex.load(options.network)
     _print(options, index)
     if options.out:
-        _write(options, _connected(options, index))
+        _write(options, _connect(options, index))
 
 
 def _print(options: argparse.Namespace, index: PatchIndex) -> None:
@@ -66,7 +66,7 @@ def _print(options: argparse.Namespace, index: PatchIndex) -> None:
     print("\n" + "\n".join([lines[0], "─" * max(len(line) for line in lines), *lines[1:]]))
 
 
-def _connected(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
+def _connect(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
     """The index with its network and images; as it is where it has crops and no images are named."""
     from cnnviz.data.open import NAMES, corpus
     from cnnviz.models.bundled import epoch_of
@@ -107,7 +107,7 @@ def _write(options: argparse.Namespace, index: PatchIndex) -> None:
 def _blocks(view: LayerView, channels: list[int], rule: str | None, room: int) -> list[Block]:
     from cnnviz.figures.patches.blocks import unit_block
 
-    bar, blocks = Bar(), []
+    bar, blocks = ProgressBar(), []
     for number, channel in enumerate(channels, 1):
         blocks.append(unit_block(view.unit(channel), rule, room))
         bar.update(number / len(channels), f"{number:,} of {len(channels):,} channels")

@@ -9,7 +9,7 @@ the weights of the start and of every N epochs there, in float16, for a path thr
 import argparse
 from dataclasses import fields
 
-from cnnviz.cli.bar import Bar, duration
+from cnnviz.cli.bar import ProgressBar, duration
 
 _HELP = {
     "epochs": "passes over the data", "batch": "images a step", "lr": "peak learning rate",
@@ -21,7 +21,7 @@ _HELP = {
 }  # fmt: skip
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     from cnnviz.training.recipe import Recipe
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     if options.milestones:
         changes["milestones"] = tuple(options.milestones)
     recipe = default_recipe(find(options.architecture).input_size[0], **changes)
-    bar, told = Bar(), -1
+    bar, told = ProgressBar(), -1
     if options.data in ("mnist", "cifar10"):
         from cnnviz.data.public.public_files import prefetch
 

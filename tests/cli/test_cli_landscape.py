@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import cnnviz
-from cnnviz.cli import landscape, main, parser
+from cnnviz.cli import build_parser, landscape, main
 from cnnviz.landscape.results import Line, Surface
 
 
@@ -82,9 +82,9 @@ def renamed(data, root, names: dict[str, str]):
 
 
 def test_labels_are_the_outputs_of_the_network_whatever_the_order_of_the_folders(data, tmp_path):
-    options = parser().parse_args(words(renamed(data, tmp_path, {"9": "9", "3": "3"}), "s.npz", "--images", "0"))
+    options = build_parser().parse_args(words(renamed(data, tmp_path, {"9": "9", "3": "3"}), "s.npz", "--images", "0"))
     model = cnnviz.load("lenet5", device="cpu")
-    images, labels = landscape.read(options, model)
+    images, labels = landscape.read_images(options, model)
     assert labels.tolist() == [3, 3, 9, 9] and images.shape == (4, *model.input_size[1:], 1)
 
 
@@ -116,6 +116,6 @@ def test_an_interrupt_says_what_is_kept(data, tmp_path, capsys, monkeypatch, mor
 
 
 def test_the_help_names_every_choice():
-    said = next(a for a in parser()._actions if a.dest == "command").choices["landscape"].format_help()
+    said = next(a for a in build_parser()._actions if a.dest == "command").choices["landscape"].format_help()
     for word in ("--span", "--seeds", "--line", "--statistics", "torchrun", "arXiv:1712.09913", "--batch"):
         assert word in said

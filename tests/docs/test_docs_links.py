@@ -14,7 +14,7 @@ from docpages import PAGES, ROOT, anchors, blocks, commands, inline, links, pict
 from PIL import Image
 
 from app.shell import frame
-from cnnviz.cli import parser
+from cnnviz.cli import build_parser
 from cnnviz.tours import load_tour, read_tour
 
 HERE = "http://localhost:8501/"  # the app, as the documentation links to it
@@ -25,7 +25,7 @@ EACH = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 @cache
 def offered() -> dict[str, argparse.ArgumentParser]:
     """{command: its parser}."""
-    (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
     return dict(commands.choices)
 
 
@@ -136,7 +136,7 @@ def understood(words: list[str]) -> None:
         assert {word for word in words if word.startswith("-")} <= known.keys(), words
         return
     try:
-        parser().parse_args(words)
+        build_parser().parse_args(words)
     except SystemExit as ended:
         assert ended.code == 0, f"cnnviz {' '.join(words)}"  # --help
 
