@@ -55,6 +55,12 @@ def value_text(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def share_text(share: float) -> str:
+    """0.0816 → "8.2 %", 0.314 → "31 %": two digits."""
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+
+
 def preprocessing_sentence(values: dict[str, Any]) -> str:
     """What happened to the photograph, in one sentence."""
     height, width = values["size"]

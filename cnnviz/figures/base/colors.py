@@ -1,5 +1,6 @@
 """The one language of colour: activations viridis from 0, signed values blue–white–red about 0."""
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -17,6 +18,19 @@ PAPER = (255, 255, 255)
 FRAME = (232, 93, 4)  # what is chosen
 GUTTER = (255, 255, 255)
 NEUTRAL = (128, 128, 128)  # outside the image
+
+
+def to_hex(colour: Iterable[int]) -> str:
+    """(232, 93, 4) → "#e85d04"."""
+    return "#{:02x}{:02x}{:02x}".format(*map(int, colour))
+
+
+def from_hex(colour: str) -> tuple[int, int, int]:
+    """ "#e85d04" → (232, 93, 4)."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+CHOSEN = to_hex(FRAME)
 
 
 def _interpolate_palette(anchors: str, size: int = 256) -> np.ndarray:
@@ -38,6 +52,11 @@ def signed_palette() -> np.ndarray:
     """(256, 3) uint8; entry 128 is white, the colour of zero."""
     table = _interpolate_palette(_SIGNED, 255)
     return np.concatenate([table[:1], table])
+
+
+def sample_palette(palette: np.ndarray, count: int) -> np.ndarray:
+    """(count, 3) uint8: a palette (n, 3) from end to end in `count` steps, for a bar of colours."""
+    return palette[np.linspace(0, len(palette) - 1, count).round().astype(int)]
 
 
 def to_levels(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ def rgb_png(pixels: np.ndarray) -> bytes:
     packing = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     colour = 2 if flat.shape[1] == 3 * width else 0
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
-    data = packing.compress(rows) + packing.flush()
+    data = packing.compress(rows.data) + packing.flush()
     return b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", data) + _png_chunk(b"IEND", b"")
 
 
@@ -62,6 +62,16 @@ def data_url(png: bytes) -> str:
 def enlarge(pixels: np.ndarray, factor: int) -> np.ndarray:
     """Nearest neighbour by a whole multiple; works on (H, W) and (H, W, C)."""
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else pixels
+
+
+def fit_pixels(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(h, w, 3) enlarged by a whole multiple, or reduced by block means, to at most `side` pixels."""
+    longest = max(pixels.shape[:2])
+    if longest <= side:
+        return enlarge(pixels, whole_factor(longest, side))
+    scale = side / longest
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
 def whole_factor(size: int, wanted: int) -> int:

@@ -38,9 +38,8 @@ class Mosaic:
         if item not in self.items:
             return None
         row, column = divmod(self.items.index(item), self.columns)
-        return (
-            self.margin + column * self.pitch[1], self.margin + row * self.pitch[0], self.tile[1], self.tile[0]
-        )  # fmt: skip
+        left, top = self.margin + column * self.pitch[1], self.margin + row * self.pitch[0]
+        return left, top, self.tile[1], self.tile[0]
 
     def item_at(self, x: float, y: float) -> int | None:
         """The item under a point of the picture; None in the gutter behind the last tile."""

@@ -4,32 +4,87 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnnviz.figures.base.colors import CHOSEN
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     from plotly.graph_objects import Figure
 
 INK, RULE = "#181c24", "#e3e7ec"
+_AXIS = {
+    "gridcolor": RULE,
+    "linecolor": "#8b95a5",
+    "zeroline": False,
+    "title_font": {"size": 15},
+    "automargin": True,
+    "tickfont": {"size": 13},
+}
+_LAYOUT = {
+    "template": "none",
+    "paper_bgcolor": "#ffffff",
+    "plot_bgcolor": "#ffffff",
+    "font": {"family": "Arial, Liberation Sans, Helvetica, sans-serif", "size": 14, "color": INK},
+    "margin": {"l": 62, "r": 16, "t": 16, "b": 56},
+    "hoverlabel": {"font_size": 13, "align": "left"},
+    "legend": {"font": {"size": 13}, "itemsizing": "constant"},
+}
 
 
 def apply_style(figure: Figure, height: int = 560) -> Figure:
     """The figure in the common style, `height` pixels high; changed in place and returned."""
-    axis = {
-        "gridcolor": RULE, "linecolor": "#8b95a5", "zeroline": False, "title_font": {"size": 15}, "automargin": True,
-        "tickfont": {"size": 13},
-    }  # fmt: skip
-    figure.update_layout(
-        template="none", height=height, paper_bgcolor="#ffffff", plot_bgcolor="#ffffff",
-        font={"family": "Arial, Liberation Sans, Helvetica, sans-serif", "size": 14, "color": INK},
-        margin={"l": 62, "r": 16, "t": 16, "b": 56}, hoverlabel={"font_size": 13, "align": "left"},
-        legend={"font": {"size": 13}, "itemsizing": "constant"},
-    )  # fmt: skip
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
+    figure.update_layout(height=height, **_LAYOUT)
+    figure.update_xaxes(**_AXIS)
+    figure.update_yaxes(**_AXIS)
     return figure
 
 
 def plot_config(file_name: str, kind: str = "png") -> dict[str, Any]:
     """Plotly's configuration: one button that saves the figure at 2×. `kind`: "png" or "svg"."""
+    saved = {"format": kind, "filename": file_name, "scale": 2}
+    buttons = [["toImage"]]
     return {
-        "displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": True,
-        "toImageButtonOptions": {"format": kind, "filename": file_name, "scale": 2},
-    }  # fmt: skip
+        "displaylogo": False,
+        "modeBarButtons": buttons,
+        "displayModeBar": True,
+        "toImageButtonOptions": saved,
+    }
+
+
+def margins(left: int, right: int, top: int, bottom: int) -> dict[str, int]:
+    """Pixels around the plot, as Plotly names them."""
+    return {"l": left, "r": right, "t": top, "b": bottom}
+
+
+def legend_above(size: int = 12, y: float = 1) -> dict[str, Any]:
+    """A legend in one line over the plot, in letters of `size` pixels."""
+    return {"orientation": "h", "x": 0, "y": y, "yanchor": "bottom", "font": {"size": size}}
+
+
+def heading(text: str, middle: float, **font: str) -> dict[str, Any]:
+    """An annotation over a panel. `middle`: of the panel, as a share of the figure's width."""
+    place = {"x": middle, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
+    return {"text": text, **place, "yshift": 6, "showarrow": False, "font": {"size": 16, **font}}
+
+
+def ring(size: float = 13, width: float = 3) -> dict[str, Any]:
+    """A marker that rings what is chosen and hides nothing."""
+    return {"size": size, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": width}}
+
+
+def add_curve(
+    figure: Figure,
+    x: Sequence[Any] | np.ndarray,
+    y: Sequence[Any] | np.ndarray,
+    hover: str,
+    line: dict[str, Any],
+    size: int | None = 6,
+    **trace: Any,
+) -> None:
+    """Add a line with a marker of `size` pixels at every value. `line`: Plotly's colour, width and dash; `hover`: the
+    template without its box for the trace; `trace`: any other of Plotly's settings."""
+    marker = {} if size is None else {"marker": {"size": size}}
+    figure.add_scatter(
+        x=x, y=y, mode="lines+markers", line=line, hovertemplate=f"{hover}<extra></extra>", **marker, **trace
+    )

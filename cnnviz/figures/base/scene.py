@@ -141,8 +141,8 @@ def smooth_path(points: list[Point], horizontal: bool) -> tuple[Point, ...]:
         for step in range(1, 13):
             t = step / 12
             bend = 3 * t * t - 2 * t**3
-            curve.append((x0 + (x1 - x0) * t, y0 + (y1 - y0) * bend) if horizontal else
-                         (x0 + (x1 - x0) * bend, y0 + (y1 - y0) * t))  # fmt: skip
+            right, down = (t, bend) if horizontal else (bend, t)
+            curve.append((x0 + (x1 - x0) * right, y0 + (y1 - y0) * down))
     return tuple(curve)
 
 
@@ -154,8 +154,10 @@ def round_corners(points: list[Point], radius: float = 6.0) -> tuple[Point, ...]
         start, end = _move_towards(corner, before, reach), _move_towards(corner, after, reach)
         for step in range(7):
             t = step / 6
-            line.append(tuple((1 - t) ** 2 * a + 2 * t * (1 - t) * b + t * t * c
-                              for a, b, c in zip(start, corner, end, strict=True)))  # fmt: skip
+            x, y = (
+                (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t * t * c for a, b, c in zip(start, corner, end, strict=True)
+            )
+            line.append((x, y))
     return (*line, points[-1])
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from PIL import ImageFont
 
 FAMILY = "Arial, 'Liberation Sans', Helvetica, sans-serif"
-# Advance widths of Arial and of its metric twins, thousandths of the size; letters of equal width together.
-_WIDTHS = {
-    222: "ijl'", 260: "|", 278: " !,./:;\\ftI[]·", 333: "-()r`", 389: "*", 469: "^", 500: "ckvxyzsJ",
-    556: "abdeghnopquL#$0123456789?_–", 584: "+<=>~×−", 611: "FTZ", 667: "ABEKPSVXY&", 722: "CDHNRUw", 778: "GOQ",
-    833: "Mm", 889: "%", 944: "W", 1000: "→…—",
-}  # fmt: skip
-_WIDTH_OF = {letter: width for width, letters in _WIDTHS.items() for letter in letters}
+# Advance widths of Arial and of its metric twins, thousandths of the size, before the letters that have it.
+_WIDTHS = """
+222 ijl' 260 | 278 !,./:;\\ftI[]· 333 -()r` 389 * 469 ^ 500 ckvxyzsJ 556 abdeghnopquL#$0123456789?_–
+584 +<=>~×− 611 FTZ 667 ABEKPSVXY& 722 CDHNRUw 778 GOQ 833 Mm 889 % 944 W 1000 →…—
+""".split()
+_WIDTH_OF = {
+    letter: int(width) for width, letters in zip(_WIDTHS[::2], _WIDTHS[1::2], strict=True) for letter in letters
+} | {" ": 278}
 _BOLDER = 1.07  # the bold cut is so much wider
 _FILES = {
     False: ("LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf", "DejaVuSans.ttf"),
@@ -34,6 +36,21 @@ def shorten(text: str, size: float, room: float, bold: bool = False) -> str:
     while text and text_width("…" + text, size, bold) > room:
         text = text[1:]
     return "…" + text if text else ""
+
+
+def truncate(text: str, size: float, room: float, bold: bool = False, loose: str = "") -> str:
+    """`text`, or as much of its beginning as fits into `room` pixels before "…". `loose`: letters that do not stand
+    before it."""
+    if text_width(text, size, bold) <= room:
+        return text
+    while text and text_width(text + "…", size, bold) > room:
+        text = text[:-1]
+    return text.rstrip(loose) + "…" if loose else text + "…"
+
+
+def size_text(size: Sequence[float] | None) -> str:
+    """(3, 5) → "3×5", (2.5, 4.0) → "2.5×4"; "" for None."""
+    return "" if size is None else "×".join(f"{n:g}" if isinstance(n, float) else str(n) for n in size)
 
 
 @cache

@@ -18,21 +18,20 @@ from cnnviz.figures.base.charts import (
 )
 from cnnviz.figures.base.colors import signed_palette
 
+SMALL = [(0.0123, "0.0123"), (4.56, "4.56"), (0, "0"), (-0.5, "-0.5"), (np.float32(1.5), "1.5")]
+LARGE = [(1360, "1360"), (123.4, "123"), (-2048.6, "-2049"), (99.96, "100")]
 
-@pytest.mark.parametrize(
-    "value, text",
-    [(0.0123, "0.0123"), (4.56, "4.56"), (1360, "1360"), (0, "0"), (-0.5, "-0.5"), (123.4, "123"), (-2048.6, "-2049"),
-     (99.96, "100"), (np.float32(1.5), "1.5")],
-)  # fmt: skip
+
+@pytest.mark.parametrize("value, text", SMALL + LARGE)
 def test_values_keep_three_sensible_digits(value, text):
     assert value_text(value) == text
 
 
-@pytest.mark.parametrize(
-    "number, text",
-    [(0, "0"), (269, "269"), (999, "999"), (1000, "1 k"), (61706, "61.7 k"), (269722, "270 k"), (999_999, "1 M"),
-     (1249424, "1.25 M"), (143_667_240, "144 M"), (1.96e10, "19.6 G")],
-)  # fmt: skip
+FEW = [(0, "0"), (269, "269"), (999, "999"), (1000, "1 k"), (61706, "61.7 k"), (269722, "270 k")]
+MANY = [(999_999, "1 M"), (1249424, "1.25 M"), (143_667_240, "144 M"), (1.96e10, "19.6 G")]
+
+
+@pytest.mark.parametrize("number, text", FEW + MANY)
 def test_counts_are_given_with_their_unit(number, text):
     assert count_text(number) == text
 

@@ -26,9 +26,8 @@ def test_every_point_of_a_tile_leads_back_to_its_item(shape):
     for item in mosaic.items:
         left, top, width, height = mosaic.box(item)
         assert (width, height) == (mosaic.tile[1], mosaic.tile[0])
-        for x, y in ((left, top), (left + width - 1, top), (left + width / 2, top + height / 2),
-                     (left + width - 0.01, top + height - 0.01)):  # fmt: skip
-            assert mosaic.item_at(x, y) == item
+        for right, down in ((0, 0), (width - 1, 0), (width / 2, height / 2), (width - 0.01, height - 0.01)):
+            assert mosaic.item_at(left + right, top + down) == item
 
 
 @pytest.mark.parametrize("shape", SIZES)
