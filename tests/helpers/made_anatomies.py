@@ -1,5 +1,7 @@
 """Anatomies made by hand: a chain, a residual block, an Inception module, a dense block."""
 
+from math import prod
+
 from cnnviz.studies.anatomy.rows import Anatomy, BlockRow, LayerRow
 
 Made = tuple[str, str, str, tuple[int, ...], tuple[int, ...]]  # layer, kind, block, output, parents
@@ -19,24 +21,21 @@ def anatomy_of(made: list[Made], kinds: dict[str, str] | None = None) -> Anatomy
 def _row(index: int, layer: str, kind: str, block: str, output: tuple[int, ...], parents: tuple[int, ...]) -> LayerRow:
     window = ((1, 1) if layer.endswith("one") else (3, 3)) if kind in ("conv", "pool") else None
     heavy = kind in ("conv", "linear")
-    values = 1
-    for n in output:
-        values *= n
-    return LayerRow(
-        index, layer, kind, {"norm": "batch norm", "activation": "ReLU"}.get(kind, f"{kind} of {layer}"), block, output,
-        window, (1, 1) if window else None, (1, 1) if window else None, 1, 10 * heavy, 10 * heavy, 100 * heavy,
-        values, 4 * values, (3, 3), parents,
-    )  # fmt: skip
+    detail, step = {"norm": "batch norm", "activation": "ReLU"}.get(kind, f"{kind} of {layer}"), window and (1, 1)
+    place = {"kernel": window, "stride": step, "padding": step, "receptive_field": (3, 3), "parents": parents}
+    counts = {"groups": 1, "parameters": 10 * heavy, "weights": 10 * heavy, "macs": 100 * heavy}
+    values = {"activations": prod(output), "activation_bytes": 4 * prod(output)}
+    return LayerRow(index, layer, kind, detail, block, output, **place, **counts, **values)
 
 
 def _block(
     name: str, own: list[LayerRow], names: list[str], rows: tuple[LayerRow, ...], kinds: dict[str, str]
 ) -> BlockRow:
     reads = sorted({names.index(rows[p].block) for r in own for p in r.parents if rows[p].block != name})
-    return BlockRow(
-        name, kinds.get(name, "conv"), own[-1].output, 1, sum(r.parameters for r in own), sum(r.weights for r in own),
-        sum(r.macs for r in own), sum(r.activations for r in own), (3, 3), tuple(r.index for r in own), tuple(reads),
-    )  # fmt: skip
+    names_of_counts = ("parameters", "weights", "macs", "activations")
+    counts = (sum(getattr(row, count) for row in own) for count in names_of_counts)
+    rows_of_block = tuple(r.index for r in own)
+    return BlockRow(name, kinds.get(name, "conv"), own[-1].output, 1, *counts, (3, 3), rows_of_block, tuple(reads))
 
 
 MAP = (4, 8, 8)

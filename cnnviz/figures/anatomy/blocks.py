@@ -56,7 +56,7 @@ def group_blocks(anatomy: Anatomy, fold: bool) -> list[Unit]:
     runs = _find_equal_runs(cells, groups, fold or len(groups) - len(taken) > MANY, taken)
     runs = sorted([*runs, *dense, *branches], key=lambda run: run[0])
     unit_of = {block: number for number, run in enumerate(runs) for block in run}
-    made = []
+    made: list[Unit] = []
     for number, run in enumerate(runs):
         members = run if run in dense else run[:1]
         outside = {unit_of[cells[p].block] for b in members for c in groups[b] for p in cells[c].parents if p >= 0}
@@ -84,9 +84,14 @@ def choose_example_block(anatomy: Anatomy) -> int | None:
 
 
 def _build_unit(
-    anatomy: Anatomy, cells: list[GraphNode], groups: dict[int, list[int]], run: list[int], reads: tuple[int, ...],
+    anatomy: Anatomy,
+    cells: list[GraphNode],
+    groups: dict[int, list[int]],
+    run: list[int],
+    reads: tuple[int, ...],
     merged: bool,
-) -> Unit:  # fmt: skip
+) -> Unit:
+    """A block, a run of equal ones, or branches in one."""
     inside = [c for block in run for c in groups[block]] if merged else groups[run[0]]
     output = cells[groups[run[-1]][-1]].output
     name = "" if merged else anatomy.blocks[run[0]].block
@@ -101,10 +106,10 @@ def _build_dense_unit(
     """One cell a layer: its last one, which reads what the layer reads."""
     place = {block: i + 1 for i, block in enumerate(run)}
     last = [cells[groups[block][-1]] for block in run]
-    graph = [[], *(
-        sorted({place.get(cells[p].block, 0) for c in groups[b] for p in cells[c].parents
-                if p < 0 or cells[p].block != b} or {0}) for b in run
-    )]  # fmt: skip
+    graph: list[list[int]] = [[]]
+    for block in run:
+        parents = {cells[p].block if p >= 0 else p for c in groups[block] for p in cells[c].parents}
+        graph.append(sorted({place.get(parent, 0) for parent in parents - {block}} or {0}))
     first, _, rest = anatomy.blocks[run[0]].block.rpartition(".")
     name = first or rest
     return Unit(run, f"{name}: {len(run)} dense layers", last[-1].output, last, arrange(graph), reads, True)

@@ -23,10 +23,17 @@ _KINDS = {  # kind of result: (colour, words)
 }
 _FAMILIES = ("AlexNet", "VGG", "Inception", "ResNet", "DenseNet", "MobileNet", "SqueezeNet", "NIN", "Plain")
 _NAMED = {  # points that carry their name, and where it stands: pixels right and down
-    "alexnet": (-70, 12), "vgg16": (60, 70), "googlenet": (-64, 34), "resnet50": (-62, -46), "resnet152": (96, 6),
-    "densenet121": (-70, -34), "mobilenet_v2": (-40, 38), "mobilenet_v3_large": (-70, -22), "squeezenet1_0": (104, 4),
+    "alexnet": (-70, 12),
+    "vgg16": (60, 70),
+    "googlenet": (-64, 34),
+    "resnet50": (-62, -46),
+    "resnet152": (96, 6),
+    "densenet121": (-70, -34),
+    "mobilenet_v2": (-40, 38),
+    "mobilenet_v3_large": (-70, -22),
+    "squeezenet1_0": (104, 4),
     "inception_v3": (56, -78),
-}  # fmt: skip
+}
 
 
 def timeline_figure(results: Sequence[Result], human: Result, height: int = 560) -> Figure:
@@ -36,17 +43,18 @@ def timeline_figure(results: Sequence[Result], human: Result, height: int = 560)
     figure = go.Figure()
     for kind, (colour, words) in _KINDS.items():
         own = [(i, r) for i, r in enumerate(results) if r.kind == kind]
-        figure.add_bar(
-            x=[i for i, _ in own], y=[r.top5 for _, r in own], name=words, marker={"color": colour}, width=0.78,
-            text=[str(r.top5) for _, r in own], textposition="outside", textfont={"size": 14, "color": INK},
-            hovertext=[_describe_result(r) for _, r in own], hoverinfo="text", cliponaxis=False,
-        )  # fmt: skip
+        errors, hover = [r.top5 for _, r in own], [_describe_result(r) for _, r in own]
+        bars = go.Bar(x=[i for i, _ in own], y=errors, name=words, width=0.78, marker={"color": colour})
+        bars.update(text=[str(e) for e in errors], textposition="outside", textfont={"size": 14, "color": INK})
+        figure.add_trace(bars.update(hovertext=hover, hoverinfo="text", cliponaxis=False))
     figure.add_hline(y=human.top5, line={"dash": "dash", "color": "#d55e00", "width": 2})
     figure.add_annotation(
-        x=len(results) - 0.45, y=human.top5, text=f"<b>human {human.top5} %</b>",
-        xanchor="right", yanchor="bottom", align="right", showarrow=False, font={"color": "#b34700", "size": 13},
+        {"x": len(results) - 0.45, "y": human.top5, "xanchor": "right", "yanchor": "bottom", "align": "right"},
+        text=f"<b>human {human.top5} %</b>",
         hovertext=_describe_result(human),
-    )  # fmt: skip
+        font={"color": "#b34700", "size": 13},
+        showarrow=False,
+    )
     ticks = [
         r.name.replace(", ", "<br>").replace("-", "-<br>", r.name.count("-") and len(r.name) > 10) for r in results
     ]
@@ -63,10 +71,8 @@ def _add_years(figure: Figure, results: Sequence[Result]) -> None:
     """The years above the bars, with a rule between them."""
     for year in sorted({r.year for r in results}):
         own = [i for i, r in enumerate(results) if r.year == year]
-        figure.add_annotation(
-            x=(own[0] + own[-1]) / 2, y=1.0, yref="paper", yanchor="bottom", text=f"<b>{year}</b>", showarrow=False,
-            font={"size": 15},
-        )  # fmt: skip
+        place = {"x": (own[0] + own[-1]) / 2, "y": 1.0, "yref": "paper", "yanchor": "bottom"}
+        figure.add_annotation(place, text=f"<b>{year}</b>", showarrow=False, font={"size": 15})
         if own[0]:
             figure.add_vline(x=own[0] - 0.5, line={"color": "#d5dae1", "width": 1})
 
@@ -88,12 +94,14 @@ def bubble_figure(models: Sequence[Model], height: int = 560) -> Figure:
     for family in (*others, *(f for f in _FAMILIES if any(m.family == f for m in models))):
         own = sorted((m for m in models if m.family == family), key=lambda m: (not _is_torchvision(m), -m.parameters))
         colour = colours.get(family, "#c9cfd7")
-        figure.add_scatter(
-            x=[m.macs / 1e9 for m in own], y=[m.top1 for m in own], mode="markers", name=family,
-            marker={"size": [_diameter(m.parameters) for m in own], "color": [_fill_colour(m, colour) for m in own],
-                    "line": {"color": colour, "width": 2}, "opacity": 0.5 if family in others else 0.85},
-            hovertext=[_describe_model(m) for m in own], hoverinfo="text",
-        )  # fmt: skip
+        circles = {
+            "size": [_diameter(m.parameters) for m in own],
+            "color": [_fill_colour(m, colour) for m in own],
+            "line": {"color": colour, "width": 2},
+            "opacity": 0.5 if family in others else 0.85,
+        }
+        points = go.Scatter(x=[m.macs / 1e9 for m in own], y=[m.top1 for m in own], mode="markers", name=family)
+        figure.add_trace(points.update(marker=circles, hovertext=[_describe_model(m) for m in own], hoverinfo="text"))
     ticks = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
     figure.update_xaxes(
         type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], title="G multiply-adds, one image"
@@ -104,10 +112,9 @@ def bubble_figure(models: Sequence[Model], height: int = 560) -> Figure:
     for model in models:
         if model.name in _NAMED:
             right, down = _NAMED[model.name]
-            figure.add_annotation(
-                x=math.log10(model.macs / 1e9), y=model.top1, text=model.name, ax=right, ay=down, arrowhead=0,
-                arrowwidth=1, arrowcolor="#8b95a5", font={"size": 14, "color": INK}, bgcolor="rgba(255,255,255,0.7)",
-            )  # fmt: skip
+            place = {"x": math.log10(model.macs / 1e9), "y": model.top1, "ax": right, "ay": down}
+            looks = {"font": {"size": 14, "color": INK}, "bgcolor": "rgba(255,255,255,0.7)"}
+            figure.add_annotation(place, text=model.name, arrowhead=0, arrowwidth=1, arrowcolor="#8b95a5", **looks)
     figure.update_layout(legend={"x": 1.01, "y": 1.0, "yanchor": "top"}, margin={"r": 130})
     return figure
 
@@ -133,13 +140,10 @@ def _describe_model(model: Model) -> str:
 
 def _add_size_legend(figure: Figure) -> None:
     """The scale of the circles, in the lower right corner, away from all points."""
-    for number, parameters in enumerate((5_000_000, 25_000_000, 100_000_000)):
-        figure.add_scatter(
-            x=[(11.0, 26.0, 70.0)[number]], y=[49.4], mode="markers+text", text=[f"{parameters // 1_000_000} M"],
-            marker={"size": _diameter(parameters), "color": "#ffffff", "line": {"color": "#5b6470", "width": 1.5}},
-            textposition="top center", textfont={"size": 13, "color": "#5b6470"}, showlegend=False, hoverinfo="skip",
-        )  # fmt: skip
-    figure.add_annotation(
-        x=2.0, xanchor="right", y=55.4, text="area: parameters<br>ring: figure from a paper", showarrow=False,
-        align="right", font={"size": 13, "color": "#5b6470"},
-    )  # fmt: skip  # x: the logarithm of 100
+    letters = {"size": 13, "color": "#5b6470"}
+    for macs, parameters in ((11.0, 5_000_000), (26.0, 25_000_000), (70.0, 100_000_000)):
+        circle = {"size": _diameter(parameters), "color": "#ffffff", "line": {"color": "#5b6470", "width": 1.5}}
+        figure.add_scatter(x=[macs], y=[49.4], mode="markers+text", marker=circle, showlegend=False, hoverinfo="skip")
+        figure.data[-1].update(text=[f"{parameters // 1_000_000} M"], textposition="top center", textfont=letters)
+    place = {"x": 2.0, "y": 55.4, "xanchor": "right", "align": "right"}  # x: the logarithm of 100
+    figure.add_annotation(place, text="area: parameters<br>ring: figure from a paper", showarrow=False, font=letters)

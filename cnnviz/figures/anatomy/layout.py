@@ -72,7 +72,8 @@ def _add_bends(
 ) -> tuple[list[list[int]], list[list[int]], dict[tuple[int, int], list[int]]]:
     """Nodes by layer, with a bend wherever an edge passes a layer; the parents of all of them."""
     above: list[list[int]] = [[] for _ in kept]
-    layer_of, bends = list(layers), {}
+    layer_of = list(layers)
+    bends: dict[tuple[int, int], list[int]] = {}
     for v, reads in enumerate(kept):
         for p in reads:
             last, bends[p, v] = p, []

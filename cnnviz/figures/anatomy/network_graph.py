@@ -157,10 +157,9 @@ def _measure_wires(units: list[Unit], line: _Row) -> float:
 
 def _draw_heading(anatomy: Anatomy, width: float) -> Iterable[Text]:
     """Title and facts, as many of them as there is room for."""
-    facts = [
-        f"{count_text(anatomy.parameters)} parameters", f"{count_text(anatomy.macs)} MACs",
-        f"{anatomy.depth} layer{'s' if anatomy.depth != 1 else ''} deep", f"input {shape_text(anatomy.input_size)}",
-    ]  # fmt: skip
+    layers = "1 layer" if anatomy.depth == 1 else f"{anatomy.depth} layers"
+    facts = [f"{count_text(anatomy.parameters)} parameters", f"{count_text(anatomy.macs)} MACs"]
+    facts += [f"{layers} deep", f"input {shape_text(anatomy.input_size)}"]
     title = shorten(anatomy.title, 17, width - 8, True)
     left = 4 + text_width(title, 17, True) + 14
     while facts and left + text_width(" · ".join(facts), 13) > width - 4:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import KINDS
+from cnnviz.figures.base.text import size_text
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy, LayerRow
@@ -101,10 +102,11 @@ def _build_node(
     ahead = [abbreviate(rows[r]) for r in taken if r < main]
     behind = [abbreviate(rows[r]) for r in taken if r > main]
     output = rows[max(taken)].output
+    before, after = (" · ".join(dict.fromkeys(notes)) for notes in (ahead, behind))
+    label, title = _label(row), _title(row, [*ahead, *behind])
     return GraphNode(
-        main, block, row.kind, choose_paint(row), _short(row), _label(row), " · ".join(dict.fromkeys(ahead)),
-        " · ".join(dict.fromkeys(behind)), _title(row, [*ahead, *behind]), output, parents,
-    )  # fmt: skip
+        main, block, row.kind, choose_paint(row), _short(row), label, before, after, title, output, parents
+    )
 
 
 def abbreviate(row: LayerRow) -> str:
@@ -129,10 +131,6 @@ def choose_paint(row: LayerRow) -> str:
     return row.kind if row.kind in KINDS else "other"
 
 
-def _size(pair: tuple[int, int] | None) -> str:
-    return f"{pair[0]}×{pair[1]}" if pair else ""
-
-
 def _stride(row: LayerRow) -> str:
     return f" /{max(row.stride)}" if row.stride and max(row.stride) > 1 and len(row.output) == 3 else ""
 
@@ -144,11 +142,11 @@ def _pool(row: LayerRow) -> str:
 
 def _short(row: LayerRow) -> tuple[str, ...]:
     if row.kind == "conv":
-        return _size(row.kernel), f"{row.output[0]}{_stride(row)}"
+        return size_text(row.kernel), f"{row.output[0]}{_stride(row)}"
     if row.kind == "linear":
         return "linear", str(row.output[-1])
     if row.kind == "pool":
-        return _pool(row), "global" if row.output[1:] in ((), (1, 1)) else f"{_size(row.kernel)}{_stride(row)}"
+        return _pool(row), "global" if row.output[1:] in ((), (1, 1)) else f"{size_text(row.kernel)}{_stride(row)}"
     if row.kind in JOINS:
         return ({"add": "+", "multiply": "×", "concat": "concat"}[row.kind],)
     return (abbreviate(row),)
@@ -158,18 +156,18 @@ def _label(row: LayerRow) -> str:
     if row.kind == "conv":
         kind = "depthwise" if choose_paint(row) == "depthwise" else "conv"
         groups = f", {row.groups} groups" if row.groups > 1 and kind == "conv" else ""
-        return f"{_size(row.kernel)} {kind}, {row.output[0]}{_stride(row)}{groups}"
+        return f"{size_text(row.kernel)} {kind}, {row.output[0]}{_stride(row)}{groups}"
     if row.kind == "linear":
         return f"linear, {row.output[-1]}"
     if row.kind == "pool":
-        size = "global" if row.output[1:] in ((), (1, 1)) else _size(row.kernel)
+        size = "global" if row.output[1:] in ((), (1, 1)) else size_text(row.kernel)
         return f"{size} {_pool(row)} pool{_stride(row) if size != 'global' else ''}"
     return "concat" if row.kind == "concat" else _short(row)[0]
 
 
 def _title(row: LayerRow, notes: list[str]) -> str:
     """What is said when the mouse rests on the cell."""
-    field = f"; receptive field {_size(row.receptive_field)}" if row.receptive_field else ""
+    field = f"; receptive field {size_text(row.receptive_field)}" if row.receptive_field else ""
     cost = f"; {count_text(row.parameters)} parameters" if row.parameters else ""
     cost += f", {count_text(row.macs)} MACs" if row.macs else ""
     extra = f" (with {', '.join(notes)})" if notes else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.anatomy.nodes import choose_paint, shape_text
@@ -35,7 +36,7 @@ def build_bars(anatomy: Anatomy) -> list[Bar]:
     """The image and every layer that keeps a map of its own or has weights; block by block in deep networks.
 
     The values sum to the anatomy's totals."""
-    image = Bar("image", shape_text(anatomy.input_size), "other", (_product(anatomy.input_size), 0, 0))
+    image = Bar("image", shape_text(anatomy.input_size), "other", (prod(anatomy.input_size), 0, 0))
     rows = [row for row in anatomy.rows if row.kind in ("conv", "linear", "pool") or row.parameters]
     if sum(row.kind in ("conv", "linear", "pool") for row in rows) <= MOST_LAYERS:
         return [image, *_build_layer_bars(anatomy)]
@@ -48,7 +49,7 @@ def build_bars(anatomy: Anatomy) -> list[Bar]:
         )
         for b in anatomy.blocks
     ]
-    return [image, *(bar for bar in bars if any(bar.values))]
+    return [image, *bars]
 
 
 def _build_layer_bars(anatomy: Anatomy) -> list[Bar]:
@@ -82,17 +83,11 @@ def _choose_block_paint(anatomy: Anatomy, indices: tuple[int, ...]) -> str:
     return choose_paint(best)
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for n in shape:
-        total *= n
-    return total
-
-
 def find_peaks(anatomies: list[Anatomy]) -> Peaks:
     """The largest single value of each quantity in these networks: their common scale."""
     bars = [bar for anatomy in anatomies for bar in build_bars(anatomy)]
-    return tuple(max((bar.values[q] for bar in bars), default=1) or 1 for q in range(3))  # type: ignore[return-value]
+    activations, parameters, macs = (max((bar.values[q] for bar in bars), default=1) or 1 for q in range(3))
+    return activations, parameters, macs
 
 
 def profile(

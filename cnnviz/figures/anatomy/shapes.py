@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cnnviz.figures.anatomy.blocks import Unit
 from cnnviz.figures.anatomy.nodes import GraphNode
-from cnnviz.figures.base.colors import FRAME, KINDS
+from cnnviz.figures.base.colors import CHOSEN, KINDS
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text, arc_points, round_corners, smooth_path
 from cnnviz.figures.base.text import shorten, text_width
 
 GREY, EDGE = "#5b6470", "#3f4753"
-CHOSEN = "#" + "".join(f"{v:02x}" for v in FRAME)
 ROUND = ("add", "multiply")
 BOWS = 5  # more skips than these are drawn as bows, as in a dense block
 TRANSITION = 140.0  # pixels of a line that a long dense block leaves to the transition before it
@@ -231,8 +231,8 @@ def _draw_edges(scene: Scene, unit: Unit, x: float, middle: float, style: Style)
     for a, b, bends in layout.routes:
         points = [(sides(a)[1], sides(a)[2])]
         for step, lane in enumerate(bends, layout.layers[a] + 1):
-            points += [(x + lefts[step], middle + lane * style.lane),
-                       (x + lefts[step] + widths[step], middle + lane * style.lane)]  # fmt: skip
+            level = middle + lane * style.lane
+            points += [(x + lefts[step], level), (x + lefts[step] + widths[step], level)]
         left, _, y = sides(b)
         cell = unit.cells[b - 1]
         y = points[-1][1] if cell.kind == "concat" else y
@@ -243,7 +243,9 @@ def _draw_edges(scene: Scene, unit: Unit, x: float, middle: float, style: Style)
     _draw_skips(scene, unit, sides, middle, style)
 
 
-def _draw_skips(scene: Scene, unit: Unit, sides, middle: float, style: Style) -> None:
+def _draw_skips(
+    scene: Scene, unit: Unit, sides: Callable[[int], tuple[float, float, float]], middle: float, style: Style
+) -> None:
     layout = unit.layout
     top = middle + layout.span[0] * style.lane - style.high / 2
     for a, b, level in layout.skips:

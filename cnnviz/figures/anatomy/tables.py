@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.figures.anatomy.nodes import shape_text
+from cnnviz.figures.base.text import size_text
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -19,9 +20,9 @@ def layer_table(anatomy: Anatomy, kind: str = "layer") -> dict[str, list[Any]]:
             "layer": [r.layer for r in rows],
             "operation": [r.detail for r in rows],
             "output (h×w×maps)": [shape_text(r.output) for r in rows],
-            "kernel": [_pair(r.kernel) for r in rows],
-            "stride": [_pair(r.stride) for r in rows],
-            "padding": [_pair(r.padding) for r in rows],
+            "kernel": [size_text(r.kernel) for r in rows],
+            "stride": [size_text(r.stride) for r in rows],
+            "padding": [size_text(r.padding) for r in rows],
         }
     else:
         table = {
@@ -35,12 +36,8 @@ def layer_table(anatomy: Anatomy, kind: str = "layer") -> dict[str, list[Any]]:
         "parameters": [r.parameters or None for r in rows],
         "MACs": [r.macs or None for r in rows],
         "activation bytes": bytes_of,
-        "receptive field": [_pair(r.receptive_field) for r in rows],
+        "receptive field": [size_text(r.receptive_field) for r in rows],
     }
-
-
-def _pair(pair: tuple[int, int] | None) -> str:
-    return "" if pair is None else f"{pair[0]}×{pair[1]}"
 
 
 def totals_sentence(anatomy: Anatomy) -> str:
@@ -56,9 +53,11 @@ def compare_totals(pair: Sequence[Anatomy]) -> dict[str, list[str]]:
     """The totals of two networks side by side, with the second's multiple of the first."""
     a, b = pair
     counts = {
-        "parameters": (a.parameters, b.parameters), "multiply-adds": (a.macs, b.macs),
-        "activations": (a.activations, b.activations), "depth, layers": (a.depth, b.depth),
-    }  # fmt: skip
+        "parameters": (a.parameters, b.parameters),
+        "multiply-adds": (a.macs, b.macs),
+        "activations": (a.activations, b.activations),
+        "depth, layers": (a.depth, b.depth),
+    }
     table = {"": [a.title, b.title if b.title != a.title else f"{b.title} ({b.name})", "second / first"]}
     table["input"] = [shape_text(a.input_size), shape_text(b.input_size), ""]
     for name, (first, second) in counts.items():
@@ -72,4 +71,4 @@ def compare_totals(pair: Sequence[Anatomy]) -> dict[str, list[str]]:
 def _largest_field(anatomy: Anatomy) -> str:
     """What one unit of the deepest map sees at most."""
     seen = [r.receptive_field for r in anatomy.rows if r.receptive_field and min(r.output[1:], default=0) > 1]
-    return _pair(max(seen, key=lambda pair: pair[0] * pair[1], default=None))
+    return size_text(max(seen, key=lambda pair: pair[0] * pair[1], default=None))

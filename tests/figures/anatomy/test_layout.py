@@ -71,8 +71,8 @@ def test_every_edge_is_drawn_once_and_nodes_of_a_layer_never_meet():
 def test_spread_finds_the_nearest_places_with_distance_one():
     grid = [n / 4 for n in range(-8, 17)]
     for wanted in ([0, 0, 0], [0, 3, 3.5], [2, 1, 0], [0.5, 0.5]):
-        allowed = [p for p in itertools.product(grid, repeat=len(wanted))
-                   if all(b - a >= 1 for a, b in itertools.pairwise(p))]  # fmt: skip
+        places = itertools.product(grid, repeat=len(wanted))
+        allowed = [p for p in places if all(b - a >= 1 for a, b in itertools.pairwise(p))]
         best = min(sum((x - w) ** 2 for x, w in zip(p, wanted, strict=True)) for p in allowed)
         found = spread(list(wanted))
         assert all(b - a >= 1 - 1e-9 for a, b in itertools.pairwise(found))

@@ -17,9 +17,9 @@ from cnnviz.figures.base.text import text_width
 from cnnviz.studies.anatomy.anatomy import anatomy
 
 NAMED = (
-    "vgg16", "googlenet_2014", "resnet34", "densenet121", "fractalnet_c3b5", "highway19_cifar10", "lenet5_1998",
-    "mobilenet_v3_small", "naive_inception", "inception_v3",
-)  # fmt: skip
+    "vgg16 googlenet_2014 resnet34 densenet121 fractalnet_c3b5 highway19_cifar10 lenet5_1998 mobilenet_v3_small "
+    "naive_inception inception_v3"
+).split()
 
 
 def boxes(scene: Scene) -> list[Box]:
@@ -32,10 +32,8 @@ def texts(scene: Scene) -> list[str]:
 
 
 def apart(a: Box, b: Box) -> bool:
-    return (
-        a.x + a.width <= b.x + 0.01 or b.x + b.width <= a.x + 0.01
-        or a.y + a.height <= b.y + 0.01 or b.y + b.height <= a.y + 0.01
-    )  # fmt: skip
+    beside = a.x + a.width <= b.x + 0.01 or b.x + b.width <= a.x + 0.01
+    return beside or a.y + a.height <= b.y + 0.01 or b.y + b.height <= a.y + 0.01
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -9,8 +9,12 @@ from cnnviz.studies.anatomy.anatomy import anatomy
 def test_norm_and_rectifier_are_drawn_with_the_convolution_before_them():
     cells = build_nodes(residual())
     assert [(c.kind, c.before, c.notes) for c in cells] == [
-        ("conv", "", ""), ("conv", "", "BN · ReLU"), ("conv", "", "BN"), ("add", "", "ReLU"), ("linear", "", "")
-    ]  # fmt: skip
+        ("conv", "", ""),
+        ("conv", "", "BN · ReLU"),
+        ("conv", "", "BN"),
+        ("add", "", "ReLU"),
+        ("linear", "", ""),
+    ]
     assert [c.parents for c in cells] == [(INPUT,), (0,), (1,), (0, 2), (3,)]
 
 
@@ -26,9 +30,8 @@ def test_pre_activation_is_drawn_with_the_convolution_behind_it():
         ("u +", "add", "u", MAP, (0, 6)),
     ]
     cells = build_nodes(anatomy_of(made))
-    assert [(c.kind, c.before, c.notes) for c in cells] == [
-        ("conv", "", ""), ("conv", "BN · ReLU", ""), ("conv", "BN · ReLU", ""), ("add", "", "")
-    ]  # fmt: skip
+    pre = ("conv", "BN · ReLU", "")
+    assert [(c.kind, c.before, c.notes) for c in cells] == [("conv", "", ""), pre, pre, ("add", "", "")]
     assert cells[3].parents == (0, 2)
 
 
