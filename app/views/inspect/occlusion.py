@@ -129,9 +129,9 @@ def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> 
     picture(shown.png, shown.size, words, "occluded", frames, choose, labels=[Label(*one) for one in shown.words])
     asked, answer = literal(subject.name), literal(found.class_names[int(found.label[row, col])])
     st.markdown(
-        f"Without the square P({asked}) is {probability_text(found.whole[0])}; with it at rows {box[0]} to {box[2] - 1}, "
-        f"columns {box[1]} to {box[3] - 1}: **{probability_text(float(found.probability[row, col]))}**, the answer is "
-        f"**{answer}**, and `{controls.unit_name(found.layer, found.channel)}` "
+        f"Without the square P({asked}) is {probability_text(found.whole[0])}; with it at rows {box[0]} to "
+        f"{box[2] - 1}, columns {box[1]} to {box[3] - 1}: **{probability_text(float(found.probability[row, col]))}**, "
+        f"the answer is **{answer}**, and `{controls.unit_name(found.layer, found.channel)}` "
         f"sums to {value_text(float(found.activation[row, col]))} instead of {value_text(found.whole[2])}. "
         f"At {probability_text(found.changed)} of the {found.label.size} places the answer changes."
     )

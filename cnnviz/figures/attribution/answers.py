@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
-from cnnviz.figures.base.text import text_width
+from cnnviz.figures.base.text import truncate
 
 WIDTH, NARROW, ROW, HEAD = 720, 530, 35, 26  # pixels
 _NAME, _LOGIT, _SHARE = 0, 250, 470  # left edges
@@ -44,7 +44,7 @@ def answer_bars(rows: list[ClassScore], single: bool = False, width: int = WIDTH
 
 def _draw_row(picture: Scene, row: ClassScore, top: float, low: float, span: float, size: float) -> None:
     middle, colour = top + ROW / 2 - 2, _CHOSEN if row.chosen else _BAR
-    name = _fitted(row.name, _LOGIT * size - _NAME - _RANK - 14, row.chosen)
+    name = truncate(row.name, 15, _LOGIT * size - _NAME - _RANK - 14, row.chosen, loose=" ,")
     picture.add(Text(_NAME + _RANK - 12, middle, str(row.rank), 12, _FAINT, "end"))
     picture.add(Text(_NAME + _RANK, middle, name, 15, anchor="start", bold=row.chosen))
     room, left, long = _LOGIT_ROOM * size, _SHARE * size, picture.width - _NUMBER - _SHARE * size
@@ -63,12 +63,3 @@ def probability_text(share: float) -> str:
     if share >= 0.0005 or share == 0:
         return f"{100 * share:.1f} %"
     return f"{100 * share:.1g} %" if share >= 1e-6 else "< 0.0001 %"
-
-
-def _fitted(text: str, room: float, bold: bool) -> str:
-    """As much of the beginning of `text` as fits."""
-    if text_width(text, 15, bold) <= room:
-        return text
-    while text and text_width(text + "…", 15, bold) > room:
-        text = text[:-1]
-    return text.rstrip(" ,") + "…"

@@ -9,10 +9,19 @@ import numpy as np
 from PIL import Image
 
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.colors import CATEGORIES, GUTTER, activation_rgb, signed_palette, signed_rgb, viridis
+from cnnviz.figures.base.colors import (
+    CATEGORIES,
+    GUTTER,
+    activation_rgb,
+    from_hex,
+    sample_palette,
+    signed_palette,
+    signed_rgb,
+    viridis,
+)
 from cnnviz.figures.base.encode import rgb_png, whole_factor
 from cnnviz.figures.base.overlay import to_rgb
-from cnnviz.figures.equivariance.panels import Strip, fit_photo
+from cnnviz.figures.equivariance.panels import Strip, fit_photo, place_pixels
 
 TITLE, BAR, LINE, GAP = 24, 8, 20, 16  # pixels: over a panel, of a scale, of a line below it, between panels
 ROOMY = 200  # pixels of a panel with room for both ends of its scale and a note between them, which else is below
@@ -111,17 +120,13 @@ def label_panel(
     found, counts = np.unique(labels, return_counts=True)
     order = [int(c) for c in found[np.argsort(-counts, kind="stable")]]
     colours = {c: CATEGORIES[n] for n, c in enumerate(order[:most])}
-    table = np.array([_rgb(colours.get(int(c), _OTHER)) for c in found], np.float32)
+    table = np.array([from_hex(colours.get(int(c), _OTHER)) for c in found], np.float32)
     fine = resize_map(np.searchsorted(found, labels), received.shape[:2], photo.shape[:2]).round().astype(int)
     pixels = opacity * table[fine] + (1 - opacity) * photo.mean(axis=2, keepdims=True)
     lines = [(colours[c], names[c]) for c in order[:most]]
     if len(order) > most:
         lines.append((_OTHER, f"{len(order) - most} more"))
     return ImagePanel(pixels.round().astype(np.uint8), title, lines=tuple(lines))
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def cover_square(received: np.ndarray, box: tuple[int, int, int, int], gray: int = 128) -> np.ndarray:
@@ -160,17 +165,15 @@ def _paint_panel(canvas: np.ndarray, panel: ImagePanel, left: int, top: int, sid
     if panel.pixels is None:
         canvas[top : top + side, left : left + side] = EMPTY
     else:
-        high, wide = panel.pixels.shape[:2]
-        row, column = top + (side - high) // 2, left + (side - wide) // 2
-        canvas[row : row + high, column : column + wide] = panel.pixels
+        place_pixels(canvas, panel.pixels, top, left, side)
     bar = top + side + 5
     if panel.scale:
         table = signed_palette()[1:] if panel.scale == "signed" else viridis()
-        canvas[bar : bar + BAR, left : left + side] = table[np.linspace(0, len(table) - 1, side).round().astype(int)]
+        canvas[bar : bar + BAR, left : left + side] = sample_palette(table, side)
     for number, (colour, _text) in enumerate(panel.lines):
         if colour:
             level = bar + number * LINE
-            canvas[level + 4 : level + 16, left : left + 12] = _rgb(colour)
+            canvas[level + 4 : level + 16, left : left + 12] = from_hex(colour)
 
 
 def _place_words(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins
 from cnnviz.figures.base.text import shorten
 
 if TYPE_CHECKING:
@@ -25,21 +25,15 @@ def cascade_figure(layers: Sequence[str], correlation: np.ndarray, absolute: np.
         lines.append(("with signs", correlation, "#d55e00", "dot"))
     figure = go.Figure()
     for name, values, colour, dash in lines:
-        figure.add_scatter(
-            x=list(range(len(names))), y=values, mode="lines+markers", name=name, text=names, marker={"size": 7},
-            line={"color": colour, "width": 2.4, "dash": dash}, hovertemplate="down to %{text}: ρ = %{y:.3f}"
-            "<extra></extra>",
-        )  # fmt: skip
+        line, hover = {"color": colour, "width": 2.4, "dash": dash}, "down to %{text}: ρ = %{y:.3f}"
+        add_curve(figure, list(range(len(names))), values, hover, line, 7, name=name, text=names)
     figure.add_hline(y=0, line={"color": "#8b95a5", "width": 1})
     apply_style(figure, height)
-    figure.update_xaxes(
-        tickvals=list(range(len(names))), ticktext=[shorten(name, 11, 110) for name in names], tickangle=-30,
-        showgrid=False, tickfont={"size": 12},
-    )  # fmt: skip
+    ticks = {"tickvals": list(range(len(names))), "ticktext": [shorten(name, 11, 110) for name in names]}
+    figure.update_xaxes(ticks, tickangle=-30, showgrid=False, tickfont={"size": 12})
     lowest = min([-0.15, *(float(v) - 0.1 for v in correlation if np.isfinite(v))])
-    figure.update_yaxes(title="rank correlation ρ", range=[lowest, 1.08],
-                        title_font={"size": 13})  # fmt: skip
-    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
-    figure.update_layout(legend=legend, showlegend=len(lines) > 1, dragmode=False,
-                         margin={"l": 52, "r": 10, "t": 26, "b": 8})  # fmt: skip
+    figure.update_yaxes(title="rank correlation ρ", range=[lowest, 1.08], title_font={"size": 13})
+    figure.update_layout(
+        legend=legend_above(), showlegend=len(lines) > 1, margin=margins(52, 10, 26, 8), dragmode=False
+    )
     return figure

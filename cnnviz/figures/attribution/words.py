@@ -7,12 +7,14 @@ import numpy as np
 from cnnviz.figures.base.charts import value_text
 
 NAMES = {
-    "saliency": "Saliency", "grad_cam": "Grad-CAM", "guided_backprop": "Guided backprop",
-    "deconvolution": "Deconvolution", "integrated_gradients": "Integrated gradients", "occlusion": "Occlusion",
-}  # fmt: skip
-SHORT = NAMES | {
-    "guided_backprop": "Guided", "deconvolution": "Deconvnet", "integrated_gradients": "Integrated",
-}  # fmt: skip
+    "saliency": "Saliency",
+    "grad_cam": "Grad-CAM",
+    "guided_backprop": "Guided backprop",
+    "deconvolution": "Deconvolution",
+    "integrated_gradients": "Integrated gradients",
+    "occlusion": "Occlusion",
+}
+SHORT = NAMES | dict(guided_backprop="Guided", deconvolution="Deconvnet", integrated_gradients="Integrated")
 SOURCES = {
     "saliency": "|∂z/∂x|, the largest of the colour channels. Simonyan, Vedaldi, Zisserman, ICLR workshop 2014 "
     "(arXiv:1312.6034), section 3.",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CATEGORIES, viridis
-from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.colors import CATEGORIES, CHOSEN, viridis
+from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, ring
 from cnnviz.figures.base.text import shorten
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from cnnviz.studies.equivariance.shift import ShiftMap
 
-CHOSEN = "#e85d04"
 EXACT = 1e-5  # relative; below it float32 maps are equal but for rounding, see studies.equivariance.EXACT
 ERROR = "relative error [%]"
 _LINE, _INSIDE, _MARK = "#33638d", "#009e73", "#8b95a5"
@@ -40,32 +39,26 @@ def layers_figure(
     for number, stride in enumerate(sorted(set(strides))):
         own = [i for i, s in enumerate(strides) if s == stride]
         words = f"stride {stride:g}" if stride else "no location"
-        figure.add_bar(
-            x=[names[i] for i in own], y=values[own], name=words, hovertemplate=f"%{{x}}: %{{y:.3~g}} %, {words}"
-            "<extra></extra>", width=0.82, marker={"color": CATEGORIES[number % len(CATEGORIES)]},
-        )  # fmt: skip
+        hover, colour = f"%{{x}}: %{{y:.3~g}} %, {words}<extra></extra>", CATEGORIES[number % len(CATEGORIES)]
+        bars = go.Bar(x=[names[i] for i in own], y=values[own], name=words, width=0.82, marker={"color": colour})
+        figure.add_trace(bars.update(hovertemplate=hover))
     empty = [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
     if empty:
-        figure.add_scatter(
-            x=empty, y=[0] * len(empty), mode="markers", name="nothing to compare", cliponaxis=False,
-            marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": _MARK}},
-            hovertemplate="%{x}: nothing to compare<extra></extra>",
-        )  # fmt: skip
+        cross = {"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": _MARK}}
+        points = go.Scatter(x=empty, y=[0] * len(empty), mode="markers", marker=cross, cliponaxis=False)
+        words = "nothing to compare"
+        figure.add_trace(points.update(name=words, hovertemplate=f"%{{x}}: {words}<extra></extra>"))
     if chosen in names:
-        figure.add_bar(
-            x=[chosen], y=[values[list(names).index(chosen)]], width=0.82, showlegend=False, hoverinfo="skip",
-            marker={"color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}},
-        )  # fmt: skip
+        error = values[list(names).index(chosen)]
+        frame = {"color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}}
+        figure.add_bar(x=[chosen], y=[error], width=0.82, showlegend=False, hoverinfo="skip", marker=frame)
     apply_style(figure, height)
     letters = 9 if len(names) > 30 else 10 if len(names) > 24 else 11
-    figure.update_xaxes(
-        categoryorder="array", categoryarray=list(names), tickvals=list(names), showgrid=False, tickangle=-90,
-        ticktext=[shorten(name, 10, 78) for name in names], tickfont={"size": letters},
-    )  # fmt: skip
+    figure.update_xaxes(categoryorder="array", categoryarray=list(names), tickvals=list(names), showgrid=False)
+    figure.update_xaxes(ticktext=[shorten(name, 10, 78) for name in names], tickfont={"size": letters}, tickangle=-90)
     figure.update_yaxes(title=ERROR, rangemode="tozero", title_font={"size": 13})
-    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
-    figure.update_layout(barmode="overlay", legend=legend, showlegend=True, dragmode=False,
-                         margin={"l": 52, "r": 6, "t": 26, "b": 8})  # fmt: skip
+    figure.update_layout(barmode="overlay", legend=legend_above(), showlegend=True, dragmode=False)
+    figure.update_layout(margin=margins(52, 6, 26, 8))
     return figure
 
 
@@ -89,22 +82,17 @@ def curve_figure(
     if inside is not None and np.isfinite(inside).any():
         lines.append(("units that see no padding", to_percent(inside), _INSIDE, "dot"))
     for name, line, colour, dash in lines:
-        figure.add_scatter(
-            x=offsets, y=line, mode="lines+markers", name=name, line={"color": colour, "width": 2.4, "dash": dash},
-            marker={"size": 6}, hovertemplate=f"%{{x}} pixels: %{{y:.3~g}} %, {name}<extra></extra>",
-        )  # fmt: skip
-    here = [] if chosen is None else np.flatnonzero(offsets == chosen)
+        hover, looks = f"%{{x}} pixels: %{{y:.3~g}} %, {name}", {"color": colour, "width": 2.4, "dash": dash}
+        add_curve(figure, offsets, line, hover, looks, name=name)
+    here = np.flatnonzero(offsets == chosen) if chosen is not None else np.zeros(0, int)
     if len(here):
-        figure.add_scatter(
-            x=offsets[here], y=values[here], mode="markers", name="this shift", hoverinfo="skip",
-            marker={"size": 13, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}},
-        )  # fmt: skip
+        at = {"x": offsets[here], "y": values[here]}
+        figure.add_scatter(**at, mode="markers", name="this shift", hoverinfo="skip", marker=ring())
     apply_style(figure, height)
     figure.update_xaxes(title=axis, title_font={"size": 13}, showgrid=False)
     figure.update_yaxes(title=ERROR, rangemode="tozero", title_font={"size": 13})
-    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
-    figure.update_layout(legend=legend, showlegend=len(lines) > 1 or bool(len(here)), dragmode=False,
-                         margin={"l": 52, "r": 10, "t": 26, "b": 42})  # fmt: skip
+    figure.update_layout(legend=legend_above(), showlegend=len(lines) > 1 or bool(len(here)), dragmode=False)
+    figure.update_layout(margin=margins(52, 10, 26, 42))
     return figure
 
 
@@ -127,33 +115,27 @@ def map_figure(found: ShiftMap, masked: bool, chosen: tuple[int, int], height: i
     values, reach, offsets = to_percent(errors), int(found.offsets[-1]), found.offsets
     colours = [[i / 16, "rgb({},{},{})".format(*viridis()[min(16 * i, 255)])] for i in range(17)]
     bar = {"title": {"text": "[%]", "side": "top"}, "x": 0.48, "xanchor": "left", "thickness": 16}
-    figure = go.Figure(go.Heatmap(
-        z=values, x=offsets, y=offsets, colorscale=colours, zmin=0, xgap=1, ygap=1, colorbar=bar,
-        zmax=max(float(np.nanmax(values, initial=0.0)), 1e-3),
-        hovertemplate="down %{y}, right %{x}: %{z:.3~g} %<extra></extra>",
-    ))  # fmt: skip
+    highest = max(float(np.nanmax(values, initial=0.0)), 1e-3)
+    square = go.Heatmap(z=values, x=offsets, y=offsets, zmin=0, zmax=highest, xgap=1, ygap=1)
+    square.update(colorscale=colours, colorbar=bar, hovertemplate="down %{y}, right %{x}: %{z:.3~g} %<extra></extra>")
+    figure = go.Figure(square)
     rows, cols = np.nonzero(errors <= EXACT)
-    figure.add_scatter(
-        x=offsets[cols], y=offsets[rows], mode="text", text=["0"] * len(rows), hoverinfo="skip", showlegend=False,
-        textfont={"color": "#ffffff", "size": 13},
-    )  # fmt: skip
+    zeros = go.Scatter(x=offsets[cols], y=offsets[rows], mode="text", text=["0"] * len(rows), hoverinfo="skip")
+    figure.add_trace(zeros.update(showlegend=False, textfont={"color": "#ffffff", "size": 13}))
+    looks, dashed = {"color": _LINE, "width": 2.4}, {"color": _MARK, "width": 1.2, "dash": "dash"}
     for number, line in ((2, values[reach]), (3, np.diagonal(values))):
-        figure.add_scatter(
-            x=offsets, y=line, xaxis=f"x{number}", yaxis=f"y{number}", mode="lines+markers", showlegend=False,
-            line={"color": _LINE, "width": 2.4}, hovertemplate="%{x} pixels: %{y:.3~g} %<extra></extra>",
-        )  # fmt: skip
+        axes = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
+        add_curve(figure, offsets, line, "%{x} pixels: %{y:.3~g} %", looks, None, showlegend=False, **axes)
         for mark in stride_marks(offsets, max(found.stride)):
-            figure.add_shape(
-                type="line", x0=mark, x1=mark, y0=0, y1=1, xref=f"x{number}", yref=f"y{number} domain",
-                line={"color": _MARK, "width": 1.2, "dash": "dash"},
-            )  # fmt: skip
+            place = {"x0": mark, "x1": mark, "y0": 0, "y1": 1, "xref": f"x{number}", "yref": f"y{number} domain"}
+            figure.add_shape(place, type="line", line=dashed)
     if max(map(abs, chosen)) <= reach:
         row, col = chosen
-        figure.add_shape(type="rect", x0=col - 0.5, x1=col + 0.5, y0=row - 0.5, y1=row + 0.5,
-                         line={"color": CHOSEN, "width": 3})  # fmt: skip
+        place = {"x0": col - 0.5, "x1": col + 0.5, "y0": row - 0.5, "y1": row + 0.5}
+        figure.add_shape(place, type="rect", line={"color": CHOSEN, "width": 3})
     _set_map_axes(figure, reach, max(found.stride))
     apply_style(figure, height)
-    figure.update_layout(dragmode=False, margin={"l": 60, "r": 10, "t": 34, "b": 52})
+    figure.update_layout(dragmode=False, margin=margins(60, 10, 34, 52))
     return figure
 
 
@@ -161,15 +143,16 @@ def _set_map_axes(figure: Figure, reach: int, stride: float) -> None:
     step = max(1, round(min(stride, reach))) if stride >= 2 else 2
     ticks = [int(n) for n in range(-(reach // step) * step, reach + 1, step)]
     shared = {"tickvals": ticks, "showgrid": False}
+    square, curve = {**shared, "constrain": "domain"}, {**shared, "domain": [0.66, 1]}
+    error = {"title": ERROR, "rangemode": "tozero"}
     figure.update_layout(
-        xaxis={**shared, "title": "shift to the right [pixels]", "constrain": "domain", "domain": [0, 0.46]},
-        yaxis={**shared, "title": "shift down [pixels]", "autorange": "reversed", "scaleanchor": "x",
-               "constrain": "domain"},
-        xaxis2={**shared, "title": "shift to the right alone [pixels]", "domain": [0.66, 1], "anchor": "y2"},
-        xaxis3={**shared, "title": "shift down and right [pixels each]", "domain": [0.66, 1], "anchor": "y3"},
-        yaxis2={"title": ERROR, "domain": [0.6, 1], "rangemode": "tozero", "anchor": "x2"},
-        yaxis3={"title": ERROR, "domain": [0, 0.4], "rangemode": "tozero", "anchor": "x3"},
-    )  # fmt: skip
+        xaxis={**square, "title": "shift to the right [pixels]", "domain": [0, 0.46]},
+        yaxis={**square, "title": "shift down [pixels]", "autorange": "reversed", "scaleanchor": "x"},
+        xaxis2={**curve, "title": "shift to the right alone [pixels]", "anchor": "y2"},
+        xaxis3={**curve, "title": "shift down and right [pixels each]", "anchor": "y3"},
+        yaxis2={**error, "domain": [0.6, 1], "anchor": "x2"},
+        yaxis3={**error, "domain": [0, 0.4], "anchor": "x3"},
+    )
 
 
 def wobble_figure(offsets: np.ndarray, shares: np.ndarray, names: Sequence[str], height: int = 300) -> Figure:
@@ -178,15 +161,12 @@ def wobble_figure(offsets: np.ndarray, shares: np.ndarray, names: Sequence[str],
 
     figure = go.Figure()
     for number, name in enumerate(names):
-        figure.add_scatter(
-            x=offsets, y=100 * shares[:, number], mode="lines+markers", name=name, marker={"size": 5},
-            line={"color": CATEGORIES[number % len(CATEGORIES)], "width": 2.4},
-            hovertemplate=f"%{{x}} pixels: {name} %{{y:.1f}} %<extra></extra>",
-        )  # fmt: skip
+        line = {"color": CATEGORIES[number % len(CATEGORIES)], "width": 2.4}
+        add_curve(figure, offsets, 100 * shares[:, number], f"%{{x}} pixels: {name} %{{y:.1f}} %", line, 5, name=name)
     apply_style(figure, height)
     figure.update_xaxes(title="shift to the right [pixels]", showgrid=False)
     figure.update_yaxes(title="probability [%]", range=[0, 102])
-    figure.update_layout(dragmode=False, showlegend=True, margin={"l": 56, "r": 10, "t": 30, "b": 46})
+    figure.update_layout(dragmode=False, showlegend=True, margin=margins(56, 10, 30, 46))
     return figure
 
 
@@ -197,18 +177,15 @@ def beyond_figure(
     The x values are the names, for clicks."""
     from plotly import graph_objects as go
 
-    figure = go.Figure(go.Bar(
-        x=list(names), y=to_percent(errors), name="error", width=0.7, hovertemplate="%{x}: %{y:.3~g} %<extra></extra>",
-        marker={"color": _LINE, "line": {"color": CHOSEN, "width": [3 if n == chosen else 0 for n in names]}},
-    ))  # fmt: skip
-    figure.add_scatter(
-        x=list(names), y=to_percent(costs), mode="markers", name="interpolating there and back, alone",
-        marker={"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": CATEGORIES[1]}},
-        hovertemplate="%{x}: interpolation alone %{y:.3~g} %<extra></extra>",
-    )  # fmt: skip
+    fill = {"color": _LINE, "line": {"color": CHOSEN, "width": [3 if n == chosen else 0 for n in names]}}
+    bars = go.Bar(x=list(names), y=to_percent(errors), name="error", width=0.7, marker=fill)
+    figure = go.Figure(bars.update(hovertemplate="%{x}: %{y:.3~g} %<extra></extra>"))
+    dash = {"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": CATEGORIES[1]}}
+    marks = go.Scatter(x=list(names), y=to_percent(costs), mode="markers", marker=dash)
+    marks.update(hovertemplate="%{x}: interpolation alone %{y:.3~g} %<extra></extra>")
+    figure.add_trace(marks.update(name="interpolating there and back, alone"))
     apply_style(figure, height)
     figure.update_xaxes(categoryorder="array", categoryarray=list(names), showgrid=False)
     figure.update_yaxes(title=ERROR, rangemode="tozero")
-    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
-    figure.update_layout(dragmode=False, legend=legend, margin={"l": 56, "r": 10, "t": 28, "b": 30})
+    figure.update_layout(dragmode=False, legend=legend_above(), margin=margins(56, 10, 28, 30))
     return figure

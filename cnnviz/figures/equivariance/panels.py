@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.colors import GUTTER, NEUTRAL, activation_rgb, to_levels, viridis
+from cnnviz.figures.base.colors import GUTTER, NEUTRAL, activation_rgb, sample_palette, to_levels, viridis
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.base.overlay import to_rgb
 
@@ -68,16 +68,16 @@ def shift_strip(
     peak = max(float(np.nanmax(np.abs(moved), initial=0.0)), float(np.nanmax(np.abs(after), initial=0.0)), 1e-12)
     maps = [activation_rgb(moved, peak), activation_rgb(after, peak), difference_rgb(after - moved, peak, known)]
     canvas = np.full((SIZE[1], SIZE[0], 3), GUTTER, np.uint8)
-    photos = [
-        place_pixels(canvas, fit_photo(to_rgb(image), PHOTO), CAPTION + number * (SIDE - PHOTO), 0, PHOTO)
-        for number, image in enumerate((before, shifted))
-    ]
+    image, copy = (
+        place_pixels(canvas, fit_photo(to_rgb(photo), PHOTO), CAPTION + number * (SIDE - PHOTO), 0, PHOTO)
+        for number, photo in enumerate((before, shifted))
+    )
     lefts = [PHOTO + BETWEEN + number * (SIDE + GAP) for number in range(3)]
     for left, pixels in zip(lefts, maps, strict=True):
         place_pixels(canvas, fit_map(pixels, SIDE), CAPTION, left, SIDE)
     for left, right, table in ((lefts[0], lefts[1] + SIDE, viridis()), (lefts[2], lefts[2] + SIDE, heat_palette())):
-        canvas[_TOP : _TOP + BAR, left:right] = table[np.linspace(0, 255, right - left).round().astype(int)]
-    return ShiftStrip(rgb_png(canvas), SIZE, _place_words(lefts, peak), *photos, photos[0][2] / before.shape[1])
+        canvas[_TOP : _TOP + BAR, left:right] = sample_palette(table, right - left)
+    return ShiftStrip(rgb_png(canvas), SIZE, _place_words(lefts, peak), image, copy, image[2] / before.shape[1])
 
 
 def _place_words(lefts: list[int], peak: float) -> tuple[tuple[float, float, float, str], ...]:
@@ -86,9 +86,12 @@ def _place_words(lefts: list[int], peak: float) -> tuple[tuple[float, float, flo
     named = [(left, 0, SIDE, text) for left, text in zip(lefts, titles, strict=True)]
     photos = [(0, 0, PHOTO, "x, the image"), (0, SIDE - PHOTO, PHOTO, "T(x): drag it")]
     scales = [
-        (lefts[0], under, 60, "0"), (lefts[0] + SIDE - 40, under, 140, "activation"),
-        (lefts[1] + SIDE - 44, under, 60, top), (lefts[2], under, 60, "0"), (lefts[2] + SIDE - 44, under, 60, top),
-    ]  # fmt: skip
+        (lefts[0], under, 60, "0"),
+        (lefts[0] + SIDE - 40, under, 140, "activation"),
+        (lefts[1] + SIDE - 44, under, 60, top),
+        (lefts[2], under, 60, "0"),
+        (lefts[2] + SIDE - 44, under, 60, top),
+    ]
     return tuple((float(a), float(b), float(c), text) for a, b, c, text in (*photos, *named, *scales))
 
 
@@ -110,9 +113,12 @@ def fit_photo(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def place_pixels(canvas: np.ndarray, pixels: np.ndarray, top: int, left: int, side: int) -> tuple[int, int, int, int]:
-    """Into the middle of a square field. Returns (left, top, width, height) of what was drawn."""
+def place_pixels(
+    canvas: np.ndarray, pixels: np.ndarray, top: int, left: int, side: int, at_top: bool = False
+) -> tuple[int, int, int, int]:
+    """Draw `pixels` in the middle of a square field of the canvas, or with `at_top` at its upper edge, centred across.
+    Returns (left, top, width, height) of what was drawn."""
     high, wide = pixels.shape[:2]
-    top, left = top + (side - high) // 2, left + (side - wide) // 2
+    top, left = top if at_top else top + (side - high) // 2, left + (side - wide) // 2
     canvas[top : top + high, left : left + wide] = pixels
     return left, top, wide, high

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CATEGORIES
-from cnnviz.figures.base.plot_style import apply_style
-from cnnviz.figures.equivariance.charts import CHOSEN, ERROR, stride_marks, to_percent
+from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
+from cnnviz.figures.base.plot_style import add_curve, apply_style, margins, ring
+from cnnviz.figures.equivariance.charts import ERROR, stride_marks, to_percent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -45,7 +45,7 @@ def signal_figure(
     apply_style(figure, height)
     _set_axes(figure, len(found.signal))
     _add_headings(figure, found, int(apart.sum()))
-    figure.update_layout(showlegend=False, dragmode=False, margin={"l": 48, "r": 8, "t": 8, "b": 44})
+    figure.update_layout(showlegend=False, dragmode=False, margin=margins(48, 8, 8, 44))
     return figure
 
 
@@ -59,18 +59,14 @@ def _add_pair(
 ) -> None:
     """Two rows of numbers over the same times: blue without, orange with the shift."""
     for (values, name), colour, dash in ((first, FIRST, "dot"), (second, SECOND, "solid")):
-        figure.add_scatter(
-            x=x, y=values, mode="lines+markers", name=name, xaxis=f"x{row}", yaxis=f"y{row}",
-            line={"color": colour, "width": 2.4, "dash": dash}, marker={"size": 4 if len(x) > 40 else 7},
-            hovertemplate=f"{name}: %{{y:.3g}} at %{{x}}<extra></extra>",
-        )  # fmt: skip
+        line, trace = {"color": colour, "width": 2.4, "dash": dash}, {"xaxis": f"x{row}", "yaxis": f"y{row}"}
+        hover = f"{name}: %{{y:.3g}} at %{{x}}"
+        add_curve(figure, x, values, hover, line, 4 if len(x) > 40 else 7, name=name, **trace)
 
 
 def _add_rings(figure: Figure, row: int, x: np.ndarray, y: np.ndarray) -> None:
-    figure.add_scatter(
-        x=x, y=y, mode="markers", xaxis=f"x{row}", yaxis=f"y{row}", hoverinfo="skip", name="changed",
-        marker={"size": 12, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 1.8}},
-    )  # fmt: skip
+    axes = {"xaxis": f"x{row}", "yaxis": f"y{row}"}
+    figure.add_scatter(x=x, y=y, mode="markers", hoverinfo="skip", name="changed", marker=ring(12, 1.8), **axes)
 
 
 def _add_curves(figure: Figure, shifts: np.ndarray, over: list[SignalShift]) -> None:
@@ -80,16 +76,13 @@ def _add_curves(figure: Figure, shifts: np.ndarray, over: list[SignalShift]) -> 
         (5, np.array([100 * one.pooled_unchanged for one in over]), "after", AFTER, "solid"),
     )
     for axis, values, name, colour, dash in lines:
-        figure.add_scatter(
-            x=shifts, y=values, mode="lines+markers", name=name, xaxis=f"x{axis}", yaxis=f"y{axis}",
-            line={"color": colour, "width": 2.4, "dash": dash}, marker={"size": 5},
-            hovertemplate=f"shift by %{{x}}: %{{y:.3~g}} %, {name}<extra></extra>",
-        )  # fmt: skip
+        line, trace = {"color": colour, "width": 2.4, "dash": dash}, {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+        add_curve(figure, shifts, values, f"shift by %{{x}}: %{{y:.3~g}} %, {name}", line, 5, name=name, **trace)
 
 
 def _add_line(figure: Figure, axis: int, x: float, colour: str, dash: str) -> None:
-    figure.add_shape(type="line", x0=x, x1=x, y0=0, y1=1, xref=f"x{axis}", yref=f"y{axis} domain",
-                     line={"color": colour, "width": 1.4, "dash": dash})  # fmt: skip
+    place = {"x0": x, "x1": x, "y0": 0, "y1": 1, "xref": f"x{axis}", "yref": f"y{axis} domain"}
+    figure.add_shape(place, type="line", line={"color": colour, "width": 1.4, "dash": dash})
 
 
 def _set_axes(figure: Figure, length: int) -> None:
@@ -97,16 +90,16 @@ def _set_axes(figure: Figure, length: int) -> None:
     for row, domain in enumerate(_ROWS, 1):
         title = {"title": {"text": "time", "font": {"size": 13}}} if row == 3 else {"showticklabels": False}
         name = "" if row == 1 else str(row)
-        figure.update_layout({
-            f"xaxis{name}": {"domain": [0, 0.6], "anchor": f"y{row}", "range": [-1, length], **small, **title},
-            f"yaxis{name}": {"domain": list(domain), "anchor": f"x{row}", **small},
-        })  # fmt: skip
+        across = {"domain": [0, 0.6], "anchor": f"y{row}", "range": [-1, length], **small, **title}
+        upwards = {"domain": list(domain), "anchor": f"x{row}", **small}
+        figure.update_layout({f"xaxis{name}": across, f"yaxis{name}": upwards})
+    shift = {"domain": [_RIGHT, 1], "title": "shift", "showgrid": False, **small}
     figure.update_layout(
-        xaxis4={"domain": [_RIGHT, 1], "anchor": "y4", "title": "shift", "showgrid": False, **small},
+        xaxis4={**shift, "anchor": "y4"},
         yaxis4={"domain": [0.58, 0.95], "anchor": "x4", "title": ERROR, "rangemode": "tozero", **small},
-        xaxis5={"domain": [_RIGHT, 1], "anchor": "y5", "title": "shift", "showgrid": False, **small},
+        xaxis5={**shift, "anchor": "y5"},
         yaxis5={"domain": [0, 0.34], "anchor": "x5", "title": "unchanged [%]", "range": [0, 105], **small},
-    )  # fmt: skip
+    )
 
 
 def _add_headings(figure: Figure, found: SignalShift, apart: int) -> None:
@@ -124,5 +117,5 @@ def _add_headings(figure: Figure, found: SignalShift, apart: int) -> None:
         (_RIGHT, 0.39, f"<b>Unchanged</b>   {kept}"),
     )
     for x, y, text in said:
-        figure.add_annotation(x=x, y=y, xref="paper", yref="paper", text=text, showarrow=False, xanchor="left",
-                              yanchor="middle", font={"size": 14})  # fmt: skip
+        place = {"x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle"}
+        figure.add_annotation(place, text=text, showarrow=False, font={"size": 14})

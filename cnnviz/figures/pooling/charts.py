@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CATEGORIES
-from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
+from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, ring
 from cnnviz.figures.base.text import shorten
 from cnnviz.figures.equivariance.charts import to_percent
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from cnnviz.studies.pooling.global_pooling import GlobalPooling
 
-CHOSEN, BEFORE, AFTER = "#e85d04", "#8b95a5", CATEGORIES[0]
+BEFORE, AFTER = "#8b95a5", CATEGORIES[0]
 UNCHANGED = "units unchanged [%]"
-_LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 13}}
 
 
 def shares_figure(
@@ -30,21 +29,16 @@ def shares_figure(
 
     figure = go.Figure()
     for name, shares, colour, dash in (("before pooling", before, BEFORE, "dash"), ("after", after, AFTER, "solid")):
-        figure.add_scatter(
-            x=offsets, y=100 * shares, mode="lines+markers", name=name, marker={"size": 6},
-            line={"color": colour, "width": 2.6, "dash": dash},
-            hovertemplate=f"%{{x}} pixels: %{{y:.1f}} %, {name}<extra></extra>",
-        )  # fmt: skip
+        line = {"color": colour, "width": 2.6, "dash": dash}
+        add_curve(figure, offsets, 100 * shares, f"%{{x}} pixels: %{{y:.1f}} %, {name}", line, name=name)
     here = np.flatnonzero(offsets == chosen)
     for shares in (before, after) if len(here) else ():
-        figure.add_scatter(
-            x=offsets[here], y=100 * shares[here], mode="markers", showlegend=False, hoverinfo="skip",
-            marker={"size": 13, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}},
-        )  # fmt: skip
+        at = {"x": offsets[here], "y": 100 * shares[here]}
+        figure.add_scatter(**at, mode="markers", showlegend=False, hoverinfo="skip", marker=ring())
     apply_style(figure, height)
     figure.update_xaxes(title="shift to the right [pixels]", title_font={"size": 13}, showgrid=False)
     figure.update_yaxes(title=UNCHANGED, range=[0, 102], title_font={"size": 13})
-    figure.update_layout(legend=_LEGEND, dragmode=False, margin={"l": 52, "r": 8, "t": 42, "b": 44})
+    figure.update_layout(legend=legend_above(13), dragmode=False, margin=margins(52, 8, 42, 44))
     return figure
 
 
@@ -57,27 +51,19 @@ def layers_figure(
 
     figure = go.Figure()
     for name, shares, colour in (("before pooling", before, BEFORE), ("after", after, AFTER)):
-        figure.add_bar(
-            y=list(names), x=100 * np.asarray(shares), orientation="h", name=name, text=_percent_texts(shares),
-            textposition="outside", textfont={"size": 13}, hovertemplate=f"%{{y}}: %{{x:.1f}} %, {name}<extra></extra>",
-            marker={"color": colour},
-        )  # fmt: skip
+        bars = go.Bar(y=list(names), x=100 * np.asarray(shares), orientation="h", name=name, marker={"color": colour})
+        bars.update(text=[f"{100 * share:.0f} %" for share in shares], textposition="outside", textfont={"size": 13})
+        figure.add_trace(bars.update(hovertemplate=f"%{{y}}: %{{x:.1f}} %, {name}<extra></extra>"))
     apply_style(figure, min(height, 150 + 70 * len(names)))
     letters = 13 if len(names) <= 6 else 11
     shown = {name: shorten(name, letters, 110) for name in names}
     shown[chosen] = f'<b><span style="color:{CHOSEN}">{shown.get(chosen, "")}</span></b>'
-    figure.update_yaxes(
-        autorange="reversed", tickvals=list(names), ticktext=[shown[name] for name in names],
-        tickfont={"size": letters}, showgrid=False,
-    )  # fmt: skip
+    ticks = {"tickvals": list(names), "ticktext": [shown[name] for name in names], "tickfont": {"size": letters}}
+    figure.update_yaxes(ticks, autorange="reversed", showgrid=False)
     figure.update_xaxes(title=UNCHANGED, range=[0, 116], tickvals=[0, 25, 50, 75, 100], title_font={"size": 13})
-    figure.update_layout(legend={**_LEGEND, "traceorder": "normal"}, dragmode=False, bargap=0.28, barmode="group",
-                         margin={"l": 52, "r": 8, "t": 42, "b": 44})  # fmt: skip
+    figure.update_layout(bargap=0.28, barmode="group", dragmode=False, margin=margins(52, 8, 42, 44))
+    figure.update_layout(legend={**legend_above(13), "traceorder": "normal"})
     return figure
-
-
-def _percent_texts(shares: Sequence[float]) -> list[str]:
-    return [f"{100 * share:.0f} %" for share in shares]
 
 
 def location_figure(offsets: np.ndarray, found: GlobalPooling, chosen: int | None = None, height: int = 320) -> Figure:
@@ -85,20 +71,18 @@ def location_figure(offsets: np.ndarray, found: GlobalPooling, chosen: int | Non
     from plotly import graph_objects as go
 
     figure = go.Figure()
-    lines = (("flattened, for a dense layer", found.flat, CATEGORIES[4], "dash"),
-             ("global average pooling", found.average, CATEGORIES[0], "solid"),
-             ("global max pooling", found.maximum, CATEGORIES[2], "solid"))  # fmt: skip
+    lines = (
+        ("flattened, for a dense layer", found.flat, CATEGORIES[4], "dash"),
+        ("global average pooling", found.average, CATEGORIES[0], "solid"),
+        ("global max pooling", found.maximum, CATEGORIES[2], "solid"),
+    )
     for name, changes, colour, dash in lines:
-        figure.add_scatter(
-            x=offsets, y=to_percent(changes), mode="lines+markers", name=name, marker={"size": 6},
-            line={"color": colour, "width": 2.8, "dash": dash},
-            hovertemplate=f"%{{x}} pixels: %{{y:.3~g}} %, {name}<extra></extra>",
-        )  # fmt: skip
+        line = {"color": colour, "width": 2.8, "dash": dash}
+        add_curve(figure, offsets, to_percent(changes), f"%{{x}} pixels: %{{y:.3~g}} %, {name}", line, name=name)
     if chosen is not None:
         figure.add_vline(x=chosen, line={"color": CHOSEN, "width": 2})
     apply_style(figure, height)
     figure.update_xaxes(title="shift to the right [pixels]", showgrid=False)
     figure.update_yaxes(title="relative change [%]", rangemode="tozero")
-    figure.update_layout(legend={**_LEGEND, "font": {"size": 14}}, dragmode=False,
-                         margin={"l": 60, "r": 10, "t": 32, "b": 46})  # fmt: skip
+    figure.update_layout(legend=legend_above(14), dragmode=False, margin=margins(60, 10, 32, 46))
     return figure

@@ -8,15 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.colors import CATEGORIES, FRAME, GUTTER, NEUTRAL, activation_rgb, viridis
+from cnnviz.figures.base.colors import (
+    CATEGORIES,
+    FRAME,
+    GUTTER,
+    NEUTRAL,
+    activation_rgb,
+    from_hex,
+    sample_palette,
+    viridis,
+)
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.base.overlay import to_rgb
-from cnnviz.figures.equivariance.panels import Strip, fit_map, fit_photo
+from cnnviz.figures.equivariance.panels import Strip, fit_map, fit_photo, place_pixels
 
 SIDE, PHOTO, SMALL = 168, 112, 150  # pixels of a map, of an image, and of a map among four
 CAPTION, GAP, BETWEEN, BAR = 24, 12, 18, 9  # pixels
 SILENT = (236, 238, 241)
-SAME = tuple(int(CATEGORIES[0][i : i + 2], 16) for i in (1, 3, 5))
+SAME = from_hex(CATEGORIES[0])
 CHANGED = FRAME
 
 
@@ -61,18 +70,18 @@ def rows_strip(photo: np.ndarray, shifted: np.ndarray, rows: Sequence[tuple[str,
     words: list[tuple[float, float, float, str]] = []
     for at, (image, name) in enumerate(((photo, "the image"), (shifted, "shifted"))):
         top = at * (PHOTO + CAPTION + 20)
-        _place(canvas, fit_photo(to_rgb(image), PHOTO), CAPTION + top, 0, PHOTO)
+        place_pixels(canvas, fit_photo(to_rgb(image), PHOTO), CAPTION + top, 0, PHOTO, at_top=True)
         words.append((0, top + 2, PHOTO + BETWEEN, name))
     for at, (name, shape, pair) in enumerate(rows):
-        pictures = (_colour_map(pair.first, pair.peak), _colour_map(pair.second, pair.peak),
-                    marked_rgb(pair.same, pair.active))  # fmt: skip
+        maps = [_colour_map(values, pair.peak) for values in (pair.first, pair.second)]
+        pictures = [*maps, marked_rgb(pair.same, pair.active)]
         titles = (f"{name}, {shape}", f"{name}, image shifted", f"{name}: changed units")
         for column, (pixels, title) in enumerate(zip(pictures, titles, strict=True)):
             x = left + column * (SIDE + GAP)
-            _place(canvas, fit_map(pixels, SIDE), tops[at] + CAPTION, x, SIDE)
+            place_pixels(canvas, fit_map(pixels, SIDE), tops[at] + CAPTION, x, SIDE, at_top=True)
             words.append((x, tops[at] + 2, SIDE + GAP, title))
     top, right = tops[-1], left + 2 * SIDE + GAP
-    canvas[top : top + BAR, left:right] = viridis()[np.linspace(0, 255, right - left).round().astype(int)]
+    canvas[top : top + BAR, left:right] = sample_palette(viridis(), right - left)
     peaks = " and ".join(dict.fromkeys(value_text(pair.peak) for _, _, pair in rows))
     words += [(left, top + BAR + 2, 60, "0"), (left + 90, top + BAR + 2, SIDE + 110, f"activation, up to {peaks}")]
     words += _draw_legend(canvas, right + GAP, top)
@@ -87,8 +96,10 @@ def columns_strip(columns: Sequence[tuple[str, str, MapPair]]) -> Strip:
     words: list[tuple[float, float, float, str]] = []
     for at, (name, told, pair) in enumerate(columns):
         x = at * (SMALL + GAP)
-        _place(canvas, fit_map(_colour_map(pair.first, pair.peak), SMALL), CAPTION, x, SMALL)
-        _place(canvas, fit_map(marked_rgb(pair.same, pair.active), SMALL), CAPTION + high + 6, x, SMALL)
+        place_pixels(canvas, fit_map(_colour_map(pair.first, pair.peak), SMALL), CAPTION, x, SMALL, at_top=True)
+        place_pixels(
+            canvas, fit_map(marked_rgb(pair.same, pair.active), SMALL), CAPTION + high + 6, x, SMALL, at_top=True
+        )
         words += [(float(x), 2.0, float(SMALL), name), (float(x), float(size[1] - CAPTION + 3), float(SMALL), told)]
     return Strip(rgb_png(canvas), size, tuple(words))
 
@@ -106,10 +117,3 @@ def _colour_map(values: np.ndarray, peak: float) -> np.ndarray:
     """Viridis from 0 to the peak; gray where there is no unit."""
     known = ~np.isnan(values)
     return np.where(known[..., None], activation_rgb(np.nan_to_num(values), peak), np.array(NEUTRAL, np.uint8))
-
-
-def _place(canvas: np.ndarray, pixels: np.ndarray, top: int, left: int, side: int) -> None:
-    """Into a square field: centred across, at its top."""
-    high, wide = pixels.shape[:2]
-    left += (side - wide) // 2
-    canvas[top : top + high, left : left + wide] = pixels

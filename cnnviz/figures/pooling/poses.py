@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import signed_rgb, to_levels
+from cnnviz.figures.base.colors import CHOSEN, signed_rgb, to_hex, to_levels
 from cnnviz.figures.base.scene import INK, PAPER, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
-from cnnviz.figures.playground.cells import CHOSEN, EDGE, GREY, number_text
+from cnnviz.figures.playground.cells import EDGE, GREY, number_text
 
 if TYPE_CHECKING:
     from cnnviz.studies.pooling.maxout import LearnedInvariance
@@ -37,8 +37,8 @@ def poses_scene(
         draw_pixels(scene, signed_rgb(found.filters[at], reach), left + (column - art) / 2, 8, art)
         scene.add(Text(left + column / 2, art + 20, _TURNS[at], 15, ink))
     last = lefts[-1] + column
-    scene.add(Text(last + column * 0.7, 44, "maximum", 20, bold=True),
-              Text(last + column * 0.7, 70, f"over {pieces} filter{'s' if pieces > 1 else ''}", 16, GREY))  # fmt: skip
+    scene.add(Text(last + column * 0.7, 44, "maximum", 20, bold=True))
+    scene.add(Text(last + column * 0.7, 70, f"over {pieces} filter{'s' if pieces > 1 else ''}", 16, GREY))
     for row in range(4):
         top = HEAD + row * pitch
         gray = 255 - to_levels(found.pictures[row], 0.0, float(found.pictures.max()) or 1.0)
@@ -80,11 +80,7 @@ def draw_pixels(scene: Scene, rgb: np.ndarray, left: float, top: float, side: fl
     cell = side / len(rgb)
     colours, counts = np.unique(rgb.reshape(-1, 3), axis=0, return_counts=True)
     ground = colours[counts.argmax()]
-    scene.add(Box(left, top, side, side, _hexa(ground), EDGE, 1.0))
+    scene.add(Box(left, top, side, side, to_hex(ground), EDGE, 1.0))
     for (i, j), differs in np.ndenumerate((rgb != ground).any(axis=2)):
         if differs:
-            scene.add(Box(left + j * cell, top + i * cell, cell + 0.3, cell + 0.3, _hexa(rgb[i, j])))
-
-
-def _hexa(colour: np.ndarray) -> str:
-    return "#" + "".join(f"{int(part):02x}" for part in colour)
+            scene.add(Box(left + j * cell, top + i * cell, cell + 0.3, cell + 0.3, to_hex(rgb[i, j])))

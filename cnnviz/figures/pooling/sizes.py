@@ -39,8 +39,10 @@ def _draw_run(scene: Scene, run: SizeRun, left: float, top: float, column: float
     scene.add(Text(middle, top + 54, f"{run.size[0]}×{run.size[1]}", 14, INK, bold=True))
     shape = "no map" if run.map_size is None else "map " + "×".join(map(str, run.map_size))
     scene.add(Text(middle, top + 73, shorten(shape, 13, room), 13, GREY))
-    told = f"{run.answer} {100 * run.probability:.0f} %" if ran else "does not run"
-    scene.add(Text(middle, top + 93, shorten(told, 15, room), 15, colour, bold=True))
+    text = "does not run"
+    if run.answer is not None and run.probability is not None:
+        text = f"{run.answer} {100 * run.probability:.0f} %"
+    scene.add(Text(middle, top + 93, shorten(text, 15, room), 15, colour, bold=True))
 
 
 def sizes_sentence(name: str, runs: Sequence[SizeRun]) -> str:

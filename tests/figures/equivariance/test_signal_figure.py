@@ -30,8 +30,8 @@ def test_rings_stand_where_responses_differ_and_the_response_has_the_stride_s_pi
     found, figure = drawn(3, 2)
     moved, other, rings = (line for line in figure.data if line.xaxis == "x2")
     assert list(moved.x) == list(range(0, 64, 2)) and list(moved.y) == list(found.moved)
-    loop = [2 * at for at in range(32)
-            if abs(found.moved[at] - found.response_shifted[at]) > 0.01 * max(found.moved)]  # fmt: skip
+    apart = [abs(found.moved[at] - found.response_shifted[at]) > 0.01 * max(found.moved) for at in range(32)]
+    loop = [2 * at for at in range(32) if apart[at]]
     assert list(rings.x) == loop and loop and list(other.y) == list(found.response_shifted)
     rings = [line for line in drawn(4, 2)[1].data if line.xaxis == "x2"][2]
     assert list(rings.x) == []  # a multiple of the stride

@@ -105,8 +105,8 @@ def test_the_maximum_over_four_poses_is_the_same_and_over_fewer_it_is_not():
 @pytest.mark.parametrize("wide", [1070, 690])
 def test_nothing_of_poses_and_sizes_reaches_over_the_edge(wide):
     found = learned_invariance(CORNER, np.pad((CORNER > 0) * 1.0, 1))
-    runs = [SizeRun((n, n), None if n < 20 else (64, n // 4, n // 4), "Egyptian cat" if n == 32 else None, 0.5, "too")
-            for n in (16, 24, 32, 40, 48)]  # fmt: skip
+    shapes = {n: None if n < 20 else (64, n // 4, n // 4) for n in (16, 24, 32, 40, 48)}
+    runs = [SizeRun((n, n), shapes[n], "Egyptian cat" if n == 32 else None, 0.5, "too") for n in shapes]
     sizes = pooling_sizes.sizes_scene([("ResNet-20 (CIFAR)", "one size only", runs)] * 2, wide)
     two = across(found.responses.T[:2])[0]
     poses = [pooling_poses.poses_scene(found, 4, found.pooled, wide), pooling_poses.poses_scene(found, 2, two, wide)]
