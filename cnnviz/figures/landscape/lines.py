@@ -1,4 +1,4 @@
-"""Slices through loss landscapes with their accuracy, and the way of a training run over its plane."""
+"""Slices through loss landscapes: loss and accuracy along one direction, in Plotly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.plot_style import apply_style, heading, margins
 from cnnviz.figures.landscape.plots import DIRECTIONS, LOSS, SurfacePanel
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def slices_figure(
 
     Bars are one standard error over the images. `others`: for each panel, surfaces of other direction pairs,
     drawn faintly behind it."""
-    figure = _empty()
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
     count = len(panels)
     lowest = _find_lowest(panels, along) if log else 0.0
     for number, panel in enumerate(panels, 1):
@@ -52,22 +54,12 @@ def slices_figure(
         wide = (1 - (count - 1) * _GAP) / count
         start = (number - 1) * (wide + _GAP)
         _set_slice_axes(figure, number, (start, start + wide), along, log, lowest)
-        figure.add_annotation(
-            text=panel.heading(), x=start + wide / 2, y=1, xref="paper", yref="paper", yanchor="bottom",
-            xanchor="center", yshift=6, showarrow=False, font={"size": 16},
-        )  # fmt: skip
+        figure.add_annotation(heading(panel.heading(), start + wide / 2))
     apply_style(figure, height)
     for number in range(1, count + 1):
         _colour_axes(figure, number)
-    figure.update_layout(margin={"l": 66, "r": 70, "t": 58, "b": 58}, showlegend=False, dragmode=False,
-                         hovermode="x unified")  # fmt: skip
+    figure.update_layout(showlegend=False, dragmode=False, hovermode="x unified", margin=margins(66, 70, 58, 58))
     return figure
-
-
-def _empty() -> Figure:
-    from plotly import graph_objects as go
-
-    return go.Figure()
 
 
 def _axis_names(number: int) -> tuple[str, str, str]:
@@ -86,14 +78,15 @@ def _add_slice(figure: Figure, found: Surface, along: int, number: int, faint: b
         (losses, line["loss_error"], loss_axis, LOSS_COLOUR, "loss %{y:.4~g} nats"),
         (100 * line["accuracy"], 100 * line["accuracy_error"], accuracy_axis, ACCURACY_COLOUR, "accuracy %{y:.1f} %"),
     ):
-        bars = None if faint else {"array": np.float32(errors), "thickness": 1.2, "width": 2, "color": colour}
-        figure.add_trace(go.Scatter(
-            x=np.float32(line["steps"]), y=np.float32(values), xaxis=x, yaxis=axis, mode="lines", error_y=bars,
-            opacity=_FAINT if faint else 1.0, showlegend=False, hoverinfo="skip" if faint else None,
-            hovertemplate=None if faint else f"{words}<extra></extra>",
-            line={"color": colour, "width": 1.2 if faint else 2.6,
-                  "dash": "solid" if colour == LOSS_COLOUR else "dash"},
-        ))  # fmt: skip
+        trace = go.Scatter(x=np.float32(line["steps"]), y=np.float32(values), xaxis=x, yaxis=axis, mode="lines")
+        dash = "solid" if colour == LOSS_COLOUR else "dash"
+        trace.update(line={"color": colour, "width": 1.2 if faint else 2.6, "dash": dash}, showlegend=False)
+        if faint:
+            trace.update(opacity=_FAINT, hoverinfo="skip")
+        else:
+            bars = {"array": np.float32(errors), "thickness": 1.2, "width": 2, "color": colour}
+            trace.update(opacity=1.0, error_y=bars, hovertemplate=f"{words}<extra></extra>")
+        figure.add_trace(trace)
 
 
 def _find_lowest(panels: Sequence[SurfacePanel], along: int) -> float:
@@ -107,13 +100,13 @@ def _set_slice_axes(
 ) -> None:
     x, loss_axis, accuracy_axis = _axis_names(number)
     reach: dict[str, Any] = {"range": [np.log10(max(lowest, 1e-4)), np.log10(LIMIT)], "type": "log", "dtick": "D2"}
-    long = {axis: f"{axis[0]}axis{axis[1:]}" for axis in (x, loss_axis, accuracy_axis)}
-    figure.update_layout({
-        long[x]: {"domain": domain, "anchor": loss_axis, "title": {"text": DIRECTIONS[along - 1]}},
-        long[loss_axis]: {"anchor": x, "title": {"text": LOSS}, **(reach if log else {"range": [0, LIMIT]})},
-        long[accuracy_axis]: {"anchor": x, "overlaying": loss_axis, "side": "right", "range": [0, 100],
-                              "title": {"text": "accuracy [%]"}, "showgrid": False},
-    })  # fmt: skip
+    right = {"overlaying": loss_axis, "side": "right", "range": [0, 100], "showgrid": False}
+    axes = {
+        x: {"domain": domain, "anchor": loss_axis, "title": {"text": DIRECTIONS[along - 1]}},
+        loss_axis: {"anchor": x, "title": {"text": LOSS}, **(reach if log else {"range": [0, LIMIT]})},
+        accuracy_axis: {"anchor": x, "title": {"text": "accuracy [%]"}, **right},
+    }
+    figure.update_layout({f"{axis[0]}axis{axis[1:]}": layout for axis, layout in axes.items()})
 
 
 def _colour_axes(figure: Figure, number: int) -> None:

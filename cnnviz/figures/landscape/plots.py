@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.figures.base.plot_style import INK, RULE, apply_style
+from cnnviz.figures.base.colors import CHOSEN
+from cnnviz.figures.base.plot_style import INK, RULE, apply_style, heading, margins
 from cnnviz.figures.landscape.scale import LossScale, fill_gaps
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ DIRECTIONS = ("direction 1 [filter norms]", "direction 2 [filter norms]")
 LOSS = "loss [nats]"
 CAMERA = (0.95, -1.85, 1.15)  # of a fresh view, in units of the scene
 LEVELS = (0.1, 10.0, 0.5)  # nats: first, last, step, as in Li et al. 2018
-PATH, MARK = "#d55e00", "#e85d04"
+PATH, MARK = "#d55e00", CHOSEN
+_LIGHT = {"ambient": 0.72, "diffuse": 0.55, "specular": 0.06, "roughness": 0.9, "fresnel": 0.05}
 _GAP, _BAR = 0.055, 0.925  # shares of the width: between two panels, and where the colour bar stands
 
 
@@ -48,16 +50,15 @@ def surfaces_figure(
     figure = go.Figure()
     for number, panel in enumerate(panels, 1):
         found, name = panel.surface, "scene" if number == 1 else f"scene{number}"
-        figure.add_trace(go.Surface(
-            x=np.float32(found.alphas), y=np.float32(found.betas), scene=name, customdata=hover_data(found),
-            hovertemplate=HOVER, showscale=number == len(panels), colorbar=colour_bar(scale), **surface_arrays(found, scale),
-            cmin=scale.ends[0], cmax=scale.ends[1], colorscale=scale.colours(), contours=_surface_lines(scale),
-            lighting={"ambient": 0.72, "diffuse": 0.55, "specular": 0.06, "roughness": 0.9, "fresnel": 0.05},
-        ))  # fmt: skip
+        trace = go.Surface(x=np.float32(found.alphas), y=np.float32(found.betas), **surface_arrays(found, scale))
+        trace.update(cmin=scale.ends[0], cmax=scale.ends[1], colorscale=scale.colours(), colorbar=colour_bar(scale))
+        trace.update(customdata=hover_data(found), hovertemplate=HOVER, showscale=number == len(panels))
+        trace.update(contours=_surface_lines(scale), lighting=_LIGHT)
+        figure.add_trace(trace.update(scene=name))
         figure.add_annotation(_heading(panel, _domain(number, len(panels))))
         figure.update_layout({name: _scene_layout(scale, _domain(number, len(panels)), camera)})
     apply_style(figure, height)
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 50, "b": 0}, hoverlabel={"bgcolor": "#ffffff"})
+    figure.update_layout(margin=margins(0, 0, 50, 0), hoverlabel={"bgcolor": "#ffffff"})
     return figure
 
 
@@ -80,27 +81,23 @@ def contours_figure(
     points of its grid that carry a dot."""
     from plotly import graph_objects as go
 
-    figure = go.Figure()
+    figure, marks = go.Figure(), {"mode": "markers", "hoverinfo": "skip", "showlegend": False}
     for number, panel in enumerate(panels, 1):
         x, y = ("x", "y") if number == 1 else (f"x{number}", f"y{number}")
         add_plane(figure, panel, scale, (x, y), number == len(panels))
         if dotted:
             i, j = np.nonzero(dotted[number - 1])
-            figure.add_trace(go.Scatter(
-                x=np.float32(panel.surface.alphas[i]), y=np.float32(panel.surface.betas[j]), xaxis=x, yaxis=y,
-                mode="markers", hoverinfo="skip", showlegend=False,
-                marker={"size": 4, "color": MARK, "line": {"color": "#ffffff", "width": 0.5}},
-            ))  # fmt: skip
+            at = {"x": np.float32(panel.surface.alphas[i]), "y": np.float32(panel.surface.betas[j])}
+            dot = {"size": 4, "color": MARK, "line": {"color": "#ffffff", "width": 0.5}}
+            figure.add_trace(go.Scatter(**at, marker=dot, xaxis=x, yaxis=y, **marks))
         points = [(0.0, 0.0, "#ffffff", "circle")] + ([(*chosen, MARK, "x")] if chosen else [])
-        figure.add_trace(go.Scatter(
-            x=[p[0] for p in points], y=[p[1] for p in points], xaxis=x, yaxis=y, mode="markers", hoverinfo="skip",
-            marker={"size": 11, "color": [p[2] for p in points], "symbol": [p[3] for p in points],
-                    "line": {"color": INK, "width": 1.5}}, showlegend=False,
-        ))  # fmt: skip
+        across, upwards, colours, symbols = (list(part) for part in zip(*points, strict=True))
+        dot = {"size": 11, "color": colours, "symbol": symbols, "line": {"color": INK, "width": 1.5}}
+        figure.add_trace(go.Scatter(x=across, y=upwards, marker=dot, xaxis=x, yaxis=y, **marks))
         figure.add_annotation(_heading(panel, _domain(number, len(panels))))
         figure.update_layout(plane_axes(number, _domain(number, len(panels)), number == 1, panel.surface))
     apply_style(figure, height)
-    figure.update_layout(margin={"l": 66, "r": 10, "t": 58, "b": 58}, hoverlabel={"bgcolor": "#ffffff"}, dragmode=False)
+    figure.update_layout(margin=margins(66, 10, 58, 58), hoverlabel={"bgcolor": "#ffffff"}, dragmode=False)
     return figure
 
 
@@ -113,18 +110,15 @@ def add_plane(
 
     found = panel.surface
     where = {"x": np.float32(found.alphas), "y": np.float32(found.betas), "xaxis": axes[0], "yaxis": axes[1]}
-    figure.add_trace(go.Heatmap(
-        **where, z=surface_arrays(found, scale)["z"], zsmooth="best", zmin=scale.ends[0], zmax=scale.ends[1],
-        colorscale=scale.colours(), customdata=hover_data(found), hovertemplate=HOVER, showscale=bar,
-        colorbar=colour_bar(scale),
-    ))  # fmt: skip
+    plane = go.Heatmap(**where, z=surface_arrays(found, scale)["z"], zsmooth="best")
+    plane.update(zmin=scale.ends[0], zmax=scale.ends[1], colorscale=scale.colours(), colorbar=colour_bar(scale))
+    figure.add_trace(plane.update(customdata=hover_data(found), hovertemplate=HOVER, showscale=bar))
     first, last, step = LEVELS
-    figure.add_trace(go.Contour(
-        **where, z=np.float32(np.clip(fill_gaps(found.loss), 0, last + step)).T, hoverinfo="skip", showscale=False,
-        contours={"start": first, "end": last, "size": step, "coloring": "none", "showlabels": numbers,
-                  "labelfont": {"size": 12, "color": "#ffffff"}, "labelformat": ".1f"},
-        line={"color": "rgba(255,255,255,0.8)", "width": 1.1}, showlegend=False,
-    ))  # fmt: skip
+    lines = go.Contour(**where, z=np.float32(np.clip(fill_gaps(found.loss), 0, last + step)).T)
+    lines.update(contours={"start": first, "end": last, "size": step, "coloring": "none", "showlabels": numbers})
+    lines.update(contours={"labelfont": {"size": 12, "color": "#ffffff"}, "labelformat": ".1f"})
+    lines.update(line={"color": "rgba(255,255,255,0.8)", "width": 1.1})
+    figure.add_trace(lines.update(hoverinfo="skip", showscale=False, showlegend=False))
 
 
 def plane_axes(number: int, domain: tuple[float, float], named: bool, found: Surface | None = None) -> dict[str, Any]:
@@ -132,17 +126,15 @@ def plane_axes(number: int, domain: tuple[float, float], named: bool, found: Sur
     the grid of `found` ends."""
     tail = "" if number == 1 else str(number)
     common = {"zeroline": False, "showgrid": False, "constrain": "domain"}
-    across, upwards = (_axis_range(found.alphas), _axis_range(found.betas)) if found is not None else ({}, {})
-    return {
-        f"xaxis{tail}": {"title": {"text": DIRECTIONS[0]}, "domain": domain, "anchor": f"y{tail}", **common, **across},
-        f"yaxis{tail}": {
-            "title": {"text": DIRECTIONS[1] if named else ""}, "anchor": f"x{tail}", "scaleanchor": f"x{tail}",
-            **common, **upwards,
-        },
-    }  # fmt: skip
+    across: dict[str, Any] = {} if found is None else _axis_range(found.alphas)
+    upwards: dict[str, Any] = {} if found is None else _axis_range(found.betas)
+    title = {"text": DIRECTIONS[1] if named else ""}
+    across |= {"title": {"text": DIRECTIONS[0]}, "domain": domain, "anchor": f"y{tail}", **common}
+    upwards |= {"title": title, "anchor": f"x{tail}", "scaleanchor": f"x{tail}", **common}
+    return {f"xaxis{tail}": across, f"yaxis{tail}": upwards}
 
 
-def _axis_range(steps: np.ndarray) -> dict[str, list[float]]:
+def _axis_range(steps: np.ndarray) -> dict[str, Any]:
     """The range of an axis; a grid of one step has none."""
     return {"range": [float(steps[0]), float(steps[-1])]} if len(steps) > 1 else {}
 
@@ -164,10 +156,9 @@ def hover_data(found: Surface) -> np.ndarray:
 def colour_bar(scale: LossScale) -> dict[str, Any]:
     """The colour bar that all panels share."""
     values, texts = scale.ticks()
-    return {
-        "title": {"text": LOSS, "side": "right", "font": {"size": 15}}, "tickvals": values, "ticktext": texts,
-        "tickfont": {"size": 13}, "thickness": 16, "len": 0.82, "x": _BAR, "xanchor": "left", "outlinewidth": 0,
-    }  # fmt: skip
+    place = {"x": _BAR, "xanchor": "left", "len": 0.82, "thickness": 16, "outlinewidth": 0}
+    ticks = {"tickvals": values, "ticktext": texts, "tickfont": {"size": 13}}
+    return {"title": {"text": LOSS, "side": "right", "font": {"size": 15}}, **ticks, **place}
 
 
 def _domain(number: int, count: int) -> tuple[float, float]:
@@ -178,28 +169,26 @@ def _domain(number: int, count: int) -> tuple[float, float]:
 
 
 def _heading(panel: SurfacePanel, domain: tuple[float, float]) -> dict[str, Any]:
-    return {
-        "text": panel.heading(), "x": sum(domain) / 2, "y": 1, "xref": "paper", "yref": "paper", "yanchor": "bottom",
-        "xanchor": "center", "yshift": 6, "showarrow": False, "font": {"size": 16, "color": INK},
-    }  # fmt: skip
+    return heading(panel.heading(), sum(domain) / 2, color=INK)
 
 
 def _scene_layout(scale: LossScale, domain: tuple[float, float], camera: Sequence[float]) -> dict[str, Any]:
     values, texts = scale.ticks()
-    axis = {
-        "gridcolor": RULE, "zeroline": False, "showspikes": False, "backgroundcolor": "#ffffff",
-        "tickfont": {"size": 12}, "title": {"font": {"size": 14}},
-    }  # fmt: skip
-    flat = {**axis, "nticks": 5}
+    look = {"gridcolor": RULE, "zeroline": False, "showspikes": False, "backgroundcolor": "#ffffff"}
+
+    def axis(name: str, **more: Any) -> dict[str, Any]:
+        return {**look, "tickfont": {"size": 12}, "title": {"text": name, "font": {"size": 14}}, **more}
+
     return {
-        "domain": {"x": domain, "y": (0, 1)}, "aspectmode": "manual", "aspectratio": {"x": 1, "y": 1, "z": 0.72},
+        "domain": {"x": domain, "y": (0, 1)},
+        "aspectmode": "manual",
+        "aspectratio": {"x": 1, "y": 1, "z": 0.72},
         "camera": {"eye": dict(zip("xyz", camera, strict=True)), "center": {"x": -0.08, "y": -0.04, "z": -0.12}},
         "dragmode": "turntable",
-        "xaxis": {**flat, "title": {"text": "direction 1", "font": {"size": 14}}},
-        "yaxis": {**flat, "title": {"text": "direction 2", "font": {"size": 14}}},
-        "zaxis": {**axis, "title": {"text": "loss", "font": {"size": 14}}, "range": _height_range(scale), "tickvals": values,
-                  "ticktext": texts},
-    }  # fmt: skip
+        "xaxis": axis("direction 1", nticks=5),
+        "yaxis": axis("direction 2", nticks=5),
+        "zaxis": axis("loss", range=_height_range(scale), tickvals=values, ticktext=texts),
+    }
 
 
 def _height_range(scale: LossScale) -> tuple[float, float]:
@@ -209,8 +198,6 @@ def _height_range(scale: LossScale) -> tuple[float, float]:
 
 def _surface_lines(scale: LossScale) -> dict[str, Any]:
     low, high = scale.ends
-    return {
-        "z": {"show": True, "start": low, "end": high, "size": (high - low) / 14, "color": "rgba(255,255,255,0.45)",
-              "width": 1, "highlight": False},
-        "x": {"highlight": False}, "y": {"highlight": False},
-    }  # fmt: skip
+    steps = {"start": low, "end": high, "size": (high - low) / 14}
+    lines = {"show": True, "color": "rgba(255,255,255,0.45)", "width": 1, "highlight": False, **steps}
+    return {"z": lines, "x": {"highlight": False}, "y": {"highlight": False}}

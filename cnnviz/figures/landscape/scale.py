@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.figures.base.colors import viridis
+from cnnviz.figures.base.colors import to_hex, viridis
 
 CUT_COLOUR = "#c9ced6"  # what lies above the cut
 _FLOOR = 1e-4  # nats; below it the logarithm says nothing more
@@ -46,7 +46,7 @@ class LossScale:
         """Plotly's colour scale over `ends`: viridis, and the top in gray where losses are cut."""
         top = 1 - _TOP if self.cuts else 1.0
         table = viridis()[:: 255 // 17]
-        shown = [(top * i / (len(table) - 1), _hex(colour)) for i, colour in enumerate(table)]
+        shown = [(top * i / (len(table) - 1), to_hex(colour)) for i, colour in enumerate(table)]
         return [*shown, (top, CUT_COLOUR), (1.0, CUT_COLOUR)] if self.cuts else shown
 
     def sentence(self) -> str:
@@ -83,10 +83,6 @@ def _even_ticks(low: float, high: float) -> list[float]:
     step = next(s for s in (step / 5, step / 2, step, 2 * step) if (high - low) / s <= 6)
     inside = [round(step * i, 10) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
     return [tick for tick in inside if tick < high - step / 2] + [high]
-
-
-def _hex(colour: np.ndarray) -> str:
-    return "#" + "".join(f"{int(part):02x}" for part in colour)
 
 
 def fill_gaps(values: np.ndarray) -> np.ndarray:

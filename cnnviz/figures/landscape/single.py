@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cnnviz.figures.base.plot_style import heading, margins
 from cnnviz.figures.landscape.plots import CAMERA, SurfacePanel, add_plane, plane_axes, surfaces_figure
 from cnnviz.figures.landscape.scale import LossScale
 
@@ -34,7 +35,6 @@ def single_figure(
     figure.update_layout(scene={"domain": {"x": _SCENE, "y": (0, 1)}}, dragmode=False)
     figure.update_layout(plane_axes(1, _PLANE, True, panel.surface))
     figure.layout.annotations[0].update(x=sum(_SCENE) / 2)
-    figure.add_annotation(text="<b>From above</b>", x=sum(_PLANE) / 2, y=1, xref="paper", yref="paper",
-                          xanchor="center", yanchor="bottom", yshift=6, showarrow=False, font={"size": 16})  # fmt: skip
-    figure.update_layout(margin={"l": 8, "r": 10, "t": 48, "b": 58})
+    figure.add_annotation(heading("<b>From above</b>", sum(_PLANE) / 2))
+    figure.update_layout(margin=margins(8, 10, 48, 58))
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.figures.base.plot_style import INK
+from cnnviz.figures.base.plot_style import INK, heading, margins
 from cnnviz.figures.landscape.plots import (
     PATH,
     SurfacePanel,
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 WIDE = 0.40  # share of the width that each of two panels takes
 PLAY = 350  # milliseconds of an epoch
+_HOVER = (
+    "epoch %{customdata[0]:.0f}<br>true loss %{customdata[1]:.3~g} nats, accuracy %{customdata[2]:.1f} %<br>"
+    "%{customdata[3]:.0f} % of its way is out of the plane<extra></extra>"
+)
 
 
 def training_figure(
@@ -54,54 +58,55 @@ def training_figure(
         )
         figure.data[0].showscale = True
         _add_slider(figure, epochs, scale, _choose_epoch(epochs, epoch), path, now)
-    figure.update_layout(
-        margin={"l": 8 if epochs else 66, "r": 10, "t": 44, "b": 118 if epochs else 60}, showlegend=False
-    )
+    space = margins(8, 10, 44, 118) if epochs else margins(66, 10, 44, 60)
+    figure.update_layout(margin=space, showlegend=False)
     return figure
 
 
 def _choose_epoch(epochs: Mapping[int, Surface], epoch: int | None) -> int:
-    return epoch if epoch in epochs else max(epochs)
+    return epoch if epoch is not None and epoch in epochs else max(epochs)
 
 
 def _add_path(
-    figure: Figure, path: Trajectory, plane: Surface | None, scale: LossScale, wide: tuple[float, float],
+    figure: Figure,
+    path: Trajectory,
+    plane: Surface | None,
+    scale: LossScale,
+    wide: tuple[float, float],
     beside: int | None,
-) -> int:  # fmt: skip
+) -> int:
     """Draw the way; returns the number of the trace that marks the present epoch."""
     from plotly import graph_objects as go
 
     if plane is not None:
         add_plane(figure, SurfacePanel("", plane), scale, ("x", "y"), beside is None)
-    x, y = np.float64(path.positions).T
+    x, y = np.asarray(path.positions, np.float64).T
     where = {"xaxis": "x", "yaxis": "y", "showlegend": False}
     facts = np.stack([path.epochs, path.loss, 100 * path.accuracy, 100 * path.residual], axis=1)
     figure.add_trace(
         go.Scatter(x=x, y=y, mode="lines", line={"color": "#ffffff", "width": 5}, hoverinfo="skip", **where)
     )
-    figure.add_trace(go.Scatter(
-        x=x, y=y, mode="lines+markers", line={"color": PATH, "width": 2.5}, customdata=np.float32(facts), **where,
-        marker={"size": 7, "color": PATH, "line": {"color": "#ffffff", "width": 1}},
-        hovertemplate="epoch %{customdata[0]:.0f}<br>true loss %{customdata[1]:.3~g} nats, accuracy "
-                      "%{customdata[2]:.1f} %<br>%{customdata[3]:.0f} % of its way is out of the plane<extra></extra>",
-    ))  # fmt: skip
-    figure.add_trace(go.Scatter(
-        x=x[-1:], y=y[-1:], mode="markers", hoverinfo="skip", **where,
-        marker={"size": 15, "color": "rgba(255,255,255,0.9)", "line": {"color": INK, "width": 3}},
-    ))  # fmt: skip
+    way = go.Scatter(x=x, y=y, mode="lines+markers", line={"color": PATH, "width": 2.5}, **where)
+    way.update(marker={"size": 7, "color": PATH, "line": {"color": "#ffffff", "width": 1}})
+    figure.add_trace(way.update(customdata=np.float32(facts), hovertemplate=_HOVER))
+    here = {"size": 15, "color": "rgba(255,255,255,0.9)", "line": {"color": INK, "width": 3}}
+    figure.add_trace(go.Scatter(x=x[-1:], y=y[-1:], mode="markers", hoverinfo="skip", marker=here, **where))
     figure.update_layout(plane_axes(1, wide, True))
     figure.update_layout(plot_bgcolor="#ffffff")
     figure.update_xaxes(title_text="principal direction 1")
     figure.update_yaxes(title_text="principal direction 2")
-    figure.add_annotation(text="<b>Way of the weights</b>", x=sum(wide) / 2, y=1, xref="paper", yref="paper",
-                          yanchor="bottom", xanchor="center", yshift=6, showarrow=False, font={"size": 16})  # fmt: skip
+    figure.add_annotation(heading("<b>Way of the weights</b>", sum(wide) / 2))
     return len(figure.data) - 1
 
 
 def _add_slider(
-    figure: Figure, epochs: Mapping[int, Surface], scale: LossScale, epoch: int, path: Trajectory | None,
+    figure: Figure,
+    epochs: Mapping[int, Surface],
+    scale: LossScale,
+    epoch: int,
+    path: Trajectory | None,
     now: int | None,
-) -> None:  # fmt: skip
+) -> None:
     from plotly import graph_objects as go
 
     frames = []
@@ -117,16 +122,12 @@ def _add_slider(
     figure.frames = frames
     at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     playing = {**at_once, "fromcurrent": True, "frame": {"duration": PLAY, "redraw": True}}
-    figure.update_layout(
-        sliders=[{
-            "active": list(epochs).index(epoch), "x": 0.16, "len": 0.74, "y": -0.01, "pad": {"t": 34, "b": 8},
-            "currentvalue": {"prefix": "epoch ", "font": {"size": 16}}, "font": {"size": 12},
-            "steps": [{"label": str(n), "method": "animate", "args": [[str(n)], at_once]} for n in epochs],
-        }],
-        updatemenus=[{
-            "type": "buttons", "direction": "left", "x": 0.0, "y": -0.01, "xanchor": "left", "yanchor": "top",
-            "pad": {"t": 52}, "showactive": False, "font": {"size": 14},
-            "buttons": [{"label": "▶", "method": "animate", "args": [None, playing]},
-                        {"label": "❚❚", "method": "animate", "args": [[None], at_once]}],
-        }],
-    )  # fmt: skip
+    steps = [{"label": str(n), "method": "animate", "args": [[str(n)], at_once]} for n in epochs]
+    words = {"currentvalue": {"prefix": "epoch ", "font": {"size": 16}}, "font": {"size": 12}}
+    place: dict[str, Any] = {"x": 0.16, "len": 0.74, "y": -0.01, "pad": {"t": 34, "b": 8}}
+    slider = {"active": list(epochs).index(epoch), "steps": steps, **words, **place}
+    play = {"label": "▶", "method": "animate", "args": [None, playing]}
+    pause = {"label": "❚❚", "method": "animate", "args": [[None], at_once]}
+    place = {"direction": "left", "x": 0.0, "y": -0.01, "xanchor": "left", "yanchor": "top", "pad": {"t": 52}}
+    menu = {"type": "buttons", "buttons": [play, pause], "showactive": False, "font": {"size": 14}, **place}
+    figure.update_layout(sliders=[slider], updatemenus=[menu])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.figures.base.colors import activation_rgb, viridis
+from cnnviz.figures.base.colors import activation_rgb, sample_palette, viridis
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.base.overlay import to_rgb
 
@@ -48,10 +48,8 @@ class Canvas:
     def frame(self, box: Box) -> tuple[float, float, float, float]:
         """(left, top, width, height) of a box on the picture; it may reach beyond it."""
         top, left, bottom, right = box
-        return (
-            (left - self.corner[1]) * self.factor, (top - self.corner[0]) * self.factor,
-            (right - left) * self.factor, (bottom - top) * self.factor,
-        )  # fmt: skip
+        start = (left - self.corner[1]) * self.factor, (top - self.corner[0]) * self.factor
+        return *start, (right - left) * self.factor, (bottom - top) * self.factor
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         """(row, col) in pixel indices of the image under a point of the picture, a pixel's middle being whole."""
@@ -94,7 +92,7 @@ def heat_picture(canvas: Canvas, weight: np.ndarray, free: Box) -> tuple[bytes, 
     laid = _lay_out(canvas, activation_rgb(weight), free)
     bar = np.full((3 * BAR, laid.shape[1], 3), 255, np.uint8)
     left, right = canvas.inner_columns
-    ramp = viridis()[np.linspace(0, 255, max(right - left, 1)).round().astype(int)]
+    ramp = sample_palette(viridis(), max(right - left, 1))
     bar[BAR // 2 : BAR // 2 + BAR, left : left + len(ramp)] = ramp
     return rgb_png(np.concatenate([laid, bar])), (laid.shape[1], laid.shape[0] + 3 * BAR)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CATEGORIES, FRAME
+from cnnviz.figures.base.charts import share_text
+from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import shorten
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.receptive.effective import MeasuredField
     from cnnviz.tracing.receptive_field import ReceptiveField
 
-THEORY = "#{:02x}{:02x}{:02x}".format(*FRAME)
+THEORY = CHOSEN
 FREE, MOST, HALF, BARS = "#5b6470", CATEGORIES[5], CATEGORIES[3], "#33638d"
 GREY, EDGE = "#5b6470", "#aab2bd"
 Span = tuple[int, int]
@@ -120,12 +121,6 @@ def profile_scene(
     scene.add(Text(0, foot + 24, first, 12, GREY, "start"), Text(width, foot + 24, last, 12, GREY, "end"))
     scene.add(Text(width / 2, foot + 24, "column; orange: theory", 12, GREY))
     return scene
-
-
-def share_text(share: float) -> str:
-    """0.0816 → "8.2 %"; tiny shares keep one digit."""
-    value = 100 * share
-    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
 def _pair_text(values: tuple[float, float]) -> str:

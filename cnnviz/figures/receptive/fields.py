@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cnnviz.figures.base.colors import FRAME, activation_rgb
-from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
+from cnnviz.figures.base.encode import fit_pixels, rgb_png
 
 OUTER, IMAGE, FIELD = (255, 255, 255), (236, 238, 241), (160, 169, 181)
 BETWEEN = 14
@@ -22,13 +22,10 @@ def fields_picture(
     field = weight.shape
     shown = tuple(min(n, 2 * f + 2) for n, f in zip(image_size, field, strict=True))
     shown = tuple(n - (n - f) % 2 * (n > f) for n, f in zip(shown, field, strict=True))  # so that middles meet
-    left = _blank(shown)
-    left[:] = IMAGE
+    left, right = (np.full((*shown, 3), IMAGE, np.uint8) for _ in range(2))
     _paste_centred(left, np.broadcast_to(np.array(FIELD, np.uint8), (*field, 3)))
-    right = _blank(shown)
-    right[:] = IMAGE
     _paste_centred(right, activation_rgb(weight))
-    pictures = [Image.fromarray(_sized(part, side)) for part in (left, right)]
+    pictures = [Image.fromarray(fit_pixels(part, side)) for part in (left, right)]
     scale = pictures[0].width / shown[1]
     _draw_frame(pictures[0], field, scale, (91, 100, 112))
     _draw_frame(pictures[1], field, scale, (91, 100, 112))
@@ -41,10 +38,6 @@ def fields_picture(
     return rgb_png(np.asarray(canvas)), canvas.size
 
 
-def _blank(shape: tuple[int, ...]) -> np.ndarray:
-    return np.zeros((*shape, 3), np.uint8)
-
-
 def _paste_centred(canvas: np.ndarray, part: np.ndarray) -> None:
     """Lay `part` on the middle of the canvas, cut where it is larger."""
     into, taken = [], []
@@ -53,14 +46,6 @@ def _paste_centred(canvas: np.ndarray, part: np.ndarray) -> None:
         into.append(slice(max(low, 0), max(low, 0) + length))
         taken.append(slice(max(-low, 0), max(-low, 0) + length))
     canvas[into[0], into[1]] = part[taken[0], taken[1]]
-
-
-def _sized(pixels: np.ndarray, side: int) -> np.ndarray:
-    longest = max(pixels.shape[:2])
-    if longest <= side:
-        return enlarge(pixels, whole_factor(longest, side))
-    size = max(1, round(pixels.shape[1] * side / longest)), max(1, round(pixels.shape[0] * side / longest))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
 def _draw_frame(picture: Image.Image, box: tuple[int, int], scale: float, colour: tuple[int, int, int]) -> None:

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CATEGORIES, FRAME, viridis
-from cnnviz.figures.base.plot_style import apply_style
-from cnnviz.figures.base.text import shorten
+from cnnviz.figures.base.colors import CATEGORIES, to_hex, viridis
+from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, ring
+from cnnviz.figures.base.text import shorten, size_text
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from cnnviz.studies.receptive.growth import EffectiveSize, Growth
 
-CHOSEN = "#{:02x}{:02x}{:02x}".format(*FRAME)
 _LINE, _IMAGE, _MOST, _HALF = "#5b6470", "#8b95a5", CATEGORIES[5], CATEGORIES[3]
 _BANDS = ("rgba(51,99,141,0.05)", "rgba(51,99,141,0.12)")
 
@@ -24,7 +23,7 @@ _BANDS = ("rgba(51,99,141,0.05)", "rgba(51,99,141,0.12)")
 def depth_colours(count: int) -> list[str]:
     """One colour of viridis for each of `count` layers, first to last; its palest end is left out."""
     places = np.linspace(0, 215, max(count, 1)).round().astype(int)
-    return ["#{:02x}{:02x}{:02x}".format(*viridis()[at]) for at in places[:count]]
+    return [to_hex(viridis()[at]) for at in places[:count]]
 
 
 def growth_figure(growth: Growth, chosen: str, effective: Sequence[EffectiveSize] = (), height: int = 470) -> Figure:
@@ -36,41 +35,37 @@ def growth_figure(growth: Growth, chosen: str, effective: Sequence[EffectiveSize
     names = [row.layer for row in growth.rows]
     side, figure = max(growth.image), go.Figure()
     places, whole = growth.spatial, [row for row in growth.rows if row.whole]
-    figure.add_scatter(
-        x=[row.layer for row in places], y=[max(row.size) for row in places], mode="lines+markers",
-        name="theoretical field", line={"color": _LINE, "width": 2.2},
-        marker={"size": 11, "color": depth_colours(len(places))},
-        customdata=[[_size(row.size), row.kind, _stride_text(row.stride)] for row in places],
-        hovertemplate="%{x}: %{customdata[0]} pixels<br>%{customdata[1]}, %{customdata[2]}<extra></extra>",
-    )  # fmt: skip
+    facts = [[size_text(row.size), row.kind, _stride_text(row.stride)] for row in places]
+    hover = "%{x}: %{customdata[0]} pixels<br>%{customdata[1]}, %{customdata[2]}"
+    layers, sides = [row.layer for row in places], [max(row.size) for row in places]
+    line = {"color": _LINE, "width": 2.2}
+    add_curve(figure, layers, sides, hover, line, 11, name="theoretical field", customdata=facts)
+    figure.data[-1].marker.color = depth_colours(len(places))
     if whole:
-        figure.add_scatter(
-            x=[row.layer for row in whole], y=[side] * len(whole), mode="markers", name="sees everything",
-            marker={"symbol": "x", "size": 9, "color": _LINE},
-            hovertemplate="%{x}: no place of its own, it sees all that lies below<extra></extra>",
-        )  # fmt: skip
+        crosses = go.Scatter(x=[row.layer for row in whole], y=[side] * len(whole), mode="markers")
+        crosses.update(name="sees everything", marker={"symbol": "x", "size": 9, "color": _LINE})
+        hover = "%{x}: no place of its own, it sees all that lies below<extra></extra>"
+        figure.add_trace(crosses.update(hovertemplate=hover))
     for colour, name, boxes in (
         (_MOST, "95 % of the gradient", [one.most for one in effective]),
         (_HALF, "half of the gradient", [one.half for one in effective]),
     ):
         if boxes:
-            figure.add_scatter(
-                x=[one.layer for one in effective], y=[max(box) for box in boxes], mode="lines+markers", name=name,
-                line={"color": colour, "width": 2.6}, marker={"size": 7},
-                customdata=[[_size(box), f"{max(one.sigma):.1f}"] for one, box in zip(effective, boxes, strict=True)],
-                hovertemplate=f"%{{x}}: %{{customdata[0]}} pixels hold {name}<br>σ %{{customdata[1]}} pixels"
-                "<extra></extra>",
-            )  # fmt: skip
+            layers, sides = [one.layer for one in effective], [max(box) for box in boxes]
+            facts = [[size_text(box), f"{max(one.sigma):.1f}"] for one, box in zip(effective, boxes, strict=True)]
+            hover = f"%{{x}}: %{{customdata[0]}} pixels hold {name}<br>σ %{{customdata[1]}} pixels"
+            line = {"color": colour, "width": 2.6}
+            add_curve(figure, layers, sides, hover, line, 7, name=name, customdata=facts)
     _mark_chosen(figure, growth, chosen)
     _mark_strides(figure, growth, names)
     figure.add_hline(y=side, line={"color": _IMAGE, "width": 1.6, "dash": "dash"})
-    figure.add_annotation(x=0, xref="paper", y=side, text=f" the image: {side} pixels", showarrow=False, xanchor="left",
-                          yanchor="bottom", font={"size": 13, "color": _LINE})  # fmt: skip
+    place = {"x": 0, "xref": "paper", "y": side, "xanchor": "left", "yanchor": "bottom"}
+    words = f" the image: {side} pixels"
+    figure.add_annotation(place, text=words, showarrow=False, font={"size": 13, "color": _LINE})
     if (first := growth.exceeding) is not None:
-        figure.add_annotation(
-            x=first.layer, y=max(first.size), text=f"{_size(first.size)}: larger than the image", showarrow=True,
-            arrowhead=2, ax=-10, ay=-44, xanchor="right", font={"size": 13}, bgcolor="rgba(255,255,255,0.8)",
-        )  # fmt: skip
+        place = {"x": first.layer, "y": max(first.size), "ax": -10, "ay": -44, "xanchor": "right"}
+        words, looks = f"{size_text(first.size)}: larger than the image", {"bgcolor": "rgba(255,255,255,0.8)"}
+        figure.add_annotation(place, text=words, showarrow=True, arrowhead=2, font={"size": 13}, **looks)
     top = 1.14 * max([side, *(max(row.size) for row in places)])  # room for the names of the bands
     return _lay_out(apply_style(figure, height), names, top, 1 + bool(whole) + 2 * bool(effective))
 
@@ -79,10 +74,7 @@ def _mark_chosen(figure: Figure, growth: Growth, chosen: str) -> None:
     here = [row for row in growth.rows if row.layer == chosen]
     if here:
         level = max(growth.image) if here[0].whole else max(here[0].size)
-        figure.add_scatter(
-            x=[chosen], y=[level], mode="markers", showlegend=False, hoverinfo="skip",
-            marker={"size": 19, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}},
-        )  # fmt: skip
+        figure.add_scatter(x=[chosen], y=[level], mode="markers", showlegend=False, hoverinfo="skip", marker=ring(19))
 
 
 def stride_runs(strides: Sequence[float]) -> list[tuple[int, int, float]]:
@@ -100,32 +92,27 @@ def _mark_strides(figure: Figure, growth: Growth, names: list[str]) -> None:
     """A band for every run of one stride; its name where there is room."""
     runs = stride_runs([max(row.stride) for row in growth.rows])
     for number, (first, last, stride) in enumerate(runs):
-        figure.add_shape(type="rect", x0=first - 0.5, x1=last + 0.5, y0=0, y1=1, yref="paper", line_width=0,
-                         fillcolor=_BANDS[number % 2], layer="below")  # fmt: skip
+        band = {"x0": first - 0.5, "x1": last + 0.5, "y0": 0, "y1": 1, "yref": "paper"}
+        figure.add_shape(band, type="rect", line_width=0, fillcolor=_BANDS[number % 2], layer="below")
         wide = (last - first + 1) / len(names)
-        words = f"stride {stride:g}" if stride else "no place"
-        figure.add_annotation(
-            x=(first + last) / 2, y=1, yref="paper", text=words if wide >= 0.11 else f"{stride:g}" if stride else "",
-            showarrow=False, yanchor="top", font={"size": 12, "color": _LINE},
-        )  # fmt: skip
+        if wide >= 0.11:
+            words = f"stride {stride:g}" if stride else "no place"
+        else:
+            words = f"{stride:g}" if stride else ""
+        place = {"x": (first + last) / 2, "y": 1, "yref": "paper", "yanchor": "top"}
+        figure.add_annotation(place, text=words, showarrow=False, font={"size": 12, "color": _LINE})
 
 
 def _lay_out(figure: Figure, names: list[str], top: float, lines: int) -> Figure:
     every = -(-len(names) // 36)
     shown = names[::every]
-    figure.update_xaxes(
-        type="category", categoryorder="array", categoryarray=names, tickvals=shown, showgrid=False, tickangle=-90,
-        ticktext=[shorten(name, 11, 90) for name in shown], tickfont={"size": 11}, range=[-0.5, len(names) - 0.5],
-    )  # fmt: skip
+    ticks = {"tickvals": shown, "ticktext": [shorten(name, 11, 90) for name in shown], "tickfont": {"size": 11}}
+    figure.update_xaxes(ticks, type="category", categoryorder="array", categoryarray=names, tickangle=-90)
+    figure.update_xaxes(showgrid=False, range=[-0.5, len(names) - 0.5])
     figure.update_yaxes(title="side of the field [pixels]", range=[0, top])
-    legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": {"size": 12}}
-    figure.update_layout(dragmode=False, legend=legend, showlegend=lines > 1, hovermode="closest",
-                         margin={"l": 60, "r": 8, "t": 34, "b": 8})  # fmt: skip
+    figure.update_layout(legend=legend_above(y=1.01), showlegend=lines > 1, hovermode="closest", dragmode=False)
+    figure.update_layout(margin=margins(60, 8, 34, 8))
     return figure
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"
 
 
 def _stride_text(stride: tuple[float, float]) -> str:

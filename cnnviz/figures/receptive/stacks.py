@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.charts import count_text
-from cnnviz.figures.base.colors import FRAME, viridis
+from cnnviz.figures.base.colors import CHOSEN, to_hex, viridis
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import shorten, text_width
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.stacks import Stack
 
-CHOSEN = "#{:02x}{:02x}{:02x}".format(*FRAME)
 UNIT, WIRE, GREY, EDGE, BARS = "#56b4e9", "#9aa5b4", "#5b6470", "#aab2bd", "#33638d"
 HEAD, CONE, PROFILE, NUMBERS = 36.0, 262.0, 108.0, 106.0  # heights in pixels, top to bottom
 ROOMY = 34.0  # pixels from level to level that leave room for a layer's name in two lines
@@ -23,9 +22,14 @@ NAMES = 96.0  # pixels left of the cone for the layers' names
 
 
 def stack_scene(
-    stack: Stack, title: str, channels: int, side: int, width: float = 530.0, shared: int | None = None,
+    stack: Stack,
+    title: str,
+    channels: int,
+    side: int,
+    width: float = 530.0,
+    shared: int | None = None,
     peak: float | None = None,
-) -> Scene:  # fmt: skip
+) -> Scene:
     """The cone, under it the effective field if all taps weigh the same, and the counts for `channels` in and out at
     `side` × `side`. `shared`: pixels that the width stands for, `peak`: the highest share, so that two stacks have one
     scale."""
@@ -61,8 +65,9 @@ def _draw_cone(scene: Scene, stack: Stack, left: float, step: float) -> None:
         for unit, x in enumerate(upper):
             reads = stack.taps[at][unit] * layer.stride + layer.dilation * np.arange(layer.kernel)
             for tap in np.searchsorted(stack.taps[at + 1], reads):
-                scene.add(Polyline(((left + (x + 0.5) * step, tops[at] + cell / 2),
-                                (left + (lower[tap] + 0.5) * step, tops[at + 1] + cell / 2)), WIRE, 0.9))  # fmt: skip
+                start = (left + (x + 0.5) * step, tops[at] + cell / 2)
+                end = (left + (lower[tap] + 0.5) * step, tops[at + 1] + cell / 2)
+                scene.add(Polyline((start, end), WIRE, 0.9))
     _name_layers(scene, stack, [(upper + lower + cell) / 2 for upper, lower in pairwise(tops)], high)
     colours = _pixel_colours(stack)
     for at, (places, jump) in enumerate(levels):
@@ -98,23 +103,22 @@ def _name_layers(scene: Scene, stack: Stack, middles: list[float], high: float) 
 def _pixel_colours(stack: Stack) -> list[str]:
     """The input's pixels in viridis from 0 by their share."""
     share = stack.profile / stack.profile.max()
-    return ["#{:02x}{:02x}{:02x}".format(*viridis()[round(255 * float(value))]) for value in share]
+    return [to_hex(viridis()[round(255 * float(value))]) for value in share]
 
 
 def _draw_profile(scene: Scene, stack: Stack, left: float, step: float, peak: float) -> None:
     """The share of each pixel as bars, and the Gaussian of the same standard deviation."""
     foot, room = HEAD + CONE + PROFILE - 8, PROFILE - 22
     for at, share in enumerate(stack.profile):
-        high = float(share) / peak * room
+        high, title = float(share) / peak * room, f"pixel {at}: {100 * share:.3g} %"
         if high > 0:
-            scene.add(Box(left + (at + 0.07) * step, foot - high, 0.86 * step, high, BARS,
-                          title=f"pixel {at}: {100 * share:.3g} %"))  # fmt: skip
+            scene.add(Box(left + (at + 0.07) * step, foot - high, 0.86 * step, high, BARS, title=title))
     if stack.sigma > 0:
-        at = np.linspace(-0.5, stack.size - 0.5, 121)
+        places = np.linspace(-0.5, stack.size - 0.5, 121)
         middle = (stack.size - 1) / 2
-        density = np.exp(-0.5 * ((at - middle) / stack.sigma) ** 2) / (stack.sigma * np.sqrt(2 * np.pi))
+        density = np.exp(-0.5 * ((places - middle) / stack.sigma) ** 2) / (stack.sigma * np.sqrt(2 * np.pi))
         lowered = np.minimum(density / peak, 1.12) * room
-        points = zip(at, lowered, strict=True)
+        points = zip(places, lowered, strict=True)
         scene.add(Polyline(tuple((left + (x + 0.5) * step, foot - float(y)) for x, y in points), INK, 1.8))
     scene.add(Polyline(((left, foot), (left + stack.size * step, foot)), EDGE, 1.2))
     scene.add(Text(0, foot - 34, "effective", 13, BARS, "start", bold=True))
@@ -123,22 +127,18 @@ def _draw_profile(scene: Scene, stack: Stack, left: float, step: float, peak: fl
 
 def _draw_numbers(scene: Scene, stack: Stack, channels: int, side: int, width: float) -> None:
     top, column = HEAD + CONE + PROFILE + 16, width / 3
+    rectifiers = "nonlinearity" if stack.nonlinearities == 1 else "nonlinearities"
     facts = (
         (f"{stack.size}×{stack.size}", "receptive field", f"stride {stack.strides[-1]}"),
         (f"{stack.weights(channels):,}", "parameters", f"{stack.formula}, C = {channels}"),
-        (f"{stack.nonlinearities}", _pluralise("nonlinearity", stack.nonlinearities),
-         f"{count_text(stack.macs(channels, side))}MAC at {side}×{side}"),
-    )  # fmt: skip
+        (f"{stack.nonlinearities}", rectifiers, f"{count_text(stack.macs(channels, side))}MAC at {side}×{side}"),
+    )
     for at, (number, words, more) in enumerate(facts):
         x = column * (at + 0.5)
         size = min(30.0, (column - 12) / text_width(number, 1.0, True))
         scene.add(Text(x, top + 18, number, size, CHOSEN if at == 0 else INK, bold=True))
         scene.add(Text(x, top + 50, words, 15))
         scene.add(Text(x, top + 72, more, min(13.0, (column - 6) / text_width(more, 1.0)), GREY))
-
-
-def _pluralise(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun[:-1]}ies"
 
 
 def weights_sentence(first: Stack, second: Stack, channels: int) -> str:
