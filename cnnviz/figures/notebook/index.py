@@ -27,6 +27,7 @@ PATCH, WHOLE = 40, 84  # pixels of a patch on a wall, of a picture of a unit
 PATCHES = 9  # of a channel, whatever k is
 SECONDS = 0.5  # after which a wall ends: a cell must not wait for slow disks
 PICTURES = (CnnvizError, OSError, RuntimeError)  # a lost file, a full device: the records are shown all the same
+_Block = tuple[list[np.ndarray], list[str]]  # patches of a channel, and the words below them
 VALUES = "each layer's own output; a convolution's before its ReLU"
 
 
@@ -37,9 +38,7 @@ def index_html(index: PatchIndex) -> str:
     header = ["layer", "channels", "field", "strongest", "its value", "dead"]
     channels = sum(len(view) for view in views)
     title = f"Patch index of {index.meta.get('model', 'a network')} over {index.meta.get('corpus', 'images')}"
-    listing = fold(
-        f"{len(views)} layers, {channels:,} channels", table([header, *lines], right=(1, 2, 3, 4, 5))
-    )  # fmt: skip
+    listing = fold(f"{len(views)} layers, {channels:,} channels", table([header, *lines], right=(1, 2, 3, 4, 5)))
     wall = _draw_strongest(views[len(views) // 2], SMALL) if views else ""
     return card(title, facts(_describe_run(index)), listing, wall)
 
@@ -120,8 +119,9 @@ def _draw_strongest(view: LayerView, most: int) -> str:
     return words(shown) + picture(png, size, shown)
 
 
-def _collect_blocks(view: LayerView, channels: Sequence[int]) -> list[tuple[list[np.ndarray], list[str]]]:
-    labels, blocks, started = view.index.meta.get("labels") or {}, [], time.monotonic()
+def _collect_blocks(view: LayerView, channels: Sequence[int]) -> list[_Block]:
+    labels, started = view.index.meta.get("labels") or {}, time.monotonic()
+    blocks: list[_Block] = []
     for channel in channels:
         if blocks and time.monotonic() - started > SECONDS:
             break
@@ -133,16 +133,15 @@ def _collect_blocks(view: LayerView, channels: Sequence[int]) -> list[tuple[list
     return blocks
 
 
-def _choose_side(blocks: Sequence[tuple[list[np.ndarray], list[str]]]) -> int:
+def _choose_side(blocks: Sequence[_Block]) -> int:
     height, width = np.max([patch.shape[:2] for patches, _words in blocks for patch in patches], axis=0)
     return crisp_side((int(height), int(width)), (int(height), int(width)), PATCH)
 
 
 def _list_records(view: LayerView, channels: Sequence[int]) -> str:
     labels = view.index.meta.get("labels") or {}
-    lines = [
-        [str(channel), *_list_record(best[0], labels)] for channel in channels if (best := view.unit(channel).winners)
-    ]  # fmt: skip
+    best = {channel: view.unit(channel).winners for channel in channels}
+    lines = [[str(channel), *_list_record(winners[0], labels)] for channel, winners in best.items() if winners]
     header = ["channel", "value", "strongest image", "class", "unit", "pixels (top, left, bottom, right)"]
     return table([header, *lines], right=(0, 1))
 
@@ -158,7 +157,8 @@ def _draw_winners(unit: UnitView) -> tuple[str, str]:
         images, patches = unit.images(PATCHES), unit.patches(PATCHES)
     except PICTURES as error:
         return _draw_crops(unit, str(error))
-    why, low = "", [None] * len(images)
+    low: list[np.ndarray] | list[None] = [None] * len(images)
+    why = ""
     try:
         low = [reconstruction_rgb(signal) for signal in unit.reconstructions(most=PATCHES)]
     except PICTURES as error:
@@ -179,7 +179,7 @@ def _draw_crops(unit: UnitView, why: str) -> tuple[str, str]:
         patches = [to_rgb(patch) for patch in unit.patches(PATCHES)]
     except PICTURES:
         return "", f"No pictures: {why}"
-    blocks = [(patches, [])]
+    blocks: list[_Block] = [(patches, [])]
     png, size = patches_png(blocks, 1, _choose_side(blocks))
     return picture(png, size, f"Patches of {unit.name}"), f"Crops kept inside the index; the images are not here: {why}"
 

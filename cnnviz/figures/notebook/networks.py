@@ -8,8 +8,10 @@ from cnnviz.figures.anatomy.network_graph import network_graph
 from cnnviz.figures.anatomy.nodes import shape_text
 from cnnviz.figures.anatomy.tables import layer_table
 from cnnviz.figures.base.charts import count_text, preprocessing_sentence, signed_tiles
+from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.base.mosaic import tiles_mosaic
 from cnnviz.figures.base.scene import Box, Scene
+from cnnviz.figures.base.text import size_text
 from cnnviz.figures.notebook.parts import card, drawing, facts, fold, picture, table, words
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ GRAPH = (880.0, 420.0)  # pixels of a network's drawing
 MOST_GRAPH = 600_000  # characters; a larger drawing is left to the app
 FILTERS = 150  # shown; a perceptron may have thousands
 FIELD = 220  # pixels of the drawing of a field
-PALE, EDGE, FRAME, NEXT = "#eceef1", "#a0a9b5", "#e85d04", "#5b6470"
+PALE, EDGE, FRAME, NEXT = "#eceef1", "#a0a9b5", CHOSEN, "#5b6470"
 
 
 def model_html(model: LoadedModel) -> str:
@@ -80,11 +82,11 @@ def filters_html(filters: FirstLayerFilters) -> str:
 def field_html(field: ReceptiveField) -> str:
     """The field of the unit in the middle on the network's input, its right neighbour's beside it."""
     said = [
-        ("size", f"{_pair(field.size)} pixels, padding included"),
-        ("stride", f"{_pair(field.stride)} pixels from one unit to the next" if max(field.stride) else "none"),
-        ("padding", f"{_pair(field.padding)} pixels outside the image at unit (0, 0)"),
-        ("map", f"{_pair(field.shape)} units"),
-        ("input", f"{_pair(field.input_size)} pixels"),
+        ("size", f"{size_text(field.size)} pixels, padding included"),
+        ("stride", f"{size_text(field.stride)} pixels from one unit to the next" if max(field.stride) else "none"),
+        ("padding", f"{size_text(field.padding)} pixels outside the image at unit (0, 0)"),
+        ("map", f"{size_text(field.shape)} units"),
+        ("input", f"{size_text(field.input_size)} pixels"),
     ]
     scene = _draw_field(field)
     note = "Gray: the input. Orange: what the unit in the middle sees. Dark: its neighbour to the right."
@@ -105,10 +107,6 @@ def _draw_field(field: ReceptiveField) -> Scene:
         place = 2 + (start - left) * scale, 2 + (upper - top) * scale
         scene.add(Box(*place, max((end - start) * scale, 1), max((lower - upper) * scale, 1), fill, stroke, line))
     return scene
-
-
-def _pair(pair: tuple[float, float]) -> str:
-    return f"{pair[0]:g}×{pair[1]:g}"
 
 
 def _format_cell(value: object) -> str:

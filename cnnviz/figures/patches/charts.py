@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.plot_style import apply_style
+from cnnviz.figures.base.charts import share_text, value_text
+from cnnviz.figures.base.colors import CHOSEN
+from cnnviz.figures.base.plot_style import apply_style, margins
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -42,11 +43,10 @@ def maxima_histogram(counts: np.ndarray, edges: Sequence[float], least: float | 
     shown = list(range(max(first - 1, 0), min(last + 2, len(counts))))
     names = bin_names(edges)
     figure = go.Figure()
-    figure.add_bar(
-        x=shown, y=[int(counts[i]) for i in shown],
-        marker={"color": ["#b5bcc6" if i == 0 else "#33638d" for i in shown]},
-        hovertext=[f"{int(counts[i]):,} images: {names[i]}" for i in shown], hoverinfo="text", width=0.92,
-    )  # fmt: skip
+    fill = {"color": ["#b5bcc6" if i == 0 else "#33638d" for i in shown]}
+    hover = [f"{int(counts[i]):,} images: {names[i]}" for i in shown]
+    bars = go.Bar(x=shown, y=[int(counts[i]) for i in shown], width=0.92, marker=fill)
+    figure.add_trace(bars.update(hovertext=hover, hoverinfo="text"))
     step = 2 * max(1, round(len(shown) / 8))  # whole octaves, about four of them
     ticks = [i for i in shown if 1 < i < len(edges) and i - shown[0] >= step // 2 and (i - 1) % step == 0]
     marks, words = [i - 0.5 for i in ticks], [value_text(edges[i - 1]) for i in ticks]
@@ -58,8 +58,8 @@ def maxima_histogram(counts: np.ndarray, edges: Sequence[float], least: float | 
     figure.update_xaxes(title_font={"size": 13}, tickfont={"size": 12}, range=[shown[0] - 0.6, shown[-1] + 0.6])
     figure.update_yaxes(title_font={"size": 13}, tickfont={"size": 12})
     if least is not None and least > 0:
-        figure.add_vline(x=_place(least, edges), line={"color": "#e85d04", "width": 2})
-    figure.update_layout(margin={"l": 48, "r": 8, "t": 6, "b": 44}, bargap=0.05)
+        figure.add_vline(x=_place(least, edges), line={"color": CHOSEN, "width": 2})
+    figure.update_layout(margin=margins(48, 8, 6, 44), bargap=0.05)
     return figure
 
 
@@ -86,10 +86,9 @@ def statistics_sentence(found: ChannelStatistics, channel: int, edges: Sequence[
     if counts[0]:
         text += f" {int(counts[0]):,} images ({share_text(counts[0] / images)}) leave it at 0 or below."
     if found.sampled:
-        text += (
-            f" On average a unit is {value_text(float(found.mean[channel]))}; {share_text(found.density[channel])} of the "
-            f"units are above 0 (looked at: {found.sampled:,} images)."
-        )
+        mean, density = value_text(float(found.mean[channel])), share_text(found.density[channel])
+        text += f" On average a unit is {mean}; {density} of the units are above 0 "
+        text += f"(looked at: {found.sampled:,} images)."
     return text
 
 
@@ -97,11 +96,6 @@ def _describe_bin(place: int, edges: Sequence[float]) -> str:
     if place == 0:
         return "is 0 or below"
     return f"lies between {value_text(edges[place - 1])} and {value_text(edges[min(place, len(edges) - 1)])}"
-
-
-def share_text(share: float) -> str:
-    """0.0042 → "0.42 %", 0.314 → "31 %"."""
-    return f"{share * 100:.2g} %" if share < 0.995 else "100 %"
 
 
 def classes_sentence(classes: dict[str, int], entropy: float, selective: float) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cnnviz.figures.base.colors import FRAME, INK
-from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
+from cnnviz.figures.base.encode import fit_pixels, rgb_png
 from cnnviz.figures.base.mosaic import Mosaic
-from cnnviz.figures.base.text import load_font, text_width
+from cnnviz.figures.base.text import load_font, truncate
 from cnnviz.figures.patches.wall import EMPTY, fit_tile
 
 GAP, ROW_TITLE, LETTERS, LINE = 12, 26, 13, 24
@@ -72,7 +72,7 @@ def _write_words(canvas: np.ndarray, words: list[tuple[int, int, int, str]]) -> 
     draw = ImageDraw.Draw(image)
     for left, top, room, text in words:
         colour = (91, 100, 112) if text in TITLES else INK
-        draw.text((left, top), _cut(text, room), fill=colour, font=load_font(LETTERS)[0])
+        draw.text((left, top), truncate(text, LETTERS, room), fill=colour, font=load_font(LETTERS)[0])
     return np.asarray(image)
 
 
@@ -91,14 +91,8 @@ def _draw_column(canvas: np.ndarray, one: WinnerPictures, left: int, top: int, s
 
 def draw_frame(image: np.ndarray, box: tuple[int, int, int, int], side: int) -> np.ndarray:
     """(side, side, 3): the image (H, W, 3) as large as fits, with a frame round `box`."""
-    longest = max(image.shape[:2])
-    if longest > side:
-        scale = side / longest
-        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-        large = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
-    else:
-        large = enlarge(image, whole_factor(longest, side))
-        scale = large.shape[0] / image.shape[0]
+    large, longest = fit_pixels(image, side), max(image.shape[:2])
+    scale = side / longest if longest > side else large.shape[0] / image.shape[0]
     picture = Image.fromarray(large.copy())
     draw = ImageDraw.Draw(picture)
     top, left, bottom, right = (round(edge * scale) for edge in box)
@@ -107,12 +101,3 @@ def draw_frame(image: np.ndarray, box: tuple[int, int, int, int], side: int) -> 
     edges = max(left, 0), max(top, 0), min(edges[2], large.shape[1] - 1), min(edges[3], large.shape[0] - 1)
     draw.rectangle(edges, outline=FRAME, width=2)
     return fit_tile(np.asarray(picture), side)
-
-
-def _cut(text: str, room: int) -> str:
-    """`text`, or as much of its beginning as fits before "…"."""
-    if text_width(text, LETTERS) <= room:
-        return text
-    while text and text_width(text + "…", LETTERS) > room:
-        text = text[:-1]
-    return text + "…"

@@ -63,9 +63,7 @@ def layer_pages(blocks: Sequence[Block], title: str, note: str, columns: int = C
     ]
 
 
-def _draw_page(
-    blocks: Sequence[Block], title: str, note: str, columns: int, side: int, paired: bool
-) -> Image.Image:  # fmt: skip
+def _draw_page(blocks: Sequence[Block], title: str, note: str, columns: int, side: int, paired: bool) -> Image.Image:
     high, wide = block_size(side)
     pitch = block_size(patch_side(columns, paired))[paired] + BESIDE
     used = math.ceil(len(blocks) / columns) * (high + CAPTION + BELOW)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cnnviz.figures.base.colors import INK
-from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
+from cnnviz.figures.base.encode import fit_pixels, rgb_png
 from cnnviz.figures.base.mosaic import Mosaic
 
 GAP, CAPTION, BESIDE = 2, 24, 14
@@ -65,13 +65,7 @@ def block_size(side: int) -> tuple[int, int]:
 
 def fit_tile(patch: np.ndarray, side: int) -> np.ndarray:
     """(side, side, 3): enlarged by a whole multiple with nearest neighbour and centred, or reduced."""
-    longest = max(patch.shape[:2])
-    if longest > side:
-        scale = side / longest
-        size = max(1, round(patch.shape[1] * scale)), max(1, round(patch.shape[0] * scale))
-        patch = np.asarray(Image.fromarray(patch).resize(size, Image.Resampling.BOX))
-    else:
-        patch = enlarge(patch, whole_factor(longest, side))
+    patch = fit_pixels(patch, side)
     tile = np.full((side, side, 3), 255, np.uint8)
     top, left = (side - patch.shape[0]) // 2, (side - patch.shape[1]) // 2
     tile[top : top + patch.shape[0], left : left + patch.shape[1]] = patch

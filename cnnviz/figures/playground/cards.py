@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.base.charts import count_text
-from cnnviz.figures.base.colors import CATEGORIES
+from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
 from cnnviz.figures.base.scene import INK, Box, Scene, Text
 from cnnviz.figures.base.text import text_width
-from cnnviz.figures.playground.cells import CHOSEN, GREY, spell_floor
+from cnnviz.figures.playground.cells import GREY, spell_floor
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.cost import Cost
@@ -73,9 +73,12 @@ def question_scene(asked: Question, width: float = 1070.0, height: float = 400.0
     answer = f"{answer_text(asked.value)} {asked.unit}"
     verdict, ink = _verdict(asked)
     lines = (
-        (asked.text, 0.13, 26.0, INK, False), (f"{spell_floor(asked.working)} =", 0.34, 24.0, GREY, False),
-        (answer, 0.54, 60.0, INK, True), (verdict, 0.76, 24.0, ink, True), (asked.remark, 0.89, 20.0, INK, False),
-    )  # fmt: skip
+        (asked.text, 0.13, 26.0, INK, False),
+        (f"{spell_floor(asked.working)} =", 0.34, 24.0, GREY, False),
+        (answer, 0.54, 60.0, INK, True),
+        (verdict, 0.76, 24.0, ink, True),
+        (asked.remark, 0.89, 20.0, INK, False),
+    )
     for text, share, most, colour, bold in lines:
         if text:
             size = min(most, (width - 16) / text_width(text, 1.0, bold))

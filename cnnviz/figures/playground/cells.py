@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CATEGORIES, FRAME
+from cnnviz.figures.base.colors import CATEGORIES, from_hex, to_hex
 from cnnviz.figures.base.scene import INK, PAPER, Box, Scene, Text
 from cnnviz.figures.base.text import text_width
 
 GREY, EDGE, BLANK, PADDING = "#5b6470", "#aab2bd", "#f3f4f6", "#e3e7ec"
-CHOSEN = "#{:02x}{:02x}{:02x}".format(*FRAME)
 LEAST = 7.0  # pixels; smaller digits are left out
 
 
@@ -46,13 +45,12 @@ def tied_colours(count: int) -> tuple[str, ...]:
     Up to eight are the categories of all pages, lightened; more are hues at equal steps in two lightnesses."""
     if count <= len(CATEGORIES):
         return tuple(_lighten(colour) for colour in CATEGORIES[:count])
-    parts = [colorsys.hls_to_rgb(n / count, 0.72 + 0.12 * (n % 2), 0.75) for n in range(count)]
-    return tuple("#" + "".join(f"{round(255 * part):02x}" for part in parts_) for parts_ in parts)
+    hues = [colorsys.hls_to_rgb(n / count, 0.72 + 0.12 * (n % 2), 0.75) for n in range(count)]
+    return tuple(to_hex(round(255 * part) for part in hue) for hue in hues)
 
 
 def _lighten(colour: str, share: float = 0.5) -> str:
-    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)
+    return to_hex(round(part + (255 - part) * share) for part in from_hex(colour))
 
 
 def draw_grid(

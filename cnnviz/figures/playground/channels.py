@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.base.scene import Scene, Text
-from cnnviz.figures.base.text import text_width
+from cnnviz.figures.base.text import size_text, text_width
 from cnnviz.figures.playground.cells import (
     BLANK,
-    CHOSEN,
     EDGE,
     GREY,
     CellStyle,
@@ -24,7 +24,6 @@ from cnnviz.figures.playground.steps import (
     kernel_cells,
     order_weights,
     output_cells,
-    shape_text,
     size_lines,
     window_cells,
 )
@@ -51,11 +50,11 @@ def channels_scene(
     scene, words = Scene(width, height), size_lines(sizes)
     filters, rows, cols = result.output.shape
     which, rest = divmod(number, rows * cols)
-    place = divmod(rest, cols)
+    row, col = divmod(rest, cols)
     room = height - HEAD - TOTAL - LINE * len(words)
     lines = len(result.padded)
     sides = _choose_sides(result, width, room)
-    step = result.step(*place, which)
+    step = result.step(row, col, which)
     taken = sides[0] * (result.padded.shape[2] + result.kernels.shape[3]) + sides[1] * cols + 4 * SIGN + 8
     written = min(max(text_width(line, LETTERS, True) for line in step.lines), width - taken)
     left = (width - taken - written) / 2
@@ -64,14 +63,14 @@ def channels_scene(
     out_left = sum_left + written + 2 * SIGN
     inner = tuple(n - 2 * padding for n in result.padded.shape[1:])
     heads = (
-        (left, f"{lines} × input {shape_text(inner)}"),
+        (left, f"{lines} × input {size_text(inner)}"),
         (kernel_left, f"filter {which + 1}" + (", turned" if flip else "")),
         (out_left, "output" if filters == 1 else f"{filters} maps"),
     )
     for edge, text in heads:
         scene.add(Text(edge, 14, text, min(16.0, 15 * width / 900), GREY, "start"))
     _draw_channels(
-        scene, result, padding, (which, *place), flip, (sides[0], room, left, kernel_left, sum_left, written)
+        scene, result, padding, (which, row, col), flip, (sides[0], room, left, kernel_left, sum_left, written)
     )
     _draw_maps(scene, result.output, number, (sides[1], room, out_left))
     total = step.total

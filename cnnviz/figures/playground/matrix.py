@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import activation_rgb
+from cnnviz.figures.base.colors import CHOSEN, activation_rgb, to_hex
 from cnnviz.figures.base.scene import INK, PAPER, Box, Scene, Text
 from cnnviz.figures.playground.cells import (
     BLANK,
-    CHOSEN,
     EDGE,
     GREY,
     LEAST,
@@ -122,7 +121,7 @@ def visits_scene(counts: np.ndarray, most: int, width: float = 1070.0, height: f
     for (row, col), count in np.ndenumerate(counts):
         times = "once" if count == 1 else f"{count} times"
         cells[row][col] = CellStyle(
-            _hex(colours[row, col]), _letter_colour(colours[row, col]), True, title=f"({row}, {col}): {times}"
+            to_hex(colours[row, col]), _letter_colour(colours[row, col]), True, title=f"({row}, {col}): {times}"
         )
     draw_grid(scene, counts, left, top, side, cells)
     _draw_scale(scene, most, left + side * cols + 40, (height - 300) / 2)
@@ -134,14 +133,10 @@ def _draw_scale(scene: Scene, most: int, left: float, top: float, high: float = 
     steps = 60
     colours = activation_rgb(np.linspace(1, 0, steps)[None], 1.0)[0]
     for at, colour in enumerate(colours):
-        scene.add(Box(left, top + at * high / steps, 26, high / steps + 0.5, _hex(colour)))
+        scene.add(Box(left, top + at * high / steps, 26, high / steps + 0.5, to_hex(colour)))
     scene.add(Text(left + 34, top + 8, str(most), 18, anchor="start"))
     scene.add(Text(left + 34, top + high - 8, "0", 18, anchor="start"))
     scene.add(Text(left + 34, top + high / 2, "windows", 14, GREY, "start"))
-
-
-def _hex(colour: np.ndarray) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*map(int, colour))
 
 
 def _letter_colour(colour: np.ndarray) -> str:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.playground.cells import (
-    CHOSEN,
     EDGE,
     GREY,
     CellStyle,
@@ -71,9 +71,13 @@ def _draw_row(scene: Scene, values: np.ndarray, new: np.ndarray, middles: list[f
 
 
 def pools_scene(
-    grid: np.ndarray, pooled: list[tuple[str, np.ndarray]], size: int, stride: int, wide: float = 1070.0,
+    grid: np.ndarray,
+    pooled: list[tuple[str, np.ndarray]],
+    size: int,
+    stride: int,
+    wide: float = 1070.0,
     height: float = 470.0,
-) -> Scene:  # fmt: skip
+) -> Scene:
     """A map (H, W) on the left and on the right what each way of pooling makes of it, `pooled`: (name, map).
 
     Where windows do not overlap, each has one colour on both sides."""
@@ -97,7 +101,8 @@ def pools_scene(
         edge = x + (half - cell * values.shape[1]) / 2
         letters = min(18.0, (half - 10) / text_width(name, 1.0, True))
         scene.add(Text(x + half / 2, y + 20, name, letters, bold=True))
-        marked = [[CellStyle(fills[i * values.shape[1] + j] if fills else "#ffffff", bold=True)
-                   for j in range(values.shape[1])] for i in range(values.shape[0])]  # fmt: skip
+        high, across = values.shape
+        paints = fills or ("#ffffff",) * values.size
+        marked = [[CellStyle(paints[i * across + j], bold=True) for j in range(across)] for i in range(high)]
         draw_grid(scene, values, edge, y + 40, cell, marked)
     return scene

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.base.scene import Box, Scene, Text
-from cnnviz.figures.base.text import text_width
+from cnnviz.figures.base.text import size_text, text_width
 from cnnviz.figures.playground.cells import (
     BLANK,
-    CHOSEN,
     GREY,
     PADDING,
     CellStyle,
@@ -79,9 +79,9 @@ def _build_tables(
     around = f", padding {padding}" if padding else ""
     inner = (padded.shape[0] - 2 * padding, padded.shape[1] - 2 * padding)
     return (
-        (f"Input {shape_text(inner)}{around}", padded, window_cells(result, padding, row, col, padded, kernel, paints)),
-        (f"Kernel {shape_text(kernel.shape)}{', turned' if flip else ''}", kernel, kernel_cells(kernel, paints)),
-        (f"Output {shape_text(output.shape)}", output, output_cells(output, number)),
+        (f"Input {size_text(inner)}{around}", padded, window_cells(result, padding, row, col, padded, kernel, paints)),
+        (f"Kernel {size_text(kernel.shape)}{', turned' if flip else ''}", kernel, kernel_cells(kernel, paints)),
+        (f"Output {size_text(output.shape)}", output, output_cells(output, number)),
     )
 
 
@@ -108,18 +108,13 @@ def size_lines(sizes: tuple[OutputSize, OutputSize]) -> list[tuple[str, str]]:
     return lines
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
-    """(3, 5) → "3×5"."""
-    return "×".join(map(str, shape))
-
-
 def window_cells(
     result: Convolved, padding: int, row: int, col: int, padded: np.ndarray, kernel: np.ndarray, paints: list[str]
 ) -> list[list[CellStyle]]:
     """One channel of the padded input: zeros around it in gray, each pixel of the window in the colour of the weight
     that it meets. `kernel` (kh, kw) and its `paints`, as it is laid on."""
     high, wide = padded.shape
-    cells = []
+    cells: list[list[CellStyle]] = []
     for y in range(high):
         cells.append([])
         for x in range(wide):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from readpng import rgb
 
-from cnnviz.figures.patches.wall import (  # fmt: skip
+from cnnviz.figures.patches.wall import (
     EMPTY,
     GAP,
     Block,

@@ -111,11 +111,13 @@ def test_the_cost_of_alexnets_first_layer_stands_there_in_full():
 
 @pytest.mark.parametrize(
     ("key", "verdict"),
-    [("reduced-inception", "The notes say 358,000,000, right is 271,351,808 multiplications."),
-     ("kernels-100", "The notes say 2,800: right."),
-     ("size-32-5", "The notes say 28: the number is right, the reason is not."),
-     ("size-7-3-3", "The notes only ask.")],
-)  # fmt: skip
+    [
+        ("reduced-inception", "The notes say 358,000,000, right is 271,351,808 multiplications."),
+        ("kernels-100", "The notes say 2,800: right."),
+        ("size-32-5", "The notes say 28: the number is right, the reason is not."),
+        ("size-7-3-3", "The notes only ask."),
+    ],
+)
 def test_what_the_notes_say_is_set_beside_what_is_right(key, verdict):
     assert verdict in words(playground_cards.question_scene(question(key)))
 
