@@ -1,4 +1,4 @@
-"""What a long landscape study says on the way, and how it is stopped."""
+"""Progress of long work: how far it is, the time left in words, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -37,3 +37,10 @@ class Ticker:
         left = (time.monotonic() - self.started) / max(self.done, 1) * max(self.total - self.done, 0)
         if self.progress(StudyProgress(self.done, self.total, what, left)) is False and self.done < self.total:
             raise Cancelled(f"Stopped after {self.done} of {self.total} steps ({what}). Nothing was changed.")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 42.0 → "42 s", 420 → "7 min", 12,600 → "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -14,9 +14,15 @@ from cnnviz.device import out_of_memory
 from cnnviz.errors import Cancelled, CnnvizError
 
 _COMMANDS = {
-    "list": listing, "show": show, "train": train, "index": index, "landscape": landscape,
-    "class": classroom, "prefetch": prefetch, "doctor": doctor,
-}  # fmt: skip
+    "list": listing,
+    "show": show,
+    "train": train,
+    "index": index,
+    "landscape": landscape,
+    "class": classroom,
+    "prefetch": prefetch,
+    "doctor": doctor,
+}
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}  # disks and quotas
 _EPILOG = """examples:
   cnnviz train lenet5 --data mnist --out runs/lenet5
@@ -33,17 +39,13 @@ The app: streamlit run app/Home.py
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line, for --help and tests."""
-    top = argparse.ArgumentParser(
-        prog="cnnviz", description="The microscope for convolutional networks.", epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    raw, about = argparse.RawDescriptionHelpFormatter, "The microscope for convolutional networks."
+    top = argparse.ArgumentParser(prog="cnnviz", description=about, epilog=_EPILOG, formatter_class=raw)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in _COMMANDS.items():
         doc = (module.__doc__ or "").strip()
-        sub = commands.add_parser(
-            name, help=doc.splitlines()[0], description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        module.arguments(sub)
+        sub = commands.add_parser(name, help=doc.splitlines()[0], description=doc, formatter_class=raw)
+        module.add_arguments(sub)
         add_plugins(sub)
         sub.set_defaults(run=module.run)
     return top

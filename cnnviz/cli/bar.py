@@ -43,10 +43,3 @@ class ProgressBar:
         if self.live and self.length:
             self.stream.write("\r" + " " * self.length + "\r")
             self.length = 0
-
-
-def duration(seconds: float) -> str:
-    """ "42 s", "7 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

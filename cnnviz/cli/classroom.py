@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     command = server_command(home, host, address, options.port)
     with _stop_at_exit(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)) as server:
         _wait_for(url, server)
-        print(announce(url, token, options.tour), flush=True)
+        print(announcement(url, token, options.tour), flush=True)
         code = server.wait()
     if code:
         raise CnnvizError(f"The app ended with code {code}; what it said stands above.")
@@ -68,22 +68,25 @@ def server_command(home: Path, host: str, address: str, port: int) -> list[str]:
     """The command that starts the app. Only this address and this computer's own names are answered, so that no
     page elsewhere can reach the app through a name that it has pointed here (DNS rebinding)."""
     names = {address, socket.gethostname(), f"{socket.gethostname()}.local", "localhost", "127.0.0.1"}
-    return [
-        sys.executable, "-m", "streamlit", "run", str(home), "--server.headless=true", f"--server.address={host}",
-        f"--server.port={port}", f"--browser.serverAddress={address}",
-        *(f"--server.allowedHosts={name}" for name in sorted(names)),
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "streamlit", "run", str(home), "--server.headless=true"]
+    command += [f"--server.address={host}", f"--server.port={port}", f"--browser.serverAddress={address}"]
+    return command + [f"--server.allowedHosts={name}" for name in sorted(names)]
 
 
-def announce(url: str, token: str, tour: str | None = None) -> str:
+def announcement(url: str, token: str, tour: str | None = None) -> str:
     """What the lecturer reads in the terminal. The token stands behind the "#", which no server is ever sent."""
     first = f"{url}/{f'?tour={tour}' if tour else ''}#lecturer={token}"
-    return "\n".join([
-        "", "The class is open.", "", f"  Students:  {url}", f"  Lecturer:  {first}", "", qr_code(url),
-        "The lecturer's link holds the token: keep it to yourself, and show the students' address only.",
-        f"To take the lead in an open window: sidebar, “I am the lecturer”, token {token}",
-        "Ctrl+C ends the class.", "",
-    ])  # fmt: skip
+    return f"""
+The class is open.
+
+  Students:  {url}
+  Lecturer:  {first}
+
+{qr_code(url)}
+The lecturer's link holds the token: keep it to yourself, and show the students' address only.
+To take the lead in an open window: sidebar, “I am the lecturer”, token {token}
+Ctrl+C ends the class.
+"""
 
 
 def qr_code(text: str) -> str:

@@ -16,24 +16,20 @@ if TYPE_CHECKING:
 
 def add_network(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """NETWORK, --weights and --device. `required`: whether the command can do without a network."""
-    parser.add_argument(
-        "network", metavar="NETWORK", nargs=None if required else "?",
-        help="of `cnnviz list`, of another zoo (timm:resnet18), or a weights file",
-    )  # fmt: skip
-    parser.add_argument(
-        "--weights",
-        help='"bundled", "pretrained", "random", "epoch-N" (the bundled ones after N epochs, where `cnnviz list` says '
-        'snapshots) or a file; default: bundled, else pretrained, else random',
-    )  # fmt: skip
+    network = "of `cnnviz list`, of another zoo (timm:resnet18), or a weights file"
+    parser.add_argument("network", metavar="NETWORK", nargs=None if required else "?", help=network)
+    weights = (
+        '"bundled", "pretrained", "random", "epoch-N" (the bundled ones after N epochs, where `cnnviz list` says '
+        "snapshots) or a file; default: bundled, else pretrained, else random"
+    )
+    parser.add_argument("--weights", help=weights)
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "cuda:1", "mps" (default: auto)')
 
 
 def add_plugins(parser: argparse.ArgumentParser) -> None:
     """--plugin FILE, any number of times."""
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py",
-        help="a Python file with @cnnviz.register(...): its networks join the catalogue (see also CNNVIZ_PLUGINS)",
-    )  # fmt: skip
+    plugin = "a Python file with @cnnviz.register(...): its networks join the catalogue (see also CNNVIZ_PLUGINS)"
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help=plugin)
 
 
 def load_plugins(options: argparse.Namespace) -> None:
@@ -67,6 +63,16 @@ def open_network(options: argparse.Namespace) -> LoadedModel:
     )
     bar.clear()
     return _report_warnings(model)
+
+
+def choose_own_gpu(options: argparse.Namespace) -> bool:
+    """Give this process of torchrun a GPU of its own, if --device leaves that open and there is one; whether it has."""
+    import torch
+
+    if options.device not in ("auto", "cuda") or not torch.cuda.is_available():
+        return False
+    options.device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
+    return True
 
 
 def _show_download(bar: ProgressBar, done: int, total: int) -> None:

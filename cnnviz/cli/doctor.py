@@ -21,12 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the report; a part that is broken is told and the others go on. The last part is a real prediction
+    """Print the report; a part that is broken is named and the others go on. The last part is a real prediction
     with every bundled network."""
     parts: dict[str, Callable[[], None]] = {
-        "Versions": _print_versions, "Devices": _print_devices, "Caches": _print_caches, "Offline": _print_offline, "Plugins": _print_plugins,
-        "App": _print_address, "Bundled networks": _try_bundled,
-    }  # fmt: skip
+        "Versions": _print_versions,
+        "Devices": _print_devices,
+        "Caches": _print_caches,
+        "Offline": _print_offline,
+        "Plugins": _print_plugins,
+        "App": _print_address,
+        "Bundled networks": _try_bundled,
+    }
     broken = []
     for title, part in parts.items():
         print(title)
@@ -44,16 +49,15 @@ def _print_versions() -> None:
     for package in PACKAGES:
         print(f"  {package:14} {_find_version(package, 'missing: pip install -r requirements.txt')}")
     for package in EXTRAS:
-        print(
-            f'  {package:14} {_find_version(package, f"""not installed (optional): pip install "cnnviz[{package}]" """)}'
-        )
+        missing = f'not installed (optional): pip install "cnnviz[{package}]"'
+        print(f"  {package:14} {_find_version(package, missing)}")
 
 
 def _find_version(package: str, missing: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return missing.strip()
+        return missing
 
 
 def _print_devices() -> None:
@@ -121,29 +125,29 @@ def _print_plugins() -> None:
 
 def _print_address() -> None:
     """Whether others could reach the app: a plugin, an upload and the GPU are then theirs to use, too."""
-    address, said = _find_address()
+    address, source = _find_address()
     port = os.environ.get("STREAMLIT_SERVER_PORT") or "8501"
     if address in LOCAL:
-        print(f"  Home is at http://localhost:{port}, for this machine alone ({said})")
+        print(f"  Home is at http://localhost:{port}, for this machine alone ({source})")
     else:
         where = f"at {address}" if address not in ("", "0.0.0.0", "::") else "from every network of this machine"
-        print(f"  Home would be public: reachable {where} ({said}). Whoever opens it uses this machine.")
+        print(f"  Home would be public: reachable {where} ({source}). Whoever opens it uses this machine.")
         print("  For this machine alone: streamlit run app/Home.py --server.address 127.0.0.1")
 
 
 def _find_address() -> tuple[str, str]:
     """(address, who says so), in Streamlit's order: environment, the project's file, the user's file."""
-    if told := os.environ.get("STREAMLIT_SERVER_ADDRESS"):
-        return told, "STREAMLIT_SERVER_ADDRESS"
+    if address := os.environ.get("STREAMLIT_SERVER_ADDRESS"):
+        return address, "STREAMLIT_SERVER_ADDRESS"
     import cnnviz
 
     project = Path(cnnviz.__file__).resolve().parents[1]
     for folder in (Path.cwd(), project, Path.home()):
         file = folder / ".streamlit" / "config.toml"
         if file.is_file():
-            told = tomllib.loads(file.read_text(encoding="utf-8")).get("server", {}).get("address")
-            if told:
-                return told, str(file)
+            address = tomllib.loads(file.read_text(encoding="utf-8")).get("server", {}).get("address")
+            if address:
+                return address, str(file)
     return "", "no server.address is set"
 
 

@@ -23,10 +23,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnviz.cli.bar import ProgressBar, duration
-from cnnviz.cli.common import add_network, open_network
+from cnnviz.cli.bar import ProgressBar
+from cnnviz.cli.common import add_network, choose_own_gpu, open_network
 from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
+from cnnviz.progress import duration
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -55,10 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto: exact, by way of bfloat16 where that is faster (default); bfloat16: approximate, computed in "
         "float32 where the processor is slow in it",
     )
-    parser.add_argument(
-        "--embed", type=int, nargs="?", const=64, metavar="SIDE",
-        help="keep crops of the winners, at most SIDE pixels (default: 64), to show the index without its corpus",
-    )  # fmt: skip
+    embed = "keep crops of the winners, at most SIDE pixels (default: 64), to show the index without its corpus"
+    parser.add_argument("--embed", type=int, nargs="?", const=64, metavar="SIDE", help=embed)
     parser.add_argument(
         "--part", type=_parse_part, metavar="I/N", help="only part I (1 to N) of N, to be merged; with --batch"
     )
@@ -104,7 +103,7 @@ def _index(options: argparse.Namespace) -> None:
     keep_freed()  # every feature map is freed again: an eighth faster on CPUs
     ranks = launched()
     if ranks:
-        _own_device(options)
+        _share_machine(options)
     model, bar = open_network(options), ProgressBar()
     images = corpus(options.data, options.limit, lambda done, total: _show_fetching(bar, done, total))
     _report_listing(bar, images)
@@ -136,15 +135,11 @@ def _report_listing(bar: ProgressBar, images: Corpus) -> None:
             bar.line(f"not listed: {name}: {why}")
 
 
-def _own_device(options: argparse.Namespace) -> None:
+def _share_machine(options: argparse.Namespace) -> None:
     """Each process of torchrun gets a GPU of its own, and its share of the cores for decoding."""
-    import torch
-
-    local, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if options.device in ("auto", "cuda") and torch.cuda.is_available():
-        options.device = f"cuda:{local % torch.cuda.device_count()}"
-        if options.workers is None:
-            options.workers = max(1, min(16, (os.cpu_count() or 2) // here - 1))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if choose_own_gpu(options) and options.workers is None:
+        options.workers = max(1, min(16, (os.cpu_count() or 2) // here - 1))
 
 
 def _report(bar: ProgressBar, options: argparse.Namespace, index: PatchIndex, speed: str) -> None:

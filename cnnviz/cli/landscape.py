@@ -13,15 +13,15 @@ Each process takes a GPU; on CPUs set OMP_NUM_THREADS to the cores of each."""
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.cli import landscape_studies
-from cnnviz.cli.bar import ProgressBar, duration
-from cnnviz.cli.common import add_network, open_network
+from cnnviz.cli.bar import ProgressBar
+from cnnviz.cli.common import add_network, choose_own_gpu, open_network
 from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
+from cnnviz.progress import duration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,26 +38,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("train", "test"), default="train", help="default: train")
     parser.add_argument("--images", type=int, default=1000, help="how many images (default: 1000; 0: all)")
     parser.add_argument("--steps", type=int, default=51, help="points along each direction (default: 51)")
-    parser.add_argument(
-        "--span", type=float, nargs="+", default=[1.0], metavar="S",
-        help="from -S to S, or two numbers: from the first to the second, in filter norms (default: 1)",
-    )  # fmt: skip
+    span = "from -S to S, or two numbers: from the first to the second, in filter norms (default: 1)"
+    parser.add_argument("--span", type=float, nargs="+", default=[1.0], metavar="S", help=span)
     parser.add_argument("--seed", type=int, default=0, help="of the directions (default: 0)")
-    parser.add_argument(
-        "--seeds", type=int, default=1, metavar="K",
-        help="K planes with directions of their own, from --seed on, to see what chance does: NAME-seed0.npz, …",
-    )  # fmt: skip
+    seeds = "K planes with directions of their own, from --seed on, to see what chance does: NAME-seed0.npz, …"
+    parser.add_argument("--seeds", type=int, default=1, metavar="K", help=seeds)
     parser.add_argument("--line", action="store_true", help="along the first direction alone")
-    parser.add_argument(
-        "--statistics", choices=("frozen", "recalibrated"), default="frozen",
-        help="of batch normalisation: the network's own at every point, or recomputed over the images at each "
-        "(default: frozen, as in the paper)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="auto: bfloat16 where it is fast and a few points, measured both ways, agree (default); bfloat16 is "
-        "computed in float32 where the processor is slow in it",
-    )  # fmt: skip
+    statistics = (
+        "of batch normalisation: the network's own at every point, or recomputed over the images at each "
+        "(default: frozen, as in the paper)"
+    )
+    kinds = ("frozen", "recalibrated")
+    parser.add_argument("--statistics", choices=kinds, default="frozen", help=statistics)
+    precision = "auto: bfloat16 where it is fast and a few points, measured both ways, agree (default); bfloat16 is "
+        "computed in float32 where the processor is slow in it"
+    kinds = ("auto", "float32", "bfloat16")
+    parser.add_argument("--precision", choices=kinds, default="auto", help=precision)
     parser.add_argument("--batch", type=int, help="images a forward pass (default: the size measured to be fastest)")
     parser.add_argument("--out", required=True, help="the result: .npz, or .csv; of --sharpness .json")
     landscape_studies.add_studies(parser)
@@ -79,7 +75,7 @@ def run(options: argparse.Namespace) -> None:
     if launched() and (options.line or study):
         raise BadInput("A surface alone is shared by processes: start this without torchrun.")
     if launched():
-        _own_device(options)
+        choose_own_gpu(options)
     landscape_studies.use_weights_of_run(options)
     model = open_network(options)
     own = landscape_studies.read_own_directions(options, model)
@@ -121,23 +117,32 @@ def read_images(options: argparse.Namespace, model: LoadedModel) -> tuple[np.nda
 
 
 def _compute_one(
-    options: argparse.Namespace, model: LoadedModel, images: tuple[Any, Any], seed: int, out: Path,
+    options: argparse.Namespace,
+    model: LoadedModel,
+    images: tuple[Any, Any],
+    seed: int,
+    out: Path,
     own: list[dict[str, Tensor]] | None,
-) -> None:  # fmt: skip
+) -> None:
     from cnnviz.distributed import launched
     from cnnviz.landscape.plane.distributed import surface_on_ranks
     from cnnviz.landscape.plane.line import loss_line
     from cnnviz.landscape.plane.surface import loss_surface
 
     bar, kept = ProgressBar(), out.with_suffix(".npz")
-    settings = {
-        "steps": options.steps, "span": _parse_span(options.span), "seed": seed, "precision": options.precision,
-        "statistics": options.statistics, "batch": options.batch,
+    settings: dict[str, Any] = {
+        "steps": options.steps,
+        "span": _parse_span(options.span),
+        "seed": seed,
+        "precision": options.precision,
+        "statistics": options.statistics,
+        "batch": options.batch,
         "progress": lambda state: _show_progress(bar, state, f"seed {seed}  " if options.seeds > 1 else ""),
-    }  # fmt: skip
+    }
+    result: Surface | Line | None
     if options.line:
-        result = loss_line(model, *images, direction=own[0] if own else None, **settings)
-        result.save(kept)
+        result = line = loss_line(model, *images, direction=own[0] if own else None, **settings)
+        line.save(kept)
     elif launched():
         result = surface_on_ranks(model, *images, out=kept, directions=own, **settings)
     else:
@@ -178,11 +183,3 @@ def _parse_span(given: list[float]) -> float | tuple[float, float]:
     if len(given) > 2:
         raise BadInput(f"--span takes one number or two, got {len(given)}.")
     return given[0] if len(given) == 1 else (given[0], given[1])
-
-
-def _own_device(options: argparse.Namespace) -> None:
-    """Each process of torchrun gets a GPU of its own."""
-    import torch
-
-    if options.device in ("auto", "cuda") and torch.cuda.is_available():
-        options.device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.cli.bar import ProgressBar, duration
+from cnnviz.cli.bar import ProgressBar
 from cnnviz.errors import BadInput
+from cnnviz.progress import duration
 from cnnviz.store import write_bytes_atomic, write_json
 
 if TYPE_CHECKING:
@@ -35,11 +36,10 @@ def add_studies(parser: argparse.ArgumentParser) -> None:
         metavar="OTHER",
         help='the line to other weights of this network: a file, "bundled", "epoch-N", "random"',
     )
-    group.add_argument(
-        "--trajectory", metavar="FOLDER",
-        help='the path of a run with --snapshots, or "bundled" (./bundled is a folder), in its principal plane; '
-        ".npz, .csv",
-    )  # fmt: skip
+    path = (
+        'the path of a run with --snapshots, or "bundled" (./bundled is a folder), in its principal plane; .npz, .csv'
+    )
+    group.add_argument("--trajectory", metavar="FOLDER", help=path)
     group.add_argument(
         "--plane", metavar="FILE.npz", help="with --trajectory: also the surface that the path lies on, --steps a side"
     )
@@ -163,29 +163,34 @@ def _bundled_snapshots(name: str) -> list[tuple[int, Path]]:
     if found := snapshots(name):
         return list(found.items())
     others = [other for other in bundled() if snapshots(other)]
-    raise BadInput(f"No snapshots of {name} come with cnnviz; there are some of: {', '.join(others) or 'none'}. Give "
-                   "the folder of a run of `cnnviz train --snapshots`.")  # fmt: skip
+    raise BadInput(
+        f"No snapshots of {name} come with cnnviz; there are some of: {', '.join(others) or 'none'}. Give "
+        "the folder of a run of `cnnviz train --snapshots`."
+    )
 
 
 def _plane(
-    options: argparse.Namespace, model: LoadedModel, images: np.ndarray, labels: np.ndarray, path: Trajectory,
+    options: argparse.Namespace,
+    model: LoadedModel,
+    images: np.ndarray,
+    labels: np.ndarray,
+    path: Trajectory,
     directions: list[dict[str, Tensor]],
-) -> None:  # fmt: skip
+) -> None:
     from cnnviz.landscape.plane.surface import loss_surface
 
     options.kept = "The finished points of the plane are kept; the same command goes on."
     low, high = min(0.0, float(path.positions.min())), max(0.0, float(path.positions.max()))
     beyond = MARGIN * (high - low)
-    bar, chosen = ProgressBar(), {"precision": options.precision, "statistics": options.statistics}
+    bar, span = ProgressBar(), (low - beyond, high + beyond)
+    chosen = {"precision": options.precision, "statistics": options.statistics}
 
     def show(state: SurfaceProgress) -> None:
         left = duration(state.seconds_left)
         bar.update(state.done / state.total, f"{state.done:,} of {state.total:,} points  {left} left")
 
-    loss_surface(
-        model, images, labels, options.steps, (low - beyond, high + beyond), out=options.plane, directions=directions,
-        progress=show, **chosen,
-    )  # fmt: skip
+    where = {"out": options.plane, "directions": directions}
+    loss_surface(model, images, labels, options.steps, span, progress=show, **where, **chosen)
     bar.clear()
     print(f"{options.plane}: the plane that the path lies on, in distances of weight space")
 

@@ -16,8 +16,8 @@ KINDS = ("architectures", "weights", "corpora", "devices", *ZOOS)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    parser.add_argument("what", nargs="?", choices=KINDS, default="architectures", metavar="WHAT",
-                        help=f"{', '.join(KINDS)} (default: architectures)")  # fmt: skip
+    kinds = f"{', '.join(KINDS)} (default: architectures)"
+    parser.add_argument("what", nargs="?", choices=KINDS, default="architectures", metavar="WHAT", help=kinds)
     parser.add_argument("which", nargs="*", metavar="NAME", help="networks for `weights`, a part of a name for a zoo")
     parser.add_argument("--names", action="store_true", help="names only, one a line")
 

@@ -1,12 +1,13 @@
 """Bring weights and data before class, so that everything works offline.
 
 NETWORK is an architecture with public weights, also of another zoo: timm:resnet18, pytorchcv:nin_cifar10,
-torchvision:convnext_tiny. What cannot be brought is told, the rest is brought all the same.
+torchvision:convnext_tiny. What cannot be brought is named, the rest is brought all the same.
 CNNVIZ_WEIGHTS_MIRROR and CNNVIZ_DATA_MIRROR name a classroom server or folder to take the files from."""
 
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from cnnviz.cli.bar import ProgressBar
 from cnnviz.errors import CnnvizError
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     for name, fetch in wanted:
         bar = ProgressBar()
         try:
-            said = fetch(name, lambda done, total, bar=bar, name=name: _show_progress(bar, name, done, total))
+            said = fetch(name, partial(_show_progress, bar, name))
         except CnnvizError as error:
             bar.clear()
             print(f"{name}: {error}", file=sys.stderr)

@@ -23,10 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("an index (.npz)")
     group.add_argument("--layer", help="one layer: a line a channel; with --out its wall")
     group.add_argument("--unit", type=int, metavar="CHANNEL", help="one channel of --layer: its winners")
-    group.add_argument(
-        "--out", metavar="FILE", type=Path,
-        help="write what --layer or --unit names as .png or .pdf: patches, and beside them reconstructions",
-    )  # fmt: skip
+    out = "write what --layer or --unit names as .png or .pdf: patches, and beside them reconstructions"
+    group.add_argument("--out", metavar="FILE", type=Path, help=out)
     group.add_argument(
         "--rule", choices=RULES, default="deconvnet", help='of the reconstructions (default: "deconvnet")'
     )
@@ -55,6 +53,8 @@ def _print(options: argparse.Namespace, index: PatchIndex) -> None:
     from cnnviz.studies.anatomy.tables import aligned
     from cnnviz.studies.channels import tables as indexed
 
+    right: tuple[int, ...]
+    cut: tuple[int, ...]
     if options.layer is None:
         print("\n".join([options.network, *(f"{name:10} {value}" for name, value in indexed.described(index))]))
         table, right, cut = indexed.layer_table(index), (1, 2, 3, 5), (0, 7)

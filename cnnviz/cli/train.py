@@ -9,16 +9,23 @@ the weights of the start and of every N epochs there, in float16, for a path thr
 import argparse
 from dataclasses import fields
 
-from cnnviz.cli.bar import ProgressBar, duration
+from cnnviz.cli.bar import ProgressBar
+from cnnviz.progress import duration
 
 _HELP = {
-    "epochs": "passes over the data", "batch": "images a step", "lr": "peak learning rate",
-    "momentum": "Nesterov momentum", "weight_decay": "L2 penalty", "schedule": "cosine, step or constant",
-    "warmup": "epochs of linear rise", "label_smoothing": "share of the target spread over all classes",
-    "crop": "random crop after so much padding, pixels", "shift": "random shift, pixels", 
+    "epochs": "passes over the data",
+    "batch": "images a step",
+    "lr": "peak learning rate",
+    "momentum": "Nesterov momentum",
+    "weight_decay": "L2 penalty",
+    "schedule": "cosine, step or constant",
+    "warmup": "epochs of linear rise",
+    "label_smoothing": "share of the target spread over all classes",
+    "crop": "random crop after so much padding, pixels",
+    "shift": "random shift, pixels",
     "seed": "of everything random",
     "precision": "auto, float32 or bfloat16",
-}  # fmt: skip
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,24 +58,24 @@ def run(options: argparse.Namespace) -> None:
     if options.milestones:
         changes["milestones"] = tuple(options.milestones)
     recipe = default_recipe(find(options.architecture).input_size[0], **changes)
-    bar, told = ProgressBar(), -1
+    bar, reported = ProgressBar(), -1
     if options.data in ("mnist", "cifar10"):
         from cnnviz.data.public.public_files import prefetch
 
         prefetch(options.data, lambda done, total: bar.update(done / max(total, 1), f"downloading {options.data}"))
 
     def show(state: TrainingProgress) -> None:
-        nonlocal told
-        if told < 0:
-            told = len(state.finished)
-            if told:
-                bar.line(f"continuing after epoch {told} of {recipe.epochs}")
-        for epoch in state.finished[told:]:
+        nonlocal reported
+        if reported < 0:
+            reported = len(state.finished)
+            if reported:
+                bar.line(f"continuing after epoch {reported} of {recipe.epochs}")
+        for epoch in state.finished[reported:]:
             bar.line(
                 f"epoch {epoch.epoch:3}: loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:.2%}; "
                 f"test loss {epoch.test_loss:.4f}, accuracy {epoch.test_accuracy:.2%}"
             )
-        told = len(state.finished)
+        reported = len(state.finished)
         bar.update(
             state.step / state.steps,
             f"epoch {state.epoch}/{state.epochs}  loss {state.loss:.4f}  accuracy {state.accuracy:.2%}  "

@@ -18,12 +18,12 @@ def test_its_help_says_what_it_is_for(capsys):
 
 
 def test_the_students_address_holds_no_token_and_the_lecturer_s_hides_it_from_servers():
-    said = classroom.announce("http://192.168.1.20:8501", "secret-token", "lecture")
+    said = classroom.announcement("http://192.168.1.20:8501", "secret-token", "lecture")
     students, lecturer = (line.split()[-1] for line in said.splitlines() if line.startswith("  "))
     assert students == "http://192.168.1.20:8501"
     address, _, fragment = lecturer.partition("#")  # a browser sends no server what stands behind it
     assert address == "http://192.168.1.20:8501/?tour=lecture" and fragment == "lecturer=secret-token"
-    assert "#lecturer=secret-token" in classroom.announce("http://10.0.0.2:8501", "secret-token")
+    assert "#lecturer=secret-token" in classroom.announcement("http://10.0.0.2:8501", "secret-token")
 
 
 def test_the_qr_code_holds_the_address():

@@ -62,10 +62,15 @@ def test_several_seeds_make_several_planes_and_lines_a_line_each(data, tmp_path)
 
 @pytest.mark.parametrize(
     "more, said",
-    [(["--span", "0"], "span must be"), (["--span", "1", "2", "3"], "one number or two"),
-     (["--steps", "0"], "steps must be"), (["--seeds", "0"], "--seeds must be"),
-     (["--images", "-1"], "--images must be"), (["--data", "nowhere"], "No data at")],
-)  # fmt: skip
+    [
+        (["--span", "0"], "span must be"),
+        (["--span", "1", "2", "3"], "one number or two"),
+        (["--steps", "0"], "steps must be"),
+        (["--seeds", "0"], "--seeds must be"),
+        (["--images", "-1"], "--images must be"),
+        (["--data", "nowhere"], "No data at"),
+    ],
+)
 def test_mistakes_are_explained(data, tmp_path, capsys, more, said):
     assert main(words(data, tmp_path / "s.npz", *more)) == 1
     assert said in capsys.readouterr().err
