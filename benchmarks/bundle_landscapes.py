@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import cnnviz
-from cnnviz.cli.bar import ProgressBar, duration
+from cnnviz.cli.bar import ProgressBar
 from cnnviz.data.labelled import load_labelled
 from cnnviz.landscape.bundled import folder
 from cnnviz.landscape.geometry.pca import Direction
@@ -24,6 +24,7 @@ from cnnviz.landscape.plane.surface import SurfaceProgress, loss_surface
 from cnnviz.landscape.results import Surface, Trajectory
 from cnnviz.models.bundled import bundled, snapshot_folder
 from cnnviz.models.model import LoadedModel
+from cnnviz.progress import duration
 
 NETWORKS = ("resnet20_cifar", "plain20_cifar", "resnet56_cifar", "plain56_cifar")
 IMAGES, STEPS, SEEDS, COARSE = 2000, 51, (0, 1, 2), 25

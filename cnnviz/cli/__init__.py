@@ -1,4 +1,4 @@
-"""The command line: the same studies as the app, no logic of its own."""
+"""Command line `cnnviz`: the parser of all commands, exit codes, and messages for a full disk or memory."""
 
 from __future__ import annotations
 

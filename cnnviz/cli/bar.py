@@ -1,4 +1,4 @@
-"""One line of progress in a terminal, rewritten in place; plain lines where the output is a file."""
+"""Progress bar for a terminal: one line, rewritten in place; plain lines where the output is a file."""
 
 from __future__ import annotations
 

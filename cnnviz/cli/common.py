@@ -1,4 +1,4 @@
-"""Arguments that several commands share."""
+"""Command-line arguments that several commands share: network, weights, device, plugins; and opening a network."""
 
 from __future__ import annotations
 

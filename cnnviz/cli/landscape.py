@@ -48,12 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of batch normalisation: the network's own at every point, or recomputed over the images at each "
         "(default: frozen, as in the paper)"
     )
-    kinds = ("frozen", "recalibrated")
-    parser.add_argument("--statistics", choices=kinds, default="frozen", help=statistics)
+    parser.add_argument("--statistics", choices=("frozen", "recalibrated"), default="frozen", help=statistics)
     precision = "auto: bfloat16 where it is fast and a few points, measured both ways, agree (default); bfloat16 is "
         "computed in float32 where the processor is slow in it"
-    kinds = ("auto", "float32", "bfloat16")
-    parser.add_argument("--precision", choices=kinds, default="auto", help=precision)
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help=precision)
     parser.add_argument("--batch", type=int, help="images a forward pass (default: the size measured to be fastest)")
     parser.add_argument("--out", required=True, help="the result: .npz, or .csv; of --sharpness .json")
     landscape_studies.add_studies(parser)

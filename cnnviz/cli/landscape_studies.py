@@ -1,4 +1,4 @@
-"""What `cnnviz landscape` does beside planes and lines: two networks, the path of a training, sharpness."""
+"""Landscapes beyond planes and lines: interpolation, trajectory of a training, sharpness, direction files."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Pictures from results: palette PNG mosaics and overlays. No torch is imported here."""
+"""Figures from results: PNG mosaics, SVG scenes, Plotly figures, notebook HTML. No torch is imported here."""

@@ -15,8 +15,9 @@ from app.session import shared
 from app.url import address
 from app.views.receptive import place as receptive_place
 from app.views.receptive.image import Look
+from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.receptive.canvas import Canvas, photo_picture, plan_canvas
-from cnnviz.figures.receptive.growth import CHOSEN, depth_colours, growth_figure
+from cnnviz.figures.receptive.growth import depth_colours, growth_figure
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus

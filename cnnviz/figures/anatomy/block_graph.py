@@ -1,4 +1,4 @@
-"""One block in large: its layers from top to bottom, branches side by side, skips around them."""
+"""Block diagram of one block: its layers from top to bottom, branches side by side, skips around them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from cnnviz.errors import BadInput
 from cnnviz.figures.anatomy.blocks import local_parents
 from cnnviz.figures.anatomy.layout import Layout, arrange
 from cnnviz.figures.anatomy.nodes import GraphNode, build_nodes, shape_text
-from cnnviz.figures.anatomy.shapes import EDGE, GREY, ROUND
+from cnnviz.figures.anatomy.shapes import EDGE, ROUND
 from cnnviz.figures.base.charts import count_text
-from cnnviz.figures.base.colors import KINDS
+from cnnviz.figures.base.colors import GREY, KINDS
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text, round_corners, smooth_path
 from cnnviz.figures.base.text import shorten, text_width
 

@@ -1,5 +1,5 @@
-"""What the drawing of a whole network is made of: its blocks, equal neighbours folded into one, and the layers
-of a dense block side by side."""
+"""Blocks of a drawn network: equal neighbours folded into one, branches merged, and the layers of a dense block side
+by side."""
 
 from __future__ import annotations
 

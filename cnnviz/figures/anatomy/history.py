@@ -1,4 +1,4 @@
-"""The challenge year by year, and accuracy against size and cost; conditions and sources on every point."""
+"""ImageNet history as Plotly figures: top-5 error by year, and accuracy against parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.base.charts import count_text
-from cnnviz.figures.base.colors import CATEGORIES
+from cnnviz.figures.base.colors import CATEGORIES, GREY
 from cnnviz.figures.base.plot_style import INK, apply_style
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ def _describe_model(model: Model) -> str:
 
 def _add_size_legend(figure: Figure) -> None:
     """The scale of the circles, in the lower right corner, away from all points."""
-    letters = {"size": 13, "color": "#5b6470"}
+    letters = {"size": 13, "color": GREY}
     for macs, parameters in ((11.0, 5_000_000), (26.0, 25_000_000), (70.0, 100_000_000)):
-        circle = {"size": _diameter(parameters), "color": "#ffffff", "line": {"color": "#5b6470", "width": 1.5}}
+        circle = {"size": _diameter(parameters), "color": "#ffffff", "line": {"color": GREY, "width": 1.5}}
         figure.add_scatter(x=[macs], y=[49.4], mode="markers+text", marker=circle, showlegend=False, hoverinfo="skip")
         figure.data[-1].update(text=[f"{parameters // 1_000_000} M"], textposition="top center", textfont=letters)
     place = {"x": 2.0, "y": 55.4, "xanchor": "right", "align": "right"}  # x: the logarithm of 100

@@ -1,4 +1,4 @@
-"""Places for the nodes of a small directed graph: layers along the flow, lanes across it.
+"""Layout of a small directed graph: layers along the flow, lanes across it.
 
 After Sugiyama, Tagawa and Toda 1981: longest-path layers, order by barycentres, then positions; edges that
 only shorten another way (the skips of a residual block, the wires of a dense one) are left out of the lanes

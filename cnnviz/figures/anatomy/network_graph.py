@@ -1,5 +1,5 @@
-"""A network as one picture: blocks in the order of the forward pass under a line of map sizes, each block with
-its own branches."""
+"""Network graph: the blocks of a whole network in the order of the forward pass, each with its own branches, under a
+line of map sizes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from cnnviz.figures.anatomy.blocks import Unit, group_blocks
 from cnnviz.figures.anatomy.nodes import shape_text
-from cnnviz.figures.anatomy.shapes import GREY, Extent, Style, draw_unit, measure_unit
+from cnnviz.figures.anatomy.shapes import Extent, Style, draw_unit, measure_unit
 from cnnviz.figures.base.charts import count_text
-from cnnviz.figures.base.colors import KINDS
+from cnnviz.figures.base.colors import GREY, KINDS
 from cnnviz.figures.base.scene import INK, Box, Point, Polyline, Scene, Text, round_corners
 from cnnviz.figures.base.text import shorten, text_width
 

@@ -1,5 +1,5 @@
-"""Cells of a drawn network: a convolution, a linear layer, a pool or a join, with the norms, rectifiers and
-dropouts that only follow or precede it taken in."""
+"""Nodes of a drawn network: a convolution, a linear layer, a pool or a join, with the norms, rectifiers and dropouts
+that only follow or precede it."""
 
 from __future__ import annotations
 

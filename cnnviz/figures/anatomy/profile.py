@@ -1,4 +1,4 @@
-"""Where a network keeps its memory, its parameters and its work: aligned bars from the first layer to the last."""
+"""Bar chart of activations, parameters and multiply-adds, from the first layer to the last."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.anatomy.nodes import choose_paint, shape_text
-from cnnviz.figures.anatomy.shapes import GREY
 from cnnviz.figures.base.charts import count_text
-from cnnviz.figures.base.colors import KINDS
+from cnnviz.figures.base.colors import GREY, KINDS
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import shorten, text_width
 

@@ -1,4 +1,4 @@
-"""One block of the network's picture: its cells along the flow, branches beside each other, skips above."""
+"""Drawing of one block in the network graph: cells along the flow, branches beside each other, skips above."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from cnnviz.figures.anatomy.blocks import Unit
 from cnnviz.figures.anatomy.nodes import GraphNode
-from cnnviz.figures.base.colors import CHOSEN, KINDS
+from cnnviz.figures.base.colors import CHOSEN, GREY, KINDS
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text, arc_points, round_corners, smooth_path
 from cnnviz.figures.base.text import shorten, text_width
 
-GREY, EDGE = "#5b6470", "#3f4753"
+EDGE = "#3f4753"
 ROUND = ("add", "multiply")
 BOWS = 5  # more skips than these are drawn as bows, as in a dense block
 TRANSITION = 140.0  # pixels of a line that a long dense block leaves to the transition before it

@@ -1,4 +1,4 @@
-"""Anatomies as tables and sentences for people."""
+"""Anatomy as tables and sentences: layers, blocks, totals, and two networks compared."""
 
 from __future__ import annotations
 

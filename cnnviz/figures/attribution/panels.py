@@ -1,4 +1,4 @@
-"""Attributions over the photograph: panels in rows, each with its scale; the same scene for every view of the page."""
+"""Attribution maps over the photograph: panels in rows, each with its colour scale."""
 
 from __future__ import annotations
 

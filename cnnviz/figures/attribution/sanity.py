@@ -1,4 +1,4 @@
-"""How alike an attribution stays while the layers are randomised from the top: one curve."""
+"""Sanity check of attributions as a curve: rank correlation while layers are randomised from the top."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the methods and what to know of each, in a sentence."""
+"""Attribution methods in words: names, sources, and sentences with their numbers."""
 
 from __future__ import annotations
 

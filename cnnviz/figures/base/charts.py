@@ -1,4 +1,4 @@
-"""Bars and sentences with numbers in them."""
+"""Bars of probabilities, and numbers in words: counts, values, shares, and sentences of a network and its maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one language of colour: activations viridis from 0, signed values blue–white–red about 0."""
+"""Colour maps and palettes: activations viridis from 0, signed values blue–white–red about 0, categories, kinds."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -31,6 +31,7 @@ def from_hex(colour: str) -> tuple[int, int, int]:
 
 
 CHOSEN = to_hex(FRAME)
+GREY = "#5b6470"  # words of less weight
 
 
 def _interpolate_palette(anchors: str, size: int = 256) -> np.ndarray:

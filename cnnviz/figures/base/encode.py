@@ -1,4 +1,4 @@
-"""Bytes for the browser: palette PNG for maps (small, lossless), JPEG for photographs, PNG for the rest."""
+"""PNG and JPEG bytes for the browser, data addresses, and enlargement by whole multiples."""
 
 import base64
 import io

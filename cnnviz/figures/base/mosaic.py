@@ -1,4 +1,4 @@
-"""Many tiles as one crisp picture: feature maps and filters, with readable indices."""
+"""Mosaic of feature maps or filters: many tiles in one picture, with readable indices."""
 
 from __future__ import annotations
 

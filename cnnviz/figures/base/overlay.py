@@ -1,4 +1,4 @@
-"""One unit large: its map over the image, the map itself, a filter; and the way from pixels to units."""
+"""Feature map over the image, a map enlarged, a filter's card; and which unit lies under a pixel."""
 
 from __future__ import annotations
 

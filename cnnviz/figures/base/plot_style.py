@@ -1,4 +1,4 @@
-"""What all Plotly figures share: letters, margins, colours, and a mode bar that only saves the picture."""
+"""Plotly style that all figures share: fonts, margins, legends, curves, and a mode bar that only saves the picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small scene of shapes that is written as SVG and as PNG, so that both show the same."""
+"""Vector drawings: a scene of boxes, lines and text that is written as SVG and as PNG, so that both show the same."""
 
 from __future__ import annotations
 

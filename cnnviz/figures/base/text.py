@@ -1,4 +1,4 @@
-"""Letters in drawings: how wide a text is, the same on every machine, and a font to draw it with."""
+"""Text in drawings: its width, the same on every machine, shortening it to fit, and a font to draw it with."""
 
 from __future__ import annotations
 

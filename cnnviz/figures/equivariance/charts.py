@@ -1,4 +1,4 @@
-"""Errors of equivariance as Plotly figures: layer by layer, over shifts, over a square of shifts, beyond shifts."""
+"""Equivariance errors as Plotly figures: by layer, over shifts, over a square of shifts, under other transforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shift in pictures: the image and its shifted copy, T(f(x)), f(T(x)), and how far they differ."""
+"""Strip of a shift: the image and its shifted copy, T(f(x)), f(T(x)), and their difference."""
 
 from __future__ import annotations
 

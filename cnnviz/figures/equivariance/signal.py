@@ -1,4 +1,4 @@
-"""A time series and its shifted copy through one layer: the rows below each other, and errors over shifts."""
+"""Equivariance of a time series as a Plotly figure: series, responses and pooled responses, and errors over shifts."""
 
 from __future__ import annotations
 

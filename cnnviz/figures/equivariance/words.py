@@ -1,4 +1,4 @@
-"""Sentences with the numbers of a shift."""
+"""Equivariance in words: errors, shifts, changed answers, and the table of shift consistency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Surfaces and contours of several loss landscapes side by side, on one scale of height and colour."""
+"""Loss surfaces in 3-D and contour plots side by side, on one scale of height and colour, in Plotly."""
 
 from __future__ import annotations
 

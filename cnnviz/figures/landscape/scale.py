@@ -1,4 +1,4 @@
-"""One scale of height and colour for several surfaces: log or linear, cut at a value, and said so."""
+"""Colour and height scale of losses for several surfaces: logarithmic or linear, cut at a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One surface in 3-D beside its plane from above."""
+"""One loss surface in 3-D beside its contour plot, in Plotly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A surface that changes over the epochs of a training, beside the way of its weights through their plane."""
+"""Loss surface over the epochs of a training, beside the trajectory of its weights in their principal plane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences with the numbers of a loss landscape."""
+"""Loss landscape in words: centre, provenance, a point of the plane."""
 
 from __future__ import annotations
 

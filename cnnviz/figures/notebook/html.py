@@ -1,4 +1,4 @@
-"""Which figure a notebook shows for which result. See `cnnviz.display`."""
+"""HTML of a result in a notebook: which function draws which class. See `cnnviz.display`."""
 
 from __future__ import annotations
 

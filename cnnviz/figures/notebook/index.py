@@ -1,4 +1,4 @@
-"""A patch index, one of its layers and one of its units in a notebook."""
+"""Notebook HTML of a patch index, of one of its layers and of one of its units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network, its anatomy, its first filters and its receptive fields in a notebook."""
+"""Notebook HTML of a network, its anatomy, its first-layer filters and its receptive fields."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cnnviz.figures.anatomy.network_graph import network_graph
 from cnnviz.figures.anatomy.nodes import shape_text
 from cnnviz.figures.anatomy.tables import layer_table
 from cnnviz.figures.base.charts import count_text, preprocessing_sentence, signed_tiles
-from cnnviz.figures.base.colors import CHOSEN
+from cnnviz.figures.base.colors import CHOSEN, GREY
 from cnnviz.figures.base.mosaic import tiles_mosaic
 from cnnviz.figures.base.scene import Box, Scene
 from cnnviz.figures.base.text import size_text
@@ -24,7 +24,7 @@ GRAPH = (880.0, 420.0)  # pixels of a network's drawing
 MOST_GRAPH = 600_000  # characters; a larger drawing is left to the app
 FILTERS = 150  # shown; a perceptron may have thousands
 FIELD = 220  # pixels of the drawing of a field
-PALE, EDGE, FRAME, NEXT = "#eceef1", "#a0a9b5", CHOSEN, "#5b6470"
+PALE, EDGE, FRAME, NEXT = "#eceef1", "#a0a9b5", CHOSEN, GREY
 
 
 def model_html(model: LoadedModel) -> str:

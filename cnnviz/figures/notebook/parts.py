@@ -1,4 +1,4 @@
-"""Pieces of HTML for notebooks: no script, no other file, legible on light and on dark paper."""
+"""HTML parts for notebooks: cards, tables, pictures; no script, no other file, legible on light and on dark paper."""
 
 from __future__ import annotations
 

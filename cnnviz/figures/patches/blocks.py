@@ -1,4 +1,4 @@
-"""A unit of an index as a block of the wall."""
+"""Patches and reconstructions of one unit of an index, as a block of the wall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How strongly a channel answers to the images of a corpus: a histogram, and sentences."""
+"""Activation statistics of a channel over a corpus: a histogram of maxima, and sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A unit's winners in context: the whole image with the receptive field, the patch, and its reconstruction."""
+"""Top images of a unit in context: the whole image with the receptive field, the patch, and its reconstruction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wall of patches alone: for each channel its 3×3 strongest, and what it is."""
+"""Wall of patches without reconstructions: for each channel its 3×3 strongest patches, and words below them."""
 
 from __future__ import annotations
 

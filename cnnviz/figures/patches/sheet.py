@@ -1,4 +1,4 @@
-"""A whole layer for print, in the manner of Zeiler and Fergus, Figure 2: pages of units, patches beside
+"""Printed sheet of a layer (PDF, PNG) after Zeiler and Fergus, Figure 2: pages of units, patches beside
 reconstructions, or patches alone where there are no others."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The wall of Zeiler and Fergus, Figure 2: for each channel 3×3 patches beside 3×3 reconstructions."""
+"""Wall of a layer after Zeiler and Fergus, Figure 2: for each channel 3×3 patches beside 3×3 reconstructions."""
 
 from __future__ import annotations
 

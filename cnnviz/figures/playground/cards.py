@@ -1,14 +1,14 @@
-"""What a layer costs, and the lecture notes' counting questions, in numbers that fill the page."""
+"""Cost of a layer (parameters, multiply-adds, memory), and the lecture notes' counting questions, in large numbers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.base.charts import count_text
-from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
+from cnnviz.figures.base.colors import CATEGORIES, CHOSEN, GREY
 from cnnviz.figures.base.scene import INK, Box, Scene, Text
 from cnnviz.figures.base.text import text_width
-from cnnviz.figures.playground.cells import GREY, spell_floor
+from cnnviz.figures.playground.cells import spell_floor
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.cost import Cost

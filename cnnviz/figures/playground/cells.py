@@ -1,4 +1,4 @@
-"""Grids of numbers that can be read from the last row, and one colour for each weight of a kernel."""
+"""Tables of numbers that can be read from the last row, with one colour for each weight of a kernel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnnviz.figures.base.colors import CATEGORIES, from_hex, to_hex
 from cnnviz.figures.base.scene import INK, PAPER, Box, Scene, Text
 from cnnviz.figures.base.text import text_width
 
-GREY, EDGE, BLANK, PADDING = "#5b6470", "#aab2bd", "#f3f4f6", "#e3e7ec"
+EDGE, BLANK, PADDING = "#aab2bd", "#f3f4f6", "#e3e7ec"
 LEAST = 7.0  # pixels; smaller digits are left out
 
 

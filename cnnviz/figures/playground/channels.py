@@ -1,4 +1,4 @@
-"""One step of a convolution of several channels: each channel's products and sum, and all sums added up."""
+"""Convolution of several channels, one step: each channel's products and sum, and all sums added up."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CHOSEN
+from cnnviz.figures.base.colors import CHOSEN, GREY
 from cnnviz.figures.base.scene import Scene, Text
 from cnnviz.figures.base.text import size_text, text_width
 from cnnviz.figures.playground.cells import (
     BLANK,
     EDGE,
-    GREY,
     CellStyle,
     draw_grid,
     fit_sum,

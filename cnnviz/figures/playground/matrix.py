@@ -1,4 +1,4 @@
-"""A convolution as a sparse matrix with tied weights, and how often each pixel is read."""
+"""Convolution as a Toeplitz matrix with tied weights, and how often each pixel is read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CHOSEN, activation_rgb, to_hex
+from cnnviz.figures.base.colors import CHOSEN, GREY, activation_rgb, to_hex
 from cnnviz.figures.base.scene import INK, PAPER, Box, Scene, Text
 from cnnviz.figures.playground.cells import (
     BLANK,
     EDGE,
-    GREY,
     LEAST,
     CellStyle,
     digits_size,

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CHOSEN
+from cnnviz.figures.base.colors import CHOSEN, GREY
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.playground.cells import (
     EDGE,
-    GREY,
     CellStyle,
     draw_grid,
     number_text,

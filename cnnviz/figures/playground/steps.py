@@ -1,4 +1,4 @@
-"""One step of a convolution: the window on the input, the kernel, the output so far, the sum written out."""
+"""Convolution of one channel, one step: the window on the input, the kernel, the output so far, the sum written out."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CHOSEN
+from cnnviz.figures.base.colors import CHOSEN, GREY
 from cnnviz.figures.base.scene import Box, Scene, Text
 from cnnviz.figures.base.text import size_text, text_width
 from cnnviz.figures.playground.cells import (
     BLANK,
-    GREY,
     PADDING,
     CellStyle,
     draw_grid,

@@ -1,4 +1,4 @@
-"""Pooling invariance as Plotly figures: unchanged units over shifts and layer by layer; what is left of location."""
+"""Pooling invariance as Plotly figures: unchanged units over shifts and by layer; location after global pooling."""
 
 from __future__ import annotations
 

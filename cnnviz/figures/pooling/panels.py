@@ -1,4 +1,4 @@
-"""Pooling invariance in pictures: maps before and after a pooling layer, with the units that a shift changes marked."""
+"""Maps before and after a pooling layer, with the units marked that a shift changes."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def columns_strip(columns: Sequence[tuple[str, str, MapPair]]) -> Strip:
     size = (len(columns) * (SMALL + GAP) - GAP, 2 * CAPTION + 2 * high + 6)
     canvas = np.full((size[1], size[0], 3), GUTTER, np.uint8)
     words: list[tuple[float, float, float, str]] = []
-    for at, (name, told, pair) in enumerate(columns):
+    for at, (name, note, pair) in enumerate(columns):
         x = at * (SMALL + GAP)
         place_pixels(canvas, fit_map(_colour_map(pair.first, pair.peak), SMALL), CAPTION, x, SMALL, at_top=True)
         place_pixels(
             canvas, fit_map(marked_rgb(pair.same, pair.active), SMALL), CAPTION + high + 6, x, SMALL, at_top=True
         )
-        words += [(float(x), 2.0, float(SMALL), name), (float(x), float(size[1] - CAPTION + 3), float(SMALL), told)]
+        words += [(float(x), 2.0, float(SMALL), name), (float(x), float(size[1] - CAPTION + 3), float(SMALL), note)]
     return Strip(rgb_png(canvas), size, tuple(words))
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CHOSEN, signed_rgb, to_hex, to_levels
+from cnnviz.figures.base.colors import CHOSEN, GREY, signed_rgb, to_hex, to_levels
 from cnnviz.figures.base.scene import INK, PAPER, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
-from cnnviz.figures.playground.cells import EDGE, GREY, number_text
+from cnnviz.figures.playground.cells import EDGE, number_text
 
 if TYPE_CHECKING:
     from cnnviz.studies.pooling.maxout import LearnedInvariance
@@ -49,9 +49,9 @@ def poses_scene(
         scene.add(Polyline(((start, middle), (start + column * 0.3, middle)), GREY, 2.0, 10.0))
         scene.add(Box(last + column * 0.38, middle - 26, column * 0.64, 52, NOW, CHOSEN, 2.5, 26))
         scene.add(Text(last + column * 0.7, middle, number_text(float(pooled[row])), 26, bold=True))
-    told = poses_sentence(pooled, pieces)
-    size = min(24.0, (wide - 16) / text_width(told, 1.0, True))
-    scene.add(Text(wide / 2, height - 18, told, size, CHOSEN, bold=True))
+    sentence = poses_sentence(pooled, pieces)
+    size = min(24.0, (wide - 16) / text_width(sentence, 1.0, True))
+    scene.add(Text(wide / 2, height - 18, sentence, size, CHOSEN, bold=True))
     return scene
 
 

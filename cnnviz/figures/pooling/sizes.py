@@ -1,14 +1,13 @@
-"""One network on several input sizes: which run, what the last map is, and what is answered."""
+"""Input sizes that a network accepts: which run, the size of the last map, and the predicted class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnviz.figures.base.colors import CATEGORIES
+from cnnviz.figures.base.colors import CATEGORIES, GREY
 from cnnviz.figures.base.scene import INK, Box, Scene, Text
 from cnnviz.figures.base.text import shorten
-from cnnviz.figures.playground.cells import GREY
 
 if TYPE_CHECKING:
     from cnnviz.studies.pooling.global_pooling import SizeRun

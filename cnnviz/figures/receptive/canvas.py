@@ -1,4 +1,4 @@
-"""A receptive field on the image: the photograph and the gradient on one canvas that reaches into the padding."""
+"""Receptive field on the image: the photograph and the gradient on one canvas that reaches into the padding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A unit's field in numbers, and the profile of its gradient with the Gaussian of the same moments."""
+"""Receptive field of a unit in numbers, and the profile of its gradient with the Gaussian of the same moments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.charts import share_text
-from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
+from cnnviz.figures.base.colors import CATEGORIES, CHOSEN, GREY
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import shorten
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from cnnviz.tracing.receptive_field import ReceptiveField
 
 THEORY = CHOSEN
-FREE, MOST, HALF, BARS = "#5b6470", CATEGORIES[5], CATEGORIES[3], "#33638d"
-GREY, EDGE = "#5b6470", "#aab2bd"
+FREE, MOST, HALF, BARS = GREY, CATEGORIES[5], CATEGORIES[3], "#33638d"
+EDGE = "#aab2bd"
 Span = tuple[int, int]
 LINE = 25.0  # pixels from row to row
 

@@ -1,4 +1,4 @@
-"""The theoretical receptive field beside the effective one, at one scale."""
+"""Theoretical receptive field beside the effective one, at one scale."""
 
 from __future__ import annotations
 

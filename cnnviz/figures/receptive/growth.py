@@ -1,4 +1,4 @@
-"""Growth of the receptive field as a figure: size against layer, the image's side, and where the stride steps."""
+"""Growth of the receptive field over the layers as a Plotly figure, with the image's side and runs of one stride."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CATEGORIES, to_hex, viridis
+from cnnviz.figures.base.colors import CATEGORIES, GREY, to_hex, viridis
 from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, ring
 from cnnviz.figures.base.text import shorten, size_text
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cnnviz.studies.receptive.growth import EffectiveSize, Growth
 
-_LINE, _IMAGE, _MOST, _HALF = "#5b6470", "#8b95a5", CATEGORIES[5], CATEGORIES[3]
+_LINE, _IMAGE, _MOST, _HALF = GREY, "#8b95a5", CATEGORIES[5], CATEGORIES[3]
 _BANDS = ("rgba(51,99,141,0.05)", "rgba(51,99,141,0.12)")
 
 

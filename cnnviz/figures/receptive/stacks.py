@@ -1,4 +1,4 @@
-"""A stack of convolutions in one dimension: one unit on top, the taps below it, and how its weight is spread."""
+"""Receptive field of stacked convolutions in one dimension: the taps below one unit, and how its weight is spread."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.charts import count_text
-from cnnviz.figures.base.colors import CHOSEN, to_hex, viridis
+from cnnviz.figures.base.colors import CHOSEN, GREY, to_hex, viridis
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import shorten, text_width
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.stacks import Stack
 
-UNIT, WIRE, GREY, EDGE, BARS = "#56b4e9", "#9aa5b4", "#5b6470", "#aab2bd", "#33638d"
+UNIT, WIRE, EDGE, BARS = "#56b4e9", "#9aa5b4", "#aab2bd", "#33638d"
 HEAD, CONE, PROFILE, NUMBERS = 36.0, 262.0, 108.0, 106.0  # heights in pixels, top to bottom
 ROOMY = 34.0  # pixels from level to level that leave room for a layer's name in two lines
 NAMES = 96.0  # pixels left of the cone for the layers' names

@@ -11,7 +11,7 @@ from cnnviz.figures.anatomy.block_graph import block_graph
 from cnnviz.figures.anatomy.blocks import choose_example_block, group_blocks
 from cnnviz.figures.anatomy.network_graph import network_graph, network_graphs, parse_block_item
 from cnnviz.figures.anatomy.nodes import build_nodes
-from cnnviz.figures.anatomy.shapes import CHOSEN
+from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.studies.anatomy.anatomy import anatomy
