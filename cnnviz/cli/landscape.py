@@ -49,8 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: frozen, as in the paper)"
     )
     parser.add_argument("--statistics", choices=("frozen", "recalibrated"), default="frozen", help=statistics)
-    precision = "auto: bfloat16 where it is fast and a few points, measured both ways, agree (default); bfloat16 is "
-        "computed in float32 where the processor is slow in it"
+    precision = (
+        "auto: bfloat16 where it is fast and a few points, measured both ways, agree (default); bfloat16 is computed "
+        "in float32 where the processor is slow in it"
+    )
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help=precision)
     parser.add_argument("--batch", type=int, help="images a forward pass (default: the size measured to be fastest)")
     parser.add_argument("--out", required=True, help="the result: .npz, or .csv; of --sharpness .json")
