@@ -26,6 +26,7 @@ screenshots: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint --deny-warnings app
 
 $(BIN)/python:
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'cnnviz needs Python 3.11 or newer, this is ' + sys.version.split()[0] + '. Try: make app PYTHON=python3.12')"

@@ -13,25 +13,16 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.source import read_source
+
+_NEWEST_FIRST = read_source("newest.js")
 _KEY = "components_newest"  # in the session: {key: (what was sent last, its number)}
-_WRAP = """
-export default function (component) {
-  const { data, parentElement } = component
-  if (parentElement.newest > data.number) return
-  parentElement.calls = parentElement.newest === data.number ? parentElement.calls + 1 : 1
-  parentElement.newest = data.number
-  parentElement.leave = draw(component)
-  return () => {
-    if (parentElement.newest === data.number && --parentElement.calls === 0) parentElement.leave?.()
-  }
-}
-"""
 
 
 def in_order(script: str) -> str:
     """The component's script, which defines `draw(component)`, for data that `numbered` gave their number. What
     `draw` returned last is called when the component goes; it takes over what an earlier `draw` began."""
-    return script + _WRAP
+    return script + _NEWEST_FIRST
 
 
 def numbered(key: str, data: dict[str, Any]) -> dict[str, Any]:

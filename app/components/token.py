@@ -9,30 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-_JS = """
-const PLACE = "cnnviz-lecturer"
+from app.components.source import read_source
 
-export default function (component) {
-  const { parentElement, setTriggerValue } = component
-  if (parentElement.answered) return
-  parentElement.answered = true
-  const given = new URLSearchParams(location.hash.slice(1)).get("lecturer")
-  if (given !== null) {
-    history.replaceState(history.state, "", location.pathname + location.search)
-    sessionStorage.setItem(PLACE, given)
-  }
-  setTriggerValue("answer", { token: sessionStorage.getItem(PLACE) || "" })
-}
-"""
-
-_FORGET = """
-export default function () {
-  sessionStorage.removeItem("cnnviz-lecturer")
-}
-"""
-
-_render = st.components.v2.component("cnnviz_token", js=_JS)
-_render_forgetting = st.components.v2.component("cnnviz_token_forgotten", js=_FORGET)
+_render = st.components.v2.component("cnnviz_token", js=read_source("token.js"))
+_render_forgetting = st.components.v2.component("cnnviz_token_forgotten", js=read_source("forget_token.js"))
 
 
 def ask_token(on_answer: Callable[[str], Any]) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.components.dragging import Grip
-from app.components.picture import Label, picture
+from app.components.picture import Grip, Label, picture
 from app.components.plots import plot
 from app.jobs import studies
 from app.markdown import plain

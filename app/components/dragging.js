@@ -1,17 +1,3 @@
-"""A part of a picture that is dragged: the script for it, which `picture` takes in.
-
-The part shows another part of the same picture, moved by whole steps round its edges. It follows the pointer in the
-browser alone; where the pointer rests or is let go, the server is told."""
-
-from dataclasses import dataclass
-
-CSS = """
-.grip { position: absolute; cursor: grab; touch-action: none; }
-.grip:active { cursor: grabbing; }
-.grip canvas { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
-"""
-
-JS = """
 const REST = 180  // milliseconds without a move after which the server is told
 
 function drag(frame, image, data, tell) {
@@ -70,21 +56,3 @@ function drag(frame, image, data, tell) {
     say(held)
   }
 }
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Grip:
-    """What can be dragged, in the picture's own pixels: the part at `left`, `top` of this size, which shows the part
-    at `source` (left, top), moved. `step`: pixels of the picture a step; `most`: steps each way; `at`: steps to the
-    right and down now; `hint`: told when pointed at."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    source: tuple[float, float]
-    step: float
-    most: int
-    at: tuple[int, int]
-    hint: str

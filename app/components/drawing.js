@@ -1,0 +1,34 @@
+function draw(component) {
+  const { data, parentElement, setTriggerValue } = component
+  let frame = parentElement.querySelector(".drawings")
+  if (!frame) {
+    frame = document.createElement("div")
+    parentElement.appendChild(frame)
+  }
+  frame.className = "drawings" + (data.live ? " live" : "")
+  frame.draw = () => {
+    const narrow = data.narrow.length > 0 && frame.clientWidth > 0 && frame.clientWidth < data.turn
+    if (frame.drawn === data.stamp + narrow) return
+    frame.replaceChildren()
+    for (const part of narrow ? data.narrow : data.parts) {
+      const holder = document.createElement("div")
+      holder.className = "drawing"
+      holder.style.flex = `${part.width} 1 ${Math.round(part.width * data.least)}px`
+      holder.style.maxWidth = `${Math.round(part.width * data.most)}px`
+      holder.innerHTML = part.svg
+      const svg = holder.firstElementChild
+      svg.setAttribute("role", "img")
+      svg.setAttribute("aria-label", part.alt)
+      frame.appendChild(holder)
+    }
+    frame.drawn = data.stamp + narrow
+  }
+  frame.draw()
+  if (!frame.watcher) frame.watcher = new ResizeObserver(() => frame.draw())
+  frame.watcher.observe(frame)
+  frame.onclick = !data.live ? null : (event) => {
+    const hit = event.target.closest("[data-item]")
+    if (hit) setTriggerValue("click", hit.dataset.item)
+  }
+  return () => frame.watcher.disconnect()
+}

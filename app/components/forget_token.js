@@ -1,0 +1,3 @@
+export default function () {
+  sessionStorage.removeItem("cnnviz-lecturer")
+}

@@ -1,0 +1,60 @@
+function draw(component) {
+  const { data, parentElement, setTriggerValue } = component
+  let frame = parentElement.querySelector(".frame")
+  if (!frame) {
+    frame = document.createElement("div")
+    frame.appendChild(document.createElement("img"))
+    frame.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"))
+    parentElement.appendChild(frame)
+  }
+  const main = data.height >= 400
+  frame.className = "frame" + (data.fill ? " fill" : "") + (data.live ? " live" : "") + (main ? " main" : "")
+  frame.style.setProperty("--natural", data.height + "px")
+  frame.style.setProperty("--ratio", data.width / data.height)
+  const image = frame.querySelector("img"), drawing = frame.querySelector("svg")
+  if (image.src !== data.src) image.src = data.src
+  const sharpen = () => {  // whole pixels when enlarged, smooth when a narrow window reduces the picture
+    const scale = image.clientWidth / data.width  // letters grow with the picture, and stay readable in a small one
+    const whole = !main || data.fill || Math.abs(scale - Math.round(scale)) < 0.02  // or captions break
+    image.style.imageRendering = data.crisp && scale >= 1 && whole ? "pixelated" : "auto"
+    frame.style.setProperty("--letters", `${Math.max(12.5, 13 * scale)}px`)
+  }
+  image.onload = sharpen
+  if (!frame.watcher) frame.watcher = new ResizeObserver(() => frame.sharpen())
+  frame.sharpen = sharpen
+  frame.watcher.observe(frame)
+  image.alt = data.alt
+  image.width = data.width
+  image.height = data.height
+  drawing.setAttribute("viewBox", `0 0 ${data.width} ${data.height}`)
+  drawing.setAttribute("preserveAspectRatio", "none")
+  drawing.replaceChildren()
+  for (const box of data.boxes) {
+    for (const [colour, width] of [["#ffffff", 4.5], [box.colour, 2.5]]) {
+      const shape = document.createElementNS("http://www.w3.org/2000/svg", "rect")
+      shape.setAttribute("x", box.x); shape.setAttribute("y", box.y)
+      shape.setAttribute("width", box.width); shape.setAttribute("height", box.height)
+      shape.setAttribute("fill", "none"); shape.setAttribute("stroke", colour)
+      shape.setAttribute("stroke-width", width); shape.setAttribute("vector-effect", "non-scaling-stroke")
+      drawing.appendChild(shape)
+    }
+  }
+  frame.querySelectorAll(".label").forEach((old) => old.remove())
+  for (const label of data.labels) {
+    const words = document.createElement("span")
+    words.className = "label"
+    words.textContent = words.title = label.text
+    words.style.left = `${100 * label.x / data.width}%`
+    words.style.top = `${100 * label.y / data.height}%`
+    words.style.width = `${100 * label.width / data.width}%`
+    frame.appendChild(words)
+  }
+  frame.onclick = !data.live ? null : (event) => {
+    const place = image.getBoundingClientRect()
+    const x = (event.clientX - place.left) / place.width * data.width
+    const y = (event.clientY - place.top) / place.height * data.height
+    setTriggerValue("click", [Math.max(0, x), Math.max(0, y)])
+  }
+  drag(frame, image, data, (steps) => setTriggerValue("drag", steps))
+  return () => frame.watcher.disconnect()
+}

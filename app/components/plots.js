@@ -1,0 +1,75 @@
+function draw(component) {
+  const { data, parentElement, setTriggerValue } = component
+  let frame = parentElement.querySelector(".cnnviz-plot")
+  if (!frame) {
+    frame = document.createElement("div")
+    frame.innerHTML = '<div class="plot"></div><div class="saves"></div>'
+    parentElement.appendChild(frame)
+  }
+  frame.className = "cnnviz-plot" + (data.live.includes("point") ? " live" : "")
+  const plot = frame.querySelector(".plot"), saves = frame.querySelector(".saves")
+  // In a narrow window the picture is lower, its headings are smaller, and scenes are seen from farther away.
+  const wide = frame.clientWidth || 1080, narrow = wide < 800
+  const presented = getComputedStyle(document.documentElement).getPropertyValue("--cnnviz-present")
+  const most = presented && data.height > 400 ? Math.max(data.height, window.innerHeight - 285) : data.height
+  const high = Math.round(Math.min(most, Math.max(350, 0.6 * wide)))
+  plot.style.height = high + "px"
+  const fitted = (figure) => {
+    figure.layout.height = high
+    if (narrow) for (const note of figure.layout.annotations || []) note.font = { ...note.font, size: 12 }
+    for (const name of sceneNames(figure.layout)) {
+      const scene = figure.layout[name], part = scene.domain.x[1] - scene.domain.x[0]
+      frame.away = Math.max(1, (narrow ? 1.25 : wide < 1060 ? 1.05 : 0.9) * (high - 70) / (part * wide))
+      if (narrow) for (const axis of [scene.xaxis, scene.yaxis, scene.zaxis]) {
+        axis.tickfont.size = 10
+        axis.title.font.size = 11
+      }
+      for (const axis of "xyz") scene.camera.eye[axis] *= frame.away
+    }
+    return figure
+  }
+  plot.setAttribute("role", "img")
+  plot.setAttribute("aria-label", data.alt)
+  frame.say = (kind, value) => { if (data.live.includes(kind)) setTriggerValue(kind, value) }
+  let over = false
+  const paint = () => {
+    if (over || parentElement.newest !== data.number) return
+    if (!window.Plotly) { setTimeout(paint, 30); return }
+    if (frame.drawn === data.stamp) return
+    const figure = fitted(JSON.parse(data.figure))
+    const seen = frame.drawn && plot.layout && plot.layout.scene && plot.layout.scene.camera
+    if (seen) for (const name of sceneNames(figure.layout)) figure.layout[name].camera = seen
+    frame.drawn = data.stamp
+    const config = { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false }
+    Plotly.react(plot, { ...figure, config }).then(() => {
+      if (frame.heard) return
+      frame.heard = true
+      linkCameras(plot, (eye) => frame.say("camera", [eye.x, eye.y, eye.z].map((v) => v / frame.away)))
+      plot.on("plotly_click", (event) => {
+        const hit = event.points[0]
+        frame.say("point", [hit.x, hit.y, hit.xaxis ? hit.xaxis._id : hit.fullData.scene])
+      })
+      plot.on("plotly_sliderchange", (event) => {
+        clearTimeout(frame.slid)
+        frame.slid = setTimeout(() => frame.say("frame", event.step.label), 700)
+      })
+    })
+  }
+  paint()
+  saves.replaceChildren(...["png", "svg"].map((format) => {
+    const button = document.createElement("button")
+    button.textContent = format.toUpperCase()
+    button.title = "Save the picture as " + format.toUpperCase()
+    button.onclick = () => Plotly.downloadImage(plot, {
+      format, filename: data.name, width: plot.clientWidth, height: high, scale: format === "png" ? 2 : 1,
+    })
+    return button
+  }))
+  if (!frame.watcher) {
+    frame.watcher = new ResizeObserver(() => {
+      if (frame.drawn && plot.clientWidth) Plotly.Plots.resize(plot)
+    })
+  }
+  frame.watcher.observe(plot)
+  return () => { over = true; frame.watcher.disconnect() }
+}
