@@ -1,16 +1,13 @@
 """Every bound of the app in one place: what it keeps, what it computes at once, what one person may take.
 
-A laptop with one user and a server with a class of forty share these numbers; `shared()` tells which it is."""
+A laptop with one user and a server with a class of forty share these numbers; app/access.py tells which it is."""
 
 from __future__ import annotations
 
 import os
 
-import streamlit as st
+from app import access
 
-from app.classroom import room
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB, GIB = 1 << 20, 1 << 30
 
 # --- kept in memory -------------------------------------------------------------------------------------
@@ -33,12 +30,6 @@ STORED_WEIGHTS = 32 * GIB  # of all weights files together
 OWN_FILES = 4  # weights files that one person may keep on a shared server
 
 
-def shared() -> bool:
-    """True if other computers can open the app, so that its users are not one person. A class's can, through a proxy,
-    also where only this computer is listened to."""
-    return room.is_class() or st.get_option("server.address") not in LOOPBACK
-
-
 def at_once(lane: str) -> int:
     """How many jobs of a lane run at the same time: more would only slow one another down.
 
@@ -54,22 +45,22 @@ def at_once(lane: str) -> int:
 
 def each(lane: str) -> int:
     """How many of them one person has running: on a shared server a long one, so that others have their turn."""
-    return 1 if lane == LONG and shared() else at_once(lane)
+    return 1 if lane == LONG and access.is_shared() else at_once(lane)
 
 
 def waiting() -> int:
     """How many jobs one person may have, running and in line."""
-    return 6 if shared() else 40
+    return 6 if access.is_shared() else 40
 
 
 def zip_mb() -> int:
     """MB of an uploaded zip of images, or of an index file."""
-    return 256 if shared() else 1024
+    return 256 if access.is_shared() else 1024
 
 
 def weights_mb() -> int:
     """MB of an uploaded weights file; VGG-16 has 528."""
-    return 600 if shared() else 1024
+    return 600 if access.is_shared() else 1024
 
 
 def weights_room(device: str) -> int:

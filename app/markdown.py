@@ -2,8 +2,8 @@
 
 import re
 
+from app import access
 from app.session import uploads
-from app.weights import owners
 
 _LINKS = re.compile(r"([\[\]<>$])")
 _ALL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
@@ -13,7 +13,7 @@ def plain(text: str) -> str:
     """A message of our own with others' text in it: code and emphasis stay; pictures, links, formulas and HTML are
     shown as they are written. A picture in Markdown would be fetched from wherever its address says. Folders of this
     computer are named to those alone who may see its disk."""
-    if not owners.sees_the_disk():
+    if not access.may_see_the_disk():
         text = uploads.without_folders(text)
     return _LINKS.sub(r"\\\1", text)
 

@@ -6,6 +6,7 @@ import io
 
 import streamlit as st
 
+from app import access
 from app.classroom import room as classroom
 from app.components.token import ask_token, forget_token
 from app.url import address, navigation
@@ -19,7 +20,7 @@ _STALE = "class_stale"  # the browser remembers a token of another class
 def joined() -> bool:
     """True once it is known whose browser this is. Until then the page waits: the answer takes a moment, and the
     address, which may hold the lecturer's token, must not be changed by anything else."""
-    if not classroom.is_class() or st.session_state.get(_JOINED):
+    if not access.is_class() or st.session_state.get(_JOINED):
         return True
     st.caption("Joining the class …")
     ask_token(_answered)
@@ -37,7 +38,7 @@ def _is_wrong(token: str) -> bool:
     many wrong ones came before, is not wrong."""
     st.session_state.pop(_PROBLEM, None)
     try:
-        right = classroom.become_lecturer(token)
+        right = access.become_lecturer(token)
     except BadInput as error:
         st.session_state[_PROBLEM] = str(error)
         return False
@@ -50,7 +51,7 @@ def _is_wrong(token: str) -> bool:
 
 def is_led() -> bool:
     """Whether this browser belongs to a student who follows now."""
-    return classroom.is_class() and not classroom.is_lecturer() and _following()
+    return access.is_class() and not access.is_lecturer() and _following()
 
 
 def _following() -> bool:
@@ -93,15 +94,15 @@ def _whole(view: classroom.View) -> dict[str, str]:
 
 
 def _leads() -> bool:
-    return classroom.is_lecturer() and classroom.room().shared
+    return access.is_lecturer() and classroom.room().shared
 
 
 def panel() -> None:
     """The class's part of the sidebar."""
-    if not classroom.is_class():
+    if not access.is_class():
         return
     with st.sidebar, st.container(key="class_panel"):
-        if classroom.is_lecturer():
+        if access.is_lecturer():
             _lecturer()
         else:
             _student()
@@ -155,7 +156,7 @@ def _student() -> None:
             token = st.text_input("Token", type="password", key="class_token_text", max_chars=200)
             if st.form_submit_button("Take the lead"):
                 _is_wrong(token)
-                if classroom.is_lecturer():
+                if access.is_lecturer():
                     address.rerun()
     if message := st.session_state.get(_PROBLEM):
         problem.error(message, icon=":material/key_off:")
@@ -169,7 +170,7 @@ def _follow_again() -> None:
 def _listen() -> None:
     """Draws the page anew when the lecturer has moved on, or lets students start long work."""
     room = classroom.room()
-    room.heard(classroom.visitor(), _following())
+    room.heard(access.visitor(), _following())
     before = st.session_state.get(_ALLOWED)
     st.session_state[_ALLOWED] = room.allowed
     moved = _following() and room.view.version not in (0, st.session_state.get(_VERSION))

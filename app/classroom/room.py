@@ -1,13 +1,12 @@
-"""A class that follows its lecturer: the room that all sessions share, and who may do what in it.
+"""A class that follows its lecturer: the state that all sessions share.
 
-`cnnviz class` starts the app with a token in CNNVIZ_CLASS_TOKEN; without it there is no class, and everybody may
-do everything."""
+`cnnviz class` starts the app with a token in CNNVIZ_CLASS_TOKEN; without it there is no class. Who may do what in one:
+app/access.py."""
 
 from __future__ import annotations
 
 import hmac
 import os
-import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from cnnviz.errors import BadInput
 
 TRIES, PAUSE = 5, 60.0  # wrong tokens that one address may send within so many seconds
 GONE = 6.0  # seconds after which a student who was not heard of has left
-_ROLE, _VISITOR = "class_lecturer", "class_visitor"  # in the session
 PRIVATE = frozenset({"present", "device", "folder", "indexfile"})  # of the lecturer's own screen and disk
 
 
@@ -86,11 +84,6 @@ class Room:
             return len(self._seen), sum(following for _time, following in self._seen.values())
 
 
-def is_class() -> bool:
-    """Whether this app was started for a class."""
-    return bool(os.environ.get("CNNVIZ_CLASS_TOKEN"))
-
-
 @st.cache_resource(show_spinner=False)
 def room() -> Room:
     """The room of this class, one for all sessions."""
@@ -100,30 +93,3 @@ def room() -> Room:
 def address_for_students() -> str:
     """Where students open the app, as `cnnviz class` told them."""
     return os.environ.get("CNNVIZ_CLASS_ADDRESS", "")
-
-
-def is_lecturer() -> bool:
-    """Whether this session has shown the token."""
-    return is_class() and bool(st.session_state.get(_ROLE))
-
-
-def become_lecturer(token: str) -> bool:
-    """Give this session the lecturer's role for the right token. Raises BadInput after too many wrong ones."""
-    if room().admit(token, _caller()):
-        st.session_state[_ROLE] = True
-    return is_lecturer()
-
-
-def _caller() -> str:
-    """Where the browser is."""
-    return st.context.ip_address or "this computer"
-
-
-def may_start() -> bool:
-    """Whether this session may start long work."""
-    return not is_class() or is_lecturer() or room().allowed
-
-
-def visitor() -> str:
-    """A name of this session that nobody can guess, for counting."""
-    return st.session_state.setdefault(_VISITOR, secrets.token_hex(8))

@@ -15,8 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import limits
-from app.classroom import room
+from app import access, limits
 from app.jobs.queue import Line, Turn
 from cnnviz.device import out_of_memory, release
 from cnnviz.errors import CnnvizError
@@ -90,7 +89,7 @@ class Job:
 
     def cancel(self) -> None:
         """Ask the work to stop at its next report. A student's click does not stop what the class waits for."""
-        if room.may_start():
+        if access.may_start():
             self.unwanted = True
             self.stop()
 
@@ -192,35 +191,20 @@ def leave(key: str) -> None:
         _part(job, mine)
 
 
-class NotAllowed(CnnvizError):
-    """Work that this session may not start now: of a class's lecturer alone, or one too many."""
-
-
-def gate(name: str) -> None:
-    """The one place that decides who may start long work: anyone, but in a class the lecturer, and students while
-    the lecturer lets them. Raises NotAllowed; joining what runs already needs no permission."""
-    if not room.may_start():
-        raise NotAllowed(
-            f"“{name}” takes the whole machine, or its connection, for a while, which in this class only the "
-            "lecturer may start. What the lecturer has computed opens at once; ask for this one, or choose another "
-            "view."
-        )
-
-
 def start(
     key: str, name: str, work: Callable[[Callable[[Any], bool]], Any], watched: bool = True, lane: str = limits.LONG
 ) -> Job:
-    """Start work under `key`, or join it if another tab has started it. Raises NotAllowed; see `gate`, and for more
-    than limits.waiting() jobs of one person.
+    """Start work under `key`, or join it if another tab has started it. Raises access.NotAllowed where this
+    session may start none, and for more than limits.waiting() jobs of one person.
 
-    `watched`: False from a job's own thread, which has passed the gate: the work needs no tab that stays open.
+    `watched`: False from a job's own thread, which was allowed to run: the work needs no tab that stays open.
     `lane`: limits.LONG or SHORT; what takes a moment never waits for what takes minutes."""
     jobs, lock = _registry()
     line, who = _line(lane), id(_mine()) if watched else None
     with lock:
         if key not in jobs or not jobs[key].running:
             if watched:
-                gate(name)
+                access.check_may_start(name)
                 _refuse_more(name, line.held_by(who))
             jobs.pop(key, None)
             jobs[key] = Job(name, work, line.join(who), patient=lane == limits.LONG)
@@ -233,7 +217,7 @@ def start(
 
 def _refuse_more(name: str, held: int) -> None:
     if held >= limits.waiting():
-        raise NotAllowed(
+        raise access.NotAllowed(
             f"“{name}” was not started: {held} jobs of yours are running or in line already, and one person may have "
             f"{limits.waiting()}. Cancel one, or wait until one has ended."
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.classroom import room
+from app import access
 from app.jobs import background, slots
 from app.session import shared
 from app.url import address
@@ -45,7 +45,7 @@ def filled(slot: str, wanted: list[Wanted], place: Any = None) -> list[Any | Non
 
     `slot`: names the view; what this tab was waiting for in it before is given up. `place`: where the progress, a
     button to cancel it and what went wrong are shown."""
-    started, alone = time.monotonic(), not room.may_start()  # who may start no job gets what is quick all the same
+    started, alone = time.monotonic(), not access.may_start()  # who may start no job gets what is quick all the same
     for one in wanted:
         if one.quick and not shared.is_drawn(one.recipe):
             shared.drawn(one.recipe, lambda one=one: one.make(None))

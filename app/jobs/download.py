@@ -10,13 +10,11 @@ from typing import Any
 
 import streamlit as st
 
-from app import limits
-from app.classroom import room
+from app import access, limits
 from app.jobs import background
 from app.markdown import plain
 from app.session import shared
 from app.url import address
-from app.weights import owners
 from cnnviz.errors import Cancelled, CnnvizError
 
 NOBODY = 0  # watches every download, so that it goes on without a tab: what it brings is of use later
@@ -65,7 +63,7 @@ def data(source: str) -> None:
 def for_everybody(name: str, problem: str) -> str:
     """Why something could not be fetched, for this session: an address or a folder of the server's is only for those
     who may see its disk."""
-    if owners.sees_the_disk():
+    if access.may_see_the_disk():
         return problem
     return (
         f"{name} failed: the machine that runs cnnviz could not reach the file, or could not keep it. Ask whoever "
@@ -106,7 +104,8 @@ def _start(key: str, name: str, fetch: Callable[[Progress], Any]) -> background.
 def _show(key: str, job: background.Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         _progress(key)
-        st.button("Cancel", key="cancel_download", on_click=job.cancel, disabled=job.cancelled or not room.may_start())
+        idle = job.cancelled or not access.may_start()
+        st.button("Cancel", key="cancel_download", on_click=job.cancel, disabled=idle)
     st.caption("It goes on while you look at something else. This view is drawn as soon as the file is here.")
 
 
@@ -129,7 +128,7 @@ def _progress(key: str) -> None:
 
 def _offer(key: str, job: background.Job, fetch: Callable[[Progress], Any]) -> None:
     """One that failed or was cancelled starts again behind a button."""
-    background.gate(job.name)  # who may not start it is told so, not why it failed
+    access.check_may_start(job.name)  # who may not start it is told so, not why it failed
     if job.problem:
         st.error(plain(for_everybody(job.name, job.problem)), icon=":material/cloud_off:")
     else:

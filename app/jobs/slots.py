@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import limits
+from app import access, limits
 from app.jobs import background
 from app.markdown import plain
 from app.url import address
@@ -42,7 +42,7 @@ def going(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool 
         if st.button(offer, key=f"start_{slot}", type="primary"):
             background.start(key, name, work, lane=lane)
             address.rerun()
-    except background.NotAllowed as error:
+    except access.NotAllowed as error:
         st.info(plain(str(error)), icon=":material/school:")
     return None
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import limits
+from app import access, limits
 from app.jobs import download as bringing
 from app.pickers import controls, index_file
 from app.pickers.controls import Network
 from app.session import shared, uploads
 from app.url import address
-from app.weights.owners import on_this_computer
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def pick_corpus(
     `default_corpus`. `indexes`: an index file may stand for its images. Raises CnnvizError if it cannot be
     opened, PageEnded after a question to the user, or while it is downloaded."""
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    options = [name for name in SOURCES if name != "folder" or on_this_computer()]
+    options = [name for name in SOURCES if name != "folder" or access.is_on_this_computer()]
     options += [index_file.SOURCE] if indexes else []
     with row:
         source = controls.bound(
@@ -64,7 +63,7 @@ def present_corpus(network: Network) -> Corpus:
         return index_file.present(network, address.current("indexfile"))
     if source == "upload" and uploaded is not None:
         return _still_here(uploaded)
-    if source == "folder" and folder and on_this_computer():
+    if source == "folder" and folder and access.is_on_this_computer():
         return shared.corpus(folder)
     if source in OFFLINE or (source in SOURCES[2:-2] and shared.is_here(source)):
         return shared.corpus(source)

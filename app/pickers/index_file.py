@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import streamlit as st
 
-from app import limits
+from app import access, limits
 from app.pickers import controls
 from app.pickers.controls import Network
 from app.session import shared, uploads
-from app.weights.owners import on_this_computer
 from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.store import is_there
@@ -55,7 +54,7 @@ def pick(network: Network) -> Absent:
     left, right = st.columns(2, gap="small")
     with left:
         path = ""
-        if on_this_computer():
+        if access.is_on_this_computer():
             path = controls.bound(
                 st.text_input, "Index file on this computer", "indexfile", "", placeholder="/home/me/squeezenet.npz"
             )
@@ -79,9 +78,9 @@ def pick(network: Network) -> Absent:
 
 def present(network: Network, path: str) -> Absent:
     """The file that is chosen, without asking. Raises BadInput if none is."""
-    if not ((path and on_this_computer()) or _UPLOADED in st.session_state):
+    if not ((path and access.is_on_this_computer()) or _UPLOADED in st.session_state):
         raise BadInput("Choose the index file on the page of the top-9 patches.")
-    return _opened(network, path if on_this_computer() else "")
+    return _opened(network, path if access.is_on_this_computer() else "")
 
 
 def _opened(network: Network, path: str) -> Absent:

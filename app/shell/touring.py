@@ -8,7 +8,7 @@ import re
 
 import streamlit as st
 
-from app.classroom import room
+from app import access
 from app.markdown import literal
 from app.shell import prewarm
 from app.url import address, navigation
@@ -69,7 +69,7 @@ def bar(led: bool = False) -> None:
             st.button("Leave the tour", on_click=leave, key="leave_tour")
             return
         _show(tour, led)
-    if not led and room.may_start():
+    if not led and access.may_start():
         prewarm.start(tour)
 
 

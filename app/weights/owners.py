@@ -15,8 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import limits
-from app.classroom import room
+from app import access
 from app.session import uploads
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput, CnnvizError
@@ -56,18 +55,6 @@ class OwnWeights:
 def now() -> str:
     """The present minute, ISO 8601."""
     return datetime.now().isoformat(" ", "minutes")
-
-
-def on_this_computer() -> bool:
-    """True if only this computer can open the app; in a class that listens here alone, behind a proxy, for the
-    lecturer. Only then paths on its disk and everybody's files are offered."""
-    here = st.get_option("server.address") in limits.LOOPBACK
-    return here and (not room.is_class() or room.is_lecturer())
-
-
-def sees_the_disk() -> bool:
-    """True if messages may name folders of this computer to this session."""
-    return on_this_computer() or room.is_lecturer()
 
 
 class _Owner:
@@ -112,7 +99,7 @@ def _remove(name: str) -> None:
     owners = _owners()
     with owners.lock:
         owners.going.add(name)
-        for one in [one for one in owners.going if on_this_computer() or not _is_another_s(one)]:
+        for one in [one for one in owners.going if access.is_on_this_computer() or not _is_another_s(one)]:
             owners.going.discard(one)
             uploads.forget_weights(one)
 
@@ -153,11 +140,11 @@ def keep(own: OwnWeights) -> OwnWeights:
 
 def _apart(own: OwnWeights) -> OwnWeights:
     before = find(own.name)
-    if before is None or not limits.shared() or (own.name in _me().taken and not _is_another_s(own.name)):
+    if before is None or not access.is_shared() or (own.name in _me().taken and not _is_another_s(own.name)):
         return own
     if replace(before, stored=own.stored) == own:
         return before
-    salted = hashlib.sha256(f"{own.name} {room.visitor()}".encode()).hexdigest()[:16]
+    salted = hashlib.sha256(f"{own.name} {access.visitor()}".encode()).hexdigest()[:16]
     return replace(own, name=f"file-{salted}")
 
 
@@ -185,7 +172,7 @@ def forget(name: str) -> None:
 def mine() -> list[OwnWeights]:
     """The files to list, newest first: all of this computer's where nobody else can open the app, otherwise
     those of this session."""
-    if on_this_computer():
+    if access.is_on_this_computer():
         names = {f"file-{path.stem}" for path in uploads.cache_folder("weights").glob("*.json")}
     else:
         names = set(_me().taken)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import limits
+from app import access, limits
 from app.markdown import literal
 from app.session import uploads
 from app.url import address
@@ -74,8 +74,8 @@ def _take() -> None:
     if file is None:
         return
     called = owners.tidy(file.name)
-    alone = owners.on_this_computer()  # everybody's files are listed then
-    if limits.shared() and not alone and len(owners.mine()) >= limits.OWN_FILES:
+    alone = access.is_on_this_computer()  # everybody's files are listed then
+    if access.is_shared() and not alone and len(owners.mine()) >= limits.OWN_FILES:
         st.session_state[PROBLEM] = (
             f"{called} is not kept: you have {limits.OWN_FILES} files here already, which is what one person may keep "
             "on a shared server. Remove one first."

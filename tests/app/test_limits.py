@@ -16,7 +16,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from app import limits
+from app import access, limits
 from app.jobs import background
 from app.jobs.background import FULL, Job
 from app.jobs.queue import Line
@@ -24,7 +24,6 @@ from app.pickers import corpus as corpus_picker
 from app.session import networks, shared, uploads
 from app.session.cache import Kept, Shelf, bytes_of, weight_of
 from app.session.networks import Choice
-from app.weights import owners
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.models.model import LoadedModel
@@ -223,17 +222,18 @@ def starts(count: int) -> None:
     import streamlit as st
     from app_jobs import until_cancelled
 
+    from app import access
     from app.jobs import background
 
     try:
         for number in range(count):
             background.start(f"key {number}", f"Job {number}", until_cancelled)
-    except background.NotAllowed as error:
+    except access.NotAllowed as error:
         st.error(str(error))
 
 
 def test_one_person_may_have_only_so_many_jobs_and_is_told_so(monkeypatch):
-    monkeypatch.setattr(limits, "shared", lambda: True)
+    monkeypatch.setattr(access, "is_shared", lambda: True)
     at = AppTest.from_function(starts, args=(9,), default_timeout=30).run()
     assert not at.exception
     (message,) = [e.value for e in at.error]
@@ -258,9 +258,9 @@ def test_a_download_waits_for_no_computation_and_no_view_for_a_download():
 
 
 def test_a_class_is_shared_also_where_only_this_computer_is_listened_to(monkeypatch):
-    assert not limits.shared()
+    assert not access.is_shared()
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "token")
-    assert limits.shared() and limits.each(limits.LONG) == 1
+    assert access.is_shared() and limits.each(limits.LONG) == 1
 
 
 def test_jobs_that_ended_long_ago_are_forgotten(monkeypatch):
@@ -298,7 +298,7 @@ def test_a_closed_tab_cancels_its_jobs_also_those_in_line_and_their_memory_comes
 
 def test_a_shared_server_takes_smaller_files_and_one_long_job_of_each(monkeypatch):
     own = limits.zip_mb(), limits.weights_mb(), limits.each(limits.LONG)
-    monkeypatch.setattr(limits, "shared", lambda: True)
+    monkeypatch.setattr(access, "is_shared", lambda: True)
     assert limits.zip_mb() < own[0] and 528 < limits.weights_mb() < own[1]
     assert limits.each(limits.LONG) == 1 <= own[2] and limits.each(limits.SHORT) == limits.at_once(limits.SHORT)
 
@@ -356,9 +356,9 @@ def test_weights_beyond_the_room_for_all_are_refused_and_what_is_there_stays(mon
 
 
 def test_on_a_shared_server_one_person_keeps_only_so_many_weights(opened, monkeypatch):
-    monkeypatch.setattr(limits, "shared", lambda: True)
+    monkeypatch.setattr(access, "is_shared", lambda: True)
     monkeypatch.setattr(limits, "OWN_FILES", 0)
-    monkeypatch.setattr(owners, "on_this_computer", lambda: False)
+    monkeypatch.setattr(access, "is_on_this_computer", lambda: False)
     at = opened("home", net="lenet5").file_uploader(key="own_weights_file").upload("mine.pth", b"weights").run()
     (message,) = [e.value for e in at.error]
     assert "mine.pth is not kept" in message and "Remove one" in message and not at.exception

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 import numpy as np
 import streamlit as st
 
+from app import access
 from app.components.live import live as live_pictures
-from app.jobs import background
 from app.pickers import controls, webcam
 from app.session import shared
 from app.views.camera import route as live_route
@@ -76,8 +76,8 @@ def _video() -> bool:
         st.info(INSTALL, icon=":material/download:")
         return False
     try:
-        background.gate("Live video")
-    except background.NotAllowed as error:
+        access.check_may_start("Live video")
+    except access.NotAllowed as error:
         st.info(str(error), icon=":material/school:")
         return False
     webcam.say_if_unreachable()

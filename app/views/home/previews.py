@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from app import access
 from app.jobs import background
 from app.markdown import plain
 from app.pickers import controls
@@ -55,7 +56,7 @@ def top9(network: Network) -> None:
         try:
             if indexing.wants_start(images, index, job):
                 job = indexing.build(network, images)
-        except background.NotAllowed as error:
+        except access.NotAllowed as error:
             st.caption(plain(str(error)))
             return
         going = job is not None and job.running

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from app import access
 from app.components.picture import picture
 from app.jobs import background
 from app.markdown import plain
@@ -78,7 +79,7 @@ def begun(network: Network, images: Corpus) -> background.Job | None:
     """`build`; None where this session may not start it, which the page says."""
     try:
         return build(network, images)
-    except background.NotAllowed as error:
+    except access.NotAllowed as error:
         st.info(plain(str(error)), icon=":material/school:")
         return None
 

@@ -7,6 +7,7 @@ import pytest
 from app_pages import entered, errors, pictures, turned
 from streamlit.testing.v1 import AppTest
 
+from app import access
 from app.classroom import room as classroom
 from app.classroom.room import GONE, PAUSE, TRIES, Room
 from app.jobs import background
@@ -27,7 +28,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Room:
     """The room of an app that `cnnviz class` has started."""
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", TOKEN)
     monkeypatch.setenv("CNNVIZ_CLASS_ADDRESS", "http://192.168.1.20:8501")
-    monkeypatch.setattr(classroom, "_caller", lambda: "guest")  # the harness has another address at every run
+    monkeypatch.setattr(access, "_caller", lambda: "guest")  # the harness has another address at every run
     return classroom.room()
 
 
@@ -143,7 +144,7 @@ def test_who_is_not_heard_of_for_a_while_has_left():
 
 def test_without_a_class_there_is_no_class_in_the_app_and_everybody_may_do_everything(opened):
     at = opened("playground")
-    assert errors(at) == [] and classroom.may_start()
+    assert errors(at) == [] and access.may_start()
     assert not {"Follow the lecturer", "Students follow me"} & {t.label for t in at.toggle}
 
 
@@ -245,11 +246,12 @@ def gated() -> None:
     import streamlit as st
     from app_jobs import until_cancelled
 
+    from app import access
     from app.jobs import background
 
     try:
         st.session_state["job"] = background.start("gated", "Indexing samples", until_cancelled)
-    except background.NotAllowed as error:
+    except access.NotAllowed as error:
         st.session_state["refused"] = str(error)
     if st.session_state.get("cancel"):
         background.find("gated").cancel()

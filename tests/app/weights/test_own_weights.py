@@ -10,7 +10,7 @@ from own_weights import dropped, lenet, saved, take
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from app import limits
+from app import access
 from app.session import uploads
 from app.views.patches import indexing
 from app.weights import owners
@@ -242,7 +242,7 @@ def test_other_answers_about_the_same_file_are_shown_at_once(opened):
 
 
 def test_on_a_public_server_a_session_sees_only_its_own(opened, monkeypatch):
-    monkeypatch.setattr(owners, "on_this_computer", lambda: False)
+    monkeypatch.setattr(access, "is_on_this_computer", lambda: False)
     take(dropped(at := opened("home"), saved(lenet()), "secret.pth"))
     name = at.selectbox(key="weights").value
     assert "secret.pth" in words(at).replace("\\", "")
@@ -255,8 +255,8 @@ def test_on_a_public_server_a_session_sees_only_its_own(opened, monkeypatch):
 
 @pytest.fixture
 def public(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(owners, "on_this_computer", lambda: False)
-    monkeypatch.setattr(limits, "shared", lambda: True)
+    monkeypatch.setattr(access, "is_on_this_computer", lambda: False)
+    monkeypatch.setattr(access, "is_shared", lambda: True)
 
 
 def test_nobody_s_removal_takes_away_what_another_has_brought(opened, cache, public):

@@ -9,7 +9,7 @@ from app_pages import errors, image_of, pictures
 from PIL import Image
 
 import cnnviz
-from app.classroom import room
+from app import access
 from app.pickers import webcam
 from app.session import uploads
 from app.views.camera import page as camera_page
@@ -53,7 +53,7 @@ def test_the_pictures_of_a_video_go_under_a_key_of_the_session_s_own_which_ends_
 
 def test_who_may_not_start_long_work_gets_no_video_and_no_key(opened, monkeypatch):
     monkeypatch.setattr(camera_page, "has_video", lambda: True)
-    monkeypatch.setattr(room, "may_start", lambda: False)
+    monkeypatch.setattr(access, "may_start", lambda: False)
     at = opened("camera", net="lenet5", camera="Video")
     assert errors(at) == [] and "only the lecturer" in at.info[0].value
     assert pictures(at)["camera_live"]["key"] == ""
