@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TIDY = 30.0  # seconds
-_PACKED = (".js", ".css", ".svg", ".json")  # fonts and pictures are compressed already
-_OWN = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # requests that get no whole file
+_COMPRESSIBLE = (".js", ".css", ".svg", ".json")  # fonts and pictures are compressed already
+_PARTIAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # requests that get no whole file
 
 
 @asynccontextmanager
@@ -82,31 +82,34 @@ class Compressed:
             return
         path = scope["path"]
         if path not in self._kept:
-            answer = _Answer()
-            await self._app(scope, receive, answer.take)
-            if answer.status != 200:
-                await answer.pass_on(send)
+            response = _Response()
+            await self._app(scope, receive, response.receive)
+            if response.status != 200:
+                await response.pass_on(send)
                 return
-            body = await asyncio.to_thread(gzip.compress, bytes(answer.body), 6)
-            self._kept[path] = _packed(answer.headers, len(body)), body
+            body = await asyncio.to_thread(gzip.compress, bytes(response.body), 6)
+            self._kept[path] = _compressed_headers(response.headers, len(body)), body
         headers, body = self._kept[path]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-class _Answer:
+class _Response:
     """What the app behind would have sent."""
 
     def __init__(self) -> None:
-        self.status, self.headers, self.body = 0, [], bytearray()
+        self.status, self.body = 0, bytearray()
+        self.headers: list[tuple[bytes, bytes]] = []
 
-    async def take(self, message: Message) -> None:
+    async def receive(self, message: Message) -> None:
+        """Take a part of it; the app behind calls this as its `send`."""
         if message["type"] == "http.response.start":
             self.status, self.headers = message["status"], list(message.get("headers", ()))
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
 
     async def pass_on(self, send: Send) -> None:
+        """Send it as it came."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": bytes(self.body)})
 
@@ -117,11 +120,11 @@ def _is_script(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/static/"):
         return False
     headers = dict(scope["headers"])
-    accepted = b"gzip" in headers.get(b"accept-encoding", b"") and not _OWN & headers.keys()
-    return accepted and scope["path"].endswith(_PACKED)
+    accepted = b"gzip" in headers.get(b"accept-encoding", b"") and not _PARTIAL & headers.keys()
+    return accepted and scope["path"].endswith(_COMPRESSIBLE)
 
 
-def _packed(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+def _compressed_headers(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
     """The headers of a compressed body."""
     kept = [(name, value) for name, value in headers if name.lower() not in (b"content-length", b"etag")]
     return [*kept, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"), (b"content-length", b"%d" % length)]

@@ -15,7 +15,7 @@ with st.sidebar:
     st.caption(anatomies.caption(name))
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with row:
-    view = controls.bound_choice("View", "view", VIEWS)
+    view = controls.bind_choice("View", "view", VIEWS)
 if view == "History":
     anatomy_views.history(row)
 else:

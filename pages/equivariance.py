@@ -26,20 +26,20 @@ image = controls.pick_image(network)
 layer = controls.pick_layer(network, KINDS)
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
 with row:
-    view = controls.bound_choice("View", "view", VIEWS)
+    view = controls.bind_choice("View", "view", VIEWS)
     how = "circular"
     if view != "Beyond shifts":
-        how = controls.bound(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"],
+        how = controls.bind(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"],
                              width=120, help="Circular: what leaves at one side comes in at the other. Crop: both "
                              "images are cut out of the larger photograph.")  # fmt: skip
-    padding = controls.bound(
+    padding = controls.bind(
         st.selectbox, "Padding", "padding", "native", options=list(PADDING), width=115,
         help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()),
     )  # fmt: skip
 shift = equivariance_shift.pick_shift(row) if view in ("Shift", "Map") else (0, 0)
 with row, st.container(width=165, gap=None):
-    blur = controls.bound(st.toggle, "Blur-pooling", "blur", False, help=BLUR)
-    mask = view in ("Shift", "Map") and controls.bound(st.toggle, "Without border", "mask", False, help=MASK)
+    blur = controls.bind(st.toggle, "Blur-pooling", "blur", False, help=BLUR)
+    mask = view in ("Shift", "Map") and controls.bind(st.toggle, "Without border", "mask", False, help=MASK)
 setting = Setting(network, image, how, padding, blur)
 channel = equivariance_shift.pick_channel(setting, layer) if view in ("Shift", "Beyond shifts") else 0
 controls.show_device(network)

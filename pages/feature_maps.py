@@ -25,9 +25,9 @@ controls.show_device(network)
 
 most = [n for n in (64, 256) if n < len(maps)] + [len(maps)]
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    scale = SCALES[controls.bound_choice("Scale", "scale", list(SCALES))]
-    order = controls.bound_choice("Order", "order", ["Strongest first", "By index"])
-    count = controls.bound(st.selectbox, "Maps", "count", most[0], options=most, width=110)
+    scale = SCALES[controls.bind_choice("Scale", "scale", list(SCALES))]
+    order = controls.bind_choice("Order", "order", ["Strongest first", "By index"])
+    count = controls.bind(st.selectbox, "Maps", "count", most[0], options=most, width=110)
 
 ranked = np.argsort(-strength, kind="stable") if order == "Strongest first" else np.arange(len(maps))
 chosen = [int(c) for c in ranked[: int(count)]]

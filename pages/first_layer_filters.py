@@ -19,10 +19,10 @@ key, model = network.key, network.model
 channels = model.input_size[0]
 names = ["All", *(charts.channel_name(c, channels) for c in range(channels))]
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    contrast = CONTRASTS[controls.bound_choice("Contrast", "contrast", list(CONTRASTS))]
+    contrast = CONTRASTS[controls.bind_choice("Contrast", "contrast", list(CONTRASTS))]
     shown = "All"
     if channels > 1:
-        shown = controls.bound(st.selectbox, "Input channel", "input_channel", "All", options=names, width=170)
+        shown = controls.bind(st.selectbox, "Input channel", "input_channel", "All", options=names, width=170)
 found = shared.filters(key, contrast, None if shown == "All" else names.index(shown) - 1, model)
 unit = controls.pick_unit(len(found.weights))
 controls.show_device(network)

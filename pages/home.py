@@ -14,7 +14,7 @@ from cnnviz.figures.base.overlay import to_rgb
 title = controls.heading("cnnviz: see what a convolutional network sees")
 pictures, shelf = st.container(), st.container()
 with shelf:  # stands below, and is drawn first: it must be there even if the network cannot be loaded
-    uploads.shelf()
+    uploads.draw_shelf()
 left, middle, right = pictures.columns([1, 1, 1.15], gap="medium")
 with left:
     st.subheader("The photograph")

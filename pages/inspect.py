@@ -17,7 +17,7 @@ network = controls.pick_network(title)
 image = controls.pick_image(network)
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
 with row:
-    view = controls.bound_choice("View", "view", VIEWS)
+    view = controls.bind_choice("View", "view", VIEWS)
 subject, opacity = Subject(network, image), 1.0
 if view != "Neighbours":
     subject = inspect_answer.pick_class(row, network, image)

@@ -16,7 +16,7 @@ title = controls.heading("Loss landscape")
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 bundled = bool(landscapes.kept())  # without any the page opens on computing one
 with row:
-    view = controls.bound(
+    view = controls.bind(
         st.segmented_control, "View", "view", "3-D" if bundled else "Compute", options=VIEWS, required=True
     )
 if view == "Compute":

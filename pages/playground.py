@@ -22,5 +22,5 @@ VIEWS = {
 controls.heading("Convolution playground")
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with row:
-    view = controls.bound_choice("View", "view", list(VIEWS))
+    view = controls.bind_choice("View", "view", list(VIEWS))
 VIEWS[view](row)

@@ -15,7 +15,7 @@ TELLING = {IN_NETWORK: "lenet5", LOCATION: DEFAULT_NETWORK}  # networks that the
 title = controls.heading("Pooling invariance")
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
 with row:
-    view = controls.bound_choice("View", "view", [IN_NETWORK, HAND, LEARNED, LOCATION])
+    view = controls.bind_choice("View", "view", [IN_NETWORK, HAND, LEARNED, LOCATION])
 if view == HAND:
     pooling_hand.view(row)
 elif view == LEARNED:

@@ -15,7 +15,7 @@ VIEWS = ["On the image", "Growth", "Stacks"]
 title = controls.heading("Receptive fields")
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
 with row:
-    view = controls.bound_choice("View", "view", VIEWS)
+    view = controls.bind_choice("View", "view", VIEWS)
 if view == "Stacks":
     receptive_stacks.view(row)
 else:

@@ -25,7 +25,7 @@ images, row = pick_corpus(network, indexes=True)
 index = deferred.ready_index(network, images, layer)
 chosen = wall_page.choose(network, images, index, layer, image, row)
 with row:
-    rule = controls.bound(
+    rule = controls.bind(
         st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"], width=135
     )
 if not chosen.channels:
@@ -33,7 +33,7 @@ if not chosen.channels:
     raise shared.PageEnded
 field, input_size = shared.receptive(network.key, layer, network.model), network.model.input_size[1:]
 with row:
-    size = controls.bound(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=135)
+    size = controls.bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=135)
 columns, rows, side_of = plan_wall(field.size, input_size, channels, size == "true scale")
 shown, following = wall_page.leaf(row, chosen, unit, columns * rows)
 

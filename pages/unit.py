@@ -19,7 +19,7 @@ controls.show_device(network)
 images, row = pick_corpus(network, indexes=True)
 index = deferred.ready_index(network, images, layer)
 with row:
-    rule = controls.bound_choice("Projection", "rule", ["deconvnet", "guided", "gradient"])
+    rule = controls.bind_choice("Projection", "rule", ["deconvnet", "guided", "gradient"])
     st.markdown(f"`{controls.unit_name(layer, unit)}`")
 
 later = deferred.Later()

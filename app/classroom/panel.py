@@ -7,7 +7,7 @@ import io
 import streamlit as st
 
 from app import access
-from app.classroom import room as classroom
+from app.classroom import room
 from app.components.token import ask_token, forget_token
 from app.url import address, navigation
 from cnnviz.errors import BadInput
@@ -17,17 +17,19 @@ _FOLLOW, _PROBLEM, _EARLY = "class_follow", "class_problem", "class_early"
 _STALE = "class_stale"  # the browser remembers a token of another class
 
 
-def joined() -> bool:
-    """True once it is known whose browser this is. Until then the page waits: the answer takes a moment, and the
-    address, which may hold the lecturer's token, must not be changed by anything else."""
+def join() -> bool:
+    """Ask the browser for the lecturer's token; True once it is known whose browser this is.
+
+    Until then the page waits: the answer takes a moment, and the address, which may hold the token, must not be
+    changed by anything else."""
     if not access.is_class() or st.session_state.get(_JOINED):
         return True
     st.caption("Joining the class …")
-    ask_token(_answered)
+    ask_token(_admit)
     return False
 
 
-def _answered(token: str) -> None:
+def _admit(token: str) -> None:
     st.session_state[_JOINED] = True
     if token:
         st.session_state[_STALE] = _is_wrong(token)
@@ -51,10 +53,10 @@ def _is_wrong(token: str) -> bool:
 
 def is_led() -> bool:
     """Whether this browser belongs to a student who follows now."""
-    return access.is_class() and not access.is_lecturer() and _following()
+    return access.is_class() and not access.is_lecturer() and _is_following()
 
 
-def _following() -> bool:
+def _is_following() -> bool:
     return bool(st.session_state.get(_FOLLOW, True))
 
 
@@ -62,7 +64,7 @@ def follow() -> None:
     """Call before the page is drawn: go where the lecturer has gone."""
     if not is_led():
         return
-    view = classroom.room().view
+    view = room.get_room().view
     if view.version and view.version != st.session_state.get(_VERSION):
         st.session_state[_VERSION] = view.version
         navigation.go(view.page, view.query)
@@ -72,8 +74,8 @@ def announce(page: str) -> None:
     """Call before the page is drawn, after the URL was read: the class goes along at once, however long the
     lecturer's page takes."""
     if _leads():
-        before = classroom.room().view.version
-        view = classroom.room().publish(page, address.view())
+        before = room.get_room().view.version
+        view = room.get_room().publish(page, address.view())
         st.session_state[_EARLY] = view if view.version != before else None
 
 
@@ -82,23 +84,23 @@ def publish() -> None:
     if not _leads():
         return
     page, query, early = address.page() or "", address.view(), st.session_state.pop(_EARLY, None)
-    shown = classroom.room().view
+    shown = room.get_room().view
     # what only leaves out defaults is the view that was announced
     same = early is not None and shown is early and early.page == page and query.items() <= _whole(early).items()
-    classroom.room().publish(page, query, same)
+    room.get_room().publish(page, query, same)
 
 
-def _whole(view: classroom.View) -> dict[str, str]:
+def _whole(view: room.View) -> dict[str, str]:
     """Its choices with those that are never shared, which the lecturer's URL still has."""
-    return {**view.query, **{key: text for key in classroom.PRIVATE if (text := address.current(key))}}
+    return {**view.query, **{key: text for key in room.PRIVATE if (text := address.read(key))}}
 
 
 def _leads() -> bool:
-    return access.is_lecturer() and classroom.room().shared
+    return access.is_lecturer() and room.get_room().shared
 
 
-def panel() -> None:
-    """The class's part of the sidebar."""
+def draw() -> None:
+    """Draw the class's part of the sidebar."""
     if not access.is_class():
         return
     with st.sidebar, st.container(key="class_panel"):
@@ -110,25 +112,23 @@ def panel() -> None:
 
 def _lecturer() -> None:
     _switch("shared", "Students follow me", "Off: look something up without taking the class along.")
-    _switch(
-        "allowed", "Students may start long work",
-        "Indexing, landscapes, measurements over many images. All share this machine.",
-    )  # fmt: skip
+    explained = "Indexing, landscapes, measurements over many images. All share this machine."
+    _switch("allowed", "Students may start long work", explained)
     _attendance()
-    if classroom.address_for_students() and st.button("Show the address", icon=":material/qr_code_2:"):
+    if room.address_for_students() and st.button("Show the address", icon=":material/qr_code_2:"):
         _show_address()
 
 
 def _switch(name: str, label: str, explained: str) -> None:
     """A switch of the room, which another tab of the lecturer's may have turned."""
-    room, key = classroom.room(), f"class_{name}"
-    st.session_state[key] = getattr(room, name)
-    st.toggle(label, key=key, help=explained, on_change=lambda: setattr(room, name, st.session_state[key]))
+    shared, key = room.get_room(), f"class_{name}"
+    st.session_state[key] = getattr(shared, name)
+    st.toggle(label, key=key, help=explained, on_change=lambda: setattr(shared, name, st.session_state[key]))
 
 
 @st.fragment(run_every=2)
 def _attendance() -> None:
-    there, following = classroom.room().attendance()
+    there, following = room.get_room().count_students()
     st.caption(f"{there} {'student is' if there == 1 else 'students are'} here, {following} of them following.")
 
 
@@ -136,17 +136,16 @@ def _attendance() -> None:
 def _show_address() -> None:
     import segno
 
-    where, file = classroom.address_for_students(), io.BytesIO()
+    where, file = room.address_for_students(), io.BytesIO()
     segno.make(where, error="m").save(file, kind="png", scale=12, border=3)
     st.markdown(f"### {where}")
     st.image(file.getvalue(), alt=f"QR code of {where}", output_format="PNG", width=420)
 
 
 def _student() -> None:
-    st.toggle(
-        "Follow the lecturer", True, key=_FOLLOW, persist_state="session", on_change=_follow_again,
-        help="On: your view goes along, and what you change lasts until the lecturer moves on. Off: look around.",
-    )  # fmt: skip
+    explained = "On: your view goes along, and what you change lasts until the lecturer moves on. Off: look around."
+    label, again = "Follow the lecturer", _follow_again
+    st.toggle(label, True, key=_FOLLOW, help=explained, on_change=again, persist_state="session")
     _listen()
     if st.session_state.get(_STALE):
         forget_token()
@@ -169,10 +168,10 @@ def _follow_again() -> None:
 @st.fragment(run_every=1)
 def _listen() -> None:
     """Draws the page anew when the lecturer has moved on, or lets students start long work."""
-    room = classroom.room()
-    room.heard(access.visitor(), _following())
+    shared = room.get_room()
+    shared.hear(access.visitor(), _is_following())
     before = st.session_state.get(_ALLOWED)
-    st.session_state[_ALLOWED] = room.allowed
-    moved = _following() and room.view.version not in (0, st.session_state.get(_VERSION))
-    if moved or before not in (None, room.allowed):
+    st.session_state[_ALLOWED] = shared.allowed
+    moved = _is_following() and shared.view.version not in (0, st.session_state.get(_VERSION))
+    if moved or before not in (None, shared.allowed):
         st.rerun()

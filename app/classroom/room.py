@@ -29,7 +29,7 @@ class View:
     query: dict[str, str] = field(default_factory=dict)
 
 
-class Room:
+class Classroom:
     """The lecturer's view, who is there, and who asked for the lecturer's role. Every method is thread-safe.
 
     `allowed`: whether students may start long work. `shared`: whether the class is led at present."""
@@ -70,13 +70,13 @@ class Room:
             self._wrong.setdefault(who, []).append(now)
             return False
 
-    def heard(self, who: str, following: bool, now: float | None = None) -> None:
+    def hear(self, who: str, following: bool, now: float | None = None) -> None:
         """A student's browser is there."""
         now = time.monotonic() if now is None else now
         with self._lock:
             self._seen[who] = now, following
 
-    def attendance(self, now: float | None = None) -> tuple[int, int]:
+    def count_students(self, now: float | None = None) -> tuple[int, int]:
         """(students who are there, of whom follow)."""
         now = time.monotonic() if now is None else now
         with self._lock:
@@ -85,9 +85,9 @@ class Room:
 
 
 @st.cache_resource(show_spinner=False)
-def room() -> Room:
+def get_room() -> Classroom:
     """The room of this class, one for all sessions."""
-    return Room(os.environ["CNNVIZ_CLASS_TOKEN"])
+    return Classroom(os.environ["CNNVIZ_CLASS_TOKEN"])
 
 
 def address_for_students() -> str:

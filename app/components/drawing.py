@@ -6,12 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.newest import in_order, numbered
+from app.components.newest import keep_newest, number_data
 from app.components.source import read_source
 from cnnviz.figures.base.scene import Scene
 
 _render = st.components.v2.component(
-    "cnnviz_drawing", css=read_source("drawing.css"), js=in_order(read_source("drawing.js"))
+    "cnnviz_drawing", css=read_source("drawing.css"), js=keep_newest(read_source("drawing.js"))
 )
 
 
@@ -39,7 +39,7 @@ def drawing(
     stamp = str(hash(tuple(part["svg"] for part in (*parts, *small))))
     sizes = {"least": least, "most": most, "turn": round(least * sum(part["width"] for part in parts))}
     data = {"parts": parts, "narrow": small, "stamp": stamp, "live": on_click is not None, **sizes}
-    _render(key=key, data=numbered(key, data), on_click_change=clicked)
+    _render(key=key, data=number_data(key, data), on_click_change=clicked)
 
 
 def _parts(scenes: list[Scene], alts: list[str]) -> list[dict[str, Any]]:

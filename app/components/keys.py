@@ -7,21 +7,21 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.newest import in_order, numbered
+from app.components.newest import keep_newest, number_data
 from app.components.source import read_source
 
-_render = st.components.v2.component("cnnviz_keys", css=read_source("keys.css"), js=in_order(read_source("keys.js")))
+_render = st.components.v2.component("cnnviz_keys", css=read_source("keys.css"), js=keep_newest(read_source("keys.js")))
 _DONE = "keys_done"  # in the session: the serial number of the last press that was answered
 
 
-def keys(
-    bound: dict[str, str],
+def listen(
+    actions: dict[str, str],
     help_rows: list[tuple[str, str]],
     present: bool,
     on_seen: Callable[[int], Any],
     on_press: Callable[[str, int], Any],
 ) -> None:
-    """Listen to the keyboard. `bound`: {key as the browser names it: action}; `help_rows`: (keys, what they do) of
+    """Listen to the keyboard. `actions`: {key as the browser names it: action}; `help_rows`: (keys, what they do) of
     the overlay that "?" opens. `present`: show the two buttons of presenter mode, and let "s" show the controls.
 
     `on_press(action, number)` runs before the page is drawn again, once for every press, in their order;
@@ -35,11 +35,11 @@ def keys(
         for serial, action in said["presses"]:
             if serial > st.session_state.get(_DONE, 0):
                 st.session_state[_DONE] = serial
-                if action in (*bound.values(), "leave"):
+                if action in (*actions.values(), "leave"):
                     on_press(action, serial)
 
-    data = {"keys": bound, "help": help_rows, "present": present, "done": st.session_state.get(_DONE, 0)}
-    _render(key="keyboard", data=numbered("keyboard", data), on_press_change=pressed)
+    data = {"keys": actions, "help": help_rows, "present": present, "done": st.session_state.get(_DONE, 0)}
+    _render(key="keyboard", data=number_data("keyboard", data), on_press_change=pressed)
 
 
 def mark_drawn() -> None:

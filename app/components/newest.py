@@ -1,4 +1,4 @@
-"""What a component in the page draws is the newest that was sent, whatever came late.
+"""Order of a component's messages: only the newest data are drawn, whatever arrives late.
 
 Streamlit calls a component's script once for every change of its data. While the script still loads, the calls wait
 for it, and the browser lets them go in any order: an older picture would be painted over the newer one and stay. So
@@ -19,18 +19,21 @@ _NEWEST_FIRST = read_source("newest.js")
 _KEY = "components_newest"  # in the session: {key: (what was sent last, its number)}
 
 
-def in_order(script: str) -> str:
-    """The component's script, which defines `draw(component)`, for data that `numbered` gave their number. What
-    `draw` returned last is called when the component goes; it takes over what an earlier `draw` began."""
+def keep_newest(script: str) -> str:
+    """A component's script that draws the newest data only.
+
+    `script`: defines `draw(component)`, for data that `number_data` has numbered. What `draw` returned last is called
+    when the component goes; it takes over what an earlier `draw` began."""
     return script + _NEWEST_FIRST
 
 
-def numbered(key: str, data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with a "number" that grows whenever they are others than those sent under `key` before: data that stay
-    the same stay the same message, which is sent once."""
+def number_data(key: str, data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with a "number" that grows whenever they differ from those sent under `key` before.
+
+    Data that stay the same stay the same message, which is sent once."""
     sent = st.session_state.setdefault(_KEY, {})
-    told, before = hash(repr(data)), sent.get(key)
-    if before is None or before[0] != told:
+    digest, before = hash(repr(data)), sent.get(key)
+    if before is None or before[0] != digest:
         last = before[1] if before else time.time_ns() // 1_000_000  # above those of a session that was lost
-        sent[key] = told, last + 1
+        sent[key] = digest, last + 1
     return {**data, "number": sent[key][1]}

@@ -6,14 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.newest import in_order, numbered
+from app.components.newest import keep_newest, number_data
 from app.components.source import read_source
 from cnnviz.figures.base.encode import data_url
 
 _render = st.components.v2.component(
     "cnnviz_picture",
     css=read_source("picture.css", "dragging.css"),
-    js=in_order(read_source("dragging.js", "picture.js")),
+    js=keep_newest(read_source("dragging.js", "picture.js")),
 )
 
 
@@ -103,4 +103,4 @@ def picture(
         "labels": [{"x": one.left, "y": one.top, "width": one.width, "text": one.text} for one in labels],
         "grip": asdict(grip) if grip else None,
     }
-    _render(key=key, data=numbered(key, data), on_click_change=clicked, on_drag_change=dragged)
+    _render(key=key, data=number_data(key, data), on_click_change=clicked, on_drag_change=dragged)

@@ -1,4 +1,4 @@
-"""Plotly figures that answer: scenes whose cameras move together, points that can be clicked, a slider over
+"""Interactive Plotly figures: scenes whose cameras move together, points that can be clicked, a slider over
 frames. Plotly's own script comes out of the installed package; the browser gets it once a visit."""
 
 import json
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.components.newest import in_order, numbered
+from app.components.newest import keep_newest, number_data
 from app.components.source import read_source
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _library = st.components.v2.component("cnnviz_plotly", js=_plotly_loader(), isol
 _render = st.components.v2.component(
     "cnnviz_plot",
     css=read_source("plots.css"),
-    js=in_order(_LINK_CAMERAS + read_source("plots.js")),
+    js=keep_newest(_LINK_CAMERAS + read_source("plots.js")),
     isolate_styles=False,
 )
 
@@ -45,19 +45,19 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
     live = [kind.removeprefix("on_") for kind in answers]
 
     def answer(kind: str) -> Callable[[], None]:
-        def told() -> None:
+        def run() -> None:
             value = st.session_state.get(key, {}).get(kind)
             if value is not None and f"on_{kind}" in answers:
                 answers[f"on_{kind}"](value)
 
-        return told
+        return run
 
     drawn = figure.to_json()
     data = {"figure": drawn, "stamp": str(hash(drawn)), "height": figure.layout.height, "alt": alt, "name": name}
     _library(key=f"{key}_library")
     _render(
         key=key,
-        data=numbered(key, {**data, "live": live}),
+        data=number_data(key, {**data, "live": live}),
         on_point_change=answer("point"),
         on_camera_change=answer("camera"),
         on_frame_change=answer("frame"),

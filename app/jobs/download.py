@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import access, limits
 from app.jobs import background
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.session import shared
 from app.url import address
 from cnnviz.errors import Cancelled, CnnvizError
@@ -116,23 +116,25 @@ def _progress(key: str) -> None:
     if job is None or not job.running:
         address.rerun()
     if job.state is None:
-        st.progress(0.0, f"{plain(job.name)}: {job.waiting('connecting')}")
+        st.progress(0.0, f"{escape_markdown(job.name)}: {job.waiting('connecting')}")
         return
     done, total = job.state
     if total and done >= total:
-        st.progress(1.0, f"{plain(job.name)}: checking and unpacking {total / 1e6:.0f} MB")
+        st.progress(1.0, f"{escape_markdown(job.name)}: checking and unpacking {total / 1e6:.0f} MB")
         return
     of = f" of {total / 1e6:.0f}" if total else ""
-    st.progress(min(done / max(total, 1), 1.0) if total else 0.0, f"{plain(job.name)}: {done / 1e6:.0f}{of} MB")
+    st.progress(
+        min(done / max(total, 1), 1.0) if total else 0.0, f"{escape_markdown(job.name)}: {done / 1e6:.0f}{of} MB"
+    )
 
 
 def _offer(key: str, job: background.Job, fetch: Callable[[Progress], Any]) -> None:
     """One that failed or was cancelled starts again behind a button."""
     access.check_may_start(job.name)  # who may not start it is told so, not why it failed
     if job.problem:
-        st.error(plain(for_everybody(job.name, job.problem)), icon=":material/cloud_off:")
+        st.error(escape_markdown(for_everybody(job.name, job.problem)), icon=":material/cloud_off:")
     else:
-        st.info(f"{plain(job.name)} was stopped.")
+        st.info(f"{escape_markdown(job.name)} was stopped.")
     if st.button("Try again" if job.problem else "Download", key="start_download", type="primary"):
         _start(key, job.name, fetch)
         address.rerun()

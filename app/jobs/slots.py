@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import access, limits
 from app.jobs import background
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.url import address
 
 Work = Callable[[Callable[[Any], bool]], Any]  # see jobs.Job
@@ -34,7 +34,7 @@ def going(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool 
     if job is not None and job.running:
         return job
     if problem := job.problem if job is not None else "":
-        st.error(plain(problem), icon=":material/error:")
+        st.error(escape_markdown(problem), icon=":material/error:")
     lane = limits.SHORT if at_once else limits.LONG
     try:
         if at_once and not problem and not (job is not None and job.unwanted):
@@ -43,7 +43,7 @@ def going(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool 
             background.start(key, name, work, lane=lane)
             address.rerun()
     except access.NotAllowed as error:
-        st.info(plain(str(error)), icon=":material/school:")
+        st.info(escape_markdown(str(error)), icon=":material/school:")
     return None
 
 

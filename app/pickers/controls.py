@@ -8,16 +8,16 @@ from typing import Any
 import streamlit as st
 
 from app import limits
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers import webcam
 from app.pickers.network import Network, Title, heading, pick_name, pick_network
 from app.session import networks, shared, uploads
 from app.url import address
-from app.url.widgets import bound, bound_choice
+from app.url.widgets import bind, bind_choice
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.encode import photo_jpeg
 
-__all__ = ["Network", "Title", "bound", "bound_choice", "heading", "pick_name", "pick_network"]
+__all__ = ["Network", "Title", "bind", "bind_choice", "heading", "pick_name", "pick_network"]
 DEFAULT_PHOTO = "chelsea"
 
 
@@ -30,7 +30,7 @@ def show_device(network: Network) -> None:
             st.caption("  \n".join("**{}** {}".format(*fact.split(None, 1)) for fact in facts))
     info = describe(str(network.model.device))
     with st.sidebar, st.expander(f"Device: {info.device}", icon=":material/memory:"):
-        bound(st.selectbox, "Compute on", "device", "auto", options=["auto", *available()])
+        bind(st.selectbox, "Compute on", "device", "auto", options=["auto", *available()])
         if message := st.session_state.get("device_message"):
             st.warning(message)
         used, total = info.memory_used / 2**30, info.memory_total / 2**30
@@ -43,7 +43,7 @@ def pick_image(network: Network | None) -> str:
 
     digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
     own = [n for n in st.session_state.get("uploads", {}) if uploads.is_stored_photo(n)]
-    linked = address.current("image")
+    linked = address.read("image")
     if linked not in own and uploads.is_stored_photo(linked):
         own = [*own, linked]
     one_channel = network is not None and network.one_channel
@@ -51,14 +51,18 @@ def pick_image(network: Network | None) -> str:
     first = "digit-3" if one_channel else DEFAULT_PHOTO
     with st.sidebar:
         default = first if first in options else options[0]
-        choice = bound(st.selectbox, "Image", "image", default, options=options)
+        choice = bind(st.selectbox, "Image", "image", default, options=options)
         st.file_uploader(
-            "Use your own image", key="upload", on_change=_take_upload, label_visibility="collapsed",
-            type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"], max_upload_size=limits.PHOTO_MB,
-        )  # fmt: skip
-        webcam.button()
+            "Use your own image",
+            type="jpg jpeg png webp bmp gif tif tiff avif".split(),
+            max_upload_size=limits.PHOTO_MB,
+            key="upload",
+            on_change=_take_upload,
+            label_visibility="collapsed",
+        )
+        webcam.draw_button()
         if message := st.session_state.pop(webcam.PROBLEM, None):
-            st.error(plain(message), icon=":material/broken_image:")
+            st.error(escape_markdown(message), icon=":material/broken_image:")
     return choice
 
 
@@ -70,7 +74,7 @@ def show_photo(place: Any, name: str) -> None:
 
 def show_photo_early(place: Any) -> None:
     """The photograph that this view most likely asks for, before the network is there."""
-    name = address.current("image") or ("" if address.current("net") else DEFAULT_PHOTO)
+    name = address.read("image") or ("" if address.read("net") else DEFAULT_PHOTO)
     try:
         if name:
             show_photo(place, name)
@@ -91,15 +95,15 @@ def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "poo
     shapes, known = shared.layer_shapes(network.key, network.model), layer_kinds(network.model.module)
     options = [layer for layer in shapes if known[layer] in kinds]
     with st.sidebar:
-        default = telling_layer(network)
+        default = default_layer(network)
         default = default if default in options else options[0]
-        layer = bound(st.selectbox, "Layer", "layer", default, options=options)
+        layer = bind(st.selectbox, "Layer", "layer", default, options=options)
         channels, height, width = shapes[layer]
         st.caption(f"{known[layer]}: {channels} channels of {height}×{width} units")
         return layer
 
 
-def telling_layer(network: Network) -> str:
+def default_layer(network: Network) -> str:
     """The layer that a page opens on: a third of the way, so that maps are neither plain edges nor tiny (at
     least 8 units a side); a block, whose output is rectified, where the network has blocks."""
     from cnnviz.models.model import layer_kinds
@@ -113,10 +117,8 @@ def telling_layer(network: Network) -> str:
 def pick_unit(channels: int, first: int = 0) -> int:
     """The channel, a number in the sidebar. A link that names a channel the layer has not falls back."""
     with st.sidebar:
-        return int(
-            bound(st.number_input, f"Channel (0 to {channels - 1})", "unit", first, min_value=0,
-                  max_value=channels - 1, step=1)
-        )  # fmt: skip
+        label, last = f"Channel (0 to {channels - 1})", channels - 1
+        return int(bind(st.number_input, label, "unit", first, min_value=0, max_value=last, step=1))
 
 
 def unit_name(layer: str, channel: int, row: int | None = None, col: int | None = None) -> str:
@@ -132,7 +134,7 @@ def pick_position(values: Any) -> tuple[int, int]:
     with st.sidebar:
         left, right = st.columns(2)
         with left:
-            row = bound(st.number_input, "Row", "row", peak[0], min_value=0, max_value=rows - 1, step=1)
+            row = bind(st.number_input, "Row", "row", peak[0], min_value=0, max_value=rows - 1, step=1)
         with right:
-            col = bound(st.number_input, "Column", "col", peak[1], min_value=0, max_value=cols - 1, step=1)
+            col = bind(st.number_input, "Column", "col", peak[1], min_value=0, max_value=cols - 1, step=1)
     return int(row), int(col)

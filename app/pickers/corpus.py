@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import access, limits
-from app.jobs import download as bringing
+from app.jobs import download
 from app.pickers import controls, index_file
 from app.pickers.controls import Network
 from app.session import shared, uploads
@@ -17,10 +17,7 @@ from cnnviz.errors import BadInput
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
 
-SOURCES = (
-    "samples", "digits", "cifar10-test", "cifar10", "mnist-test", "mnist", "imagenette-val", "imagenette",
-    "folder", "upload",
-)  # fmt: skip
+SOURCES = tuple("samples digits cifar10-test cifar10 mnist-test mnist imagenette-val imagenette folder upload".split())
 OFFLINE = ("samples", "digits")
 _UPLOADED = "uploaded_corpus"  # in the session: the last corpus this tab has uploaded
 
@@ -40,7 +37,7 @@ def pick_corpus(
     options = [name for name in SOURCES if name != "folder" or access.is_on_this_computer()]
     options += [index_file.SOURCE] if indexes else []
     with row:
-        source = controls.bound(
+        source = controls.bind(
             st.selectbox, label, "corpus", default or default_corpus(network), options=options, width=170
         )
     if source == "folder":
@@ -50,17 +47,17 @@ def pick_corpus(
     if source == index_file.SOURCE:
         return index_file.pick(network), row
     if source not in OFFLINE:
-        bringing.data(source)
+        download.data(source)
     return shared.corpus(source), row
 
 
-def present_corpus(network: Network) -> Corpus:
+def find_chosen_corpus(network: Network) -> Corpus:
     """The corpus that is chosen, without a picker. Raises BadInput where opening it would need a download
     or an answer; that is for the page with the picker."""
-    source = address.current("corpus") or default_corpus(network)
-    folder, uploaded = address.current("folder"), st.session_state.get(_UPLOADED)
+    source = address.read("corpus") or default_corpus(network)
+    folder, uploaded = address.read("folder"), st.session_state.get(_UPLOADED)
     if source == index_file.SOURCE:
-        return index_file.present(network, address.current("indexfile"))
+        return index_file.find_chosen(network, address.read("indexfile"))
     if source == "upload" and uploaded is not None:
         return _still_here(uploaded)
     if source == "folder" and folder and access.is_on_this_computer():
@@ -71,7 +68,7 @@ def present_corpus(network: Network) -> Corpus:
 
 
 def _folder() -> Corpus:
-    path = controls.bound(
+    path = controls.bind(
         st.text_input, "Folder or zip on this computer", "folder", "", placeholder="/home/me/photographs"
     )
     if not path:
@@ -81,10 +78,8 @@ def _folder() -> Corpus:
 
 
 def _upload() -> Corpus:
-    files = st.file_uploader(
-        "Several images, or one zip of images", accept_multiple_files=True, key="corpus_upload",
-        max_upload_size=limits.zip_mb(),
-    )  # fmt: skip
+    label, most = "Several images, or one zip of images", limits.zip_mb()
+    files = st.file_uploader(label, accept_multiple_files=True, key="corpus_upload", max_upload_size=most)
     if files:
         chosen = [(f.name, f.getvalue()) for f in files]
         st.session_state[_UPLOADED] = shared.uploaded_corpus(tuple(f.file_id for f in files), chosen)

@@ -26,7 +26,7 @@ _UPLOADED = "uploaded_index"  # in the session: where the last index file of thi
 _KEPT = 8  # uploads
 
 
-class Absent(Corpus):
+class AbsentCorpus(Corpus):
     """The images of an index file, which are not here: no image can be read. `kept`: the index; `place`: names the
     file as it was read, so that pictures of one file are never shown for another of the same images."""
 
@@ -48,27 +48,25 @@ class Absent(Corpus):
         return ()
 
 
-def pick(network: Network) -> Absent:
+def pick(network: Network) -> AbsentCorpus:
     """Where the file is named or dropped. Raises PageEnded after the question, BadInput for what is no index of this
     network."""
     left, right = st.columns(2, gap="small")
     with left:
         path = ""
         if access.is_on_this_computer():
-            path = controls.bound(
+            path = controls.bind(
                 st.text_input, "Index file on this computer", "indexfile", "", placeholder="/home/me/squeezenet.npz"
             )
     with right:
-        file = st.file_uploader(
-            "Or drop it here: an .npz of `cnnviz index`", type=["npz"], key="index_upload",
-            max_upload_size=limits.zip_mb(),
-        )  # fmt: skip
+        label, most = "Or drop it here: an .npz of `cnnviz index`", limits.zip_mb()
+        file = st.file_uploader(label, type=["npz"], key="index_upload", max_upload_size=most)
     if file is not None:
-        st.session_state[_UPLOADED] = _stored(file.file_id, file)
+        st.session_state[_UPLOADED] = _store(file.file_id, file)
     if not (path or _UPLOADED in st.session_state):
         st.info("An index made with `cnnviz index … --embed 32` holds small crops and needs no images.")
         raise shared.PageEnded
-    found = _opened(network, path)
+    found = _open(network, path)
     if not found.kept.embedded:
         st.info(
             "This index holds no crops, so that only its values can be shown. Make it with `cnnviz index --embed 32`."
@@ -76,32 +74,32 @@ def pick(network: Network) -> Absent:
     return found
 
 
-def present(network: Network, path: str) -> Absent:
+def find_chosen(network: Network, path: str) -> AbsentCorpus:
     """The file that is chosen, without asking. Raises BadInput if none is."""
     if not ((path and access.is_on_this_computer()) or _UPLOADED in st.session_state):
         raise BadInput("Choose the index file on the page of the top-9 patches.")
-    return _opened(network, path if access.is_on_this_computer() else "")
+    return _open(network, path if access.is_on_this_computer() else "")
 
 
-def _opened(network: Network, path: str) -> Absent:
+def _open(network: Network, path: str) -> AbsentCorpus:
     """What has a path comes first: it stands in the link."""
     place = Path(path).expanduser() if path else Path(st.session_state[_UPLOADED])
     if not path and not uploads.use(place):
         raise BadInput(uploads.GONE.format("The uploaded index file is"))
     if not is_there(place) or not place.is_file():
         raise BadInput(f"There is no file {str(place)[:200]!r}. Give the path of an .npz that `cnnviz index` wrote.")
-    return _kept(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
+    return _load(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _kept(path: str, stamp: int, fingerprint: str, _model: LoadedModel) -> Absent:
+def _load(path: str, stamp: int, fingerprint: str, _model: LoadedModel) -> AbsentCorpus:
     from cnnviz.index.untrusted import open_index
 
-    return Absent(open_index(path, _model), (path, stamp))
+    return AbsentCorpus(open_index(path, _model), (path, stamp))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _stored(file_id: str, _file: Any) -> str:
+def _store(file_id: str, _file: Any) -> str:
     """Keep an upload under its hash."""
     from cnnviz.store import write_bytes_atomic
 

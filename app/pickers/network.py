@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.jobs import download as bringing
-from app.markdown import plain
+from app.jobs import download
+from app.markdown import escape_markdown
 from app.session import networks
 from app.session.networks import Choice
 from app.url import address
-from app.url.widgets import bound
+from app.url.widgets import bind
 from app.weights import owners
 from cnnviz.errors import CnnvizError, Offline
 
@@ -74,7 +74,7 @@ def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Ne
     with st.sidebar:
         name = pick_name(first=first)
         choice = _pick_weights(name)
-    loaded = loaded_network(choice)
+    loaded = load_network(choice)
     _say_how_loaded(loaded)
     network = Network(loaded, choice)
     if title is not None and network.untrained:
@@ -87,26 +87,26 @@ def pick_name(blocks: bool = False, first: str = DEFAULT_NETWORK) -> str:
 
     `blocks`: building blocks without a classifier are offered, too. `first`: what is shown where nobody has chosen."""
     names = list(networks.catalogue(blocks))
-    own = owners.find(address.current("weights"))
+    own = owners.find(address.read("weights"))
     default = first if first in names else names[0]
-    asked = address.current("net")
+    asked = address.read("net")
     if not asked and own is not None:
         default = own.architecture  # a link that names only a file means its network
     _take_back_unknown(names)
-    extra = {name for name in (address.current("net"), default) if name and name not in names and _is_known(name)}
+    extra = {name for name in (address.read("net"), default) if name and name not in names and _is_known(name)}
     names = [*sorted(extra), *names]
-    name = bound(st.selectbox, "Network", "net", default, options=names, accept_new_options=True)
+    name = bind(st.selectbox, "Network", "net", default, options=names, accept_new_options=True)
     if asked and first != DEFAULT_NETWORK:
-        address.keep("net", name, None)  # other pages open on another network: what was asked for has to move along
+        address.record("net", name, None)  # other pages open on another network: what was asked for has to move along
     if message := st.session_state.pop("network_problem", None):
-        st.error(plain(message), icon=":material/search_off:")
+        st.error(escape_markdown(message), icon=":material/search_off:")
     return name
 
 
 def _take_back_unknown(names: list[str]) -> None:
     """Undo the choice of a name that nobody knows, and keep the reason for the page to say. A link with such a
     name opens the default network; it is told why if another zoo was asked."""
-    asked = address.current("net")
+    asked = address.read("net")
     try:
         if asked and asked not in names:
             networks.check_name(asked)
@@ -124,25 +124,25 @@ def _is_known(name: str) -> bool:
 
 
 def _pick_weights(name: str) -> Choice:
-    own = {found.name: found for found in owners.mine()}
-    asked = address.current("weights")
+    own: dict[str, OwnWeights | None] = {found.name: found for found in owners.list_own()}
+    asked = address.read("weights")
     if asked.startswith("file-") and asked not in own:
         own[asked] = owners.find(asked)  # of a link; None where it is gone, which loading says
-    labels = owners.labels([found for found in own.values() if found is not None])
+    labels = owners.label_files([found for found in own.values() if found is not None])
     options = networks.weights_options(name)
     options += [key for key, found in own.items() if found is None or found.architecture == name]
     then = networks.snapshots(name)
     options, labels = [*options, *then], labels | then
-    weights = bound(
+    weights = bind(
         st.selectbox, "Weights", "weights", options[0], options=options, format_func=lambda w: labels.get(w, w)
     )
     learned = weights != "random"
     untrained = (
-        bound(st.toggle, "Random weights", "untrained", False, disabled=not learned, help=UNTRAINED_HELP) and learned
+        bind(st.toggle, "Random weights", "untrained", False, disabled=not learned, help=UNTRAINED_HELP) and learned
     )
     chosen = own.get(weights)
     st.caption(f"in place of: {labels.get(weights, weights)}" if untrained else _weights_note(name, weights, chosen))
-    return Choice(name, weights, device(), untrained, chosen.version if chosen else "")
+    return Choice(name, weights, choose_device(), untrained, chosen.version if chosen else "")
 
 
 def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
@@ -155,30 +155,30 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
     return WEIGHTS_NOTE.get(weights, "a file of yours")
 
 
-def loaded_network(choice: Choice) -> LoadedModel:
+def load_network(choice: Choice) -> LoadedModel:
     """The network, its weights downloaded before if need be. Raises as `pick_network`."""
     if choice.weights == "pretrained" and not choice.untrained:
-        bringing.weights(choice.name)
+        download.weights(choice.name)
     try:
-        return networks.model(choice, bringing.refuse)
-    except bringing.Damaged:
-        bringing.weights(choice.name, damaged=True)
-        return networks.model(choice, bringing.refuse)
+        return networks.model(choice, download.refuse)
+    except download.Damaged:
+        download.weights(choice.name, damaged=True)
+        return networks.model(choice, download.refuse)
     except Offline as error:
-        raise Offline(bringing.for_everybody(f"Downloading weights of {choice.name}", str(error))) from error
+        raise Offline(download.for_everybody(f"Downloading weights of {choice.name}", str(error))) from error
 
 
 def _say_how_loaded(model: LoadedModel) -> None:
     if message := model.notes.get("device"):
-        st.sidebar.warning(plain(message))
+        st.sidebar.warning(escape_markdown(message))
     if model.report is not None and model.report.warnings:
         with st.sidebar.expander("Notes on these weights", icon=":material/info:"):
-            st.caption(plain("  \n".join(model.report.warnings)))
+            st.caption(escape_markdown("  \n".join(model.report.warnings)))
 
 
-def device() -> str:
+def choose_device() -> str:
     """The device to compute on. A link that names a device this machine has not means the best one here."""
     from cnnviz.device import available
 
-    asked = st.session_state.get("forced_device") or address.current("device")
+    asked = st.session_state.get("forced_device") or address.read("device")
     return asked if asked in available() else "auto"

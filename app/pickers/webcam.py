@@ -27,35 +27,39 @@ def keep(file: Any) -> bool:
     return True
 
 
-def button() -> None:
-    """Below the upload: the camera instead of a file."""
+def draw_button() -> None:
+    """Draw the button below the upload: the camera instead of a file."""
     if st.button("Take a photo", key="take_photo", icon=":material/photo_camera:", type="tertiary"):
         _dialog()
 
 
 @st.dialog("Take a photo")
 def _dialog() -> None:
-    camera("dialog_camera")
+    draw_camera("dialog_camera")
     if st.session_state.pop("dialog_camera_kept", False) or PROBLEM in st.session_state:
         st.rerun()  # closes the window
 
 
-def camera(key: str) -> None:
-    """The visitor's camera with its button; a photograph becomes the chosen image."""
-    say_if_unreachable()
+def draw_camera(key: str) -> None:
+    """Draw the visitor's camera with its button; a photograph becomes the chosen image."""
+    warn_if_unreachable()
     st.camera_input(
-        "Photograph", key=key, label_visibility="collapsed", on_change=_taken, args=(key,),
+        "Photograph",
+        key=key,
         help="The photograph is kept on the computer that runs cnnviz, like an upload.",
-    )  # fmt: skip
+        label_visibility="collapsed",
+        on_change=_take,
+        args=(key,),
+    )
 
 
-def _taken(key: str) -> None:
+def _take(key: str) -> None:
     if (file := st.session_state.get(key)) is not None:
         st.session_state[f"{key}_kept"] = keep(file)
 
 
-def say_if_unreachable() -> None:
-    """A warning where the browser will not hand over a camera."""
+def warn_if_unreachable() -> None:
+    """Warn where the browser will not hand over a camera."""
     url = st.context.url or ""
     if url and not is_trusted(url):
         st.warning(

@@ -14,7 +14,7 @@ import streamlit as st
 from PIL import Image
 
 from app import limits
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.session import networks
 from app.session.cache import Kept
 from app.session.uploads import cache_folder, is_stored_photo, store_zip
@@ -190,7 +190,7 @@ def memory_short(error: Exception) -> bool:
 
 def problem(error: CnnvizError) -> None:
     """Say what went wrong, in the error's own words."""
-    st.error(plain(str(error)), icon=":material/error:")
+    st.error(escape_markdown(str(error)), icon=":material/error:")
 
 
 class PageEnded(Exception):

@@ -33,7 +33,7 @@ _PAGES = {  # file: (title, address, icon)
 }
 
 
-def pages() -> dict[str, st.Page]:
+def build_pages() -> dict[str, st.Page]:
     """{file: page}, built on every run as st.navigation wants it."""
     return {
         file: st.Page(f"../pages/{file}", title=title, url_path=address, icon=icon, default=not address)
@@ -56,16 +56,16 @@ def run() -> None:
 
 def _run() -> None:
     shared.warm_up()
-    offered = list(pages().values())
+    offered = list(build_pages().values())
     chosen = st.navigation(offered, position="hidden")
     by_address = {page.url_path: page for page in offered}
-    if not panel.joined():
+    if not panel.join():
         return
     panel.follow()
-    navigation.obey(by_address)
+    navigation.perform(by_address)
     address.begin(chosen.url_path)
     touring.begin(list(by_address))
-    navigation.obey(by_address)
+    navigation.perform(by_address)
     panel.announce(chosen.url_path)
     failed = _frame(chosen, offered)
     if failed is not None:
@@ -74,19 +74,19 @@ def _run() -> None:
 
 def _frame(chosen: st.Page, offered: list[st.Page]) -> Exception | None:
     """What surrounds every page, and the page; returns what went wrong in it."""
-    st.html(f"<style>{presenting.style()}</style>")
+    st.html(f"<style>{presenting.read_style()}</style>")
     widgets.begin(chosen.url_path)
     presenting.listen([page.url_path for page in offered])
-    touring.bar(led=panel.is_led())
-    panel.panel()
+    touring.draw_bar(led=panel.is_led())
+    panel.draw()
     links, choices = st.sidebar.empty(), address.link()
     _draw_links(links, offered)
     failed = _draw(chosen)
     with st.sidebar:
-        touring.menu()
-        presenting.switch()
+        touring.draw_menu()
+        presenting.draw_switch()
     address.finish()
-    widgets.settled()
+    widgets.mark_shown()
     mark_drawn()
     panel.publish()
     if address.link() != choices:  # the links take along what was chosen on this page

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components.keys import keys
+from app.components import keys
 from app.shell import touring
 from app.url import address, navigation, widgets
-from app.url.widgets import bound, put, step
+from app.url.widgets import bind, put, step
 
 _THEME = Path(__file__).resolve().parents[2] / "assets" / "theme"
-_STEPS = {"l": "layer", "u": "unit", "i": "image"}
+_STEPPED = {"l": "layer", "u": "unit", "i": "image"}
 _KEYS = {
-    **{key: f"{choice} +1" for key, choice in _STEPS.items()},
-    **{key.upper(): f"{choice} -1" for key, choice in _STEPS.items()},
-    "ArrowRight": "unit +1", "ArrowLeft": "unit -1", "g": "page +1", "G": "page -1", "n": "stop +1", "p": "stop -1",
-    "0": "reset", "f": "present",
-}  # fmt: skip
+    **{key: f"{choice} +1" for key, choice in _STEPPED.items()},
+    **{key.upper(): f"{choice} -1" for key, choice in _STEPPED.items()},
+    **{"ArrowRight": "unit +1", "ArrowLeft": "unit -1"},
+    **{"g": "page +1", "G": "page -1", "n": "stop +1", "p": "stop -1"},
+    **{"0": "reset", "f": "present"},
+}
 _HELP = [
     ("n, Page Down", "next stop of the tour (n: next page where no tour runs)"),
     ("p, Page Up", "previous stop"),
@@ -34,23 +35,21 @@ _HELP = [
 ]
 
 
-def on() -> bool:
+def is_on() -> bool:
     """Whether this view is presented."""
-    return address.current("present").lower() in ("true", "1", "yes", "on")
+    return address.read("present").lower() in ("true", "1", "yes", "on")
 
 
-def switch() -> None:
-    """Presenter mode, a switch in the sidebar."""
-    bound(
-        st.toggle, "Presenter mode", "present", False,
-        help="Large type, nothing but the picture. f turns it on, Esc off, ? lists the keys.",
-    )  # fmt: skip
+def draw_switch() -> None:
+    """Draw the switch of presenter mode in the sidebar."""
+    explained = "Large type, nothing but the picture. f turns it on, Esc off, ? lists the keys."
+    bind(st.toggle, "Presenter mode", "present", False, help=explained)
 
 
-def style() -> str:
+def read_style() -> str:
     """The style sheets of this view. The dark one follows the theme of the browser."""
     sheets = ["style.css", *(["dark.css"] if st.context.theme.type == "dark" else [])]
-    return "".join(_sheet(name) for name in [*sheets, *(["present.css"] if on() else [])])
+    return "".join(_sheet(name) for name in [*sheets, *(["present.css"] if is_on() else [])])
 
 
 @st.cache_resource(show_spinner=False)
@@ -60,25 +59,25 @@ def _sheet(name: str) -> str:
 
 def listen(addresses: list[str]) -> None:
     """Listen to the keyboard. `addresses`: of all pages, in their order."""
-    bound_keys = dict(_KEYS)
-    if touring.running():  # remote controls for slides send these; elsewhere they scroll
-        bound_keys |= {"PageDown": "stop +1", "PageUp": "stop -1"}
-    if on():
-        bound_keys["Escape"] = "leave"
+    actions = dict(_KEYS)
+    if touring.is_running():  # remote controls for slides send these; elsewhere they scroll
+        actions |= {"PageDown": "stop +1", "PageUp": "stop -1"}
+    if is_on():
+        actions["Escape"] = "leave"
     with st.container(key="cnnviz_keys"):
-        keys(bound_keys, _HELP, on(), _seen, lambda action, press: _act(action, press, addresses))
+        keys.listen(actions, _HELP, is_on(), _acknowledge, lambda action, press: _act(action, press, addresses))
 
 
-def _seen(press: int) -> None:
-    widgets.seen(press)
-    navigation.seen(press)
+def _acknowledge(press: int) -> None:
+    widgets.acknowledge(press)
+    navigation.acknowledge(press)
 
 
 def _act(action: str, press: int, addresses: list[str]) -> None:
     if action == "leave":
         put("present", False, press)
     elif action == "present":
-        put("present", not on(), press)
+        put("present", not is_on(), press)
     elif action == "reset":
         _reset(press)
     else:
@@ -87,10 +86,10 @@ def _act(action: str, press: int, addresses: list[str]) -> None:
 
 
 def _step(what: str, by: int, press: int, addresses: list[str]) -> None:
-    if what == "stop" and touring.running():
+    if what == "stop" and touring.is_running():
         touring.move(by, press)
     elif what in ("stop", "page"):
-        page, query = navigation.wanted() or (address.page() or "", address.link())
+        page, query = navigation.peek() or (address.page() or "", address.link())
         place = addresses.index(page) + by if page in addresses else 0
         if 0 <= place < len(addresses):
             navigation.go(addresses[place], query, press)
@@ -101,7 +100,7 @@ def _step(what: str, by: int, press: int, addresses: list[str]) -> None:
 
 def _reset(press: int) -> None:
     """The stop of the tour, or the page with its defaults."""
-    if touring.running():
+    if touring.is_running():
         touring.move(0, press)
     else:
         navigation.go(address.page() or "", {}, press)

@@ -8,8 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import limits
-from app.jobs import background
-from app.jobs import download as bringing
+from app.jobs import background, download
 from app.pickers import controls
 from app.pickers.controls import Network
 from app.pickers.corpus import OFFLINE, default_corpus
@@ -29,11 +28,11 @@ def start(tour: Tour) -> None:
         return
     st.session_state["prewarmed"] = tour.name
     words = f"Preparing the tour {tour.name}"
-    background.start(f"tour {tour.name}", words, lambda report: work(tour, report), lane=limits.SHORT)
+    background.start(f"tour {tour.name}", words, lambda report: visit_stops(tour, report), lane=limits.SHORT)
 
 
-def work(tour: Tour, report: Callable[[Any], bool]) -> None:
-    """Visit the stops in their order. What fails here is said when its page is opened."""
+def visit_stops(tour: Tour, report: Callable[[Any], bool]) -> None:
+    """Load and compute what the stops show, in their order. What fails here is said when its page is opened."""
     for stop in tour.stops:
         if not report(stop.title):
             return
@@ -50,7 +49,7 @@ def _network(query: dict[str, str]) -> Network:
     name = query.get("net", DEFAULT_NETWORK)
     weights = query.get("weights", networks.weights_options(name)[0])
     choice = Choice(name, weights, untrained=query.get("untrained", "").lower() in ("true", "1"))
-    if choice.weights == "pretrained" and not choice.untrained and not bringing.are_here(name):
+    if choice.weights == "pretrained" and not choice.untrained and not download.are_here(name):
         raise BadInput(f"The weights of {name} are not here: the page that shows them offers the download.")
     return Network(networks.model(choice), choice)
 
@@ -58,7 +57,7 @@ def _network(query: dict[str, str]) -> Network:
 def _visit(stop: Stop, network: Network) -> None:
     key, model = network.key, network.model
     image = stop.query.get("image", "digit-3" if network.one_channel else controls.DEFAULT_PHOTO)
-    layer = stop.query.get("layer") or controls.telling_layer(network)
+    layer = stop.query.get("layer") or controls.default_layer(network)
     if stop.page in ("", "inspect"):
         shared.received(key, image, model)
         shared.top5(key, image, model)

@@ -9,7 +9,7 @@ import re
 import streamlit as st
 
 from app import access
-from app.markdown import literal
+from app.markdown import as_literal
 from app.shell import prewarm
 from app.url import address, navigation
 from cnnviz.errors import CnnvizError
@@ -21,27 +21,27 @@ _PAGES = "pages"  # in the session: the addresses that stops may name
 def begin(addresses: list[str]) -> None:
     """Call before the page is drawn, after the URL was read. A link with a tour and no stop goes to the first."""
     st.session_state[_PAGES] = addresses
-    if running() and not address.current("stop"):
+    if is_running() and not address.read("stop"):
         try:
             _go(_tour(), 1)
         except CnnvizError:
             return  # the bar says it
 
 
-def running() -> bool:
+def is_running() -> bool:
     """Whether this view belongs to a tour."""
-    return bool(address.current("tour"))
+    return bool(address.read("tour"))
 
 
 def move(by: int, press: int = 0) -> None:
     """In a callback: some stops on, not beyond the ends; 0: to the present stop as it was prepared. `press`: see
-    going.go."""
+    navigation.go."""
     try:
         tour = _tour()
     except CnnvizError:
         return
-    there = navigation.wanted()  # of a key pressed a moment before
-    _go(tour, _number(there[1].get("stop", "1") if there else address.current("stop"), tour) + by, press)
+    there = navigation.peek()  # of a key pressed a moment before
+    _go(tour, _number(there[1].get("stop", "1") if there else address.read("stop"), tour) + by, press)
 
 
 def start(name: str) -> None:
@@ -57,15 +57,15 @@ def leave() -> None:
     navigation.go(address.page() or "", address.link(("tour", "stop")))
 
 
-def bar(led: bool = False) -> None:
-    """Where the tour is, at the foot of the page. `led`: by a lecturer, so that there is nothing to press."""
-    if not running():
+def draw_bar(led: bool = False) -> None:
+    """Draw where the tour is, at the foot of the page. `led`: by a lecturer, so that there is nothing to press."""
+    if not is_running():
         return
     with st.container(key="tour_bar", horizontal=True, vertical_alignment="center", gap="small"):
         try:
             tour = _tour()
         except CnnvizError as error:
-            st.markdown(literal(f"This tour cannot run. {error}"), width="stretch")
+            st.markdown(as_literal(f"This tour cannot run. {error}"), width="stretch")
             st.button("Leave the tour", on_click=leave, key="leave_tour")
             return
         _show(tour, led)
@@ -74,26 +74,26 @@ def bar(led: bool = False) -> None:
 
 
 def _show(tour: Tour, led: bool) -> None:
-    number = _number(address.current("stop"), tour)
+    number = _number(address.read("stop"), tour)
     stop = tour.stops[number - 1]
     if not led:
-        st.button("Previous", on_click=move, args=(-1,), key="tour_back", icon=":material/arrow_back:",
-                  disabled=number == 1)  # fmt: skip
+        first, icon = number == 1, ":material/arrow_back:"
+        st.button("Previous", on_click=move, args=(-1,), key="tour_back", icon=icon, disabled=first)
     count = f":gray[{number} / {len(tour.stops)}]"
-    st.markdown(f"{count} **{literal(stop.title)}** {literal(stop.notes)}", width="stretch")
+    st.markdown(f"{count} **{as_literal(stop.title)}** {as_literal(stop.notes)}", width="stretch")
     if led:
         return
     if stop.page != address.page():
         st.button("Back to the stop", on_click=move, args=(0,), key="tour_here")
-    st.button("Next", on_click=move, args=(1,), key="tour_on", icon=":material/arrow_forward:", type="primary",
-              disabled=number == len(tour.stops))  # fmt: skip
+    last, icon = number == len(tour.stops), ":material/arrow_forward:"
+    st.button("Next", on_click=move, args=(1,), key="tour_on", icon=icon, type="primary", disabled=last)
     st.button("Leave", on_click=leave, key="leave_tour", help="Leave the tour and stay on this view.")
 
 
-def menu() -> None:
-    """The tours there are, in the sidebar."""
+def draw_menu() -> None:
+    """Draw the list of tours in the sidebar."""
     names = list(tour_files())
-    if running() or not names:
+    if is_running() or not names:
         return
     with st.popover("Tours", icon=":material/route:", width="stretch"):
         st.caption("Prepared stops, one key or click apart. Own ones: a folder that CNNVIZ_TOURS names.")
@@ -102,7 +102,7 @@ def menu() -> None:
 
 
 def _tour() -> Tour:
-    return load_tour(address.current("tour"), st.session_state.get(_PAGES))
+    return load_tour(address.read("tour"), st.session_state.get(_PAGES))
 
 
 def _number(text: str, tour: Tour) -> int:

@@ -83,9 +83,10 @@ def _touched(key: str) -> bool:
     return key in memory.shown
 
 
-def settle(key: str, default: Any, parse: Callable[[str], Any], offered: Container[Any] | None = None) -> None:
-    """Give the widget `key` its value before it is drawn. `parse` reads the URL's text, None where it cannot;
-    a value that is not `offered` gives way to the default."""
+def prepare(key: str, default: Any, parse: Callable[[str], Any], offered: Container[Any] | None = None) -> None:
+    """Give the widget `key` its value before it is drawn.
+
+    `parse` reads the URL's text, None where it cannot; a value that is not `offered` gives way to the default."""
     memory, touched = _memory(), _touched(key)
     value = st.session_state.get(key) if touched else parse(memory.query.get(key, ""))
     if value is None or (offered is not None and value not in offered):
@@ -114,7 +115,7 @@ def take_back(key: str) -> bool:
     return True
 
 
-def keep(key: str, value: Any, default: Any) -> None:
+def record(key: str, value: Any, default: Any) -> None:
     """Note what the widget `key` answered."""
     memory = _memory()
     memory.noted[key] = value
@@ -124,7 +125,7 @@ def keep(key: str, value: Any, default: Any) -> None:
         memory.draft[key] = str(value)
 
 
-def current(key: str) -> str:
+def read(key: str) -> str:
     """The choice as text before its widget is drawn; "" where it is the default."""
     if _touched(key):
         return str(st.session_state.get(key) or "")

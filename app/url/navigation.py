@@ -13,7 +13,7 @@ _TARGET = "going"  # in the session: (page, query, number of the press) of the l
 
 
 def go(page: str, query: dict[str, str], press: int = 0) -> None:
-    """In a callback, or before `obey`: the page at this address is drawn next. Presenter mode stays as it is.
+    """In a callback, or before `perform`: the page at this address is drawn next. Presenter mode stays as it is.
 
     `press`: number of the key press that asks for it, 0 for none."""
     st.session_state[_GO] = page, query
@@ -21,7 +21,7 @@ def go(page: str, query: dict[str, str], press: int = 0) -> None:
         st.session_state[_TARGET] = page, query, press
 
 
-def seen(press: int) -> None:
+def acknowledge(press: int) -> None:
     """In a callback: the browser shows what all presses up to this number did. A press made before it saw the last
     change of page comes with the address of the page it was made on, and must not undo that change."""
     target = st.session_state.get(_TARGET)
@@ -31,18 +31,18 @@ def seen(press: int) -> None:
         st.session_state.pop(_TARGET, None)
 
 
-def wanted() -> tuple[str, dict[str, str]] | None:
+def peek() -> tuple[str, dict[str, str]] | None:
     """(page, query) of a change that was asked for and not yet made."""
     return st.session_state.get(_GO)
 
 
-def obey(pages: dict[str, Any]) -> None:
+def perform(pages: dict[str, Any]) -> None:
     """Call before the page is drawn: make the change that was asked for. `pages`: {address: page}."""
     asked = st.session_state.pop(_GO, None)
     if asked is None or asked[0] not in pages:
         return
     page, query = asked
-    kept = {"present": "True"} if address.current("present") else {}
-    widgets.arrived()
+    kept = {"present": "True"} if address.read("present") else {}
+    widgets.forget_presses()
     address.leave()
     st.switch_page(pages[page], query_params={key: value for key, value in query.items() if key != "present"} | kept)

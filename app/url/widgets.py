@@ -23,7 +23,7 @@ class _Step(NamedTuple):
     shown: float | None = None
 
 
-def bound(widget: Callable[..., Any], label: str, key: str, default: Any, **options: Any) -> Any:
+def bind(widget: Callable[..., Any], label: str, key: str, default: Any, **options: Any) -> Any:
     """A widget whose value lives in the URL and moves along to other pages. A value that is not among the
     options, or not between `min_value` and `max_value`, gives way to `default`."""
     if (stepped := _stepped().get(key)) and st.session_state.get(key) != stepped.value:
@@ -33,18 +33,18 @@ def bound(widget: Callable[..., Any], label: str, key: str, default: Any, **opti
             del _stepped()[key]  # chosen by hand since
     if "options" in options:
         named = {str(option): option for option in options["options"]}
-        address.settle(key, default, named.get, options["options"])
+        address.prepare(key, default, named.get, options["options"])
         _offered()[key] = options["options"]
     elif isinstance(default, bool):
-        address.settle(key, default, lambda text: text.lower() in ("true", "1", "yes", "on"))
+        address.prepare(key, default, lambda text: text.lower() in ("true", "1", "yes", "on"))
     elif "min_value" in options:
         numbers = range(options["min_value"], options["max_value"] + 1)
-        address.settle(key, default, _whole_number, numbers)
+        address.prepare(key, default, _whole_number, numbers)
         _offered()[key] = numbers
     else:
-        address.settle(key, default, str)
+        address.prepare(key, default, str)
     value = widget(label, key=key, persist_state="session", **options)
-    address.keep(key, value, default)
+    address.record(key, value, default)
     return value
 
 
@@ -55,9 +55,9 @@ def _whole_number(text: str) -> int | None:
         return None
 
 
-def bound_choice(label: str, key: str, options: list[str]) -> str:
+def bind_choice(label: str, key: str, options: list[str]) -> str:
     """One of a few options, side by side; the first is the default."""
-    return bound(st.segmented_control, label, key, options[0], options=options, required=True)
+    return bind(st.segmented_control, label, key, options[0], options=options, required=True)
 
 
 def _offered() -> dict[str, Sequence[Any]]:
@@ -76,14 +76,14 @@ def _stepped() -> dict[str, _Step]:
     return st.session_state.setdefault(_STEPPED, {})
 
 
-def settled() -> None:
+def mark_shown() -> None:
     """Call after a page was drawn to its end."""
     for key, stepped in _stepped().items():
         if stepped.shown is None:
             _stepped()[key] = stepped._replace(shown=time.monotonic())
 
 
-def seen(press: int) -> None:
+def acknowledge(press: int) -> None:
     """In a callback: the browser shows what all presses up to this number did, and, a moment later, sends its own
     values again. What it sent along with a press made before that is older than what the keyboard chose."""
     for key, stepped in list(_stepped().items()):
@@ -93,7 +93,7 @@ def seen(press: int) -> None:
             address.choose(key, stepped.value)
 
 
-def arrived() -> None:
+def forget_presses() -> None:
     """Call on a change of page from within: its URL counts, and nothing that keys chose before."""
     _stepped().clear()
 

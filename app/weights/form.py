@@ -1,4 +1,4 @@
-"""The question after a weights file was dropped: which network, which classes, which preprocessing."""
+"""The form about a weights file that was dropped: which network, which classes, which preprocessing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app.markdown import plain
-from app.pickers import network as network_picker
+from app.markdown import escape_markdown
+from app.pickers.network import choose_device
 from app.session import uploads
 from app.url import address
-from app.weights import owners
-from app.weights import presets as answers
+from app.weights import owners, presets
 from app.weights.owners import OwnWeights
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.figures.base.charts import count_text
@@ -30,13 +29,19 @@ _FIELDS = ("net", "names_preset", "names", "norm_preset", "height", "width", "re
 
 @dataclass(slots=True)
 class Pending:
-    """A file that was dropped and is not in use yet. `error`: what was wrong with the last answers."""
+    """A file that was dropped and is not in use yet. `error`: what was wrong with the last presets."""
 
     name: str
     file_name: str
     size: int
     found: Inspection | None = None
     error: str = ""
+
+    @property
+    def inspection(self) -> Inspection:
+        """What the file is, which is known before the form is drawn."""
+        assert self.found is not None
+        return self.found
 
 
 def discard() -> None:
@@ -48,13 +53,14 @@ def discard() -> None:
 
 
 def ask() -> None:
-    """Where the file was dropped: why it was refused, or the form about it. Both stand in a window
-    above the page: the place may be out of sight by then."""
-    pending = st.session_state.get(PENDING)
+    """Show why the file that was dropped was refused, or the form about it.
+
+    Both stand in a window above the page: the place where it was dropped may be out of sight by then."""
+    pending: Pending | None = st.session_state.get(PENDING)
     if pending is not None and pending.found is None:
         with st.spinner(f"Reading {pending.file_name} …"):
             _inspect(pending)
-    if PENDING in st.session_state:
+    if pending is not None and PENDING in st.session_state:
         # no click beside the window closes it: what was typed would be lost
         st.dialog(f"Use {pending.file_name}?", width="large", dismissible=False)(_form)(pending)
     elif PROBLEM in st.session_state:
@@ -64,11 +70,11 @@ def ask() -> None:
 
 
 def _refusal() -> None:
-    """Why a file was refused."""
+    """Say why a file was refused."""
     problem = st.session_state.get(PROBLEM)
     if problem is None:
         address.rerun()  # closed
-    st.error(f"{plain(problem)} The network is unchanged.", icon=":material/error:")
+    st.error(f"{escape_markdown(problem)} The network is unchanged.", icon=":material/error:")
     st.button("Close", key="own_close", on_click=discard)
 
 
@@ -77,7 +83,7 @@ def _inspect(pending: Pending) -> None:
     from cnnviz.models.recognise.inspect import inspect
 
     try:
-        pending.found = inspect(uploads.stored_weights(pending.name))
+        pending.found = found = inspect(uploads.stored_weights(pending.name))
     except CnnvizError as error:
         discard()
         st.session_state[PROBLEM] = str(error).replace(pending.name.removeprefix("file-"), pending.file_name)
@@ -87,11 +93,15 @@ def _inspect(pending: Pending) -> None:
         discard()
         st.session_state[PROBLEM] = f"{pending.file_name} could not be read ({type(error).__name__}); it is damaged."
         return
-    _answer("net", pending.found.candidates[0])
-    names = answers.name_presets(pending.found)
-    _answer("names_preset", next(iter(names)))
+    _answer("net", found.candidates[0])
+    _answer("names_preset", next(iter(presets.name_presets(found))))
     _fill_names()
     _fill_preprocessing()
+
+
+def _asked() -> Pending:
+    """The file that the form is about."""
+    return st.session_state[PENDING]
 
 
 def _answer(field: str, value: Any = None) -> Any:
@@ -102,22 +112,22 @@ def _answer(field: str, value: Any = None) -> Any:
 
 
 def _fill_names() -> None:
-    found = st.session_state[PENDING].found
-    _answer("names", "\n".join(answers.name_presets(found)[_answer("names_preset")]))
+    found = _asked().inspection
+    _answer("names", "\n".join(presets.name_presets(found)[_answer("names_preset")]))
 
 
 def _fill_preprocessing() -> None:
     """What the file tells, or what suits the chosen network."""
-    expects = answers.preprocessing_of(st.session_state[PENDING].found, _answer("net"))
+    expects = presets.preprocessing_of(_asked().inspection, _answer("net"))
     _answer("height", expects.size[0])
     _answer("width", expects.size[1])
     _answer("resize", expects.resize or max(expects.size))
-    _answer("norm_preset", answers.preset_of(st.session_state[PENDING].found, _answer("net")))
+    _answer("norm_preset", presets.preset_of(_asked().inspection, _answer("net")))
     _fill_norm()
 
 
 def _fill_norm() -> None:
-    mean, std = answers.norm_presets(st.session_state[PENDING].found, _answer("net"))[_answer("norm_preset")]
+    mean, std = presets.norm_presets(_asked().inspection, _answer("net"))[_answer("norm_preset")]
     _answer("mean", ", ".join(f"{value:g}" for value in mean))
     _answer("std", ", ".join(f"{value:g}" for value in std))
 
@@ -126,21 +136,21 @@ def _form(pending: Pending) -> None:
     """Draw the form; good answers are taken, and the page is drawn anew with the network."""
     if PENDING not in st.session_state:
         address.rerun()  # discarded: the window closes
-    found = pending.found
+    found = pending.inspection
     first, second, third = st.columns(3, gap="medium")
     with first:
         _ask_network(found)
     with second:
-        offered = list(answers.name_presets(found))
+        offered = list(presets.name_presets(found))
         label = f"Names of its {found.classes} classes"
         _widget(st.selectbox, label, "names_preset", options=offered, on_change=_fill_names)
     with third:
-        offered = list(answers.norm_presets(found, _answer("net")))
+        offered = list(presets.norm_presets(found, _answer("net")))
         _widget(st.selectbox, "Normalisation", "norm_preset", options=offered, on_change=_fill_norm)
     with st.form("own_form", border=False):
         first, second, third = st.columns(3, gap="medium")
         with first:
-            _report(pending)
+            _show_report(pending)
         with second:
             _widget(st.text_area, "One a line, or separated by commas", "names", height=140)
         with third:
@@ -155,7 +165,7 @@ def _form(pending: Pending) -> None:
         if not pending.error:
             address.rerun()
     if pending.error:
-        error.error(plain(pending.error), icon=":material/error:")
+        error.error(escape_markdown(pending.error), icon=":material/error:")
 
 
 def _widget(widget: Any, label: str, field: str, **options: Any) -> Any:
@@ -164,10 +174,8 @@ def _widget(widget: Any, label: str, field: str, **options: Any) -> Any:
 
 def _ask_network(found: Inspection) -> None:
     options = [*found.candidates, *found.others]
-    _widget(
-        st.selectbox, "Recognised as", "net", options=options, on_change=_fill_preprocessing,
-        help="Networks with the same tensors cannot be told apart by their weights: choose the one it was.",
-    )  # fmt: skip
+    explained = "Networks with the same tensors cannot be told apart by their weights: choose the one it was."
+    _widget(st.selectbox, "Recognised as", "net", options=options, on_change=_fill_preprocessing, help=explained)
 
 
 def _ask_preprocessing() -> None:
@@ -184,12 +192,12 @@ def _ask_preprocessing() -> None:
         _widget(st.text_input, "Standard deviation", "std")
 
 
-def _report(pending: Pending) -> None:
-    found, report = pending.found, pending.found.report
+def _show_report(pending: Pending) -> None:
+    found, report = pending.inspection, pending.inspection.report
     twins = len(found.candidates)
     if twins > 1:
         st.markdown(f"**{twins} networks have exactly these tensors**; the likeliest stands first.")
-    st.markdown(plain(report.summary()))
+    st.markdown(escape_markdown(report.summary()))
     st.caption(
         f"{len(report.renamed)} renamed · {len(report.missing)} missing · {len(report.unexpected)} unexpected · "
         f"{found.tensors} tensors in the file, {count_text(pending.size)}B"
@@ -198,7 +206,7 @@ def _report(pending: Pending) -> None:
         with st.expander("Tensor by tensor"), st.container(height=180, border=False):
             st.text("\n".join(lines))
     for warning in found.warnings:
-        st.warning(plain(warning), icon=":material/warning:")
+        st.warning(escape_markdown(warning), icon=":material/warning:")
 
 
 def _take_into_use(pending: Pending) -> str:
@@ -216,9 +224,8 @@ def _take_into_use(pending: Pending) -> str:
     for field in _FIELDS:
         st.session_state.pop(f"own_{field}", None)
     del st.session_state[PENDING]
-    st.session_state["net"], st.session_state["weights"], st.session_state["untrained"] = (
-        own.architecture, own.name, False,
-    )  # fmt: skip
+    st.session_state["net"], st.session_state["weights"] = own.architecture, own.name
+    st.session_state["untrained"] = False
     st.session_state[_DONE] = pending.file_name
     return ""
 
@@ -227,21 +234,20 @@ def _answers(pending: Pending) -> OwnWeights:
     """What the form says. Raises BadInput for the first answer that cannot be used."""
     from cnnviz.data.preprocessing import Preprocessing
 
-    names = answers.parse_names(_answer("names") or "", pending.found.classes)
-    channels = answers.channels_of(_answer("net"))
-    mean, std = (answers.parse_numbers(label, _answer(label) or "", channels) for label in ("mean", "std"))
+    names = presets.parse_names(_answer("names") or "", pending.inspection.classes)
+    channels = presets.channels_of(_answer("net"))
+    mean, std = (presets.parse_numbers(label, _answer(label) or "", channels) for label in ("mean", "std"))
     if min(std) <= 0:
         raise BadInput(f"Standard deviations must be above 0, got {min(std):g}.")
     expects = Preprocessing((_answer("height"), _answer("width")), _answer("resize"), mean, std)
-    return OwnWeights(
-        pending.name, pending.file_name, _answer("net"), names, expects, pending.size, owners.now()
-    )  # fmt: skip
+    minute = owners.current_minute()
+    return OwnWeights(pending.name, pending.file_name, _answer("net"), names, expects, pending.size, minute)
 
 
 def _try(own: OwnWeights) -> None:
     """Load the network and let it answer to a black image, before these answers are on the disk."""
     from cnnviz.models.load import load
 
-    path, device = uploads.stored_weights(own.name), network_picker.device()
+    path, device = uploads.stored_weights(own.name), choose_device()
     model = load(own.architecture, path, device, class_names=own.classes, preprocessing=own.preprocessing)
     model.predict(np.zeros((8, 8, 3), np.uint8))

@@ -41,10 +41,9 @@ class OwnWeights:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for the side file; cnnviz.load reads architecture, classes and preprocessing there."""
-        return {
-            "file_name": self.file_name, "architecture": self.architecture, "classes": list(self.classes),
-            "preprocessing": self.preprocessing.as_dict(), "size": self.size, "stored": self.stored,
-        }  # fmt: skip
+        plain = {name: getattr(self, name) for name in ("file_name", "architecture")}
+        plain |= {"classes": list(self.classes), "preprocessing": self.preprocessing.as_dict()}
+        return {**plain, "size": self.size, "stored": self.stored}
 
     @property
     def version(self) -> str:
@@ -52,8 +51,8 @@ class OwnWeights:
         return hashlib.sha256(json.dumps(self.as_dict()).encode()).hexdigest()[:8]
 
 
-def now() -> str:
-    """The present minute, ISO 8601."""
+def current_minute() -> str:
+    """The present date and time to the minute, ISO 8601, local."""
     return datetime.now().isoformat(" ", "minutes")
 
 
@@ -153,23 +152,22 @@ def find(name: str) -> OwnWeights | None:
     try:
         uploads.stored_weights(name)
         said = read_json(uploads.side_file(name))
-        return OwnWeights(
-            name, str(said["file_name"]), str(said["architecture"]), tuple(map(str, said["classes"])),
-            Preprocessing.from_dict(said["preprocessing"]), int(said["size"]), str(said["stored"]),
-        )  # fmt: skip
+        file_name, architecture, stored = (str(said[key]) for key in ("file_name", "architecture", "stored"))
+        classes, expects = tuple(map(str, said["classes"])), Preprocessing.from_dict(said["preprocessing"])
+        return OwnWeights(name, file_name, architecture, classes, expects, int(said["size"]), stored)
     except (CnnvizError, KeyError, TypeError, ValueError):
         return None
 
 
 def forget(name: str) -> None:
     """Remove the file and its answers from this session, and from the disk once nobody else has it, too."""
-    if name not in {own.name for own in mine()}:
+    if name not in {own.name for own in list_own()}:
         raise BadInput("Only weights that this session has brought can be removed from here.")
     _me().taken.discard(name)
     _remove(name)
 
 
-def mine() -> list[OwnWeights]:
+def list_own() -> list[OwnWeights]:
     """The files to list, newest first: all of this computer's where nobody else can open the app, otherwise
     those of this session."""
     if access.is_on_this_computer():
@@ -180,7 +178,7 @@ def mine() -> list[OwnWeights]:
     return sorted(found, key=lambda own: (own.stored, own.name), reverse=True)
 
 
-def labels(shown: list[OwnWeights]) -> dict[str, str]:
+def label_files(shown: list[OwnWeights]) -> dict[str, str]:
     """{name: how a picker calls it}: files by their own name, told apart by the hash where two share one."""
     names = [own.file_name for own in shown]
     return {
@@ -189,7 +187,7 @@ def labels(shown: list[OwnWeights]) -> dict[str, str]:
     }
 
 
-def tidy(file_name: str) -> str:
-    """A file's name without what a page would take for style, links or formulas; never used as a path."""
+def clean_file_name(file_name: str) -> str:
+    """Return a file's name without what a page would take for style, links or formulas; never used as a path."""
     kept = "".join(c for c in file_name if c.isprintable() and c not in "`*[]<>$|\\")
     return kept[-80:].strip() or "weights"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TOLD, OTHER = "From the file", "As the network expects"
 NUMBERED = "class 0, class 1, …"
 Norm = tuple[tuple[float, ...], tuple[float, ...]]
+Titles = dict[str | tuple[str, ...], str]  # {data set, or class names themselves: how the form calls them}
 
 
 def name_presets(found: Inspection) -> dict[str, list[str]]:
@@ -24,10 +25,11 @@ def name_presets(found: Inspection) -> dict[str, list[str]]:
     from cnnviz.models.catalogue.registry import find
 
     count, expected = found.classes, find(found.candidates[0]).labels
-    sets = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "Digits"}
+    sets: Titles = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "Digits"}
     numbered = [f"class {i}" for i in range(count)]
     presets: dict[str, list[str]] = {TOLD: list(found.class_names)} if found.class_names else {}
-    for key, title in {expected: OTHER, **sets}.items():
+    titles: Titles = {expected: OTHER, **sets}
+    for key, title in titles.items():
         if (names := class_names(key, count)) != numbered:
             presets[sets.get(key, title)] = names
     return {**presets, NUMBERED: numbered}

@@ -3,11 +3,10 @@
 import streamlit as st
 
 from app import access, limits
-from app.markdown import literal
+from app.markdown import as_literal
 from app.session import uploads
 from app.url import address
-from app.weights import form as weights_form
-from app.weights import owners
+from app.weights import form, owners
 from app.weights.form import PENDING, PROBLEM, Pending, discard
 from app.weights.owners import OwnWeights
 from cnnviz.errors import CnnvizError
@@ -16,23 +15,26 @@ from cnnviz.figures.base.charts import count_text
 _SEEN = 4  # rows of the shelf that need no scrolling
 
 
-def shelf() -> None:
-    """Where a file is dropped, and the files there are: name, network, size, date; used or removed by a click."""
+def draw_shelf() -> None:
+    """Draw where a file is dropped, and the files there are: name, network, size, date; used or removed by a click."""
     left, right = st.columns([1, 2.15], gap="medium")
     with left:
         st.subheader("Your own weights")
         st.file_uploader(
-            "A state_dict: .pt, .pth, .th, .ckpt or .safetensors", key="own_weights_file", on_change=_take,
-            max_upload_size=limits.weights_mb(), label_visibility="collapsed",
-        )  # fmt: skip
+            "A state_dict: .pt, .pth, .th, .ckpt or .safetensors",
+            max_upload_size=limits.weights_mb(),
+            key="own_weights_file",
+            on_change=_take,
+            label_visibility="collapsed",
+        )
         st.caption("A state_dict, .pt .pth .th .ckpt or .safetensors. Nothing in it is run; it stays on this machine.")
-        weights_form.ask()
+        form.ask()
     with right:
-        kept = owners.mine()
+        kept = owners.list_own()
         st.subheader(f"Kept here ({len(kept)})" if kept else "Kept here")
         if not kept:
             st.caption("None yet. Drop a file: its network is recognised, and every page can use it.")
-        chosen = address.current("weights")
+        chosen = address.read("weights")
         with st.container(height=44 * _SEEN if len(kept) > _SEEN else "content", border=False, gap="small"):
             for own in kept:
                 _row(own, own.name == chosen)
@@ -41,7 +43,7 @@ def shelf() -> None:
 def _row(own: OwnWeights, chosen: bool) -> None:
     """One file; what there is no room for beside the others goes to a second line."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{literal(own.file_name)}**", width=165)
+        st.markdown(f"**{as_literal(own.file_name)}**", width=165)
         st.markdown(f"`{own.architecture}`", width=155)
         st.caption(f"{count_text(own.size)}B · {own.stored}", width=160)
         if chosen:
@@ -49,9 +51,14 @@ def _row(own: OwnWeights, chosen: bool) -> None:
         else:
             st.button("Use", key=f"use_{own.name}", on_click=_use, args=(own,))
         st.button(
-            "Remove", key=f"remove_{own.name}", type="tertiary", icon=":material/delete:", on_click=_remove,
-            args=(own.name,), help="Delete this file and its answers from this machine",
-        )  # fmt: skip
+            "Remove",
+            key=f"remove_{own.name}",
+            help="Delete this file and its answers from this machine",
+            on_click=_remove,
+            args=(own.name,),
+            type="tertiary",
+            icon=":material/delete:",
+        )
 
 
 def _use(own: OwnWeights) -> None:
@@ -62,7 +69,7 @@ def _remove(name: str) -> None:
     """Delete the file; a view that shows it goes back to the network's own weights."""
     own = owners.find(name)
     owners.forget(name)
-    if own is not None and address.current("weights") == name:
+    if own is not None and address.read("weights") == name:
         address.choose("net", own.architecture)
         st.session_state["weights"] = None
 
@@ -73,9 +80,9 @@ def _take() -> None:
     discard()
     if file is None:
         return
-    called = owners.tidy(file.name)
+    called = owners.clean_file_name(file.name)
     alone = access.is_on_this_computer()  # everybody's files are listed then
-    if access.is_shared() and not alone and len(owners.mine()) >= limits.OWN_FILES:
+    if access.is_shared() and not alone and len(owners.list_own()) >= limits.OWN_FILES:
         st.session_state[PROBLEM] = (
             f"{called} is not kept: you have {limits.OWN_FILES} files here already, which is what one person may keep "
             "on a shared server. Remove one first."

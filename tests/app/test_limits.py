@@ -257,10 +257,9 @@ def test_a_download_waits_for_no_computation_and_no_view_for_a_download():
     assert running(background.start("short", "short", until_cancelled, watched=False, lane=limits.SHORT)) == [True]
 
 
-def test_a_class_is_shared_also_where_only_this_computer_is_listened_to(monkeypatch):
-    assert not access.is_shared()
+def test_in_a_class_one_person_has_one_long_job(monkeypatch):
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "token")
-    assert access.is_shared() and limits.each(limits.LONG) == 1
+    assert limits.each(limits.LONG) == 1
 
 
 def test_jobs_that_ended_long_ago_are_forgotten(monkeypatch):

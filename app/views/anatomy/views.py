@@ -32,8 +32,8 @@ def graph(found: Anatomy, row: Any) -> None:
     drawn = {cell.block for cell in build_nodes(found)}  # dropout in front of a network is drawn with its reader
     offered = [WHOLE, *(name for number, name in enumerate(names) if number in drawn)]
     with row:
-        block = controls.bound(st.selectbox, "Block", "block", default, options=offered, width=280)
-        repeats = REPEATS[controls.bound_choice("Equal blocks", "repeats", list(REPEATS))]
+        block = controls.bind(st.selectbox, "Block", "block", default, options=offered, width=280)
+        repeats = REPEATS[controls.bind_choice("Equal blocks", "repeats", list(REPEATS))]
     chosen = None if block == WHOLE else names.index(block)
 
     def choose(item: str) -> None:
@@ -68,7 +68,7 @@ def graph(found: Anatomy, row: Any) -> None:
 def layers(found: Anatomy, row: Any) -> None:
     """The table of layers or blocks with its totals."""
     with row:
-        kind = controls.bound_choice("One line for each", "rows", ["Layer", "Block"])
+        kind = controls.bind_choice("One line for each", "rows", ["Layer", "Block"])
     st.markdown(totals_sentence(found))
     table = layer_table(found, kind.lower())
     whole = st.column_config.NumberColumn(format="localized", width=108)  # room for 1,849,688,064
@@ -121,7 +121,7 @@ def compare(found: Anatomy, row: Any, names: list[str]) -> None:
     partner = anatomies.PARTNERS.get(found.name, "vgg16")
     partner = next(n for n in (partner, *names) if n in names and n != found.name)
     with row:
-        other_name = controls.bound(st.selectbox, "Compare with", "with", partner, options=names, width=280)
+        other_name = controls.bind(st.selectbox, "Compare with", "with", partner, options=names, width=280)
     other = anatomies.anatomy(other_name)
     both = [found, other]
     graphs = network_graph.network_graphs(both, 620, 420)
@@ -151,11 +151,11 @@ def history(row: Any) -> None:
     from cnnviz.studies.anatomy.history import HUMAN, timeline
 
     with row:
-        chart = controls.bound_choice("Chart", "chart", ["Challenge", "Accuracy, size, cost"])
+        chart = controls.bind_choice("Chart", "chart", ["Challenge", "Accuracy, size, cost"])
         newest = False
         if chart != "Challenge":
-            newest = controls.bound_choice("torchvision's weights", "recipe", ["First", "Newest"]) == "Newest"
-        saves = controls.bound_choice("The camera saves", "saves", ["PNG", "SVG"]).lower()
+            newest = controls.bind_choice("torchvision's weights", "recipe", ["First", "Newest"]) == "Newest"
+        saves = controls.bind_choice("The camera saves", "saves", ["PNG", "SVG"]).lower()
     if chart == "Challenge":
         figure, entries, name = timeline_figure(timeline(), HUMAN), [*timeline(), HUMAN], "ilsvrc"
     else:

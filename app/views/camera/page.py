@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from app import access
-from app.components.live import live as live_pictures
+from app.components.live import live_pictures
 from app.pickers import controls, webcam
 from app.session import shared
 from app.views.camera import route as live_route
@@ -60,7 +60,7 @@ def view(wish: Wish, image: str, mode: str) -> None:
     with left:
         playing = _video() if mode == "Video" else False
         if mode == "Snapshot":
-            webcam.camera("page_camera")
+            webcam.draw_camera("page_camera")
     visit = _visit()
     if playing:
         visit.live.wish(wish)
@@ -80,7 +80,7 @@ def _video() -> bool:
     except access.NotAllowed as error:
         st.info(str(error), icon=":material/school:")
         return False
-    webcam.say_if_unreachable()
+    webcam.warn_if_unreachable()
     from streamlit_webrtc import WebRtcMode, create_video_sink_track, webrtc_streamer
 
     live = _visit().live
@@ -110,8 +110,8 @@ def choices(channels: int) -> tuple[str, str, int]:
     """(mode, scale, number of maps), in the row above the picture."""
     most = [n for n in (16, 36, 64) if n < channels] + [min(channels, 100)]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        mode = controls.bound_choice("Camera", "camera", MODES if has_video() else MODES[::-1])
-        scale = SCALES[controls.bound_choice("Scale", "scale", list(SCALES))]
+        mode = controls.bind_choice("Camera", "camera", MODES if has_video() else MODES[::-1])
+        scale = SCALES[controls.bind_choice("Scale", "scale", list(SCALES))]
         first = most[-1] if channels < 64 else 64
-        count = controls.bound(st.selectbox, "Maps", "live_maps", first, options=most, width=110)
+        count = controls.bind(st.selectbox, "Maps", "live_maps", first, options=most, width=110)
     return mode, scale, int(count)

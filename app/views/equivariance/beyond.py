@@ -34,7 +34,7 @@ def view(setting: Setting, layer: str, channel: int, row: Any) -> None:
     if height != width:
         places = {name: place for name, place in places.items() if place[0] != "quarter"}
     with row:
-        name = controls.bound(st.selectbox, "Transform", "transform", next(iter(places)), options=list(places),
+        name = controls.bind(st.selectbox, "Transform", "transform", next(iter(places)), options=list(places),
                               width=130)  # fmt: skip
     kind, at = places[name]
     try:

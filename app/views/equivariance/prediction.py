@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components.plots import plot
 from app.jobs import studies
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session import shared
@@ -71,7 +71,7 @@ def _corpus(setting: Setting) -> None:
     """Its picker, a button, and a table with the published figures below the measured ones."""
     images, row = pick_corpus(setting.network, "Images")
     with row:
-        count = int(controls.bound(st.selectbox, "Number", "images", COUNTS[0], options=COUNTS, width=105))
+        count = int(controls.bind(st.selectbox, "Number", "images", COUNTS[0], options=COUNTS, width=105))
     taken = images.take(count)
     found: Measured | None = studies.result(
         "consistency", ("consistency", setting.network.key, setting.padding, setting.blur, taken.fingerprint),
@@ -83,7 +83,7 @@ def _corpus(setting: Setting) -> None:
     }
     st.table(consistency_table(measured, *_published()))
     if found and (skipped := next(iter(found.values())).skipped):
-        st.caption(f"{len(skipped)} images could not be read, the first: {plain(skipped[0][1])}")
+        st.caption(f"{len(skipped)} images could not be read, the first: {escape_markdown(skipped[0][1])}")
 
 
 def _measure(setting: Setting, images: Corpus, progress: Any) -> Measured:

@@ -10,7 +10,7 @@ import streamlit as st
 from app.components.picture import Grip, Label, picture
 from app.components.plots import plot
 from app.jobs import studies
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers import controls
 from app.session import shared
 from app.url import address
@@ -26,9 +26,9 @@ AXES = ("shift down [pixels]", "shift to the right [pixels]")
 def pick_shift(row: Any) -> tuple[int, int]:
     """(rows, columns) in pixels of the input, in the row above the picture."""
     with row:
-        right = controls.bound(st.number_input, "Right [pixels]", "dx", 1, min_value=-REACH, max_value=REACH, step=1,
+        right = controls.bind(st.number_input, "Right [pixels]", "dx", 1, min_value=-REACH, max_value=REACH, step=1,
                                width=136)  # fmt: skip
-        down = controls.bound(st.number_input, "Down [pixels]", "dy", 0, min_value=-REACH, max_value=REACH, step=1,
+        down = controls.bind(st.number_input, "Down [pixels]", "dy", 0, min_value=-REACH, max_value=REACH, step=1,
                               width=136)  # fmt: skip
     return int(down), int(right)
 
@@ -105,7 +105,7 @@ def _layers(setting: Setting, layer: str, found: Compared, mask: bool) -> None:
     figure = layers_figure(names, strides, errors, layer)
     plot(figure, "Error of every layer", "layers", f"{setting.network.model.name}-layers", on_point=_choose_layer)
     if found.problem:
-        st.caption(plain(f"Only this layer: {found.problem}"))
+        st.caption(escape_markdown(f"Only this layer: {found.problem}"))
     elif mask and np.isnan(errors).all():
         st.caption("Every unit of these layers sees padding: nothing is left to compare without the border.")
 

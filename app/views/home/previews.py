@@ -5,7 +5,7 @@ import streamlit as st
 
 from app import access
 from app.jobs import background
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers import controls
 from app.pickers.controls import Network
 from app.pickers.corpus import default_corpus
@@ -25,7 +25,7 @@ def filters(network: Network) -> None:
     try:
         found = shared.filters(network.key, "common", None, network.model)
     except CnnvizError as error:
-        st.caption(plain(str(error)))
+        st.caption(escape_markdown(str(error)))
         return
     wall = shared.drawn(
         ("preview filters", network.key),
@@ -36,7 +36,7 @@ def filters(network: Network) -> None:
 
 def maps(network: Network, image: str) -> None:
     """The strongest feature maps of a telling layer."""
-    layer = controls.telling_layer(network)
+    layer = controls.default_layer(network)
     values = shared.maps(network.key, image, layer, network.model)
     strongest = [int(c) for c in np.argsort(-values.max(axis=(1, 2)), kind="stable")[:10]]
     wall = shared.drawn(
@@ -48,7 +48,7 @@ def maps(network: Network, image: str) -> None:
 
 def top9(network: Network) -> None:
     """The winners of two channels, where an index is there already."""
-    layer = controls.telling_layer(network)
+    layer = controls.default_layer(network)
     images = shared.corpus(default_corpus(network))
     index = indexing.saved_index(network, images)
     if index is None or layer not in index.layers:
@@ -57,7 +57,7 @@ def top9(network: Network) -> None:
             if indexing.wants_start(images, index, job):
                 job = indexing.build(network, images)
         except access.NotAllowed as error:
-            st.caption(plain(str(error)))
+            st.caption(escape_markdown(str(error)))
             return
         going = job is not None and job.running
         st.caption("Being indexed; ready when you open the page." if going else "Not indexed yet; open the page.")

@@ -7,7 +7,7 @@ import streamlit as st
 from app.components.drawing import drawing
 from app.components.picture import Label, picture
 from app.jobs.batch import filled
-from app.markdown import literal, plain
+from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
 from app.session import shared
 from app.views.inspect.results import METHODS, PREDICTED, QUICK, Cell, Subject, wanted
@@ -29,7 +29,7 @@ def pick_class(row: object, network: controls.Network, image: str) -> Subject:
     likely = Subject(network, image)
     names, best = likely.answer.class_names, likely.target
     with row:
-        label = controls.bound(
+        label = controls.bind(
             st.selectbox, "Class", "class", PREDICTED, options=[PREDICTED, *range(len(names))], width=190,
             format_func=lambda c: f"predicted: {names[best]}" if c == PREDICTED else _called(c, names[c]),
             help="What the attributions explain, and the label whose cross-entropy is shown",
@@ -45,7 +45,7 @@ def _called(number: int, name: str) -> str:
 def pick_opacity(row: object) -> float:
     """0 … 1: how much of the map covers the photograph."""
     with row:
-        share = controls.bound(st.slider, "Map's opacity [%]", "opacity", 70, min_value=0, max_value=100, step=5,
+        share = controls.bind(st.slider, "Map's opacity [%]", "opacity", 70, min_value=0, max_value=100, step=5,
                                width=125)  # fmt: skip
     return int(share) / 100
 
@@ -87,7 +87,7 @@ def _answer(subject: Subject) -> None:
     drawing([wide], ["The most probable classes"], "inspect_bars", most=1.15, narrow=[narrow])
     loss, share = found.cross_entropy(target), float(found.probabilities[target])
     st.markdown(
-        f"Cross-entropy for the label **{literal(subject.name)}**: −ln p = **{value_text(loss)} nats**; "
+        f"Cross-entropy for the label **{as_literal(subject.name)}**: −ln p = **{value_text(loss)} nats**; "
         f"rank {found.rank(target)} of {len(found.logits)}, {probability_text(share)}."
     )
 
@@ -123,7 +123,7 @@ def say_problems(methods: tuple[str, ...], cells: list[Cell | None]) -> None:
     for method, cell in zip(methods, cells, strict=True):
         words = "" if cell is None else cell.problem or ("" if cell.values.any() else NOTHING)
         if words:
-            st.info(plain(f"{NAMES[method]}: {words}"), icon=":material/info:")
+            st.info(escape_markdown(f"{NAMES[method]}: {words}"), icon=":material/info:")
 
 
 def sources(methods: tuple[str, ...] = METHODS) -> None:

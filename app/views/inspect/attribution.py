@@ -10,7 +10,7 @@ import streamlit as st
 from app import limits
 from app.components.picture import Label, picture
 from app.jobs.batch import filled
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers import controls
 from app.session import shared, uploads
 from app.url import address
@@ -45,7 +45,7 @@ def pick_others(row: Any, network: controls.Network, image: str) -> list[str]:
     def parse(text: str) -> list[str]:
         return _Names(n for n in text.split(",") if n in options)[: MOST - 1]
 
-    address.settle(_KEY, _Names(), parse)
+    address.prepare(_KEY, _Names(), parse)
     with row:
         chosen = st.multiselect("Images beside it", options, key=_KEY, max_selections=MOST - 1, width=230,
                                 placeholder="none", persist_state="session")  # fmt: skip
@@ -55,8 +55,8 @@ def pick_others(row: Any, network: controls.Network, image: str) -> list[str]:
             type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"], max_upload_size=limits.PHOTO_MB,
         )  # fmt: skip
     for message in st.session_state.pop("inspect_upload_problems", []):
-        st.error(plain(message), icon=":material/broken_image:")
-    address.keep(_KEY, _Names(chosen), [])
+        st.error(escape_markdown(message), icon=":material/broken_image:")
+    address.record(_KEY, _Names(chosen), [])
     return [name for name in chosen if name != image]
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.components.picture import Label, picture
 from app.jobs import studies
-from app.markdown import literal, plain
+from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
 from app.pickers.corpus import default_corpus, pick_corpus
 from app.session import shared, uploads
@@ -31,7 +31,7 @@ def view(subject: Subject) -> None:
     model = subject.network.model
     images, row = pick_corpus(subject.network, "Images to search", _usual(subject.network))
     with row:
-        count = int(controls.bound(st.selectbox, "At most", "images", COUNTS[0], options=sorted(COUNTS), width=105))
+        count = int(controls.bind(st.selectbox, "At most", "images", COUNTS[0], options=sorted(COUNTS), width=105))
     taken = images.take(count)
     left, right = st.columns([1, 2.7], gap="medium")
     with left:
@@ -105,10 +105,10 @@ def _show(subject: Subject, images: Corpus, found: Embedding) -> None:
     if images.labels is not None:
         own = [images.labels[one.position] for one in near]
         best = max(sorted(set(own)), key=own.count)
-        st.markdown(f"{own.count(best)} of these {len(own)} carry the label **{literal(best)}**; the network answers "
-                    f"**{literal(subject.answer.class_names[subject.answer.known(None)])}**.")  # fmt: skip
+        st.markdown(f"{own.count(best)} of these {len(own)} carry the label **{as_literal(best)}**; the network "
+                    f"answers **{as_literal(subject.answer.class_names[subject.answer.known(None)])}**.")  # fmt: skip
     if found.skipped:
-        st.caption(f"{len(found.skipped)} images could not be read, the first: {plain(found.skipped[0][1])}")
+        st.caption(f"{len(found.skipped)} images could not be read, the first: {escape_markdown(found.skipped[0][1])}")
 
 
 def _query(subject: Subject) -> np.ndarray:

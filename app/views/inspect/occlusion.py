@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components.picture import Frame, Label, picture
 from app.jobs.batch import Counter, Wanted, filled
-from app.markdown import literal
+from app.markdown import as_literal
 from app.pickers import controls
 from app.session import shared
 from app.url import address
@@ -39,9 +39,9 @@ def pick_square(row: Any, network: controls.Network) -> tuple[int, int]:
     short = min(network.model.input_size[1:])
     usual = default_square(network.model.input_size[1:])
     with row:
-        size = controls.bound(st.number_input, "Square [pixels]", "square", usual[0], min_value=1, max_value=short,
+        size = controls.bind(st.number_input, "Square [pixels]", "square", usual[0], min_value=1, max_value=short,
                               step=1, width=108)  # fmt: skip
-        stride = controls.bound(st.number_input, "Step [pixels]", "step", usual[1], min_value=max(1, short // 64),
+        stride = controls.bind(st.number_input, "Step [pixels]", "step", usual[1], min_value=max(1, short // 64),
                                 max_value=short, step=1, width=108)  # fmt: skip
     return int(size), int(stride)
 
@@ -54,7 +54,7 @@ def pick_map(network: controls.Network, image: str) -> tuple[str, int]:
     default = top_layer(network.model)
     options = list(shapes) if default in shapes else [*shapes, default]
     with st.sidebar:
-        layer = controls.bound(st.selectbox, "Layer", "layer", default, options=options)
+        layer = controls.bind(st.selectbox, "Layer", "layer", default, options=options)
     totals = np.maximum(shared.maps(network.key, image, layer, network.model), 0).sum(axis=(1, 2))
     return layer, controls.pick_unit(len(totals), int(totals.argmax()))
 
@@ -127,7 +127,7 @@ def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> 
 
     words = f"Occlusion: the probability of {subject.name}, the answer, and a feature map at every place of the square"
     picture(shown.png, shown.size, words, "occluded", frames, choose, labels=[Label(*one) for one in shown.words])
-    asked, answer = literal(subject.name), literal(found.class_names[int(found.label[row, col])])
+    asked, answer = as_literal(subject.name), as_literal(found.class_names[int(found.label[row, col])])
     st.markdown(
         f"Without the square P({asked}) is {probability_text(found.whole[0])}; with it at rows {box[0]} to "
         f"{box[2] - 1}, columns {box[1]} to {box[3] - 1}: **{probability_text(float(found.probability[row, col]))}**, "
@@ -146,9 +146,9 @@ def _place(found: Occlusion) -> tuple[int, int]:
             return None
         return text if all(int(part) < n for part, n in zip(parts, most, strict=True)) else None
 
-    address.settle("place", "", parse)
+    address.prepare("place", "", parse)
     chosen = parse(st.session_state["place"]) or ""
-    address.keep("place", chosen, "")
+    address.record("place", chosen, "")
     if chosen:
         row, col = map(int, chosen.split(","))
         return row, col

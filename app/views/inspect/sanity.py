@@ -28,7 +28,7 @@ SIDE = 160  # pixels of a panel
 def pick_method(row: Any) -> str:
     """The method whose cascade is shown."""
     with row:
-        return controls.bound(st.selectbox, "Cascade of", "method", "guided_backprop", options=list(CHECKED),
+        return controls.bind(st.selectbox, "Cascade of", "method", "guided_backprop", options=list(CHECKED),
                               format_func=NAMES.get, width=190)  # fmt: skip
 
 

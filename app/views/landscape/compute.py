@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.components.plots import plot
 from app.jobs import background
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers import controls
 from app.pickers.corpus import default_corpus, pick_corpus
 from app.session import shared
@@ -55,7 +55,7 @@ def compute(network: Network, row: Any, at_once: bool) -> None:
     with place:
         _buttons(network, images, setting, job if going else None, found)
     if job is not None and job.problem and not going:
-        st.error(plain(job.problem), icon=":material/error:")
+        st.error(escape_markdown(job.problem), icon=":material/error:")
     # One fragment for all states, so that the browser draws on the same figure instead of a new one.
     st.fragment(_shown, run_every=EVERY if going else None)(key, going, found or _partial(job), network, setting, look)
 
@@ -85,12 +85,12 @@ def pick_images(network: Network, place: Any, usual: int = 250, most: int = 10_0
         images, row = pick_corpus(network, "Images", here[0] if cifar and here else default_corpus(network))
     against_usual = ANSWERS if images.name == "samples" else LABELS
     with row:
-        against = controls.bound(
+        against = controls.bind(
             st.selectbox, "Measured against", "against", against_usual, options=[LABELS, ANSWERS], width=175,
             help="Without labels, the answers of the unmoved network serve: the loss tells how far it is from itself.",
         )  # fmt: skip
         counts = [count for count in COUNTS if count <= most]
-        count = controls.bound(st.selectbox, "Number", "images", usual, options=counts, width=95)
+        count = controls.bind(st.selectbox, "Number", "images", usual, options=counts, width=95)
     return images, row, against == ANSWERS, int(count)
 
 
@@ -98,20 +98,20 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Setting
     """The controls in the row above the picture, and that row. `coarse`: the choices of a fresh view take seconds."""
     images, row, own, count = pick_images(network, place, COUNTS[0] if coarse else COUNTS[1])
     with row:
-        steps = controls.bound(st.selectbox, "Grid", "steps", STEPS[0] if coarse else STEPS[1], options=STEPS,
+        steps = controls.bind(st.selectbox, "Grid", "steps", STEPS[0] if coarse else STEPS[1], options=STEPS,
                                width=120, format_func=lambda steps: f"{steps}×{steps}")  # fmt: skip
-        span = controls.bound(st.selectbox, "Span ±", "span", SPANS[0], options=SPANS, width=85)
-        seed = controls.bound(
+        span = controls.bind(st.selectbox, "Span ±", "span", SPANS[0], options=SPANS, width=85)
+        seed = controls.bind(
             st.number_input, "Seed", "roll", 0, min_value=0, max_value=9999, step=1, width=115,
             help="Of the two random directions. The plus re-rolls them.",
         )  # fmt: skip
     with row, st.popover("More", icon=":material/tune:"):
-        statistics = controls.bound(
+        statistics = controls.bind(
             st.selectbox, "Batch statistics", "statistics", STATISTICS[0], options=STATISTICS,
             help="Frozen: those of the unmoved network, as in the paper. Recalibrated: measured anew at each point.",
         )  # fmt: skip
         slow = device.usable_precision("bfloat16", str(network.model.device)) != "bfloat16"
-        precision = controls.bound(
+        precision = controls.bind(
             st.selectbox, "Precision", "precision", PRECISIONS[0], options=PRECISIONS,
             help="This processor is slow in bfloat16: float32 is computed in its place." if slow else None,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.pickers import controls
 from app.pickers.controls import Network
-from app.pickers.network import device, loaded_network
+from app.pickers.network import choose_device, load_network
 from app.session import networks, shared
 from app.session.networks import Choice
 from app.url import address
@@ -45,9 +45,9 @@ def view(chosen: list[Shown], row: Any) -> None:
 
 def chosen_point(panels: int) -> tuple[int, float, float] | None:
     """(panel, step along direction 1, along direction 2) of the URL; None where no point is chosen."""
-    address.settle("point", "", lambda text: text if _parsed(text, panels) else None)
+    address.prepare("point", "", lambda text: text if _parsed(text, panels) else None)
     text = st.session_state["point"]
-    address.keep("point", text, "")
+    address.record("point", text, "")
     return _parsed(text, panels)
 
 
@@ -116,8 +116,8 @@ def network_of(one: Shown) -> Network:
     if weights == "bundled" and "bundled" not in networks.weights_options(one.architecture):
         raise BadInput(f"The weights of {one.title} do not come with this copy of cnnviz: its points cannot answer.")
     own = owners.find(weights) if weights.startswith("file-") else None
-    choice = Choice(one.architecture, weights, device(), one.untrained, own.version if own else "")
-    network = Network(loaded_network(choice), choice)
+    choice = Choice(one.architecture, weights, choose_device(), one.untrained, own.version if own else "")
+    network = Network(load_network(choice), choice)
     if one.surface.meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
         raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
     return network

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components.plots import plot
 from app.jobs import background
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.url import address
 from app.views.landscape import data as landscape_data
 from app.views.landscape import point as landscape_point
@@ -72,7 +72,7 @@ def _convexity(one: Shown) -> Nonconvexity | None:
     try:
         return nonconvexity(one.surface, clip=CLIP)
     except BadInput as error:
-        st.info(plain(f"{one.title}: {error}"))
+        st.info(escape_markdown(f"{one.title}: {error}"))
         return None
 
 
@@ -83,7 +83,7 @@ def _measured(chosen: list[Shown]) -> list[Sharpness | None]:
         try:
             networks.append(landscape_point.network_of(one))
         except CnnvizError as error:
-            st.info(plain(str(error)))
+            st.info(escape_markdown(str(error)))
             networks.append(None)
     first = next((network for network in networks if network is not None), None)
     if first is None:
@@ -102,7 +102,7 @@ def _measured(chosen: list[Shown]) -> list[Sharpness | None]:
             address.rerun()
     for _, key in missing:
         if (job := background.find(key)) is not None and job.problem:
-            st.error(plain(job.problem), icon=":material/error:")
+            st.error(escape_markdown(job.problem), icon=":material/error:")
     if running:
         st.fragment(_progress, run_every=0.7)([key for _, key in missing])
     return found

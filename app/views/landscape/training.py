@@ -39,7 +39,7 @@ def training(row: Any) -> None:
         st.info("No snapshots of a training come with this copy of cnnviz. `cnnviz train --snapshots` keeps them.")
         return
     with st.sidebar:
-        name = controls.bound(
+        name = controls.bind(
             st.selectbox, "Network", "trained", next(iter(offered)), options=list(offered), format_func=landscapes.title
         )
     files = offered[name]
@@ -98,9 +98,9 @@ def _fingerprint(name: str, epoch: int) -> str:
 
 
 def _epoch(offered: list[int]) -> int:
-    address.settle("epoch", offered[-1], _number, offered)
+    address.prepare("epoch", offered[-1], _number, offered)
     epoch = st.session_state["epoch"]
-    address.keep("epoch", epoch, offered[-1])
+    address.record("epoch", epoch, offered[-1])
     return epoch
 
 

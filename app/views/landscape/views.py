@@ -32,12 +32,12 @@ def pick_pair() -> list[str]:
     offered = landscapes.names()
     first, second = landscapes.default_pair(offered)
     with st.sidebar:
-        left = controls.bound(
+        left = controls.bind(
             st.selectbox, "Network, left", "left", first, options=offered, format_func=landscapes.label
         )
         rest = [name for name in offered if name != left]
         second = second if second in rest else next((n for n in (first, *rest) if n in rest), NONE)
-        right = controls.bound(
+        right = controls.bind(
             st.selectbox, "Network, right", "right", second, options=[*rest, NONE], format_func=landscapes.label
         )
     return [left] if right == NONE else [left, right]
@@ -49,7 +49,7 @@ def pick_seed(names: list[str]) -> str:
     if len(seeds) < 2:
         return seeds[0] if seeds else ""
     with st.sidebar, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        seed = controls.bound(st.selectbox, "Directions, seed", "seed", seeds[0], options=seeds)
+        seed = controls.bind(st.selectbox, "Directions, seed", "seed", seeds[0], options=seeds)
         following = seeds[(seeds.index(seed) + 1) % len(seeds)]
         st.button(
             "Re-roll", key="reroll", on_click=address.choose, args=("seed", following),
@@ -60,8 +60,8 @@ def pick_seed(names: list[str]) -> str:
 
 def pick_heights() -> tuple[bool, float | None]:
     """(whether losses are drawn on a log scale, above which they are cut): for `common_scale`."""
-    log = controls.bound_choice("Loss", "heights", ["Log", "Linear"]) == "Log"
-    cut = controls.bound(st.selectbox, "Cut above", "cut", CUTS[0], options=CUTS, width=100)
+    log = controls.bind_choice("Loss", "heights", ["Log", "Linear"]) == "Log"
+    cut = controls.bind(st.selectbox, "Cut above", "cut", CUTS[0], options=CUTS, width=100)
     return log, None if cut == "none" else float(cut)
 
 
@@ -73,9 +73,9 @@ def pick_scale(found: list[Surface]) -> LossScale:
 def camera() -> tuple[float, ...]:
     """From where the surfaces are seen; a turn of the page's surfaces is kept in the URL."""
     usual = _text(CAMERA)
-    address.settle("camera", usual, lambda text: text if _eye(text) else None)
+    address.prepare("camera", usual, lambda text: text if _eye(text) else None)
     text = st.session_state["camera"]
-    address.keep("camera", text, usual)
+    address.record("camera", text, usual)
     return _eye(text) or CAMERA
 
 
@@ -140,8 +140,8 @@ def contours(
 def slices(chosen: list[Shown], row: Any) -> None:
     """One-dimensional slices with accuracy and standard errors."""
     with row:
-        along = 1 if controls.bound_choice("Along", "along", ["Direction 1", "Direction 2"]) == "Direction 1" else 2
-        log = controls.bound_choice("Loss", "lines", ["Linear", "Log"]) == "Log"
+        along = 1 if controls.bind_choice("Along", "along", ["Direction 1", "Direction 2"]) == "Direction 1" else 2
+        log = controls.bind_choice("Loss", "lines", ["Linear", "Log"]) == "Log"
     figure = slices_figure(panels(chosen), along, log, [one.others for one in chosen], HEIGHT)
     name = f"{name_of(chosen)}-direction{along}"
     plot(figure, f"Slices of {titles_of(chosen)}", "slices", name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.jobs import background
-from app.markdown import literal, plain
+from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
 from app.pickers.controls import Network
 from app.session import shared
@@ -43,22 +43,22 @@ def ready_index(network: Network, images: Corpus, layer: str) -> PatchIndex:
     elif index is not None and not here:
         part = "" if index.complete else f" It is not complete: {index.meta['next']:,} images are searched."
         st.caption(
-            f"An index of {index.meta['images']:,} images ({literal(images.name)}) without them: patches are small "
+            f"An index of {index.meta['images']:,} images ({as_literal(images.name)}) without them: patches are small "
             f"crops, and nothing can be projected down.{part}"
         )
     elif not refused and (index is None or not index.complete):
         done = f" {index.meta['next']:,} are done." if index else ""
-        name = literal(images.name)
+        name = as_literal(images.name)
         st.info(f"{len(images):,} images of {name} to index.{done} One pass serves every layer and channel.")
         asked = st.button("Continue" if index else "Build the index", type="primary")
         if asked and indexing.begun(network, images) is not None:
             address.rerun()
     if job is not None and job.problem:
-        st.error(plain(job.problem))
+        st.error(escape_markdown(job.problem))
     if index is not None and index.meta.get("skipped"):
         with st.expander(f"{len(index.meta['skipped'])} images could not be read and were left out"):
             which, why = zip(*index.meta["skipped"], strict=True)
-            st.table({"image": [literal(name) for name in which], "why": [plain(words) for words in why]})
+            st.table({"image": [as_literal(name) for name in which], "why": [escape_markdown(words) for words in why]})
     if index is not None and index.complete and layer not in index.layers:
         st.info(f"This index does not hold {layer}. It holds: {', '.join(index.layers)}.")
     if index is None or layer not in index.layers:

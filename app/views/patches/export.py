@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.jobs import background
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers.controls import Network
 from app.session import uploads
 from app.url import address
@@ -55,7 +55,7 @@ def offer(network: Network, images: Corpus, index: PatchIndex, layer: str, rule:
             background.start(key, f"Drawing {layer}", lambda report: _make(network, images, index, layer, rule, report))
             address.rerun()
     if job is not None and job.problem:
-        st.error(plain(job.problem))
+        st.error(escape_markdown(job.problem))
 
 
 def _files(network: Network, images: Corpus, index: PatchIndex, layer: str, rule: str) -> tuple[Path, Path]:

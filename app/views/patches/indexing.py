@@ -11,10 +11,10 @@ import streamlit as st
 from app import access
 from app.components.picture import picture
 from app.jobs import background
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers.controls import Network
-from app.pickers.corpus import OFFLINE, present_corpus
-from app.pickers.index_file import Absent
+from app.pickers.corpus import OFFLINE, find_chosen_corpus
+from app.pickers.index_file import AbsentCorpus
 from app.session import shared, uploads
 from app.url import address
 from cnnviz.errors import BadImage, BadInput, CnnvizError
@@ -45,7 +45,7 @@ def _opened(path: str, stamp: int) -> PatchIndex:
 
 def saved_index(network: Network, images: Corpus) -> PatchIndex | None:
     """The index on disk, complete or partial; None if there is none or it cannot be read."""
-    if isinstance(images, Absent):
+    if isinstance(images, AbsentCorpus):
         return images.kept
     path = index_path(network, images)
     if not path.is_file():
@@ -72,7 +72,7 @@ def build(network: Network, images: Corpus, watched: bool = True) -> background.
             path.unlink(missing_ok=True)
             index_patches(network.model, images, layers, out=path, progress=report)
 
-    return background.start(str(path), f"Indexing {plain(images.name)}", work, watched=watched)
+    return background.start(str(path), f"Indexing {escape_markdown(images.name)}", work, watched=watched)
 
 
 def begun(network: Network, images: Corpus) -> background.Job | None:
@@ -80,7 +80,7 @@ def begun(network: Network, images: Corpus) -> background.Job | None:
     try:
         return build(network, images)
     except access.NotAllowed as error:
-        st.info(plain(str(error)), icon=":material/school:")
+        st.info(escape_markdown(str(error)), icon=":material/school:")
         return None
 
 
@@ -127,7 +127,7 @@ def _duration(seconds: float) -> str:
 
 def has_images(images: Corpus) -> bool:
     """False for an index file that has come without its images: nothing can be projected down then."""
-    return not isinstance(images, Absent)
+    return not isinstance(images, AbsentCorpus)
 
 
 def patches(network: Network, images: Corpus, index: PatchIndex, layer: str, channel: int) -> list[np.ndarray]:
@@ -243,10 +243,10 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
     """What drives this unit in general: its top-9 with reconstructions, small, and the way to the page."""
     st.markdown("**What drives it**")
     try:
-        images = present_corpus(network)
+        images = find_chosen_corpus(network)
         index = saved_index(network, images)
     except CnnvizError as error:
-        st.caption(plain(str(error)))
+        st.caption(escape_markdown(str(error)))
         return
     if index is None or layer not in index.layers or not index.top(layer, channel):
         job = background.find(str(index_path(network, images)))

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.picture import Label, picture
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.pickers.controls import Network
 from app.session import shared
 from app.views.patches import deferred, indexing
@@ -73,7 +73,7 @@ def classes(network: Network, images: Corpus, index: PatchIndex, layer: str, cha
     found = deferred.selective(network, images, index, layer)
     if found is None or not found.classes[channel]:
         return ""
-    return plain(unit_charts.classes_sentence(
+    return escape_markdown(unit_charts.classes_sentence(
         found.classes[channel], float(found.entropy[channel]), float(found.index[channel])
     ))  # fmt: skip
 

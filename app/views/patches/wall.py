@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.picture import Frame, Label, picture
-from app.markdown import literal
+from app.markdown import as_literal
 from app.pickers import controls
 from app.pickers.controls import Network
 from app.session import shared
@@ -51,9 +51,9 @@ def choose(network: Network, images: Corpus, index: PatchIndex, layer: str, imag
     places, own = deferred.places(network, images, index, layer, image)
     orders = [o for o in ORDERS if selective is not None or o != "Most selective"]
     with row:
-        order = controls.bound(st.selectbox, "Order", "wall_order", ORDERS[0], options=orders, width=150)
-        show = controls.bound(st.selectbox, "Show", "show", ALL, options=_filters(selective), width=140)
-        find = controls.bound(
+        order = controls.bind(st.selectbox, "Order", "wall_order", ORDERS[0], options=orders, width=150)
+        show = controls.bind(st.selectbox, "Show", "show", ALL, options=_filters(selective), width=140)
+        find = controls.bind(
             st.text_input, "Find", "find", "", placeholder="17, or dog", width=112, on_change=_jump,
             args=(index.channels(layer),),
         )  # fmt: skip
@@ -117,10 +117,10 @@ def _of_class(
 
 def nothing(chosen: Chosen, layer: str) -> None:
     """Say why the wall is empty."""
-    if address.current("find") and not chosen.found:
+    if address.read("find") and not chosen.found:
         labelled = " These images have no classes." if chosen.selective is None else ""
-        st.info(f"No channel of {layer} has a winner of a class like “{literal(address.current('find'))}”.{labelled}")
-    elif address.current("show") == DEAD:
+        st.info(f"No channel of {layer} has a winner of a class like “{as_literal(address.read('find'))}”.{labelled}")
+    elif address.read("show") == DEAD:
         st.info(f"No channel of {layer} is dead over these images.")
     else:
         st.info(f"No channel of {layer} passes both “Show” and “Find”.")
@@ -131,7 +131,7 @@ def leaf(row: Any, chosen: Chosen, unit: int, per_page: int) -> tuple[list[int],
     pages = math.ceil(len(chosen.channels) / per_page)
     first = chosen.channels.index(unit) // per_page + 1 if unit in chosen.channels else 1
     with row:
-        page = controls.bound(
+        page = controls.bind(
             st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=130
         )
     start = (int(page) - 1) * per_page
@@ -193,7 +193,7 @@ def caption(index: PatchIndex, layer: str, channel: int, chosen: Chosen) -> str:
     """What stands under a block, in parts, of which those are shown that have room."""
     best = index.top(layer, channel)
     words = [f"channel {channel}"]
-    if (place := int(chosen.places[channel])) and address.current("show") == ENTERED:
+    if (place := int(chosen.places[channel])) and address.read("show") == ENTERED:
         words.append(f"photo: place {place}")
     if chosen.found.get(channel):
         words.append(f"{chosen.found[channel]} of {len(best)}")

@@ -21,7 +21,7 @@ LAYER, NOTES = "A layer", "The notes' questions"
 def counters(row: Any) -> None:
     """A layer's parameters, multiply-adds and memory; or a question of the notes."""
     with row:
-        kind = controls.bound_choice("Count", "count", [LAYER, NOTES])
+        kind = controls.bind_choice("Count", "count", [LAYER, NOTES])
     if kind == LAYER:
         _layer()
     else:
@@ -40,7 +40,7 @@ def _layer() -> None:
             filters = whole("Filters", "cout", 64, 1, 4096)
             side = whole("Pixels a side", "insize", 56, 1, 1024)
             padding = whole("Padding", "cp", 1, 0, 16)
-            bias = controls.bound(st.selectbox, "Biases", "bias", "yes", options=["yes", "no"]) == "yes"
+            bias = controls.bind(st.selectbox, "Biases", "bias", "yes", options=["yes", "no"]) == "yes"
     cost = conv_cost(channels, filters, kernel, side, side, stride, padding, groups, bias)
     others = [("this layer", cost), *_others(channels, filters, kernel, side, stride, padding, groups, bias)]
     working = f"{kernel} · {kernel} · {channels}" + (f" / {groups}" if groups > 1 else "")
@@ -82,7 +82,7 @@ def _others(
 def _questions(row: Any) -> None:
     named = {question.key: question for question in questions()}
     with row:
-        key = controls.bound(st.selectbox, "Question", "question", next(iter(named)), options=list(named), width=360,
+        key = controls.bind(st.selectbox, "Question", "question", next(iter(named)), options=list(named), width=360,
                              format_func=lambda name: named[name].text)  # fmt: skip
     scenes = [playground_cards.question_scene(named[key], width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Answer"], "playground_question", narrow=scenes[1:])

@@ -81,7 +81,7 @@ def written(values: Any) -> str:
 
 def numbers_box(label: str, key: str, default: str, lines: int = 1, several: bool = False) -> str:
     """A field for numbers whose text lives in the URL while it differs from `default`. `several`: for `tables`."""
-    address.settle(key, default, lambda text: text or None)
+    address.prepare(key, default, lambda text: text or None)
     if lines == 1:
         text = st.text_input(label, key=key, persist_state="session")
     else:
@@ -93,17 +93,17 @@ def numbers_box(label: str, key: str, default: str, lines: int = 1, several: boo
             height=height,
             help=f"One row a line, as 2, −0.5 or 1/9{NEXT if several else ''}. Ctrl+Enter takes it over.",
         )
-    address.keep(key, text, default)
+    address.record(key, text, default)
     return text
 
 
 def whole(label: str, key: str, default: int, low: int, high: int) -> int:
     """A whole number between `low` and `high`, in the URL."""
-    return int(controls.bound(st.number_input, label, key, default, min_value=low, max_value=high, step=1))
+    return int(controls.bind(st.number_input, label, key, default, min_value=low, max_value=high, step=1))
 
 
 def counter(label: str, key: str, default: int, high: int) -> int:
     """A slider from 1 to `high`, in the URL; none where there is only one choice."""
     if high == 1:
         return 1
-    return int(controls.bound(st.slider, label, key, default, min_value=1, max_value=high, step=1))
+    return int(controls.bind(st.slider, label, key, default, min_value=1, max_value=high, step=1))

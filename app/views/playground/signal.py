@@ -24,18 +24,18 @@ POOLINGS = {"maximum": "max", "average": "average", "L2": "l2"}
 def view(row: Any) -> None:
     """Series, response and pooled response, and the error over shifts. Raises BadInput for what is no kernel."""
     with row:
-        shift = int(controls.bound(st.slider, "Shift", "steps", 3, min_value=0, max_value=REACH, step=1, width=230))
+        shift = int(controls.bind(st.slider, "Shift", "steps", 3, min_value=0, max_value=REACH, step=1, width=230))
         stride = whole("Stride", "sigstride", 2, 1, 8)
     values, kernel = _pick_series()
     with st.sidebar:
-        pooling = POOLINGS[controls.bound(st.selectbox, "Pooling", "sigpool", "maximum", options=list(POOLINGS))]
+        pooling = POOLINGS[controls.bind(st.selectbox, "Pooling", "sigpool", "maximum", options=list(POOLINGS))]
         left, right = st.columns(2)
         with left:
             pool = whole("Window", "sigwindow", 3, 1, 16)
         with right:
             pool_stride = whole("Pool stride", "sigpoolstride", 1, 1, 8)
-        circular = controls.bound_choice("Beyond the ends", "ends", ["circular", "zeros"]) == "circular"
-        rectify = controls.bound_choice("Then", "then", ["ReLU", "nothing"]) == "ReLU"
+        circular = controls.bind_choice("Beyond the ends", "ends", ["circular", "zeros"]) == "circular"
+        rectify = controls.bind_choice("Then", "then", ["ReLU", "nothing"]) == "ReLU"
 
     def at(steps: int) -> SignalShift:
         return shift_signal(values, kernel, steps, stride, circular, rectify, pooling, pool, pool_stride)
@@ -69,9 +69,9 @@ def view(row: Any) -> None:
 def _pick_series() -> tuple[np.ndarray, np.ndarray]:
     """The series and the kernel. Raises BadInput for numbers that are none."""
     with st.sidebar:
-        kind = controls.bound(st.selectbox, "Series", "series", SIGNALS[0], options=[*SIGNALS, OWN])
+        kind = controls.bind(st.selectbox, "Series", "series", SIGNALS[0], options=[*SIGNALS, OWN])
         text = numbers_box("Numbers of the series", "sigvalues", PULSE) if kind == OWN else ""
-        name = controls.bound(st.selectbox, "Kernel", "sigkernel", "peak", options=[*KERNELS, OWN])
+        name = controls.bind(st.selectbox, "Kernel", "sigkernel", "peak", options=[*KERNELS, OWN])
         if name == OWN:
             own = numbers_box("Numbers of the kernel", "sigown", "1 0 -1")
         else:

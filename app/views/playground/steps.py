@@ -77,7 +77,7 @@ class Task:
 def pick_task() -> Task:
     """Example, grid, kernels and how the window moves, in the sidebar. Raises BadInput for what is no table."""
     with st.sidebar:
-        example = controls.bound(st.selectbox, "Example", "example", next(iter(EXAMPLES)), options=list(EXAMPLES),
+        example = controls.bind(st.selectbox, "Example", "example", next(iter(EXAMPLES)), options=list(EXAMPLES),
                                  on_change=_follow_example)  # fmt: skip
         grid, kernel, stride, padding, groups = EXAMPLES[example]
         grid_text = numbers_box("Grid", "grid", written(grid), 5, several=True)
@@ -91,7 +91,7 @@ def pick_task() -> Task:
             dilation = whole("Dilation", "dilate", 1, 1, 4)
         several = tables(grid_text, "grid", GRID, MANY)
         groups = whole("Groups", "cgroups", groups, 1, MANY) if len(several) > 1 else 1
-        flip = controls.bound_choice("The kernel is laid on by", "op", [CORRELATION, CONVOLUTION]) == CONVOLUTION
+        flip = controls.bind_choice("The kernel is laid on by", "op", [CORRELATION, CONVOLUTION]) == CONVOLUTION
     kernels = filters_of(tables(kernel_text, "kernel", KERNEL, MANY * MANY), len(several), groups)
     return Task(several, kernels, stride, padding, dilation, groups, flip)
 

@@ -22,10 +22,10 @@ def photograph(row: Any) -> None:
     """A kernel on a photograph, before and after."""
     image = controls.pick_image(None)
     with row:
-        name = controls.bound(st.selectbox, "Kernel", "named", "sharpen", options=[*KERNELS, OWN], width=220)
+        name = controls.bind(st.selectbox, "Kernel", "named", "sharpen", options=[*KERNELS, OWN], width=220)
     kernel = KERNELS[name] if name != OWN else _own()
     with st.sidebar:
-        border = controls.bound_choice("Beyond the border", "border", list(BORDERS))
+        border = controls.bind_choice("Beyond the border", "border", list(BORDERS))
         drawing([kernel_scene(kernel.weights)], [f"Kernel {name}"], "playground_kernel")
     photo = shared.photo(image).convert("RGB")
     photo.thumbnail((LARGEST, LARGEST))

@@ -25,7 +25,7 @@ MAP = ((1, 3, 2, 1), (2, 9, 1, 1), (1, 3, 2, 3), (5, 6, 1, 2))
 def view(row: Any) -> None:
     """A detector row and its shift; or one map pooled in four ways."""
     with row:
-        kind = controls.bound_choice("Pool", "pool", ["A row and its shift", "A map in four ways"])
+        kind = controls.bind_choice("Pool", "pool", ["A row and its shift", "A map in four ways"])
     if kind == "A row and its shift":
         _shift(row)
     else:
@@ -34,11 +34,11 @@ def view(row: Any) -> None:
 
 def _shift(row: Any) -> None:
     with row:
-        move = int(controls.bound(st.slider, "Shift to the right", "move", 1, min_value=-3, max_value=3, step=1))
+        move = int(controls.bind(st.slider, "Shift to the right", "move", 1, min_value=-3, max_value=3, step=1))
     with st.sidebar:
         detector = numbers_box("Detector row", "detector", written(pools.DETECTOR))
         entering = numbers_box("What enters, nearest first", "entering", written(pools.ENTERING))
-        kind = POOLINGS[controls.bound(st.selectbox, "Pooled by", "poolby", "Maximum", options=list(POOLINGS))]
+        kind = POOLINGS[controls.bind(st.selectbox, "Pooled by", "poolby", "Maximum", options=list(POOLINGS))]
         left, right = st.columns(2)
         with left:
             width = whole("Width", "poolwidth", 3, 1, 9)

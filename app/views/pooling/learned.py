@@ -29,7 +29,7 @@ PATTERNS = {  # a kernel that looks for it; the picture has ink where the kernel
 def view(row: Any) -> None:
     """Responses of four filters to four pictures, and their maximum."""
     with row:
-        name = controls.bound_choice("Pattern", "pattern", [DIGIT, *PATTERNS, OWN])
+        name = controls.bind_choice("Pattern", "pattern", [DIGIT, *PATTERNS, OWN])
         pieces = _filters_in_pool()
     kernel, drawn = _pattern(name)
     found = learned_invariance(kernel, drawn)
@@ -53,7 +53,7 @@ def view(row: Any) -> None:
 
 def _filters_in_pool() -> int:
     """How many of the four filters are pooled."""
-    return int(controls.bound(st.slider, "Filters in the pool", "pieces", 4, min_value=1, max_value=4, step=1,
+    return int(controls.bind(st.slider, "Filters in the pool", "pieces", 4, min_value=1, max_value=4, step=1,
                               width=200))  # fmt: skip
 
 

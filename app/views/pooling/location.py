@@ -25,10 +25,10 @@ NARROW = 690  # pixels; the page of a window of 1024
 def view(network: Network, image: str, row: Any) -> None:
     """Three curves over shifts, and the same network on several sizes."""
     with row:
-        right = int(controls.bound(st.slider, "Shift to the right [pixels]", "right", 2, min_value=0, max_value=REACH,
+        right = int(controls.bind(st.slider, "Shift to the right [pixels]", "right", 2, min_value=0, max_value=REACH,
                                    step=1, width=240))  # fmt: skip
-        how = controls.bound(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"], width=120)
-        padding = controls.bound(st.selectbox, "Padding", "around", "torus", options=list(PADDING), width=115,
+        how = controls.bind(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"], width=120)
+        padding = controls.bind(st.selectbox, "Padding", "around", "torus", options=list(PADDING), width=115,
                                  help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()))  # fmt: skip
     setting = Setting(network, image, how, padding)
     _curves(setting, _pick_layer(network), right)
@@ -48,7 +48,7 @@ def _pick_layer(network: Network) -> str:
     convs = set(network.model.layers("conv"))
     options = [name for name, shape in shapes.items() if name in convs and max(shape[1:]) > 1] or list(shapes)
     with st.sidebar:
-        layer = controls.bound(st.selectbox, "Convolution", "layer", options[-1], options=options)
+        layer = controls.bind(st.selectbox, "Convolution", "layer", options[-1], options=options)
         channels, high, wide = shapes[layer]
         st.caption(f"{channels} channels of {high}×{wide} units")
         return layer

@@ -35,12 +35,12 @@ def view(network: Network, image: str, row: Any) -> None:
     if not layers:
         return
     with row:
-        right = int(controls.bound(st.slider, "Shift to the right [pixels]", "right", 2, min_value=0, max_value=REACH,
+        right = int(controls.bind(st.slider, "Shift to the right [pixels]", "right", 2, min_value=0, max_value=REACH,
                                    step=1, width=240))  # fmt: skip
-        how = controls.bound(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"], width=120,
+        how = controls.bind(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"], width=120,
                              help="Circular: what leaves at one side comes in at the other. Crop: both images are cut "
                              "out of the larger photograph.")  # fmt: skip
-        percent = controls.bound(st.selectbox, "Tolerance [%]", "tolerance", 5, options=TOLERANCES, width=130,
+        percent = controls.bind(st.selectbox, "Tolerance [%]", "tolerance", 5, options=TOLERANCES, width=130,
                                  help="A unit is unchanged if it differs by at most this part of the layer's largest "
                                  "value; units below it both times are silent and not counted.")  # fmt: skip
     setting, tolerance = Setting(network, image, how), percent / 100
@@ -88,7 +88,7 @@ def _take(name: str) -> None:
 
 def _pick_layer(setting: Setting, layers: dict[str, tuple[int, int, int]]) -> str:
     with st.sidebar:
-        layer = controls.bound(st.selectbox, "Pooling layer", "layer", results.telling(setting), options=list(layers))
+        layer = controls.bind(st.selectbox, "Pooling layer", "layer", results.telling(setting), options=list(layers))
         channels, high, wide = layers[layer]
         st.caption(f"{channels} channels of {high}×{wide} units after pooling")
         return layer

@@ -35,7 +35,7 @@ NOTHING_GROWS = (
 def view(row: Any, look: Look) -> None:
     """The view. Raises CnnvizError where the images cannot be read."""
     with row:
-        depth = controls.bound_choice("Layers", "depth", [MAIN, ALL])
+        depth = controls.bind_choice("Layers", "depth", [MAIN, ALL])
     growth = _growth(look, depth)
     if not growth.spatial:
         st.info(NOTHING_GROWS.format(look.network.model.name, *growth.image))

@@ -69,7 +69,7 @@ class Look:
 def pick_average(row: Any, network: Network) -> tuple[str, Corpus | None]:
     """Over how many images the gradient is averaged, and which; none for the chosen image alone."""
     with row:
-        words = controls.bound(st.selectbox, "Averaged over", "average", "8 images", options=list(AVERAGES),
+        words = controls.bind(st.selectbox, "Averaged over", "average", "8 images", options=list(AVERAGES),
                                width=190)  # fmt: skip
     if not AVERAGES[words][0]:
         return words, None
@@ -83,7 +83,7 @@ def view(row: Any, look: Look) -> None:
     receptive_place.quick_buttons(row, look.field)
     words, corpus = pick_average(row, look.network)
     with row:
-        zoom = controls.bound(st.toggle, "Zoom", "zoom", False, help="Show the field alone, enlarged.")
+        zoom = controls.bind(st.toggle, "Zoom", "zoom", False, help="Show the field alone, enlarged.")
     canvas = (
         zoom_canvas(look.field.input_size, look.field.box(*look.place, clip=False)) if zoom else canvas_of(look.field)
     )

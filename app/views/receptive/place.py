@@ -20,9 +20,9 @@ def pick_place(field: ReceptiveField) -> tuple[int, int]:
     with st.sidebar:
         left, right = st.columns(2)
         with left:
-            row = controls.bound(st.number_input, "Row", "row", rows // 2, min_value=0, max_value=rows - 1, step=1)
+            row = controls.bind(st.number_input, "Row", "row", rows // 2, min_value=0, max_value=rows - 1, step=1)
         with right:
-            col = controls.bound(st.number_input, "Column", "col", cols // 2, min_value=0, max_value=cols - 1, step=1)
+            col = controls.bind(st.number_input, "Column", "col", cols // 2, min_value=0, max_value=cols - 1, step=1)
     return int(row), int(col)
 
 

@@ -30,7 +30,7 @@ def view(row: Any) -> None:
     presets = {}
     with row:
         for name, first in SIDES.items():
-            presets[name] = controls.bound(
+            presets[name] = controls.bind(
                 st.selectbox, f"{name.capitalize()} stack", f"{name}preset", first, options=list(PRESETS), width=245,
                 on_change=_follow_preset, args=(name,),
             )  # fmt: skip

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import access
 from app.classroom import room as classroom
-from app.classroom.room import GONE, PAUSE, TRIES, Room
+from app.classroom.room import GONE, PAUSE, TRIES, Classroom
 from app.jobs import background
 from app.pickers.controls import Network
 from app.session import networks
@@ -24,12 +24,12 @@ TOKEN = "a-token-of-this-test"
 
 
 @pytest.fixture
-def lesson(monkeypatch: pytest.MonkeyPatch) -> Room:
+def lesson(monkeypatch: pytest.MonkeyPatch) -> Classroom:
     """The room of an app that `cnnviz class` has started."""
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", TOKEN)
     monkeypatch.setenv("CNNVIZ_CLASS_ADDRESS", "http://192.168.1.20:8501")
     monkeypatch.setattr(access, "_caller", lambda: "guest")  # the harness has another address at every run
-    return classroom.room()
+    return classroom.get_room()
 
 
 def choice(at: AppTest, key: str) -> str:
@@ -53,7 +53,7 @@ def take_the_lead(at: AppTest, token: str = TOKEN) -> AppTest:
 
 
 def test_a_view_gets_a_new_version_only_when_it_changes():
-    room = Room(TOKEN)
+    room = Classroom(TOKEN)
     assert room.view.version == 0
     assert room.publish("filters", {"unit": "3"}).version == 1
     assert room.publish("filters", {"unit": "3"}).version == 1
@@ -64,7 +64,7 @@ def test_a_view_gets_a_new_version_only_when_it_changes():
 
 
 def test_what_concerns_the_lecturer_s_own_screen_is_not_shown_to_the_class():
-    room = Room(TOKEN)
+    room = Classroom(TOKEN)
     assert room.publish("unit", {"present": "True", "device": "cuda", "unit": "1"}).query == {"unit": "1"}
     assert room.publish("unit", {"unit": "1"}).version == 1
     paths = {"folder": "/home/me/photographs", "indexfile": "/home/me/a.npz"}
@@ -72,7 +72,7 @@ def test_what_concerns_the_lecturer_s_own_screen_is_not_shown_to_the_class():
 
 
 def test_many_threads_publish_and_follow_without_losing_or_mixing_views():
-    room, seen, going = Room(TOKEN), [], threading.Event()
+    room, seen, going = Classroom(TOKEN), [], threading.Event()
 
     def lead(page: str) -> None:
         for number in range(60):
@@ -99,7 +99,7 @@ def test_many_threads_publish_and_follow_without_losing_or_mixing_views():
 
 
 def test_only_the_token_admits_and_after_some_wrong_ones_even_it_has_to_wait():
-    room = Room(TOKEN)
+    room = Classroom(TOKEN)
     assert room.admit(TOKEN, "me", 0.0) and room.admit(f" {TOKEN}\n", "me", 0.0)
     wrong = ["", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "ключ"]
     assert len(wrong) == TRIES
@@ -112,7 +112,7 @@ def test_only_the_token_admits_and_after_some_wrong_ones_even_it_has_to_wait():
 
 
 def test_many_threads_get_no_more_tries_than_one():
-    room, answers = Room(TOKEN), []
+    room, answers = Classroom(TOKEN), []
 
     def guess() -> None:
         for n in range(20):
@@ -130,13 +130,13 @@ def test_many_threads_get_no_more_tries_than_one():
 
 
 def test_who_is_not_heard_of_for_a_while_has_left():
-    room = Room(TOKEN)
-    room.heard("one", True, 0.0)
-    room.heard("two", False, 1.0)
-    assert room.attendance(2.0) == (2, 1)
-    room.heard("two", True, GONE + 0.5)
-    assert room.attendance(GONE + 0.6) == (1, 1)
-    assert room.attendance(3 * GONE) == (0, 0)
+    room = Classroom(TOKEN)
+    room.hear("one", True, 0.0)
+    room.hear("two", False, 1.0)
+    assert room.count_students(2.0) == (2, 1)
+    room.hear("two", True, GONE + 0.5)
+    assert room.count_students(GONE + 0.6) == (1, 1)
+    assert room.count_students(3 * GONE) == (0, 0)
 
 
 # --- the app ------------------------------------------------------------------------------------------------
@@ -178,8 +178,8 @@ def answering(token: str) -> None:
     from app.classroom import panel
 
     if "class_joined" not in st.session_state:
-        panel._answered(token)
-    panel.panel()
+        panel._admit(token)
+    panel.draw()
 
 
 def test_a_token_of_another_class_is_refused_where_it_is_seen_and_is_forgotten(lesson):

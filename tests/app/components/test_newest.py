@@ -6,10 +6,10 @@ from streamlit.testing.v1 import AppTest
 def script() -> None:
     import streamlit as st
 
-    from app.components.newest import numbered
+    from app.components.newest import number_data
 
-    st.session_state.setdefault("numbers", []).append(numbered("one", {"src": st.session_state["src"]})["number"])
-    numbered("other", {"src": st.session_state["src"]})
+    st.session_state.setdefault("numbers", []).append(number_data("one", {"src": st.session_state["src"]})["number"])
+    number_data("other", {"src": st.session_state["src"]})
 
 
 def test_the_number_grows_when_the_data_change_and_stays_when_they_stay():

@@ -161,7 +161,7 @@ def test_a_failed_download_says_why_and_is_tried_again_by_a_button(opened, tiny,
 @pytest.fixture
 def lesson(monkeypatch: pytest.MonkeyPatch) -> room.Room:
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "a-token-of-this-test")
-    return room.room()
+    return room.get_room()
 
 
 @pytest.mark.parametrize("what", ["weights", "data"])
@@ -223,5 +223,5 @@ def sources() -> None:
 
 def test_a_tour_downloads_nothing_ahead(tiny, server):
     stop = Stop("filters", {"net": tiny, "weights": "pretrained"}, "Tiny", "")
-    prewarm.work(Tour("t", "T", (stop,)), lambda title: True)
+    prewarm.visit_stops(Tour("t", "T", (stop,)), lambda title: True)
     assert server.asked == []

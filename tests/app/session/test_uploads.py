@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from app import limits
-from app.markdown import plain
+from app.markdown import escape_markdown
 from app.session import uploads
 from cnnviz.errors import BadImage, BadInput
 
@@ -73,9 +73,9 @@ def test_messages_name_no_folder_of_this_computer_to_those_who_may_not_see_its_d
     text = (
         f"Could not write {cache / 'indexes' / 'a.npz'}, {tmp_path / 'cache' / 'inside' / 'b'} or {Path.home() / 'c'}"
     )
-    assert plain(text) == text
+    assert escape_markdown(text) == text
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "token")
-    names = [name.replace("\\", "/") for name in plain(text).split()]
+    names = [name.replace("\\", "/") for name in escape_markdown(text).split()]
     assert names == ["Could", "not", "write", "…/indexes/a.npz,", "…/b", "or", "…/c"]
 
 

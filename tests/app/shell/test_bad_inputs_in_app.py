@@ -13,7 +13,7 @@ import torch
 from app_pages import errors, pictures, turned
 from own_weights import dropped, lenet, saved, take
 
-from app.markdown import literal, plain
+from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
 from app.views.patches import indexing
 
@@ -246,14 +246,14 @@ def test_the_search_for_text_that_would_be_read_finds_it():
 
     unsafe = AppTest.from_function(page, args=(CANARY,)).run()
     assert len(list(fetched(unsafe))) >= 3
-    safe = AppTest.from_function(page, args=(literal(CANARY).replace("onerror", ""),)).run()
+    safe = AppTest.from_function(page, args=(as_literal(CANARY).replace("onerror", ""),)).run()
     assert not list(fetched(safe))
 
 
 def test_messages_keep_their_code_and_text_of_others_is_shown_as_it_is_written():
-    assert plain("No network **x**: see `cnnviz list`.") == "No network **x**: see `cnnviz list`."
-    assert plain("![a](http://b) <b> $x$") == r"!\[a\](http://b) \<b\> \$x\$"
-    assert literal("a_b *c*\n# d") == r"a\_b \*c\* \# d"
+    assert escape_markdown("No network **x**: see `cnnviz list`.") == "No network **x**: see `cnnviz list`."
+    assert escape_markdown("![a](http://b) <b> $x$") == r"!\[a\](http://b) \<b\> \$x\$"
+    assert as_literal("a_b *c*\n# d") == r"a\_b \*c\* \# d"
 
 
 @pytest.fixture

@@ -112,13 +112,13 @@ def press(action: str) -> None:
     address.begin("page")
     action = st.session_state.pop("pressed", None)
     if action:
-        widgets.seen(action[2] - 1)
+        widgets.acknowledge(action[2] - 1)
         st.session_state["moved"] = widgets.step(*action)
     widgets.begin("page")
-    widgets.bound(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
-    widgets.bound(st.number_input, "Channel", "unit", 0, min_value=0, max_value=3, step=1)
+    widgets.bind(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
+    widgets.bind(st.number_input, "Channel", "unit", 0, min_value=0, max_value=3, step=1)
     address.finish()
-    widgets.settled()
+    widgets.mark_shown()
 
 
 def test_a_step_moves_a_picker_up_to_its_ends_and_only_one_that_the_page_has():
@@ -163,12 +163,12 @@ def hop() -> None:
 
     navigation.go("playground", {"stop": "2"}, press=4)
     st.session_state.pop("go")  # obeyed
-    navigation.seen(3)  # the next press was made before the browser saw it
-    st.session_state["again"] = navigation.wanted()
-    navigation.seen(4)
+    navigation.acknowledge(3)  # the next press was made before the browser saw it
+    st.session_state["again"] = navigation.peek()
+    navigation.acknowledge(4)
     st.session_state.pop("go", None)
-    navigation.seen(4)
-    st.session_state["later"] = navigation.wanted()
+    navigation.acknowledge(4)
+    st.session_state["later"] = navigation.peek()
 
 
 def test_a_change_of_page_is_not_undone_by_a_press_made_before_the_browser_saw_it():
@@ -188,7 +188,7 @@ def test_the_work_of_a_tour_is_done_ahead_and_a_stop_that_fails_stops_nothing(mo
         Stop("feature-maps", {"net": "lenet5", "layer": "conv2", "image": "digit-3"}, "works", ""),
         Stop("top-9", {"net": "lenet5", "layer": "conv1"}, "indexed", ""),
     )
-    prewarm.work(Tour("t", "T", stops), lambda title: told.append(title) or True)
+    prewarm.visit_stops(Tour("t", "T", stops), lambda title: told.append(title) or True)
     assert told == ["no network", "fails", "fails", "works", "indexed"]
     assert ("lenet5|bundled|auto||", "digit-3", "conv2") in loaded
     assert [job.name for job in background._registry()[0].values()] == ["Indexing digits"]
@@ -198,5 +198,5 @@ def test_the_work_of_a_tour_is_done_ahead_and_a_stop_that_fails_stops_nothing(mo
 def test_a_tour_that_is_left_prepares_no_further_stop():
     told: list[str] = []
     stops = tuple(Stop("playground", {}, str(n), "") for n in range(3))
-    prewarm.work(Tour("t", "T", stops), lambda title: told.append(title) or len(told) < 2)
+    prewarm.visit_stops(Tour("t", "T", stops), lambda title: told.append(title) or len(told) < 2)
     assert told == ["0", "1"]

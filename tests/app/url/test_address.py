@@ -12,12 +12,12 @@ def page() -> None:
 
     address.begin("page")
     widgets.begin("page")
-    widgets.bound(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
+    widgets.bind(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
     st.session_state["runs"] = st.session_state.get("runs", 0) + 1
     if st.session_state.pop("ask", False):
         address.rerun()
     address.finish()
-    widgets.settled()
+    widgets.mark_shown()
 
 
 def query(at: AppTest) -> dict[str, str]:

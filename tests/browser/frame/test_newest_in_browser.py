@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.components.newest import in_order
+from app.components.newest import keep_newest
 
 pytestmark = pytest.mark.browser
 SCRIPT = """
@@ -36,7 +36,7 @@ CALLS = """async (script) => {
 
 def test_older_data_that_come_late_are_not_drawn_and_the_newest_go_once(chromium: Any):
     page = chromium.new_page()
-    assert page.evaluate(CALLS, in_order(SCRIPT)) == [
+    assert page.evaluate(CALLS, keep_newest(SCRIPT)) == [
         "new, gone: ", "newer, gone: ", "newer, gone: ", "newer, gone: newer", "newer, gone: newernewer",
     ]  # fmt: skip
     page.close()
