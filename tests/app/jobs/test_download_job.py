@@ -159,7 +159,7 @@ def test_a_failed_download_says_why_and_is_tried_again_by_a_button(opened, tiny,
 
 
 @pytest.fixture
-def lesson(monkeypatch: pytest.MonkeyPatch) -> room.Room:
+def lesson(monkeypatch: pytest.MonkeyPatch) -> room.Classroom:
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "a-token-of-this-test")
     return room.get_room()
 
