@@ -99,7 +99,7 @@ def _fold_line(line: str) -> str:
 
 
 def _print_table(found: Anatomy, kind: str) -> None:
-    from cnnviz.studies.anatomy.tables import aligned
+    from cnnviz.studies.anatomy.text import aligned
 
     columns = {"layers": ((0, 4, 5, 6, 7), (8, 1, 2)), "blocks": ((3, 4, 5, 6, 7), (0, 1))}
     right, cut = columns[kind]
@@ -108,7 +108,7 @@ def _print_table(found: Anatomy, kind: str) -> None:
 
 
 def _print_totals(found: Anatomy) -> None:
-    from cnnviz.studies.anatomy.tables import size, total_memory
+    from cnnviz.studies.anatomy.text import size, total_memory
 
     print(f"\ninput {size(found.input_size)}, {found.depth} layers deep")
     print(f"{found.parameters:,} parameters, {found.weights:,} without biases and norms")
@@ -140,7 +140,7 @@ def _draw(found: Anatomy, path: Path) -> None:
 
 def _print_comparison(left: Anatomy, right: Anatomy) -> None:
     """Totals, then the blocks of both networks next to each other in the order of the pass."""
-    from cnnviz.studies.anatomy.tables import aligned, amount, memory, size, total_memory
+    from cnnviz.studies.anatomy.text import aligned, amount, memory, size, total_memory
 
     totals = [["", left.name, right.name]] + [
         [word, said(left), said(right)]

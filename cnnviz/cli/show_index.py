@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print(options: argparse.Namespace, index: PatchIndex) -> None:
-    from cnnviz.studies.anatomy.tables import aligned
+    from cnnviz.studies.anatomy.text import aligned
     from cnnviz.studies.channels import tables as indexed
 
     right: tuple[int, ...]

@@ -1,13 +1,26 @@
-"""The tables of a network's anatomy: one row a layer, one row a block."""
+"""Rows of a layer table, its CSV, and its text for people: one row a layer, one row a block."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 
 from cnnviz.display import Displayed
+from cnnviz.errors import BadInput
+from cnnviz.studies.anatomy.text import amount, memory, size, total_memory
 
 Pair = tuple[int, int]
+_LAYER_COLUMNS = ("#", "layer", "operation", "output", "parameters", "MACs", "memory", "field", "reads")
+_BLOCK_COLUMNS = ("block", "kind", "output", "depth", "parameters", "MACs", "memory", "field")
+_CSV_COLUMNS = (
+    *("index", "layer", "kind", "detail", "block"),
+    *("output (C×H×W)", "kernel (h×w)", "stride (h×w)", "padding (h×w)"),
+    *("groups", "parameters (with biases)", "weights (without biases)", "MACs (multiply-adds, one image)"),
+    *("activations (values, one image)", "activation memory (bytes, float32)"),
+    *("receptive field (pixels, h×w)", "reads (indices; empty: the image)"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +32,8 @@ class LayerRow:
     "lrn", "activation", "dropout", "add", "multiply", "concat" or "other". `detail`: "3×3 conv, 64,
     stride 2". `block`: the block it belongs to. `output`: (C, H, W) or (F,). `parameters`: with biases;
     a shared module is counted at its first call. `weights`: kernels and matrices, without biases and the
-    scales of norms. `macs`: multiply-adds of
-    convolutions and linear layers. `activations`: values of the output. `activation_bytes`: as float32.
-    `receptive_field`: (h, w) pixels, None without one. `parents`: indices of the rows it reads, empty if
+    scales of norms. `macs`: multiply-adds of convolutions and linear layers. `activations`: values of the
+    output. `activation_bytes`: as float32. `receptive_field`: (h, w) pixels, None without one. `parents`: indices of the rows it reads, empty if
     it reads the image."""
 
     index: int
@@ -92,17 +104,13 @@ class Anatomy(Displayed):
 
     def csv(self) -> str:
         """One line a layer; the header names the units."""
-        from cnnviz.studies.anatomy.tables import csv_text
-
-        return csv_text(self)
+        return _write_csv(self)
 
     def table(self, kind: str = "layers") -> list[list[str]]:
         """Header and lines for people, with units and a line of totals. `kind`: "layers" or "blocks".
 
         Raises BadInput for another kind."""
-        from cnnviz.studies.anatomy.tables import readable
-
-        return readable(self, kind)
+        return _format_table(self, kind)
 
 
 def longest(rows: Sequence[LayerRow]) -> int:
@@ -112,3 +120,53 @@ def longest(rows: Sequence[LayerRow]) -> int:
         before = max((depth.get(parent, 0) for parent in row.parents), default=0)
         depth[row.index] = before + (row.kind in ("conv", "linear"))
     return max(depth.values(), default=0)
+
+
+def _write_csv(anatomy: Anatomy) -> str:
+    """Header and one line a layer; plain numbers, sizes as "64×224×224", parents as "3 5"."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for row in anatomy.rows:
+        sizes = [size(value) for value in (row.output, row.kernel, row.stride, row.padding)]
+        counts = [row.groups, row.parameters, row.weights, row.macs, row.activations, row.activation_bytes]
+        reads = " ".join(str(parent) for parent in row.parents)
+        named = [row.index, row.layer, row.kind, row.detail, row.block]
+        writer.writerow([*named, *sizes, *counts, size(row.receptive_field), reads])
+    return text.getvalue()
+
+
+def _format_table(anatomy: Anatomy, kind: str = "layers") -> list[list[str]]:
+    """Header, one line a layer or block, and the totals. Raises BadInput for another kind."""
+    total = [f"{anatomy.parameters:,}", amount(anatomy.macs), total_memory(anatomy.activations), ""]
+    if kind == "layers":
+        lines = [_layer_line(row) for row in anatomy.rows]
+        return [list(_LAYER_COLUMNS), *lines, ["", "total", f"depth {anatomy.depth}", "", *total, ""]]
+    if kind == "blocks":
+        lines = [_block_line(row) for row in anatomy.blocks]
+        return [list(_BLOCK_COLUMNS), *lines, ["total", "", "", str(anatomy.depth), *total]]
+    raise BadInput(f'An anatomy has tables of "layers" and "blocks", got {kind!r}.')
+
+
+def _layer_line(row: LayerRow) -> list[str]:
+    reads = _format_runs(row.parents) if row.parents != (row.index - 1,) else ""  # the line above goes without saying
+    cost = [f"{row.parameters:,}" if row.parameters else "", amount(row.macs), memory(row.activations)]
+    return [str(row.index), row.layer, row.detail, size(row.output), *cost, size(row.receptive_field), reads]
+
+
+def _block_line(row: BlockRow) -> list[str]:
+    cost = [f"{row.parameters:,}" if row.parameters else "", amount(row.macs), memory(row.activations)]
+    depth = str(row.depth) if row.depth else ""
+    return [row.block, row.kind, size(row.output), depth, *cost, size(row.receptive_field)]
+
+
+def _format_runs(parents: Sequence[int]) -> str:
+    """ "3, 5–8" for (3, 5, 6, 7, 8), "0, 3 … 47" for very many; the image if it reads no layer."""
+    runs: list[list[int]] = []
+    for parent in sorted(parents):
+        if runs and parent == runs[-1][1] + 1:
+            runs[-1][1] = parent
+        else:
+            runs.append([parent, parent])
+    texts = [f"{a}" if a == b else f"{a}–{b}" for a, b in runs]
+    return f"{texts[0]}, {texts[1]} … {texts[-1]}" if len(texts) > 4 else ", ".join(texts) or "image"

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnnviz.device import describe_precision
 from cnnviz.index.result import PatchIndex
-from cnnviz.studies.anatomy.tables import size
+from cnnviz.studies.anatomy.text import size
 from cnnviz.studies.channels.selectivity import Selectivity, selectivity
 
 LAYER_COLUMNS = ("layer", "channels", "field", "dead", "strongest", "its value", "most selective", "its winners")
