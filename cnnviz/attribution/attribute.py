@@ -151,8 +151,8 @@ def _integrated(
         )
     values = values.detach()[0].float().cpu().numpy()
     before = float(answer(model, start).logits[target])
-    error = float(values.sum(dtype=np.float64)) - (float(found.logits[target]) - before)
-    return values, {"baseline": baseline, "steps": steps, "completeness_error": error}
+    missing = float(values.sum(dtype=np.float64)) - (float(found.logits[target]) - before)
+    return values, {"baseline": baseline, "steps": steps, "completeness_error": missing}
 
 
 class _Counted:

@@ -90,7 +90,8 @@ def top_features(model: LoadedModel, images: Any) -> Tensor:
     a convolution classifies are averaged over their rows and columns first.
 
     `images`: as for `LoadedModel.batch`. Raises BadInput for a network without a classifier."""
-    head, kept = dict(model.module.named_modules())[classifier(model)], []
+    head = dict(model.module.named_modules())[classifier(model)]
+    kept: list[Tensor] = []
 
     def keep(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
         kept[:] = [inputs[0].clone()]  # of the last call

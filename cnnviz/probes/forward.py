@@ -105,9 +105,9 @@ def channels_last(module: nn.Module) -> frozenset[str]:
 
 
 def _works_on_the_last_axis(child: nn.Module) -> bool:
-    norm = isinstance(child, nn.LayerNorm) and "2d" not in type(child).__name__
-    norm = norm and len(child.normalized_shape) == 1  # over (C, H, W) it keeps the order of its maps
-    return norm or isinstance(child, nn.Linear)
+    if isinstance(child, nn.LayerNorm):
+        return "2d" not in type(child).__name__ and len(child.normalized_shape) == 1  # over (C, H, W): keeps the order
+    return isinstance(child, nn.Linear)
 
 
 def _follow(sequence: nn.Module, found: set[int], uses: Counter[int]) -> None:
@@ -138,17 +138,21 @@ def _widths(module: nn.Module) -> dict[str, tuple[frozenset[int], bool]]:
                 known[id(child)] = known.get(id(inside[-1]), frozenset())
             else:
                 known[id(child)] = frozenset(w for one in inside if (w := _channels(one)))
+        blocks = {name: child for name, child in named.items() if known[id(child)]}
         _WIDTHS[module] = {
             name: (known[id(child)], _is_normed(child) and not any(map(_works_on_axis_1, child.modules())))
-            for name, child in named.items() if known[id(child)]
-        }  # fmt: skip
+            for name, child in blocks.items()
+        }
     return _WIDTHS[module]
 
 
 def _channels(child: nn.Module) -> int:
     if not _works_on_the_last_axis(child):
         return 0
-    return child.out_features if isinstance(child, nn.Linear) else child.normalized_shape[0]  # type: ignore[union-attr]
+    if isinstance(child, nn.Linear):
+        return child.out_features
+    assert isinstance(child, nn.LayerNorm)
+    return child.normalized_shape[0]
 
 
 def _is_normed(child: nn.Module) -> bool:

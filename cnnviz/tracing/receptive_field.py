@@ -60,9 +60,8 @@ class ReceptiveField(Displayed):
         self._check(int(rows.max()), int(cols.max()))
         along = (cols, rows) if self._turned else (rows, cols)
         ends = []
-        for axis, indices in zip(
-            self._axes, along, strict=True
-        ):  # each row's and column's pixels once, not each unit's
+        for axis, indices in zip(self._axes, along, strict=True):
+            # each row's and column's pixels once, not each unit's
             known = np.array([pixels(axis, index, clip) for index in range(int(indices.max()) + 1)], np.int64)
             ends.append(known[indices])
         return np.stack([ends[0][..., 0], ends[1][..., 0], ends[0][..., 1], ends[1][..., 1]], axis=-1)
@@ -131,7 +130,8 @@ def _trace(model: LoadedModel) -> Trace:
 
 def _summary(layer: str, found: Field, input_size: tuple[int, int]) -> ReceptiveField:
     rows, cols = found.axes
-    turned = None not in found.dims and found.dims[0] > found.dims[1]
+    row_dim, col_dim = found.dims
+    turned = row_dim is not None and col_dim is not None and row_dim > col_dim
     return ReceptiveField(
         layer=layer,
         size=(_size(rows), _size(cols)),

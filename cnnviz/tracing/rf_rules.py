@@ -7,6 +7,7 @@ for an exotic operation, never too small."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -75,7 +76,7 @@ def shuffle_down(step: Step) -> Field:
 
 
 def pad(step: Step) -> Field:
-    widths = step.args.get("pad", step.args.get("padding"))
+    widths: Sequence[int] = step.args["pad"] if "pad" in step.args else step.args["padding"]
 
     def apply(axis: Axis, dim: int) -> tuple[Axis, int]:
         place = 2 * (len(step.shape) - 1 - dim)

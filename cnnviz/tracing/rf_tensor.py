@@ -55,12 +55,14 @@ def blend(fields: Sequence[Field], shapes: Sequence[Shape], shape: Shape) -> Fie
         return fields[0]
     pairs = []
     for which in (0, 1):
-        places = [
-            None if f.dims[which] is None else f.dims[which] + len(shape) - len(s)
-            for f, s in zip(fields, shapes, strict=True)
-        ]
+        places = [_broadcast(f.dims[which], s, shape) for f, s in zip(fields, shapes, strict=True)]
         pairs.append(_blend_axis([f.axes[which] for f in fields], places, shape))
     return _of(pairs)
+
+
+def _broadcast(dim: int | None, before: Shape, after: Shape) -> int | None:
+    """The dimension of `after` in which dimension `dim` of `before` lies, counted from the last one."""
+    return None if dim is None else dim + len(after) - len(before)
 
 
 def _blend_axis(axes: list[Axis], places: list[int | None], shape: Shape) -> tuple[Axis, int | None]:

@@ -178,7 +178,7 @@ def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[Field | Non
     def note(layer: str, output: Any) -> None:
         first = next(tensors([output]), None)
         field = None if first is None else tracker.fields.get(first)
-        if field is not None and first.ndim > 1:
+        if field is not None and first is not None and first.ndim > 1:
             field = over_map(field, tuple(as_maps(channels_first(module, layer, first)).shape[2:]))
         calls.setdefault(layer, []).append(field)
 

@@ -83,7 +83,7 @@ def train(
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
     memory_format = choose_memory_format(module, entry.input_size, training=True)
-    module.to(where, memory_format=memory_format)
+    module.to(where).to(memory_format=memory_format)
     if where.type == "cuda":
         exact_float32()
     optimiser = _optimiser(module, recipe)

@@ -9,6 +9,7 @@ from typing import Any
 from cnnviz.errors import BadInput
 
 SCHEDULES = ("cosine", "step", "constant")
+_MILESTONES = (0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     schedule: str = "cosine"
-    milestones: tuple[float, ...] = (0.5, 0.75)
+    milestones: tuple[float, ...] = _MILESTONES
     warmup: float = 1.0
     label_smoothing: float = 0.0
     crop: int = 4
@@ -67,7 +68,7 @@ class Recipe:
         known = {f.name for f in fields(cls)}
         if extra := set(values) - known:
             raise BadInput(f"Recipe: unknown settings {sorted(extra)}. Known: {sorted(known)}.")
-        return cls(**(values | {"milestones": tuple(values.get("milestones", cls.milestones))}))
+        return cls(**(values | {"milestones": tuple(values.get("milestones", _MILESTONES))}))
 
 
 def default_recipe(channels: int, **changes: Any) -> Recipe:

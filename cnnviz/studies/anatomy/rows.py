@@ -33,8 +33,8 @@ class LayerRow:
     stride 2". `block`: the block it belongs to. `output`: (C, H, W) or (F,). `parameters`: with biases;
     a shared module is counted at its first call. `weights`: kernels and matrices, without biases and the
     scales of norms. `macs`: multiply-adds of convolutions and linear layers. `activations`: values of the
-    output. `activation_bytes`: as float32. `receptive_field`: (h, w) pixels, None without one. `parents`: indices of the rows it reads, empty if
-    it reads the image."""
+    output. `activation_bytes`: as float32. `receptive_field`: (h, w) pixels, None without one. `parents`:
+    indices of the rows it reads, empty if it reads the image."""
 
     index: int
     layer: str

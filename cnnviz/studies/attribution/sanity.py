@@ -98,9 +98,8 @@ def randomised(model: LoadedModel, layers: Sequence[str] | None = None, seed: in
                 fresh = chosen is None or name in chosen
             if fresh:
                 _renew(modules[name], _generator(seed, name))
-    return LoadedModel(
-        module, model.name, model.preprocessing, list(model.class_names), model.device, origin="random"
-    )  # fmt: skip
+    names = list(model.class_names)
+    return LoadedModel(module, model.name, model.preprocessing, names, model.device, origin="random")
 
 
 def _generator(seed: int, name: str) -> torch.Generator:
@@ -112,7 +111,8 @@ def _renew(module: nn.Module, generator: torch.Generator) -> None:
     """Fresh values for the parameters that are the module's own."""
     own = dict(module.named_parameters(recurse=False))
     if hasattr(module, "running_mean") or isinstance(module, nn.LayerNorm | nn.GroupNorm):
-        module.reset_parameters()  # draws nothing
+        reset: Any = module.reset_parameters
+        reset()  # draws nothing
         return
     for name, values in own.items():
         if values.ndim >= 2:

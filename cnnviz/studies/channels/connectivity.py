@@ -84,7 +84,8 @@ def wiring(model: LoadedModel) -> Wiring:
         module = modules.get(node.module)
         if not isinstance(module, nn.Conv2d | nn.Linear) or node.call != 1:
             continue
-        entering = carried[node.parents[0]] if node.parents else [("", c) for c in range(node.inputs[0])]
+        image: list[Unit | None] = [("", c) for c in range(node.inputs[0])]
+        entering = carried[node.parents[0]] if node.parents else image
         found = _norms(module, len(entering))
         if found is not None:
             sources[node.module], norms[node.module] = entering, found

@@ -77,8 +77,9 @@ def channel_table(index: PatchIndex, layer: str) -> list[list[str]]:
     for channel in range(len(view)):
         best = view.unit(channel).winners
         reach = [_number(best[0].value), _number(best[-1].value), best[0].image_id] if best else ["", "", ""]
-        sampled = found is not None and found.sampled > 0
-        averages = [_number(found.mean[channel]), f"{found.density[channel]:.1%}"] if sampled else ["", ""]
+        averages = ["", ""]
+        if found is not None and found.sampled > 0:
+            averages = [_number(found.mean[channel]), f"{found.density[channel]:.1%}"]
         lines.append([str(channel), *reach, *averages, _classes(classes.classes[channel]) if classes else ""])
     return [line[: None if classes else -1] for line in [list(CHANNEL_COLUMNS), *lines]]
 
@@ -87,13 +88,11 @@ def winner_table(index: PatchIndex, layer: str, channel: int) -> list[list[str]]
     """Header and a line for every winner of a channel, strongest first; pixels are (top, left, bottom, right), half
     open, of the network's input. Raises as `PatchIndex.top` does."""
     labels = index.meta.get("labels") or {}
-    lines = [
-        [
-            str(place), f"{winner.value:#.6g}", winner.image_id, f"({winner.row}, {winner.col})",
-            f"({', '.join(map(str, winner.box))})", labels.get(str(winner.image), ""),
-        ]
-        for place, winner in enumerate(index.top(layer, channel), 1)
-    ]  # fmt: skip
+    lines = []
+    for place, winner in enumerate(index.top(layer, channel), 1):
+        unit, pixels = f"({winner.row}, {winner.col})", f"({', '.join(map(str, winner.box))})"
+        label = labels.get(str(winner.image), "")
+        lines.append([str(place), f"{winner.value:#.6g}", winner.image_id, unit, pixels, label])
     return [line[: None if labels else -1] for line in [list(WINNER_COLUMNS), *lines]]
 
 

@@ -85,7 +85,7 @@ class Stack:
     def sigma(self) -> float:
         """Standard deviation of `profile`, pixels; √(n(k² − 1)/12) for n layers of k taps."""
         at, weight = np.arange(self.size), self.profile
-        return float(np.sqrt(max(weight @ (at - weight @ at) ** 2, 0.0)))
+        return float(np.sqrt(max(float(weight @ (at - weight @ at) ** 2), 0.0)))
 
     @property
     def nonlinearities(self) -> int:
@@ -156,7 +156,8 @@ def _read_layer(line: str, number: int) -> StackLayer:
     for (what, most), value in zip(LARGEST.items(), values, strict=False):
         if not 1 <= value <= most:
             raise BadInput(f"Layer {number} has {what} {value}; it must lie in 1..{most}.")
-    return StackLayer(*values, pool=pool)
+    kernel, stride, dilation = [*values, 1, 1][:3]
+    return StackLayer(kernel, stride, dilation, pool)
 
 
 def _same(*kernels: int) -> tuple[StackLayer, ...]:

@@ -37,6 +37,7 @@ class Blur(nn.Module):
     def __init__(self, size: int, stride: Stride) -> None:
         super().__init__()
         self.size, self.stride = size, stride
+        self.kernel: Tensor
         self.register_buffer("kernel", torch.from_numpy(binomial(size)).float()[None, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,12 +77,16 @@ def blurred(model: LoadedModel, size: int = 3) -> LoadedModel:
     binomial(size)
     with model.lock:
         module = copy.deepcopy(model.module)
-    names = [name for name, child in module.named_modules() if _steps(child)]
-    if not names:
+    strided = {
+        name: child
+        for name, child in module.named_modules()
+        if isinstance(child, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) and max(_stride(child)) > 1
+    }
+    if not strided:
         raise BadInput(f"{model.name} has no convolution or pooling with a stride above 1: nothing to blur.")
-    for name in names:
+    for name, child in strided.items():
         parent = module.get_submodule(name.rpartition(".")[0])
-        setattr(parent, name.rpartition(".")[2], _replaced(module.get_submodule(name), size))
+        setattr(parent, name.rpartition(".")[2], _blur(child, size))
     return LoadedModel(
         module,
         model.name,
@@ -90,23 +95,25 @@ def blurred(model: LoadedModel, size: int = 3) -> LoadedModel:
         model.device,
         f"{model.origin}, blur-pooled {size}×{size}",
         model.report,
-        {**model.notes, "blur": {"size": size, "layers": names, "from": model.fingerprint}},
+        {**model.notes, "blur": {"size": size, "layers": list(strided), "from": model.fingerprint}},
     )
 
 
-def _steps(child: nn.Module) -> bool:
-    return isinstance(child, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) and max(_stride(child)) > 1
+Strided = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
 
 
-def _stride(child: nn.Module) -> Stride:
+def _stride(child: Strided) -> Stride:
     return pair(child.stride if child.stride is not None else child.kernel_size)
 
 
-def _replaced(child: nn.Module, size: int) -> nn.Module:
+def _blur(child: Strided, size: int) -> nn.Module:
     blur = Blur(size, _stride(child))
     if isinstance(child, nn.AvgPool2d):
         return blur
     if isinstance(child, nn.MaxPool2d) and child.return_indices:
         raise BadInput("A max pooling that hands on its places (for unpooling) cannot be blurred.")
-    child.stride = (1, 1) if isinstance(child, nn.Conv2d) else 1
+    if isinstance(child, nn.Conv2d):
+        child.stride = (1, 1)
+    else:
+        child.stride = 1
     return _Dense(child, blur)

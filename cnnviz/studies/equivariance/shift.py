@@ -163,9 +163,18 @@ def equivariance_map(
     offsets = np.arange(-reach, reach + 1)
     shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
     row = equivariance(model, image, shifts, layer, padding, how, maps=False, progress=progress)[layer]
-    errors = (row.cosine, row.relative, row.cosine_inside, row.relative_inside)
-    square = [error.reshape(len(offsets), len(offsets)) for error in errors]
-    return ShiftMap(layer, row.stride, offsets, *square, padding, how)
+    square = (len(offsets), len(offsets))
+    return ShiftMap(
+        layer,
+        row.stride,
+        offsets,
+        row.cosine.reshape(square),
+        row.relative.reshape(square),
+        row.cosine_inside.reshape(square),
+        row.relative_inside.reshape(square),
+        padding,
+        how,
+    )
 
 
 class _Passes:

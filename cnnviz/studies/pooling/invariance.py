@@ -110,6 +110,14 @@ def _counts(base: Tensor, moved: Tensor, tolerance: float) -> list[_Count]:
 
 
 def _row(layer: str, base: tuple[Tensor, Tensor], counts: list[tuple[_Count, _Count]]) -> PoolingLayer:
-    parts = [np.array([count[side][what] for count in counts]) for what in (0, 1, 2) for side in (0, 1)]
-    sizes = (tuple(base[0].shape[1:]), tuple(base[1].shape[1:]))
-    return PoolingLayer(layer, *parts[:4], sizes, *parts[4:])
+    before, after = ([count[side] for count in counts] for side in (0, 1))
+    return PoolingLayer(
+        layer=layer,
+        before=np.array([share for share, _, _ in before]),
+        after=np.array([share for share, _, _ in after]),
+        change_before=np.array([change for _, change, _ in before]),
+        change_after=np.array([change for _, change, _ in after]),
+        sizes=(tuple(base[0].shape[1:]), tuple(base[1].shape[1:])),
+        kept_before=np.array([same for _, _, same in before]),
+        kept_after=np.array([same for _, _, same in after]),
+    )

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from cnnviz.errors import BadInput
 
+Row = Sequence[float] | np.ndarray  # (n,)
 KINDS = ("max", "average", "rms", "l2", "stochastic")
 _REDUCE: dict[str, Callable[..., Any]] = {
     "max": np.max,
@@ -54,7 +55,7 @@ def across(maps: np.ndarray, pieces: int | None = None) -> np.ndarray:
     return maps.reshape(-1, pieces, *maps.shape[1:]).max(axis=1)
 
 
-def pool_row(values: Sequence[float], kind: str = "max", width: int = 3, stride: int = 1, seed: int = 0) -> np.ndarray:
+def pool_row(values: Row, kind: str = "max", width: int = 3, stride: int = 1, seed: int = 0) -> np.ndarray:
     """(⌈n / stride⌉,) float64: a row pooled with windows centred on every `stride`-th unit and cut off at the ends, as
     in the book's figure. Even widths reach one unit further to the right. `seed`: of "stochastic", where window i of
     every row draws by the same random number, so that equal windows give equal values. Raises BadInput."""
@@ -91,8 +92,8 @@ class PoolRows:
 
 
 def pool_rows(
-    detector: Sequence[float] = DETECTOR,
-    entering: Sequence[float] = ENTERING,
+    detector: Row = DETECTOR,
+    entering: Row = ENTERING,
     shift: int = 1,
     kind: str = "max",
     width: int = 3,
