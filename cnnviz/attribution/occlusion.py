@@ -116,13 +116,19 @@ def occlude(
     parts = _passes(model, batch, boxes, _level(model, gray, batch), layer, channel, progress)
     shares = probabilities(np.concatenate([logits for logits, _ in parts]))
     return Occlusion(
-        target,
-        shares[:, target].reshape(rows, cols).astype(np.float32),
-        shares.argmax(axis=1).reshape(rows, cols),
-        np.concatenate([sums for _, sums in parts]).reshape(rows, cols),
-        (float(found.probabilities[target]), found.known(None), float(totals[channel])),
-        size, stride, shape, layer, channel, found.class_names, time.perf_counter() - started,
-    )  # fmt: skip
+        target=target,
+        probability=shares[:, target].reshape(rows, cols).astype(np.float32),
+        label=shares.argmax(axis=1).reshape(rows, cols),
+        activation=np.concatenate([sums for _, sums in parts]).reshape(rows, cols),
+        whole=(float(found.probabilities[target]), found.known(None), float(totals[channel])),
+        size=size,
+        stride=stride,
+        shape=shape,
+        layer=layer,
+        channel=channel,
+        class_names=found.class_names,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _passes(

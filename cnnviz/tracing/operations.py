@@ -23,24 +23,31 @@ FACTORIES = set(
     "zero fill".split()
 )  # take shapes alone from their input
 _ARITHMETIC = {
-    "+": "add iadd radd", "−": "sub isub rsub subtract", "×": "mul imul rmul multiply",
-    "÷": "div idiv rdiv truediv itruediv rtruediv true_divide divide", "cat": "cat concat concatenate hstack",
-}  # fmt: skip
+    "+": "add iadd radd",
+    "−": "sub isub rsub subtract",
+    "×": "mul imul rmul multiply",
+    "÷": "div idiv rdiv truediv itruediv rtruediv true_divide divide",
+    "cat": "cat concat concatenate hstack",
+}
 _SIGNS = {name: sign for sign, names in _ARITHMETIC.items() for name in names.split()}
 _KINDS = {"+": "add", "−": "add", "×": "multiply", "÷": "multiply", "cat": "concat"}
 _WORDS = {"+": "sum", "−": "difference", "×": "product", "÷": "quotient", "cat": "concat"}
 _NEUTRAL = {"+": 0, "−": 0, "×": 1, "÷": 1}
 _NORMS = {
-    "batch_norm": "batch norm", "layer_norm": "layer norm", "group_norm": "group norm",
-    "instance_norm": "instance norm", "rms_norm": "RMS norm", "normalize": "unit length",
-}  # fmt: skip
-_ACTIVATIONS = {
-    "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "leaky ReLU", "prelu": "PReLU", "rrelu": "RReLU", "elu": "ELU",
-    "selu": "SELU", "celu": "CELU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish", "hardswish": "hard swish",
-    "hardsigmoid": "hard sigmoid", "hardtanh": "hard tanh", "sigmoid": "sigmoid", "logsigmoid": "log sigmoid",
-    "tanh": "tanh", "softplus": "softplus", "softsign": "softsign", "softmax": "softmax", "threshold": "threshold",
-    "log_softmax": "log softmax", "glu": "gated linear unit", "clamp": "clamp", "clamp_min": "clamp",
-}  # fmt: skip
+    "batch_norm": "batch norm",
+    "layer_norm": "layer norm",
+    "group_norm": "group norm",
+    "instance_norm": "instance norm",
+    "rms_norm": "RMS norm",
+    "normalize": "unit length",
+}
+_ACTIVATION_WORDS = """
+relu: ReLU, relu6: ReLU6, leaky_relu: leaky ReLU, prelu: PReLU, rrelu: RReLU, elu: ELU, selu: SELU, celu: CELU,
+gelu: GELU, silu: SiLU, mish: Mish, hardswish: hard swish, hardsigmoid: hard sigmoid, hardtanh: hard tanh,
+sigmoid: sigmoid, logsigmoid: log sigmoid, tanh: tanh, softplus: softplus, softsign: softsign, softmax: softmax,
+threshold: threshold, log_softmax: log softmax, glu: gated linear unit, clamp: clamp, clamp_min: clamp
+"""
+_ACTIVATIONS = {name.strip(): words.strip() for name, words in (e.split(":") for e in _ACTIVATION_WORDS.split(","))}
 _DROPOUTS = set("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout".split())
 _ARGUMENTS = {
     "conv": "input weight bias stride padding dilation groups",

@@ -260,9 +260,16 @@ class _Run:
         share_left = (self.recipe.epochs - epoch) - seen / len(self.data)
         rate = seen / seconds
         report = TrainingProgress(
-            epoch + 1, self.recipe.epochs, step, self.steps, self.loss, self.accuracy, rate,
-            share_left * len(self.data) / rate, list(self.history),
-        )  # fmt: skip
+            epoch=epoch + 1,
+            epochs=self.recipe.epochs,
+            step=step,
+            steps=self.steps,
+            loss=self.loss,
+            accuracy=self.accuracy,
+            images_per_second=rate,
+            seconds_left=share_left * len(self.data) / rate,
+            finished=list(self.history),
+        )
         if self.progress(report) is False:
             raise Cancelled(f"Stopped in epoch {epoch + 1}; {epoch} finished epochs are kept and can be continued.")
 

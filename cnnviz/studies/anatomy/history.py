@@ -41,84 +41,140 @@ class Model:
 
 
 HUMAN = Result(
-    2014, "Human", 5.1, "human", "one trained annotator, 1,500 test images; a second one had 12.0 on 258",
-    "Russakovsky et al., IJCV 2015, section 6.4",
-)  # fmt: skip
+    year=2014,
+    name="Human",
+    top5=5.1,
+    kind="human",
+    condition="one trained annotator, 1,500 test images; a second one had 12.0 on 258",
+    source="Russakovsky et al., IJCV 2015, section 6.4",
+)
 
-_ILSVRC = "Russakovsky et al., IJCV 2015"
-_ALEX = "Krizhevsky, Sutskever and Hinton, NIPS 2012, Table 2"
-_VGG = "Simonyan and Zisserman, ICLR 2015"
-_TIMELINE = (
-    Result(2010, "NEC-UIUC", 28.2, "before", "test; hand-made features, linear classifier", _ILSVRC),
-    Result(2011, "XRCE", 25.8, "before", "test; hand-made features, Fisher vectors", _ILSVRC),
-    Result(2012, "Tokyo (ISI)", 26.2, "before", "test; hand-made features, second place", "ILSVRC-2012 results"),
-    Result(2012, "AlexNet, 1 net", 18.2, "paper", "validation; one network, ten crops", _ALEX, 8, "alexnet_2012"),
-    Result(2012, "AlexNet, 5 nets", 16.4, "winner", "test; five networks, no other data", _ALEX, 8, "alexnet_2012"),
-    Result(2012, "AlexNet, 7 nets", 15.3, "winner",
-           "test; seven networks, two of them first trained on the 2011 release", _ALEX, 8, "alexnet_2012"),
-    Result(2013, "ZF", 13.5, "entry", "test; academic entry of Zeiler and Fergus, about", "ILSVRC-2013 results", 8),
-    Result(2013, "Clarifai", 11.7, "winner",
-           "test; ensemble of Zeiler's company; its networks were never published", "ILSVRC-2013 results", 8),
-    Result(2014, "VGG", 7.3, "entry", "test; seven networks, second place", _VGG, 19, "vgg19"),
-    Result(2014, "VGG, 1 net", 7.0, "paper", "test; one network, after the challenge", _VGG, 19, "vgg19"),
-    Result(2014, "GoogLeNet, 1 crop", 10.07, "paper", "validation; one network, one crop",
-           "Szegedy et al., CVPR 2015, Table 3", 22, "googlenet_2014"),
-    Result(2014, "GoogLeNet", 6.67, "winner", "test; seven networks, 144 crops",
-           "Szegedy et al., CVPR 2015", 22, "googlenet_2014"),
-    Result(2015, "ResNet", 3.57, "winner", "test; six networks", "He et al., CVPR 2016", 152, "resnet152_v1"),
-    Result(2016, "Trimps-Soushen", 2.99, "winner", "test; ensemble of several families", "ILSVRC-2016 results"),
-    Result(2017, "SENet", 2.25, "winner", "test; ensemble", "Hu, Shen and Sun, CVPR 2018"),
-)  # fmt: skip
+# year | name | top-5 error | kind | condition; below it: source | layers | network in the catalogue
+_TIMELINE = """
+2010 | NEC-UIUC | 28.2 | before | test; hand-made features, linear classifier
+    Russakovsky et al., IJCV 2015 | – | –
+2011 | XRCE | 25.8 | before | test; hand-made features, Fisher vectors
+    Russakovsky et al., IJCV 2015 | – | –
+2012 | Tokyo (ISI) | 26.2 | before | test; hand-made features, second place
+    ILSVRC-2012 results | – | –
+2012 | AlexNet, 1 net | 18.2 | paper | validation; one network, ten crops
+    Krizhevsky, Sutskever and Hinton, NIPS 2012, Table 2 | 8 | alexnet_2012
+2012 | AlexNet, 5 nets | 16.4 | winner | test; five networks, no other data
+    Krizhevsky, Sutskever and Hinton, NIPS 2012, Table 2 | 8 | alexnet_2012
+2012 | AlexNet, 7 nets | 15.3 | winner | test; seven networks, two of them first trained on the 2011 release
+    Krizhevsky, Sutskever and Hinton, NIPS 2012, Table 2 | 8 | alexnet_2012
+2013 | ZF | 13.5 | entry | test; academic entry of Zeiler and Fergus, about
+    ILSVRC-2013 results | 8 | –
+2013 | Clarifai | 11.7 | winner | test; ensemble of Zeiler's company; its networks were never published
+    ILSVRC-2013 results | 8 | –
+2014 | VGG | 7.3 | entry | test; seven networks, second place
+    Simonyan and Zisserman, ICLR 2015 | 19 | vgg19
+2014 | VGG, 1 net | 7 | paper | test; one network, after the challenge
+    Simonyan and Zisserman, ICLR 2015 | 19 | vgg19
+2014 | GoogLeNet, 1 crop | 10.07 | paper | validation; one network, one crop
+    Szegedy et al., CVPR 2015, Table 3 | 22 | googlenet_2014
+2014 | GoogLeNet | 6.67 | winner | test; seven networks, 144 crops
+    Szegedy et al., CVPR 2015 | 22 | googlenet_2014
+2015 | ResNet | 3.57 | winner | test; six networks
+    He et al., CVPR 2016 | 152 | resnet152_v1
+2016 | Trimps-Soushen | 2.99 | winner | test; ensemble of several families
+    ILSVRC-2016 results | – | –
+2017 | SENet | 2.25 | winner | test; ensemble
+    Hu, Shen and Sun, CVPR 2018 | – | –
+"""
 
 
+def _read_table(text: str) -> list[list[str]]:
+    """The cells of a table in which each entry takes two lines, "–" for none."""
+    lines = text.strip().splitlines()
+    entries = (f"{first} | {second}" for first, second in zip(lines[::2], lines[1::2], strict=True))
+    return [["" if cell.strip() == "–" else cell.strip() for cell in entry.split("|")] for entry in entries]
+
+
+@lru_cache(maxsize=1)
 def timeline() -> tuple[Result, ...]:
     """Results of ILSVRC 2010 to 2017, top-5 error in percent, in the order of the years."""
-    return _TIMELINE
+    return tuple(
+        Result(int(year), name, float(top5), kind, condition, source, int(layers or 0), network)
+        for year, name, top5, kind, condition, source, layers, network in _read_table(_TIMELINE)
+    )
 
 
-_CROP, _TEN = "validation, one crop", "validation, ten crops"
-_PUBLISHED = (  # networks that torchvision has not: error, parameters, multiply-adds as published or built
-    ("AlexNet (2012)", "AlexNet", 40.7, 60_965_224, 724_406_816, "one network, validation, ten crops",
-     _ALEX, "alexnet_2012"),
-    ("CaffeNet", "AlexNet", 42.6, 60_965_224, 724_406_816, _CROP, "Caffe model zoo", "caffenet"),
-    ("ZFNet", "AlexNet", 38.4, 62_357_608, 1_168_032_896, "one network, validation, several crops",
-     "Zeiler and Fergus, ECCV 2014, Table 2", "zfnet"),
-    ("ZFNet, wide", "AlexNet", 37.5, 107_627_624, 2_476_704_896, "one network, validation, several crops",
-     "Zeiler and Fergus, ECCV 2014, Table 2", "zfnet_b"),
-    ("NIN", "NIN", 40.64, 7_595_176, 1_100_188_800, _CROP, "Caffe model zoo, NIN", "nin_imagenet"),
-    ("VGG-16, D (paper)", "VGG", 25.6, 138_357_544, 15_470_264_320, "validation, one scale, dense, jitter",
-     f"{_VGG}, Table 3", "vgg16"),
-    ("VGG-16, C (paper)", "VGG", 27.3, 133_638_952, 11_770_888_192, "validation, one scale, dense, jitter",
-     f"{_VGG}, Table 3", "vgg16_c"),
-    ("GoogLeNet (LRN)", "Inception", 31.3, 6_998_552, 1_582_671_872, f"{_CROP}, Caffe's own training",
-     "Caffe model zoo, bvlc_googlenet", "googlenet_2014"),
-    ("BN-Inception", "Inception", 25.2, 11_194_984, 2_018_851_840, _CROP, "Ioffe and Szegedy, ICML 2015",
-     "bn_inception"),
-    ("plain-18", "Plain", 27.94, 11_515_688, 1_794_805_760, _TEN, "He et al., CVPR 2016, Table 2", "plain18"),
-    ("plain-34", "Plain", 28.54, 21_623_848, 3_644_493_824, _TEN, "He et al., CVPR 2016, Table 2", "plain34"),
-    ("ResNet-34 A", "ResNet", 25.03, 21_623_848, 3_644_493_824, _TEN, "He et al., CVPR 2016, Table 3", "resnet34_a"),
-    ("ResNet-34 C", "ResNet", 24.19, 22_716_840, 3_830_747_136, _TEN, "He et al., CVPR 2016, Table 3", "resnet34_c"),
-    ("ResNet-50 v1", "ResNet", 24.7, 25_557_032, 3_857_973_248, _CROP, "He et al., released models", "resnet50_v1"),
-    ("ResNet-101 v1", "ResNet", 23.6, 44_549_160, 7_570_194_432, _CROP, "He et al., released models", "resnet101_v1"),
-    ("ResNet-152 v1", "ResNet", 23.0, 60_192_808, 11_282_415_616, _CROP, "He et al., released models", "resnet152_v1"),
-    ("DenseNet-264", "DenseNet", 22.15, 33_337_704, 5_751_653_376, _CROP, "Huang et al., CVPR 2017, Table 3",
-     "densenet264"),
-    ("MobileNet v1", "MobileNet", 29.4, 4_231_976, 568_740_352, _CROP, "Howard et al. 2017", "mobilenet_v1"),
-)  # fmt: skip
+# networks that torchvision has not: name | family | top-1 error | parameters | multiply-adds, as published or built |
+# network in the catalogue; below it: condition | source
+_PUBLISHED = """
+AlexNet (2012) | AlexNet | 40.7 | 60,965,224 | 724,406,816 | alexnet_2012
+    one network, validation, ten crops | Krizhevsky, Sutskever and Hinton, NIPS 2012, Table 2
+CaffeNet | AlexNet | 42.6 | 60,965,224 | 724,406,816 | caffenet
+    validation, one crop | Caffe model zoo
+ZFNet | AlexNet | 38.4 | 62,357,608 | 1,168,032,896 | zfnet
+    one network, validation, several crops | Zeiler and Fergus, ECCV 2014, Table 2
+ZFNet, wide | AlexNet | 37.5 | 107,627,624 | 2,476,704,896 | zfnet_b
+    one network, validation, several crops | Zeiler and Fergus, ECCV 2014, Table 2
+NIN | NIN | 40.64 | 7,595,176 | 1,100,188,800 | nin_imagenet
+    validation, one crop | Caffe model zoo, NIN
+VGG-16, D (paper) | VGG | 25.6 | 138,357,544 | 15,470,264,320 | vgg16
+    validation, one scale, dense, jitter | Simonyan and Zisserman, ICLR 2015, Table 3
+VGG-16, C (paper) | VGG | 27.3 | 133,638,952 | 11,770,888,192 | vgg16_c
+    validation, one scale, dense, jitter | Simonyan and Zisserman, ICLR 2015, Table 3
+GoogLeNet (LRN) | Inception | 31.3 | 6,998,552 | 1,582,671,872 | googlenet_2014
+    validation, one crop, Caffe's own training | Caffe model zoo, bvlc_googlenet
+BN-Inception | Inception | 25.2 | 11,194,984 | 2,018,851,840 | bn_inception
+    validation, one crop | Ioffe and Szegedy, ICML 2015
+plain-18 | Plain | 27.94 | 11,515,688 | 1,794,805,760 | plain18
+    validation, ten crops | He et al., CVPR 2016, Table 2
+plain-34 | Plain | 28.54 | 21,623,848 | 3,644,493,824 | plain34
+    validation, ten crops | He et al., CVPR 2016, Table 2
+ResNet-34 A | ResNet | 25.03 | 21,623,848 | 3,644,493,824 | resnet34_a
+    validation, ten crops | He et al., CVPR 2016, Table 3
+ResNet-34 C | ResNet | 24.19 | 22,716,840 | 3,830,747,136 | resnet34_c
+    validation, ten crops | He et al., CVPR 2016, Table 3
+ResNet-50 v1 | ResNet | 24.7 | 25,557,032 | 3,857,973,248 | resnet50_v1
+    validation, one crop | He et al., released models
+ResNet-101 v1 | ResNet | 23.6 | 44,549,160 | 7,570,194,432 | resnet101_v1
+    validation, one crop | He et al., released models
+ResNet-152 v1 | ResNet | 23 | 60,192,808 | 11,282,415,616 | resnet152_v1
+    validation, one crop | He et al., released models
+DenseNet-264 | DenseNet | 22.15 | 33,337,704 | 5,751,653,376 | densenet264
+    validation, one crop | Huang et al., CVPR 2017, Table 3
+MobileNet v1 | MobileNet | 29.4 | 4,231,976 | 568,740,352 | mobilenet_v1
+    validation, one crop | Howard et al. 2017
+"""
 _FAMILIES = {  # start of torchvision's name: family in the chart
-    "alexnet": "AlexNet", "vgg": "VGG", "googlenet": "Inception", "inception": "Inception", "resnet": "ResNet",
-    "resnext": "ResNet", "wide_resnet": "ResNet", "densenet": "DenseNet", "squeezenet": "SqueezeNet",
+    "alexnet": "AlexNet",
+    "vgg": "VGG",
+    "googlenet": "Inception",
+    "inception": "Inception",
+    "resnet": "ResNet",
+    "resnext": "ResNet",
+    "wide_resnet": "ResNet",
+    "densenet": "DenseNet",
+    "squeezenet": "SqueezeNet",
     "mobilenet": "MobileNet",
-}  # fmt: skip
+}
 OTHERS = "later networks"
 
 
 def published_models() -> list[Model]:
     """Networks of the catalogue with figures from their papers or releases, where torchvision has none."""
     return [
-        Model(name, family, round(100 - error, 2), parameters, float(macs), condition, source, network)
-        for name, family, error, parameters, macs, condition, source, network in _PUBLISHED
+        Model(
+            name,
+            family,
+            round(100 - float(error), 2),
+            _count(parameters),
+            float(_count(macs)),
+            condition,
+            source,
+            network,
+        )
+        for name, family, error, parameters, macs, network, condition, source in _read_table(_PUBLISHED)
     ]
+
+
+def _count(text: str) -> int:
+    """1234567 for "1,234,567"."""
+    return int(text.replace(",", ""))
 
 
 @lru_cache(maxsize=2)
@@ -141,11 +197,16 @@ def torchvision_models(newest: bool = False) -> tuple[Model, ...]:
         family = next((text for start, text in _FAMILIES.items() if name.startswith(start)), OTHERS)
         made.append(
             Model(
-                name, family, scores["acc@1"], weights.meta["num_params"], weights.meta["_ops"] * 1e9,
-                f"validation, one crop of {size}×{size}, {weights.name}", f"torchvision {version}",
-                name if name in known else "",
+                name=name,
+                family=family,
+                top1=scores["acc@1"],
+                parameters=weights.meta["num_params"],
+                macs=weights.meta["_ops"] * 1e9,
+                condition=f"validation, one crop of {size}×{size}, {weights.name}",
+                source=f"torchvision {version}",
+                network=name if name in known else "",
             )
-        )  # fmt: skip
+        )
     return tuple(made)
 
 

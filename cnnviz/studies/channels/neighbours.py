@@ -36,8 +36,8 @@ class Embedding:
 
     def save(self, path: str | Path) -> None:
         """Write one .npz. Raises CnnvizError if it cannot be written."""
-        meta = {"kind": "embedding", "layer": self.layer, "skipped": self.skipped, "model": self.model,
-                "corpus": self.corpus}  # fmt: skip
+        origin = {"model": self.model, "corpus": self.corpus}
+        meta = {"kind": "embedding", "layer": self.layer, "skipped": self.skipped, **origin}
         save_arrays(path, {"vectors": self.vectors, "positions": self.positions}, meta)
 
     @classmethod
@@ -78,9 +78,13 @@ def embed_corpus(model: LoadedModel, corpus: Corpus, progress: StudyWatcher | No
     if not vectors:
         raise BadInput(f"None of the {len(corpus)} images of {corpus.name!r} could be read: {faults[:1]}.")
     return Embedding(
-        np.concatenate(vectors), np.array(positions, np.int64), layer, tuple(faults), model.fingerprint,
-        corpus.fingerprint,
-    )  # fmt: skip
+        vectors=np.concatenate(vectors),
+        positions=np.array(positions, np.int64),
+        layer=layer,
+        skipped=tuple(faults),
+        model=model.fingerprint,
+        corpus=corpus.fingerprint,
+    )
 
 
 def query(model: LoadedModel, image: Any) -> np.ndarray:

@@ -12,9 +12,12 @@ from cnnviz.errors import BadInput
 
 GRID, KERNEL = ((0, 1, 2), (3, 4, 5), (6, 7, 8)), ((0, 1), (2, 3))  # the lecture's first example: 19, 25, 37, 43
 SHARPEN_GRID = (
-    (60, 113, 56, 139, 85), (73, 121, 54, 84, 128), (131, 99, 70, 129, 127), (80, 57, 115, 69, 134),
+    (60, 113, 56, 139, 85),
+    (73, 121, 54, 84, 128),
+    (131, 99, 70, 129, 127),
+    (80, 57, 115, 69, 134),
     (104, 126, 123, 95, 130),
-)  # fmt: skip
+)
 SHARPEN = ((0, -1, 0), (-1, 5, -1), (0, -1, 0))  # on the grid above with padding 1: the first value is 114
 
 

@@ -62,9 +62,13 @@ class Transformed:
 
 
 def transformed(
-    model: LoadedModel, image: Any, kind: str, amounts: Sequence[float], layers: Sequence[str] | str,
+    model: LoadedModel,
+    image: Any,
+    kind: str,
+    amounts: Sequence[float],
+    layers: Sequence[str] | str,
     padding: str = "native",
-) -> Transformed:  # fmt: skip
+) -> Transformed:
     """Compare T(f(x)) with f(T(x)) where T turns or scales image and maps about their centres.
 
     "quarter": exact turns by 90° counter-clockwise (a square input). "rotation", "scale": bilinear, zeros from
@@ -117,11 +121,12 @@ def _row(layer: str, base: Tensor, after: Tensor, kind: str, amounts: list[float
     ones = torch.ones_like(base[:1])
     inside = np.stack([(apply(ones, kind, amount)[0] > 0.999).cpu().numpy() for amount in amounts])
     found = [distances(m, a, mask) for m, a, mask in zip(moved, after, inside, strict=True)]
-    losses = [distances(base, _back(m, kind, v), _twice(ones, kind, v)).relative
-              for m, v in zip(moved, amounts, strict=True)]  # fmt: skip
+    returned = [_back(m, kind, amount) for m, amount in zip(moved, amounts, strict=True)]
+    whole = [_twice(ones, kind, amount) for amount in amounts]
+    losses = [distances(base, maps, mask).relative for maps, mask in zip(returned, whole, strict=True)]
     cosine, relative = (np.array(errors) for errors in zip(*found, strict=True))
-    maps = [part.float().cpu().numpy() for part in (moved, after)]
-    return LayerTransform(layer, cosine, relative, np.array(losses), inside, *maps)
+    moved_maps, after_maps = (part.float().cpu().numpy() for part in (moved, after))
+    return LayerTransform(layer, cosine, relative, np.array(losses), inside, moved_maps, after_maps)
 
 
 def _back(maps: Tensor, kind: str, amount: float) -> Tensor:

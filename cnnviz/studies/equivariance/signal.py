@@ -85,9 +85,17 @@ def shift_signal(
     steps = int(np.floor(shift / stride + 0.5))
     pooled, pooled_shifted = (pool_row(part, pooling, pool, pool_stride) for part in (first, second))
     return SignalShift(
-        x, shifted, first, second, _moved(first, steps, circular), pooled, pooled_shifted, steps,
-        _same(first, second), _same(pooled, pooled_shifted),
-    )  # fmt: skip
+        signal=x,
+        shifted=shifted,
+        response=first,
+        response_shifted=second,
+        moved=_moved(first, steps, circular),
+        pooled=pooled,
+        pooled_shifted=pooled_shifted,
+        steps=steps,
+        unchanged=_same(first, second),
+        pooled_unchanged=_same(pooled, pooled_shifted),
+    )
 
 
 def _moved(values: np.ndarray, steps: int, circular: bool) -> np.ndarray:

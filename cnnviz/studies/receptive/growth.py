@@ -76,10 +76,15 @@ def field_growth(model: LoadedModel, layers: Sequence[str] | None = None) -> Gro
             continue
         rows.append(
             LayerField(
-                layer, kinds.get(layer, "other"), field.size, field.stride, field.padding, field.shape,
-                not any(field.stride),
+                layer=layer,
+                kind=kinds.get(layer, "other"),
+                size=field.size,
+                stride=field.stride,
+                padding=field.padding,
+                units=field.shape,
+                whole=not any(field.stride),
             )
-        )  # fmt: skip
+        )
     return Growth(model.name, model.input_size[1:], tuple(rows))
 
 
