@@ -43,8 +43,11 @@ def process(
     command = [sys.executable, "-m", "streamlit", "run", str(checkout / "app" / "Home.py"), *options]
     running = subprocess.Popen(
         [*command, "--server.port", str(port), "--server.headless", "true"],
-        env=environment, cwd=cache, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=environment,
+        cwd=cache,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     if cores is not None:
         os.sched_setaffinity(running.pid, cores)  # its threads inherit it
     try:

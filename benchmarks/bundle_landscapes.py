@@ -63,9 +63,14 @@ def spread(data: str, model: LoadedModel, count: int) -> tuple[np.ndarray, np.nd
 
 
 def surface(
-    stem: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], steps: int = STEPS, span: Span = 1.0,
-    seed: int | None = None, directions: Sequence[Direction] | None = None,
-) -> None:  # fmt: skip
+    stem: str,
+    model: LoadedModel,
+    images: tuple[np.ndarray, np.ndarray],
+    steps: int = STEPS,
+    span: Span = 1.0,
+    seed: int | None = None,
+    directions: Sequence[Direction] | None = None,
+) -> None:
     """One surface, unless it is there."""
     out, bar = folder() / f"{stem}.npz", ProgressBar()
     if out.is_file():

@@ -36,8 +36,10 @@ def main() -> None:
         live_view.PACE = 0.0
         free, _ = measured(Wish(model, layer))
         live_view.PACE = bound
-        print(f"squeezenet1_0 {layer:20} {paced:5.1f} frames/s, {took:4.0f} ms each, without the bound {free:5.1f} "
-              "(wanted: 5)")  # fmt: skip
+        print(
+            f"squeezenet1_0 {layer:20} {paced:5.1f} frames/s, {took:4.0f} ms each, without the bound {free:5.1f} "
+            "(wanted: 5)"
+        )
     for layer, rate in in_app(LAYERS).items():
         print(f"squeezenet1_0 {layer:20} {rate:5.1f} frames/s painted in the app (wanted: 5)")
 

@@ -28,9 +28,13 @@ NEW = 0.08  # share of views that nobody has seen
 TOGETHER = 30.0  # seconds between two views of the whole class
 _MAPS = [f"image={image}&unit={unit}" for image in ("chelsea", "coffee") for unit in range(4)]
 SEEN = [
-    *(("feature-maps", query) for query in _MAPS), ("", "image=coffee"), ("", ""),
-    *(("filters", f"unit={unit}") for unit in range(4)), ("receptive-fields", ""), ("playground", ""),
-]  # fmt: skip
+    *(("feature-maps", query) for query in _MAPS),
+    ("", "image=coffee"),
+    ("", ""),
+    *(("filters", f"unit={unit}") for unit in range(4)),
+    ("receptive-fields", ""),
+    ("playground", ""),
+]
 _LAYERS = [f"features.{block}.{part}" for block in (3, 4, 5, 7, 8, 9, 10, 12) for part in ("squeeze", "expand3x3")]
 _IMAGES = ("chelsea", "coffee", "astronaut", "rocket")
 UNSEEN = [
@@ -139,8 +143,10 @@ def _report(times: Times, memory: dict[float, float], sessions: list[Session], m
     wrong = [problem for session in sessions for problem in session.wrong]
     print(f"errors {len(wrong)} {sorted(set(wrong))[:3] or ''}")
     if 1 in memory and minutes > 1:
-        print(f"memory after 1 minute {memory[1]:.0f} MiB, at the end {memory[minutes]:.0f} MiB "
-              f"({100 * (memory[minutes] / memory[1] - 1):+.1f} %; wanted: within 10 %)")  # fmt: skip
+        print(
+            f"memory after 1 minute {memory[1]:.0f} MiB, at the end {memory[minutes]:.0f} MiB "
+            f"({100 * (memory[minutes] / memory[1] - 1):+.1f} %; wanted: within 10 %)"
+        )
 
 
 if __name__ == "__main__":

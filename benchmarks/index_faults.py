@@ -54,8 +54,8 @@ def photographs(folder: Path, count: int) -> None:
 
 
 def command(place: Path, out: str) -> list[str]:
-    return ["-m", "cnnviz", "index", "squeezenet1_0", "--weights", "random", "--device", "cpu", "--batch", "8",
-            "--precision", "float32", "--data", str(place / "images"), "--out", str(place / out)]  # fmt: skip
+    options = "-m cnnviz index squeezenet1_0 --weights random --device cpu --batch 8 --precision float32".split()
+    return [*options, "--data", str(place / "images"), "--out", str(place / out)]
 
 
 def started(words: list[str]) -> subprocess.Popen[bytes]:

@@ -64,8 +64,10 @@ def main() -> None:
             started = time.perf_counter()
             work()
             times[name].append(time.perf_counter() - started)
-    print(f"{len(corpus)} images of {corpus.name}, {len(layers)} convolutions, {torch.get_num_threads()} threads,"
-          f" freed memory is {'kept' if kept else 'given back'}")  # fmt: skip
+    print(
+        f"{len(corpus)} images of {corpus.name}, {len(layers)} convolutions, {torch.get_num_threads()} threads,"
+        f" freed memory is {'kept' if kept else 'given back'}"
+    )
     for name, seconds in times.items():
         middle, own = statistics.median(seconds), BARE_BFLOAT16 if "bfloat16" in name else BARE
         share = statistics.median(times[own]) / middle

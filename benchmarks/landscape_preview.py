@@ -35,8 +35,10 @@ def main() -> None:
             ]
             first, whole = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
             worst = max(one[0] for one in rounds)
-            print(f"{name}: first picture after {first:.2f} s (worst of {ROUNDS}: {worst:.2f} s)"
-                  + (f", all points after {whole:.1f} s" if name in WHOLE else ""))  # fmt: skip
+            print(
+                f"{name}: first picture after {first:.2f} s (worst of {ROUNDS}: {worst:.2f} s)"
+                + (f", all points after {whole:.1f} s" if name in WHOLE else "")
+            )
         browser.close()
 
 

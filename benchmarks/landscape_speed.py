@@ -54,8 +54,10 @@ def main() -> None:
     }
     losses, seconds = alternating(ways)
     threads = torch.get_num_threads()
-    print(f"{NAME}, {model.origin} weights, {len(pixels)} images of {whence}, {threads} threads, {ROUNDS} rounds,"
-          f" freed memory is {'kept' if kept else 'given back'} here")  # fmt: skip
+    print(
+        f"{NAME}, {model.origin} weights, {len(pixels)} images of {whence}, {threads} threads, {ROUNDS} rounds,"
+        f" freed memory is {'kept' if kept else 'given back'} here"
+    )
     base, here = (statistics.median(seconds[way]) for way in (SCRIPT, "plain loop here"))
     for way, times in seconds.items():
         middle = statistics.median(times)

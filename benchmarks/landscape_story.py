@@ -18,9 +18,11 @@ PAIRS = (("resnet20_cifar", "plain20_cifar"), ("resnet56_cifar", "plain56_cifar"
 NEAR = 0.5  # filter norms from the centre
 # Test error, %: He et al. 2016, table 6; Li et al. 2018, table 1 (300 epochs).
 PUBLISHED = {
-    "resnet20_cifar": "8.75 and 7.37", "plain20_cifar": "8.18", "resnet56_cifar": "6.97 and 5.89",
+    "resnet20_cifar": "8.75 and 7.37",
+    "plain20_cifar": "8.18",
+    "resnet56_cifar": "6.97 and 5.89",
     "plain56_cifar": "13.31",
-}  # fmt: skip
+}
 
 
 def main() -> None:
@@ -32,9 +34,11 @@ def main() -> None:
                 continue
             recipe = json.loads(bundled()[name].with_suffix(".json").read_text(encoding="utf-8"))
             accuracy, published = recipe["accuracy"], PUBLISHED[name]
-            print(f"{name}: {recipe['recipe']['epochs']} epochs, training {accuracy['train']:.2%},"
-                  f" test {accuracy['test']:.2%} of {accuracy['test_images']:,}"
-                  f" (published test errors: {published} %)")  # fmt: skip
+            print(
+                f"{name}: {recipe['recipe']['epochs']} epochs, training {accuracy['train']:.2%},"
+                f" test {accuracy['test']:.2%} of {accuracy['test_images']:,}"
+                f" (published test errors: {published} %)"
+            )
             for surface in kept(name):
                 print(f"  seed {surface.meta['seed']}: {told(surface)}")
 

@@ -63,14 +63,18 @@ def in_the_app() -> None:
                 page.wait_for_timeout(1500)
                 settled(page)
                 steps.append(painted(page, "Shift of", more.click))
-            print(f"{name}: a step of the shift, click to painted {statistics.median(steps[1:]):.0f} ms, worst "
-                  f"{max(steps[1:]):.0f} ms (wanted: {wanted} ms)")  # fmt: skip
+            print(
+                f"{name}: a step of the shift, click to painted {statistics.median(steps[1:]):.0f} ms, worst "
+                f"{max(steps[1:]):.0f} ms (wanted: {wanted} ms)"
+            )
         page.goto(f"{address}/equivariance?view=Map&layer=layer3.2")
         started = time.perf_counter()
         page.wait_for_selector("[aria-label^='Error of layer3.2 over']", timeout=120_000)
         page.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=120_000)
-        print(f"resnet20_cifar layer3.2: the map of 17×17 in the app {time.perf_counter() - started:.1f} s after its "
-              "page was asked for (wanted: 10 s)")  # fmt: skip
+        print(
+            f"resnet20_cifar layer3.2: the map of 17×17 in the app {time.perf_counter() - started:.1f} s after its "
+            "page was asked for (wanted: 10 s)"
+        )
         browser.close()
 
 

@@ -19,9 +19,14 @@ from cnnviz.probes.predictions import answer
 def small(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
     return nn.Sequential(
-        nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(5, 6, 3),
-        nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(24, 4),
-    )  # fmt: skip
+        nn.Conv2d(3, 5, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(5, 6, 3),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(24, 4),
+    )
 
 
 def functional() -> Functional:
@@ -172,9 +177,13 @@ def test_grad_cam_agrees_with_captum_on_a_published_network():
 
 @pytest.mark.parametrize(
     "name, maps, head",
-    [("resnet20_cifar", "layer3.2", "fc"), ("lenet5", "relu2", "fc3"), ("squeezenet1_0", "features.12", "classifier.1"),
-     ("densenet121", "features.norm5", "classifier")],
-)  # fmt: skip
+    [
+        ("resnet20_cifar", "layer3.2", "fc"),
+        ("lenet5", "relu2", "fc3"),
+        ("squeezenet1_0", "features.12", "classifier.1"),
+        ("densenet121", "features.norm5", "classifier"),
+    ],
+)
 def test_the_last_maps_and_the_classifier_are_found(name, maps, head):
     model = published(name, (64, 64) if name in ("squeezenet1_0", "densenet121") else None)
     assert (last_maps(model), classifier(model)) == (maps, head)

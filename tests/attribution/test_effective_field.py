@@ -13,8 +13,7 @@ from cnnviz.errors import BadInput
 def test_of_a_linear_network_it_is_the_absolute_kernel(seeded):
     conv = nn.Conv2d(3, 2, (3, 5), bias=False)
     conv.weight.data = torch.randn(conv.weight.shape, generator=seeded)
-    found = effective_field(tiny(nn.Sequential(conv), (9, 9)), images(2, (9, 9)), "0",
-                            [(1, 2, 3), (1, 6, 0)])  # fmt: skip
+    found = effective_field(tiny(nn.Sequential(conv), (9, 9)), images(2, (9, 9)), "0", [(1, 2, 3), (1, 6, 0)])
     kernel = conv.weight.detach()[1].abs().sum(0).numpy()
     assert found.size == (3, 5)
     np.testing.assert_allclose(found.weight, kernel / kernel.sum(), rtol=1e-5)

@@ -80,9 +80,12 @@ def test_a_final_functional_relu_changes_the_class_reconstruction():
 
 @pytest.mark.parametrize(
     "name, size, layer",
-    [("resnet20_cifar", (32, 32), "layer2.1"), ("squeezenet1_0", (96, 96), "features.5.expand3x3"),
-     ("densenet121", (96, 96), "features.denseblock2.denselayer3.conv2")],
-)  # fmt: skip
+    [
+        ("resnet20_cifar", (32, 32), "layer2.1"),
+        ("squeezenet1_0", (96, 96), "features.5.expand3x3"),
+        ("densenet121", (96, 96), "features.denseblock2.denselayer3.conv2"),
+    ],
+)
 def test_support_lies_inside_the_receptive_field(name, size, layer):
     model = published(name, size)
     image, field = images(1, size), receptive_field(model, layer)

@@ -133,9 +133,7 @@ def test_smooth_rectifiers_keep_their_true_derivative(activation):
     )
     slope = ((high - low) / (2 * step)).detach().float().numpy()[0]
     down = np.array([[[1.0, -2.0], [3.0, -0.5]]])
-    expected = {
-        "gradient": down * slope, "deconvnet": np.maximum(down, 0), "guided": np.maximum(down, 0) * slope
-    }  # fmt: skip
+    expected = {"gradient": down * slope, "deconvnet": np.maximum(down, 0), "guided": np.maximum(down, 0) * slope}
     model = tiny(net, (2, 2), 1)
     for rule in RULES:
         np.testing.assert_allclose(reconstruct(model, x, "1", 0, 0, 0, rule), expected[rule], atol=2e-3)

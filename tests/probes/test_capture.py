@@ -32,8 +32,10 @@ def test_layers_come_as_float32_maps_in_the_asked_order():
     model = published("lenet5")
     found = capture(model, images(2, (28, 28), 1), ["fc1", "conv2", "conv1"])
     assert [(name, values.shape) for name, values in found.items()] == [
-        ("fc1", (2, 120, 1, 1)), ("conv2", (2, 16, 10, 10)), ("conv1", (2, 6, 28, 28)),
-    ]  # fmt: skip
+        ("fc1", (2, 120, 1, 1)),
+        ("conv2", (2, 16, 10, 10)),
+        ("conv1", (2, 6, 28, 28)),
+    ]
     assert all(values.dtype == np.float32 for values in found.values())
 
 
@@ -77,8 +79,9 @@ def test_the_first_tensor_of_a_tuple_or_dict_is_taken():
 
     net = Functional(
         lambda n, x: n.b(n.a(x)[1])["map"],
-        a=Several(lambda x: (None, x * 2, x)), b=Several(lambda x: {"note": "text", "map": x + 1}),
-    )  # fmt: skip
+        a=Several(lambda x: (None, x * 2, x)),
+        b=Several(lambda x: {"note": "text", "map": x + 1}),
+    )
     found = capture(tiny(net), images(1), ["a", "b"])
     np.testing.assert_allclose(found["a"], 2 * images(1).numpy())
     np.testing.assert_allclose(found["b"], 2 * images(1).numpy() + 1)

@@ -89,28 +89,21 @@ def test_every_probe_works_on(name):
     assert hooks_left(model.module) == 0
 
 
-CIFAR_SIZE, FREE = (29, 26), (99, 91)
-ORACLE = {  # name: input of the comparison; odd sizes where the network is free to take them
-    "lenet5": (28, 28), "lenet5_1998": (32, 32), "lenet_cifar": (32, 32),
-    "alexnet_2012": (131, 99), "caffenet": (131, 99), "alexnet_one_tower": (131, 99),
-    "zfnet": (107, 91), "zfnet_b": (107, 91),
-    "cnn_f": (131, 99), "cnn_m": (107, 91), "cnn_s": (107, 91), "cnn_m_128": (107, 91),
-    "vgg11_lrn": (67, 51), "vgg16_c": (67, 51), "vgg16": (67, 51), "vgg13_bn": (67, 51),
-    "nin_imagenet": (131, 99), "nin_cifar10": CIFAR_SIZE,
-    "all_cnn_a": CIFAR_SIZE, "all_cnn_b": CIFAR_SIZE, "all_cnn_c": CIFAR_SIZE,
-    "maxout_cifar10": (32, 32), "maxout_mnist": (28, 28), "dsn_cifar10": (32, 32),
-    "googlenet_2014": FREE, "bn_inception": (95, 63),
-    "naive_inception": (11, 9), "reduced_inception": (11, 9),
-    "resnet50_v1": FREE, "resnet18_a": FREE, "resnet34_c": FREE, "plain18": FREE,
-    "plain20_cifar": CIFAR_SIZE, "resnet20_cifar_b": CIFAR_SIZE, "resnet56_noshort": CIFAR_SIZE,
-    "resnet110_constant_scaling": (32, 32), "resnet110_exclusive_gating": (32, 32),
-    "resnet110_shortcut_gating": (32, 32), "resnet110_conv_shortcut": (32, 32),
-    "resnet110_dropout_shortcut": (32, 32),
-    "preact_resnet164": (32, 32), "stochastic_depth110": (32, 32), "wrn_16_4": (32, 32),
-    "highway19_cifar10": (32, 32), "fractalnet_c3b5": (32, 32),
-    "densenet_40_k12": (32, 32), "densenet_bc_100_k12": (32, 32), "mobilenet_v1": FREE, "mobilenet_v2": FREE,
-    "squeezenet1_1": FREE,
-}  # fmt: skip
+TINY = (32, 32)
+ORACLE_SIZES = {  # input of the comparison: names; odd sizes where the network is free to take them
+    (28, 28): "lenet5 maxout_mnist",
+    TINY: "lenet5_1998 lenet_cifar maxout_cifar10 dsn_cifar10 resnet110_constant_scaling resnet110_exclusive_gating "
+    "resnet110_shortcut_gating resnet110_conv_shortcut resnet110_dropout_shortcut preact_resnet164 "
+    "stochastic_depth110 wrn_16_4 highway19_cifar10 fractalnet_c3b5 densenet_40_k12 densenet_bc_100_k12",
+    (131, 99): "alexnet_2012 caffenet alexnet_one_tower cnn_f nin_imagenet",
+    (107, 91): "zfnet zfnet_b cnn_m cnn_s cnn_m_128",
+    (67, 51): "vgg11_lrn vgg16_c vgg16 vgg13_bn",
+    (29, 26): "nin_cifar10 all_cnn_a all_cnn_b all_cnn_c plain20_cifar resnet20_cifar_b resnet56_noshort",
+    (99, 91): "googlenet_2014 resnet50_v1 resnet18_a resnet34_c plain18 mobilenet_v1 mobilenet_v2 squeezenet1_1",
+    (95, 63): "bn_inception",
+    (11, 9): "naive_inception reduced_inception",
+}
+ORACLE = {name: size for size, names in ORACLE_SIZES.items() for name in names.split()}
 
 
 @pytest.mark.slow

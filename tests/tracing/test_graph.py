@@ -36,9 +36,17 @@ def test_a_residual_block_in_functional_code_has_both_of_its_paths():
 
     net = Functional(forward, stem=conv(), first=conv(), bn=nn.BatchNorm2d(3), second=conv(), matrix=nn.Linear(3, 2))
     assert wiring(traced(net)) == {
-        "stem": [], "relu": ["stem"], "first": ["relu"], "bn": ["first"], "relu:2": ["bn"],
-        "second": ["relu:2"], "+": ["second", "relu"], "relu:3": ["+"], "mean": ["relu:3"], "matmul": ["mean"],
-    }  # fmt: skip
+        "stem": [],
+        "relu": ["stem"],
+        "first": ["relu"],
+        "bn": ["first"],
+        "relu:2": ["bn"],
+        "second": ["relu:2"],
+        "+": ["second", "relu"],
+        "relu:3": ["+"],
+        "mean": ["relu:3"],
+        "matmul": ["mean"],
+    }
 
 
 def test_a_function_at_the_top_is_not_mistaken_for_the_layer_of_its_name():
@@ -171,13 +179,26 @@ def test_multiply_adds_are_those_of_every_weight_at_every_place(layer: nn.Module
 
 def test_details_say_what_a_lecturer_would():
     net = nn.Sequential(
-        nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.LocalResponseNorm(5), nn.ReLU6(),
-        nn.MaxPool2d(3, 2, ceil_mode=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5), nn.Softmax(1),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 3, 2, 1),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.LocalResponseNorm(5),
+        nn.ReLU6(),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+        nn.Softmax(1),
+    )
     assert [node.operation.detail for node in traced(net, (3, 32, 32)).nodes] == [
-        "3×3 conv, 8, stride 2", "3×3 conv, 8, depthwise", "local response norm, 5 maps", "ReLU6",
-        "3×3 max, stride 2, ceil", "global average", "linear, 5", "softmax",
-    ]  # fmt: skip
+        "3×3 conv, 8, stride 2",
+        "3×3 conv, 8, depthwise",
+        "local response norm, 5 maps",
+        "ReLU6",
+        "3×3 max, stride 2, ceil",
+        "global average",
+        "linear, 5",
+        "softmax",
+    ]
 
 
 def test_a_network_that_looks_at_values_is_followed_where_it_is():

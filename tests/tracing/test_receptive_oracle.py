@@ -121,11 +121,17 @@ def test_boxes_follow_writes_into_slices():
 @pytest.mark.parametrize(
     "name, size",
     [
-        ("lenet5", (28, 28)), ("resnet20_cifar", (32, 32)), ("squeezenet1_0", (99, 87)),
-        ("resnet18", (107, 90)), ("googlenet", (107, 91)), ("densenet121", (97, 91)),
-        ("mobilenet_v3_small", (107, 91)), ("inception_v3", (107, 99)), ("alexnet", (103, 91)),
+        ("lenet5", (28, 28)),
+        ("resnet20_cifar", (32, 32)),
+        ("squeezenet1_0", (99, 87)),
+        ("resnet18", (107, 90)),
+        ("googlenet", (107, 91)),
+        ("densenet121", (97, 91)),
+        ("mobilenet_v3_small", (107, 91)),
+        ("inception_v3", (107, 99)),
+        ("alexnet", (103, 91)),
     ],
-)  # fmt: skip
+)
 def test_boxes_equal_the_gradient_support_of_published_networks(name, size):
     model = published(name, size)
     if name == "lenet5":

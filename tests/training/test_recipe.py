@@ -41,11 +41,22 @@ def test_constant_stays_after_a_warm_up_of_half_an_epoch():
 @pytest.mark.parametrize(
     "name, value",
     [
-        ("epochs", 0), ("batch", 0), ("lr", 0.0), ("lr", float("nan")), ("lr", float("inf")), ("momentum", 1.0),
-        ("weight_decay", -1e-4), ("schedule", "cosin"), ("milestones", (0.5, 1.0)), ("warmup", 61.0),
-        ("label_smoothing", 1.0), ("crop", -1), ("shift", -1), ("precision", "float16"),
+        ("epochs", 0),
+        ("batch", 0),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("momentum", 1.0),
+        ("weight_decay", -1e-4),
+        ("schedule", "cosin"),
+        ("milestones", (0.5, 1.0)),
+        ("warmup", 61.0),
+        ("label_smoothing", 1.0),
+        ("crop", -1),
+        ("shift", -1),
+        ("precision", "float16"),
     ],
-)  # fmt: skip
+)
 def test_a_setting_out_of_range_is_named(name, value):
     with pytest.raises(BadInput, match=f"{name} = "):
         Recipe(**{name: value})
@@ -54,6 +65,10 @@ def test_a_setting_out_of_range_is_named(name, value):
 def test_a_recipe_survives_json():
     recipe = Recipe(epochs=7, schedule="step", milestones=(0.25, 0.5), seed=3)
     assert Recipe.from_dict(json.loads(json.dumps(recipe.as_dict()))) == recipe
+
+
+def test_a_setting_that_is_not_written_has_its_default():
+    assert Recipe.from_dict({"epochs": 7}) == Recipe(epochs=7)
 
 
 def test_an_unknown_setting_is_refused_by_name():

@@ -52,13 +52,19 @@ def test_vgg16_has_the_published_receptive_fields_at_its_end():
 
 
 GOOGLENET = {
-    "conv1": (9_408, 9_472, 118_013_952), "conv2": (114_688, 114_944, 359_661_568),
-    "3a": (163_328, 163_696, 128_049_152), "3b": (388_096, 388_736, 304_267_264),
-    "4a": (375_552, 376_176, 73_608_192), "4b": (448_512, 449_160, 87_908_352),
-    "4c": (509_440, 510_104, 99_850_240), "4d": (604_672, 605_376, 118_515_712),
-    "4e": (867_328, 868_352, 169_996_288), "5a": (1_042_432, 1_043_456, 51_079_168),
-    "5b": (1_442_816, 1_444_080, 70_697_984), "fc": (1_024_000, 1_025_000, 1_024_000),
-}  # weights, parameters, multiply-adds of each row of table 1, as the layers it prints give them  # fmt: skip
+    "conv1": (9_408, 9_472, 118_013_952),
+    "conv2": (114_688, 114_944, 359_661_568),
+    "3a": (163_328, 163_696, 128_049_152),
+    "3b": (388_096, 388_736, 304_267_264),
+    "4a": (375_552, 376_176, 73_608_192),
+    "4b": (448_512, 449_160, 87_908_352),
+    "4c": (509_440, 510_104, 99_850_240),
+    "4d": (604_672, 605_376, 118_515_712),
+    "4e": (867_328, 868_352, 169_996_288),
+    "5a": (1_042_432, 1_043_456, 51_079_168),
+    "5b": (1_442_816, 1_444_080, 70_697_984),
+    "fc": (1_024_000, 1_025_000, 1_024_000),
+}  # weights, parameters, multiply-adds of each row of table 1, as the layers it prints give them
 
 
 def test_googlenet_reproduces_its_table_row_by_row():
@@ -87,13 +93,18 @@ def test_an_inception_module_has_four_branches_and_one_concatenation():
 
 
 ALEXNET = [
-    ("conv", (96, 55, 55), 34_944, 105_415_200, 11), ("pool", (96, 27, 27), 0, 0, 19),
-    ("conv", (256, 27, 27), 307_456, 223_948_800, 51), ("pool", (256, 13, 13), 0, 0, 67),
-    ("conv", (384, 13, 13), 885_120, 149_520_384, 99), ("conv", (384, 13, 13), 663_936, 112_140_288, 131),
-    ("conv", (256, 13, 13), 442_624, 74_760_192, 163), ("pool", (256, 6, 6), 0, 0, 195),
-    ("linear", (4096,), 37_752_832, 37_748_736, 227), ("linear", (4096,), 16_781_312, 16_777_216, 227),
+    ("conv", (96, 55, 55), 34_944, 105_415_200, 11),
+    ("pool", (96, 27, 27), 0, 0, 19),
+    ("conv", (256, 27, 27), 307_456, 223_948_800, 51),
+    ("pool", (256, 13, 13), 0, 0, 67),
+    ("conv", (384, 13, 13), 885_120, 149_520_384, 99),
+    ("conv", (384, 13, 13), 663_936, 112_140_288, 131),
+    ("conv", (256, 13, 13), 442_624, 74_760_192, 163),
+    ("pool", (256, 6, 6), 0, 0, 195),
+    ("linear", (4096,), 37_752_832, 37_748_736, 227),
+    ("linear", (4096,), 16_781_312, 16_777_216, 227),
     ("linear", (1000,), 4_097_000, 4_096_000, 227),
-]  # fmt: skip
+]
 
 
 def test_alexnet_has_the_published_shapes_costs_and_receptive_fields():
@@ -108,10 +119,18 @@ def test_alexnet_has_the_published_shapes_costs_and_receptive_fields():
 @pytest.mark.parametrize(
     ("name", "depth"),
     [
-        ("resnet18", 18), ("resnet152", 152), ("resnet110_cifar", 110), ("densenet121", 121), ("vgg19", 19),
-        ("highway19_cifar10", 19), ("fractalnet_c3b5", 21), ("densenet_40_k12", 40), ("plain34", 34), ("lenet5", 5),
+        ("resnet18", 18),
+        ("resnet152", 152),
+        ("resnet110_cifar", 110),
+        ("densenet121", 121),
+        ("vgg19", 19),
+        ("highway19_cifar10", 19),
+        ("fractalnet_c3b5", 21),
+        ("densenet_40_k12", 40),
+        ("plain34", 34),
+        ("lenet5", 5),
     ],
-)  # fmt: skip
+)
 def test_the_depth_is_the_number_in_the_name(name: str, depth: int):
     assert anatomy(name).depth == depth
 
@@ -153,8 +172,12 @@ def test_a_shared_layer_counts_its_parameters_once_and_its_work_twice():
 
     found = anatomy(loaded(Twice()))
     assert [(row.layer, row.parameters, row.weights, row.macs) for row in found] == [
-        ("conv", 84, 81, 81 * 256), ("relu", 0, 0, 0), ("conv:2", 0, 0, 81 * 256), ("relu:2", 0, 0, 0), ("×", 0, 0, 0),
-    ]  # fmt: skip
+        ("conv", 84, 81, 81 * 256),
+        ("relu", 0, 0, 0),
+        ("conv:2", 0, 0, 81 * 256),
+        ("relu:2", 0, 0, 0),
+        ("×", 0, 0, 0),
+    ]
     assert (found.parameters, found.depth, found.macs) == (84, 2, 2 * 81 * 256)
 
 

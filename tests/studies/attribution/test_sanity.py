@@ -14,9 +14,15 @@ from cnnviz.studies.attribution.sanity import cascade, randomised, rank_correlat
 def model() -> LoadedModel:
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(20, 3),
-    )  # fmt: skip
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 5, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(20, 3),
+    )
     net[1].running_mean.fill_(0.3)
     nn.init.uniform_(net[1].weight, 0.5, 1.5)
     expects = Preprocessing((8, 8), None, (0.0,) * 3, (1.0,) * 3)
@@ -64,9 +70,12 @@ def test_only_the_asked_layers_and_their_norms_get_fresh_weights_and_the_model_k
 
 def test_fresh_kernels_have_the_spread_of_he():
     wide = LoadedModel(
-        nn.Sequential(nn.Conv2d(8, 64, 5), nn.Flatten(), nn.Linear(1024, 2)), "wide",
-        Preprocessing((8, 8), None, (0.0,) * 8, (1.0,) * 8), ["a", "b"], torch.device("cpu"),
-    )  # fmt: skip
+        nn.Sequential(nn.Conv2d(8, 64, 5), nn.Flatten(), nn.Linear(1024, 2)),
+        "wide",
+        Preprocessing((8, 8), None, (0.0,) * 8, (1.0,) * 8),
+        ["a", "b"],
+        torch.device("cpu"),
+    )
     weights = randomised(wide).module[0].weight
     assert float(weights.std()) == pytest.approx((2 / 200) ** 0.5, rel=0.03) and abs(float(weights.mean())) < 0.003
 

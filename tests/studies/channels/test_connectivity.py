@@ -11,9 +11,15 @@ from cnnviz.studies.channels.connectivity import Link, wiring
 def chain():
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(5 * 9, 2),
-    )  # fmt: skip
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 5, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(5 * 9, 2),
+    )
 
 
 def test_inputs_are_ranked_by_the_norm_of_the_kernel_between_the_two_channels():
@@ -49,8 +55,10 @@ def test_the_first_layer_reads_the_image_and_what_has_no_weights_has_no_inputs()
 def test_concatenated_branches_keep_their_own_names():
     net = Functional(
         lambda n, x: n.c(torch.cat([n.a(x), n.b(x)], 1)),
-        a=nn.Conv2d(3, 2, 1), b=nn.Conv2d(3, 3, 1), c=nn.Conv2d(5, 1, 1),
-    )  # fmt: skip
+        a=nn.Conv2d(3, 2, 1),
+        b=nn.Conv2d(3, 3, 1),
+        c=nn.Conv2d(5, 1, 1),
+    )
     net.c.weight.data = torch.tensor([1.0, 5.0, 2.0, 4.0, 3.0]).reshape(1, 5, 1, 1)
     found = wiring(tiny(net)).inputs("c", 0)
     assert found == [Link("a", 1, 5.0), Link("b", 1, 4.0), Link("b", 2, 3.0), Link("b", 0, 2.0), Link("a", 0, 1.0)]

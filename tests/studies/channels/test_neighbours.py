@@ -86,9 +86,11 @@ def test_it_can_be_stopped_and_an_empty_corpus_is_told(many, tmp_path):
     model = dense()
     model.preprocessing = Preprocessing((500, 500), mean=(0.5,) * 3, std=(0.25,) * 3)
     with pytest.raises(Cancelled):
-        embed_corpus(loaded(nn.Conv2d(3, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2)),
-                     MemoryCorpus("m", [str(n) for n in range(99)], np.tile(PIXELS, (5, 1, 1, 1))[:99]),
-                     lambda state: False)  # fmt: skip
+        embed_corpus(
+            loaded(nn.Conv2d(3, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2)),
+            MemoryCorpus("m", [str(n) for n in range(99)], np.tile(PIXELS, (5, 1, 1, 1))[:99]),
+            lambda state: False,
+        )
     (tmp_path / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     with pytest.raises(BadInput, match="could be read"):
         embed_corpus(dense(), corpus(tmp_path))

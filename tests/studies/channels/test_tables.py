@@ -50,8 +50,9 @@ def test_the_most_selective_channel_has_the_fewest_classes_among_its_winners(ind
     channel = int(row["most selective"].removeprefix("channel "))
     assert kinds[channel] == min(kinds)
     named = [w.image_id.split("/")[0] for w in index.top("2", channel)]
-    assert row["its winners"] == ", ".join(f"{c} {named.count(c)}" for c in sorted(set(named), key=lambda c: (
-        -named.count(c), named.index(c))))  # fmt: skip
+    assert row["its winners"] == ", ".join(
+        f"{c} {named.count(c)}" for c in sorted(set(named), key=lambda c: (-named.count(c), named.index(c)))
+    )
 
 
 def test_a_channel_is_told_by_its_range_and_a_unit_by_its_winners(index: PatchIndex) -> None:

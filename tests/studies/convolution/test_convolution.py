@@ -41,9 +41,12 @@ def test_a_second_channel_is_added_to_the_first():
 
 def test_the_sharpening_example_begins_with_114():
     rows = [
-        [114, 328, -26, 470, 158], [53, 266, -61, -30, 344], [403, 116, -47, 295, 244], [108, -135, 256, -128, 344],
+        [114, 328, -26, 470, 158],
+        [53, 266, -61, -30, 344],
+        [403, 116, -47, 295, 244],
+        [108, -135, 256, -128, 344],
         [314, 346, 279, 153, 421],
-    ]  # fmt: skip
+    ]
     found = convolution(SHARPEN_GRID, SHARPEN, padding=1)
     assert found.output[0].tolist() == rows
     assert found.step(0, 0).text == "0·0 + 0·(−1) + 0·0 + 0·(−1) + 60·5 + 113·(−1) + 0·0 + 73·(−1) + 121·0 = 114"
@@ -82,9 +85,21 @@ def test_convolution_commutes_and_correlation_does_not():
 
 @pytest.mark.parametrize(
     "n, k, stride, padding, size",
-    [(6, 3, 1, 0, 4), (8, 3, 1, 0, 6), (6, 3, 1, 1, 6), (32, 5, 1, 0, 28), (7, 3, 1, 0, 5), (7, 3, 2, 0, 3),
-     (7, 3, 1, 1, 7), (32, 5, 1, 2, 32), (227, 11, 4, 0, 55), (55, 3, 2, 0, 27), (5, 3, 1, 1, 5), (5, 5, 1, 2, 5)],
-)  # fmt: skip
+    [
+        (6, 3, 1, 0, 4),
+        (8, 3, 1, 0, 6),
+        (6, 3, 1, 1, 6),
+        (32, 5, 1, 0, 28),
+        (7, 3, 1, 0, 5),
+        (7, 3, 2, 0, 3),
+        (7, 3, 1, 1, 7),
+        (32, 5, 1, 2, 32),
+        (227, 11, 4, 0, 55),
+        (55, 3, 2, 0, 27),
+        (5, 3, 1, 1, 5),
+        (5, 5, 1, 2, 5),
+    ],
+)
 def test_output_sizes_of_the_lecture_by_both_formulas(n, k, stride, padding, size):
     found = output_size(n, k, stride, padding)
     assert found.size == size == (n + 2 * padding - k) // stride + 1 == (n - k + 2 * padding + stride) // stride
@@ -128,9 +143,14 @@ def test_two_dimensions_as_a_matrix_compute_the_convolution(stride, padding, dil
 
 @pytest.mark.parametrize(
     "arguments, words",
-    [((np.zeros(3), KERNEL), "grid"), ((GRID, np.zeros((4, 4))), "does not fit"), (([GRID, GRID], KERNEL), "groups"),
-     ((GRID, KERNEL, None, 0), "stride"), ((GRID, KERNEL, None, 1, -1), "padding")],
-)  # fmt: skip
+    [
+        ((np.zeros(3), KERNEL), "grid"),
+        ((GRID, np.zeros((4, 4))), "does not fit"),
+        (([GRID, GRID], KERNEL), "groups"),
+        ((GRID, KERNEL, None, 0), "stride"),
+        ((GRID, KERNEL, None, 1, -1), "padding"),
+    ],
+)
 def test_what_does_not_fit_is_said(arguments, words):
     with pytest.raises(BadInput, match=words):
         convolution(*arguments)

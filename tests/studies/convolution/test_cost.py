@@ -8,16 +8,38 @@ from cnnviz.studies.convolution.cost import conv_cost, dense_cost, inception_cos
 from cnnviz.studies.convolution.lecture_questions import question, questions
 
 RIGHT = {
-    "dense-500": 750_000_000, "dense-12mp": 3_600_000_000, "kernel": 28, "kernels-100": 2_800, "alexnet-conv1": 34_944,
-    "ten-5x5": 760, "six-5x5": 450, "one-by-one": 2_048, "one-5x5": 25, "two-3x3": 18, "one-7x7": 3_211_264,
-    "three-3x3": 1_769_472, "wide-3x3": 589_824, "bottleneck": 69_632, "naive-inception": 854_196_224,
-    "reduced-inception": 271_351_808, "inception-pool": 256, "size-32-5": 28, "size-7-3": 5, "size-7-3-2": 3,
-    "size-7-3-3": 2, "size-padded": 7, "size-alexnet": 55, "size-alexnet-pool": 27,
-}  # fmt: skip
+    "dense-500": 750_000_000,
+    "dense-12mp": 3_600_000_000,
+    "kernel": 28,
+    "kernels-100": 2_800,
+    "alexnet-conv1": 34_944,
+    "ten-5x5": 760,
+    "six-5x5": 450,
+    "one-by-one": 2_048,
+    "one-5x5": 25,
+    "two-3x3": 18,
+    "one-7x7": 3_211_264,
+    "three-3x3": 1_769_472,
+    "wide-3x3": 589_824,
+    "bottleneck": 69_632,
+    "naive-inception": 854_196_224,
+    "reduced-inception": 271_351_808,
+    "inception-pool": 256,
+    "size-32-5": 28,
+    "size-7-3": 5,
+    "size-7-3-2": 3,
+    "size-7-3-3": 2,
+    "size-padded": 7,
+    "size-alexnet": 55,
+    "size-alexnet-pool": 27,
+}
 NEARLY = {
-    "dense-500-memory": 2.794, "alexnet-memory": 232.6, "nin-memory": 28.97, "vgg16-activations": 60.95,
+    "dense-500-memory": 2.794,
+    "alexnet-memory": 232.6,
+    "nin-memory": 28.97,
+    "vgg16-activations": 60.95,
     "alexnet-lenet": 760,
-}  # fmt: skip
+}
 WRONG = {"reduced-inception", "size-32-5", "size-padded", "vgg16-activations", "alexnet-lenet"}
 
 

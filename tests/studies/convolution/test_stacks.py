@@ -93,10 +93,20 @@ def test_a_stack_survives_being_written_and_read(name):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("", "1 to 20 layers"), ("3\nthree", "Layer 2, 'three'"), ("3 1 1 1", "Layer 1"), ("0", "kernel 0"),
-     ("3 9", "stride 9"), ("31; 31; 31", "91 pixels"), ("-3", "Layer 1"), ("pool", "Layer 1"),
-     ("1\n" * 21, "got 21"), ("3 1 99", "dilation 99"), ("9" * 400, "Layer 1")],
-)  # fmt: skip
+    [
+        ("", "1 to 20 layers"),
+        ("3\nthree", "Layer 2, 'three'"),
+        ("3 1 1 1", "Layer 1"),
+        ("0", "kernel 0"),
+        ("3 9", "stride 9"),
+        ("31; 31; 31", "91 pixels"),
+        ("-3", "Layer 1"),
+        ("pool", "Layer 1"),
+        ("1\n" * 21, "got 21"),
+        ("3 1 99", "dilation 99"),
+        ("9" * 400, "Layer 1"),
+    ],
+)
 def test_what_is_no_stack_is_refused_with_its_line(text, says):
     with pytest.raises(BadInput, match=says):
         read_stack(text)

@@ -144,9 +144,11 @@ def test_a_network_with_one_output_wavers_between_yes_and_no():
     assert found.answers.tolist() == [1, 0] and found.changed == 0.5
     many = consistency(model, noise(40), seed=0, most=6)
     gray = [np.asarray(noise(40).image(i).convert("L"), float) / 255 - 0.5 for i in range(40)]
-    yes = np.array([
-        [(g[top : top + 12, left : left + 6].sum() - g[top : top + 12, left + 6 : left + 12].sum()) >= 0
-         for top, left in places] for g, places in zip(gray, crop_offsets(40, 0, 6), strict=True)
-    ])  # fmt: skip
+
+    def is_bright_on_the_left(image, top, left):
+        return image[top : top + 12, left : left + 6].sum() >= image[top : top + 12, left + 6 : left + 12].sum()
+
+    offsets = crop_offsets(40, 0, 6)
+    yes = np.array([[is_bright_on_the_left(g, *at) for at in four] for g, four in zip(gray, offsets, strict=True)])
     assert 0 < many.consistency < 1 and many.consistency == (yes[:, 0] == yes[:, 1]).mean()
     assert many.change == (yes[:, 2] != yes[:, 3]).mean()

@@ -74,9 +74,14 @@ def test_small_turns_and_scales_are_judged_where_both_maps_know_something(kind, 
 
 @pytest.mark.parametrize(
     "kind, amounts, words",
-    [("mirror", [1], "quarter, rotation"), ("scale", [0.0], "above 0"), ("quarter", [0.5], "whole"),
-     ("rotation", [], "at least one"), ("rotation", [float("nan")], "finite")],
-)  # fmt: skip
+    [
+        ("mirror", [1], "quarter, rotation"),
+        ("scale", [0.0], "above 0"),
+        ("quarter", [0.5], "whole"),
+        ("rotation", [], "at least one"),
+        ("rotation", [float("nan")], "finite"),
+    ],
+)
 def test_what_does_not_fit_is_said(kind, amounts, words):
     with pytest.raises(BadInput, match=words):
         transformed(tiny(one_layer(False), (10, 10)), images(1, (10, 10)), kind, amounts, "1")

@@ -101,8 +101,12 @@ def test_the_published_sizes_stand_on_the_curve(name, expected):
 
 def test_a_chain_grows_by_the_formula_and_tells_where_it_exceeds_the_image():
     layers = [(3, 1, 1), (2, 2, 1), (3, 1, 2), (3, 2, 1)]
-    net = nn.Sequential(*(nn.Conv2d(3 if not at else 2, 2, k, stride=s, dilation=d, padding=k // 2)
-                          for at, (k, s, d) in enumerate(layers)))  # fmt: skip
+    net = nn.Sequential(
+        *(
+            nn.Conv2d(3 if not at else 2, 2, k, stride=s, dilation=d, padding=k // 2)
+            for at, (k, s, d) in enumerate(layers)
+        )
+    )
     found = field_growth(wrapped(net, (12, 15)))
     size, jump, expected = 1, 1, []
     for k, s, d in layers:
@@ -153,8 +157,12 @@ def test_equal_kernels_have_an_effective_size_that_grows_with_the_root_of_the_de
     assert rows[0].half == (3, 3) and rows[0].layer == "0"  # 1/9 in the middle is no half
     told = []
     with pytest.raises(Cancelled):
-        effective_growth(wrapped(model, (41, 41), 1), torch.zeros(1, 1, 41, 41), ["0", "1", "2"],
-                         lambda state: told.append((state.done, state.total)) or len(told) < 2)  # fmt: skip
+        effective_growth(
+            wrapped(model, (41, 41), 1),
+            torch.zeros(1, 1, 41, 41),
+            ["0", "1", "2"],
+            lambda state: told.append((state.done, state.total)) or len(told) < 2,
+        )
     assert told == [(1, 3), (2, 3)]
 
 
