@@ -16,8 +16,8 @@ from PIL import Image
 import cnnviz
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.zoo.download import cache_path, find_weights
-from cnnviz.studies.equivariance.blurpool import blurred
-from cnnviz.studies.equivariance.consistency import consistency, crop_offsets
+from cnnviz.studies.equivariance.blurpool import add_blur_pooling
+from cnnviz.studies.equivariance.consistency import crop_offsets, measure_consistency
 from cnnviz.studies.equivariance.published import published_consistency
 
 COUNT = int(os.environ.get("CNNVIZ_BENCH_COUNT", 1000))
@@ -33,13 +33,13 @@ def main() -> None:
         here = architecture.pretrained is not None and cache_path(find_weights(architecture).url).is_file()
         model = cnnviz.load(name, "pretrained" if here else "random", "cpu")
         started = time.perf_counter()
-        found = consistency(model, corpus)
+        found = measure_consistency(model, corpus)
         seconds = time.perf_counter() - started
         print(f"{name}, {model.origin} weights, {len(found.ids)} images of {corpus.name}, {seconds:.0f} s")
         told("library", found.consistency, found.change, found.mean_change)
         told("script ", *by_script(model.module, corpus))
         for size in (3, 5):
-            soft = consistency(blurred(model, size), corpus)
+            soft = measure_consistency(add_blur_pooling(model, size), corpus)
             told(f"blurred {size}×{size}, not trained so", soft.consistency, soft.change, soft.mean_change)
         if published := published_consistency(name):
             print(f"  published for the validation set: {published.consistency:.2f} % ({published.source})")

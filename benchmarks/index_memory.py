@@ -12,7 +12,7 @@ import time
 
 import cnnviz
 from cnnviz.data.corpus import Subset
-from cnnviz.heap import keep_freed
+from cnnviz.heap import keep_freed_memory
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.zoo.download import cache_path, find_weights
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 def child(count: int) -> None:
     """Index `count` images; print this process's peak, KiB, and images a second."""
-    keep_freed()  # as `cnnviz index` does
+    keep_freed_memory()  # as `cnnviz index` does
     here = cache_path(find_weights(find("squeezenet1_0")).url).is_file()
     model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
     photographs = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"))

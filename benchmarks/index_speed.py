@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 
 import cnnviz
-from cnnviz.heap import keep_freed
+from cnnviz.heap import keep_freed_memory
 from cnnviz.index.search.batch_size import best_batch
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.zoo.download import cache_path, find_weights
@@ -27,7 +27,7 @@ COUNT, BATCH, ROUNDS = int(os.environ.get("CNNVIZ_BENCH_COUNT", 400)), 32, 5
 
 def main() -> None:
     """Print images a second and ratios."""
-    kept = os.environ.get("CNNVIZ_BENCH_KEEP") == "1" and keep_freed()
+    kept = os.environ.get("CNNVIZ_BENCH_KEEP") == "1" and keep_freed_memory()
     here = cache_path(find_weights(find("squeezenet1_0")).url).is_file()
     model = cnnviz.load("squeezenet1_0", "pretrained" if here else "random", "cpu")
     corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), COUNT)

@@ -27,7 +27,7 @@ from torchvision import transforms
 
 import cnnviz
 from cnnviz.data.labelled import load_labelled
-from cnnviz.heap import keep_freed
+from cnnviz.heap import keep_freed_memory
 from cnnviz.landscape.evaluate.evaluator import Evaluator, Plane
 from cnnviz.landscape.evaluate.precision import log_error
 from cnnviz.landscape.evaluate.runner import RECORDED
@@ -41,7 +41,7 @@ POINTS = [(0.1, -0.2), (0.5, 0.5), (-0.7, 0.3), (0.9, -0.9), (-0.4, -0.6)]
 
 def main() -> None:
     """Print points a second, the ratio, errors, and how the cost grows."""
-    kept = os.environ.get("CNNVIZ_BENCH_KEEP") != "0" and keep_freed()
+    kept = os.environ.get("CNNVIZ_BENCH_KEEP") != "0" and keep_freed_memory()
     model, pixels, labels, whence, directions = prepared()
     plain = Plain(model, pixels, labels, directions)
     planes = {p: Evaluator(model, pixels, labels, p).plane(*directions) for p in ("bfloat16", "float32")}

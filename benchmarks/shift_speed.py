@@ -16,7 +16,7 @@ import torch
 
 import cnnviz
 from benchmarks.browser import CHROMIUM, FLAGS, painted, server, settled
-from cnnviz.studies.equivariance.consistency import wobble
+from cnnviz.studies.equivariance.consistency import measure_wobble
 from cnnviz.studies.equivariance.shift import equivariance, equivariance_map
 
 ROUNDS = 7
@@ -37,7 +37,7 @@ def main() -> None:
         curve = timed(
             lambda _, m=model, at=layers[1]: equivariance(m, photo, [(0, d) for d in range(17)], at, maps=False)
         )
-        answers = timed(lambda _, m=model: wobble(m, photo, [(0, d) for d in range(17)]))
+        answers = timed(lambda _, m=model: measure_wobble(m, photo, [(0, d) for d in range(17)]))
         print(f"{name}: errors of {layers[1]} over 17 shifts {curve:.0f} ms, answers to 17 shifts {answers:.0f} ms")
     model = cnnviz.load("resnet20_cifar", "bundled", "cpu")
     whole = timed(lambda _: equivariance_map(model, photo, "layer3.2", 8), 3)

@@ -20,11 +20,11 @@ _HERE = "here"  # on the board: this rank has come to the end
 KEPT = "What was finished is kept; the same command goes on."
 
 
-class Decided(CnnvizError):
+class RankZeroError(CnnvizError):
     """An error that rank 0 raises too, and tells."""
 
 
-def launched() -> bool:
+def is_launched() -> bool:
     """True in a process that torchrun (or a cluster's launcher that sets the same variables) started with others."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
 
@@ -62,10 +62,10 @@ class Group:
         if failed is not None:
             raise failed
         if answer[1] is not None:
-            raise Decided(answer[1])
+            raise RankZeroError(answer[1])
         return answer[0]
 
-    def alone(self, work: Callable[[], Any]) -> Any:
+    def run_alone(self, work: Callable[[], Any]) -> Any:
         """What `work` returns at rank 0, and None elsewhere, when it is done. Errors as of `decide`."""
         kept = None
 
@@ -88,7 +88,7 @@ class Group:
             with self._in_words():
                 self.board.set(f"at/{self.rank}", f"{done} {time.time_ns()}")
 
-    def done(self) -> int:
+    def count_done(self) -> int:
         """Images that all ranks together have done, as far as the board knows."""
         with self._in_words():
             return sum(int(self._read(f"at/{rank}", "0").split()[0]) for rank in range(self.ranks))
@@ -126,7 +126,7 @@ class Group:
             while not self.board.check([f"left/{rank}" for rank in range(self.ranks)]) and time.monotonic() < end:
                 time.sleep(0.02)
 
-    def stopped(self, reason: str) -> None:
+    def report_stop(self, reason: str) -> None:
         """Tell the others that this rank ends before its time."""
         with suppress(RuntimeError):
             self.board.set(f"end/{self.rank}", reason.removesuffix(KEPT).strip() or "for no reason it could name.")
@@ -144,7 +144,7 @@ class Group:
 
 
 @contextmanager
-def joined() -> Iterator[Group]:
+def join_group() -> Iterator[Group]:
     """The group of this process, whose end is told to the others also after an exception.
 
     Inside, SIGTERM, by which torchrun ends the others when one rank has died, only sets `ended`, so that
@@ -162,18 +162,18 @@ def joined() -> Iterator[Group]:
         raise BadInput(f"The ranks did not find each other ({error}). Start them with torchrun.") from error
     group = Group(dist.PrefixStore(f"{attempt}/board", store), rank, ranks)
     try:
-        with _ending(group):
+        with _catch_end(group):
             yield group
             group.leave()
     except BaseException as error:
-        group.stopped(str(error) if isinstance(error, CnnvizError) else type(error).__name__ + ".")
+        group.report_stop(str(error) if isinstance(error, CnnvizError) else type(error).__name__ + ".")
         raise
     finally:
         dist.destroy_process_group()
 
 
 @contextmanager
-def _ending(group: Group) -> Iterator[None]:
+def _catch_end(group: Group) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals can only be caught in the main thread
         return

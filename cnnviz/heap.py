@@ -8,7 +8,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # parameters of glibc's
 _MIB = 1 << 20
 
 
-def keep_freed() -> bool:
+def keep_freed_memory() -> bool:
     """Let this process keep memory that it frees, and use it again; False where the C library is not glibc.
 
     glibc gives large blocks back to the system at once, so that every feature map of a training step is cleared by

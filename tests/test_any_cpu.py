@@ -20,7 +20,7 @@ from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.plane.checkpoint import file_of
 from cnnviz.landscape.plane.surface import loss_surface
 from cnnviz.landscape.results import Surface
-from cnnviz.studies.channels.tables import described
+from cnnviz.studies.channels.tables import describe_index
 from cnnviz.training.loop import _Run
 from cnnviz.training.recipe import Recipe
 
@@ -126,7 +126,7 @@ def test_an_index_asked_for_in_bfloat16_is_one_in_float32_that_says_so(tmp_path)
         np.testing.assert_array_equal(found.tops[layer].values, top.values)
     assert (found.meta["precision"], found.meta["precision_asked"]) == ("float32", "bfloat16")
     assert "agreement" not in found.meta and "precision_asked" not in exact.meta
-    assert dict(described(found))["precision"] == "float32 (not bfloat16, which is slow on that processor), exact"
+    assert dict(describe_index(found))["precision"] == "float32 (not bfloat16, which is slow on that processor), exact"
 
 
 @pytest.mark.usefixtures("avx2")

@@ -16,7 +16,7 @@ from cnnviz.attribution.occlusion import Counter, occlude
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.interventions.relu_rules import RectifierRule
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.predictions import Answer, answer, class_scores, one_image
+from cnnviz.probes.predictions import Prediction, compute_logits, predict_image, prepare_image
 
 METHODS = ("saliency", "grad_cam", "guided_backprop", "deconvolution", "integrated_gradients", "occlusion")
 BASELINES = {"black": 0, "gray": 128, "white": 255}  # what integrated gradients start from, of 255
@@ -76,7 +76,7 @@ def attribute(
     - "saliency": |∂f/∂x| (Simonyan et al. 2014, arXiv:1312.6034, section 3);
     - "grad_cam": see `gradcam.grad_cam`; `layer`: None is the last one with maps;
     - "guided_backprop", "deconvolution": the gradient with another rule at every rectifier, module or function, see
-      `rules.RectifierRule` (Springenberg et al. 2015, arXiv:1412.6806; Zeiler and Fergus, ECCV 2014);
+      `relu_rules.RectifierRule` (Springenberg et al. 2015, arXiv:1412.6806; Zeiler and Fergus, ECCV 2014);
     - "integrated_gradients": from `baseline`, one of BASELINES, in `steps` (Sundararajan et al. 2017,
       arXiv:1703.01365), computed by Captum with Gauss-Legendre quadrature;
     - "occlusion": the probability that a gray square takes away, see `occlusion.occlude` for `size` and `stride`.
@@ -94,14 +94,14 @@ def attribute(
     """
     if method not in METHODS:
         raise BadInput(f"No attribution named {method!r}. Choose one of: {', '.join(METHODS)}.")
-    batch = one_image(model, image)
-    found = answer(model, batch)
-    target, started = found.known(target), time.perf_counter()
+    batch = prepare_image(model, image)
+    found = predict_image(model, batch)
+    target, started = found.check_label(target), time.perf_counter()
     more: dict[str, Any] = {}
     if method == "grad_cam":
         values, more["layer"] = grad_cam(model, batch, target, layer)
     elif method == "integrated_gradients":
-        values, more = _integrated(model, batch, found, target, baseline, steps, progress)
+        values, more = _integrate_gradients(model, batch, found, target, baseline, steps, progress)
     elif method == "occlusion":
         places = occlude(model, batch, target, size, stride, progress=progress)
         values = places.over_image(places.drop)
@@ -114,21 +114,21 @@ def attribute(
 
 def input_gradient(model: LoadedModel, batch: Tensor, target: int, rule: str = "gradient") -> np.ndarray:
     """(C, H, W) float32: the derivative of the target's logit by the normalised image `batch` (1, C, H, W), with a
-    rule of `rules.RULES` at every rectifier. Raises BadInput if the answer does not depend on the image."""
+    rule of `relu_rules.RULES` at every rectifier. Raises BadInput if the answer does not depend on the image."""
     with model.lock, torch.inference_mode(False), torch.enable_grad():
         leaf = batch.clone().requires_grad_()
         with RectifierRule(rule):
-            score = class_scores(model.module, leaf.clone())[0, target]  # a network may begin with an in-place layer
+            score = compute_logits(model.module, leaf.clone())[0, target]  # a network may begin with an in-place layer
         if not score.requires_grad:
             raise BadInput(f"The answer of {model.name} does not depend on the image in a differentiable way.")
         (signal,) = torch.autograd.grad(score, leaf)
     return signal[0].float().cpu().numpy()
 
 
-def _integrated(
+def _integrate_gradients(
     model: LoadedModel,
     batch: Tensor,
-    found: Answer,
+    found: Prediction,
     target: int,
     baseline: str,
     steps: int,
@@ -142,20 +142,20 @@ def _integrated(
     except ImportError as error:
         raise CnnvizError("Integrated gradients need Captum. Install it: `pip install captum`.") from error
     many = max(1, min(steps, 64, _STEPS_AT_ONCE // batch[0, 0].numel()))
-    counter = _Counted(model, progress, steps)
+    counter = _CountingModel(model, progress, steps)
     with torch.inference_mode(False), torch.enable_grad():
-        start = _even(model, BASELINES[baseline], batch)
+        start = _make_gray(model, BASELINES[baseline], batch)
         leaf = batch.clone().requires_grad_()
         values = IntegratedGradients(counter.forward).attribute(
             leaf, start, target=target, n_steps=steps, method="gausslegendre", internal_batch_size=many
         )
     values = values.detach()[0].float().cpu().numpy()
-    before = float(answer(model, start).logits[target])
+    before = float(predict_image(model, start).logits[target])
     missing = float(values.sum(dtype=np.float64)) - (float(found.logits[target]) - before)
     return values, {"baseline": baseline, "steps": steps, "completeness_error": missing}
 
 
-class _Counted:
+class _CountingModel:
     """The network as Captum calls it, which counts the images on the way to `total`."""
 
     def __init__(self, model: LoadedModel, progress: Counter | None, total: int) -> None:
@@ -167,10 +167,10 @@ class _Counted:
             raise Cancelled(f"Stopped after {self.done} of {self.total} steps. Nothing was changed.")
         self.done += len(batch)
         with self.model.lock:
-            return class_scores(self.model.module, batch.clone())
+            return compute_logits(self.model.module, batch.clone())
 
 
-def _even(model: LoadedModel, level: int, batch: Tensor) -> Tensor:
+def _make_gray(model: LoadedModel, level: int, batch: Tensor) -> Tensor:
     """A normalised image of one gray, shaped like `batch`."""
     mean, std = (batch.new_tensor(v)[:, None, None] for v in (model.preprocessing.mean, model.preprocessing.std))
     return ((level / 255 - mean) / std).expand_as(batch).contiguous()

@@ -54,7 +54,7 @@ def effective_field(
     value by the input, summed over input channels, cut out of each image along the unit's own field and averaged.
 
     Pixels outside an image have no gradient: the mean is over the images in which a pixel lies. `images`: as
-    for `LoadedModel.batch`. Raises as `deconvnet.reconstruct_batch` does."""
+    for `LoadedModel.batch`. Raises as `reconstruct.reconstruct_batch` does."""
     field = receptive_field(model, layer)
     gradients = np.abs(reconstruct_batch(model, images, layer, units, "gradient")).sum(axis=1)
     size = field.size

@@ -12,35 +12,35 @@ from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.classifier import last_maps
-from cnnviz.probes.forward import channels_first, first_tensor, modules_for, split_call
-from cnnviz.probes.predictions import class_scores
+from cnnviz.probes.classifier import find_last_maps
+from cnnviz.probes.forward import find_modules, first_tensor, move_channels_first, split_call
+from cnnviz.probes.predictions import compute_logits
 
 
 def grad_cam(model: LoadedModel, batch: Tensor, target: int, layer: str | None = None) -> tuple[np.ndarray, str]:
     """(h, w) float32 ≥ 0, and the layer: ReLU(Σₖ αₖ Aᵏ), where Aᵏ are the layer's maps and αₖ is the mean over the
     map of the derivative of the target's logit by Aᵏ.
 
-    `batch` (1, C, H, W); `layer`: None takes `heads.last_maps`. Raises UnknownName for a layer the network has not,
-    BadInput for one without a map or on which the answer does not depend.
+    `batch` (1, C, H, W); `layer`: None takes `classifier.find_last_maps`. Raises UnknownName for a layer the
+    network has not, BadInput for one without a map or on which the answer does not depend.
     Source: Selvaraju et al., ICCV 2017, section 3 (arXiv:1610.02391)."""
-    layer = last_maps(model) if layer is None else layer
-    modules_for(model.module, [layer])
+    layer = find_last_maps(model) if layer is None else layer
+    find_modules(model.module, [layer])
     call = split_call(layer)[1] or 0
     with model.lock, torch.inference_mode(False), torch.enable_grad():
         leaf = batch.clone().requires_grad_()
         with _outputs(model.module, layer) as kept:
-            score = class_scores(model.module, leaf.clone())[0, target]
+            score = compute_logits(model.module, leaf.clone())[0, target]
         if len(kept) < max(call, 1):
             raise BadInput(f"Layer {layer!r} did not run in the forward pass, or not as often as asked.")
         output = kept[call - 1]
-        maps = channels_first(model.module, layer, output)
+        maps = move_channels_first(model.module, layer, output)
         if maps.ndim != 4 or maps.shape[2] * maps.shape[3] < 2:
             raise BadInput(f"The output of {layer!r} is no map with rows and columns. Choose an earlier layer.")
         slope = torch.autograd.grad(score, output, allow_unused=True)[0] if score.requires_grad else None
         if slope is None:
             raise BadInput(f"The answer does not depend on {layer!r} in a differentiable way. Choose another layer.")
-        weights = channels_first(model.module, layer, slope).mean((2, 3), keepdim=True)
+        weights = move_channels_first(model.module, layer, slope).mean((2, 3), keepdim=True)
         found = (weights * maps.detach()).sum(1).clamp_min(0)[0]
     return found.float().cpu().numpy(), layer
 
@@ -55,7 +55,7 @@ def _outputs(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
         kept.append(first_tensor(output, layer))
         return output.clone() if isinstance(output, Tensor) else None
 
-    hook = modules_for(module, [layer])[layer].register_forward_hook(keep)
+    hook = find_modules(module, [layer])[layer].register_forward_hook(keep)
     try:
         yield kept
     finally:

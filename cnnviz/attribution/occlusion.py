@@ -14,9 +14,9 @@ from torch import Tensor
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.model import LoadedModel, probabilities
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.classifier import top_layer
-from cnnviz.probes.forward import modules_for, visiting
-from cnnviz.probes.predictions import answer, class_scores, one_image
+from cnnviz.probes.classifier import find_top_layer
+from cnnviz.probes.forward import find_modules, visit_layers
+from cnnviz.probes.predictions import compute_logits, predict_image, prepare_image
 
 Counter = Callable[[int, int], bool | None]  # (done, total); returning False stops the work
 GRAY = 128  # of 255
@@ -98,15 +98,15 @@ def occlude(
     strongest response to the whole image, as in the paper. `gray`: of the square, 0 … 255. The model's lock is held
     for one batch at a time. Raises BadInput, UnknownName, and Cancelled when `progress` returns False."""
     started = time.perf_counter()
-    batch = one_image(model, image)
+    batch = prepare_image(model, image)
     shape = (int(batch.shape[2]), int(batch.shape[3]))
     size, stride = (given or usual for given, usual in zip((size, stride), default_square(shape), strict=True))
     if not (1 <= size <= max(shape) and 1 <= stride <= min(shape)):
         raise BadInput(f"size and stride must be 1 to {min(shape)} pixels, got {size} and {stride}.")
-    layer = top_layer(model) if layer is None else layer
-    modules_for(model.module, [layer])
-    found = answer(model, batch)
-    target = found.known(target)
+    layer = find_top_layer(model) if layer is None else layer
+    find_modules(model.module, [layer])
+    found = predict_image(model, batch)
+    target = found.check_label(target)
     totals = _pass(model, batch, layer)[1][0]
     channel = int(totals.argmax()) if channel is None else channel
     if not 0 <= channel < len(totals):
@@ -120,7 +120,7 @@ def occlude(
         probability=shares[:, target].reshape(rows, cols).astype(np.float32),
         label=shares.argmax(axis=1).reshape(rows, cols),
         activation=np.concatenate([sums for _, sums in parts]).reshape(rows, cols),
-        whole=(float(found.probabilities[target]), found.known(None), float(totals[channel])),
+        whole=(float(found.probabilities[target]), found.check_label(None), float(totals[channel])),
         size=size,
         stride=stride,
         shape=shape,
@@ -162,8 +162,8 @@ def _pass(model: LoadedModel, batch: Tensor, layer: str) -> tuple[np.ndarray, np
     def keep(name: str, output: Tensor) -> None:
         kept[name] = as_maps(output).clamp_min(0).sum((2, 3))
 
-    with model.lock, torch.inference_mode(), visiting(model.module, [layer], keep):
-        logits = class_scores(model.module, model.lay_out(batch))
+    with model.lock, torch.inference_mode(), visit_layers(model.module, [layer], keep):
+        logits = compute_logits(model.module, model.lay_out(batch))
     if layer not in kept:
         raise BadInput(f"Layer {layer!r} did not run in the forward pass. Choose another one.")
     return logits.float().cpu().numpy(), kept[layer].float().cpu().numpy()

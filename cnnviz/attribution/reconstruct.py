@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from cnnviz.errors import BadInput
-from cnnviz.interventions.relu_rules import RectifierRule, known_rule
+from cnnviz.interventions.relu_rules import RectifierRule, check_rule
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import ForwardStopped, call_counts, modules_for, split_call, visiting
+from cnnviz.probes.forward import ForwardStopped, count_calls, find_modules, split_call, visit_layers
 
 
 def reconstruct(
@@ -29,7 +29,7 @@ def reconstruct(
 
     All other units of `layer` are set to zero, this one to 1, and the signal is sent down: through
     transposed filters, through max pooling by the switches of this image, through rectifiers by `rule`
-    ("gradient", "deconvnet", "guided"; see `rules.RectifierRule`). So without rectifiers the three are
+    ("gradient", "deconvnet", "guided"; see `relu_rules.RectifierRule`). So without rectifiers the three are
     equal; times the unit's value they are the map of Zeiler and Fergus. `image`: RGB uint8 (H, W, 3),
     PIL, or a normalised tensor (C, H, W). Linear layers: row = col = 0.
     Raises UnknownName for a layer the network has not, BadInput for a rule or unit that does not exist.
@@ -56,8 +56,8 @@ def reconstruct_batch(
     """(N, C, H, W) float32: `reconstruct` for one unit (channel, row, col) of each of N images, in one
     forward and one backward pass. Raises as `reconstruct` does, and BadInput unless there is one unit an
     image."""
-    known_rule(rule)
-    modules_for(model.module, [layer])
+    check_rule(rule)
+    find_modules(model.module, [layer])
     batch = model.batch(images)
     if len(units) != len(batch):
         raise BadInput(f"Expected one (channel, row, col) an image, got {len(units)} for {len(batch)} images.")
@@ -78,14 +78,14 @@ def _output(model: LoadedModel, leaf: Tensor, layer: str, rule: str) -> Tensor:
     """The layer's output at its last (or named) call, with its graph; the pass ends there."""
     kept: list[Tensor] = []
     last = split_call(layer)[1] is None
-    wanted = call_counts(model.module, leaf.detach())[layer] if last else 1
+    wanted = count_calls(model.module, leaf.detach())[layer] if last else 1
 
     def keep(_layer: str, output: Tensor) -> None:
         kept.append(output)
         if len(kept) >= wanted:
             raise ForwardStopped
 
-    with visiting(model.module, [layer], keep), RectifierRule(rule):
+    with visit_layers(model.module, [layer], keep), RectifierRule(rule):
         try:
             model.module(leaf.clone())  # a network may begin with an in-place operation
         except ForwardStopped:
@@ -105,7 +105,7 @@ def _check(layer: str, units: Sequence[tuple[int, int, int]], maps: Tensor) -> N
             )
 
 
-def support(reconstruction: np.ndarray) -> tuple[int, int, int, int]:
+def find_support(reconstruction: np.ndarray) -> tuple[int, int, int, int]:
     """(top, left, bottom, right), half open, of the pixels of a (C, H, W) reconstruction that are not 0;
     all zeros if there are none. It lies inside the unit's receptive field."""
     rows, cols = np.nonzero(np.any(reconstruction != 0, axis=0))

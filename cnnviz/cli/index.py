@@ -97,11 +97,11 @@ def _merge(options: argparse.Namespace) -> None:
 
 def _index(options: argparse.Namespace) -> None:
     from cnnviz.data.open import corpus
-    from cnnviz.distributed import Decided, launched
-    from cnnviz.heap import keep_freed
+    from cnnviz.distributed import RankZeroError, is_launched
+    from cnnviz.heap import keep_freed_memory
 
-    keep_freed()  # every feature map is freed again: an eighth faster on CPUs
-    ranks = launched()
+    keep_freed_memory()  # every feature map is freed again: an eighth faster on CPUs
+    ranks = is_launched()
     if ranks:
         _share_machine(options)
     model, bar = open_network(options), ProgressBar()
@@ -117,7 +117,7 @@ def _index(options: argparse.Namespace) -> None:
             raise BadInput("torchrun shares the corpus out by itself: leave --part away.")
         try:
             index = index_on_ranks(*wanted, shown, **more)
-        except Decided:  # rank 0 says why
+        except RankZeroError:  # rank 0 says why
             raise SystemExit(1) from None
     else:
         from cnnviz.index.search.build import index_patches

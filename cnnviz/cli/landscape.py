@@ -61,10 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compute one or several surfaces, or lines, and say what was found."""
-    from cnnviz.distributed import Decided, launched
-    from cnnviz.heap import keep_freed
+    from cnnviz.distributed import RankZeroError, is_launched
+    from cnnviz.heap import keep_freed_memory
 
-    keep_freed()
+    keep_freed_memory()
     if options.seeds < 1:
         raise BadInput(f"--seeds must be at least 1, got {options.seeds}.")
     study = landscape_studies.is_study(options)
@@ -72,9 +72,9 @@ def run(options: argparse.Namespace) -> None:
         landscape_studies.check_suffix(options.out, (".npz", ".csv"))
     if study or options.line:
         options.kept = landscape_studies.WHOLE
-    if launched() and (options.line or study):
+    if is_launched() and (options.line or study):
         raise BadInput("A surface alone is shared by processes: start this without torchrun.")
-    if launched():
+    if is_launched():
         choose_own_gpu(options)
     landscape_studies.use_weights_of_run(options)
     model = open_network(options)
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
             out = out.with_name(f"{out.stem}-seed{seed}{out.suffix}")
         try:
             _compute_one(options, model, images, seed, out, own)
-        except Decided:  # rank 0 says why
+        except RankZeroError:  # rank 0 says why
             raise SystemExit(1) from None
 
 
@@ -124,7 +124,7 @@ def _compute_one(
     out: Path,
     own: list[dict[str, Tensor]] | None,
 ) -> None:
-    from cnnviz.distributed import launched
+    from cnnviz.distributed import is_launched
     from cnnviz.landscape.plane.distributed import surface_on_ranks
     from cnnviz.landscape.plane.line import loss_line
     from cnnviz.landscape.plane.surface import loss_surface
@@ -143,7 +143,7 @@ def _compute_one(
     if options.line:
         result = line = loss_line(model, *images, direction=own[0] if own else None, **settings)
         line.save(kept)
-    elif launched():
+    elif is_launched():
         result = surface_on_ranks(model, *images, out=kept, directions=own, **settings)
     else:
         result = loss_surface(model, *images, out=kept, directions=own, **settings)

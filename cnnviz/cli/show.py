@@ -99,22 +99,22 @@ def _fold_line(line: str) -> str:
 
 
 def _print_table(found: Anatomy, kind: str) -> None:
-    from cnnviz.studies.anatomy.text import aligned
+    from cnnviz.studies.anatomy.text import align_columns
 
     columns = {"layers": ((0, 4, 5, 6, 7), (8, 1, 2)), "blocks": ((3, 4, 5, 6, 7), (0, 1))}
     right, cut = columns[kind]
-    lines = aligned(found.table(kind), right, cut, WIDTH)
+    lines = align_columns(found.table(kind), right, cut, WIDTH)
     print("\n" + "\n".join([lines[0], "─" * max(len(line) for line in lines), *lines[1:]]))
 
 
 def _print_totals(found: Anatomy) -> None:
-    from cnnviz.studies.anatomy.text import size, total_memory
+    from cnnviz.studies.anatomy.text import format_size, format_total_memory
 
-    print(f"\ninput {size(found.input_size)}, {found.depth} layers deep")
+    print(f"\ninput {format_size(found.input_size)}, {found.depth} layers deep")
     print(f"{found.parameters:,} parameters, {found.weights:,} without biases and norms")
     print(f"{found.macs:,} multiply-adds for one image")
     print(
-        f"{found.activations:,} activations, {total_memory(found.activations)} as float32: "
+        f"{found.activations:,} activations, {format_total_memory(found.activations)} as float32: "
         "input and outputs of convolutions, pools, linear layers"
     )
 
@@ -140,27 +140,36 @@ def _draw(found: Anatomy, path: Path) -> None:
 
 def _print_comparison(left: Anatomy, right: Anatomy) -> None:
     """Totals, then the blocks of both networks next to each other in the order of the pass."""
-    from cnnviz.studies.anatomy.text import aligned, amount, memory, size, total_memory
+    from cnnviz.studies.anatomy.text import align_columns, format_count, format_memory, format_size, format_total_memory
 
     totals = [["", left.name, right.name]] + [
         [word, said(left), said(right)]
         for word, said in (
             ("title", lambda a: a.title),
-            ("input", lambda a: size(a.input_size)),
+            ("input", lambda a: format_size(a.input_size)),
             ("depth", lambda a: str(a.depth)),
             ("parameters", lambda a: f"{a.parameters:,}"),
             ("MACs", lambda a: f"{a.macs:,}"),
             ("activations", lambda a: f"{a.activations:,}"),
-            ("memory", lambda a: total_memory(a.activations)),
+            ("memory", lambda a: format_total_memory(a.activations)),
         )
     ]
-    print("\n".join(aligned(totals, (), (1, 2), WIDTH)))
+    print("\n".join(align_columns(totals, (), (1, 2), WIDTH)))
     halves = [
         [["block", "output", "param.", "MACs", "memory"]]
-        + [[b.block, size(b.output), amount(b.parameters), amount(b.macs), memory(b.activations)] for b in a.blocks]
+        + [
+            [
+                b.block,
+                format_size(b.output),
+                format_count(b.parameters),
+                format_count(b.macs),
+                format_memory(b.activations),
+            ]
+            for b in a.blocks
+        ]
         for a in (left, right)
     ]
-    columns = [aligned(half, (2, 3, 4), (0, 1), (WIDTH - 3) // 2) for half in halves]
+    columns = [align_columns(half, (2, 3, 4), (0, 1), (WIDTH - 3) // 2) for half in halves]
     room = max(len(line) for line in columns[0])
     print()
     for one, two in zip_longest(*columns, fillvalue=""):

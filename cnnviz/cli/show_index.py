@@ -50,19 +50,19 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print(options: argparse.Namespace, index: PatchIndex) -> None:
-    from cnnviz.studies.anatomy.text import aligned
+    from cnnviz.studies.anatomy.text import align_columns
     from cnnviz.studies.channels import tables as indexed
 
     right: tuple[int, ...]
     cut: tuple[int, ...]
     if options.layer is None:
-        print("\n".join([options.network, *(f"{name:10} {value}" for name, value in indexed.described(index))]))
+        print("\n".join([options.network, *(f"{name:10} {value}" for name, value in indexed.describe_index(index))]))
         table, right, cut = indexed.layer_table(index), (1, 2, 3, 5), (0, 7)
     elif options.unit is None:
         table, right, cut = indexed.channel_table(index, options.layer), (0, 1, 2, 4, 5), (3, 6)
     else:
         table, right, cut = indexed.winner_table(index, options.layer, options.unit), (0, 1), (2, 5)
-    lines = aligned(table, right, [column for column in cut if column < len(table[0])], WIDTH)
+    lines = align_columns(table, right, [column for column in cut if column < len(table[0])], WIDTH)
     print("\n" + "\n".join([lines[0], "─" * max(len(line) for line in lines), *lines[1:]]))
 
 

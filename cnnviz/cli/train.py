@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train, and say where the result is."""
     from cnnviz.device import choose, describe_precision, precision_meta, usable_precision
-    from cnnviz.heap import keep_freed
+    from cnnviz.heap import keep_freed_memory
     from cnnviz.models.catalogue.registry import find
     from cnnviz.training.loop import TrainingProgress, train
     from cnnviz.training.recipe import default_recipe
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
     where = str(choose(options.device))
     if (used := usable_precision(recipe.precision, where)) != recipe.precision:
         bar.line(f"precision: {describe_precision(precision_meta(recipe.precision, used))}")
-    keep_freed()  # up to a third faster on CPUs
+    keep_freed_memory()  # up to a third faster on CPUs
     path = train(
         options.architecture,
         options.data,

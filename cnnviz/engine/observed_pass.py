@@ -18,7 +18,7 @@ from cnnviz.engine.recorder import Packing, Recorder, Step, item
 from cnnviz.engine.replay import same
 from cnnviz.index.search.topk import HUGE, peaks
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import ForwardStopped, visiting
+from cnnviz.probes.forward import ForwardStopped, visit_layers
 
 Visit = Callable[[str, Tensor], Any]
 Watch = Callable[[str, Tensor, bool], Any]  # also told whether it is behind the rectifier
@@ -138,8 +138,8 @@ def _is_tame(node: Node) -> bool:
 def watched_pass(
     module: nn.Module, calls: list[str], batch: Tensor, bfloat16: bool
 ) -> tuple[WatchedPass, dict[str, Peaks]] | None:
-    """The pass of `module` over batches of this shape up to the last of these calls, see `forward.visiting`; and the
-    peaks of each over this batch. Trust it once it agrees on another batch, passed by the network's own code. The
+    """The pass of `module` over batches of this shape up to the last of these calls, see `forward.visit_layers`; and
+    the peaks of each over this batch. Trust it once it agrees on another batch, passed by the network's own code. The
     caller holds the model's lock, in inference mode, on a CPU.
 
     None where the operations depend on values or change tensors of the network, where somebody's hooks would no longer
@@ -174,7 +174,7 @@ def half_precision(device: torch.device, wanted: bool) -> AbstractContextManager
 
 
 def until_seen(module: nn.Module, calls: list[str], batch: Tensor, visit: Visit) -> None:
-    """One forward pass that ends when each of these calls has been visited, see `forward.visiting`."""
+    """One forward pass that ends when each of these calls has been visited, see `forward.visit_layers`."""
     remaining = len(calls)
 
     def see(call: str, output: Tensor) -> None:
@@ -184,7 +184,7 @@ def until_seen(module: nn.Module, calls: list[str], batch: Tensor, visit: Visit)
         if remaining == 0:
             raise ForwardStopped
 
-    with visiting(module, calls, see):
+    with visit_layers(module, calls, see):
         try:
             module(batch)
         except ForwardStopped:

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.distributed import KEPT, Group, joined
+from cnnviz.distributed import KEPT, Group, join_group
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.index import files as partials
 from cnnviz.index.crops.crops import refuse_side
@@ -46,7 +46,7 @@ def index_on_ranks(
     outside; each leaves partial files from which the same call goes on."""
     refuse_side(embed)
     settings = prepared(model, corpus, layers, k, precision, batch)
-    with joined() as group:
+    with join_group() as group:
         files, problem = _visible(group, out)
         settings = _in_one_precision(group, settings, files, precision)
         before, spans = _plan(group, model, corpus, settings, out, files, problem)
@@ -56,7 +56,7 @@ def index_on_ranks(
         ), _Shown(group, progress, len(corpus), before), workers)  # fmt: skip
         found = group.gather(own)
         parts = [before, *found] if before is not None else found
-        index = group.alone(lambda: finished(merge(parts), model, corpus, out, None, changed=True))
+        index = group.run_alone(lambda: finished(merge(parts), model, corpus, out, None, changed=True))
         partials.rank_file(out, group.rank, group.ranks).unlink(missing_ok=True)
     return index and finished(index, model, corpus, out, embed, changed=False)  # others need not wait for crops
 
@@ -170,7 +170,7 @@ class _Shown:
         now = time.monotonic()
         if self.progress is None or now - self.last < 0.1:
             return None
-        self.last, done = now, self.group.done()
+        self.last, done = now, self.group.count_done()
         if done == self.shown:
             return None
         self.shown = done

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnviz.errors import BadInput
-from cnnviz.tracing.operations import pair, plain_name
+from cnnviz.tracing.operations import plain_name, to_pair
 
 PADDINGS = ("native", "circular", "torus", "reflect", "valid")
 Sides = tuple[int, int, int, int]  # left, right, top, bottom: the order of F.pad
@@ -41,7 +41,7 @@ class PaddingMode(TorchFunctionMode):
 
     def __init__(self, padding: str) -> None:
         super().__init__()
-        self.padding = known_padding(padding)
+        self.padding = check_padding(padding)
         self.closed = True
         self._written: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # padding written as a step of its own
 
@@ -56,7 +56,7 @@ class PaddingMode(TorchFunctionMode):
         return change(self, func, args, kwargs or {}) if change else func(*args, **(kwargs or {}))
 
 
-def known_padding(padding: str) -> str:
+def check_padding(padding: str) -> str:
     """`padding` if it is one of PADDINGS. Raises BadInput naming them otherwise."""
     if padding not in PADDINGS:
         raise BadInput(f"No padding named {padding!r}. Choose one of: {', '.join(PADDINGS)}.")
@@ -64,7 +64,7 @@ def known_padding(padding: str) -> str:
 
 
 @contextmanager
-def padded(padding: str) -> Iterator[PaddingMode]:
+def override_padding(padding: str) -> Iterator[PaddingMode]:
     """Inside, forward passes pad by `padding`; "native" changes nothing. Yields the mode. A network whose layers do not
     fit together any more (a sum of maps of two sizes, a fully connected head) ends in BadInput instead of PyTorch's
     message."""
@@ -82,7 +82,7 @@ def padded(padding: str) -> Iterator[PaddingMode]:
         ) from error
 
 
-def filled(x: Tensor, sides: Sides, padding: str) -> Tensor:
+def fill_border(x: Tensor, sides: Sides, padding: str) -> Tensor:
     """x (…, H, W) enlarged by `sides` (left, right, top, bottom), "circular" or "reflect", of any amount: beyond one
     turn around, or one mirror, it goes on periodically. "zeros" fills with 0."""
     if not any(sides):
@@ -94,12 +94,12 @@ def filled(x: Tensor, sides: Sides, padding: str) -> Tensor:
         return F.pad(x, sides, mode=padding)
     left, right, top, bottom = sides
     for dim, before, after in ((-2, top, bottom), (-1, left, right)):
-        places = torch.from_numpy(around(x.shape[dim], before, after, padding)).to(x.device)
+        places = torch.from_numpy(border_indices(x.shape[dim], before, after, padding)).to(x.device)
         x = x.index_select(dim, places)
     return x
 
 
-def around(length: int, before: int, after: int, padding: str) -> np.ndarray:
+def border_indices(length: int, before: int, after: int, padding: str) -> np.ndarray:
     """(before + length + after,) int64: the index that stands at each place of a padded axis."""
     places = np.arange(-before, length + after)
     if padding == "circular" or length == 1:
@@ -110,36 +110,36 @@ def around(length: int, before: int, after: int, padding: str) -> np.ndarray:
 
 
 def _conv(mode: PaddingMode, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    given = _bound(_CONV, args, kwargs)
-    x, kernel = given["input"], pair(given["weight"].shape[2:])
-    stride, dilation = pair(given.get("stride", 1)), pair(given.get("dilation", 1))
+    given = _bind_arguments(_CONV, args, kwargs)
+    x, kernel = given["input"], to_pair(given["weight"].shape[2:])
+    stride, dilation = to_pair(given.get("stride", 1)), to_pair(given.get("dilation", 1))
     own = given.get("padding", 0)
     if isinstance(own, str):
         whole = [d * (k - 1) if own == "same" else 0 for k, d in zip(kernel, dilation, strict=True)]
         before = [total // 2 for total in whole]
     else:
-        before = list(pair(own))
+        before = list(to_pair(own))
         whole = [2 * amount for amount in before]
-    given["input"] = _enlarged(mode, x, before, whole, kernel, stride, dilation)
+    given["input"] = _enlarge(mode, x, before, whole, kernel, stride, dilation)
     given["padding"] = 0
     return func(**given)
 
 
 def _pool(mode: PaddingMode, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    given = _bound(_MAX if plain_name(func).startswith("max") else _AVG, args, kwargs)
-    kernel = pair(given["kernel_size"])
-    stride = kernel if given.get("stride") in (None, [], ()) else pair(given["stride"])
-    before = list(pair(given.get("padding", 0)))
-    dilation = pair(given.get("dilation", 1))
+    given = _bind_arguments(_MAX if plain_name(func).startswith("max") else _AVG, args, kwargs)
+    kernel = to_pair(given["kernel_size"])
+    stride = kernel if given.get("stride") in (None, [], ()) else to_pair(given["stride"])
+    before = list(to_pair(given.get("padding", 0)))
+    dilation = to_pair(given.get("dilation", 1))
     if mode.padding in ("torus", "valid"):
         given["ceil_mode"] = False  # on a torus the size is ⌈n / stride⌉ already
-    given["input"] = _enlarged(mode, given["input"], before, [2 * n for n in before], kernel, stride, dilation)
+    given["input"] = _enlarge(mode, given["input"], before, [2 * n for n in before], kernel, stride, dilation)
     given.update(padding=0, stride=stride)
     return func(**given)
 
 
 def _pad(mode: PaddingMode, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    given = _bound(("input", "pad", "mode", "value"), args, kwargs)
+    given = _bind_arguments(("input", "pad", "mode", "value"), args, kwargs)
     x, amounts = given["input"], list(given["pad"])
     around_map = x.ndim >= 3 and any(amounts[:4]) and not any(amounts[4:]) and min(amounts) >= 0 and len(amounts) > 2
     if not around_map:
@@ -148,12 +148,12 @@ def _pad(mode: PaddingMode, func: Callable[..., Any], args: tuple[Any, ...], kwa
         return x
     left, right, top, bottom = amounts[:4]
     torus = mode.padding == "torus"  # there the window that comes next goes on by itself
-    result = x.view_as(x) if torus else filled(x, (left, right, top, bottom), mode.padding)
+    result = x.view_as(x) if torus else fill_border(x, (left, right, top, bottom), mode.padding)
     mode._written[result] = ((top, left), (bottom, right))
     return result
 
 
-def _enlarged(
+def _enlarge(
     mode: PaddingMode,
     x: Tensor,
     before: list[int],
@@ -171,22 +171,22 @@ def _enlarged(
     lengths = [n - (0 if torus else a + b) for n, a, b in zip(x.shape[-2:], above, below, strict=True)]
     first = [own + a for own, a in zip(before, above, strict=True)]
     reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    needed = [_behind(n, *sizes) for n, *sizes in zip(lengths, first, reach, stride, strict=True)]
+    needed = [_padding_behind(n, *sizes) for n, *sizes in zip(lengths, first, reach, stride, strict=True)]
     if torus:
         before, behind = first, needed
     elif any(need > own + b for need, own, b in zip(needed, behind, below, strict=True)):
         mode.closed = False
     (top, left), (bottom, right) = before, behind
-    return filled(x, (left, right, top, bottom), "reflect" if mode.padding == "reflect" else "circular")
+    return fill_border(x, (left, right, top, bottom), "reflect" if mode.padding == "reflect" else "circular")
 
 
-def _behind(length: int, before: int, reach: int, stride: int) -> int:
+def _padding_behind(length: int, before: int, reach: int, stride: int) -> int:
     """Padding after an axis so that ⌈length / stride⌉ windows fit; unit i reads what it reads without a torus."""
     last = (-(-length // stride) - 1) * stride + reach  # the last pixel read, from the first of the padded axis
     return max(0, last + 1 - before - length)
 
 
-def _bound(names: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _bind_arguments(names: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 

@@ -32,7 +32,7 @@ class RectifierRule(TorchFunctionMode):
 
     def __init__(self, rule: str) -> None:
         super().__init__()
-        self.rule = known_rule(rule)
+        self.rule = check_rule(rule)
 
     def __torch_function__(
         self,
@@ -53,7 +53,7 @@ class RectifierRule(TorchFunctionMode):
         return _Rectify.apply(x, lambda values: func(values, *rest, **kwargs), self.rule, name == "relu")
 
 
-def known_rule(rule: str) -> str:
+def check_rule(rule: str) -> str:
     """`rule` if it is one of RULES. Raises BadInput naming them otherwise."""
     if rule not in RULES:
         raise BadInput(f"No rule named {rule!r}. Choose one of: {', '.join(RULES)}.")

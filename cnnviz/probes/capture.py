@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cnnviz.device import halving
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.forward import ForwardStopped, call_counts, modules_for, split_call, visiting
+from cnnviz.probes.forward import ForwardStopped, count_calls, find_modules, split_call, visit_layers
 
 
 def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[str, np.ndarray]:
@@ -32,10 +32,10 @@ def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[st
         [(1, 6, 28, 28), (1, 16, 10, 10), (1, 10, 1, 1)]
     """
     names = [layers] if isinstance(layers, str) else list(layers)
-    return halving(lambda size: _captured(model, images, names, size), model.at_once(images), model.device)
+    return halving(lambda size: _capture_batches(model, images, names, size), model.at_once(images), model.device)
 
 
-def _captured(model: LoadedModel, images: Any, names: list[str], size: int) -> dict[str, np.ndarray]:
+def _capture_batches(model: LoadedModel, images: Any, names: list[str], size: int) -> dict[str, np.ndarray]:
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     with model.lock, torch.no_grad():
         for batch in model.batches(images, size):
@@ -49,8 +49,8 @@ def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict
 
     The caller holds the model's lock."""
     kept: dict[str, Tensor] = {}
-    modules_for(module, layers)  # names are checked before anything runs
-    counts = call_counts(module, batch)
+    find_modules(module, layers)  # names are checked before anything runs
+    counts = count_calls(module, batch)
     remaining = {layer: counts[layer] if split_call(layer)[1] is None else 1 for layer in layers}
 
     def keep(layer: str, output: Tensor) -> None:
@@ -59,7 +59,7 @@ def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict
         if all(count <= 0 for count in remaining.values()):
             raise ForwardStopped
 
-    with visiting(module, layers, keep):
+    with visit_layers(module, layers, keep):
         try:
             module(batch)
         except ForwardStopped:
@@ -81,7 +81,7 @@ def layer_shapes(model: LoadedModel) -> dict[str, tuple[int, int, int]]:
         shapes[layer] = (channels, height, width)
 
     layers = model.layers()
-    with model.lock, torch.inference_mode(), visiting(model.module, layers, note):
+    with model.lock, torch.inference_mode(), visit_layers(model.module, layers, note):
         model.module(torch.zeros(1, *model.input_size, device=model.device))
     return {layer: shapes[layer] for layer in layers if layer in shapes}
 
@@ -89,7 +89,7 @@ def layer_shapes(model: LoadedModel) -> dict[str, tuple[int, int, int]]:
 def as_maps(output: Tensor) -> Tensor:
     """(N, C, H, W) view of a layer's output, channels as axis 1: vectors get 1×1 maps, tokens (N, T, C) a T×1 map.
 
-    Of maps (N, H, W, C) `forward.channels_first`, and so every visit of a layer, has moved the channels."""
+    Of maps (N, H, W, C) `forward.move_channels_first`, and so every visit of a layer, has moved the channels."""
     if output.ndim == 4:
         return output
     if output.ndim == 2:

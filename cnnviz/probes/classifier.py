@@ -19,7 +19,7 @@ _PASSING = ("Pool", "Dropout", "Identity", "Flatten", "Pad")  # parts of the nam
 _ORDERS: WeakKeyDictionary[nn.Module, list[tuple[str, tuple[int, ...]]]] = WeakKeyDictionary()
 
 
-def completion_order(model: LoadedModel) -> list[tuple[str, tuple[int, ...]]]:
+def trace_completion_order(model: LoadedModel) -> list[tuple[str, tuple[int, ...]]]:
     """(name, shape of the output) of every sub-module, in the order in which they end in a forward pass: a block
     after its parts. A module that is used twice stands where it ends last. Measured once a network."""
     if model.module not in _ORDERS:
@@ -27,13 +27,13 @@ def completion_order(model: LoadedModel) -> list[tuple[str, tuple[int, ...]]]:
         with model.lock, torch.inference_mode(), ExitStack() as hooks:
             for name, child in model.module.named_modules():
                 if name:
-                    hooks.callback(child.register_forward_hook(_noting(seen, name)).remove)
+                    hooks.callback(child.register_forward_hook(_record_shape(seen, name)).remove)
             model.module(torch.zeros(1, *model.input_size, device=model.device))
         _ORDERS[model.module] = list(seen.items())
     return _ORDERS[model.module]
 
 
-def _noting(seen: dict[str, tuple[int, ...]], name: str) -> Callable[..., None]:
+def _record_shape(seen: dict[str, tuple[int, ...]], name: str) -> Callable[..., None]:
     def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
         seen.pop(name, None)
         seen[name] = tuple(output.shape) if isinstance(output, Tensor) else ()
@@ -41,28 +41,28 @@ def _noting(seen: dict[str, tuple[int, ...]], name: str) -> Callable[..., None]:
     return note
 
 
-def weighted_layers(model: LoadedModel) -> list[str]:
+def list_weighted_layers(model: LoadedModel) -> list[str]:
     """Convolutions and linear layers in the order in which they run."""
     modules = dict(model.module.named_modules())
-    return [name for name, _shape in completion_order(model) if isinstance(modules[name], _WEIGHTED)]
+    return [name for name, _shape in trace_completion_order(model) if isinstance(modules[name], _WEIGHTED)]
 
 
-def classifier(model: LoadedModel) -> str:
+def find_classifier(model: LoadedModel) -> str:
     """The last convolution or linear layer to run: its outputs are the classes. Raises BadInput if there is none."""
-    layers = weighted_layers(model)
+    layers = list_weighted_layers(model)
     if not layers:
         raise BadInput(f"{model.name} has neither a convolution nor a linear layer, so there is no classifier.")
     return layers[-1]
 
 
-def last_maps(model: LoadedModel) -> str:
+def find_last_maps(model: LoadedModel) -> str:
     """The last layer before the classifier whose output is a map of more than one unit: a block, a rectifier or a
     convolution, no pooling; of a network that is one convolution, this one.
 
     Raises BadInput for a network without maps, e.g. a multilayer perceptron."""
-    modules, head = dict(model.module.named_modules()), classifier(model)
+    modules, head = dict(model.module.named_modules()), find_classifier(model)
     found = ""
-    for name, shape in completion_order(model):
+    for name, shape in trace_completion_order(model):
         is_map = len(shape) == 4 and shape[2] * shape[3] > 1
         passing = any(part in type(modules[name]).__name__ for part in _PASSING)
         if is_map and not passing and not isinstance(modules[name], _CONTAINERS) and (name != head or not found):
@@ -77,20 +77,20 @@ def last_maps(model: LoadedModel) -> str:
     return found
 
 
-def top_layer(model: LoadedModel) -> str:
-    """`last_maps`, or the last layer before the classifier where there are no maps."""
+def find_top_layer(model: LoadedModel) -> str:
+    """`find_last_maps`, or the last layer before the classifier where there are no maps."""
     try:
-        return last_maps(model)
+        return find_last_maps(model)
     except BadInput:
-        return weighted_layers(model)[-2:][0] if weighted_layers(model) else classifier(model)
+        return list_weighted_layers(model)[-2:][0] if list_weighted_layers(model) else find_classifier(model)
 
 
-def top_features(model: LoadedModel, images: Any) -> Tensor:
+def capture_top_features(model: LoadedModel, images: Any) -> Tensor:
     """(N, D) float32 on the CPU: what the classifier is fed with, the activations of the top hidden layer. Maps that
     a convolution classifies are averaged over their rows and columns first.
 
     `images`: as for `LoadedModel.batch`. Raises BadInput for a network without a classifier."""
-    head = dict(model.module.named_modules())[classifier(model)]
+    head = dict(model.module.named_modules())[find_classifier(model)]
     kept: list[Tensor] = []
 
     def keep(_module: nn.Module, inputs: tuple[Any, ...]) -> None:

@@ -28,7 +28,7 @@ def split_call(layer: str) -> tuple[str, int | None]:
     return (name, int(call)) if colon and call.isdigit() else (layer, None)
 
 
-def modules_for(module: nn.Module, layers: list[str]) -> dict[str, nn.Module]:
+def find_modules(module: nn.Module, layers: list[str]) -> dict[str, nn.Module]:
     """{layer: sub-module}. Raises UnknownName for a layer the network has not."""
     found = dict(module.named_modules(remove_duplicate=False))
     for layer in layers:
@@ -49,11 +49,11 @@ def first_tensor(output: Any, layer: str) -> Tensor:
 
 
 @contextmanager
-def visiting(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[None]:
+def visit_layers(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[None]:
     """Inside, every forward pass calls `visit(layer, output)` right after the layer has run, before
     anything can change the output in place. `layer:2` is visited at the second call only; a bare name
-    at every call. Channels are handed on as axis 1, whatever the layer's own order: see `channels_first`."""
-    wanted = modules_for(module, layers)
+    at every call. Channels are handed on as axis 1, whatever the layer's own order: see `move_channels_first`."""
+    wanted = find_modules(module, layers)
     calls: dict[str, int] = {}
 
     def hook_for(layer: str) -> Callable[..., None]:
@@ -62,7 +62,7 @@ def visiting(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[N
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             calls[layer] = calls.get(layer, 0) + 1
             if call in (None, calls[layer]):
-                visit(layer, channels_first(module, layer, first_tensor(output, layer)))
+                visit(layer, move_channels_first(module, layer, first_tensor(output, layer)))
 
         return hook
 
@@ -76,21 +76,21 @@ def visiting(module: nn.Module, layers: list[str], visit: Visitor) -> Iterator[N
         yield
 
 
-def channels_first(module: nn.Module, layer: str, output: Tensor) -> Tensor:
+def move_channels_first(module: nn.Module, layer: str, output: Tensor) -> Tensor:
     """The output of a sub-module with its channels as axis 1: a view (N, C, H, W) of the (N, H, W, C) that linear
     layers and layer norms make of maps, in ConvNeXt and Swin for instance, and blocks that are built of them; of any
     other the output itself."""
     if output.ndim < 4:
         return output
     name = split_call(layer)[0]
-    moved = name in channels_last(module) or _is_built_of(_widths(module).get(name), output)
+    moved = name in find_channels_last(module) or _is_built_of(_find_widths(module).get(name), output)
     return output.movedim(-1, 1) if moved else output
 
 
 _LAST: WeakKeyDictionary[nn.Module, frozenset[str]] = WeakKeyDictionary()
 
 
-def channels_last(module: nn.Module) -> frozenset[str]:
+def find_channels_last(module: nn.Module) -> frozenset[str]:
     """Names of the sub-modules that work on the last axis: linear layers, layer norms, and in an `nn.Sequential` the
     activations and dropouts behind them. LayerNorm2d, which turns the axes itself, is none of them."""
     if module not in _LAST:
@@ -99,7 +99,7 @@ def channels_last(module: nn.Module) -> frozenset[str]:
         found = {id(child) for child in named.values() if _works_on_the_last_axis(child)}
         for child in reversed(named.values()):  # what is inside comes first
             if type(child).forward is nn.Sequential.forward:
-                _follow(child, found, uses)
+                _follow_sequence(child, found, uses)
         _LAST[module] = frozenset(name for name, child in named.items() if id(child) in found)
     return _LAST[module]
 
@@ -110,7 +110,7 @@ def _works_on_the_last_axis(child: nn.Module) -> bool:
     return isinstance(child, nn.Linear)
 
 
-def _follow(sequence: nn.Module, found: set[int], uses: Counter[int]) -> None:
+def _follow_sequence(sequence: nn.Module, found: set[int], uses: Counter[int]) -> None:
     """Add to `found` what stands behind its members in `sequence`, and the sequence itself if it ends with one. A
     module that is used elsewhere too may see other axes there."""
     last = False
@@ -127,7 +127,7 @@ _WIDTHS: WeakKeyDictionary[nn.Module, dict[str, tuple[frozenset[int], bool]]] = 
 _FIRST = tuple(f"torch.nn.modules.{part}" for part in ("conv", "batchnorm", "instancenorm", "pooling"))
 
 
-def _widths(module: nn.Module) -> dict[str, tuple[frozenset[int], bool]]:
+def _find_widths(module: nn.Module) -> dict[str, tuple[frozenset[int], bool]]:
     """{name of a block: (channels of the linear layers and layer norms that stand in it, whether it has norms and
     nothing that works on axis 1)}, for blocks that have some; a sequence has those of its last member."""
     if module not in _WIDTHS:
@@ -137,7 +137,7 @@ def _widths(module: nn.Module) -> dict[str, tuple[frozenset[int], bool]]:
             if type(child).forward is nn.Sequential.forward and inside:
                 known[id(child)] = known.get(id(inside[-1]), frozenset())
             else:
-                known[id(child)] = frozenset(w for one in inside if (w := _channels(one)))
+                known[id(child)] = frozenset(w for one in inside if (w := _count_channels(one)))
         blocks = {name: child for name, child in named.items() if known[id(child)]}
         _WIDTHS[module] = {
             name: (known[id(child)], _is_normed(child) and not any(map(_works_on_axis_1, child.modules())))
@@ -146,7 +146,7 @@ def _widths(module: nn.Module) -> dict[str, tuple[frozenset[int], bool]]:
     return _WIDTHS[module]
 
 
-def _channels(child: nn.Module) -> int:
+def _count_channels(child: nn.Module) -> int:
     if not _works_on_the_last_axis(child):
         return 0
     if isinstance(child, nn.Linear):
@@ -172,7 +172,7 @@ def _is_built_of(block: tuple[frozenset[int], bool] | None, output: Tensor) -> b
 _COUNTS: WeakKeyDictionary[nn.Module, dict[str, int]] = WeakKeyDictionary()
 
 
-def call_counts(module: nn.Module, batch: Tensor) -> dict[str, int]:
+def count_calls(module: nn.Module, batch: Tensor) -> dict[str, int]:
     """{name: calls} of every sub-module in one forward pass over `batch` (N, C, H, W).
 
     Counted once a network, with one image, and remembered."""
@@ -182,13 +182,13 @@ def call_counts(module: nn.Module, batch: Tensor) -> dict[str, int]:
         with ExitStack() as hooks, torch.no_grad():
             for name, child in module.named_modules(remove_duplicate=False):
                 if name:
-                    hooks.callback(child.register_forward_hook(_counter(counts, name)).remove)
+                    hooks.callback(child.register_forward_hook(_count_into(counts, name)).remove)
             module(batch[:1])
         _COUNTS[module] = counts
     return _COUNTS[module]
 
 
-def _counter(counts: dict[str, int], name: str) -> Callable[..., None]:
+def _count_into(counts: dict[str, int], name: str) -> Callable[..., None]:
     def count(*_: Any) -> None:
         counts[name] += 1
 

@@ -12,31 +12,33 @@ from torch import Tensor
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import first_tensor, visiting
-from cnnviz.probes.predictions import Answer, from_logits, one_image
+from cnnviz.probes.forward import first_tensor, visit_layers
+from cnnviz.probes.predictions import Prediction, make_prediction, prepare_image
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FrameResult:
     """What one pass shows of an image. `maps`: (C, H, W) float32, of the layer's last call; `answer`: the output."""
 
     maps: np.ndarray
-    answer: Answer
+    answer: Prediction
 
 
-def look(model: LoadedModel, image: Any, layer: str) -> Look:
+def analyse_frame(model: LoadedModel, image: Any, layer: str) -> FrameResult:
     """Feature maps of `layer` and the network's answer to one image: RGB uint8 (H, W, 3) or PIL.
 
     The same as `capture` and `answer` one after the other, in a little more than half of the time. The model's lock
     is held during the pass alone. Raises UnknownName for a layer that the network has not, BadInput for one that
     does not run."""
-    batch, kept = one_image(model, image), {}
+    batch, kept = prepare_image(model, image), {}
 
     def keep(name: str, output: Tensor) -> None:
         kept[name] = output.clone()  # the next layer may work in place
 
-    with model.lock, torch.inference_mode(), visiting(model.module, [layer], keep):
+    with model.lock, torch.inference_mode(), visit_layers(model.module, [layer], keep):
         scores = first_tensor(model.module(batch), "output").flatten(1)
     if layer not in kept:
         raise BadInput(f"Layer {layer!r} did not run in the forward pass. It may be a branch used only in training.")
-    return Look(as_maps(kept[layer])[0].float().cpu().numpy(), from_logits(model, scores[0].float().cpu().numpy()))
+    return FrameResult(
+        as_maps(kept[layer])[0].float().cpu().numpy(), make_prediction(model, scores[0].float().cpu().numpy())
+    )

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
-from cnnviz.probes.forward import first_tensor, modules_for
+from cnnviz.probes.forward import find_modules, first_tensor
 
 
-def capture_around(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
+def capture_io(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
     """{layer: (its input, its output)} of the last call of each layer in one pass over `batch` (N, C, H, W).
 
     Clones, so that later in-place operations do not show. The caller holds the model's lock. Raises UnknownName for a
     layer the network has not, BadInput for one that does not run or is given no tensor."""
     inputs: dict[str, Tensor] = {}
     found: dict[str, tuple[Tensor, Tensor]] = {}
-    wanted = modules_for(module, layers)
+    wanted = find_modules(module, layers)
 
     def before(layer: str, given: tuple[Any, ...], named: dict[str, Any]) -> None:
         inputs[layer] = first_tensor((*given, *named.values()), layer).clone()

@@ -14,7 +14,7 @@ from cnnviz.probes.forward import first_tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Prediction:
     """The output for one image. `logits` (classes,) float64, before the softmax; `probabilities` (classes,): their
     softmax, or the logistic function of a single logit. `class_names`: one a class."""
 
@@ -28,16 +28,16 @@ class Answer:
 
     def rank(self, label: int) -> int:
         """The place of a class among all, 1 for the most probable one."""
-        return 1 + int((self.logits > self.logits[self.known(label)]).sum())
+        return 1 + int((self.logits > self.logits[self.check_label(label)]).sum())
 
     def cross_entropy(self, label: int) -> float:
         """−log p(label) in nats: the loss of this image if `label` were its class. Finite however small p is."""
-        label, highest = self.known(label), float(self.logits.max())
+        label, highest = self.check_label(label), float(self.logits.max())
         if len(self.logits) == 1:
             return float(np.logaddexp(0.0, -self.logits[0]))
         return float(np.log(np.exp(self.logits - highest).sum()) + highest - self.logits[label])
 
-    def known(self, label: int | None) -> int:
+    def check_label(self, label: int | None) -> int:
         """`label` if the network has it; None is the most probable class. Raises BadInput for another."""
         if label is None:
             return int(self.logits.argmax())
@@ -46,21 +46,21 @@ class Answer:
         return int(label)
 
 
-def answer(model: LoadedModel, image: Any) -> Answer:
+def predict_image(model: LoadedModel, image: Any) -> Prediction:
     """The answer to one image: RGB uint8 (H, W, 3), PIL, or a normalised tensor (C, H, W).
 
     Raises BadInput for several images."""
-    return from_logits(model, model.logits(one_image(model, image))[0])
+    return make_prediction(model, model.logits(prepare_image(model, image))[0])
 
 
-def from_logits(model: LoadedModel, scores: np.ndarray) -> Answer:
+def make_prediction(model: LoadedModel, scores: np.ndarray) -> Prediction:
     """The answer that the output (classes,) of a network means."""
     logits = scores.astype(np.float64)
     names = [*model.class_names[: len(logits)], *(f"class {c}" for c in range(len(model.class_names), len(logits)))]
-    return Answer(logits, probabilities(logits), tuple(names))
+    return Prediction(logits, probabilities(logits), tuple(names))
 
 
-def one_image(model: LoadedModel, image: Any) -> Tensor:
+def prepare_image(model: LoadedModel, image: Any) -> Tensor:
     """(1, C, H, W) on the model's device. Raises BadInput for several images."""
     batch = model.batch(image)
     if len(batch) != 1:
@@ -68,6 +68,6 @@ def one_image(model: LoadedModel, image: Any) -> Tensor:
     return batch
 
 
-def class_scores(module: nn.Module, batch: Tensor) -> Tensor:
+def compute_logits(module: nn.Module, batch: Tensor) -> Tensor:
     """(N, classes) logits with their graph; the first output of a network that has several."""
     return first_tensor(module(batch), "output").flatten(1)

@@ -14,10 +14,10 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from cnnviz.errors import BadInput
-from cnnviz.tracing.operations import FACTORIES, Call, Operation, describe, plain_name
-from cnnviz.tracing.rf_intervals import pixels
-from cnnviz.tracing.rf_tensor import Field, image_field
-from cnnviz.tracing.rf_tracker import FieldTracker, tensors
+from cnnviz.tracing.operations import FACTORIES, FunctionCall, Operation, describe, plain_name
+from cnnviz.tracing.rf_intervals import pixel_range
+from cnnviz.tracing.rf_tensor import TensorField, image_field
+from cnnviz.tracing.rf_tracker import FieldTracker, find_tensors
 
 IMAGE = -1  # the source of what is computed from the image alone
 _ORDER = "conv linear pool lrn norm activation dropout concat add multiply other".split()
@@ -107,18 +107,18 @@ class _Tracer(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}
         name = plain_name(func)
-        inputs = list(tensors([*args, *kwargs.values()]))
+        inputs = list(find_tensors([*args, *kwargs.values()]))
         known = [tensor for tensor in inputs if self._sources.get(self._key(tensor))]
         used = tuple(dict.fromkeys(c for tensor in inputs for c in self._credits.get(self._key(tensor), ())))
         result = func(*args, **kwargs)
-        outputs = inputs[:1] if name == "setitem" else list(tensors([result]))
+        outputs = inputs[:1] if name == "setitem" else list(find_tensors([result]))
         if not outputs:
             return result
         if name in FACTORIES or not known:
             self._set(outputs, (), () if name in FACTORIES else used)
             return result
         sources = self._of(known)
-        call = Call(name, tuple(args), kwargs, known, len(sources), bool(used), outputs[0])
+        call = FunctionCall(name, tuple(args), kwargs, known, len(sources), bool(used), outputs[0])
         operation = describe(call)
         if operation is None:
             replaced = name == "copy" and len(known) > 1  # what the target held before is gone
@@ -134,7 +134,12 @@ class _Tracer(TorchFunctionMode):
         return tuple(dict.fromkeys(s for tensor in found for s in self._sources[self._key(tensor)]))
 
     def _note(
-        self, operation: Operation, call: Call, sources: tuple[int, ...], used: tuple[str, ...], outputs: list[Tensor]
+        self,
+        operation: Operation,
+        call: FunctionCall,
+        sources: tuple[int, ...],
+        used: tuple[str, ...],
+        outputs: list[Tensor],
     ) -> None:
         """An operation belongs to the layer that is running, or is a node of its own."""
         node = self._open or _Open(self._paths[-1], 0)
@@ -168,7 +173,7 @@ class _Tracer(TorchFunctionMode):
         if node is None or node.module != name:
             return
         self._open = None
-        found = list(tensors([output]))
+        found = list(find_tensors([output]))
         if node.id is None or not found:
             self._calls[name] -= 1
             return
@@ -185,7 +190,7 @@ class _Tracer(TorchFunctionMode):
         return label if self._calls[label] == 1 else f"{label}:{self._calls[label]}"
 
     def _finish(self, node: _Open, output: Tensor) -> None:
-        operation = _together(node.operations, len(node.parents))
+        operation = _combine(node.operations, len(node.parents))
         fresh = tuple(name for name in node.parameters if name not in self._given)
         self._given.update(fresh)
         self.nodes.append(
@@ -199,12 +204,12 @@ class _Tracer(TorchFunctionMode):
                 inputs=node.inputs,
                 parents=tuple(node.parents),
                 parameters=fresh,
-                receptive_field=_size(self._fields.fields.get(output)),
+                receptive_field=_field_size(self._fields.fields.get(output)),
             )
         )
 
 
-def _together(operations: list[Operation], parents: int) -> Operation:
+def _combine(operations: list[Operation], parents: int) -> Operation:
     """One operation for all that a layer computes: the most telling, with the multiply-adds of all."""
     first = min(operations, key=lambda operation: _ORDER.index(operation.kind))
     if len(operations) == 1:
@@ -216,10 +221,10 @@ def _together(operations: list[Operation], parents: int) -> Operation:
     return replace(first, detail=detail, macs=sum(operation.macs for operation in operations))
 
 
-def _size(found: Field | None) -> tuple[int, int] | None:
+def _field_size(found: TensorField | None) -> tuple[int, int] | None:
     if found is None:
         return None
-    (top, bottom), (left, right) = (pixels(axis, len(axis) // 2, clip=False) for axis in found.axes)
+    (top, bottom), (left, right) = (pixel_range(axis, len(axis) // 2, clip=False) for axis in found.axes)
     return bottom - top, right - left
 
 
@@ -231,7 +236,7 @@ def trace_graph(module: nn.Module, input_size: tuple[int, ...]) -> Graph:
     (sum, product, concatenation) and functional step outside such layers. Views are looked through,
     in-place operations followed. The caller holds the model's lock.
     Raises BadInput for a network of the meta device that cannot run there."""
-    state = _state(module)
+    state = _collect_state(module)
     try:
         with torch.no_grad():
             once = {id(tensor): torch.empty_like(tensor, device="meta") for tensor in state.values()}
@@ -246,7 +251,7 @@ def trace_graph(module: nn.Module, input_size: tuple[int, ...]) -> Graph:
         return _follow(module, image, None)
 
 
-def _state(module: nn.Module) -> dict[str, Tensor]:
+def _collect_state(module: nn.Module) -> dict[str, Tensor]:
     """Each tensor of each module once. A module with two names is listed under the first alone: were it under
     both, `functional_call` would put back what it had put in itself."""
     return {

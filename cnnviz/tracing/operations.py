@@ -65,7 +65,7 @@ _ARGUMENTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """One call of a function of torch. `operands`: its tensor arguments that depend on the image.
     `sources`: how many layers these come from. `learned`: whether it uses parameters as well."""
 
@@ -105,7 +105,7 @@ def plain_name(func: Any) -> str:
     return str(getattr(func, "__name__", "other")).strip("_")
 
 
-def describe(call: Call) -> Operation | None:
+def describe(call: FunctionCall) -> Operation | None:
     """The operation behind a call that depends on the image; None if it only rearranges values."""
     name = call.name
     family = name.rstrip("d").rstrip("123") if name[-2:] in ("1d", "2d", "3d") else name
@@ -124,7 +124,7 @@ def describe(call: Call) -> Operation | None:
     return Operation("other", name.replace("_", " "), name.replace("_", " "))
 
 
-def _does_nothing(call: Call) -> bool:
+def _does_nothing(call: FunctionCall) -> bool:
     """x + 0 and x · 1, which Python's sum() and default gains write; a concatenation of one."""
     sign = _SIGNS.get(call.name, "")
     if sign == "cat":
@@ -137,7 +137,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
-def _join(sign: str, call: Call) -> Operation:
+def _join(sign: str, call: FunctionCall) -> Operation:
     count = len(call.operands)
     if count > 1:
         return Operation(_KINDS[sign], sign, f"{_WORDS[sign]} of {count}")
@@ -147,21 +147,21 @@ def _join(sign: str, call: Call) -> Operation:
     return Operation("other", sign, f"{other} {sign} x" if turned and sign in "−÷" else f"{sign} {other}")
 
 
-def _convolution(call: Call, family: str) -> Operation:
+def _convolution(call: FunctionCall, family: str) -> Operation:
     weight, source = call.argument(family, "weight"), call.operands[0]
     shape, rank = tuple(weight.shape), weight.ndim - 2
     groups = call.argument(family, "groups", 1)
-    dilation = pair(call.argument(family, "dilation", 1))
-    kernel, stride = pair(shape[2:]), pair(call.argument(family, "stride", 1))
+    dilation = to_pair(call.argument(family, "dilation", 1))
+    kernel, stride = to_pair(shape[2:]), to_pair(call.argument(family, "stride", 1))
     padding = _padding(call.argument(family, "padding", 0), kernel, dilation)
     transposed = family == "conv_transpose"
     channels = shape[1] * groups if transposed else shape[0]
     places = prod((source if transposed else call.output).shape[-rank:])
-    detail = f"{times(kernel)} {'transposed ' * transposed}conv, {channels}"
+    detail = f"{format_pair(kernel)} {'transposed ' * transposed}conv, {channels}"
     depthwise = groups > 1 and groups == source.shape[-rank - 1]
     notes = [
-        (stride != (1, 1), f"stride {short(stride)}"),
-        (dilation != (1, 1), f"dilation {short(dilation)}"),
+        (stride != (1, 1), f"stride {format_short_pair(stride)}"),
+        (dilation != (1, 1), f"dilation {format_short_pair(dilation)}"),
         (depthwise, "depthwise"),
         (groups > 1 and not depthwise, f"{groups} groups"),
     ]
@@ -169,39 +169,41 @@ def _convolution(call: Call, family: str) -> Operation:
     return Operation("conv", "conv", detail, kernel, stride, padding, groups, prod(shape) * places)
 
 
-def _linear(call: Call, family: str) -> Operation:
+def _linear(call: FunctionCall, family: str) -> Operation:
     weight = call.argument(family, "weight")
     rows = call.output.numel() // max(call.output.shape[-1], 1)  # one for (1, features), many for tokens
     return Operation("linear", "linear", f"linear, {weight.shape[0]}", macs=weight.numel() * rows)
 
 
-def _pool(call: Call, family: str) -> Operation:
-    kernel = pair(call.argument(family, "kernel_size"))
+def _pool(call: FunctionCall, family: str) -> Operation:
+    kernel = to_pair(call.argument(family, "kernel_size"))
     given = call.argument(family, "stride")
-    stride = kernel if given is None or given == [] else pair(given)
-    padding = pair(call.argument(family, "padding", 0)) if family != "lp_pool" else (0, 0)
+    stride = kernel if given is None or given == [] else to_pair(given)
+    padding = to_pair(call.argument(family, "padding", 0)) if family != "lp_pool" else (0, 0)
     word = {"max_pool": "max", "avg_pool": "average", "lp_pool": "power average"}[family]
-    detail = f"{times(kernel)} {word}, stride {short(stride)}" + ", ceil" * bool(call.argument(family, "ceil_mode"))
+    detail = f"{format_pair(kernel)} {word}, stride {format_short_pair(stride)}" + ", ceil" * bool(
+        call.argument(family, "ceil_mode")
+    )
     return Operation("pool", family.replace("_", " "), detail, kernel, stride, padding)
 
 
-def _adaptive(call: Call, family: str) -> Operation:
+def _adaptive(call: FunctionCall, family: str) -> Operation:
     word = "max" if "max" in family else "average"
-    return _shrink(call.operands[0], pair(call.output.shape[2:]), word, family.replace("_", " "))
+    return _shrink(call.operands[0], to_pair(call.output.shape[2:]), word, family.replace("_", " "))
 
 
 def _shrink(source: Tensor, target: Pair, word: str, sign: str) -> Operation:
     """Pooling to a map of `target`, with the window it amounts to where it divides the map evenly."""
-    size = pair(source.shape[2:])
+    size = to_pair(source.shape[2:])
     window = (size[0] // max(target[0], 1), size[1] // max(target[1], 1))
     even = (window[0] * target[0], window[1] * target[1]) == size
-    detail = f"global {word}" if target == (1, 1) else f"{word} to {times(target)}"
+    detail = f"global {word}" if target == (1, 1) else f"{word} to {format_pair(target)}"
     if target == size:
         detail += ", changes nothing"
     return Operation("pool", sign, detail, *((window, window, (0, 0)) if even else (None, None, None)))
 
 
-def _reduction(call: Call, family: str) -> Operation:
+def _reduction(call: FunctionCall, family: str) -> Operation:
     """mean, sum, max: over the map a pooling, over channels a maxout, over stacked branches a join."""
     source, before, after = call.operands[0], tuple(call.operands[0].shape), tuple(call.output.shape)
     word = {"mean": "average", "sum": "sum"}.get(family, "max")
@@ -216,16 +218,16 @@ def _reduction(call: Call, family: str) -> Operation:
     return Operation("pool" if tokens else "other", family, word)
 
 
-def _clipped(call: Call, family: str) -> Operation:
+def _clipped(call: FunctionCall, family: str) -> Operation:
     limits = [call.argument(family, key) for key in ("min_val", "max_val")]
     return Operation("activation", family, "ReLU6" if limits == [0, 6] else _ACTIVATIONS[family])
 
 
-def _response_norm(call: Call, family: str) -> Operation:
+def _response_norm(call: FunctionCall, family: str) -> Operation:
     return Operation("lrn", "lrn", f"local response norm, {call.argument(family, 'size')} maps")
 
 
-_RULES: dict[str, Callable[[Call, str], Operation]] = {
+_RULES: dict[str, Callable[[FunctionCall, str], Operation]] = {
     "conv": _convolution,
     "conv_transpose": _convolution,
     "linear": _linear,
@@ -244,7 +246,7 @@ _RULES: dict[str, Callable[[Call, str], Operation]] = {
 }
 
 
-def pair(value: Any) -> Pair:
+def to_pair(value: Any) -> Pair:
     """(h, w) from 3, (3,), (3, 5) or the last two of more."""
     if isinstance(value, int):
         return value, value
@@ -254,15 +256,15 @@ def pair(value: Any) -> Pair:
 
 def _padding(value: Any, kernel: Pair, dilation: Pair) -> Pair:
     if isinstance(value, str):
-        return pair([d * (k - 1) // 2 if value == "same" else 0 for k, d in zip(kernel, dilation, strict=True)])
-    return pair(value)
+        return to_pair([d * (k - 1) // 2 if value == "same" else 0 for k, d in zip(kernel, dilation, strict=True)])
+    return to_pair(value)
 
 
-def times(value: Pair) -> str:
+def format_pair(value: Pair) -> str:
     """ "3×5" for (3, 5)."""
     return f"{value[0]}×{value[1]}"
 
 
-def short(value: Pair) -> str:
+def format_short_pair(value: Pair) -> str:
     """ "2" for (2, 2), "2×1" for (2, 1)."""
-    return str(value[0]) if value[0] == value[1] else times(value)
+    return str(value[0]) if value[0] == value[1] else format_pair(value)

@@ -13,12 +13,12 @@ from torch import nn
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.forward import modules_for, split_call
-from cnnviz.tracing.rf_intervals import Axis, pixels
-from cnnviz.tracing.rf_tensor import Field
+from cnnviz.probes.forward import find_modules, split_call
+from cnnviz.tracing.rf_intervals import Axis, pixel_range
+from cnnviz.tracing.rf_tensor import TensorField
 from cnnviz.tracing.rf_tracker import trace_layers
 
-Trace = dict[str, list[Field | None]]
+Trace = dict[str, list[TensorField | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class ReceptiveField(Displayed):
         padding only gives a box of area zero. Raises BadInput outside the map."""
         self._check(row, col)
         along_rows, along_cols = (col, row) if self._turned else (row, col)
-        top, bottom = pixels(self._axes[0], along_rows, clip)
-        left, right = pixels(self._axes[1], along_cols, clip)
+        top, bottom = pixel_range(self._axes[0], along_rows, clip)
+        left, right = pixel_range(self._axes[1], along_cols, clip)
         return top, left, bottom, right
 
     def boxes(self, rows: np.ndarray, cols: np.ndarray, clip: bool = True) -> np.ndarray:
@@ -62,7 +62,7 @@ class ReceptiveField(Displayed):
         ends = []
         for axis, indices in zip(self._axes, along, strict=True):
             # each row's and column's pixels once, not each unit's
-            known = np.array([pixels(axis, index, clip) for index in range(int(indices.max()) + 1)], np.int64)
+            known = np.array([pixel_range(axis, index, clip) for index in range(int(indices.max()) + 1)], np.int64)
             ends.append(known[indices])
         return np.stack([ends[0][..., 0], ends[1][..., 0], ends[0][..., 1], ends[1][..., 1]], axis=-1)
 
@@ -104,7 +104,7 @@ def receptive_field(model: LoadedModel, layer: str) -> ReceptiveField:
         >>> field.box(0, 0), field.box(0, 0, clip=False)  # two pixels of it are padding
         ((0, 0, 12, 12), (-2, -2, 12, 12))
     """
-    modules_for(model.module, [layer])
+    find_modules(model.module, [layer])
     name, call = split_call(layer)
     calls = _trace(model).get(name, [])
     if not calls or (call is not None and not 1 <= call <= len(calls)):
@@ -115,7 +115,7 @@ def receptive_field(model: LoadedModel, layer: str) -> ReceptiveField:
     found = calls[-1 if call is None else call - 1]
     if found is None:
         raise BadInput(f"Layer {layer!r} does not depend on the image: it has no receptive field.")
-    return _summary(layer, found, model.input_size[1:])
+    return _summarise(layer, found, model.input_size[1:])
 
 
 def _trace(model: LoadedModel) -> Trace:
@@ -128,7 +128,7 @@ def _trace(model: LoadedModel) -> Trace:
         return traces[model.input_size]
 
 
-def _summary(layer: str, found: Field, input_size: tuple[int, int]) -> ReceptiveField:
+def _summarise(layer: str, found: TensorField, input_size: tuple[int, int]) -> ReceptiveField:
     rows, cols = found.axes
     row_dim, col_dim = found.dims
     turned = row_dim is not None and col_dim is not None and row_dim > col_dim
@@ -136,7 +136,7 @@ def _summary(layer: str, found: Field, input_size: tuple[int, int]) -> Receptive
         layer=layer,
         size=(_size(rows), _size(cols)),
         stride=(_number(rows.step), _number(cols.step)),
-        padding=(-pixels(rows, 0, clip=False)[0], -pixels(cols, 0, clip=False)[0]),
+        padding=(-pixel_range(rows, 0, clip=False)[0], -pixel_range(cols, 0, clip=False)[0]),
         shape=(len(cols), len(rows)) if turned else (len(rows), len(cols)),
         input_size=input_size,
         _axes=found.axes,
@@ -145,7 +145,7 @@ def _summary(layer: str, found: Field, input_size: tuple[int, int]) -> Receptive
 
 
 def _size(axis: Axis) -> int:
-    start, stop = pixels(axis, len(axis) // 2, clip=False)
+    start, stop = pixel_range(axis, len(axis) // 2, clip=False)
     return stop - start
 
 

@@ -10,21 +10,21 @@ from typing import Any
 from torch import Tensor
 
 from cnnviz.tracing.rf_intervals import Axis
-from cnnviz.tracing.rf_tensor import Change, Field, Shape, change
+from cnnviz.tracing.rf_tensor import AxisMap, Shape, TensorField, map_axes
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class AtenCall:
     """One executed operation. `args`: by the schema's names, defaults filled in. `source`, `shape`: field
     and shape of the main input. `outputs`: shapes. `field_of`: field of any tensor, None if it does not
     depend on the image."""
 
     name: str
     args: dict[str, Any]
-    source: Field
+    source: TensorField
     shape: Shape
     outputs: list[Shape]
-    field_of: Callable[[Tensor], Field | None]
+    field_of: Callable[[Tensor], TensorField | None]
 
     @property
     def rank(self) -> int:
@@ -32,7 +32,7 @@ class Step:
         found = re.search(r"(\d)d", self.name)
         return int(found[1]) if found else 2
 
-    def spatial(self, how: Callable[[Axis, int, int], Axis], rank: int | None = None) -> Field:
+    def spatial(self, how: Callable[[Axis, int, int], Axis], rank: int | None = None) -> TensorField:
         """Apply how(axis, i, count) to each axis along the i-th of the last `rank` dimensions, giving
         `count` units."""
         first = len(self.shape) - (self.rank if rank is None else rank)
@@ -40,12 +40,12 @@ class Step:
         def apply(axis: Axis, dim: int) -> tuple[Axis, int | None]:
             return (axis, dim) if dim < first else (how(axis, dim - first, self.outputs[0][dim]), dim)
 
-        return change(self.source, apply)
+        return map_axes(self.source, apply)
 
-    def along(self, dim: int, how: Change, shift: int = 0) -> Field:
+    def along(self, dim: int, how: AxisMap, shift: int = 0) -> TensorField:
         """Apply `how` to the axis along `dim`; later dimensions move by `shift`."""
         dim %= max(len(self.shape), 1)
-        return change(self.source, lambda a, d: how(a, d) if d == dim else (a, d + shift * (d > dim)))
+        return map_axes(self.source, lambda a, d: how(a, d) if d == dim else (a, d + shift * (d > dim)))
 
 
-Rule = Callable[[Step], Field | list[Field]]
+Rule = Callable[[AtenCall], TensorField | list[TensorField]]

@@ -41,7 +41,7 @@ def image_axis(length: int) -> Axis:
     return Axis(here, here, here, here, Fraction(1), length)
 
 
-def unseen(length: int, limit: int) -> Axis:
+def unseen_axis(length: int, limit: int) -> Axis:
     """`length` units that see nothing yet, e.g. of a map that is still to be written to."""
     low, high = np.full(length, limit, np.int64), np.full(length, -1, np.int64)
     far = np.full(length, _FAR, np.int64)
@@ -61,14 +61,14 @@ def gather(axis: Axis, taps: np.ndarray, pace: Fraction | int, seen: np.ndarray 
     return Axis(
         np.where(valid, axis.low[index], axis.limit).min(axis=1),
         np.where(valid, axis.high[index], -1).max(axis=1),
-        _beyond(axis.free_low, taps, axis.step).min(axis=1),
-        _beyond(axis.free_high, taps, axis.step).max(axis=1),
+        _extrapolate(axis.free_low, taps, axis.step).min(axis=1),
+        _extrapolate(axis.free_high, taps, axis.step).max(axis=1),
         axis.step * pace,
         axis.limit,
     )
 
 
-def _beyond(free: np.ndarray, taps: np.ndarray, step: Fraction) -> np.ndarray:
+def _extrapolate(free: np.ndarray, taps: np.ndarray, step: Fraction) -> np.ndarray:
     """free[taps], continued linearly before the first and after the last unit."""
     inside = np.clip(taps, 0, len(free) - 1)
     return free[inside] + (taps - inside) * step.numerator // step.denominator
@@ -80,7 +80,7 @@ def windows(axis: Axis, count: int, kernel: int, stride: int = 1, padding: int =
     return gather(axis, starts + dilation * np.arange(kernel), stride)
 
 
-def spread(axis: Axis, count: int, kernel: int, stride: int, padding: int, dilation: int) -> Axis:
+def transposed_windows(axis: Axis, count: int, kernel: int, stride: int, padding: int, dilation: int) -> Axis:
     """`count` units of a transposed convolution; o reads each i with o = i·stride − padding + dilation·t."""
     reach = np.arange(count)[:, None] + padding - dilation * np.arange(kernel)
     hit = reach % stride == 0
@@ -90,17 +90,17 @@ def spread(axis: Axis, count: int, kernel: int, stride: int, padding: int, dilat
     return gather(axis, taps, Fraction(1, stride), seen=np.where(hit, reach // stride, -1))
 
 
-def adaptive(axis: Axis, count: int) -> Axis:
+def adaptive_windows(axis: Axis, count: int) -> Axis:
     """`count` units of an adaptive pooling: unit j reads floor(jN/M) … ceil((j+1)N/M) − 1."""
     if count == 1:
-        return whole(axis)
+        return collapse_axis(axis)
     size, j = len(axis), np.arange(count)
     first, last = j * size // count, -((-(j + 1) * size) // count) - 1
     taps = first[:, None] + np.arange(int((last - first).max()) + 1)
     return gather(axis, np.minimum(taps, last[:, None]), Fraction(size, count))
 
 
-def resized(axis: Axis, count: int, mode: str, corners: bool = False, scale: float | None = None) -> Axis:
+def resize(axis: Axis, count: int, mode: str, corners: bool = False, scale: float | None = None) -> Axis:
     """`count` units of an interpolation, without antialiasing.
 
     `mode`: "nearest", "nearest-exact", "linear" or "cubic"; `corners`: align_corners; `scale`: the factor
@@ -121,7 +121,7 @@ def resized(axis: Axis, count: int, mode: str, corners: bool = False, scale: flo
     return gather(axis, taps, pace, seen=np.clip(taps, 0, size - 1))
 
 
-def whole(axis: Axis) -> Axis:
+def collapse_axis(axis: Axis) -> Axis:
     """One unit that sees all that any unit of `axis` sees, inside the image; padding is not part of it."""
     low, high = axis.low.min(keepdims=True), axis.high.max(keepdims=True)
     if low[0] <= high[0]:
@@ -170,7 +170,7 @@ def scatter(target: Axis, places: np.ndarray, written: Axis) -> Axis:
     return Axis(low, high, free_low, free_high, max(target.step, written.step), target.limit)
 
 
-def pixels(axis: Axis, index: int, clip: bool) -> tuple[int, int]:
+def pixel_range(axis: Axis, index: int, clip: bool) -> tuple[int, int]:
     """Half-open (start, stop) in pixels of unit `index`; clip=False lets it leave the image.
 
     A unit that sees no pixel gives start == stop, at its free place moved into the image."""

@@ -1,6 +1,6 @@
 """How each operation of a network moves receptive fields from its inputs to its outputs.
 
-A rule reads a `Step` (one executed ATen operation) and returns the field of its output. An operation
+A rule reads a `AtenCall` (one executed ATen operation) and returns the field of its output. An operation
 without a rule mixes everything: its output sees all that any input sees. So a field may be too large
 for an exotic operation, never too small."""
 
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from cnnviz.tracing import rf_intervals
-from cnnviz.tracing.rf_call import Rule, Step
-from cnnviz.tracing.rf_intervals import Axis, gather, merge, whole
+from cnnviz.tracing.rf_call import AtenCall, Rule
+from cnnviz.tracing.rf_intervals import Axis, collapse_axis, gather, merge
 from cnnviz.tracing.rf_layout_rules import choose, concatenate, flip, permute, roll, select, split, take, unbind, view
-from cnnviz.tracing.rf_tensor import Field, change, collapse
+from cnnviz.tracing.rf_tensor import TensorField, collapse, map_axes
 
 
 def _nth(values: Any, index: int, default: int = 1) -> int:
@@ -26,19 +26,19 @@ def _nth(values: Any, index: int, default: int = 1) -> int:
     return default if not values else values[index] if len(values) > 1 else values[0]
 
 
-def convolution(step: Step) -> Field:
+def convolution(step: AtenCall) -> TensorField:
     args, kernel = step.args, step.args["weight"].shape[2:]
-    how = rf_intervals.spread if args["transposed"] else rf_intervals.windows
+    how = rf_intervals.transposed_windows if args["transposed"] else rf_intervals.windows
 
     def apply(axis: Axis, i: int, count: int) -> Axis:
         stride, padding, dilation = (_nth(args[key], i) for key in ("stride", "padding", "dilation"))
         return how(axis, count, kernel[i], stride, padding, dilation)
 
     field, channels = step.spatial(apply, len(kernel)), len(step.shape) - len(kernel) - 1
-    return change(field, lambda a, d: (whole(a), None) if d == channels else (a, d))
+    return map_axes(field, lambda a, d: (collapse_axis(a), None) if d == channels else (a, d))
 
 
-def pool(step: Step) -> Field:
+def pool(step: AtenCall) -> TensorField:
     def apply(axis: Axis, i: int, count: int) -> Axis:
         kernel = _nth(step.args["kernel_size"], i)
         stride = _nth(step.args.get("stride"), i, kernel)
@@ -48,11 +48,11 @@ def pool(step: Step) -> Field:
     return step.spatial(apply)
 
 
-def adaptive_pool(step: Step) -> Field:
-    return step.spatial(lambda axis, _i, count: rf_intervals.adaptive(axis, count))
+def adaptive_pool(step: AtenCall) -> TensorField:
+    return step.spatial(lambda axis, _i, count: rf_intervals.adaptive_windows(axis, count))
 
 
-def upsample(step: Step) -> Field:
+def upsample(step: AtenCall) -> TensorField:
     mode = {"bilinear": "linear", "bicubic": "cubic", "nearest": "nearest", "linear": "linear"}
     kind = re.sub(r"\d?d$", "", step.name.removeprefix("_").removeprefix("upsample_"))
     corners, rank = bool(step.args.get("align_corners")), step.rank
@@ -60,22 +60,22 @@ def upsample(step: Step) -> Field:
     scales = [step.args.get(name) for name in names]
 
     def apply(axis: Axis, i: int, count: int) -> Axis:
-        return rf_intervals.resized(axis, count, mode.get(kind, "nearest-exact"), corners, scales[i])
+        return rf_intervals.resize(axis, count, mode.get(kind, "nearest-exact"), corners, scales[i])
 
     return step.spatial(apply)
 
 
-def shuffle_up(step: Step) -> Field:
+def shuffle_up(step: AtenCall) -> TensorField:
     factor = step.args["upscale_factor"]
     return step.spatial(lambda a, _i, n: gather(a, np.arange(n)[:, None] // factor, Fraction(1, factor)))
 
 
-def shuffle_down(step: Step) -> Field:
+def shuffle_down(step: AtenCall) -> TensorField:
     factor = step.args["downscale_factor"]
     return step.spatial(lambda a, _i, n: rf_intervals.windows(a, n, factor, factor))
 
 
-def pad(step: Step) -> Field:
+def pad(step: AtenCall) -> TensorField:
     widths: Sequence[int] = step.args["pad"] if "pad" in step.args else step.args["padding"]
 
     def apply(axis: Axis, dim: int) -> tuple[Axis, int]:
@@ -90,10 +90,10 @@ def pad(step: Step) -> Field:
             seen = last - np.abs(last - np.abs(taps))
         return gather(axis, taps, 1, seen), dim
 
-    return change(step.source, apply)
+    return map_axes(step.source, apply)
 
 
-def reduce(step: Step) -> Field:
+def reduce(step: AtenCall) -> TensorField:
     """mean, sum, max, … over some dimensions, or all."""
     dims = step.args.get("dim")
     dims = [dims] if isinstance(dims, int) else dims
@@ -103,13 +103,13 @@ def reduce(step: Step) -> Field:
 
     def shrink(axis: Axis, dim: int) -> tuple[Axis, int | None]:
         if dim in gone:
-            return whole(axis), dim if keep else None
+            return collapse_axis(axis), dim if keep else None
         return axis, dim if keep else dim - sum(d < dim for d in gone)
 
-    return change(step.source, shrink)
+    return map_axes(step.source, shrink)
 
 
-def mix(step: Step) -> Field:
+def mix(step: AtenCall) -> TensorField:
     """Softmax, cumulative sums and norms with their own statistics: shape kept, the dimensions that are
     normalised over see all of themselves."""
     rank = len(step.shape)
@@ -119,10 +119,10 @@ def mix(step: Step) -> Field:
         over = set() if plain else set(range(first, rank))
     else:
         over = {step.args["dim"] % rank}
-    return change(step.source, lambda a, d: (merge([a, whole(a)]), d) if d in over else (a, d))
+    return map_axes(step.source, lambda a, d: (merge([a, collapse_axis(a)]), d) if d in over else (a, d))
 
 
-def matrix(step: Step) -> Field:
+def matrix(step: AtenCall) -> TensorField:
     """Rows of a matrix times constant weights: the rows, pixels of a channels-last map, stay apart."""
     return step.source if step.source.folded else collapse(step.source)
 

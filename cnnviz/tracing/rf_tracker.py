@@ -15,11 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import channels_first
-from cnnviz.tracing.rf_call import Step
+from cnnviz.probes.forward import move_channels_first
+from cnnviz.tracing.rf_call import AtenCall
 from cnnviz.tracing.rf_layout_rules import slice_places
 from cnnviz.tracing.rf_rules import FACTORIES, POINTWISE, RULES
-from cnnviz.tracing.rf_tensor import Field, Shape, blend, fitted, image_field, over_map, unite, written
+from cnnviz.tracing.rf_tensor import Shape, TensorField, blend, fit, image_field, over_map, unite, write_slice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,15 +47,15 @@ class FieldTracker(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = func._schema.name.removeprefix("aten::")
-        named = _named(func, args, kwargs)
-        inputs = list(tensors(named.values()))
+        named = _name_arguments(func, args, kwargs)
+        inputs = list(find_tensors(named.values()))
         tracked = [(t, f, tuple(t.shape)) for t in inputs if (f := self.fields.get(t)) is not None]
         output = func(*args, **kwargs)
-        outputs = list(tensors([output]))
+        outputs = list(find_tensors([output]))
         self._note_views(func, name, named, inputs, outputs)
         written = [a.name for a in func._schema.arguments if a.alias_info and a.alias_info.is_write]
         if name.endswith("_") or written:
-            targets = list(tensors(named[key] for key in written))
+            targets = list(find_tensors(named[key] for key in written))
             self._write(func, name.rstrip("_"), named, tracked, targets)
             outputs = [tensor for tensor in outputs if all(tensor is not target for target in targets)]
         if tracked and name not in FACTORIES and not name.endswith("_"):
@@ -69,18 +69,18 @@ class FieldTracker(TorchDispatchMode):
         found = self._result(func, name, named, tracked, shapes)
         several = found if isinstance(found, list) else [found] * len(outputs)
         for tensor, field, shape in zip(outputs, several, shapes, strict=True):
-            self.fields[tensor] = fitted(field, shape)
+            self.fields[tensor] = fit(field, shape)
 
     def _result(
         self, func: Any, name: str, named: dict[str, Any], tracked: list[Any], shapes: list[Shape]
-    ) -> Field | list[Field]:
+    ) -> TensorField | list[TensorField]:
         fields, sizes = [f for _, f, _ in tracked], [s for _, _, s in tracked]
-        if torch.Tag.pointwise in func.tags or name in POINTWISE or _pointwise(name):
+        if torch.Tag.pointwise in func.tags or name in POINTWISE or _is_pointwise(name):
             return blend(fields, sizes, shapes[0])
-        main = tracked[0][0] if name in _JOINING else named["mat1"] if name == "addmm" else _first(named)
+        main = tracked[0][0] if name in _JOINING else named["mat1"] if name == "addmm" else _first_tensor(named)
         if name not in RULES or main is None or main not in self.fields:
             return unite(fields)
-        step = Step(name, named, self.fields[main], tuple(main.shape), shapes, self.fields.get)
+        step = AtenCall(name, named, self.fields[main], tuple(main.shape), shapes, self.fields.get)
         result = RULES[name](step)
         others = [] if name in _JOINING else [f for t, f, _ in tracked if t is not main]
         if not others or isinstance(result, list):
@@ -100,7 +100,7 @@ class FieldTracker(TorchDispatchMode):
                 result: Any = blend([f for _, f, _ in tracked], [s for _, _, s in tracked], shape)
             else:
                 result = self._result(func, name, named, tracked, [shape])
-            self.fields[target] = fitted(result if isinstance(result, Field) else unite(result), shape)
+            self.fields[target] = fit(result if isinstance(result, TensorField) else unite(result), shape)
             if any(t is not target for t, _, _ in tracked):
                 self._write_base(target)
 
@@ -112,7 +112,7 @@ class FieldTracker(TorchDispatchMode):
         places = np.arange(0) if origin.places is None else origin.places
         new = unite([field]) if origin.places is None else field
         before = self.fields.get(origin.base)
-        self.fields[origin.base] = fitted(written(before, shape, origin.dim, places, new), shape)
+        self.fields[origin.base] = fit(write_slice(before, shape, origin.dim, places, new), shape)
         self._write_base(origin.base)
 
     def _note_views(
@@ -138,18 +138,18 @@ _JOINING = ("cat", "stack")  # many inputs, none of them the main one
 
 
 @lru_cache(maxsize=1024)
-def _pointwise(name: str) -> bool:
+def _is_pointwise(name: str) -> bool:
     """Whether the operation of that name which returns a new tensor is marked as elementwise: those in place are
     often not."""
     found = getattr(torch.ops.aten, name, None)
     return found is not None and torch.Tag.pointwise in getattr(found, found.overloads()[0]).tags
 
 
-def _first(named: dict[str, Any]) -> Tensor | None:
+def _first_tensor(named: dict[str, Any]) -> Tensor | None:
     return next((value for value in named.values() if isinstance(value, Tensor)), None)
 
 
-def _named(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _name_arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments by the schema's names; what was not given has its default."""
     schema = func._schema.arguments
     named = {a.name: a.default_value if a.has_default_value() else None for a in schema}
@@ -157,29 +157,29 @@ def _named(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
     return {**named, **kwargs}
 
 
-def tensors(values: Any) -> Iterator[Tensor]:
+def find_tensors(values: Any) -> Iterator[Tensor]:
     """The tensors in nested tuples, lists and dicts, in order."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
         elif isinstance(value, tuple | list | dict):
-            yield from tensors(value.values() if isinstance(value, dict) else value)
+            yield from find_tensors(value.values() if isinstance(value, dict) else value)
 
 
-def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[Field | None]]:
+def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[TensorField | None]]:
     """{layer: field of its (first) output tensor at each of its calls} of one pass over `image`
     (1, C, H, W), for every sub-module that runs; None for outputs that do not depend on the image. A field
     without rows and columns is given to every unit of the layer's map.
 
     The caller holds the model's lock."""
-    calls: dict[str, list[Field | None]] = {}
+    calls: dict[str, list[TensorField | None]] = {}
     tracker = FieldTracker()
 
     def note(layer: str, output: Any) -> None:
-        first = next(tensors([output]), None)
+        first = next(find_tensors([output]), None)
         field = None if first is None else tracker.fields.get(first)
         if field is not None and first is not None and first.ndim > 1:
-            field = over_map(field, tuple(as_maps(channels_first(module, layer, first)).shape[2:]))
+            field = over_map(field, tuple(as_maps(move_channels_first(module, layer, first)).shape[2:]))
         calls.setdefault(layer, []).append(field)
 
     # Outside inference mode, where composite operations would reach the tracker whole.

@@ -28,9 +28,9 @@ from cnnviz.training.state import (
     CHECKPOINT,
     Epoch,
     RunIdentity,
-    export,
+    export_run,
     load_checkpoint,
-    made_folder,
+    make_run_folder,
     save_checkpoint,
     save_snapshot,
 )
@@ -78,7 +78,7 @@ def train(
     training = load_labelled(data, "train", entry.preprocessing)
     testing = load_labelled(data, "test", entry.preprocessing)
     _check_classes(training, testing)
-    folder = made_folder(out)
+    folder = make_run_folder(out)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
@@ -97,13 +97,13 @@ def train(
         save_snapshot(folder, architecture, 0, module)
     while len(run.history) < recipe.epochs:
         run.epoch(len(run.history), folder / CHECKPOINT)
-        run.history.append(run.measured(testing, folder / CHECKPOINT))
+        run.history.append(run.measure(testing, folder / CHECKPOINT))
         if snapshots and (len(run.history) % snapshots == 0 or len(run.history) == recipe.epochs):
             save_snapshot(folder, architecture, len(run.history), module)  # a kill after the checkpoint would lose it
         save_checkpoint(folder, identity, module, optimiser, run.history)
     stem = f"{architecture.replace(':', '_')}-{Path(data).resolve().name.lower()}"
     made = (module, training.class_names, entry.preprocessing, run.history, len(testing))
-    return export(folder, stem, identity, *made, run.precision)
+    return export_run(folder, stem, identity, *made, run.precision)
 
 
 def evaluate(
@@ -118,13 +118,15 @@ def evaluate(
     where, training = next(module.parameters()).device, module.training
     module.eval()
     try:
-        return halving(lambda size: _evaluated(module, data, preprocessing, where, memory_format, size), batch, where)
+        return halving(
+            lambda size: _evaluate_batches(module, data, preprocessing, where, memory_format, size), batch, where
+        )
     finally:
         module.train(training)
 
 
 @torch.inference_mode()
-def _evaluated(
+def _evaluate_batches(
     module: nn.Module,
     data: LabelledSet,
     preprocessing: Preprocessing,
@@ -273,7 +275,7 @@ class _Run:
         if self.progress(report) is False:
             raise Cancelled(f"Stopped in epoch {epoch + 1}; {epoch} finished epochs are kept and can be continued.")
 
-    def measured(self, testing: LabelledSet, checkpoint: Path) -> Epoch:
+    def measure(self, testing: LabelledSet, checkpoint: Path) -> Epoch:
         """The finished epoch, with the test set evaluated: in no larger batches than the training took, for which there
         was room with gradients. Raises TrainingDiverged if its last steps broke
         the weights: they must not take the place of the last good checkpoint."""

@@ -47,7 +47,7 @@ class RunIdentity:
         return {"architecture": self.architecture, "recipe": self.recipe.as_dict(), "data": self.data}
 
 
-def made_folder(out: str | Path) -> Path:
+def make_run_folder(out: str | Path) -> Path:
     """The folder of a run, made where it is not there. Raises BadInput if it cannot be made or written."""
     folder = Path(out)
     try:
@@ -129,7 +129,7 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     return "; ".join(changed)
 
 
-def export(
+def export_run(
     folder: Path,
     stem: str,
     identity: RunIdentity,

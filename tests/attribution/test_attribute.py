@@ -12,8 +12,8 @@ from torch import nn
 
 from cnnviz.attribution.attribute import METHODS, attribute
 from cnnviz.errors import BadInput, Cancelled, UnknownName
-from cnnviz.probes.classifier import classifier, last_maps, top_features
-from cnnviz.probes.predictions import answer
+from cnnviz.probes.classifier import capture_top_features, find_classifier, find_last_maps
+from cnnviz.probes.predictions import predict_image
 
 
 def small(seed: int = 0) -> nn.Sequential:
@@ -45,17 +45,17 @@ def functional() -> Functional:
 
 def test_cross_entropy_is_that_of_torch_and_finite_for_hopeless_labels():
     model, image = tiny(small()), images(1)
-    found = answer(model, image)
+    found = predict_image(model, image)
     for label in range(4):
         expected = F.cross_entropy(torch.from_numpy(found.logits)[None], torch.tensor([label]))
         assert found.cross_entropy(label) == pytest.approx(float(expected), rel=1e-9)
         assert found.probabilities[label] == pytest.approx(math.exp(-found.cross_entropy(label)))
     far = tiny(Written(lambda x: x.flatten(1)[:, :2] * 0 + torch.tensor([0.0, 4000.0])))
-    assert answer(far, image).cross_entropy(0) == 4000.0
+    assert predict_image(far, image).cross_entropy(0) == 4000.0
 
 
 def test_the_top_classes_come_with_their_ranks_and_names():
-    found = answer(tiny(small()), images(1))
+    found = predict_image(tiny(small()), images(1))
     order = sorted(range(4), key=lambda c: -found.logits[c])
     assert found.top(3) == order[:3] and [found.rank(c) for c in order] == [1, 2, 3, 4]
     assert found.class_names == ("a", "class 1", "class 2", "class 3")  # the small network has one name alone
@@ -64,7 +64,7 @@ def test_the_top_classes_come_with_their_ranks_and_names():
 def test_a_single_logit_is_read_as_a_yes_or_no():
     torch.manual_seed(0)
     model = tiny(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 1)))
-    found = answer(model, images(1))
+    found = predict_image(model, images(1))
     assert found.probabilities[0] == pytest.approx(1 / (1 + math.exp(-found.logits[0])))
     assert found.cross_entropy(0) == pytest.approx(-math.log(found.probabilities[0]))
     for method in METHODS:
@@ -186,7 +186,7 @@ def test_grad_cam_agrees_with_captum_on_a_published_network():
 )
 def test_the_last_maps_and_the_classifier_are_found(name, maps, head):
     model = published(name, (64, 64) if name in ("squeezenet1_0", "densenet121") else None)
-    assert (last_maps(model), classifier(model)) == (maps, head)
+    assert (find_last_maps(model), find_classifier(model)) == (maps, head)
 
 
 def test_a_network_without_maps_says_why_it_has_no_grad_cam_and_has_all_the_others():
@@ -197,7 +197,7 @@ def test_a_network_without_maps_says_why_it_has_no_grad_cam_and_has_all_the_othe
     for method in set(METHODS) - {"grad_cam"}:
         assert np.isfinite(attribute(model, image, method=method, steps=4, stride=7).map).all()
     np.testing.assert_allclose(
-        top_features(model, image)[0], model.module.relu1(model.module.fc1(image.flatten(1)))[0], rtol=1e-5
+        capture_top_features(model, image)[0], model.module.relu1(model.module.fc1(image.flatten(1)))[0], rtol=1e-5
     )
 
 

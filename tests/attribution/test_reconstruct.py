@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from nets import Functional, Written, hooks_left, images, published, strongest, tiny
 from torch import nn
 
-from cnnviz.attribution.reconstruct import reconstruct, reconstruct_batch, support
+from cnnviz.attribution.reconstruct import find_support, reconstruct, reconstruct_batch
 from cnnviz.device import choose
 from cnnviz.errors import BadInput, UnknownName
 from cnnviz.interventions.relu_rules import RULES, RectifierRule
@@ -96,7 +96,7 @@ def test_support_lies_inside_the_receptive_field(name, size, layer):
         for rule in RULES:
             found = reconstruct(model, image, layer, channel, row, col, rule)
             assert found.any()
-            top, left, bottom, right = support(found)
+            top, left, bottom, right = find_support(found)
             assert box[0] <= top < bottom <= box[2] and box[1] <= left < right <= box[3]
 
 
@@ -122,8 +122,8 @@ def test_the_named_call_of_a_shared_module_is_reconstructed():
     model = tiny(Functional(lambda n, x: n.a(n.a(x)), a=shared))
     once = reconstruct(model, images(1), "a:1", 0, 1, 1)
     np.testing.assert_allclose(once[:, 1:4, 1:4], shared.weight[0].numpy(), rtol=1e-6)
-    assert support(once) == (1, 1, 4, 4)
-    assert support(reconstruct(model, images(1), "a", 0, 1, 1)) == (1, 1, 6, 6)
+    assert find_support(once) == (1, 1, 4, 4)
+    assert find_support(reconstruct(model, images(1), "a", 0, 1, 1)) == (1, 1, 6, 6)
 
 
 def test_layers_after_the_wanted_one_do_not_run():

@@ -77,7 +77,7 @@ def assert_untouched(model: LoadedModel, before: dict[str, Tensor]) -> None:
 
 
 if __name__ == "__main__":  # planenets.py OUT THREADS SECONDS STEPS: a surface that takes its time, to be killed
-    from cnnviz.distributed import launched
+    from cnnviz.distributed import is_launched
     from cnnviz.errors import CnnvizError
     from cnnviz.landscape.plane.distributed import surface_on_ranks
     from cnnviz.landscape.plane.surface import loss_surface
@@ -88,7 +88,7 @@ if __name__ == "__main__":  # planenets.py OUT THREADS SECONDS STEPS: a surface 
         time.sleep(float(sys.argv[3]))
         print(f"done {state.done} of {state.total}", flush=True)
 
-    compute = surface_on_ranks if launched() else loss_surface
+    compute = surface_on_ranks if is_launched() else loss_surface
     try:
         found = compute(
             residual(), IMAGES, LABELS, int(sys.argv[4]), precision="float32", batch=8, out=Path(sys.argv[1]),

@@ -9,7 +9,7 @@ from torch import nn
 
 import cnnviz
 from cnnviz.errors import BadInput
-from cnnviz.interventions.padding import PADDINGS, PaddingMode, around, filled, padded
+from cnnviz.interventions.padding import PADDINGS, PaddingMode, border_indices, fill_border, override_padding
 
 
 def by_hand(x: torch.Tensor, amount: int, padding: str) -> torch.Tensor:
@@ -36,7 +36,7 @@ def test_convolutions_and_pools_read_the_chosen_border(padding, functional):
         net = Functional(lambda m, x: F.max_pool2d(F.conv2d(x, m.c.weight, m.c.bias, 2, 2), 3, 2, 1), c=conv)
     else:
         net = nn.Sequential(conv, nn.MaxPool2d(3, 2, 1))
-    with padded(padding), torch.no_grad():
+    with override_padding(padding), torch.no_grad():
         found = net(x)
     y = F.conv2d(by_hand(x, 2, padding), conv.weight, conv.bias, 2)
     torch.testing.assert_close(found, F.max_pool2d(by_hand(y, 1, padding), 3, 2))
@@ -45,7 +45,7 @@ def test_convolutions_and_pools_read_the_chosen_border(padding, functional):
 def test_average_pools_string_padding_and_written_padding_are_reached():
     conv = nn.Conv2d(3, 3, 3, padding="same", dilation=2)
     x = images(1)
-    with padded("circular"), torch.no_grad():
+    with override_padding("circular"), torch.no_grad():
         found = F.avg_pool2d(conv(F.pad(x, (1, 1, 1, 1))), 3, 1, padding=1)
     y = F.conv2d(by_hand(by_hand(x, 1, "circular"), 2, "circular"), conv.weight, conv.bias, dilation=2)
     torch.testing.assert_close(found, F.avg_pool2d(by_hand(y, 1, "circular"), 3, 1))
@@ -54,7 +54,7 @@ def test_average_pools_string_padding_and_written_padding_are_reached():
 def test_zero_channels_added_by_a_shortcut_are_not_padding():
     x = images(1)
     for padding in PADDINGS:
-        with padded(padding):
+        with override_padding(padding):
             assert torch.equal(F.pad(x, (0, 0, 0, 0, 2, 1)), torch.nn.functional.pad(x, (0, 0, 0, 0, 2, 1)))
             assert F.pad(x, (0, 0, 0, 0, 2, 1)).shape == (1, 6, 8, 8)
 
@@ -62,14 +62,14 @@ def test_zero_channels_added_by_a_shortcut_are_not_padding():
 @pytest.mark.parametrize("padding", ["circular", "reflect"])
 def test_more_padding_than_the_map_is_long_goes_on_periodically(padding):
     x = images(1, (2, 2))
-    torch.testing.assert_close(filled(x, (5, 5, 5, 5), padding), by_hand(x, 5, padding))
+    torch.testing.assert_close(fill_border(x, (5, 5, 5, 5), padding), by_hand(x, 5, padding))
     one = images(1, (1, 1))
-    assert torch.equal(filled(one, (2, 2, 2, 2), padding), one.expand(1, 3, 5, 5))
+    assert torch.equal(fill_border(one, (2, 2, 2, 2), padding), one.expand(1, 3, 5, 5))
 
 
 def test_a_mirror_does_not_repeat_the_outermost_pixel():
-    assert around(4, 3, 3, "reflect").tolist() == [3, 2, 1, 0, 1, 2, 3, 2, 1, 0]
-    assert around(3, 4, 1, "circular").tolist() == [2, 0, 1, 2, 0, 1, 2, 0]
+    assert border_indices(4, 3, 3, "reflect").tolist() == [3, 2, 1, 0, 1, 2, 3, 2, 1, 0]
+    assert border_indices(3, 4, 1, "circular").tolist() == [2, 0, 1, 2, 0, 1, 2, 0]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_on_a_torus_every_map_is_as_long_as_strides_divide_and_shifts_go_through
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, kernel, stride, own), nn.MaxPool2d(3, 2, ceil_mode=True)).double()
     x = images(1, (length, length)).double()
-    with padded("torus"), torch.no_grad():
+    with override_padding("torus"), torch.no_grad():
         before, after = net(x), net(x.roll((2 * stride, -2 * stride), (2, 3)))
     assert before.shape[2:] == (length // stride // 2,) * 2
     torch.testing.assert_close(after, before.roll((1, -1), (2, 3)), rtol=1e-12, atol=1e-12)
@@ -90,18 +90,18 @@ def test_without_the_mode_and_with_native_nothing_changes():
     x = images(1, (32, 32))
     with torch.no_grad():
         plain = model.module(x)
-        with padded("native"):
+        with override_padding("native"):
             assert torch.equal(model.module(x), plain)
-        with padded("circular"):
+        with override_padding("circular"):
             assert not torch.equal(model.module(x), plain)
         assert torch.equal(model.module(x), plain)
 
 
 def test_what_no_longer_fits_together_is_said_in_words():
     model = cnnviz.load("resnet20_cifar", "random", "cpu")
-    with pytest.raises(BadInput, match="valid.*no longer fit together"), padded("valid"), torch.no_grad():
+    with pytest.raises(BadInput, match="valid.*no longer fit together"), override_padding("valid"), torch.no_grad():
         model.module(images(1, (32, 32)))
-    with pytest.raises(BadInput, match="circular"), padded("mirror"):
+    with pytest.raises(BadInput, match="circular"), override_padding("mirror"):
         pass
     with pytest.raises(BadInput, match="native"):
         PaddingMode("mirror")
@@ -109,6 +109,6 @@ def test_what_no_longer_fits_together_is_said_in_words():
 
 def test_a_failure_of_the_network_itself_is_left_alone():
     net = Written(lambda x: x @ x[:, :2])
-    with pytest.raises(RuntimeError), padded("native"):
+    with pytest.raises(RuntimeError), override_padding("native"):
         net(images(1))
     assert np.isfinite(float(images(1).sum()))

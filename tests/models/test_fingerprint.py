@@ -16,7 +16,7 @@ from cnnviz.landscape import bundled
 from cnnviz.models.catalogue import architecture, plugins
 from cnnviz.models.model import LoadedModel
 from cnnviz.store import load_arrays
-from cnnviz.studies.equivariance.blurpool import blurred
+from cnnviz.studies.equivariance.blurpool import add_blur_pooling
 
 SIZE = Preprocessing((8, 8))
 CLASS = """
@@ -71,8 +71,8 @@ def test_the_bundled_surfaces_after_an_epoch_belong_to_the_bundled_snapshots(nam
 
 def test_copies_blurred_by_other_kernels_are_other_networks():
     model = cnnviz.load("lenet5", device="cpu")
-    assert len({model.fingerprint, *(blurred(model, size).fingerprint for size in (3, 5))}) == 3
-    assert blurred(model, 3).fingerprint == blurred(model, 3).fingerprint
+    assert len({model.fingerprint, *(add_blur_pooling(model, size).fingerprint for size in (3, 5))}) == 3
+    assert add_blur_pooling(model, 3).fingerprint == add_blur_pooling(model, 3).fingerprint
 
 
 def test_a_network_that_rescales_its_input_is_another():

@@ -10,7 +10,7 @@ from surrogate import gradient_box, layer_outputs, positive_copy
 from torch import nn
 
 import cnnviz
-from cnnviz.attribution.reconstruct import reconstruct, support
+from cnnviz.attribution.reconstruct import find_support, reconstruct
 from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.index.search.build import index_patches
 from cnnviz.models.catalogue.registry import find
@@ -83,7 +83,7 @@ def test_every_probe_works_on(name):
         for rule in ("deconvnet", "gradient", "guided") if middle else ("deconvnet",):
             back = reconstruct(model, pixels[best.image], layer, 0, best.row, best.col, rule)
             assert back.shape == (channels, height, width)
-            top, left, bottom, right = support(back)
+            top, left, bottom, right = find_support(back)
             inside = box[0] <= top and box[1] <= left and bottom <= box[2] and right <= box[3]
             assert inside or not back.any(), (layer, rule)
     assert hooks_left(model.module) == 0

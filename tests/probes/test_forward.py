@@ -8,11 +8,11 @@ from torch import nn
 from cnnviz.errors import BadInput, UnknownName
 from cnnviz.probes.forward import (
     ForwardStopped,
-    call_counts,
+    count_calls,
+    find_modules,
     first_tensor,
-    modules_for,
     split_call,
-    visiting,
+    visit_layers,
 )
 
 
@@ -26,15 +26,15 @@ def test_a_call_number_is_split_from_the_name(layer, parts):
 
 def test_modules_are_found_by_name_with_and_without_a_call():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-    assert modules_for(net, ["0", "1:2"]) == {"0": net[0], "1:2": net[1]}
+    assert find_modules(net, ["0", "1:2"]) == {"0": net[0], "1:2": net[1]}
     with pytest.raises(UnknownName, match="model.layers"):
-        modules_for(net, ["conv"])
+        find_modules(net, ["conv"])
 
 
 def test_a_bare_name_is_visited_at_every_call_and_a_numbered_one_once():
     net = Functional(lambda n, x: n.a(n.a(n.a(x))), a=nn.ReLU()).eval()
     visits = []
-    with visiting(net, ["a", "a:2"], lambda layer, _output: visits.append(layer)):
+    with visit_layers(net, ["a", "a:2"], lambda layer, _output: visits.append(layer)):
         net(images(1))
         net(images(1))  # counting starts anew with each pass
     assert visits == ["a", "a", "a:2", "a"] * 2
@@ -48,7 +48,7 @@ def test_stopping_inside_a_visit_skips_the_rest_and_leaves_no_hook():
     def stop(_layer, _output):
         raise ForwardStopped
 
-    with pytest.raises(ForwardStopped), visiting(net, ["a"], stop):
+    with pytest.raises(ForwardStopped), visit_layers(net, ["a"], stop):
         net(images(1))
     assert not runs and hooks_left(net) == 0
 
@@ -57,8 +57,8 @@ def test_calls_are_counted_once_a_network_under_every_name():
     passes, relu = [], nn.ReLU()
     net = Functional(lambda n, x: passes.append(1) or n.a(n.a(x)), a=relu, twin=relu, unused=nn.ReLU()).eval()
     expected = {"out": 1, "a": 2, "twin": 2, "unused": 0}
-    assert call_counts(net, images(4)) == expected
-    assert call_counts(net, images(1)) == expected
+    assert count_calls(net, images(4)) == expected
+    assert count_calls(net, images(1)) == expected
     assert len(passes) == 1 and hooks_left(net) == 0
 
 

@@ -9,8 +9,8 @@ import cnnviz
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import UnknownName
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.frame import look
-from cnnviz.probes.predictions import answer
+from cnnviz.probes.frame import analyse_frame
+from cnnviz.probes.predictions import predict_image
 
 FRAME = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
@@ -38,18 +38,18 @@ def model() -> LoadedModel:
 def test_a_look_shows_what_capture_and_answer_say_of_the_same_frame_in_one_pass(model):
     for layer in ("first", "second"):
         before = model.module.passes
-        seen = look(model, FRAME, layer)
+        seen = analyse_frame(model, FRAME, layer)
         assert model.module.passes == before + 1
         np.testing.assert_allclose(seen.maps, cnnviz.capture(model, FRAME, [layer])[layer][0], rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(seen.answer.logits, answer(model, FRAME).logits, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(seen.answer.logits, predict_image(model, FRAME).logits, rtol=1e-5, atol=1e-6)
         assert seen.answer.class_names == tuple("abcde")
-    assert (look(model, FRAME, "first").maps < 0).any()  # the values before the in-place ReLU
+    assert (analyse_frame(model, FRAME, "first").maps < 0).any()  # the values before the in-place ReLU
 
 
 def test_a_look_leaves_no_hook_and_frees_the_lock_also_when_it_fails(model):
     with pytest.raises(UnknownName, match="first"):
-        look(model, FRAME, "frist")
-    look(model, FRAME, "first")
+        analyse_frame(model, FRAME, "frist")
+    analyse_frame(model, FRAME, "first")
     assert not any(child._forward_hooks or child._forward_pre_hooks for child in model.module.modules())
     assert model.lock.acquire(blocking=False)
     model.lock.release()

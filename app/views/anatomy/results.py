@@ -11,7 +11,7 @@ import streamlit as st
 
 if TYPE_CHECKING:
     from cnnviz.figures.base.scene import Scene
-    from cnnviz.studies.anatomy.history import Model
+    from cnnviz.studies.anatomy.history import PublishedModel
     from cnnviz.studies.anatomy.rows import Anatomy
 
 PARTNERS = {  # the network that says most beside another
@@ -34,17 +34,17 @@ def anatomy(name: str) -> Anatomy:
 def about(name: str) -> dict[str, Any]:
     """Source, year, published result and note of an architecture, and what slides get wrong about it."""
     from cnnviz.models.catalogue.registry import find
-    from cnnviz.studies.anatomy.history import correction
+    from cnnviz.studies.anatomy.history import find_correction
 
     entry = find(name)
     return {
         "title": entry.title, "source": entry.source, "year": entry.year, "published": entry.published,
-        "note": entry.note, "correction": correction(name),
+        "note": entry.note, "correction": find_correction(name),
     }  # fmt: skip
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def models(newest: bool) -> list[Model]:
+def models(newest: bool) -> list[PublishedModel]:
     """The points of the chart of accuracy, size and cost: torchvision's metadata and published figures."""
     from cnnviz.studies.anatomy.history import published_models, torchvision_models
 

@@ -77,10 +77,10 @@ class Shown:
 
 def draw(wish: Wish, image: np.ndarray) -> Drawn:
     """The pictures of an RGB image (H, W, 3) uint8."""
-    from cnnviz.probes.frame import look
+    from cnnviz.probes.frame import analyse_frame
 
     received = wish.model.receive(image)
-    found = look(wish.model, image, wish.layer)
+    found = analyse_frame(wish.model, image, wish.layer)
     top = [(found.answer.class_names[c], float(found.answer.probabilities[c])) for c in found.answer.top(5)]
     shown = list(range(min(wish.count, len(found.maps))))
     wall = maps_mosaic(found.maps, shown, wish.scale, wish.width, wish.height)

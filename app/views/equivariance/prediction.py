@@ -57,10 +57,10 @@ def _wobble(setting: Setting, offsets: np.ndarray) -> Wobble | None:
     recipe = ("wobble", *setting.key)
 
     def make(progress: Any = None) -> Wobble:
-        from cnnviz.studies.equivariance.consistency import wobble
+        from cnnviz.studies.equivariance.consistency import measure_wobble
 
         shifts = np.stack([0 * offsets, offsets], 1)
-        return wobble(setting.model, setting.pixels(REACH), shifts, setting.padding, setting.how, progress)
+        return measure_wobble(setting.model, setting.pixels(REACH), shifts, setting.padding, setting.how, progress)
 
     if is_quick(setting, len(offsets)):
         return shared.drawn(recipe, make)
@@ -88,14 +88,15 @@ def _corpus(setting: Setting) -> None:
 
 def _measure(setting: Setting, images: Corpus, progress: Any) -> Measured:
     """The network, and with blur-pooling its copy as well."""
-    from cnnviz.studies.equivariance.consistency import consistency
+    from cnnviz.studies.equivariance.consistency import measure_consistency
 
     network = setting.network.model
     models = {network.name: network}
     if setting.blur:
         models[f"{network.name}, blur-pooled, not retrained"] = setting.model
     return {
-        name: consistency(model, images, padding=setting.padding, progress=progress) for name, model in models.items()
+        name: measure_consistency(model, images, padding=setting.padding, progress=progress)
+        for name, model in models.items()
     }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cnnviz.models.model import LoadedModel
-    from cnnviz.studies.equivariance.rotation_scale import Transformed
+    from cnnviz.studies.equivariance.rotation_scale import TransformComparison
     from cnnviz.studies.equivariance.shift import LayerEquivariance
 
 REACH = 16  # pixels: the longest shift of the page, and what a crop has around it
@@ -51,10 +51,10 @@ class Setting:
 
     def pixels(self, reach: int) -> Tensor:
         """The normalised image (C, H, W) for shifts up to `reach`; the same picture for every reach."""
-        from cnnviz.studies.equivariance.shifting import canvas
+        from cnnviz.studies.equivariance.shifting import make_canvas
 
         margin = REACH if self.how == "crop" else 0
-        whole = canvas(self.model, shared.photo(self.image), margin)
+        whole = make_canvas(self.model, shared.photo(self.image), margin)
         cut = margin - reach if self.how == "crop" else 0
         return whole[:, cut : whole.shape[1] - cut, cut : whole.shape[2] - cut]
 
@@ -82,9 +82,9 @@ class Compared:
 
 
 def _blurred(key: str, model: LoadedModel) -> LoadedModel:
-    from cnnviz.studies.equivariance.blurpool import blurred
+    from cnnviz.studies.equivariance.blurpool import add_blur_pooling
 
-    return networks.shared(f"{key}|blurred", lambda: blurred(model))
+    return networks.shared(f"{key}|blurred", lambda: add_blur_pooling(model))
 
 
 def shown_layers(network: Network, layer: str) -> list[str]:
@@ -105,7 +105,7 @@ def compared(setting: Setting, layer: str, shift: tuple[int, int]) -> Compared:
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _compared(key: tuple[str | int, ...], _setting: Setting, _layer: str, _shift: tuple[int, int]) -> Compared:
     from cnnviz.studies.equivariance.shift import equivariance
-    from cnnviz.studies.equivariance.shifting import shiftable
+    from cnnviz.studies.equivariance.shifting import make_shiftable
 
     model, reach = _setting.model, max(map(abs, _shift))
     pixels = _setting.pixels(reach)
@@ -118,7 +118,7 @@ def _compared(key: tuple[str | int, ...], _setting: Setting, _layer: str, _shift
     errors = tuple(
         LayerError(one.layer, one.stride, float(one.relative[0]), float(one.relative_inside[0])) for one in found.rows
     )
-    both = shiftable(model, pixels, _setting.how, reach).at([(0, 0), _shift])
+    both = make_shiftable(model, pixels, _setting.how, reach).at([(0, 0), _shift])
     before, shifted = (received(model, one) for one in both.cpu().numpy())
     return Compared(found[_layer], before, shifted, errors, problem)
 
@@ -161,14 +161,14 @@ def is_quick(setting: Setting, shifts: int) -> bool:
     return shifts * height * width <= 40_000
 
 
-def beyond(setting: Setting, layer: str, kind: str) -> Transformed:
+def beyond(setting: Setting, layer: str, kind: str) -> TransformComparison:
     """The layer under all transforms of a kind. Raises BadInput for quarter turns of an oblong input."""
     return _beyond((*setting.key, layer, kind), setting, layer, kind)
 
 
 @st.cache_resource(max_entries=9, show_spinner=False)
-def _beyond(key: tuple[str, ...], _setting: Setting, _layer: str, _kind: str) -> Transformed:
-    from cnnviz.studies.equivariance.rotation_scale import transformed
+def _beyond(key: tuple[str, ...], _setting: Setting, _layer: str, _kind: str) -> TransformComparison:
+    from cnnviz.studies.equivariance.rotation_scale import compare_transforms
 
     photo = shared.photo(_setting.image)
-    return transformed(_setting.model, photo, _kind, TRANSFORMS[_kind], _layer, _setting.padding)
+    return compare_transforms(_setting.model, photo, _kind, TRANSFORMS[_kind], _layer, _setting.padding)

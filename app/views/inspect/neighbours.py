@@ -94,9 +94,9 @@ def _saved(path: Path) -> Embedding | None:
 
 def _show(subject: Subject, images: Corpus, found: Embedding) -> None:
     vector = shared.drawn(("query", *subject.key[:2]), lambda: _query(subject))
-    from cnnviz.studies.channels.neighbours import nearest
+    from cnnviz.studies.channels.neighbours import find_nearest
 
-    near = nearest(found, vector, images, SHOWN, leave_out=subject.image)
+    near = find_nearest(found, vector, images, SHOWN, leave_out=subject.image)
     shown = shared.drawn(
         ("neighbours", *subject.key[:2], images.fingerprint),
         lambda: compose_panels([_panel(subject, images, one) for one in near], COLUMNS, subject.side(SIDE)),
@@ -106,15 +106,15 @@ def _show(subject: Subject, images: Corpus, found: Embedding) -> None:
         own = [images.labels[one.position] for one in near]
         best = max(sorted(set(own)), key=own.count)
         st.markdown(f"{own.count(best)} of these {len(own)} carry the label **{as_literal(best)}**; the network "
-                    f"answers **{as_literal(subject.answer.class_names[subject.answer.known(None)])}**.")  # fmt: skip
+                    f"answers **{as_literal(subject.answer.class_names[subject.answer.check_label(None)])}**.")  # fmt: skip
     if found.skipped:
         st.caption(f"{len(found.skipped)} images could not be read, the first: {escape_markdown(found.skipped[0][1])}")
 
 
 def _query(subject: Subject) -> np.ndarray:
-    from cnnviz.studies.channels.neighbours import query
+    from cnnviz.studies.channels.neighbours import embed_image
 
-    return query(subject.network.model, shared.photo(subject.image))
+    return embed_image(subject.network.model, shared.photo(subject.image))
 
 
 def _panel(subject: Subject, images: Corpus, one: Neighbour) -> ImagePanel:

@@ -48,10 +48,10 @@ def pick_square(row: Any, network: controls.Network) -> tuple[int, int]:
 
 def pick_map(network: controls.Network, image: str) -> tuple[str, int]:
     """Layer and feature map in the sidebar: the last maps, and the one with the strongest response."""
-    from cnnviz.probes.classifier import top_layer
+    from cnnviz.probes.classifier import find_top_layer
 
     shapes = shared.layer_shapes(network.key, network.model)
-    default = top_layer(network.model)
+    default = find_top_layer(network.model)
     options = list(shapes) if default in shapes else [*shapes, default]
     with st.sidebar:
         layer = controls.bind(st.selectbox, "Layer", "layer", default, options=options)

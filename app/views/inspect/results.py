@@ -17,7 +17,7 @@ from cnnviz.figures.attribution.words import NAMES
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
-    from cnnviz.probes.predictions import Answer
+    from cnnviz.probes.predictions import Prediction
 
 QUICK = ("saliency", "grad_cam", "guided_backprop", "deconvolution")  # one pass down each
 METHODS = (*QUICK, "integrated_gradients", "occlusion")
@@ -55,14 +55,14 @@ class Subject:
         return self.network.key, self.image, self.label
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> Prediction:
         """What the network answers."""
         return _answer(self.network.key, self.image, self.network.model)
 
     @property
     def target(self) -> int:
         """The class asked about."""
-        return self.answer.known(None if self.label == PREDICTED else self.label)
+        return self.answer.check_label(None if self.label == PREDICTED else self.label)
 
     @property
     def received(self) -> np.ndarray:
@@ -80,10 +80,10 @@ class Subject:
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
-def _answer(key: str, image: str, _model: LoadedModel) -> Answer:
-    from cnnviz.probes.predictions import answer
+def _answer(key: str, image: str, _model: LoadedModel) -> Prediction:
+    from cnnviz.probes.predictions import predict_image
 
-    return answer(_model, shared.photo(image))
+    return predict_image(_model, shared.photo(image))
 
 
 def wanted(subject: Subject, method: str) -> Wanted:
@@ -136,6 +136,6 @@ def _random_cell(subject: Subject, method: str, counter: Counter | None) -> Cell
 
 
 def _twin(key: str, model: LoadedModel) -> LoadedModel:
-    from cnnviz.studies.attribution.sanity import randomised
+    from cnnviz.studies.attribution.sanity import randomise
 
-    return networks.shared(f"{key}|randomised", lambda: randomised(model))
+    return networks.shared(f"{key}|randomised", lambda: randomise(model))

@@ -19,7 +19,7 @@ from app.views.patches import indexing
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
     from cnnviz.index.result import PatchIndex
-    from cnnviz.studies.channels.connectivity import Wiring
+    from cnnviz.studies.channels.connectivity import Connectivity
     from cnnviz.studies.channels.selectivity import Selectivity
 
 Where = tuple[Network, "Corpus", "PatchIndex", str]  # what is shown: network, images, their index, layer
@@ -132,17 +132,17 @@ def selective(network: Network, images: Corpus, index: PatchIndex, layer: str) -
     return _selectivity(f"{network.key} {images.fingerprint} {index.meta.get('next')}", index, layer)
 
 
-def wired(later: Later, network: Network) -> Wiring | None:
+def wired(later: Later, network: Network) -> Connectivity | None:
     """Which channels feed which; None while the graph is followed. Empty where it cannot be."""
 
-    def make() -> Wiring:
+    def make() -> Connectivity:
         from cnnviz.errors import CnnvizError
-        from cnnviz.studies.channels.connectivity import Wiring, wiring
+        from cnnviz.studies.channels.connectivity import Connectivity, trace_connectivity
 
         try:
-            return wiring(network.model)
+            return trace_connectivity(network.model)
         except CnnvizError:
-            return Wiring({}, {})
+            return Connectivity({}, {})
 
     return later.get(("wiring", network.key), make)
 
@@ -150,7 +150,7 @@ def wired(later: Later, network: Network) -> Wiring | None:
 def places(network: Network, images: Corpus, index: PatchIndex, layer: str, image: str) -> Any:
     """(C,) the place that the photograph would take in each channel of the layer, 0 = none; and whether it is one
     of the images searched."""
-    from cnnviz.studies.channels.ranking import places as found
+    from cnnviz.studies.channels.ranking import rank_image as found
 
     own = images.index(image) if image in images.ids[:1000] else None
     maps = shared.maps(network.key, image, layer, network.model)

@@ -45,7 +45,7 @@ class Chosen:
 
 def choose(network: Network, images: Corpus, index: PatchIndex, layer: str, image: str, row: Any) -> Chosen:
     """The controls in the row above the wall, and the channels that pass them."""
-    from cnnviz.studies.channels.sorting import ORDERS, ordered
+    from cnnviz.studies.channels.sorting import ORDERS, order_channels
 
     selective = deferred.selective(network, images, index, layer)
     places, own = deferred.places(network, images, index, layer, image)
@@ -59,7 +59,7 @@ def choose(network: Network, images: Corpus, index: PatchIndex, layer: str, imag
         )  # fmt: skip
     found = _of_class(network, selective, index, layer, find)
     passing = _passing(index, layer, show, selective, places)
-    channels = [c for c in ordered(index, layer, order, selective) if c in passing and (not find or c in found)]
+    channels = [c for c in order_channels(index, layer, order, selective) if c in passing and (not find or c in found)]
     if show == ENTERED:
         channels.sort(key=lambda c: places[c])
     return Chosen(channels, selective, places, own, found)
@@ -74,9 +74,9 @@ def _filters(selective: Selectivity | None) -> list[str]:
 
 
 def _passing(index: PatchIndex, layer: str, show: str, selective: Selectivity | None, places: np.ndarray) -> set[int]:
-    from cnnviz.studies.channels.sorting import dead
+    from cnnviz.studies.channels.sorting import find_dead
 
-    silent = dead(index, layer)
+    silent = find_dead(index, layer)
     if show == ENTERED:
         return {int(c) for c in np.flatnonzero(places)}
     if show in (ALIVE, DEAD):
@@ -88,10 +88,10 @@ def _passing(index: PatchIndex, layer: str, show: str, selective: Selectivity | 
 
 def _jump(channels: int) -> None:
     """A number that is typed into the search chooses that channel; anything else stays as a filter."""
-    from cnnviz.studies.channels.sorting import channel_named
+    from cnnviz.studies.channels.sorting import parse_channel
 
     st.session_state.pop("wall", None)
-    number = channel_named(st.session_state.get("find") or "", channels)
+    number = parse_channel(st.session_state.get("find") or "", channels)
     if number is not None:
         address.choose("unit", number)
         st.session_state["find"] = ""
@@ -101,14 +101,14 @@ def _of_class(
     network: Network, selective: Selectivity | None, index: PatchIndex, layer: str, find: str
 ) -> dict[int, int]:
     """{channel: winners} of the class looked for; the class's own channel in a layer of classes."""
-    from cnnviz.studies.channels.sorting import channel_named, of_class
+    from cnnviz.studies.channels.sorting import find_class, parse_channel
 
     if not find:
         return {}
-    number = channel_named(find, index.channels(layer))
+    number = parse_channel(find, index.channels(layer))
     if number is not None:  # of a link; typed numbers have jumped already
         return {number: 0}
-    found = of_class(selective, find) if selective is not None else {}
+    found = find_class(selective, find) if selective is not None else {}
     names, last = network.model.class_names, list(index.layers)[-3:]
     if len(names) == index.channels(layer) and layer in last:
         found |= {c: found.get(c, 0) for c, name in enumerate(names) if find.strip().lower() in name.lower()}

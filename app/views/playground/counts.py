@@ -12,7 +12,7 @@ from app.views.anatomy import results as anatomies
 from app.views.playground.input import whole
 from cnnviz.figures.playground import cards as playground_cards
 from cnnviz.studies.convolution.cost import Cost, conv_cost
-from cnnviz.studies.convolution.lecture_questions import questions
+from cnnviz.studies.convolution.lecture_questions import list_questions
 
 NARROW = 690  # pixels; the page of a window of 1024
 LAYER, NOTES = "A layer", "The notes' questions"
@@ -80,7 +80,7 @@ def _others(
 
 
 def _questions(row: Any) -> None:
-    named = {question.key: question for question in questions()}
+    named = {question.key: question for question in list_questions()}
     with row:
         key = controls.bind(st.selectbox, "Question", "question", next(iter(named)), options=list(named), width=360,
                              format_func=lambda name: named[name].text)  # fmt: skip

@@ -13,7 +13,7 @@ from app.views.playground.input import numbers_box, row_of, whole, written
 from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.signal import signal_figure
 from cnnviz.figures.equivariance.words import error_text
-from cnnviz.studies.equivariance.signal import KERNELS, SIGNALS, SignalShift, shift_signal, signal
+from cnnviz.studies.equivariance.signal import KERNELS, SIGNALS, SignalShift, make_signal, shift_signal
 
 OWN, LONGEST, REACH = "own", 15, 16
 MOST = 128  # values of a series of one's own
@@ -77,7 +77,7 @@ def _pick_series() -> tuple[np.ndarray, np.ndarray]:
         else:
             st.caption(written(KERNELS[name]).replace("-", "−"))
     kernel = row_of(own, "kernel", LONGEST) if name == OWN else np.array(KERNELS[name])
-    values = row_of(text, "series", MOST) if kind == OWN else signal(kind)
+    values = row_of(text, "series", MOST) if kind == OWN else make_signal(kind)
     if len(values) < len(kernel):
         raise BadInput(f"The series has {len(values)} numbers, fewer than the {len(kernel)} of the kernel. Add some.")
     return values, kernel

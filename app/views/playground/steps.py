@@ -19,7 +19,7 @@ from cnnviz.figures.playground import channels as playground_channels
 from cnnviz.figures.playground import matrix as playground_matrix
 from cnnviz.figures.playground import steps as playground_steps
 from cnnviz.studies.convolution import convolution as convolving
-from cnnviz.studies.convolution.toeplitz import toeplitz
+from cnnviz.studies.convolution.toeplitz import build_toeplitz
 
 NARROW = 690  # pixels; the page of a window of 1024
 GRID, KERNEL = 12, 5  # numbers a side at most
@@ -56,8 +56,8 @@ class Task:
     flip: bool
 
     @property
-    def result(self) -> convolving.Convolved:
-        return convolving.convolution(
+    def result(self) -> convolving.ConvolvedGrid:
+        return convolving.convolve(
             self.grid, self.kernels, None, self.stride, self.padding, self.dilation, self.groups, self.flip
         )
 
@@ -166,7 +166,7 @@ _SEVERAL = (
 )
 
 
-def _scene(task: Task, result: convolving.Convolved, number: int, width: float) -> Scene:
+def _scene(task: Task, result: convolving.ConvolvedGrid, number: int, width: float) -> Scene:
     if task.plain:
         return playground_steps.step_scene(result, task.padding, number, task.sizes, task.flip, width)
     return playground_channels.channels_scene(result, task.padding, number, task.sizes, task.flip, width)
@@ -177,7 +177,7 @@ def matrix(row: Any) -> None:
     task = pick_task()
     result = task.result
     number = pick_step(result.output[0].size, row)
-    found = toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.padding, task.dilation)
+    found = build_toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.padding, task.dilation)
     scenes = [playground_matrix.matrix_scene(found, task.grid[0], number, task.flip, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Matrix of the convolution"], "playground_matrix", narrow=scenes[1:])
     if not task.plain:
@@ -208,7 +208,7 @@ def seen(_row: Any) -> None:
         stride = whole("Stride", "stride", 1, 1, 5)
         padding = whole("Padding", "pad", 0, 0, 4)
         dilation = whole("Dilation", "dilate", 1, 1, 4)
-    counts = convolving.visits((side, side), kernel, stride, padding, dilation)
+    counts = convolving.count_visits((side, side), kernel, stride, padding, dilation)
     scenes = [playground_matrix.visits_scene(counts, kernel**2, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Windows that read each pixel"], "playground_seen", narrow=scenes[1:])
     st.write(

@@ -13,7 +13,7 @@ from app.session import shared
 from app.views.playground.input import numbers_box, table, written
 from cnnviz.figures.base.colors import signed_rgb
 from cnnviz.figures.playground.cells import kernel_scene
-from cnnviz.studies.convolution.kernels import BORDERS, KERNELS, NamedKernel, apply_kernel, shown
+from cnnviz.studies.convolution.kernels import BORDERS, KERNELS, NamedKernel, apply_kernel, to_pixels
 
 OWN, LARGEST = "own", 640  # pixels of the longer side that is filtered
 
@@ -52,7 +52,7 @@ def photograph(row: Any) -> None:
 def _filtered(pixels: np.ndarray, kernel: NamedKernel, border: str) -> tuple[np.ndarray, str]:
     """The picture (H, W, 3) uint8 that a kernel makes, and its caption."""
     if not kernel.signed:
-        return shown(apply_kernel(pixels, kernel.weights, border=border), False), "After"
+        return to_pixels(apply_kernel(pixels, kernel.weights, border=border), False), "After"
     gray = np.round(pixels @ np.array((0.299, 0.587, 0.114))).astype(np.uint8)
     answer = apply_kernel(gray, kernel.weights, border=border)
     peak = max(float(np.percentile(np.abs(answer), 99)), 1.0)  # a few bright specks would pale all the rest

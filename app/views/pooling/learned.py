@@ -15,7 +15,7 @@ from app.views.playground.input import numbers_box, table, written
 from cnnviz.errors import BadInput
 from cnnviz.figures.pooling import poses as pooling_poses
 from cnnviz.studies.pooling.maxout import learned_invariance
-from cnnviz.studies.pooling.pooling import across
+from cnnviz.studies.pooling.pooling import pool_channels
 
 NARROW = 690  # pixels; the page of a window of 1024
 DIGIT, OWN, LARGEST = "handwritten 5", "own", 9
@@ -33,7 +33,7 @@ def view(row: Any) -> None:
         pieces = _filters_in_pool()
     kernel, drawn = _pattern(name)
     found = learned_invariance(kernel, drawn)
-    pooled = across(found.responses.T[:pieces])[0]
+    pooled = pool_channels(found.responses.T[:pieces])[0]
     scenes = [pooling_poses.poses_scene(found, pieces, pooled, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Responses of four filters to four pictures"], "poses", narrow=scenes[1:])
     st.write(

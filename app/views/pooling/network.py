@@ -96,14 +96,14 @@ def _pick_layer(setting: Setting, layers: dict[str, tuple[int, int, int]]) -> st
 
 def _pairs(setting: Setting, layer: str, channel: int, right: int, tolerance: float) -> list[tuple[str, str, MapPair]]:
     """Rows of the picture: the channel before pooling and after it; channels without location all at once."""
-    from cnnviz.studies.pooling.compare import kept
+    from cnnviz.studies.pooling.compare import compare_units
 
     maps, rows = results.around(setting, layer, right), []
     for name, first, second in (
         ("before", maps.before, maps.before_shifted),
         ("after", maps.after, maps.after_shifted),
     ):
-        found = kept(first, second, tolerance)
+        found = compare_units(first, second, tolerance)
         size = f"{first.shape[1]}×{first.shape[2]}"
         if max(first.shape[1:]) == 1:
             tables = [fold_channels(part[:, 0, 0]) for part in (first, second, found.same, found.active)]
@@ -116,9 +116,9 @@ def _pairs(setting: Setting, layer: str, channel: int, right: int, tolerance: fl
 
 def _panels(setting: Setting, layer: str, channel: int, right: int, tolerance: float) -> None:
     def draw() -> Strip:
-        from cnnviz.studies.equivariance.shifting import shiftable
+        from cnnviz.studies.equivariance.shifting import make_shiftable
 
-        both = shiftable(setting.model, setting.pixels(right), setting.how, right).at([(0, 0), (0, right)])
+        both = make_shiftable(setting.model, setting.pixels(right), setting.how, right).at([(0, 0), (0, right)])
         photo, shifted = (shifts.received(setting.model, one) for one in both.cpu().numpy())
         return rows_strip(photo, shifted, _pairs(setting, layer, channel, right, tolerance))
 
@@ -181,10 +181,10 @@ def _instead(setting: Setting, layer: str, channel: int, right: int, tolerance: 
 def _column(
     maps: Any, channel: int, kind: str, name: str, how: tuple[int, int, int], tolerance: float
 ) -> tuple[str, str, MapPair]:
-    from cnnviz.studies.pooling.compare import kept, repooled
+    from cnnviz.studies.pooling.compare import compare_units, repool
 
-    first, second = repooled(maps, channel, kind, *how)
-    found = kept(first, second, tolerance)
+    first, second = repool(maps, channel, kind, *how)
+    found = compare_units(first, second, tolerance)
     told = f"{100 * found.share:.0f} % unchanged" if found.active.any() else "silent"
     return f"{name}, {first.shape[0]}×{first.shape[1]}", told, MapPair(first, second, found.same, found.active)
 

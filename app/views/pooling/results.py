@@ -74,9 +74,11 @@ def around(setting: Setting, layer: str, right: int) -> PooledMaps:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _around(key: tuple, _setting: Setting, _layer: str, _right: int) -> PooledMaps:
-    from cnnviz.studies.pooling.compare import pooled_maps
+    from cnnviz.studies.pooling.compare import capture_pooled_maps
 
-    return pooled_maps(_setting.model, _setting.pixels(_right), (0, _right), _layer, _setting.padding, _setting.how)
+    return capture_pooled_maps(
+        _setting.model, _setting.pixels(_right), (0, _right), _layer, _setting.padding, _setting.how
+    )
 
 
 def location(setting: Setting, layer: str) -> GlobalPooling | None:

@@ -59,11 +59,11 @@ def view(row: Any, look: Look) -> None:
 def _growth(look: Look, depth: str) -> Growth:
     def make() -> Growth:
         from cnnviz.models.model import layer_kinds
-        from cnnviz.studies.receptive.growth import field_growth, main_layers
+        from cnnviz.studies.receptive.growth import find_main_layers, measure_growth
 
         model = look.network.model
-        chosen = main_layers(model) if depth == MAIN else list(layer_kinds(model.module))
-        return field_growth(model, list(dict.fromkeys([*chosen, look.layer])))
+        chosen = find_main_layers(model) if depth == MAIN else list(layer_kinds(model.module))
+        return measure_growth(model, list(dict.fromkeys([*chosen, look.layer])))
 
     return shared.drawn(("growth", look.network.key, depth, look.layer), make)
 
@@ -74,11 +74,11 @@ def _effective(look: Look, growth: Growth, images: Corpus) -> tuple[EffectiveSiz
     count = 16 if height * width <= SMALL else 8
 
     def make(progress: Any) -> tuple[EffectiveSize, ...]:
-        from cnnviz.studies.receptive.effective import images_of
-        from cnnviz.studies.receptive.growth import effective_growth
+        from cnnviz.studies.receptive.effective import read_images
+        from cnnviz.studies.receptive.growth import measure_effective_growth
 
         model = look.network.model
-        return effective_growth(model, images_of(model, images, count), layers, progress)
+        return measure_effective_growth(model, read_images(model, images, count), layers, progress)
 
     words = f"Effective fields of {len(layers)} layers over {count} images"
     recipe = ("growth", look.network.key, tuple(layers), images.fingerprint)

@@ -197,11 +197,11 @@ def _measured(look: Look, words: str, corpus: Corpus | None) -> tuple[MeasuredFi
     recipe = ("field", *_recipe(look, words), corpus.fingerprint)
 
     def make(progress: Any = None) -> MeasuredField:
-        from cnnviz.studies.receptive.effective import images_of, measured_field
+        from cnnviz.studies.receptive.effective import measure_field, read_images
 
         model = look.network.model
         channel = None if spread else look.channel
-        return measured_field(model, images_of(model, corpus, count), look.layer, channel, look.place, progress)
+        return measure_field(model, read_images(model, corpus, count), look.layer, channel, look.place, progress)
 
     _channels, height, width = look.network.model.input_size
     if count * height * width <= QUICK:
@@ -211,13 +211,13 @@ def _measured(look: Look, words: str, corpus: Corpus | None) -> tuple[MeasuredFi
 
 
 def _of_photo(look: Look) -> MeasuredField:
-    from cnnviz.studies.receptive.effective import measured_field
+    from cnnviz.studies.receptive.effective import measure_field
 
     model = look.network.model
 
     def make() -> MeasuredField:
         pixels = model.batch(shared.photo(look.image))
-        return measured_field(model, pixels, look.layer, look.channel, look.place)
+        return measure_field(model, pixels, look.layer, look.channel, look.place)
 
     return shared.drawn(("field", *_recipe(look, "this image")), make)
 

@@ -49,9 +49,9 @@ def view(row: Any) -> None:
 
 def _edited(name: str, preset: str) -> Stack | None:
     """The stack as typed; None, and why, where it is none."""
-    from cnnviz.studies.convolution.stacks import PRESETS, read_stack, written_stack
+    from cnnviz.studies.convolution.stacks import PRESETS, read_stack, write_stack
 
-    default = written_stack(PRESETS[preset])
+    default = write_stack(PRESETS[preset])
     text = numbers_box(f"{name.capitalize()}: kernel, stride, dilation", f"{name}stack", default, 3)
     with st.container(horizontal=True, gap="small"):
         st.button("Add a 3×3", key=f"{name}_add", on_click=_change, args=(name, f"{text}\n3"))

@@ -13,7 +13,7 @@ from cnnviz.figures.base.plot_style import INK, apply_style
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from cnnviz.studies.anatomy.history import Model, Result
+    from cnnviz.studies.anatomy.history import ChallengeResult, PublishedModel
 
 _KINDS = {  # kind of result: (colour, words)
     "before": ("#b5bcc6", "before deep networks"),
@@ -36,7 +36,7 @@ _NAMED = {  # points that carry their name, and where it stands: pixels right an
 }
 
 
-def timeline_figure(results: Sequence[Result], human: Result, height: int = 560) -> Figure:
+def timeline_figure(results: Sequence[ChallengeResult], human: ChallengeResult, height: int = 560) -> Figure:
     """Top-5 error, percent, as bars under their years, with the human's as a line. Plotly."""
     from plotly import graph_objects as go
 
@@ -67,7 +67,7 @@ def timeline_figure(results: Sequence[Result], human: Result, height: int = 560)
     return figure
 
 
-def _add_years(figure: Figure, results: Sequence[Result]) -> None:
+def _add_years(figure: Figure, results: Sequence[ChallengeResult]) -> None:
     """The years above the bars, with a rule between them."""
     for year in sorted({r.year for r in results}):
         own = [i for i, r in enumerate(results) if r.year == year]
@@ -77,12 +77,12 @@ def _add_years(figure: Figure, results: Sequence[Result]) -> None:
             figure.add_vline(x=own[0] - 0.5, line={"color": "#d5dae1", "width": 1})
 
 
-def _describe_result(result: Result) -> str:
+def _describe_result(result: ChallengeResult) -> str:
     layers = f"<br>{result.layers} layers with weights" if result.layers else ""
     return f"<b>{result.name}</b>, {result.year}: {result.top5} %<br>{result.condition}{layers}<br>{result.source}"
 
 
-def bubble_figure(models: Sequence[Model], height: int = 560) -> Figure:
+def bubble_figure(models: Sequence[PublishedModel], height: int = 560) -> Figure:
     """Top-1 accuracy against multiply-adds; the area of a circle is the number of parameters. Plotly.
 
     Circles are filled where the figures are torchvision's own, rings where they are from a paper."""
@@ -124,16 +124,16 @@ def _diameter(parameters: int) -> float:
     return max(5.0, 4.0 * math.sqrt(parameters / 1e6))
 
 
-def _fill_colour(model: Model, colour: str) -> str:
+def _fill_colour(model: PublishedModel, colour: str) -> str:
     return colour if _is_torchvision(model) else "rgba(255,255,255,0)"
 
 
-def _is_torchvision(model: Model) -> bool:
+def _is_torchvision(model: PublishedModel) -> bool:
     """Whether the figures are torchvision's own."""
     return model.source.startswith("torchvision")
 
 
-def _describe_model(model: Model) -> str:
+def _describe_model(model: PublishedModel) -> str:
     facts = f"top-1 {model.top1:g} % · {count_text(model.parameters)} parameters · {count_text(model.macs)} MACs"
     return f"<b>{model.name}</b> ({model.family})<br>{facts}<br>{model.condition}<br>{model.source}"
 

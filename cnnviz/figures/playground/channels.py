@@ -28,14 +28,14 @@ from cnnviz.figures.playground.steps import (
 )
 
 if TYPE_CHECKING:
-    from cnnviz.studies.convolution.convolution import Convolved, OutputSize
+    from cnnviz.studies.convolution.convolution import ConvolvedGrid, OutputSize
 
 HEAD, TOTAL, LINE, SIGN, GAP = 34.0, 56.0, 25.0, 36.0, 10.0  # pixels
 LETTERS = 27.0  # of a channel's sum, where it fits
 
 
 def channels_scene(
-    result: Convolved,
+    result: ConvolvedGrid,
     padding: int,
     number: int,
     sizes: tuple[OutputSize, OutputSize],
@@ -81,7 +81,7 @@ def channels_scene(
     return scene
 
 
-def _choose_sides(result: Convolved, width: float, room: float) -> tuple[float, float]:
+def _choose_sides(result: ConvolvedGrid, width: float, room: float) -> tuple[float, float]:
     """Pixels of a cell on the left and in the output, so that a third of the page is left for the sums."""
     lines, high, wide = result.padded.shape
     filters, rows, cols = result.output.shape
@@ -92,7 +92,7 @@ def _choose_sides(result: Convolved, width: float, room: float) -> tuple[float, 
 
 def _draw_channels(
     scene: Scene,
-    result: Convolved,
+    result: ConvolvedGrid,
     padding: int,
     at: tuple[int, int, int],
     flip: bool,

@@ -21,7 +21,7 @@ from cnnviz.figures.playground.cells import (
 )
 
 if TYPE_CHECKING:
-    from cnnviz.studies.convolution.convolution import Convolved, OutputSize
+    from cnnviz.studies.convolution.convolution import ConvolvedGrid, OutputSize
 
 HEAD, GAP, SUM, LINE = 34.0, 56.0, 104.0, 25.0  # pixels: titles, room for signs, the sum, a line of sizes
 NOW = "#fde3d0"  # the output that is computed in this step
@@ -33,7 +33,7 @@ def order_weights(flip: bool, count: int) -> list[int]:
 
 
 def step_scene(
-    result: Convolved,
+    result: ConvolvedGrid,
     padding: int,
     number: int,
     sizes: tuple[OutputSize, OutputSize],
@@ -68,7 +68,7 @@ def step_scene(
 
 
 def _build_tables(
-    result: Convolved, padding: int, number: int, flip: bool
+    result: ConvolvedGrid, padding: int, number: int, flip: bool
 ) -> tuple[tuple[str, np.ndarray, list[list[CellStyle]]], ...]:
     """(title, numbers, cells) of the padded input, the kernel as it is laid on, and the output."""
     output, kernel, padded = result.output[0], result.kernels[0, 0], result.padded[0]
@@ -108,7 +108,7 @@ def size_lines(sizes: tuple[OutputSize, OutputSize]) -> list[tuple[str, str]]:
 
 
 def window_cells(
-    result: Convolved, padding: int, row: int, col: int, padded: np.ndarray, kernel: np.ndarray, paints: list[str]
+    result: ConvolvedGrid, padding: int, row: int, col: int, padded: np.ndarray, kernel: np.ndarray, paints: list[str]
 ) -> list[list[CellStyle]]:
     """One channel of the padded input: zeros around it in gray, each pixel of the window in the colour of the weight
     that it meets. `kernel` (kh, kw) and its `paints`, as it is laid on."""
@@ -150,7 +150,7 @@ def output_cells(output: np.ndarray, number: int, first: int = 0) -> list[list[C
     return [[cell(first + i * wide + j) for j in range(wide)] for i in range(len(output))]
 
 
-def draw_window(scene: Scene, result: Convolved, left: float, top: float, side: float, row: int, col: int) -> None:
+def draw_window(scene: Scene, result: ConvolvedGrid, left: float, top: float, side: float, row: int, col: int) -> None:
     """A thick frame around the window, on an input whose corner is at (left, top)."""
     high, wide = ((k - 1) * result.dilation + 1 for k in result.kernels.shape[2:])
     x, y = left + col * result.stride * side, top + row * result.stride * side

@@ -24,7 +24,7 @@ from cnnviz.index.search.batch_size import SMALL, best_batch
 from cnnviz.index.search.run import Progress, Run
 from cnnviz.index.search.spatial import misplaced
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.forward import call_counts, modules_for, split_call
+from cnnviz.probes.forward import count_calls, find_modules, split_call
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -128,7 +128,7 @@ def prepared(
     if k < 1 or (batch is not None and batch < 1):
         raise BadInput(f"k and batch must be at least 1, got k={k}, batch={batch}.")
     names = list(layers) if layers is not None else model.layers()
-    modules_for(model.module, names)
+    find_modules(model.module, names)
     used = "bfloat16" if usable_precision(precision, str(model.device)) == "bfloat16" else "float32"
     settings = {
         "model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin,
@@ -181,7 +181,7 @@ def finished(
 def _that_run(model: LoadedModel, names: list[str]) -> list[str]:
     """The layers that run in a forward pass (branches used only in training do not), each once."""
     with model.lock:
-        counts = call_counts(model.module, torch.zeros(1, *model.input_size, device=model.device))
+        counts = count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
 
     def runs(layer: str) -> bool:
         name, call = split_call(layer)

@@ -11,7 +11,7 @@ from cnnviz.index.search.loader import Batch
 from cnnviz.index.search.topk import RunningTop, peaks
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import call_counts, split_call
+from cnnviz.probes.forward import count_calls, split_call
 
 RECORDED = 2  # the pass that is recorded: layers that are called now and then may be missing from the first
 SAMPLE_EVERY = 32  # one batch in so many is looked at unit by unit, for the statistics: it costs as much as a layer
@@ -39,7 +39,7 @@ class Search:
     def _named_calls(self) -> dict[str, list[str]]:
         """{call to be visited: names wanted for it}: "relu" and "relu:2" may be the same call."""
         with self.model.lock, torch.inference_mode():
-            counts = call_counts(self.model.module, torch.zeros(1, *self.model.input_size, device=self.model.device))
+            counts = count_calls(self.model.module, torch.zeros(1, *self.model.input_size, device=self.model.device))
         names: dict[str, list[str]] = {}
         for name in self.layers:
             often = split_call(name)[1] is None and counts[name] > 1

@@ -11,7 +11,7 @@ from cnnviz.device import halving
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import visiting
+from cnnviz.probes.forward import visit_layers
 from cnnviz.tracing.receptive_field import receptive_field
 
 
@@ -39,7 +39,7 @@ def _shapes(model: LoadedModel, layers: Sequence[str], count: int) -> dict[str, 
     def note(layer: str, output: Tensor) -> None:
         found[layer] = (tuple(as_maps(output).shape), count)
 
-    with model.lock, torch.inference_mode(), visiting(model.module, list(layers), note):
+    with model.lock, torch.inference_mode(), visit_layers(model.module, list(layers), note):
         model.module(torch.zeros(count, *model.input_size, device=model.device))
     return found
 

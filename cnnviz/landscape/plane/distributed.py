@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cnnviz.distributed import KEPT, Group, joined
+from cnnviz.distributed import KEPT, Group, join_group
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.plane.checkpoint import Found, file_of, files_beside
@@ -46,14 +46,14 @@ def surface_on_ranks(
     at rank 0 alone, with all cells counted. Raises BadInput if the ranks were given different things,
     CnnvizError when a rank is lost, Cancelled when the run is ended from outside; what is finished is kept."""
     check(steps, span, seed, directions)
-    with joined() as group:
+    with join_group() as group:
         plan = Plan(Evaluator(model, images, labels, precision, statistics, batch), steps, span, seed, directions)
         before = _agreed(group, plan, out)
         left = [cell for cell in plan.order if cell not in before]
         mine = _mine(group, Run(plan, dict(before), None), left[group.rank :: group.ranks], out, progress, len(before))
         found = group.gather(mine)
         together = {cell: at for part in found for cell, at in part.items()}
-        surface = group.alone(lambda: finish(plan, together, out))
+        surface = group.run_alone(lambda: finish(plan, together, out))
         for path in files_beside(out):
             path.unlink(missing_ok=True)
     return surface
@@ -142,7 +142,7 @@ class _Shown:
         now = time.monotonic()
         if self.progress is None or (now - self.last < 0.1 and not last):
             return None
-        self.last, done = now, self.group.done()
+        self.last, done = now, self.group.count_done()
         total = self.run.plan.steps**2
         left = (now - self.started) / max(done, 1) * (total - self.before - done)
         surface = self.run.plan.surface(self.run.values)

@@ -14,7 +14,7 @@ from cnnviz.models.catalogue.architecture import Architecture
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.model import LoadedModel
 from cnnviz.studies.anatomy.blocks import block_rows, name_blocks
-from cnnviz.studies.anatomy.rows import Anatomy, BlockRow, LayerRow, longest
+from cnnviz.studies.anatomy.rows import Anatomy, BlockRow, LayerRow, measure_depth
 from cnnviz.tracing.graph import Graph, Node, trace_graph
 
 __all__ = ["Anatomy", "BlockRow", "LayerRow", "anatomy"]
@@ -42,15 +42,17 @@ def anatomy(model: LoadedModel | str) -> Anatomy:
         [('conv1', (6, 28, 28), 156), ('conv2', (16, 10, 10), 2416)]
     """
     if isinstance(model, str):
-        return _named(find(model))
+        return _build_anatomy(find(model))
     with model.lock:
         if model.module not in _LOADED:
             graph = trace_graph(model.module, model.input_size)
-            _LOADED[model.module] = _assembled(model.name, _title(model.name), model.input_size, model.module, graph)
+            _LOADED[model.module] = _assemble(
+                model.name, _find_title(model.name), model.input_size, model.module, graph
+            )
         return _LOADED[model.module]
 
 
-def _title(name: str) -> str:
+def _find_title(name: str) -> str:
     try:
         return find(name).title
     except CnnvizError:  # a network of the user's own
@@ -58,7 +60,7 @@ def _title(name: str) -> str:
 
 
 @lru_cache(maxsize=128)
-def _named(entry: Architecture) -> Anatomy:
+def _build_anatomy(entry: Architecture) -> Anatomy:
     try:
         with torch.device("meta"):
             module = entry.builder(entry.classes).eval()
@@ -66,15 +68,15 @@ def _named(entry: Architecture) -> Anatomy:
     except Exception:  # its code looks at values, in any way: then they must exist
         module = entry.builder(entry.classes).eval()
         graph = trace_graph(module, entry.input_size)
-    return _assembled(entry.name, entry.title, entry.input_size, module, graph)
+    return _assemble(entry.name, entry.title, entry.input_size, module, graph)
 
 
-def _assembled(name: str, title: str, input_size: tuple[int, int, int], module: nn.Module, graph: Graph) -> Anatomy:
+def _assemble(name: str, title: str, input_size: tuple[int, int, int], module: nn.Module, graph: Graph) -> Anatomy:
     parameters = {key: tensor.numel() for key, tensor in module.named_parameters()}
     weights = {key: tensor.numel() for key, tensor in module.named_parameters() if _is_weight(key, tensor)}
     blocks = name_blocks(module, graph)
-    rows = tuple(_row(node, blocks[node.id], parameters, weights) for node in graph.nodes)
-    held = prod(input_size) + sum(row.activations for row in rows if _held(row, graph.nodes[row.index]))
+    rows = tuple(_make_row(node, blocks[node.id], parameters, weights) for node in graph.nodes)
+    held = prod(input_size) + sum(row.activations for row in rows if _is_held(row, graph.nodes[row.index]))
     return Anatomy(
         name=name,
         title=title,
@@ -84,13 +86,13 @@ def _assembled(name: str, title: str, input_size: tuple[int, int, int], module: 
         parameters=sum(parameters.values()),
         weights=sum(weights.values()),
         macs=sum(row.macs for row in rows),
-        depth=longest(rows),
+        depth=measure_depth(rows),
         activations=held,
         activation_bytes=held * _FLOAT,
     )
 
 
-def _row(node: Node, block: str, parameters: dict[str, int], weights: dict[str, int]) -> LayerRow:
+def _make_row(node: Node, block: str, parameters: dict[str, int], weights: dict[str, int]) -> LayerRow:
     operation, values = node.operation, prod(node.output)
     return LayerRow(
         index=node.id,
@@ -118,7 +120,7 @@ def _is_weight(name: str, parameter: torch.Tensor) -> bool:
     return parameter.ndim > 1 and name.rpartition(".")[2] != "bias"
 
 
-def _held(row: LayerRow, node: Node) -> bool:
+def _is_held(row: LayerRow, node: Node) -> bool:
     """Whether the layer's output is a map of its own; an adaptive pool at its own size changes nothing."""
     same = row.kind == "pool" and row.output == node.inputs and "changes nothing" in row.detail
     return row.kind in _KEPT and not same

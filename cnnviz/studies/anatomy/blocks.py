@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnviz.studies.anatomy.rows import BlockRow, LayerRow, longest
+from cnnviz.studies.anatomy.rows import BlockRow, LayerRow, measure_depth
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,16 +23,16 @@ _WORDS = ("fire", "transition", "highway", "fractal", "dense")  # kinds that cla
 
 def name_blocks(module: nn.Module, graph: Graph) -> list[str]:
     """The block of each node: a module of the network, or the first layer of a plain run of layers."""
-    units = _units(module, graph)
+    units = _find_units(module, graph)
     names: list[str] = []
     for node in graph.nodes:
         unit = next((path for path in _ancestors(node.module) if path in units), None)
-        names.append(unit or _run(node, graph, names, units))
-    names = _collected(graph, names, units)
-    return _renamed(graph, names, units)
+        names.append(unit or _find_run(node, graph, names, units))
+    names = _assign_concatenations(graph, names, units)
+    return _name_runs(graph, names, units)
 
 
-def _run(node: Node, graph: Graph, names: list[str], units: set[str]) -> str:
+def _find_run(node: Node, graph: Graph, names: list[str], units: set[str]) -> str:
     """Block of a layer outside all units: that of the layer it follows, or a new one, "#7"."""
     parents = {names[parent] for parent in node.parents}
     if node.kind in _HEADS or len(parents) != 1:
@@ -42,7 +42,7 @@ def _run(node: Node, graph: Graph, names: list[str], units: set[str]) -> str:
     return f"#{node.id}" if in_unit or reshapes else parents.pop()
 
 
-def _collected(graph: Graph, names: list[str], units: set[str]) -> list[str]:
+def _assign_concatenations(graph: Graph, names: list[str], units: set[str]) -> list[str]:
     """A concatenation that a single block reads belongs to it: a dense layer collects what it reads."""
     readers: dict[int, set[str]] = {}
     for parent, child in graph.edges:
@@ -56,7 +56,7 @@ def _collected(graph: Graph, names: list[str], units: set[str]) -> list[str]:
     return found
 
 
-def _renamed(graph: Graph, names: list[str], units: set[str]) -> list[str]:
+def _name_runs(graph: Graph, names: list[str], units: set[str]) -> list[str]:
     """Runs are called after their first convolution, linear layer, pool or join, or the module around it
     that holds nothing else."""
     members: dict[str, list[Node]] = {}
@@ -70,11 +70,11 @@ def _renamed(graph: Graph, names: list[str], units: set[str]) -> list[str]:
         if name not in units:
             head = next((node for node in nodes if node.kind in _HEADS), nodes[0])
             whole = next((path for path in _ancestors(head.module) if inside[path] == {name}), head.label)
-            called[name] = _fresh(whole, set(called.values()))
+            called[name] = _make_unique(whole, set(called.values()))
     return [called[name] for name in names]
 
 
-def _fresh(name: str, taken: set[str]) -> str:
+def _make_unique(name: str, taken: set[str]) -> str:
     count = 2
     while name in taken:
         name, count = f"{name.rpartition(':')[0] if count > 2 else name}:{count}", count + 1
@@ -87,7 +87,7 @@ def _ancestors(path: str) -> list[str]:
     return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-def _units(module: nn.Module, graph: Graph) -> set[str]:
+def _find_units(module: nn.Module, graph: Graph) -> set[str]:
     """Paths of the modules that are one block each, never one within another."""
     joins, convolutions = Counter[str](), Counter[str]()
     own = Counter((node.module, node.kind) for node in graph.nodes if not node.call)
@@ -131,7 +131,7 @@ def _block(name: str, words: str, rows: list[LayerRow], parents: tuple[int, ...]
         block=name,
         kind=_kind(words, rows),
         output=last.output,
-        depth=longest(rows),
+        depth=measure_depth(rows),
         parameters=sum(row.parameters for row in rows),
         weights=sum(row.weights for row in rows),
         macs=sum(row.macs for row in rows),

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ChallengeResult:
     """One result of the ImageNet classification challenge (ILSVRC, 1,000 classes).
 
     `top5`: error, percent. `kind`: "before" (no deep network), "winner", "entry" (a ranked entry that did
@@ -26,7 +26,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class PublishedModel:
     """One network in the accuracy–size–cost chart. `top1`: accuracy on ImageNet-1K validation, percent;
     `parameters`: number; `macs`: multiply-adds of one image; `network`: its name in the catalogue or ""."""
 
@@ -40,7 +40,7 @@ class Model:
     network: str = ""
 
 
-HUMAN = Result(
+HUMAN = ChallengeResult(
     year=2014,
     name="Human",
     top5=5.1,
@@ -92,10 +92,10 @@ def _read_table(text: str) -> list[list[str]]:
 
 
 @lru_cache(maxsize=1)
-def timeline() -> tuple[Result, ...]:
+def timeline() -> tuple[ChallengeResult, ...]:
     """Results of ILSVRC 2010 to 2017, top-5 error in percent, in the order of the years."""
     return tuple(
-        Result(int(year), name, float(top5), kind, condition, source, int(layers or 0), network)
+        ChallengeResult(int(year), name, float(top5), kind, condition, source, int(layers or 0), network)
         for year, name, top5, kind, condition, source, layers, network in _read_table(_TIMELINE)
     )
 
@@ -155,15 +155,15 @@ _FAMILIES = {  # start of torchvision's name: family in the chart
 OTHERS = "later networks"
 
 
-def published_models() -> list[Model]:
+def published_models() -> list[PublishedModel]:
     """Networks of the catalogue with figures from their papers or releases, where torchvision has none."""
     return [
-        Model(
+        PublishedModel(
             name,
             family,
             round(100 - float(error), 2),
-            _count(parameters),
-            float(_count(macs)),
+            _read_count(parameters),
+            float(_read_count(macs)),
             condition,
             source,
             network,
@@ -172,13 +172,13 @@ def published_models() -> list[Model]:
     ]
 
 
-def _count(text: str) -> int:
+def _read_count(text: str) -> int:
     """1234567 for "1,234,567"."""
     return int(text.replace(",", ""))
 
 
 @lru_cache(maxsize=2)
-def torchvision_models(newest: bool = False) -> tuple[Model, ...]:
+def torchvision_models(newest: bool = False) -> tuple[PublishedModel, ...]:
     """What torchvision says of its own weights; nothing is downloaded.
 
     `newest`: the weights it recommends today, else the first ones it published (IMAGENET1K_V1). Accuracy is
@@ -196,7 +196,7 @@ def torchvision_models(newest: bool = False) -> tuple[Model, ...]:
         size = weights.transforms().crop_size[0]
         family = next((text for start, text in _FAMILIES.items() if name.startswith(start)), OTHERS)
         made.append(
-            Model(
+            PublishedModel(
                 name=name,
                 family=family,
                 top1=scores["acc@1"],
@@ -210,7 +210,7 @@ def torchvision_models(newest: bool = False) -> tuple[Model, ...]:
     return tuple(made)
 
 
-def correction(network: str) -> str:
+def find_correction(network: str) -> str:
     """What the tables of lecture slides often get wrong about a network, with the value that holds; else ""."""
     return _CORRECTIONS.get(network, "")
 

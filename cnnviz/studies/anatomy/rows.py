@@ -9,7 +9,7 @@ from io import StringIO
 
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
-from cnnviz.studies.anatomy.text import amount, memory, size, total_memory
+from cnnviz.studies.anatomy.text import format_count, format_memory, format_size, format_total_memory
 
 Pair = tuple[int, int]
 _LAYER_COLUMNS = ("#", "layer", "operation", "output", "parameters", "MACs", "memory", "field", "reads")
@@ -113,7 +113,7 @@ class Anatomy(Displayed):
         return _format_table(self, kind)
 
 
-def longest(rows: Sequence[LayerRow]) -> int:
+def measure_depth(rows: Sequence[LayerRow]) -> int:
     """Convolutions and linear layers on the longest path through `rows`, which may be a part of a network."""
     depth: dict[int, int] = {}
     for row in rows:
@@ -128,17 +128,17 @@ def _write_csv(anatomy: Anatomy) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV_COLUMNS)
     for row in anatomy.rows:
-        sizes = [size(value) for value in (row.output, row.kernel, row.stride, row.padding)]
+        sizes = [format_size(value) for value in (row.output, row.kernel, row.stride, row.padding)]
         counts = [row.groups, row.parameters, row.weights, row.macs, row.activations, row.activation_bytes]
         reads = " ".join(str(parent) for parent in row.parents)
         named = [row.index, row.layer, row.kind, row.detail, row.block]
-        writer.writerow([*named, *sizes, *counts, size(row.receptive_field), reads])
+        writer.writerow([*named, *sizes, *counts, format_size(row.receptive_field), reads])
     return text.getvalue()
 
 
 def _format_table(anatomy: Anatomy, kind: str = "layers") -> list[list[str]]:
     """Header, one line a layer or block, and the totals. Raises BadInput for another kind."""
-    total = [f"{anatomy.parameters:,}", amount(anatomy.macs), total_memory(anatomy.activations), ""]
+    total = [f"{anatomy.parameters:,}", format_count(anatomy.macs), format_total_memory(anatomy.activations), ""]
     if kind == "layers":
         lines = [_layer_line(row) for row in anatomy.rows]
         return [list(_LAYER_COLUMNS), *lines, ["", "total", f"depth {anatomy.depth}", "", *total, ""]]
@@ -150,14 +150,22 @@ def _format_table(anatomy: Anatomy, kind: str = "layers") -> list[list[str]]:
 
 def _layer_line(row: LayerRow) -> list[str]:
     reads = _format_runs(row.parents) if row.parents != (row.index - 1,) else ""  # the line above goes without saying
-    cost = [f"{row.parameters:,}" if row.parameters else "", amount(row.macs), memory(row.activations)]
-    return [str(row.index), row.layer, row.detail, size(row.output), *cost, size(row.receptive_field), reads]
+    cost = [f"{row.parameters:,}" if row.parameters else "", format_count(row.macs), format_memory(row.activations)]
+    return [
+        str(row.index),
+        row.layer,
+        row.detail,
+        format_size(row.output),
+        *cost,
+        format_size(row.receptive_field),
+        reads,
+    ]
 
 
 def _block_line(row: BlockRow) -> list[str]:
-    cost = [f"{row.parameters:,}" if row.parameters else "", amount(row.macs), memory(row.activations)]
+    cost = [f"{row.parameters:,}" if row.parameters else "", format_count(row.macs), format_memory(row.activations)]
     depth = str(row.depth) if row.depth else ""
-    return [row.block, row.kind, size(row.output), depth, *cost, size(row.receptive_field)]
+    return [row.block, row.kind, format_size(row.output), depth, *cost, format_size(row.receptive_field)]
 
 
 def _format_runs(parents: Sequence[int]) -> str:

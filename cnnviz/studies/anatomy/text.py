@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def size(value: Sequence[int] | None) -> str:
+def format_size(value: Sequence[int] | None) -> str:
     """ "64×56×56"; empty for None."""
     return "×".join(str(n) for n in value) if value else ""
 
 
-def amount(count: int) -> str:
+def format_count(count: int) -> str:
     """Three digits and a unit: 819 M, 15.5 G, 1.25 M; empty for 0."""
     for unit, name in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if count >= unit * 0.9995:
@@ -18,22 +18,24 @@ def amount(count: int) -> str:
     return str(count) if count else ""
 
 
-def memory(values: int) -> str:
+def format_memory(values: int) -> str:
     """Float32 memory of so many values, in units of 1000 bytes: "12.8 MB"."""
     count = values * 4
-    return f"{amount(count)}B" if count >= 1000 else f"{count} B" if count else ""
+    return f"{format_count(count)}B" if count >= 1000 else f"{count} B" if count else ""
 
 
-def total_memory(values: int) -> str:
-    """As `memory`, with two decimals from a megabyte on: "60.95 MB"."""
-    return f"{values * 4 / 1e6:,.2f} MB" if values * 4 >= 10**6 else memory(values)
+def format_total_memory(values: int) -> str:
+    """As `format_memory`, with two decimals from a megabyte on: "60.95 MB"."""
+    return f"{values * 4 / 1e6:,.2f} MB" if values * 4 >= 10**6 else format_memory(values)
 
 
 def _digits(number: float) -> str:
     return f"{number:.2f}" if number < 9.995 else f"{number:.1f}" if number < 99.95 else f"{number:.0f}"
 
 
-def aligned(lines: Sequence[Sequence[str]], right: Sequence[int], cut: Sequence[int], width: int = 120) -> list[str]:
+def align_columns(
+    lines: Sequence[Sequence[str]], right: Sequence[int], cut: Sequence[int], width: int = 120
+) -> list[str]:
     """`lines` as text in columns of at most `width` characters together.
 
     `right`: columns set to the right. `cut`: columns whose long cells lose their middle, the first until

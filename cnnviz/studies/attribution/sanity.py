@@ -14,8 +14,8 @@ from torch import nn
 
 from cnnviz.attribution.attribute import Attribution, attribute
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.classifier import completion_order, weighted_layers
-from cnnviz.probes.predictions import answer, one_image
+from cnnviz.probes.classifier import list_weighted_layers, trace_completion_order
+from cnnviz.probes.predictions import predict_image, prepare_image
 from cnnviz.progress import StudyWatcher, Ticker
 
 POINTS = 12  # of a cascade at most
@@ -47,11 +47,11 @@ def sanity_check(
     model: LoadedModel, image: Any, method: str, target: int | None = None, seed: int = 0, **options: Any
 ) -> SanityCheck:
     """`method` for one image with trained and with random weights, for the same class: what the trained network
-    answers unless `target` says otherwise. `options`: of `attribution.attribute`, whose errors it raises.
+    answers unless `target` says otherwise. `options`: of `attribute.attribute`, whose errors it raises.
     Source: Adebayo et al., NeurIPS 2018 (arXiv:1810.03292), section 3."""
     trained = attribute(model, image, target, method, **options)
-    random = attribute(randomised(model, seed=seed), image, trained.target, method, **options)
-    return SanityCheck(trained, random, *_alike(trained, random))
+    random = attribute(randomise(model, seed=seed), image, trained.target, method, **options)
+    return SanityCheck(trained, random, *_correlate(trained, random))
 
 
 def cascade(
@@ -68,21 +68,21 @@ def cascade(
 
     Of a network with more layers than `points` − 1, evenly chosen depths are shown. `progress(StudyProgress)` returns
     False to stop. Raises as `sanity_check` does, and Cancelled."""
-    batch = one_image(model, image)
-    target = answer(model, batch).known(target)
-    down = weighted_layers(model)[::-1]
+    batch = prepare_image(model, image)
+    target = predict_image(model, batch).check_label(target)
+    down = list_weighted_layers(model)[::-1]
     shown = sorted(set(np.linspace(0, len(down), min(points, len(down) + 1)).round().astype(int).tolist()))
     ticker, found = Ticker(len(shown), progress), []
     for count in shown:
-        weights = randomised(model, down[:count], seed) if count else model
+        weights = randomise(model, down[:count], seed) if count else model
         found.append(attribute(weights, batch, target, method, **options))
         ticker.tick("depths")
-    alike = np.array([_alike(found[0], one) for one in found])
+    alike = np.array([_correlate(found[0], one) for one in found])
     names = tuple("" if not count else down[count - 1] for count in shown)
     return Cascade(names, tuple(found), alike[:, 0], alike[:, 1])
 
 
-def randomised(model: LoadedModel, layers: Sequence[str] | None = None, seed: int = 0) -> LoadedModel:
+def randomise(model: LoadedModel, layers: Sequence[str] | None = None, seed: int = 0) -> LoadedModel:
     """A copy of the model with fresh weights in these convolutions and linear layers, and in the norms that follow
     each of them; None: in all. The model itself is not changed.
 
@@ -91,9 +91,9 @@ def randomised(model: LoadedModel, layers: Sequence[str] | None = None, seed: in
     with model.lock:
         module = deepcopy(model.module)
     chosen = None if layers is None else set(layers)
-    modules, weighted, fresh = dict(module.named_modules()), set(weighted_layers(model)), chosen is None
+    modules, weighted, fresh = dict(module.named_modules()), set(list_weighted_layers(model)), chosen is None
     with torch.no_grad():
-        for name, _shape in completion_order(model):
+        for name, _shape in trace_completion_order(model):
             if name in weighted:
                 fresh = chosen is None or name in chosen
             if fresh:
@@ -138,6 +138,6 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return (last - (counts - 1) / 2)[places.ravel()]
 
 
-def _alike(first: Attribution, second: Attribution) -> tuple[float, float]:
+def _correlate(first: Attribution, second: Attribution) -> tuple[float, float]:
     maps = first.map, second.map
     return rank_correlation(*maps), rank_correlation(*(np.abs(m) for m in maps))

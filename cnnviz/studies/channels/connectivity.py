@@ -26,7 +26,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class Connectivity:
     """The weights of a network as links between channels.
 
     `sources`: {layer with weights: what stands on each of its input channels}, in the order of the pass;
@@ -67,7 +67,7 @@ def _link(source: Unit | None, place: int, norm: float) -> Link:
     return Link(None, place, norm) if source is None else Link(*source, norm)
 
 
-def wiring(model: LoadedModel) -> Wiring:
+def trace_connectivity(model: LoadedModel) -> Connectivity:
     """Follow the network's graph backwards from every convolution and linear layer.
 
     Norms, activations, pooling and dropout leave a channel in its place; concatenations lay channels behind one
@@ -78,8 +78,8 @@ def wiring(model: LoadedModel) -> Wiring:
     modules = dict(model.module.named_modules())
     sources: dict[str, list[Unit | None]] = {}
     norms: dict[str, np.ndarray] = {}
-    ends = _ends(graph)
-    carried = _carried(graph, modules, ends)
+    ends = _find_block_outputs(graph)
+    carried = _carry_units(graph, modules, ends)
     for node in graph.nodes:
         module = modules.get(node.module)
         if not isinstance(module, nn.Conv2d | nn.Linear) or node.call != 1:
@@ -90,10 +90,10 @@ def wiring(model: LoadedModel) -> Wiring:
         if found is not None:
             sources[node.module], norms[node.module] = entering, found
     joined = {node.module: carried[node.id] for node in graph.nodes if node.kind == "concat" and node.id in ends}
-    return Wiring(sources, norms, joined)
+    return Connectivity(sources, norms, joined)
 
 
-def _ends(graph: Graph) -> set[int]:
+def _find_block_outputs(graph: Graph) -> set[int]:
     """Joins behind which nothing in the code of their block changes what a channel is: the block's output."""
     last: dict[str, int] = {}
     for node in graph.nodes:
@@ -103,7 +103,7 @@ def _ends(graph: Graph) -> set[int]:
     return {node.id for node in graph.nodes if node.module and not node.call and last.get(node.module) == node.id}
 
 
-def _carried(graph: Graph, modules: dict[str, nn.Module], ends: set[int]) -> list[list[Unit | None]]:
+def _carry_units(graph: Graph, modules: dict[str, nn.Module], ends: set[int]) -> list[list[Unit | None]]:
     """For every node what stands on each channel of its output."""
     carried: list[list[Unit | None]] = []
     for node in graph.nodes:

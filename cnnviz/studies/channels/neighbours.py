@@ -13,7 +13,7 @@ from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadInput
 from cnnviz.index.search.loader import feed
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.classifier import classifier, top_features
+from cnnviz.probes.classifier import capture_top_features, find_classifier
 from cnnviz.progress import StudyWatcher, Ticker
 from cnnviz.store import load_arrays, save_arrays
 
@@ -65,14 +65,14 @@ def embed_corpus(model: LoadedModel, corpus: Corpus, progress: StudyWatcher | No
     Images that cannot be read are left out and listed. `progress(StudyProgress)` returns False to stop. Raises
     BadInput for a network without a classifier or a corpus of which nothing can be read, Cancelled."""
     height, width = model.input_size[1:]
-    many, layer = max(1, min(64, _PIXELS_AT_ONCE // (height * width))), classifier(model)
+    many, layer = max(1, min(64, _PIXELS_AT_ONCE // (height * width))), find_classifier(model)
     spans = [(start, min(start + many, len(corpus))) for start in range(0, len(corpus), many)]
     ticker, vectors, positions, faults = Ticker(len(corpus), progress), [], [], []
     for span, batch in zip(spans, feed(model, corpus, spans), strict=True):
         faults += [(corpus.ids[at], why) for at, why in batch.faults]
         if batch.pixels is not None:
             ready = model.normalise(batch.pixels)
-            vectors.append(top_features(model, ready).numpy())
+            vectors.append(capture_top_features(model, ready).numpy())
             positions += batch.positions
         ticker.tick("images", span[1] - span[0])
     if not vectors:
@@ -87,15 +87,15 @@ def embed_corpus(model: LoadedModel, corpus: Corpus, progress: StudyWatcher | No
     )
 
 
-def query(model: LoadedModel, image: Any) -> np.ndarray:
+def embed_image(model: LoadedModel, image: Any) -> np.ndarray:
     """(D,) float32: one image in the space of `embed_corpus`."""
-    vectors = top_features(model, image)
+    vectors = capture_top_features(model, image)
     if len(vectors) != 1:
         raise BadInput(f"Expected one image, got {len(vectors)}.")
     return vectors[0].numpy()
 
 
-def nearest(
+def find_nearest(
     embedding: Embedding, vector: np.ndarray, corpus: Corpus, k: int = 12, leave_out: str = ""
 ) -> list[Neighbour]:
     """The k images of the corpus whose vectors lie closest to `vector` (D,), by L2 distance; ties in the order of the

@@ -8,7 +8,7 @@ from cnnviz.errors import BadInput
 from cnnviz.index.result import PatchIndex
 
 
-def places(index: PatchIndex, layer: str, maps: np.ndarray, own: int | None = None) -> np.ndarray:
+def rank_image(index: PatchIndex, layer: str, maps: np.ndarray, own: int | None = None) -> np.ndarray:
     """(C,) int: the place, from 1, that the image with these feature maps (C, H, W) would take among the k winners
     of each channel; 0 where it would not be among them.
 

@@ -13,7 +13,7 @@ from cnnviz.studies.channels.selectivity import Selectivity
 ORDERS = ("By index", "Strongest first", "Most selective", "Most often on", "Most seldom on")
 
 
-def ordered(index: PatchIndex, layer: str, order: str, selective: Selectivity | None = None) -> list[int]:
+def order_channels(index: PatchIndex, layer: str, order: str, selective: Selectivity | None = None) -> list[int]:
     """All channels of a layer. `order`, one of ORDERS: by number; by the strongest activation; by `selective`,
     where there are labels; by density, the share of units above 0, either way. Ties, and channels of which the
     quantity is not known, by number, the latter last. Raises BadInput for another order."""
@@ -31,12 +31,12 @@ def ordered(index: PatchIndex, layer: str, order: str, selective: Selectivity | 
     return [int(c) for c in np.argsort(np.where(np.isnan(keys), np.inf, keys), kind="stable")]
 
 
-def dead(index: PatchIndex, layer: str) -> np.ndarray:
+def find_dead(index: PatchIndex, layer: str) -> np.ndarray:
     """(C,) True where no unit of any image was above 0."""
     return index.dead(layer)
 
 
-def of_class(selective: Selectivity, text: str) -> dict[int, int]:
+def find_class(selective: Selectivity, text: str) -> dict[int, int]:
     """{channel: how many of its winners} are of a class whose name contains `text`, whatever the case."""
     wanted = text.strip().lower()
     counts = {
@@ -46,7 +46,7 @@ def of_class(selective: Selectivity, text: str) -> dict[int, int]:
     return {channel: count for channel, count in counts.items() if count and wanted}
 
 
-def channel_named(text: str, channels: int) -> int | None:
+def parse_channel(text: str, channels: int) -> int | None:
     """17 for "channel 17", "unit 17", "#17" or "17", if there is such a channel; else None."""
     found = re.fullmatch(r"\s*(?:channel|unit|ch\.?|#)?\s*(\d{1,9})\s*", text, re.IGNORECASE)
     return int(found[1]) if found and int(found[1]) < channels else None

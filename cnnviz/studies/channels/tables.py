@@ -6,7 +6,7 @@ import numpy as np
 
 from cnnviz.device import describe_precision
 from cnnviz.index.result import PatchIndex
-from cnnviz.studies.anatomy.text import size
+from cnnviz.studies.anatomy.text import format_size
 from cnnviz.studies.channels.selectivity import Selectivity, selectivity
 
 LAYER_COLUMNS = ("layer", "channels", "field", "dead", "strongest", "its value", "most selective", "its winners")
@@ -16,7 +16,7 @@ VALUES = "each layer's own output; a convolution's before its ReLU"
 TIES = "equal values: lowest position on the map, then the earlier image"
 
 
-def described(index: PatchIndex) -> list[tuple[str, str]]:
+def describe_index(index: PatchIndex) -> list[tuple[str, str]]:
     """(name, value) of what the index was made from and how far it is."""
     meta = index.meta
     total, seen = meta.get("images", 0), meta.get("next", 0)
@@ -56,11 +56,11 @@ def _layer_line(index: PatchIndex, layer: str) -> list[str]:
     best = view.strongest(1)
     value = _number(index.strength(layer)[best[0]]) if best else ""
     dead = int(index.dead(layer).sum())
-    named = [f"channel {best[0]}" if best else "", value, *_selective(classes)]
-    return [layer, f"{len(view):,}", size(view.field), str(dead or ""), *named]
+    named = [f"channel {best[0]}" if best else "", value, *_describe_selectivity(classes)]
+    return [layer, f"{len(view):,}", format_size(view.field), str(dead or ""), *named]
 
 
-def _selective(found: Selectivity | None) -> list[str]:
+def _describe_selectivity(found: Selectivity | None) -> list[str]:
     """The most selective channel and the classes of its winners; empty without labels."""
     if found is None or np.isnan(found.index).all():
         return ["", ""]

@@ -62,7 +62,7 @@ def output_size(n: int, k: int, stride: int = 1, padding: int = 0, dilation: int
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ConvolutionStep:
     """One place of the window. `window`, `weights`, `products`: (C, kh, kw). `sums` (C,): of the products of each
     channel. `value`: their sum, plus the bias. `text`: the sum written out, "0·0 + 1·1 + 3·2 + 4·3 = 19"."""
 
@@ -78,7 +78,7 @@ class Step:
     def lines(self) -> tuple[str, ...]:
         """The sum of each channel's products written out."""
         parts = zip(self.window, self.weights, self.sums, strict=True)
-        return tuple(_written(window, weights, 0.0, float(value)) for window, weights, value in parts)
+        return tuple(_write_sum(window, weights, 0.0, float(value)) for window, weights, value in parts)
 
     @property
     def total(self) -> str:
@@ -88,7 +88,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Convolved:
+class ConvolvedGrid:
     """A convolution of a small grid. `padded` (C, H', W'): what the window slides over. `kernels` (F, C / groups, kh,
     kw): as they are laid on, flipped already if asked for. `output` (F, rows, cols)."""
 
@@ -100,7 +100,7 @@ class Convolved:
     dilation: int
     groups: int
 
-    def step(self, row: int, col: int, filter_: int = 0) -> Step:
+    def step(self, row: int, col: int, filter_: int = 0) -> ConvolutionStep:
         """The window behind output (filter_, row, col). Raises BadInput outside the output."""
         filters, rows, cols = self.output.shape
         if not (0 <= filter_ < filters and 0 <= row < rows and 0 <= col < cols):
@@ -114,11 +114,11 @@ class Convolved:
         window = self.padded[first : first + depth, down, across]
         products, bias = window * weights, float(self.bias[filter_])
         value = float(self.output[filter_, row, col])
-        text = _written(window, weights, bias, value)
-        return Step(window, weights, products, products.sum((1, 2)), bias, value, text)
+        text = _write_sum(window, weights, bias, value)
+        return ConvolutionStep(window, weights, products, products.sum((1, 2)), bias, value, text)
 
 
-def convolution(
+def convolve(
     grid: np.ndarray,
     kernels: np.ndarray,
     bias: np.ndarray | None = None,
@@ -127,7 +127,7 @@ def convolution(
     dilation: int = 1,
     groups: int = 1,
     flip: bool = False,
-) -> Convolved:
+) -> ConvolvedGrid:
     """Slide kernels over a grid with zeros around it, as `torch.nn.Conv2d` does: a cross-correlation.
 
     `grid`: (H, W) or (C, H, W); `kernels`: (kh, kw), (C, kh, kw) for one filter, or (F, C / groups, kh, kw). `flip`:
@@ -145,12 +145,12 @@ def convolution(
     windows = sliding_window_view(padded, spans, axis=(1, 2))[:, ::stride, ::stride, ::dilation, ::dilation]
     parts = zip(np.split(windows, groups), np.split(filters, groups), strict=True)
     output = np.concatenate([np.einsum("crsij,fcij->frs", window, part) for window, part in parts])
-    return Convolved(padded, filters, added, output + added[:, None, None], stride, dilation, groups)
+    return ConvolvedGrid(padded, filters, added, output + added[:, None, None], stride, dilation, groups)
 
 
 def correlate(grid: np.ndarray, kernel: np.ndarray, stride: int = 1, padding: int = 0, dilation: int = 1) -> np.ndarray:
-    """(rows, cols) of a grid (H, W) and a kernel (kh, kw): sums of products without a flip. Raises as `convolution`."""
-    return convolution(grid, kernel, None, stride, padding, dilation).output[0]
+    """(rows, cols) of a grid (H, W) and a kernel (kh, kw): sums of products without a flip. Raises as `convolve`."""
+    return convolve(grid, kernel, None, stride, padding, dilation).output[0]
 
 
 def full_convolution(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -169,7 +169,7 @@ def _full(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return correlate(np.pad(grid, ((high - 1, high - 1), (wide - 1, wide - 1))), second)
 
 
-def visits(shape: tuple[int, int], k: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> np.ndarray:
+def count_visits(shape: tuple[int, int], k: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> np.ndarray:
     """(H, W) int: how many windows read each pixel. Without padding a corner is read once, the middle k² times.
 
     Raises BadInput as `output_size` does."""
@@ -193,7 +193,7 @@ def _check(image: np.ndarray, filters: np.ndarray, groups: int) -> None:
         )
 
 
-def _written(window: np.ndarray, weights: np.ndarray, bias: float, value: float) -> str:
+def _write_sum(window: np.ndarray, weights: np.ndarray, bias: float, value: float) -> str:
     terms = [f"{_number(x)}·{_number(w)}" for x, w in zip(window.ravel(), weights.ravel(), strict=True)]
     return " + ".join([*terms, *([_number(bias)] if bias else [])]) + f" = {_number(value, bare=True)}"
 

@@ -52,7 +52,7 @@ KERNELS = {
 }
 
 
-def named_kernel(name: str) -> NamedKernel:
+def find_kernel(name: str) -> NamedKernel:
     """The kernel of this name. Raises UnknownName with the closest ones."""
     return KERNELS.get(name) or unknown("kernel", name, KERNELS)
 
@@ -79,7 +79,7 @@ def apply_kernel(photo: np.ndarray, kernel: np.ndarray, flip: bool = False, bord
     return filtered.reshape(pixels.shape)
 
 
-def shown(filtered: np.ndarray, signed: bool) -> np.ndarray:
+def to_pixels(filtered: np.ndarray, signed: bool) -> np.ndarray:
     """uint8 of the same shape. Not signed: clipped to 0 … 255. Signed: 0 becomes mid-gray 128 and the largest absolute
     value 1 or 255."""
     if not signed:

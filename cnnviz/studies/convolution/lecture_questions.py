@@ -26,14 +26,14 @@ class Question:
     notes_right: bool = True
 
 
-def questions() -> tuple[Question, ...]:
+def list_questions() -> tuple[Question, ...]:
     """All of them, in the order of the playground."""
     return (*_dense(), *_kernels(), *_stacks(), *_modules(), *_sizes(), *_memory())
 
 
-def question(key: str) -> Question | None:
+def find_question(key: str) -> Question | None:
     """The question of this key; None if there is none."""
-    return next((q for q in questions() if q.key == key), None)
+    return next((q for q in list_questions() if q.key == key), None)
 
 
 def _ask(
@@ -43,7 +43,8 @@ def _ask(
     notes_right: bool = True,
 ) -> Question:
     """A question from its (key, text), its (value, unit, working), and what the notes say with a remark on it."""
-    return Question(*words, *answer, *notes, notes_right)
+    (key, text), (value, unit, working), (notes_say, remark) = words, answer, notes
+    return Question(key, text, value, unit, working, notes_say, remark, notes_right)
 
 
 def _dense() -> list[Question]:

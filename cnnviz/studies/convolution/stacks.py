@@ -112,7 +112,7 @@ class Stack:
         return f"{sum(layer.kernel**2 for layer in self.layers if not layer.pool)} C²"
 
 
-def stack(layers: Sequence[StackLayer]) -> Stack:
+def make_stack(layers: Sequence[StackLayer]) -> Stack:
     """A checked stack. Raises BadInput for none, too many, or a field too large to be drawn."""
     found = Stack(tuple(layers))
     if not 1 <= len(found.layers) <= DEEPEST:
@@ -128,15 +128,15 @@ def read_stack(text: str) -> Stack:
     """A stack as text, one layer a line or set apart by ";": kernel, stride, dilation, and "pool" for a pooling layer;
     "3", "3 2", "3 1 4" and "pool 2 2" are layers. Raises BadInput, which names the line."""
     lines = [line.strip() for line in text.replace(";", "\n").splitlines() if line.strip()]
-    return stack([_read_layer(line, number) for number, line in enumerate(lines, 1)])
+    return make_stack([_read_layer(line, number) for number, line in enumerate(lines, 1)])
 
 
-def written_stack(layers: Sequence[StackLayer]) -> str:
+def write_stack(layers: Sequence[StackLayer]) -> str:
     """The text that `read_stack` reads."""
-    return "\n".join(_written(layer) for layer in layers)
+    return "\n".join(_write_layer(layer) for layer in layers)
 
 
-def _written(layer: StackLayer) -> str:
+def _write_layer(layer: StackLayer) -> str:
     numbers = [layer.kernel, layer.stride, layer.dilation]
     while len(numbers) > 1 and numbers[-1] == 1:
         numbers.pop()

@@ -38,7 +38,7 @@ class Toeplitz:
         return len(np.unique(self.weight[self.weight >= 0]))
 
 
-def toeplitz(
+def build_toeplitz(
     kernel: np.ndarray, inputs: int | tuple[int, int], stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> Toeplitz:
     """The matrix of a 1-D kernel (k,) over `inputs` values, or of a 2-D kernel (kh, kw) over `inputs` (H, W).

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
-from cnnviz.interventions.padding import filled
+from cnnviz.interventions.padding import fill_border
 from cnnviz.models.model import LoadedModel
-from cnnviz.tracing.operations import pair
+from cnnviz.tracing.operations import to_pair
 
 SIZES = (2, 3, 4, 5)
 Stride = tuple[int, int]
@@ -45,7 +45,7 @@ class Blur(nn.Module):
         if min(x.shape[-2:]) > after:
             x = F.pad(x, (before, after, before, after), mode="reflect")  # by its name, so that padding can be swapped
         else:
-            x = filled(x, (before, after, before, after), "reflect")
+            x = fill_border(x, (before, after, before, after), "reflect")
         channels = x.shape[1]
         kernel = self.kernel.to(x.dtype).expand(channels, 1, -1, -1)
         return F.conv2d(x, kernel, stride=self.stride, groups=channels)
@@ -65,7 +65,7 @@ class _Dense(nn.Module):
         return self.blur(self.layer(x))
 
 
-def blurred(model: LoadedModel, size: int = 3) -> LoadedModel:
+def add_blur_pooling(model: LoadedModel, size: int = 3) -> LoadedModel:
     """A private copy of `model` in which each layer with a stride above 1 is evaluated densely, blurred and then
     subsampled: max pooling at stride 1, then the blur; a convolution at stride 1, then the blur (in the paper behind
     its ReLU, which needs the network's source); an average pooling becomes the blur alone, as in the paper.
@@ -103,7 +103,7 @@ Strided = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
 
 
 def _stride(child: Strided) -> Stride:
-    return pair(child.stride if child.stride is not None else child.kernel_size)
+    return to_pair(child.stride if child.stride is not None else child.kernel_size)
 
 
 def _blur(child: Strided, size: int) -> nn.Module:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
-from cnnviz.interventions.padding import known_padding, padded
+from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel, decided
 from cnnviz.progress import StudyWatcher, Ticker
-from cnnviz.studies.equivariance.shifting import PIXELS_AT_ONCE, canvas, checked_shifts, groups, shiftable
+from cnnviz.studies.equivariance.shifting import PIXELS_AT_ONCE, check_shifts, make_canvas, make_shiftable, split_shifts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Wobble:
         return [int(c) for c in order[:k]]
 
 
-def wobble(
+def measure_wobble(
     model: LoadedModel,
     image: Any,
     shifts: Any,
@@ -53,13 +53,13 @@ def wobble(
     how: str = "circular",
     progress: StudyWatcher | None = None,
 ) -> Wobble:
-    """The probabilities of all classes under every shift. Arguments and errors as for `equivariance.equivariance`."""
-    known_padding(padding)
-    pairs = checked_shifts(shifts)
-    source = shiftable(model, image, how, max(abs(d) for pair in pairs for d in pair))
+    """The probabilities of all classes under every shift. Arguments and errors as for `shift.equivariance`."""
+    check_padding(padding)
+    pairs = check_shifts(shifts)
+    source = make_shiftable(model, image, how, max(abs(d) for pair in pairs for d in pair))
     still = _probabilities(model, source.at([(0, 0)]), padding)[0]
     ticker, found = Ticker(len(pairs), progress), []
-    for part in groups(pairs, source.size):
+    for part in split_shifts(pairs, source.size):
         found.append(_probabilities(model, source.at(part), padding))
         ticker.tick("shifts", len(part))
     return Wobble(np.array(pairs), np.concatenate(found), still, tuple(model.class_names))
@@ -113,7 +113,7 @@ class Consistency:
         return float(np.sqrt(share * (1 - share) / max(len(self.ids), 1)))
 
 
-def consistency(
+def measure_consistency(
     model: LoadedModel,
     corpus: Corpus,
     seed: int = 0,
@@ -131,7 +131,7 @@ def consistency(
     most = model.input_size[1] * 32 // 224 if most is None else most
     if step < 1 or most < 2 * step:
         raise BadInput(f"Crops {step} apart need step >= 1 and at least {2 * step} offsets, got {most}.")
-    known_padding(padding)
+    check_padding(padding)
     offsets = crop_offsets(len(corpus), seed, most, step)
     ticker, found, faults = Ticker(len(corpus), progress), [], []
     many = max(1, min(16, PIXELS_AT_ONCE // (4 * model.input_size[1] * model.input_size[2])))
@@ -151,7 +151,7 @@ def consistency(
     if not found:
         raise BadInput(f"None of the {len(corpus)} images of {corpus.name!r} could be read: {faults[:1]}.")
     indices, parts = [i for good, _ in found for i in good], [answers for _, answers in found]
-    return _collected(corpus, indices, parts, offsets, most, step, faults)
+    return _collect(corpus, indices, parts, offsets, most, step, faults)
 
 
 def crop_offsets(count: int, seed: int, most: int, step: int = 1) -> np.ndarray:
@@ -165,7 +165,7 @@ def crop_offsets(count: int, seed: int, most: int, step: int = 1) -> np.ndarray:
 
 def _read(model: LoadedModel, corpus: Corpus, index: int, most: int) -> Tensor | str:
     try:
-        return canvas(model, corpus.image(index), 0, most)
+        return make_canvas(model, corpus.image(index), 0, most)
     except BadImage as error:
         return str(error)
 
@@ -179,11 +179,11 @@ def _answers(model: LoadedModel, images: Sequence[tuple[Tensor, np.ndarray]], pa
 
 
 def _probabilities(model: LoadedModel, batch: Tensor, padding: str) -> np.ndarray:
-    with model.lock, padded(padding):
+    with model.lock, override_padding(padding):
         return model.predict(batch)
 
 
-def _collected(
+def _collect(
     corpus: Corpus,
     indices: list[int],
     parts: list[np.ndarray],

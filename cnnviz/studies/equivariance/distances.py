@@ -18,7 +18,7 @@ class Distances(NamedTuple):
     relative: float
 
 
-def distances(first: Tensor, second: Tensor, mask: np.ndarray | None = None) -> Distances:
+def measure_distances(first: Tensor, second: Tensor, mask: np.ndarray | None = None) -> Distances:
     """Between maps (C, H, W), over the places where `mask` (H, W) is True. Sums in float64, and the cosine distance as
     half the squared distance of the unit vectors, so that equal maps are at exactly 0."""
     if mask is not None and not mask.all():
@@ -37,7 +37,7 @@ def distances(first: Tensor, second: Tensor, mask: np.ndarray | None = None) -> 
     return Distances(float(cosine), float((b - a).norm() / norm_a))
 
 
-def stacked(maps: Sequence[np.ndarray | None]) -> np.ndarray | None:
+def stack_maps(maps: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """(K, …) of K arrays; None if they were not kept."""
     kept = [m for m in maps if m is not None]
     return np.stack(kept) if kept else None

@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnnviz.errors import BadInput, unknown
-from cnnviz.interventions.padding import known_padding, padded
+from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps, capture_tensors
-from cnnviz.probes.forward import call_counts, modules_for
-from cnnviz.studies.equivariance.distances import distances
-from cnnviz.studies.equivariance.shifting import shiftable
+from cnnviz.probes.forward import count_calls, find_modules
+from cnnviz.studies.equivariance.distances import measure_distances
+from cnnviz.studies.equivariance.shifting import make_shiftable
 
 KINDS = ("quarter", "rotation", "scale")
 
@@ -45,7 +45,7 @@ class LayerTransform:
 
 
 @dataclass(frozen=True, slots=True)
-class Transformed:
+class TransformComparison:
     """One image under K transforms. `kind`: of KINDS. `amounts` (K,): quarter turns, degrees (counter-clockwise), or
     factors. `images` (K, C, H, W): the transformed input, normalised. `rows`: one a layer; `result[layer]`."""
 
@@ -61,35 +61,35 @@ class Transformed:
         return found or unknown("layer", layer, [row.layer for row in self.rows])
 
 
-def transformed(
+def compare_transforms(
     model: LoadedModel,
     image: Any,
     kind: str,
     amounts: Sequence[float],
     layers: Sequence[str] | str,
     padding: str = "native",
-) -> Transformed:
+) -> TransformComparison:
     """Compare T(f(x)) with f(T(x)) where T turns or scales image and maps about their centres.
 
     "quarter": exact turns by 90° counter-clockwise (a square input). "rotation", "scale": bilinear, zeros from
     outside. `image`: as for `equivariance`. A layer without location has the identity for T. Nothing in a convolution
     asks for these to agree. Raises UnknownName, BadInput."""
     names = [layers] if isinstance(layers, str) else list(layers)
-    modules_for(model.module, names)
-    known_padding(padding)
-    values = _checked(model, kind, amounts)
-    x = shiftable(model, image, "circular", 0).pixels
-    images = torch.stack([apply(x, kind, amount) for amount in values])
+    find_modules(model.module, names)
+    check_padding(padding)
+    values = _check_amounts(model, kind, amounts)
+    x = make_shiftable(model, image, "circular", 0).pixels
+    images = torch.stack([apply_transform(x, kind, amount) for amount in values])
     with model.lock, torch.inference_mode():
-        call_counts(model.module, x[None])
-        with padded(padding):
+        count_calls(model.module, x[None])
+        with override_padding(padding):
             base = capture_tensors(model.module, model.lay_out(x[None]), names)
             after = capture_tensors(model.module, model.lay_out(images), names)
-    rows = tuple(_row(name, as_maps(base[name])[0], as_maps(after[name]), kind, values) for name in names)
-    return Transformed(kind, np.array(values), padding, images.float().cpu().numpy(), rows)
+    rows = tuple(_compare_layer(name, as_maps(base[name])[0], as_maps(after[name]), kind, values) for name in names)
+    return TransformComparison(kind, np.array(values), padding, images.float().cpu().numpy(), rows)
 
 
-def apply(maps: Tensor, kind: str, amount: float) -> Tensor:
+def apply_transform(maps: Tensor, kind: str, amount: float) -> Tensor:
     """(C, H, W) turned by `amount` quarters or degrees, or scaled by the factor `amount`; a map of one unit stays."""
     if maps.shape[-2:] == (1, 1):
         return maps
@@ -103,7 +103,7 @@ def apply(maps: Tensor, kind: str, amount: float) -> Tensor:
     return F.grid_sample(maps[None].contiguous(), places, align_corners=False)[0]
 
 
-def _checked(model: LoadedModel, kind: str, amounts: Sequence[float]) -> list[float]:
+def _check_amounts(model: LoadedModel, kind: str, amounts: Sequence[float]) -> list[float]:
     if kind not in KINDS:
         raise BadInput(f"No transform named {kind!r}. Choose one of: {', '.join(KINDS)}.")
     values = [float(amount) for amount in amounts]
@@ -116,23 +116,23 @@ def _checked(model: LoadedModel, kind: str, amounts: Sequence[float]) -> list[fl
     return values
 
 
-def _row(layer: str, base: Tensor, after: Tensor, kind: str, amounts: list[float]) -> LayerTransform:
-    moved = torch.stack([apply(base, kind, amount) for amount in amounts])
+def _compare_layer(layer: str, base: Tensor, after: Tensor, kind: str, amounts: list[float]) -> LayerTransform:
+    moved = torch.stack([apply_transform(base, kind, amount) for amount in amounts])
     ones = torch.ones_like(base[:1])
-    inside = np.stack([(apply(ones, kind, amount)[0] > 0.999).cpu().numpy() for amount in amounts])
-    found = [distances(m, a, mask) for m, a, mask in zip(moved, after, inside, strict=True)]
-    returned = [_back(m, kind, amount) for m, amount in zip(moved, amounts, strict=True)]
+    inside = np.stack([(apply_transform(ones, kind, amount)[0] > 0.999).cpu().numpy() for amount in amounts])
+    found = [measure_distances(m, a, mask) for m, a, mask in zip(moved, after, inside, strict=True)]
+    returned = [_undo(m, kind, amount) for m, amount in zip(moved, amounts, strict=True)]
     whole = [_twice(ones, kind, amount) for amount in amounts]
-    losses = [distances(base, maps, mask).relative for maps, mask in zip(returned, whole, strict=True)]
+    losses = [measure_distances(base, maps, mask).relative for maps, mask in zip(returned, whole, strict=True)]
     cosine, relative = (np.array(errors) for errors in zip(*found, strict=True))
     moved_maps, after_maps = (part.float().cpu().numpy() for part in (moved, after))
     return LayerTransform(layer, cosine, relative, np.array(losses), inside, moved_maps, after_maps)
 
 
-def _back(maps: Tensor, kind: str, amount: float) -> Tensor:
-    return apply(maps, kind, 1 / amount if kind == "scale" else -amount)
+def _undo(maps: Tensor, kind: str, amount: float) -> Tensor:
+    return apply_transform(maps, kind, 1 / amount if kind == "scale" else -amount)
 
 
 def _twice(ones: Tensor, kind: str, amount: float) -> np.ndarray:
     """Units that keep their whole weight on the way there and back."""
-    return (_back(apply(ones, kind, amount), kind, amount)[0] > 0.999).cpu().numpy()
+    return (_undo(apply_transform(ones, kind, amount), kind, amount)[0] > 0.999).cpu().numpy()

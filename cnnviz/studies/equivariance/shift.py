@@ -11,13 +11,22 @@ import torch
 from torch import Tensor
 
 from cnnviz.errors import BadInput, unknown
-from cnnviz.interventions.padding import PaddingMode, known_padding, padded
+from cnnviz.interventions.padding import PaddingMode, check_padding, override_padding
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps, capture_tensors
-from cnnviz.probes.forward import Visitor, call_counts, modules_for, visiting
+from cnnviz.probes.forward import Visitor, count_calls, find_modules, visit_layers
 from cnnviz.progress import StudyWatcher, Ticker
-from cnnviz.studies.equivariance.distances import Distances, distances, stacked
-from cnnviz.studies.equivariance.shifting import Grid, Shift, Shiftable, checked_shifts, grid, groups, move, shiftable
+from cnnviz.studies.equivariance.distances import Distances, measure_distances, stack_maps
+from cnnviz.studies.equivariance.shifting import (
+    Grid,
+    Shift,
+    Shiftable,
+    check_shifts,
+    find_grid,
+    make_shiftable,
+    move_maps,
+    split_shifts,
+)
 
 EXACT = 1e-5  # relative L2 below which float32 maps are equal but for rounding
 MOST_KEPT = 2 << 30  # bytes of maps in one result
@@ -109,9 +118,9 @@ def equivariance(
     `image`: RGB uint8 (H, W, 3), PIL, or a normalised tensor (C, H, W). `shifts`: (rows, columns) in pixels of the
     input, one or many. `how`: "circular" rolls what the network receives; "crop" cuts both images out of the larger
     photograph. `padding`: "native", "circular", "torus", "reflect", "valid": what every layer pads with in both
-    passes; see `probes.padding`. `maps`: keep both maps, not only the errors. The theory says 0 for circular shifts
-    by multiples of the layer's total stride if the network lives on a torus, and for all units `inside` otherwise;
-    between the multiples the map can only be compared at the nearest one, and the error rises.
+    passes; see `interventions.padding`. `maps`: keep both maps, not only the errors. The theory says 0 for circular
+    shifts by multiples of the layer's total stride if the network lives on a torus, and for all units `inside`
+    otherwise; between the multiples the map can only be compared at the nearest one, and the error rises.
     `progress(StudyProgress)` returns False to stop. Raises UnknownName, Cancelled, and BadInput for shifts, words
     and layers that do not fit, or maps beyond MOST_KEPT bytes.
 
@@ -122,27 +131,27 @@ def equivariance(
         >>> found["conv1"].exact, found["pool1"].exact  # a stride of 2 follows even shifts alone
         (array([ True,  True]), array([False,  True]))
     """
-    names, pairs = [layers] if isinstance(layers, str) else list(layers), checked_shifts(shifts)
+    names, pairs = [layers] if isinstance(layers, str) else list(layers), check_shifts(shifts)
     if not names:
         raise BadInput("Name at least one layer. List them: `model.layers()`.")
-    known_padding(padding)
-    modules_for(model.module, names)
+    check_padding(padding)
+    find_modules(model.module, names)
     reach = max(abs(d) for pair in pairs for d in pair)
-    source = shiftable(model, image, how, reach)
+    source = make_shiftable(model, image, how, reach)
     passes = _Passes(model, source, names, padding)
     base = passes.of([(0, 0)])
     if maps and (size := 2 * len(pairs) * sum(m.numel() for m in base.values()) * 4) > MOST_KEPT:
         raise BadInput(f"The maps would take {size / 2**30:.1f} GiB: fewer shifts or layers, or maps=False.")
-    grids = {n: grid(model, n, (m.shape[-2], m.shape[-1]), padding, passes.closed[n]) for n, m in base.items()}
-    found: dict[str, list[_Compared]] = {name: [] for name in names}
+    grids = {n: find_grid(model, n, (m.shape[-2], m.shape[-1]), padding, passes.closed[n]) for n, m in base.items()}
+    found: dict[str, list[_Comparison]] = {name: [] for name in names}
     ticker = Ticker(len(pairs), progress)
-    for part in groups(pairs, source.size):
+    for part in split_shifts(pairs, source.size):
         for name, output in passes.of(part).items():
             found[name] += [
                 _compare(base[name][0], o, d, grids[name], how, maps) for o, d in zip(output, part, strict=True)
             ]
         ticker.tick("shifts", len(part))
-    rows = tuple(_row(name, grids[name], found[name]) for name in names)
+    rows = tuple(_make_row(name, grids[name], found[name]) for name in names)
     return Equivariance(np.array(pairs), padding, how, rows)
 
 
@@ -188,8 +197,8 @@ class _Passes:
         """{layer: (K, C, H, W)}."""
         batch = self.source.at(shifts)
         with self.model.lock, torch.inference_mode():
-            call_counts(self.model.module, batch)  # with its own padding, in which the whole network runs
-            with padded(self.padding) as mode, visiting(self.model.module, self.layers, self._note(mode)):
+            count_calls(self.model.module, batch)  # with its own padding, in which the whole network runs
+            with override_padding(self.padding) as mode, visit_layers(self.model.module, self.layers, self._note(mode)):
                 found = capture_tensors(self.model.module, batch, self.layers)
             return {name: as_maps(found[name]) for name in self.layers}
 
@@ -198,7 +207,7 @@ class _Passes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Compared:
+class _Comparison:
     steps: Shift
     whole: Distances
     inside: Distances
@@ -207,21 +216,21 @@ class _Compared:
     after: np.ndarray | None
 
 
-def _compare(base: Tensor, after: Tensor, shift: Shift, units: Grid, how: str, keep: bool) -> _Compared:
+def _compare(base: Tensor, after: Tensor, shift: Shift, units: Grid, how: str, keep: bool) -> _Comparison:
     steps = units.moved_by(shift)
-    moved = move(base, steps, how)
+    moved = move_maps(base, steps, how)
     known, clear = units.masks(steps, how)
-    return _Compared(
+    return _Comparison(
         steps,
-        distances(moved, after, known),
-        distances(moved, after, clear),
+        measure_distances(moved, after, known),
+        measure_distances(moved, after, clear),
         clear,
         moved.float().cpu().numpy() if keep else None,
         after.float().cpu().numpy() if keep else None,
     )
 
 
-def _row(layer: str, units: Grid, found: list[_Compared]) -> LayerEquivariance:
+def _make_row(layer: str, units: Grid, found: list[_Comparison]) -> LayerEquivariance:
     whole, inside = (np.array(errors) for errors in zip(*((c.whole, c.inside) for c in found), strict=True))
     return LayerEquivariance(
         layer,
@@ -232,6 +241,6 @@ def _row(layer: str, units: Grid, found: list[_Compared]) -> LayerEquivariance:
         inside[:, 0],
         inside[:, 1],
         np.stack([c.mask for c in found]),
-        stacked([c.moved for c in found]),
-        stacked([c.after for c in found]),
+        stack_maps([c.moved for c in found]),
+        stack_maps([c.after for c in found]),
     )

@@ -43,7 +43,7 @@ class Shiftable:
         return self.pixels[:, top : top + self.size[0], left : left + self.size[1]]
 
 
-def shiftable(model: LoadedModel, image: Any, how: str, reach: int) -> Shiftable:
+def make_shiftable(model: LoadedModel, image: Any, how: str, reach: int) -> Shiftable:
     """`image` ready for shifts of up to `reach` pixels.
 
     `image`: RGB uint8 (H, W, 3), PIL, or a normalised tensor (C, H, W). "circular": as the network receives it, and
@@ -60,10 +60,10 @@ def shiftable(model: LoadedModel, image: Any, how: str, reach: int) -> Shiftable
         if tuple(ready.shape) != wanted:
             raise BadInput(f"A {how} shift of {reach} pixels needs a tensor {wanted}, got {tuple(image.shape)}.")
         return Shiftable(ready.to(model.device, torch.float32), (height, width), margin, how, model.memory_format)
-    return Shiftable(canvas(model, image, margin), (height, width), margin, how, model.memory_format)
+    return Shiftable(make_canvas(model, image, margin), (height, width), margin, how, model.memory_format)
 
 
-def canvas(model: LoadedModel, image: Any, margin: int, extra: int = 0) -> Tensor:
+def make_canvas(model: LoadedModel, image: Any, margin: int, extra: int = 0) -> Tensor:
     """(C, H + 2 · margin + extra, …) normalised, on the model's device: the network's centre crop and what lies
     around it in the scaled photograph. The photograph is scaled up if it has less than that around."""
     usual = model.preprocessing
@@ -72,7 +72,7 @@ def canvas(model: LoadedModel, image: Any, margin: int, extra: int = 0) -> Tenso
     return wider.normalise(torch.from_numpy(wider.receive(image))).to(model.device)
 
 
-def checked_shifts(shifts: Any) -> list[Shift]:
+def check_shifts(shifts: Any) -> list[Shift]:
     """[(rows, columns)] from one pair or many. Raises BadInput for what is not whole numbers."""
     array = np.asarray(shifts)
     if array.size == 0 or array.shape[-1] != 2 or array.ndim > 2:
@@ -82,7 +82,7 @@ def checked_shifts(shifts: Any) -> list[Shift]:
     return [(int(rows), int(cols)) for rows, cols in array.reshape(-1, 2)]
 
 
-def groups(shifts: Sequence[Shift], size: tuple[int, int]) -> Iterator[Sequence[Shift]]:
+def split_shifts(shifts: Sequence[Shift], size: tuple[int, int]) -> Iterator[Sequence[Shift]]:
     """`shifts` in parts that one forward pass takes well."""
     many = max(1, min(64, PIXELS_AT_ONCE // (size[0] * size[1])))
     for start in range(0, len(shifts), many):
@@ -122,7 +122,7 @@ class Grid:
         return np.logical_and.outer(*known), np.logical_and.outer(*clear)
 
 
-def grid(model: LoadedModel, layer: str, size: tuple[int, int], padding: str, closed: bool) -> Grid:
+def find_grid(model: LoadedModel, layer: str, size: tuple[int, int], padding: str, closed: bool) -> Grid:
     """The grid of a layer's map of `size` (H, W) units under this padding. `closed`: whether all windows up to the
     layer closed their maps to a torus, see `padding.PaddingMode`. Raises as `receptive_field` does."""
     field = receptive_field(model, layer)
@@ -147,7 +147,7 @@ def _inside(field: ReceptiveField, axis: int, length: int) -> np.ndarray:
     return np.array(found)
 
 
-def move(maps: Tensor, steps: Shift, how: str) -> Tensor:
+def move_maps(maps: Tensor, steps: Shift, how: str) -> Tensor:
     """(C, H, W) moved by `steps` units: on a torus, or with zeros coming in."""
     moved = maps.roll(steps, (-2, -1))
     if how == "crop":

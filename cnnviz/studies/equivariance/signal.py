@@ -46,7 +46,7 @@ class SignalShift:
         return apart / norm if norm else math.inf if apart else 0.0
 
 
-def signal(kind: str = "event", length: int = 64, seed: int = 0) -> np.ndarray:
+def make_signal(kind: str = "event", length: int = 64, seed: int = 0) -> np.ndarray:
     """(length,) float64, about 0 … 1. "event": a bump at a third; "noise": seeded. Raises BadInput."""
     if kind not in SIGNALS or length < 8:
         raise BadInput(f"A signal is one of {', '.join(SIGNALS)}, 8 values or more; got {kind!r}, {length}.")
@@ -80,7 +80,7 @@ def shift_signal(
     x, weights = np.asarray(values, np.float64), np.asarray(kernel, np.float64)
     if x.ndim != 1 or weights.ndim != 1 or not 0 < len(weights) <= len(x) or stride < 1:
         raise BadInput(f"Expected a series, a kernel no longer than it, stride >= 1; got {x.shape}, {weights.shape}.")
-    shifted = _moved(x, shift, circular)
+    shifted = _move(x, shift, circular)
     first, second = (_response(part, weights, stride, circular, rectify) for part in (x, shifted))
     steps = int(np.floor(shift / stride + 0.5))
     pooled, pooled_shifted = (pool_row(part, pooling, pool, pool_stride) for part in (first, second))
@@ -89,7 +89,7 @@ def shift_signal(
         shifted=shifted,
         response=first,
         response_shifted=second,
-        moved=_moved(first, steps, circular),
+        moved=_move(first, steps, circular),
         pooled=pooled,
         pooled_shifted=pooled_shifted,
         steps=steps,
@@ -98,7 +98,7 @@ def shift_signal(
     )
 
 
-def _moved(values: np.ndarray, steps: int, circular: bool) -> np.ndarray:
+def _move(values: np.ndarray, steps: int, circular: bool) -> np.ndarray:
     moved = np.roll(values, steps)
     if not circular and steps:
         moved[slice(0, steps) if steps > 0 else slice(steps, None)] = 0

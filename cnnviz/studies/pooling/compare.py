@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from cnnviz.interventions.padding import known_padding, padded
+from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.layer_io import capture_around
-from cnnviz.studies.equivariance.shifting import checked_shifts, shiftable
+from cnnviz.probes.layer_io import capture_io
+from cnnviz.studies.equivariance.shifting import check_shifts, make_shiftable
 from cnnviz.studies.pooling.pooling import pool
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class UnchangedUnits:
     """Two maps of one shape, unit by unit. `same`: bool, they differ by at most the tolerance. `active`: bool, above it
     in either map; a unit that is 0 both times says nothing."""
 
@@ -29,16 +29,16 @@ class Kept:
         """Unchanged units among the active ones; 1 where none is active."""
         return float(self.same[self.active].mean()) if self.active.any() else 1.0
 
-    def __getitem__(self, channel: int) -> Kept:
+    def __getitem__(self, channel: int) -> UnchangedUnits:
         """One channel of it."""
-        return Kept(self.same[channel], self.active[channel])
+        return UnchangedUnits(self.same[channel], self.active[channel])
 
 
-def kept(first: np.ndarray, second: np.ndarray, tolerance: float) -> Kept:
+def compare_units(first: np.ndarray, second: np.ndarray, tolerance: float) -> UnchangedUnits:
     """Which units of `second` are what they are in `first`; `tolerance`: a part of the largest absolute value of
-    `first`, as in `unchanged.pooling_invariance`."""
+    `first`, as in `invariance.pooling_invariance`."""
     limit = tolerance * np.abs(first).max(initial=0.0)
-    return Kept(np.abs(second - first) <= limit, (np.abs(first) > limit) | (np.abs(second) > limit))
+    return UnchangedUnits(np.abs(second - first) <= limit, (np.abs(first) > limit) | (np.abs(second) > limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class PooledMaps:
     after_shifted: np.ndarray
 
 
-def pooled_maps(
+def capture_pooled_maps(
     model: LoadedModel,
     image: Any,
     shift: tuple[int, int],
@@ -63,17 +63,17 @@ def pooled_maps(
 ) -> PooledMaps:
     """The maps around one pooling module under one shift (rows, columns) of the image.
 
-    Arguments and errors as for `unchanged.pooling_invariance`."""
-    known_padding(padding)
-    (pair,) = checked_shifts([shift])
-    batch = shiftable(model, image, how, max(map(abs, pair))).at([(0, 0), pair])
-    with model.lock, torch.inference_mode(), padded(padding):
-        given, made = capture_around(model.module, batch, [layer])[layer]
+    Arguments and errors as for `invariance.pooling_invariance`."""
+    check_padding(padding)
+    (pair,) = check_shifts([shift])
+    batch = make_shiftable(model, image, how, max(map(abs, pair))).at([(0, 0), pair])
+    with model.lock, torch.inference_mode(), override_padding(padding):
+        given, made = capture_io(model.module, batch, [layer])[layer]
     (x, shifted), (y, y_shifted) = (as_maps(maps).cpu().float().numpy() for maps in (given, made))
     return PooledMaps(layer, x, shifted, y, y_shifted)
 
 
-def repooled(
+def repool(
     maps: PooledMaps, channel: int, kind: str, size: int = 2, stride: int = 2, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """((h, w), (h, w)) float64: one channel of what enters the layer, pooled by `kind` instead, without and with the

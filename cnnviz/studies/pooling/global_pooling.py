@@ -11,11 +11,11 @@ import torch
 
 from cnnviz.device import doubled
 from cnnviz.errors import BadInput
-from cnnviz.interventions.padding import known_padding, padded
+from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps, capture_tensors
-from cnnviz.probes.forward import call_counts, modules_for
-from cnnviz.studies.equivariance.shifting import checked_shifts, groups, shiftable
+from cnnviz.probes.forward import count_calls, find_modules
+from cnnviz.studies.equivariance.shifting import check_shifts, make_shiftable, split_shifts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,18 @@ def global_pooling(
     how: str = "circular",
 ) -> GlobalPooling:
     """Move the image and compare the last map, rectified, with its global pooling. `layer`: by default the last
-    convolution. The rest as for `equivariance.equivariance`."""
+    convolution. The rest as for `shift.equivariance`."""
     name = layer or _last(model)
-    known_padding(padding)
-    modules_for(model.module, [name])
-    pairs = checked_shifts(shifts)
-    source = shiftable(model, image, how, max(abs(d) for pair in pairs for d in pair))
+    check_padding(padding)
+    find_modules(model.module, [name])
+    pairs = check_shifts(shifts)
+    source = make_shiftable(model, image, how, max(abs(d) for pair in pairs for d in pair))
     parts = []
     with model.lock, torch.inference_mode():
-        call_counts(model.module, source.at([(0, 0)]))
-        for part in ([(0, 0)], *groups(pairs, source.size)):
+        count_calls(model.module, source.at([(0, 0)]))
+        for part in ([(0, 0)], *split_shifts(pairs, source.size)):
             batch = source.at(part)
-            with padded(padding):
+            with override_padding(padding):
                 found = as_maps(capture_tensors(model.module, batch, [name])[name])
                 parts.append(doubled(found).clamp_min(0))
     maps = torch.cat(parts)
@@ -77,7 +77,7 @@ def input_sizes(model: LoadedModel, image: Any, sizes: Sequence[int]) -> tuple[S
     if not len(sizes) or min(sizes) < 1:
         raise BadInput(f"Sizes are 1 pixel or more, got {list(sizes)}.")
     with model.lock, torch.inference_mode():  # at a size that runs, so that maps are seen where the end does not run
-        call_counts(model.module, torch.zeros(1, *model.input_size, device=model.device))
+        count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
     return tuple(_at_size(model, image, int(side)) for side in sizes)
 
 

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from cnnviz.device import doubled
 from cnnviz.errors import BadInput
-from cnnviz.interventions.padding import known_padding, padded
+from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.layer_io import capture_around
+from cnnviz.probes.layer_io import capture_io
 from cnnviz.progress import StudyWatcher, Ticker
-from cnnviz.studies.equivariance.shifting import checked_shifts, groups, shiftable
+from cnnviz.studies.equivariance.shifting import check_shifts, make_shiftable, split_shifts
 
 TOLERANCE = 0.05  # of the layer's largest absolute value
 
@@ -66,25 +66,25 @@ def pooling_invariance(
     equivariance, nothing is moved back: invariance asks for the same value at the same place.
 
     `layers`: pooling modules, by default all of them; pooling written as a function has no name. The other arguments
-    and errors as for `equivariance.equivariance`; BadInput for a network without pooling modules."""
+    and errors as for `shift.equivariance`; BadInput for a network without pooling modules."""
     names = model.layers("pool") if layers is None else list(layers)
     if not names:
         raise BadInput(f"{model.name} has no pooling layer that can be named. Try squeezenet1_0 or vgg16.")
     if not 0 <= tolerance < 1:
         raise BadInput(f"tolerance is a part of the largest value, 0 or more and below 1, got {tolerance}.")
-    known_padding(padding)
-    pairs = checked_shifts(shifts)
-    source = shiftable(model, image, how, max(abs(d) for pair in pairs for d in pair))
+    check_padding(padding)
+    pairs = check_shifts(shifts)
+    source = make_shiftable(model, image, how, max(abs(d) for pair in pairs for d in pair))
 
     def passed(batch: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        with model.lock, torch.inference_mode(), padded(padding):
-            found = capture_around(model.module, batch, names)
+        with model.lock, torch.inference_mode(), override_padding(padding):
+            found = capture_io(model.module, batch, names)
         return {name: (as_maps(given), as_maps(made)) for name, (given, made) in found.items()}
 
     base = passed(source.at([(0, 0)]))
     counts: dict[str, list[tuple[_Count, _Count]]] = {name: [] for name in names}
     ticker = Ticker(len(pairs), progress)
-    for part in groups(pairs, source.size):
+    for part in split_shifts(pairs, source.size):
         for name, both in passed(source.at(part)).items():
             sides = (_counts(b[0], maps, tolerance) for b, maps in zip(base[name], both, strict=True))
             counts[name] += zip(*sides, strict=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnviz.errors import BadInput
 from cnnviz.studies.convolution.convolution import correlate
-from cnnviz.studies.pooling.pooling import across
+from cnnviz.studies.pooling.pooling import pool_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class LearnedInvariance:
     @property
     def pooled(self) -> np.ndarray:
         """(4,): maximum over the filters."""
-        return across(self.responses.T)[0]
+        return pool_channels(self.responses.T)[0]
 
 
 def quarter_turns(array: np.ndarray) -> np.ndarray:

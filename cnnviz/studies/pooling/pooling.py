@@ -32,7 +32,7 @@ def pool(values: np.ndarray, kind: str = "max", size: int = 2, stride: int | Non
     Sources: Zeiler and Fergus, ICLR 2013 (arXiv:1301.3557) for the stochastic one."""
     windows = _windows(values, kind, size, size if stride is None else stride)
     if kind == "stochastic":
-        return _drawn(windows, np.random.default_rng(seed))
+        return _draw(windows, np.random.default_rng(seed))
     return _REDUCE[kind](windows, axis=-1)
 
 
@@ -44,7 +44,7 @@ def stochastic_mean(values: np.ndarray, size: int = 2, stride: int | None = None
     return np.square(windows).sum(axis=-1) / np.where(total > 0, total, 1)
 
 
-def across(maps: np.ndarray, pieces: int | None = None) -> np.ndarray:
+def pool_channels(maps: np.ndarray, pieces: int | None = None) -> np.ndarray:
     """(C, …) → (C / pieces, …): the maximum over each `pieces` neighbouring channels, by default over all of them.
 
     Source: maxout, Goodfellow et al., ICML 2013 (arXiv:1302.4389). Raises BadInput if pieces do not divide C."""
@@ -66,9 +66,9 @@ def pool_row(values: Row, kind: str = "max", width: int = 3, stride: int = 1, se
     windows = [row[max(start, 0) : start + width] for start in range(-before, len(row) - before, stride)]
     if kind != "stochastic":
         return np.array([_REDUCE[kind](window, axis=-1) for window in windows])
-    _no_negative(row)
+    _refuse_negative(row)
     generator = np.random.default_rng(seed)
-    return np.array([float(_drawn(window, generator)) for window in windows])
+    return np.array([float(_draw(window, generator)) for window in windows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +128,17 @@ def _windows(values: np.ndarray, kind: str, size: int, stride: int) -> np.ndarra
     if array.ndim < 2 or not 1 <= size <= min(array.shape[-2:], default=0) or stride < 1:
         raise BadInput(f"A window of {size}×{size} at stride {stride} does not fit a map of shape {array.shape}.")
     if kind == "stochastic":
-        _no_negative(array)
+        _refuse_negative(array)
     windows = sliding_window_view(array, (size, size), axis=(-2, -1))[..., ::stride, ::stride, :, :]
     return windows.reshape(*windows.shape[:-2], size * size)
 
 
-def _no_negative(values: np.ndarray) -> None:
+def _refuse_negative(values: np.ndarray) -> None:
     if (values < 0).any():
         raise BadInput("Stochastic pooling draws in proportion to the values: they must be 0 or more, as after ReLU.")
 
 
-def _drawn(windows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _draw(windows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     heights = windows.cumsum(axis=-1)
     total = heights[..., -1:]
     place = (heights <= generator.random(total.shape) * total).sum(axis=-1, keepdims=True)

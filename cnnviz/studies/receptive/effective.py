@@ -75,7 +75,7 @@ class MeasuredField:
         return _area(self.box(share)) / area if area and self.weight.any() else 0.0
 
 
-def measured_field(
+def measure_field(
     model: LoadedModel,
     images: Tensor,
     layer: str,
@@ -126,7 +126,7 @@ def _check_place(layer: str, place: tuple[int, int], shape: tuple[int, ...]) -> 
         raise BadInput(f"Layer {layer!r} has a map of {shape[0]}×{shape[1]} units, got unit {place}.")
 
 
-def images_of(model: LoadedModel, corpus: Corpus, count: int) -> Tensor:
+def read_images(model: LoadedModel, corpus: Corpus, count: int) -> Tensor:
     """(n, C, H, W) normalised: the first `count` images of a corpus that can be read, as the network receives them.
 
     Raises BadInput if there is none."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel, layer_kinds
-from cnnviz.probes.forward import visiting
+from cnnviz.probes.forward import visit_layers
 from cnnviz.progress import StudyWatcher, Ticker
-from cnnviz.studies.receptive.effective import measured_field
+from cnnviz.studies.receptive.effective import measure_field
 from cnnviz.tracing.receptive_field import receptive_field
 
 Pair = tuple[int, int]
@@ -63,13 +63,13 @@ class Growth:
         return next((r for r in self.spatial if r.size[0] > self.image[0] or r.size[1] > self.image[1]), None)
 
 
-def field_growth(model: LoadedModel, layers: Sequence[str] | None = None) -> Growth:
-    """The receptive field of each of `layers`: by default all of `main_layers`.
+def measure_growth(model: LoadedModel, layers: Sequence[str] | None = None) -> Growth:
+    """The receptive field of each of `layers`: by default all of `find_main_layers`.
 
     Layers that never run, and those that do not depend on the image, are left out."""
-    chosen = list(main_layers(model) if layers is None else layers)
+    chosen = list(find_main_layers(model) if layers is None else layers)
     kinds, rows = layer_kinds(model.module), []
-    for layer in running_order(model, chosen):
+    for layer in order_layers(model, chosen):
         try:
             field = receptive_field(model, layer)
         except BadInput:  # it does not depend on the image
@@ -88,18 +88,18 @@ def field_growth(model: LoadedModel, layers: Sequence[str] | None = None) -> Gro
     return Growth(model.name, model.input_size[1:], tuple(rows))
 
 
-def main_layers(model: LoadedModel) -> list[str]:
+def find_main_layers(model: LoadedModel) -> list[str]:
     """The layers that tell of growth in a few rows: blocks, and what stands outside of blocks, in running order.
 
     All layers where that leaves fewer than three, as in a network wrapped into one module."""
     kinds = layer_kinds(model.module)
     blocks = [name for name, kind in kinds.items() if kind == "block"]
     outer = [name for name in kinds if not any(name.startswith(f"{block}.") for block in blocks)]
-    found = running_order(model, outer)
-    return found if len(found) >= FEW else running_order(model, list(kinds))
+    found = order_layers(model, outer)
+    return found if len(found) >= FEW else order_layers(model, list(kinds))
 
 
-def running_order(model: LoadedModel, layers: Sequence[str]) -> list[str]:
+def order_layers(model: LoadedModel, layers: Sequence[str]) -> list[str]:
     """`layers` in the order in which one forward pass finishes them for the last time; a block comes after what is
     inside it. Those that do not run are left out. Raises UnknownName for a layer the network has not."""
     finished: dict[str, None] = {}
@@ -108,7 +108,7 @@ def running_order(model: LoadedModel, layers: Sequence[str]) -> list[str]:
         finished.pop(layer, None)
         finished[layer] = None
 
-    with model.lock, torch.inference_mode(), visiting(model.module, list(layers), note):
+    with model.lock, torch.inference_mode(), visit_layers(model.module, list(layers), note):
         model.module(torch.zeros(1, *model.input_size, device=model.device))
     return list(finished)
 
@@ -125,18 +125,18 @@ class EffectiveSize:
     sigma: tuple[float, float]
 
 
-def effective_growth(
+def measure_effective_growth(
     model: LoadedModel, images: Tensor, layers: Sequence[str], progress: StudyWatcher | None = None
 ) -> tuple[EffectiveSize, ...]:
     """The effective field of the unit in the middle of each of `layers`, averaged over `images`, normalised (N, C, H,
     W), each with another channel of the layer.
 
-    `progress(StudyProgress)` returns False to stop. Raises Cancelled, and as `effective.measured_field` does.
+    `progress(StudyProgress)` returns False to stop. Raises Cancelled, and as `effective.measure_field` does.
     Source: Luo, Li, Urtasun, Zemel, NeurIPS 2016, arXiv:1701.04128."""
     ticker, found = Ticker(len(layers), progress), []
     for layer in layers:
         rows, cols = receptive_field(model, layer).shape
-        one = measured_field(model, images, layer, None, (rows // 2, cols // 2))
+        one = measure_field(model, images, layer, None, (rows // 2, cols // 2))
         boxes = [one.box(share) for share in (0.5, 0.95)]
         if not one.weight.any():
             boxes = [(0, 0, 0, 0)] * 2

@@ -3,13 +3,13 @@
 import numpy as np
 
 from cnnviz.figures.equivariance.signal import signal_figure
-from cnnviz.studies.equivariance.signal import KERNELS, shift_signal, signal
+from cnnviz.studies.equivariance.signal import KERNELS, make_signal, shift_signal
 
 SHIFTS = np.arange(9)
 
 
 def drawn(shift: int, stride: int):
-    over = [shift_signal(signal(), KERNELS["peak"], int(steps), stride) for steps in SHIFTS]
+    over = [shift_signal(make_signal(), KERNELS["peak"], int(steps), stride) for steps in SHIFTS]
     return over[shift], signal_figure(over[shift], stride, 1, SHIFTS, over)
 
 

@@ -7,14 +7,14 @@ from cnnviz.figures.base.scene import Box, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.playground.cells import EDGE, tied_colours
 from cnnviz.figures.playground.channels import channels_scene
-from cnnviz.studies.convolution.convolution import convolution, output_size
+from cnnviz.studies.convolution.convolution import convolve, output_size
 
 GRID = np.stack([np.arange(9).reshape(3, 3), np.arange(1, 10).reshape(3, 3)])
 KERNELS = np.array([[[0, 1], [2, 3]], [[1, 2], [3, 4]]], float)
 
 
 def scene(number: int, grid=GRID, kernels=KERNELS[None], groups: int = 1, width: float = 1070, **how) -> Scene:
-    result = convolution(grid, kernels, groups=groups, **how)
+    result = convolve(grid, kernels, groups=groups, **how)
     padding, flip = how.get("padding", 0), how.get("flip", False)
     sizes = tuple(output_size(n, k, 1, padding) for n, k in zip(grid.shape[1:], kernels.shape[2:], strict=True))
     return channels_scene(result, padding, number, sizes, flip, width)

@@ -12,8 +12,8 @@ from cnnviz.figures.playground import steps as playground_steps
 from cnnviz.figures.playground.cells import digits_size, fit_sum, number_text, tied_colours
 from cnnviz.studies.convolution import convolution as convolving
 from cnnviz.studies.convolution.cost import conv_cost
-from cnnviz.studies.convolution.lecture_questions import question, questions
-from cnnviz.studies.convolution.toeplitz import toeplitz
+from cnnviz.studies.convolution.lecture_questions import find_question, list_questions
+from cnnviz.studies.convolution.toeplitz import build_toeplitz
 from cnnviz.studies.pooling import pooling
 
 
@@ -26,7 +26,7 @@ def boxes(scene: Scene, fill: str) -> list[Box]:
 
 
 def step(number: int, grid=convolving.GRID, kernel=convolving.KERNEL, width: float = 1070, **how) -> Scene:
-    result = convolving.convolution(grid, kernel, **how)
+    result = convolving.convolve(grid, kernel, **how)
     moves = [how.get("stride", 1), how.get("padding", 0), how.get("dilation", 1)]
     sizes = tuple(convolving.output_size(n, k, *moves) for n, k in zip(np.shape(grid), np.shape(kernel), strict=True))
     return playground_steps.step_scene(result, moves[1], number, sizes, how.get("flip", False), width)
@@ -65,7 +65,7 @@ def test_a_weight_has_one_colour_in_kernel_window_and_matrix_also_when_turned():
     for flip in (False, True):
         kernel = np.array(convolving.KERNEL, float)
         laid = kernel[::-1, ::-1] if flip else kernel
-        matrix = playground_matrix.matrix_scene(toeplitz(laid, (3, 3)), np.array(convolving.GRID), 0, flip)
+        matrix = playground_matrix.matrix_scene(build_toeplitz(laid, (3, 3)), np.array(convolving.GRID), 0, flip)
         for colour in tied_colours(4):
             assert len(boxes(step(0, flip=flip), colour)) == 2  # in the window, in the kernel
             assert len(boxes(matrix, colour)) == 1 + 4  # in the kernel, once in each of the four lines
@@ -90,14 +90,14 @@ def test_a_division_that_is_not_whole_is_said():
 
 
 def test_the_matrix_tells_dense_local_and_shared_weights():
-    found = toeplitz(np.array(convolving.KERNEL), (3, 3))
+    found = build_toeplitz(np.array(convolving.KERNEL), (3, 3))
     said = words(playground_matrix.matrix_scene(found, np.array(convolving.GRID), 1))
     assert [said.index(n) < said.index("convolution: tied weights") for n in ("36", "16", "4")]
     assert {"19", "25", "37", "43"} <= set(said) and "W: 4×9" in said
 
 
 def test_the_heat_map_has_once_in_the_corner_and_nine_times_in_the_middle():
-    counts = convolving.visits((5, 5), 3)
+    counts = convolving.count_visits((5, 5), 3)
     scene = playground_matrix.visits_scene(counts, 9)
     titles = {shape.title for shape in scene.shapes if isinstance(shape, Box)}
     assert {"(0, 0): once", "(2, 2): 9 times", "(0, 2): 3 times"} <= titles
@@ -119,7 +119,7 @@ def test_the_cost_of_alexnets_first_layer_stands_there_in_full():
     ],
 )
 def test_what_the_notes_say_is_set_beside_what_is_right(key, verdict):
-    assert verdict in words(playground_cards.question_scene(question(key)))
+    assert verdict in words(playground_cards.question_scene(find_question(key)))
 
 
 def test_the_books_shift_changes_four_of_four_inputs_and_two_of_four_outputs():
@@ -142,9 +142,9 @@ def test_nothing_reaches_over_the_edge_of_the_paper(width, side, k):
     how = {"padding": 4 if k == 5 else 0}
     scenes = [
         step(0, grid, kernel, width, **how),
-        playground_matrix.matrix_scene(toeplitz(kernel, (side, side)), grid, 0, width=width),
-        playground_matrix.visits_scene(convolving.visits((side, side), k), k * k, width),
-        playground_cards.question_scene(question("reduced-inception"), width),
+        playground_matrix.matrix_scene(build_toeplitz(kernel, (side, side)), grid, 0, width=width),
+        playground_matrix.visits_scene(convolving.count_visits((side, side), k), k * k, width),
+        playground_cards.question_scene(find_question("reduced-inception"), width),
     ]
     assert all(inside(scene) for scene in scenes)
 
@@ -164,7 +164,7 @@ def test_a_long_sum_is_broken_before_a_sign_and_loses_nothing():
 
 @pytest.mark.parametrize("width", [1070, 690])
 def test_every_question_fits_its_card(width):
-    for asked in questions():
+    for asked in list_questions():
         assert inside(playground_cards.question_scene(asked, width)), asked.key
 
 

@@ -14,7 +14,7 @@ from cnnviz.figures.pooling import sizes as pooling_sizes
 from cnnviz.figures.pooling.panels import CAPTION, CHANGED, GAP, SAME, SIDE, SILENT, MapPair
 from cnnviz.studies.pooling.global_pooling import GlobalPooling, SizeRun
 from cnnviz.studies.pooling.maxout import learned_invariance
-from cnnviz.studies.pooling.pooling import across
+from cnnviz.studies.pooling.pooling import pool_channels
 
 PHOTO = np.full((28, 28, 1), 90, np.uint8)
 CORNER = np.array(((1, 1, 1), (1, -1, -1), (1, -1, -1)), float)
@@ -98,7 +98,7 @@ def test_the_maximum_over_four_poses_is_the_same_and_over_fewer_it_is_not():
     assert found.responses.tolist() == slow.tolist() and (slow.max(1) == 5).all()
     said = words(pooling_poses.poses_scene(found, 4, found.pooled))
     assert said.count("5") == 4 + 4 and "The maximum is the same for all four pictures." in said
-    two = across(found.responses.T[:2])[0]
+    two = pool_channels(found.responses.T[:2])[0]
     assert any("Over 2 of 4 poses" in line for line in words(pooling_poses.poses_scene(found, 2, two)))
 
 
@@ -108,7 +108,7 @@ def test_nothing_of_poses_and_sizes_reaches_over_the_edge(wide):
     shapes = {n: None if n < 20 else (64, n // 4, n // 4) for n in (16, 24, 32, 40, 48)}
     runs = [SizeRun((n, n), shapes[n], "Egyptian cat" if n == 32 else None, 0.5, "too") for n in shapes]
     sizes = pooling_sizes.sizes_scene([("ResNet-20 (CIFAR)", "one size only", runs)] * 2, wide)
-    two = across(found.responses.T[:2])[0]
+    two = pool_channels(found.responses.T[:2])[0]
     poses = [pooling_poses.poses_scene(found, 4, found.pooled, wide), pooling_poses.poses_scene(found, 2, two, wide)]
     for scene in (*poses, sizes):
         for shape in scene.shapes:

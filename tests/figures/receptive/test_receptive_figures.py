@@ -19,7 +19,7 @@ from cnnviz.figures.receptive.canvas import (
     plan_canvas,
     zoom_canvas,
 )
-from cnnviz.studies.convolution.stacks import PRESETS, stack
+from cnnviz.studies.convolution.stacks import PRESETS, make_stack
 from cnnviz.studies.receptive.effective import MeasuredField, gaussian
 from cnnviz.studies.receptive.growth import EffectiveSize, Growth, LayerField
 
@@ -149,7 +149,7 @@ def test_effective_sizes_are_two_more_curves():
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("width", [525.0, 336.0])
 def test_a_cone_connects_every_unit_with_its_taps_and_stays_in_its_picture(name, width):
-    found = stack(PRESETS[name])
+    found = make_stack(PRESETS[name])
     scene = cones.stack_scene(found, name, 256, 56, width)
     wires = [shape for shape in scene.shapes if isinstance(shape, Polyline) and shape.stroke == cones.WIRE]
     units = [len(taps) for taps in found.taps]
@@ -164,7 +164,7 @@ def test_a_cone_connects_every_unit_with_its_taps_and_stays_in_its_picture(name,
 
 def test_units_stand_over_the_middle_of_what_they_read():
     for layers in PRESETS.values():
-        found = stack(layers)
+        found = make_stack(layers)
         levels = cones.level_places(found)
         for at, layer in enumerate(reversed(found.layers)):
             for unit, x in zip(found.taps[at], levels[at][0], strict=True):
@@ -175,7 +175,7 @@ def test_units_stand_over_the_middle_of_what_they_read():
 
 
 def test_the_sentence_weighs_two_stacks_against_each_other():
-    three, seven, five = (stack(PRESETS[name]) for name in ("three 3×3", "one 7×7", "one 5×5"))
+    three, seven, five = (make_stack(PRESETS[name]) for name in ("three 3×3", "one 7×7", "one 5×5"))
     said = cones.weights_sentence(three, seven, 256)
     assert "Both see 7 pixels" in said and "1,769,472 against 3,211,264" in said and "the left one gathers" in said
     assert "left one sees 7 pixels a side, the right one 5" in cones.weights_sentence(three, five, 8)

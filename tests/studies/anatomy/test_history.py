@@ -7,7 +7,7 @@ import pytest
 
 from cnnviz.models.catalogue.registry import architectures
 from cnnviz.studies.anatomy.anatomy import anatomy
-from cnnviz.studies.anatomy.history import HUMAN, correction, published_models, timeline, torchvision_models
+from cnnviz.studies.anatomy.history import HUMAN, find_correction, published_models, timeline, torchvision_models
 
 
 def top5(name: str) -> float:
@@ -71,8 +71,8 @@ def test_its_multiply_adds_are_those_counted_here():
 
 
 def test_corrections_state_the_value_that_the_network_has():
-    assert f"{anatomy('vgg16').activations:,}" in correction("vgg16")
+    assert f"{anatomy('vgg16').activations:,}" in find_correction("vgg16")
     for name in ("googlenet_2014", "fractalnet_c3b5"):
-        assert f"{anatomy(name).parameters:,}" in correction(name)
-    assert f"{anatomy('reduced_inception').macs:,}" in correction("reduced_inception")
-    assert correction("resnet18") == ""
+        assert f"{anatomy(name).parameters:,}" in find_correction(name)
+    assert f"{anatomy('reduced_inception').macs:,}" in find_correction("reduced_inception")
+    assert find_correction("resnet18") == ""

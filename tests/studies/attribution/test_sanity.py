@@ -8,7 +8,7 @@ from torch import nn
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import Cancelled
 from cnnviz.models.model import LoadedModel
-from cnnviz.studies.attribution.sanity import cascade, randomised, rank_correlation, sanity_check
+from cnnviz.studies.attribution.sanity import cascade, randomise, rank_correlation, sanity_check
 
 
 def model() -> LoadedModel:
@@ -57,15 +57,15 @@ def test_rank_correlation_is_that_of_the_counted_ranks(levels):
 def test_only_the_asked_layers_and_their_norms_get_fresh_weights_and_the_model_keeps_its_own():
     trained = model()
     before = {key: value.clone() for key, value in trained.module.state_dict().items()}
-    some = randomised(trained, ["0"]).module.state_dict()
+    some = randomise(trained, ["0"]).module.state_dict()
     same = {key for key, value in some.items() if torch.equal(value, before[key])}
     assert same == {"3.weight", "3.bias", "7.weight", "7.bias", "1.num_batches_tracked", "1.running_var", "1.bias"}
     assert not some["1.running_mean"].any() and (some["1.weight"] == 1).all()
-    every = randomised(trained).module.state_dict()
+    every = randomise(trained).module.state_dict()
     assert torch.equal(every["0.weight"], some["0.weight"])  # nested: the same layer, the same draw
-    assert not torch.equal(every["0.weight"], randomised(trained, seed=1).module.state_dict()["0.weight"])
+    assert not torch.equal(every["0.weight"], randomise(trained, seed=1).module.state_dict()["0.weight"])
     assert all(torch.equal(value, before[key]) for key, value in trained.module.state_dict().items())
-    assert randomised(trained).origin == "random"
+    assert randomise(trained).origin == "random"
 
 
 def test_fresh_kernels_have_the_spread_of_he():
@@ -76,7 +76,7 @@ def test_fresh_kernels_have_the_spread_of_he():
         ["a", "b"],
         torch.device("cpu"),
     )
-    weights = randomised(wide).module[0].weight
+    weights = randomise(wide).module[0].weight
     assert float(weights.std()) == pytest.approx((2 / 200) ** 0.5, rel=0.03) and abs(float(weights.mean())) < 0.003
 
 

@@ -11,7 +11,7 @@ from cnnviz.data.open import corpus
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.model import LoadedModel
-from cnnviz.studies.channels.neighbours import Embedding, embed_corpus, nearest, query
+from cnnviz.studies.channels.neighbours import Embedding, embed_corpus, embed_image, find_nearest
 
 
 def loaded(*layers: nn.Module) -> LoadedModel:
@@ -34,7 +34,7 @@ def many() -> MemoryCorpus:
 
 def test_neighbours_are_those_of_a_loop_over_all_images(many):
     model = dense()
-    found = nearest(embed_corpus(model, many), query(model, PIXELS[4]), many, k=6)
+    found = find_nearest(embed_corpus(model, many), embed_image(model, PIXELS[4]), many, k=6)
 
     def hidden(pixels):
         with torch.no_grad():
@@ -44,7 +44,7 @@ def test_neighbours_are_those_of_a_loop_over_all_images(many):
     order = sorted(range(23), key=lambda n: distances[n])[:6]
     assert [n.position for n in found] == order and found[0].image_id == "image 4"
     np.testing.assert_allclose([n.distance for n in found], [distances[n] for n in order], rtol=1e-4, atol=1e-5)
-    others = nearest(embed_corpus(model, many), query(model, PIXELS[4]), many, k=6, leave_out="image 4")
+    others = find_nearest(embed_corpus(model, many), embed_image(model, PIXELS[4]), many, k=6, leave_out="image 4")
     assert [n.position for n in others[:5]] == order[1:]
 
 
@@ -52,7 +52,7 @@ def test_maps_that_a_convolution_classifies_are_averaged(many):
     model = loaded(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with torch.no_grad():
         expected = model.module[:2](model.preprocess(PIXELS[0])[None]).mean((2, 3))[0]
-    np.testing.assert_allclose(query(model, PIXELS[0]), expected.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(embed_image(model, PIXELS[0]), expected.numpy(), rtol=1e-5)
     assert embed_corpus(model, many).vectors.shape == (23, 4)
 
 
@@ -64,9 +64,9 @@ def test_an_embedding_is_saved_and_belongs_to_its_images(many, tmp_path):
     np.testing.assert_array_equal(again.vectors, made.vectors)
     assert (again.model, again.corpus, again.layer) == (model.fingerprint, many.fingerprint, "5")
     with pytest.raises(BadInput, match="other images"):
-        nearest(again, made.vectors[0], many.take(3))
+        find_nearest(again, made.vectors[0], many.take(3))
     with pytest.raises(BadInput, match="10 values an image"):
-        nearest(again, np.zeros(9, np.float32), many)
+        find_nearest(again, np.zeros(9, np.float32), many)
     (tmp_path / "other.npz").write_bytes(b"no archive")
     with pytest.raises(BadInput, match="damaged"):
         Embedding.load(tmp_path / "other.npz")
@@ -79,7 +79,7 @@ def test_unreadable_images_are_left_out_and_positions_stay_true(tmp_path):
     images, model = corpus(tmp_path), dense()
     made = embed_corpus(model, images)
     assert made.positions.tolist() == [0, 2] and [name for name, _ in made.skipped] == ["1.png"]
-    assert [n.image_id for n in nearest(made, query(model, PIXELS[2]), images)] == ["2.png", "0.png"]
+    assert [n.image_id for n in find_nearest(made, embed_image(model, PIXELS[2]), images)] == ["2.png", "0.png"]
 
 
 def test_it_can_be_stopped_and_an_empty_corpus_is_told(many, tmp_path):
@@ -95,4 +95,4 @@ def test_it_can_be_stopped_and_an_empty_corpus_is_told(many, tmp_path):
     with pytest.raises(BadInput, match="could be read"):
         embed_corpus(dense(), corpus(tmp_path))
     with pytest.raises(BadInput, match="neither a convolution nor a linear layer"):
-        query(loaded(nn.Flatten()), PIXELS[0])
+        embed_image(loaded(nn.Flatten()), PIXELS[0])

@@ -8,45 +8,45 @@ from slowindex import branching, memory, noise
 from cnnviz.errors import BadInput
 from cnnviz.index.search.build import index_patches
 from cnnviz.studies.channels.selectivity import selectivity
-from cnnviz.studies.channels.sorting import ORDERS, channel_named, dead, of_class, ordered
+from cnnviz.studies.channels.sorting import ORDERS, find_class, find_dead, order_channels, parse_channel
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_order_names_each_channel_once(order):
     index = index_patches(branching(), memory(noise(6)), ["a"], k=3)
-    assert sorted(ordered(index, "a", order)) == list(range(6))
+    assert sorted(order_channels(index, "a", order)) == list(range(6))
 
 
 def test_orders_follow_their_quantity():
     index = index_patches(branching(), memory(noise(6)), ["b"], k=3)
     strength, density = index.strength("b"), index.statistics["b"].density
-    assert (np.diff(strength[ordered(index, "b", "Strongest first")]) <= 0).all()
-    assert (np.diff(density[ordered(index, "b", "Most often on")]) <= 0).all()
-    assert (np.diff(density[ordered(index, "b", "Most seldom on")]) >= 0).all()
-    assert ordered(index, "b", "By index") == list(range(5))
+    assert (np.diff(strength[order_channels(index, "b", "Strongest first")]) <= 0).all()
+    assert (np.diff(density[order_channels(index, "b", "Most often on")]) <= 0).all()
+    assert (np.diff(density[order_channels(index, "b", "Most seldom on")]) >= 0).all()
+    assert order_channels(index, "b", "By index") == list(range(5))
     with pytest.raises(BadInput, match="By index"):
-        ordered(index, "b", "by colour")
+        order_channels(index, "b", "by colour")
 
 
 def test_the_most_selective_comes_first_and_what_cannot_be_judged_last():
     index = index_of([[4, -1, -1], [0, 2, 4], [0, 1, 5], [0, 1, 2]], LABELS)
-    assert ordered(index, "conv", "Most selective", selectivity(index, "conv")) == [2, 3, 1, 0]
+    assert order_channels(index, "conv", "Most selective", selectivity(index, "conv")) == [2, 3, 1, 0]
 
 
 def test_channels_are_found_by_a_part_of_a_class_of_their_winners():
     found = selectivity(index_of([[0, 2, 4], [0, 1, 5], [2, 3, 4]], LABELS), "conv")
-    assert of_class(found, "DO") == {0: 1, 2: 2}
-    assert of_class(found, "cat") == {0: 1, 1: 3}
-    assert of_class(found, "zebra") == {} and of_class(found, " ") == {}
+    assert find_class(found, "DO") == {0: 1, 2: 2}
+    assert find_class(found, "cat") == {0: 1, 1: 3}
+    assert find_class(found, "zebra") == {} and find_class(found, " ") == {}
 
 
 def test_channels_are_found_by_number():
-    assert [channel_named(text, 20) for text in ("channel 17", "17", " Unit 3 ", "#0", "ch. 4")] == [17, 17, 3, 0, 4]
-    assert [channel_named(text, 20) for text in ("20", "dog 3", "", "-1", "1.5")] == [None] * 5
+    assert [parse_channel(text, 20) for text in ("channel 17", "17", " Unit 3 ", "#0", "ch. 4")] == [17, 17, 3, 0, 4]
+    assert [parse_channel(text, 20) for text in ("20", "dog 3", "", "-1", "1.5")] == [None] * 5
 
 
 def test_a_channel_without_any_unit_above_zero_is_dead():
     model = branching()
     model.module.a.weight.data[2], model.module.a.bias.data[2] = 0.0, -1.0
     index = index_patches(model, memory(noise(6)), ["a"], k=3)
-    assert dead(index, "a").tolist() == [False, False, True, False, False, False]
+    assert find_dead(index, "a").tolist() == [False, False, True, False, False, False]

@@ -12,7 +12,7 @@ from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput, UnknownName
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.build import index_patches
-from cnnviz.studies.channels.tables import channel_table, described, layer_table, winner_table
+from cnnviz.studies.channels.tables import channel_table, describe_index, layer_table, winner_table
 
 LABELS = ["cat", "dog", "dog", "cat", "cat", "newt"]
 
@@ -90,11 +90,11 @@ def test_without_labels_nothing_is_said_of_classes(index: PatchIndex) -> None:
     ],
 )
 def test_the_state_of_an_index_is_said(index: PatchIndex, meta: dict, said: str) -> None:
-    assert said in " ".join(value for _name, value in described(replace(index, meta=index.meta | meta)))
+    assert said in " ".join(value for _name, value in describe_index(replace(index, meta=index.meta | meta)))
 
 
 def test_convolutions_before_their_relu_and_ties_are_said(index: PatchIndex) -> None:
-    text = str(dict(described(index)))
+    text = str(dict(describe_index(index)))
     assert "before its ReLU" in text and "lowest position on the map, then the earlier image" in text
 
 

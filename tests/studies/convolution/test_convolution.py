@@ -13,27 +13,27 @@ from cnnviz.studies.convolution.convolution import (
     KERNEL,
     SHARPEN,
     SHARPEN_GRID,
-    convolution,
+    convolve,
     correlate,
+    count_visits,
     full_convolution,
     full_correlation,
     output_size,
-    visits,
 )
-from cnnviz.studies.convolution.toeplitz import toeplitz
+from cnnviz.studies.convolution.toeplitz import build_toeplitz
 
 
 def test_the_first_example_of_the_lecture_with_its_sums_written_out():
-    found = convolution(GRID, KERNEL)
+    found = convolve(GRID, KERNEL)
     assert found.output[0].tolist() == [[19, 25], [37, 43]]
     assert found.step(0, 0).text == "0·0 + 1·1 + 3·2 + 4·3 = 19"
     assert found.step(1, 1).text == "4·0 + 5·1 + 7·2 + 8·3 = 43"
-    assert convolution(GRID, KERNEL, flip=True).output[0].tolist() == [[5, 11], [23, 29]]
+    assert convolve(GRID, KERNEL, flip=True).output[0].tolist() == [[5, 11], [23, 29]]
 
 
 def test_a_second_channel_is_added_to_the_first():
     second, weights = np.arange(1, 10).reshape(3, 3), [[1, 2], [3, 4]]
-    found = convolution([GRID, second], [KERNEL, weights])
+    found = convolve([GRID, second], [KERNEL, weights])
     assert found.output[0].tolist() == [[56, 72], [104, 120]]
     step = found.step(0, 0)
     assert step.sums.tolist() == [19, 37] and step.value == 56 and step.text.endswith("5·4 = 56")
@@ -47,7 +47,7 @@ def test_the_sharpening_example_begins_with_114():
         [108, -135, 256, -128, 344],
         [314, 346, 279, 153, 421],
     ]
-    found = convolution(SHARPEN_GRID, SHARPEN, padding=1)
+    found = convolve(SHARPEN_GRID, SHARPEN, padding=1)
     assert found.output[0].tolist() == rows
     assert found.step(0, 0).text == "0·0 + 0·(−1) + 0·0 + 0·(−1) + 60·5 + 113·(−1) + 0·0 + 73·(−1) + 121·0 = 114"
     assert correlate(SHARPEN_GRID, SHARPEN).tolist() == [row[1:4] for row in rows[1:4]]
@@ -57,7 +57,7 @@ def test_the_sharpening_example_begins_with_114():
 def test_every_setting_agrees_with_pytorch_and_each_step_with_its_output(stride, padding, dilation, groups):
     grain = np.random.default_rng(0)
     grid, kernels, bias = grain.normal(size=(4, 9, 11)), grain.normal(size=(8, 4 // groups, 3, 2)), grain.normal(size=8)
-    found = convolution(grid, kernels, bias, stride, padding, dilation, groups)
+    found = convolve(grid, kernels, bias, stride, padding, dilation, groups)
     expected = F.conv2d(*map(torch.from_numpy, (grid[None], kernels, bias)), stride, padding, dilation, groups)[0]
     np.testing.assert_allclose(found.output, expected.numpy(), atol=1e-12)
     for place in [(0, 0, 0), (7, 1, 2), (3, *(n - 1 for n in found.output.shape[1:]))]:
@@ -68,7 +68,7 @@ def test_every_setting_agrees_with_pytorch_and_each_step_with_its_output(stride,
 
 def test_a_one_by_one_convolution_mixes_channels_at_each_place():
     grid, weights = np.random.default_rng(0).normal(size=(3, 4, 5)), np.array([[1.0, -2.0, 0.5]])
-    found = convolution(grid, weights[:, :, None, None]).output
+    found = convolve(grid, weights[:, :, None, None]).output
     np.testing.assert_allclose(found, np.tensordot(weights, grid, 1), atol=1e-12)
 
 
@@ -115,15 +115,15 @@ def test_where_the_division_is_not_whole_it_is_said():
 
 
 def test_border_pixels_are_read_less_often():
-    assert visits((5, 5), 3).tolist()[0] == [1, 2, 3, 2, 1] and visits((5, 5), 3)[2, 2] == 9
-    assert visits((5, 5), 3, padding=1)[0].tolist() == [4, 6, 6, 6, 4]
+    assert count_visits((5, 5), 3).tolist()[0] == [1, 2, 3, 2, 1] and count_visits((5, 5), 3)[2, 2] == 9
+    assert count_visits((5, 5), 3, padding=1)[0].tolist() == [4, 6, 6, 6, 4]
     ones = torch.zeros(1, 1, 7, 6, requires_grad=True)
     F.conv2d(ones, torch.ones(1, 1, 3, 3), stride=2, padding=1, dilation=2).sum().backward()
-    np.testing.assert_array_equal(visits((7, 6), 3, 2, 1, 2), ones.grad[0, 0].numpy())
+    np.testing.assert_array_equal(count_visits((7, 6), 3, 2, 1, 2), ones.grad[0, 0].numpy())
 
 
 def test_one_dimension_as_a_matrix_has_13_weights_of_25_and_3_that_differ():
-    found = toeplitz([1.0, 2.0, 3.0], 5, padding=1)
+    found = build_toeplitz([1.0, 2.0, 3.0], 5, padding=1)
     assert (found.dense, found.local, found.shared) == (25, 13, 3)
     assert found.matrix[1].tolist() == [1, 2, 3, 0, 0] and found.matrix[0].tolist() == [2, 3, 0, 0, 0]
     assert found.weight[4].tolist() == [-1, -1, -1, 0, 1]
@@ -135,7 +135,7 @@ def test_one_dimension_as_a_matrix_has_13_weights_of_25_and_3_that_differ():
 def test_two_dimensions_as_a_matrix_compute_the_convolution(stride, padding, dilation):
     grain = np.random.default_rng(0)
     grid, kernel = grain.normal(size=(6, 5)), grain.normal(size=(3, 2))
-    found = toeplitz(kernel, (6, 5), stride, padding, dilation)
+    found = build_toeplitz(kernel, (6, 5), stride, padding, dilation)
     expected = correlate(grid, kernel, stride, padding, dilation)
     np.testing.assert_allclose((found.matrix @ grid.ravel()).reshape(found.outputs), expected, atol=1e-12)
     assert found.shared == 6 and found.local == (found.matrix != 0).sum() < found.dense
@@ -153,19 +153,19 @@ def test_two_dimensions_as_a_matrix_compute_the_convolution(stride, padding, dil
 )
 def test_what_does_not_fit_is_said(arguments, words):
     with pytest.raises(BadInput, match=words):
-        convolution(*arguments)
+        convolve(*arguments)
     with pytest.raises(BadInput, match="2×2"):
-        convolution(GRID, KERNEL).step(2, 0)
+        convolve(GRID, KERNEL).step(2, 0)
     with pytest.raises(BadInput, match="does not fit"):
-        toeplitz([1.0], (3, 3))
+        build_toeplitz([1.0], (3, 3))
 
 
 def test_the_channels_of_the_lecture_s_example_are_written_out_and_added_up():
     grid = np.stack([np.arange(9).reshape(3, 3), np.arange(1, 10).reshape(3, 3)])
-    found = convolution(grid, np.array([[[0, 1], [2, 3]], [[1, 2], [3, 4]]]))
+    found = convolve(grid, np.array([[[0, 1], [2, 3]], [[1, 2], [3, 4]]]))
     assert found.output[0].tolist() == [[56, 72], [104, 120]]
     step = found.step(0, 0)
     assert step.lines == ("0·0 + 1·1 + 3·2 + 4·3 = 19", "1·1 + 2·2 + 4·3 + 5·4 = 37")
     assert step.total == "19 + 37 = 56"
-    biased = convolution(grid[:1], np.array([[[-1, 0], [0, 0]]]), np.array([0.5])).step(0, 1)
+    biased = convolve(grid[:1], np.array([[[-1, 0], [0, 0]]]), np.array([0.5])).step(0, 1)
     assert biased.total == "(−1) + 0.5 = −0.5"

@@ -5,7 +5,7 @@ from torch import nn
 
 from cnnviz.errors import BadInput
 from cnnviz.studies.convolution.cost import conv_cost, dense_cost, inception_cost
-from cnnviz.studies.convolution.lecture_questions import question, questions
+from cnnviz.studies.convolution.lecture_questions import find_question, list_questions
 
 RIGHT = {
     "dense-500": 750_000_000,
@@ -44,7 +44,7 @@ WRONG = {"reduced-inception", "size-32-5", "size-padded", "vgg16-activations", "
 
 
 def test_every_question_of_the_lecture_has_its_right_answer():
-    found = {q.key: q.value for q in questions()}
+    found = {q.key: q.value for q in list_questions()}
     assert {key: found[key] for key in RIGHT} == RIGHT
     for key, value in NEARLY.items():
         assert found[key] == pytest.approx(value, rel=1e-3)
@@ -52,10 +52,10 @@ def test_every_question_of_the_lecture_has_its_right_answer():
 
 
 def test_where_the_notes_are_wrong_the_question_says_so():
-    assert {q.key for q in questions() if not q.notes_right} == WRONG
-    assert all(q.remark for q in questions() if not q.notes_right)
-    assert question("reduced-inception").notes_say == 358e6 and question("nothing") is None
-    for q in questions():
+    assert {q.key for q in list_questions() if not q.notes_right} == WRONG
+    assert all(q.remark for q in list_questions() if not q.notes_right)
+    assert find_question("reduced-inception").notes_say == 358e6 and find_question("nothing") is None
+    for q in list_questions():
         agrees = q.notes_say is None or q.value == pytest.approx(q.notes_say, rel=0.02)
         assert agrees or not q.notes_right, q.key
 

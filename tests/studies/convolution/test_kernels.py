@@ -7,10 +7,10 @@ import pytest
 from nets import images
 
 from cnnviz.errors import BadInput, CnnvizError, UnknownName
-from cnnviz.studies.convolution.convolution import convolution
-from cnnviz.studies.convolution.kernels import BORDERS, KERNELS, apply_kernel, named_kernel, rms_clip, shown
+from cnnviz.studies.convolution.convolution import convolve
+from cnnviz.studies.convolution.kernels import BORDERS, KERNELS, apply_kernel, find_kernel, rms_clip, to_pixels
 from cnnviz.studies.equivariance.signal import KERNELS as SIGNAL_KERNELS
-from cnnviz.studies.equivariance.signal import SIGNALS, shift_signal, signal
+from cnnviz.studies.equivariance.signal import SIGNALS, make_signal, shift_signal
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
 
@@ -18,14 +18,12 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_photograph_is_filtered_as_the_playground_computes_it(flip):
     pytest.importorskip("cv2")
-    for kernel in (named_kernel("emboss").weights, np.arange(15.0).reshape(3, 5) - 4):
+    for kernel in (find_kernel("emboss").weights, np.arange(15.0).reshape(3, 5) - 4):
         rows, cols = kernel.shape
         found = apply_kernel(PHOTO, kernel, flip)
         for channel in range(3):
             padded = np.pad(PHOTO[:, :, channel], ((rows // 2,) * 2, (cols // 2,) * 2))
-            np.testing.assert_allclose(
-                found[:, :, channel], convolution(padded, kernel, flip=flip).output[0], atol=1e-3
-            )
+            np.testing.assert_allclose(found[:, :, channel], convolve(padded, kernel, flip=flip).output[0], atol=1e-3)
     assert not np.allclose(apply_kernel(PHOTO, kernel), apply_kernel(PHOTO, kernel, flip=True))
 
 
@@ -39,8 +37,8 @@ def test_an_even_surface_keeps_its_brightness_or_vanishes():
 
 
 def test_signed_answers_have_gray_for_nothing():
-    assert shown(np.array([-20.0, 0.0, 10.0]), signed=True).tolist() == [1, 128, 192]
-    assert shown(np.array([-20.0, 12.6, 300.0]), signed=False).tolist() == [0, 13, 255]
+    assert to_pixels(np.array([-20.0, 0.0, 10.0]), signed=True).tolist() == [1, 128, 192]
+    assert to_pixels(np.array([-20.0, 12.6, 300.0]), signed=False).tolist() == [0, 13, 255]
 
 
 def test_wrong_pictures_kernels_and_a_missing_opencv_are_said(monkeypatch):
@@ -50,7 +48,7 @@ def test_wrong_pictures_kernels_and_a_missing_opencv_are_said(monkeypatch):
     with pytest.raises(BadInput, match="zeros, mirror"):
         apply_kernel(PHOTO, np.ones((3, 3)), border="wrap")
     with pytest.raises(UnknownName, match="sharpen"):
-        named_kernel("sharpn")
+        find_kernel("sharpn")
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(CnnvizError, match="pip install opencv-python"):
         apply_kernel(PHOTO, np.ones((3, 3)))
@@ -74,7 +72,7 @@ def test_invariant_16_filters_are_brought_down_to_an_rms_of_a_tenth_and_then_sta
 @pytest.mark.parametrize("name", SIGNAL_KERNELS)
 @pytest.mark.parametrize("kind", SIGNALS)
 def test_a_shifted_series_has_a_shifted_response(kind, name):
-    x, kernel = signal(kind, 48), SIGNAL_KERNELS[name]
+    x, kernel = make_signal(kind, 48), SIGNAL_KERNELS[name]
     for shift in (-50, -3, 0, 7):
         found = shift_signal(x, kernel, shift)
         slow = [max(0.0, sum(w * x[(i + t - len(kernel) // 2) % 48] for t, w in enumerate(kernel))) for i in range(48)]
@@ -84,20 +82,20 @@ def test_a_shifted_series_has_a_shifted_response(kind, name):
 
 
 def test_a_stride_in_time_is_exact_at_its_multiples_only_and_ends_are_lost_without_a_circle():
-    x = signal("noise", 48)
+    x = make_signal("noise", 48)
     errors = [shift_signal(x, (1.0, -1.0, 0.5), d, stride=3).error for d in range(7)]
     assert max(errors[0], errors[3], errors[6]) < 1e-10 < 0.1 < min(errors[1], errors[2], errors[4], errors[5])
     assert shift_signal(x, (1.0, -1.0, 0.5), 4, circular=False).error > 0.01
 
 
 def test_pooling_in_time_keeps_more_values_in_place():
-    found = shift_signal(signal("step"), (0.25, 0.5, 0.25), 1, pool=5)
+    found = shift_signal(make_signal("step"), (0.25, 0.5, 0.25), 1, pool=5)
     assert found.pooled_unchanged > found.unchanged
-    assert shift_signal(signal("event"), (1.0,), 0).unchanged == 1.0
+    assert shift_signal(make_signal("event"), (1.0,), 0).unchanged == 1.0
     with pytest.raises(BadInput, match="no longer than"):
         shift_signal(np.ones(3), np.ones(4), 1)
     with pytest.raises(BadInput, match="event"):
-        signal("sound")
+        make_signal("sound")
 
 
 def test_a_response_that_appears_only_after_the_shift_has_an_infinite_relative_error():

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cnnviz.errors import BadInput
-from cnnviz.studies.convolution.stacks import PRESETS, StackLayer, read_stack, stack, written_stack
+from cnnviz.studies.convolution.stacks import PRESETS, StackLayer, make_stack, read_stack, write_stack
 
 
 def slow_profile(layers: tuple[StackLayer, ...]) -> np.ndarray:
@@ -43,24 +43,24 @@ SMALL = [name for name, layers in PRESETS.items() if len(layers) < 10]
 
 @pytest.mark.parametrize("name", SMALL)
 def test_field_and_profile_are_those_of_pytorch_s_layers_and_of_all_paths(name):
-    found = stack(PRESETS[name])
+    found = make_stack(PRESETS[name])
     np.testing.assert_allclose(found.profile, gradient(found.layers, found.size), atol=1e-12)
     np.testing.assert_allclose(found.profile, slow_profile(found.layers), atol=1e-12)
     assert np.array_equal(np.flatnonzero(found.profile), found.taps[-1])
 
 
 def test_three_3x3_see_as_much_as_one_7x7_and_two_as_one_5x5():
-    sizes = {name: stack(PRESETS[name]).size for name in PRESETS}
+    sizes = {name: make_stack(PRESETS[name]).size for name in PRESETS}
     assert sizes["three 3×3"] == sizes["one 7×7"] == 7 and sizes["two 3×3"] == sizes["one 5×5"] == 5
-    assert stack(PRESETS["three 3×3"]).sizes == (3, 5, 7) and sizes["dilated 1-2-4"] == 15
-    assert stack(PRESETS["ResNet stem: 7×7 stride 2, pool"]).strides == (2, 4)
+    assert make_stack(PRESETS["three 3×3"]).sizes == (3, 5, 7) and sizes["dilated 1-2-4"] == 15
+    assert make_stack(PRESETS["ResNet stem: 7×7 stride 2, pool"]).strides == (2, 4)
 
 
 def test_the_counts_of_the_notes():
-    three, seven = stack(PRESETS["three 3×3"]), stack(PRESETS["one 7×7"])
+    three, seven = make_stack(PRESETS["three 3×3"]), make_stack(PRESETS["one 7×7"])
     assert (three.weights(256), seven.weights(256)) == (1_769_472, 3_211_264)
     assert (three.formula, seven.formula) == ("27 C²", "49 C²")
-    assert (stack(PRESETS["two 3×3"]).formula, stack(PRESETS["one 5×5"]).formula) == ("18 C²", "25 C²")
+    assert (make_stack(PRESETS["two 3×3"]).formula, make_stack(PRESETS["one 5×5"]).formula) == ("18 C²", "25 C²")
     assert (three.nonlinearities, seven.nonlinearities) == (3, 1)
 
 
@@ -81,14 +81,14 @@ def test_parameters_and_multiply_adds_are_those_of_real_layers():
 
 @pytest.mark.parametrize(("count", "kernel", "sigma"), [(20, 3, 3.6515), (1, 7, 2.0), (3, 3, 2**0.5), (4, 5, 8**0.5)])
 def test_sigma_is_that_of_luo(count, kernel, sigma):
-    found = stack([StackLayer(kernel)] * count)
+    found = make_stack([StackLayer(kernel)] * count)
     assert found.sigma == pytest.approx((count * (kernel**2 - 1) / 12) ** 0.5, rel=1e-12)
     assert found.sigma == pytest.approx(sigma, abs=5e-5)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_stack_survives_being_written_and_read(name):
-    assert read_stack(written_stack(PRESETS[name])).layers == PRESETS[name]
+    assert read_stack(write_stack(PRESETS[name])).layers == PRESETS[name]
 
 
 @pytest.mark.parametrize(

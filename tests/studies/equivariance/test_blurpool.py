@@ -8,8 +8,8 @@ from torch import nn
 
 import cnnviz
 from cnnviz.errors import BadInput
-from cnnviz.interventions.padding import padded
-from cnnviz.studies.equivariance.blurpool import Blur, binomial, blurred
+from cnnviz.interventions.padding import override_padding
+from cnnviz.studies.equivariance.blurpool import Blur, add_blur_pooling, binomial
 from cnnviz.studies.equivariance.shift import EXACT, equivariance
 
 
@@ -37,7 +37,7 @@ def test_strided_layers_become_dense_ones_and_a_blur():
     torch.manual_seed(0)
     conv = nn.Conv2d(3, 4, 3, 2, 1)
     model = tiny(nn.Sequential(conv, nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(2), nn.Conv2d(4, 2, 1)), (16, 16))
-    copy = blurred(model, 4)
+    copy = add_blur_pooling(model, 4)
     assert copy.notes["blur"]["layers"] == ["0", "2", "3"]
     x = images(1, (16, 16))
     with torch.no_grad():
@@ -53,7 +53,7 @@ def test_a_blurred_network_is_smoother_between_the_strides_and_still_exact_at_th
     model = tiny(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)), (16, 16))
     shifts = [(0, 0), (1, 1), (2, 2), (3, 1)]
     plain = equivariance(model, images(1, (16, 16)), shifts, "2", "torus")["2"]
-    copy = blurred(model, 5)
+    copy = add_blur_pooling(model, 5)
     smooth = equivariance(copy, images(1, (16, 16)), shifts, "2", "torus")["2"]
     assert smooth.relative[[0, 2]].max() < EXACT
     assert (smooth.relative[[1, 3]] < 0.8 * plain.relative[[1, 3]]).all()
@@ -62,14 +62,14 @@ def test_a_blurred_network_is_smoother_between_the_strides_and_still_exact_at_th
 @pytest.mark.parametrize("name", ["alexnet", "squeezenet1_0", "resnet18", "densenet121"])
 def test_published_networks_run_blurred_on_their_own_input_size(name):
     model = published(name, (128, 128) if name != "alexnet" else None)
-    copy = blurred(model, 3)
-    with torch.no_grad(), padded("reflect"):
+    copy = add_blur_pooling(model, 3)
+    with torch.no_grad(), override_padding("reflect"):
         found = copy.module(torch.zeros(1, *model.input_size))
     assert found.shape == (1, 1000) and torch.isfinite(found).all()
 
 
 def test_nothing_to_blur_and_other_sizes_are_said():
     with pytest.raises(BadInput, match="nothing to blur"):
-        blurred(tiny(nn.Sequential(nn.Conv2d(3, 2, 3))))
+        add_blur_pooling(tiny(nn.Sequential(nn.Conv2d(3, 2, 3))))
     with pytest.raises(BadInput, match="taps, got 6"):
-        blurred(tiny(nn.Sequential(nn.Conv2d(3, 2, 3, 2))), 6)
+        add_blur_pooling(tiny(nn.Sequential(nn.Conv2d(3, 2, 3, 2))), 6)

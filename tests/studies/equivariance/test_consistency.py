@@ -12,7 +12,7 @@ from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.model import LoadedModel
-from cnnviz.studies.equivariance.consistency import consistency, crop_offsets, wobble
+from cnnviz.studies.equivariance.consistency import crop_offsets, measure_consistency, measure_wobble
 from cnnviz.studies.equivariance.published import CONSISTENCY, POSITION, published_consistency
 
 
@@ -50,7 +50,7 @@ def by_script(model: LoadedModel, pictures: list[np.ndarray], offsets: np.ndarra
 def test_shares_over_a_corpus_equal_a_plain_script():
     model, corpus = classifier(), noise(40)
     seen = []
-    found = consistency(model, corpus, seed=3, most=6, progress=lambda p: seen.append(p.done))
+    found = measure_consistency(model, corpus, seed=3, most=6, progress=lambda p: seen.append(p.done))
     pictures = [np.asarray(corpus.image(i)) for i in range(40)]  # 18×18 already: crop 12 plus 6
     agree, changed, difference = by_script(model, pictures, crop_offsets(40, 3, 6))
     assert 0 < agree < 1 and 0 < changed < 1
@@ -69,7 +69,7 @@ def test_offsets_are_seeded_cover_the_range_and_step_one_pixel_down_and_right():
 
 def test_invariant_18_equal_offsets_are_always_consistent(monkeypatch):
     monkeypatch.setattr("cnnviz.studies.equivariance.consistency.crop_offsets", lambda n, *_: np.full((n, 4, 2), 2))
-    found = consistency(classifier(), noise(12), most=6)
+    found = measure_consistency(classifier(), noise(12), most=6)
     assert found.consistency == 1.0 and found.change == 0.0 and found.mean_change == pytest.approx(0, abs=1e-6)
 
 
@@ -77,15 +77,15 @@ def test_a_network_without_location_is_consistent_under_every_shift_on_a_torus()
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(8, 4))
     model, shifts = tiny(net, (10, 10)), [(a, b) for a in range(-3, 4) for b in range(-3, 4)]
-    still = wobble(model, images(1, (10, 10)), shifts, padding="circular")
+    still = measure_wobble(model, images(1, (10, 10)), shifts, padding="circular")
     assert still.changed == 0 and np.ptp(still.probabilities, axis=0).max() < 1e-6
-    assert np.ptp(wobble(model, images(1, (10, 10)), shifts).probabilities, axis=0).max() > 1e-4
+    assert np.ptp(measure_wobble(model, images(1, (10, 10)), shifts).probabilities, axis=0).max() > 1e-4
 
 
 def test_a_wobble_gives_the_answer_to_each_shifted_image():
     model = classifier()
     x = images(1, (12, 12))
-    found = wobble(model, x, [(0, 0), (1, 0), (-2, 5)])
+    found = measure_wobble(model, x, [(0, 0), (1, 0), (-2, 5)])
     for row, shift in zip(found.probabilities, found.shifts, strict=True):
         np.testing.assert_allclose(row, model.predict(x.roll(tuple(shift), (2, 3)))[0], atol=1e-6)
     np.testing.assert_allclose(found.still, found.probabilities[0], atol=1e-6)
@@ -96,15 +96,15 @@ def test_a_wobble_gives_the_answer_to_each_shifted_image():
 def test_unreadable_images_are_named_and_a_stop_is_heard():
     good = noise(3)
     items = [np.asarray(good.image(0)), b"no image", np.asarray(good.image(2))]
-    found = consistency(classifier(), MemoryCorpus("mixed", ["a", "b", "c"], items), most=6)
+    found = measure_consistency(classifier(), MemoryCorpus("mixed", ["a", "b", "c"], items), most=6)
     assert found.ids == ("a", "c") and [name for name, _ in found.skipped] == ["b"]
     with pytest.raises(BadInput, match="could be read"):
-        consistency(classifier(), MemoryCorpus("bad", ["b"], [b"no image"]), most=6)
+        measure_consistency(classifier(), MemoryCorpus("bad", ["b"], [b"no image"]), most=6)
     with pytest.raises(BadInput, match="offsets"):
-        consistency(classifier(), good, most=1)
+        measure_consistency(classifier(), good, most=1)
     model = classifier()
     with pytest.raises(Cancelled):
-        consistency(model, noise(70), most=6, progress=lambda p: False)
+        measure_consistency(model, noise(70), most=6, progress=lambda p: False)
     assert not hooks_left(model.module)
 
 
@@ -118,7 +118,7 @@ def test_published_figures_are_those_of_the_papers():
 def test_squeezenet_on_real_photographs_equals_a_plain_script(shared):
     model = cnnviz.load("squeezenet1_0", shared / "weights" / "squeezenet1_0-imagenet.pth", "cpu")
     files = sorted((shared / "data" / "imagenet-sample").glob("*.jpg"))[::25][:24]
-    found = consistency(model, cnnviz.corpus(files), seed=0)
+    found = measure_consistency(model, cnnviz.corpus(files), seed=0)
     pictures = []
     for file in files:
         photo = Image.open(file).convert("RGB")
@@ -140,9 +140,9 @@ def test_a_network_with_one_output_wavers_between_yes_and_no():
     model = LoadedModel(nn.Sequential(nn.Flatten(), bright_left), "tiny", preprocessing, ["yes"], torch.device("cpu"))
     picture = np.zeros((12, 12), np.uint8)
     picture[:, :6] = 255
-    found = wobble(model, picture, [(0, 0), (0, 6)])
+    found = measure_wobble(model, picture, [(0, 0), (0, 6)])
     assert found.answers.tolist() == [1, 0] and found.changed == 0.5
-    many = consistency(model, noise(40), seed=0, most=6)
+    many = measure_consistency(model, noise(40), seed=0, most=6)
     gray = [np.asarray(noise(40).image(i).convert("L"), float) / 255 - 0.5 for i in range(40)]
 
     def is_bright_on_the_left(image, top, left):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import cnnviz
 from cnnviz.errors import BadInput, Cancelled, UnknownName
-from cnnviz.probes.layer_io import capture_around
+from cnnviz.probes.layer_io import capture_io
 from cnnviz.studies.pooling.global_pooling import global_pooling, input_sizes
 from cnnviz.studies.pooling.invariance import pooling_invariance
 
@@ -44,16 +44,16 @@ def test_global_maxima_on_a_torus_do_not_change_at_all():
 
 def test_what_enters_a_layer_is_kept_from_a_later_inplace_change():
     net, x = pooled(), images(2)
-    seen = capture_around(net.eval(), x, ["1", "2"])
+    seen = capture_io(net.eval(), x, ["1", "2"])
     with torch.no_grad():
         torch.testing.assert_close(seen["1"][0], net[0](x))
         torch.testing.assert_close(seen["1"][1], net[:2](x))
         torch.testing.assert_close(seen["2"][1], net[:3](x))
     assert not hooks_left(net)
     with pytest.raises(UnknownName):
-        capture_around(net, x, ["nine"])
+        capture_io(net, x, ["nine"])
     with pytest.raises(RuntimeError):
-        capture_around(net, x[:, :2], ["1"])
+        capture_io(net, x[:, :2], ["1"])
     assert not hooks_left(net)
 
 

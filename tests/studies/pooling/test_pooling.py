@@ -8,7 +8,7 @@ from nets import images
 
 from cnnviz.errors import BadInput
 from cnnviz.studies.pooling.maxout import learned_invariance, quarter_turns
-from cnnviz.studies.pooling.pooling import KINDS, across, pool, pool_row, pool_rows, stochastic_mean
+from cnnviz.studies.pooling.pooling import KINDS, pool, pool_channels, pool_row, pool_rows, stochastic_mean
 
 GRID = np.arange(9).reshape(3, 3)
 
@@ -125,10 +125,10 @@ def test_invariant_14_turning_the_image_is_turning_the_filter_back_and_stride_2_
 
 def test_a_maximum_across_channels_takes_neighbours_together():
     maps = np.arange(12).reshape(4, 3, 1) % 5
-    np.testing.assert_array_equal(across(maps), maps.max(0, keepdims=True))
-    np.testing.assert_array_equal(across(maps, 2), np.stack([maps[:2].max(0), maps[2:].max(0)]))
+    np.testing.assert_array_equal(pool_channels(maps), maps.max(0, keepdims=True))
+    np.testing.assert_array_equal(pool_channels(maps, 2), np.stack([maps[:2].max(0), maps[2:].max(0)]))
     with pytest.raises(BadInput, match="at a time"):
-        across(maps, 3)
+        pool_channels(maps, 3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

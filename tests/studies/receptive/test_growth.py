@@ -11,7 +11,7 @@ from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput, Cancelled, UnknownName
 from cnnviz.models.catalogue.registry import build
 from cnnviz.models.model import LoadedModel
-from cnnviz.studies.receptive.growth import effective_growth, field_growth, main_layers, running_order
+from cnnviz.studies.receptive.growth import find_main_layers, measure_effective_growth, measure_growth, order_layers
 from cnnviz.tracing.receptive_field import receptive_field
 
 
@@ -69,7 +69,7 @@ def test_a_unit_notices_a_changed_pixel_up_to_the_edges_of_its_box_and_none_beyo
             rows, cols = np.nonzero(seen[row, col])
             assert field.box(row, col) == (rows.min(), cols.min(), rows.max() + 1, cols.max() + 1)
     middle = seen[seen.shape[0] // 2, seen.shape[1] // 2]
-    found = field_growth(model, [layer]).rows[0]
+    found = measure_growth(model, [layer]).rows[0]
     if found.size[0] <= 9:  # the field of the unit in the middle lies inside: what it notices is its size
         assert found.size == tuple(np.ptp(np.nonzero(middle), axis=1) + 1)
 
@@ -93,7 +93,7 @@ def without_weights(name: str) -> nn.Module:
 
 @pytest.mark.parametrize("name, expected", PUBLISHED)
 def test_the_published_sizes_stand_on_the_curve(name, expected):
-    found = field_growth(wrapped(without_weights(name), (65, 64)))
+    found = measure_growth(wrapped(without_weights(name), (65, 64)))
     assert {layer: found[layer].size[0] for layer in expected} == expected
     sizes = [row.size[0] for row in found.spatial]
     assert sizes == sorted(sizes)
@@ -107,7 +107,7 @@ def test_a_chain_grows_by_the_formula_and_tells_where_it_exceeds_the_image():
             for at, (k, s, d) in enumerate(layers)
         )
     )
-    found = field_growth(wrapped(net, (12, 15)))
+    found = measure_growth(wrapped(net, (12, 15)))
     size, jump, expected = 1, 1, []
     for k, s, d in layers:
         size, jump = size + d * (k - 1) * jump, jump * s
@@ -119,17 +119,17 @@ def test_a_chain_grows_by_the_formula_and_tells_where_it_exceeds_the_image():
 
 def test_blocks_stand_where_they_end_and_global_pooling_ends_the_places():
     model = wrapped(build("resnet20_cifar"), (32, 32))
-    names = main_layers(model)
+    names = find_main_layers(model)
     assert names[:2] == ["conv1", "layer1.0"] and names[-2:] == ["avgpool", "fc"] and len(names) == 12
-    order = running_order(model, ["layer1.0", "layer1.0.conv2", "layer1.0.conv1", "conv1"])
+    order = order_layers(model, ["layer1.0", "layer1.0.conv2", "layer1.0.conv1", "conv1"])
     assert order == ["conv1", "layer1.0.conv1", "layer1.0.conv2", "layer1.0"]
-    found = field_growth(model)
+    found = measure_growth(model)
     assert [row.layer for row in found.rows if row.whole] == ["avgpool", "fc"]
     assert found["avgpool"].size == (32, 32) and found["layer3.2"].size == (81, 81)
     with pytest.raises(BadInput, match="conv1"):
         found["conv9"]
     with pytest.raises(UnknownName):
-        field_growth(model, ["conv9"])
+        measure_growth(model, ["conv9"])
 
 
 def test_a_network_in_one_wrapper_shows_all_its_layers_and_unused_ones_are_left_out():
@@ -142,7 +142,7 @@ def test_a_network_in_one_wrapper_shows_all_its_layers_and_unused_ones_are_left_
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.body(x)
 
-    names = main_layers(wrapped(Wrapper(), (16, 16), 2))
+    names = find_main_layers(wrapped(Wrapper(), (16, 16), 2))
     assert "body.stem" in names and "unused" not in names and names[-1] == "body"
 
 
@@ -150,14 +150,16 @@ def test_equal_kernels_have_an_effective_size_that_grows_with_the_root_of_the_de
     depth, model = 9, nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=1, bias=False) for _ in range(9)))
     for conv in model:
         conv.weight.data.fill_(1.0)
-    rows = effective_growth(wrapped(model, (41, 41), 1), torch.zeros(2, 1, 41, 41), [str(n) for n in range(depth)])
+    rows = measure_effective_growth(
+        wrapped(model, (41, 41), 1), torch.zeros(2, 1, 41, 41), [str(n) for n in range(depth)]
+    )
     for n, row in enumerate(rows, 1):
         np.testing.assert_allclose(row.sigma, np.sqrt(n * 8 / 12), rtol=1e-5)
         assert row.half[0] <= row.most[0] <= 2 * n + 1
     assert rows[0].half == (3, 3) and rows[0].layer == "0"  # 1/9 in the middle is no half
     told = []
     with pytest.raises(Cancelled):
-        effective_growth(
+        measure_effective_growth(
             wrapped(model, (41, 41), 1),
             torch.zeros(1, 1, 41, 41),
             ["0", "1", "2"],
@@ -170,5 +172,5 @@ def test_a_silent_layer_has_the_effective_size_zero():
     net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(), nn.Conv2d(1, 1, 3, padding=1))
     net[0].weight.data.fill_(0.0)
     net[0].bias.data.fill_(-1.0)
-    (row,) = effective_growth(wrapped(net, (8, 8), 1), torch.zeros(1, 1, 8, 8), ["2"])
+    (row,) = measure_effective_growth(wrapped(net, (8, 8), 1), torch.zeros(1, 1, 8, 8), ["2"])
     assert (row.half, row.most, row.sigma) == ((0, 0), (0, 0), (0.0, 0.0))
