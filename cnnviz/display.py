@@ -1,4 +1,4 @@
-"""What a notebook asks of a result: a picture of itself."""
+"""Results that notebooks display as a picture: `_repr_html_`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that were started together by torchrun, and how they notice that one of them is gone."""
+"""Runs on several processes under torchrun: gather, barrier, progress, and detection of lost ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the C library deals with freed memory."""
+"""Memory allocator settings of glibc: keep freed memory instead of returning it to the system."""
 
 from __future__ import annotations
 

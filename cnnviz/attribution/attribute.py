@@ -1,4 +1,4 @@
-"""Which pixels an answer hangs on: six methods from the literature, behind one function."""
+"""Attribution: saliency, Grad-CAM, guided backpropagation, deconvolution, integrated gradients, occlusion."""
 
 from __future__ import annotations
 

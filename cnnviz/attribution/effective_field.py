@@ -1,4 +1,4 @@
-"""Effective receptive fields: how much each pixel of the field really moves the unit."""
+"""Effective receptive field: the mean gradient of units over the pixels of their theoretical field."""
 
 from __future__ import annotations
 

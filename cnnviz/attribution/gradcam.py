@@ -1,4 +1,4 @@
-"""Grad-CAM: the maps of a late layer, weighed by how much the class depends on each of them."""
+"""Grad-CAM: the feature maps of a late layer, weighted by the gradient of the class score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gray square slides over the image: what the network answers, and what a feature map does, at every place."""
+"""Occlusion sensitivity: class probability and feature-map response while a gray square slides over the image."""
 
 from __future__ import annotations
 

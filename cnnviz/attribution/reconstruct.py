@@ -1,4 +1,4 @@
-"""Reconstructions: what in an image one unit answers to, projected down to the network's input."""
+"""Back-projection of one unit to the input: gradient, deconvnet or guided backpropagation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network sees beyond the border of its maps, exchanged for one pass: zeros, a torus, mirrors or nothing."""
+"""Replace the padding of every convolution and pooling during a pass: circular, torus, reflect or valid."""
 
 from __future__ import annotations
 

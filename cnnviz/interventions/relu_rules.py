@@ -1,4 +1,4 @@
-"""How a rectifier sends a signal back: the one point where gradient, deconvnet and guided differ."""
+"""Backward rules of rectifiers: gradient, deconvnet and guided backpropagation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feature maps: what each layer answers to an image."""
+"""Feature maps: the outputs of named layers for one or several images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a network turns from maps to classes: its classifier, the last maps before it, and what it is fed with."""
+"""The classifier layer of a network, the last feature maps before it, and the features that enter it."""
 
 from __future__ import annotations
 

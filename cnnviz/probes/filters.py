@@ -1,4 +1,4 @@
-"""First-layer filters: the only weights that live in image space and can be looked at as pictures."""
+"""First-layer filters as pictures: kernels in image space, as RGB tiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One guarded way to run a network up to a layer: hooks that are always removed, and an early stop."""
+"""Forward hooks on named layers that are always removed, early stop, and outputs with channels first."""
 
 from __future__ import annotations
 

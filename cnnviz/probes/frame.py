@@ -1,4 +1,4 @@
-"""A frame of a video: its feature maps and its answer out of one forward pass."""
+"""One video frame: feature maps and prediction from a single forward pass."""
 
 from __future__ import annotations
 

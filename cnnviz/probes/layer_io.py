@@ -1,4 +1,4 @@
-"""What goes into a layer beside what comes out of it."""
+"""Input and output of a layer in one forward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network answers to one image: scores, probabilities, and the loss that a label would cost."""
+"""Prediction for one image: logits, probabilities, top classes, rank, and cross-entropy for a label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph of a network: which layer reads which, followed through one real forward pass."""
+"""The graph of a network: which layer reads which, traced through one forward pass."""
 
 from __future__ import annotations
 

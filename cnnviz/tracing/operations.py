@@ -1,4 +1,4 @@
-"""What one called operation of a network is, in the terms of a layer table: kind, window, multiply-adds."""
+"""What one call of a torch function is in a layer table: kind, window, multiply-adds."""
 
 from __future__ import annotations
 

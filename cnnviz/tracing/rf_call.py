@@ -1,4 +1,4 @@
-"""One executed operation, as the rules of receptive-field propagation see it."""
+"""One executed ATen operation, as the receptive-field rules see it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals of pixels, one axis at a time: which input rows (or columns) each index of a map can see.
+"""Receptive-field intervals along one axis: which input rows (or columns) each index of a map can see.
 
 Pure NumPy. An `Axis` is immutable; every function returns a new one. Source of the rule: Araujo, Norris,
 Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019, kept here per unit so

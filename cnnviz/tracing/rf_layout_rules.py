@@ -1,4 +1,4 @@
-"""Rules for operations that move elements without mixing them: slices, concatenation, permutation, views."""
+"""Receptive-field rules of operations that move elements: slices, concatenation, permutation, views."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from cnnviz.tracing.rf_intervals import Axis, collapse_axis, expand, gather, joi
 from cnnviz.tracing.rf_tensor import Shape, TensorField, blend, collapse, map_axes, reshape
 
 
-def concatenate(step: AtenCall) -> TensorField:
-    stacked = step.name == "stack"
-    tensors = [t for t in step.args["tensors"] if t.shape != (0,)]  # legacy empty tensors are skipped
-    dim = step.args["dim"] % len(step.outputs[0])
-    known = [(f, tuple(t.shape)) for t in tensors if (f := step.field_of(t)) is not None]
+def concatenate(call: AtenCall) -> TensorField:
+    stacked = call.name == "stack"
+    tensors = [t for t in call.args["tensors"] if t.shape != (0,)]  # legacy empty tensors are skipped
+    dim = call.args["dim"] % len(call.outputs[0])
+    known = [(f, tuple(t.shape)) for t in tensors if (f := call.field_of(t)) is not None]
     if stacked:
         known = [(map_axes(f, lambda a, d: (a, d + (d >= dim))), (*s[:dim], 1, *s[dim:])) for f, s in known]
-    shape = tuple(1 if d == dim else n for d, n in enumerate(step.outputs[0]))
+    shape = tuple(1 if d == dim else n for d, n in enumerate(call.outputs[0]))
     running = [map_axes(f, lambda a, d: (collapse_axis(a), None) if d == dim else (a, d)) for f, _ in known]
     merged = blend(running, [s for _, s in known], shape)
     if stacked or not any(dim in f.dims for f, _ in known):
         return merged
     which = next(f.dims.index(dim) for f, _ in known if dim in f.dims)
     lengths, limit = [t.shape[dim] for t in tensors], merged.axes[which].limit
-    parts = [_part(step.field_of(t), which, dim, n, limit) for t, n in zip(tensors, lengths, strict=True)]
+    parts = [_part(call.field_of(t), which, dim, n, limit) for t, n in zip(tensors, lengths, strict=True)]
     other = 1 - which
     axes = (join(parts), merged.axes[other])
     dims = (dim, merged.dims[other])
@@ -40,12 +40,12 @@ def _part(field: TensorField | None, which: int, dim: int, length: int, limit: i
     return axis if field.dims[which] == dim else expand(collapse(field).axes[which], length)
 
 
-def take(step: AtenCall) -> TensorField:
+def take(call: AtenCall) -> TensorField:
     """Slices: every step-th index from start on."""
-    dim = step.args["dim"] % len(step.shape)
-    pace = step.args.get("step", 1)
-    places = slice_places(step.args, step.shape)
-    return step.along(dim, lambda axis, d: (gather(axis, places[:, None], pace), d))
+    dim = call.args["dim"] % len(call.shape)
+    pace = call.args.get("step", 1)
+    places = slice_places(call.args, call.shape)
+    return call.along(dim, lambda axis, d: (gather(axis, places[:, None], pace), d))
 
 
 def slice_places(args: dict[str, Any], shape: Shape) -> np.ndarray:
@@ -54,77 +54,77 @@ def slice_places(args: dict[str, Any], shape: Shape) -> np.ndarray:
     return np.arange(length)[slice(args.get("start"), args.get("end"), args.get("step", 1))]
 
 
-def select(step: AtenCall) -> TensorField:
-    index = step.args["index"]
-    return step.along(step.args["dim"], lambda a, _d: (gather(a, np.array([[index % len(a)]]), 1), None), -1)
+def select(call: AtenCall) -> TensorField:
+    index = call.args["index"]
+    return call.along(call.args["dim"], lambda a, _d: (gather(a, np.array([[index % len(a)]]), 1), None), -1)
 
 
-def unbind(step: AtenCall) -> list[TensorField]:
+def unbind(call: AtenCall) -> list[TensorField]:
     def one(index: int) -> TensorField:
-        return step.along(step.args["dim"], lambda a, _d: (gather(a, np.array([[index]]), 1), None), -1)
+        return call.along(call.args["dim"], lambda a, _d: (gather(a, np.array([[index]]), 1), None), -1)
 
-    return [one(index) for index in range(len(step.outputs))]
+    return [one(index) for index in range(len(call.outputs))]
 
 
-def split(step: AtenCall) -> list[TensorField]:
-    dim = step.args["dim"] % len(step.shape)
-    ends = list(accumulate(shape[dim] for shape in step.outputs))
+def split(call: AtenCall) -> list[TensorField]:
+    dim = call.args["dim"] % len(call.shape)
+    ends = list(accumulate(shape[dim] for shape in call.outputs))
 
     def part(start: int, end: int) -> TensorField:
-        return step.along(dim, lambda axis, d: (gather(axis, np.arange(start, end)[:, None], 1), d))
+        return call.along(dim, lambda axis, d: (gather(axis, np.arange(start, end)[:, None], 1), d))
 
     return [part(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def flip(step: AtenCall) -> TensorField:
-    dims = {dim % len(step.shape) for dim in step.args["dims"]}
+def flip(call: AtenCall) -> TensorField:
+    dims = {dim % len(call.shape) for dim in call.args["dims"]}
 
     def turn(axis: Axis, dim: int) -> tuple[Axis, int]:
         return (gather(axis, np.arange(len(axis))[::-1, None], -1), dim) if dim in dims else (axis, dim)
 
-    return map_axes(step.source, turn)
+    return map_axes(call.source, turn)
 
 
-def roll(step: AtenCall) -> TensorField:
-    if not step.args["dims"]:
-        return collapse(step.source)
-    shifts = {d % len(step.shape): s for d, s in zip(step.args["dims"], step.args["shifts"], strict=True)}
+def roll(call: AtenCall) -> TensorField:
+    if not call.args["dims"]:
+        return collapse(call.source)
+    shifts = {d % len(call.shape): s for d, s in zip(call.args["dims"], call.args["shifts"], strict=True)}
 
     def turn(axis: Axis, dim: int) -> tuple[Axis, int]:
         taps = np.arange(len(axis))[:, None] - shifts.get(dim, 0)
         return gather(axis, taps, 1, seen=taps % len(axis)), dim
 
-    return map_axes(step.source, turn)
+    return map_axes(call.source, turn)
 
 
-def choose(step: AtenCall) -> TensorField:
+def choose(call: AtenCall) -> TensorField:
     """index_select, and indexing with one vector of indices."""
-    if step.name == "index_select":
-        dim, index = step.args["dim"] % len(step.shape), step.args["index"]
+    if call.name == "index_select":
+        dim, index = call.args["dim"] % len(call.shape), call.args["index"]
     else:
-        used = [(d, t) for d, t in enumerate(step.args["indices"]) if t is not None]
+        used = [(d, t) for d, t in enumerate(call.args["indices"]) if t is not None]
         if len(used) != 1 or used[0][1].ndim != 1 or used[0][1].is_floating_point():
-            return collapse(step.source)
+            return collapse(call.source)
         dim, index = used[0]
-    if dim not in step.source.dims:
-        return step.source
+    if dim not in call.source.dims:
+        return call.source
     if "bool" in str(index.dtype) or "uint8" in str(index.dtype):
-        return collapse(step.source)
-    places = index.cpu().numpy() % step.shape[dim]
-    return step.along(dim, lambda axis, d: (gather(axis, places[:, None], 1), d))
+        return collapse(call.source)
+    places = index.cpu().numpy() % call.shape[dim]
+    return call.along(dim, lambda axis, d: (gather(axis, places[:, None], 1), d))
 
 
-def permute(step: AtenCall) -> TensorField:
-    rank = len(step.shape)
-    if step.name == "permute":
-        order = [d % rank for d in step.args["dims"]]
+def permute(call: AtenCall) -> TensorField:
+    rank = len(call.shape)
+    if call.name == "permute":
+        order = [d % rank for d in call.args["dims"]]
     else:
-        named = (0, rank - 1) if step.name == "t" else (step.args["dim0"], step.args["dim1"])
+        named = (0, rank - 1) if call.name == "t" else (call.args["dim0"], call.args["dim1"])
         first, second = (dim % rank for dim in named)
         order = list(range(rank))
         order[first], order[second] = order[second], order[first]
-    return map_axes(step.source, lambda axis, dim: (axis, order.index(dim)))
+    return map_axes(call.source, lambda axis, dim: (axis, order.index(dim)))
 
 
-def view(step: AtenCall) -> TensorField:
-    return reshape(step.source, step.shape, step.outputs[0])
+def view(call: AtenCall) -> TensorField:
+    return reshape(call.source, call.shape, call.outputs[0])

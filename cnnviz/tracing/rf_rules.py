@@ -1,6 +1,6 @@
-"""How each operation of a network moves receptive fields from its inputs to its outputs.
+"""Receptive-field rules of ATen operations: convolution, pooling, padding, resizing, reductions, norms.
 
-A rule reads a `AtenCall` (one executed ATen operation) and returns the field of its output. An operation
+A rule reads an `AtenCall` (one executed ATen operation) and returns the field of its output. An operation
 without a rule mixes everything: its output sees all that any input sees. So a field may be too large
 for an exotic operation, never too small."""
 
@@ -26,105 +26,105 @@ def _nth(values: Any, index: int, default: int = 1) -> int:
     return default if not values else values[index] if len(values) > 1 else values[0]
 
 
-def convolution(step: AtenCall) -> TensorField:
-    args, kernel = step.args, step.args["weight"].shape[2:]
+def convolution(call: AtenCall) -> TensorField:
+    args, kernel = call.args, call.args["weight"].shape[2:]
     how = rf_intervals.transposed_windows if args["transposed"] else rf_intervals.windows
 
     def apply(axis: Axis, i: int, count: int) -> Axis:
         stride, padding, dilation = (_nth(args[key], i) for key in ("stride", "padding", "dilation"))
         return how(axis, count, kernel[i], stride, padding, dilation)
 
-    field, channels = step.spatial(apply, len(kernel)), len(step.shape) - len(kernel) - 1
+    field, channels = call.spatial(apply, len(kernel)), len(call.shape) - len(kernel) - 1
     return map_axes(field, lambda a, d: (collapse_axis(a), None) if d == channels else (a, d))
 
 
-def pool(step: AtenCall) -> TensorField:
+def pool(call: AtenCall) -> TensorField:
     def apply(axis: Axis, i: int, count: int) -> Axis:
-        kernel = _nth(step.args["kernel_size"], i)
-        stride = _nth(step.args.get("stride"), i, kernel)
-        dilation = _nth(step.args.get("dilation"), i)
-        return rf_intervals.windows(axis, count, kernel, stride, _nth(step.args.get("padding"), i, 0), dilation)
+        kernel = _nth(call.args["kernel_size"], i)
+        stride = _nth(call.args.get("stride"), i, kernel)
+        dilation = _nth(call.args.get("dilation"), i)
+        return rf_intervals.windows(axis, count, kernel, stride, _nth(call.args.get("padding"), i, 0), dilation)
 
-    return step.spatial(apply)
-
-
-def adaptive_pool(step: AtenCall) -> TensorField:
-    return step.spatial(lambda axis, _i, count: rf_intervals.adaptive_windows(axis, count))
+    return call.spatial(apply)
 
 
-def upsample(step: AtenCall) -> TensorField:
+def adaptive_pool(call: AtenCall) -> TensorField:
+    return call.spatial(lambda axis, _i, count: rf_intervals.adaptive_windows(axis, count))
+
+
+def upsample(call: AtenCall) -> TensorField:
     mode = {"bilinear": "linear", "bicubic": "cubic", "nearest": "nearest", "linear": "linear"}
-    kind = re.sub(r"\d?d$", "", step.name.removeprefix("_").removeprefix("upsample_"))
-    corners, rank = bool(step.args.get("align_corners")), step.rank
+    kind = re.sub(r"\d?d$", "", call.name.removeprefix("_").removeprefix("upsample_"))
+    corners, rank = bool(call.args.get("align_corners")), call.rank
     names = ["scales"] if rank == 1 else ["scales_d", "scales_h", "scales_w"][-rank:]
-    scales = [step.args.get(name) for name in names]
+    scales = [call.args.get(name) for name in names]
 
     def apply(axis: Axis, i: int, count: int) -> Axis:
         return rf_intervals.resize(axis, count, mode.get(kind, "nearest-exact"), corners, scales[i])
 
-    return step.spatial(apply)
+    return call.spatial(apply)
 
 
-def shuffle_up(step: AtenCall) -> TensorField:
-    factor = step.args["upscale_factor"]
-    return step.spatial(lambda a, _i, n: gather(a, np.arange(n)[:, None] // factor, Fraction(1, factor)))
+def shuffle_up(call: AtenCall) -> TensorField:
+    factor = call.args["upscale_factor"]
+    return call.spatial(lambda a, _i, n: gather(a, np.arange(n)[:, None] // factor, Fraction(1, factor)))
 
 
-def shuffle_down(step: AtenCall) -> TensorField:
-    factor = step.args["downscale_factor"]
-    return step.spatial(lambda a, _i, n: rf_intervals.windows(a, n, factor, factor))
+def shuffle_down(call: AtenCall) -> TensorField:
+    factor = call.args["downscale_factor"]
+    return call.spatial(lambda a, _i, n: rf_intervals.windows(a, n, factor, factor))
 
 
-def pad(step: AtenCall) -> TensorField:
-    widths: Sequence[int] = step.args["pad"] if "pad" in step.args else step.args["padding"]
+def pad(call: AtenCall) -> TensorField:
+    widths: Sequence[int] = call.args["pad"] if "pad" in call.args else call.args["padding"]
 
     def apply(axis: Axis, dim: int) -> tuple[Axis, int]:
-        place = 2 * (len(step.shape) - 1 - dim)
+        place = 2 * (len(call.shape) - 1 - dim)
         if place >= len(widths):
             return axis, dim
-        taps = np.arange(step.outputs[0][dim])[:, None] - widths[place]
+        taps = np.arange(call.outputs[0][dim])[:, None] - widths[place]
         seen, last = None, len(axis) - 1
-        if step.name.startswith("replication"):
+        if call.name.startswith("replication"):
             seen = np.clip(taps, 0, last)
-        elif step.name.startswith("reflection"):
+        elif call.name.startswith("reflection"):
             seen = last - np.abs(last - np.abs(taps))
         return gather(axis, taps, 1, seen), dim
 
-    return map_axes(step.source, apply)
+    return map_axes(call.source, apply)
 
 
-def reduce(step: AtenCall) -> TensorField:
+def reduce(call: AtenCall) -> TensorField:
     """mean, sum, max, … over some dimensions, or all."""
-    dims = step.args.get("dim")
+    dims = call.args.get("dim")
     dims = [dims] if isinstance(dims, int) else dims
-    rank = len(step.shape)
+    rank = len(call.shape)
     gone = {d % rank for d in dims} if dims else set(range(rank))
-    keep = bool(step.args.get("keepdim"))
+    keep = bool(call.args.get("keepdim"))
 
     def shrink(axis: Axis, dim: int) -> tuple[Axis, int | None]:
         if dim in gone:
             return collapse_axis(axis), dim if keep else None
         return axis, dim if keep else dim - sum(d < dim for d in gone)
 
-    return map_axes(step.source, shrink)
+    return map_axes(call.source, shrink)
 
 
-def mix(step: AtenCall) -> TensorField:
+def mix(call: AtenCall) -> TensorField:
     """Softmax, cumulative sums and norms with their own statistics: shape kept, the dimensions that are
     normalised over see all of themselves."""
-    rank = len(step.shape)
-    if "norm" in step.name:
-        plain = "batch_norm" in step.name and not step.args.get("training", False)
-        first = rank - len(step.args["normalized_shape"]) if "normalized_shape" in step.args else 0
+    rank = len(call.shape)
+    if "norm" in call.name:
+        plain = "batch_norm" in call.name and not call.args.get("training", False)
+        first = rank - len(call.args["normalized_shape"]) if "normalized_shape" in call.args else 0
         over = set() if plain else set(range(first, rank))
     else:
-        over = {step.args["dim"] % rank}
-    return map_axes(step.source, lambda a, d: (merge([a, collapse_axis(a)]), d) if d in over else (a, d))
+        over = {call.args["dim"] % rank}
+    return map_axes(call.source, lambda a, d: (merge([a, collapse_axis(a)]), d) if d in over else (a, d))
 
 
-def matrix(step: AtenCall) -> TensorField:
+def matrix(call: AtenCall) -> TensorField:
     """Rows of a matrix times constant weights: the rows, pixels of a channels-last map, stay apart."""
-    return step.source if step.source.folded else collapse(step.source)
+    return call.source if call.source.folded else collapse(call.source)
 
 
 _BY_NAME: dict[Rule, str] = {

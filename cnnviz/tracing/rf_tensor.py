@@ -1,4 +1,4 @@
-"""What a whole tensor can see of the image: one interval axis for rows, one for columns."""
+"""The receptive field of a whole tensor: one interval axis for rows, one for columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follow one real forward pass, operation by operation, and note what every tensor sees of the image."""
+"""Receptive-field tracking: one forward pass followed operation by operation."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ class FieldTracker(TorchDispatchMode):
         main = tracked[0][0] if name in _JOINING else named["mat1"] if name == "addmm" else _first_tensor(named)
         if name not in RULES or main is None or main not in self.fields:
             return unite(fields)
-        step = AtenCall(name, named, self.fields[main], tuple(main.shape), shapes, self.fields.get)
-        result = RULES[name](step)
+        call = AtenCall(name, named, self.fields[main], tuple(main.shape), shapes, self.fields.get)
+        result = RULES[name](call)
         others = [] if name in _JOINING else [f for t, f, _ in tracked if t is not main]
         if not others or isinstance(result, list):
             return result

@@ -1,1 +1,1 @@
-"""Training networks of one's own: recipes, whole-batch augmentation, a loop that survives kill -9."""
+"""Training: recipes, augmentation, the loop, and checkpoints that survive a kill."""

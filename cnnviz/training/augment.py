@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device: no loop over images, randomness from one generator."""
+"""Augmentation of whole batches on the device: random crop and flip from one generator."""
 
 import torch
 from torch import Tensor

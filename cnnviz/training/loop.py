@@ -1,5 +1,4 @@
-"""The training loop. What happens in an epoch depends on (seed, epoch) alone, so that a run that was
-killed goes on exactly where it stopped."""
+"""The training loop: an epoch depends on (seed, epoch) alone, so an interrupted run resumes exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loss, also of networks that classify at several depths."""
+"""Training loss: cross-entropy with label smoothing, and auxiliary classifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run does, as plain data that travels with the weights."""
+"""Training recipe: optimiser, schedule and augmentation as plain data saved with the weights."""
 
 from __future__ import annotations
 

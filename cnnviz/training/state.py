@@ -1,4 +1,4 @@
-"""What a run keeps on disk: a checkpoint an epoch, the history, and the final safetensors file."""
+"""Files of a training run: checkpoint, history, snapshots, and the exported safetensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Anatomy: what a network is made of, layer by layer, and what each layer costs for one image."""
+"""Anatomy of a network: layers, shapes, parameters, multiply-adds and memory for one image."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Facts of history: the ImageNet challenge year by year, and accuracy against size and cost. No figure stands
-without its condition and its source."""
+"""ImageNet challenge results by year, and accuracy against size and cost, each with condition and source."""
 
 from __future__ import annotations
 

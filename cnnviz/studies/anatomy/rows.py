@@ -1,4 +1,4 @@
-"""Rows of a layer table, its CSV, and its text for people: one row a layer, one row a block."""
+"""Layer rows and block rows of a network's anatomy, as CSV and as text tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts, sizes and columns of text for people: "64×56×56", "15.5 G", "12.8 MB", aligned columns."""
+"""Text for counts, sizes and columns: "64×56×56", "15.5 G", "12.8 MB", aligned columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an attribution hang on what was learned? The same map from random weights beside it, and how alike they are."""
+"""Sanity checks of attribution maps: the same map from randomised weights, and its rank correlation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which channels feed a channel, and which it feeds: the weights between layers that follow one another."""
+"""Connectivity of channels: which channels feed a channel most strongly, and which it feeds."""
 
 from __future__ import annotations
 

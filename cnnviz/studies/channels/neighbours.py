@@ -1,4 +1,4 @@
-"""Which images a network finds alike: neighbours of a query by the activations of the top hidden layer."""
+"""Nearest images in feature space: neighbours of a query by the activations of the top hidden layer."""
 
 from __future__ import annotations
 

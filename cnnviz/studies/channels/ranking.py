@@ -1,4 +1,4 @@
-"""A further image joins the ranking: at which place it would stand among a channel's winners."""
+"""The rank that a further image would take among the strongest images of each channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much the winners of a channel are of one class."""
+"""Class selectivity of channels: how much the strongest images of a channel are of one class."""
 
 from __future__ import annotations
 

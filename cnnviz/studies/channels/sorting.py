@@ -1,4 +1,4 @@
-"""Which channels of an indexed layer to look at, and in which order."""
+"""Sorting, filtering and finding the channels of an indexed layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a patch index, as tables for people: its layers, a layer's channels, a channel's winners."""
+"""A patch index as text tables: its layers, a layer's channels, a channel's winners."""
 
 from __future__ import annotations
 

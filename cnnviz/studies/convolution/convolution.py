@@ -1,4 +1,4 @@
-"""Convolution step by step: the window, its products, their sum written out. Pure NumPy, any small grid."""
+"""Convolution step by step on small grids: the window, its products, their sum written out. NumPy alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What layers cost: weights, multiply-adds, bytes."""
+"""Parameters, multiply-adds and memory of convolutions, fully connected layers and Inception modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels with a name, and what they make of a photograph."""
+"""Named image kernels (sharpen, blur, Sobel, Laplace) and photographs filtered by them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lecture notes' counting questions, answered by the counters; where the notes are wrong it is said."""
+"""Counting questions of the lecture notes with computed answers; where the notes are wrong it is said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stack of convolutions without a network: what its top unit sees, what it costs, and how its weight is spread."""
+"""A stack of convolutions without a network: receptive field, cost, and the weight of each input pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A convolution as one big matrix: mostly zeros, and few numbers, each at many places."""
+"""Convolution as a matrix (Toeplitz): mostly zeros, and few numbers, each at many places."""
 
 from __future__ import annotations
 

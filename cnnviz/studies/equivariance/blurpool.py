@@ -1,4 +1,4 @@
-"""Blur-pooling: a copy of a network that smooths before it drops pixels, so that less is lost in between."""
+"""Blur-pooling: a copy of a network that blurs before it subsamples, against aliasing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do answers stand still when the picture moves? The wobble of one image, and shares over a corpus."""
+"""Consistency of predictions under shifts: one image under many shifts, and shares over a corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far apart two feature maps are, as angle and as length."""
+"""Distance between two feature maps: cosine and relative L2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures on shifts that others published, to lay beside one's own."""
+"""Published figures on shift consistency, padding and jumps of the prediction, to compare with."""
 
 from __future__ import annotations
 

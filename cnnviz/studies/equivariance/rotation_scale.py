@@ -1,4 +1,4 @@
-"""Where equivariance ends: turned and scaled images, compared like shifted ones."""
+"""Equivariance to rotation and scale: feature maps of turned and scaled images, compared like shifted ones."""
 
 from __future__ import annotations
 

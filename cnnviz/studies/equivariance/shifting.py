@@ -1,4 +1,4 @@
-"""Shifted images: rolled on a torus, or cut as neighbouring crops of a larger picture; and maps moved along."""
+"""Shifted images, circular or cropped from a larger photograph, and feature maps moved along."""
 
 from __future__ import annotations
 

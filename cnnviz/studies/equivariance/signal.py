@@ -1,4 +1,4 @@
-"""Shift equivariance in one dimension: an event in a time series, its response, and what pooling makes of it."""
+"""Shift equivariance in one dimension: a time series, its response, and what pooling makes of it."""
 
 from __future__ import annotations
 

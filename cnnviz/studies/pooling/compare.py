@@ -1,4 +1,4 @@
-"""One pooling layer under one shift, map by map, and other ways of pooling put in its place."""
+"""One pooling layer under one shift, unit by unit, and other kinds of pooling in its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network still knows of places: after global pooling nothing, and any input size will do."""
+"""Global pooling: what is left of location under shifts, and which input sizes a network accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learned invariance: a maximum over filters that answer to the same thing, each in its own pose."""
+"""Learned invariance (maxout): a maximum over filters that respond to the same thing, each in its own pose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling on numbers one can read: maximum, average, root mean square, stochastic, and across channels."""
+"""Pooling of small maps and rows: maximum, average, root mean square, stochastic, and across channels."""
 
 from __future__ import annotations
 

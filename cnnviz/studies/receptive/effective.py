@@ -1,4 +1,4 @@
-"""The effective receptive field of units at one place, on the image: where their gradient lies, and how wide it is."""
+"""Effective receptive field on the image, at one place of a layer: where its gradient lies, and how wide it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How receptive fields grow with depth: the theoretical size layer by layer, and the effective one beside it."""
+"""Growth of receptive fields with depth: theoretical and effective size, layer by layer."""
 
 from __future__ import annotations
 
