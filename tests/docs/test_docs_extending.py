@@ -45,8 +45,8 @@ def test_the_worked_examples_pass_their_own_tests_in_a_copy_of_the_project(tmp_p
     for block in blocks(PAGE, "diff"):
         change(project, block)
     tests = [name for block in blocks(PAGE, "python") if (name := file_of(block)).startswith("tests/")]
-    assert len(tests) == 1
-    assert "2 passed" in run(project, "-m", "pytest", *QUIET, *tests)
+    assert len(tests) == 2
+    assert "4 passed" in run(project, "-m", "pytest", *QUIET, *tests)
 
 
 def run(project: Path, *words: str) -> str:
