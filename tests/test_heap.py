@@ -8,8 +8,8 @@ import pytest
 # Prints the page faults of ten tensors of 48 MiB, one after the other, once twenty have found their places.
 FAULTS = """
 import resource, sys, torch
-from cnnviz.heap import keep_freed
-if sys.argv[1] == "kept" and not keep_freed():
+from cnnviz.heap import keep_freed_memory
+if sys.argv[1] == "kept" and not keep_freed_memory():
     print(-1); sys.exit()
 for count in range(30):
     if count == 20:
