@@ -64,17 +64,19 @@ def main() -> None:
             page.goto(f"{address}/feature-maps?net=squeezenet1_0")
             page.wait_for_selector("img[alt^='Feature maps of']", timeout=120_000)
             wait_for_index(page)
-            painted = [new_layer(page, layer) for layer in LAYERS]
+            painted = [time_new_layer(page, layer) for layer in LAYERS]
             print(
                 f"new layer of SqueezeNet, click to painted   {statistics.median(painted):6.0f} ms   (wanted: 500 ms; "
                 f"worst of {len(painted)}: {max(painted):.0f} ms)"
             )
             for name in ("", "filters", "feature-maps", "top-9"):
-                print(f"second visit, server time: /{name:14}   {second_visit(page, address, name, timings):6.0f} ms")
+                print(
+                    f"second visit, server time: /{name:14}   {time_second_visit(page, address, name, timings):6.0f} ms"
+                )
         browser.close()
 
 
-def new_layer(page: Any, layer: str) -> float:
+def time_new_layer(page: Any, layer: str) -> float:
     """Milliseconds from the click on the layer's name to the frame that shows its wall."""
     box = page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]").filter(has_text="Layer").locator("input")
     box.click()
@@ -91,7 +93,7 @@ def new_layer(page: Any, layer: str) -> float:
     return value
 
 
-def second_visit(page: Any, address: str, name: str, timings: Path) -> float:
+def time_second_visit(page: Any, address: str, name: str, timings: Path) -> float:
     """Server time in ms, median of five visits after the first two, from the app's own log."""
     times = []
     for visit in range(7):

@@ -43,26 +43,27 @@ def main() -> None:
     options = parser.parse_intermixed_args()  # names after --runs too
     names = options.networks or [name for name in NETWORKS if name in bundled()]
     opened = {
-        name: (model := cnnviz.load(name, "bundled"), spread(options.data, model, options.images)) for name in names
+        name: (model := cnnviz.load(name, "bundled"), sample_evenly(options.data, model, options.images))
+        for name in names
     }
     for seed in SEEDS if options.only != "training" else ():
         for name, (model, images) in opened.items():
-            surface(f"{name}-seed{seed}", model, images, seed=seed)
+            compute_surface(f"{name}-seed{seed}", model, images, seed=seed)
     for name, (model, images) in opened.items() if options.only != "seeds" else ():
         run = options.runs / name if options.runs else snapshot_folder(name)
         if run.is_dir():
-            over_epochs(name, model, images, run)
-            path(name, model, images, run)
+            compute_epochs(name, model, images, run)
+            compute_path(name, model, images, run)
 
 
-def spread(data: str, model: LoadedModel, count: int) -> tuple[np.ndarray, np.ndarray]:
+def sample_evenly(data: str, model: LoadedModel, count: int) -> tuple[np.ndarray, np.ndarray]:
     """`count` images and labels, evenly spread over the training split."""
     found = load_labelled(data, "train", model.preprocessing, lazy=True)
     rows = np.arange(count) * len(found) // count
     return found.batch(rows), found.labels[rows]
 
 
-def surface(
+def compute_surface(
     stem: str,
     model: LoadedModel,
     images: tuple[np.ndarray, np.ndarray],
@@ -89,15 +90,15 @@ def surface(
     print(f"{out.name}: {found.meta['precision']}, loss {found.loss.min():.4f} to {found.loss.max():.4g}", flush=True)
 
 
-def over_epochs(name: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], run: Path) -> None:
+def compute_epochs(name: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], run: Path) -> None:
     """The surface after every kept epoch, in the directions of seed 0 and the lengths of the last weights."""
     directions = plane_directions(model, 0)
     for epoch, file in read_snapshots(run):
         then = cnnviz.load(name, file, preprocessing=model.preprocessing)
-        surface(f"{name}-epoch{epoch:03}", then, images, COARSE, directions=directions, seed=0)
+        compute_surface(f"{name}-epoch{epoch:03}", then, images, COARSE, directions=directions, seed=0)
 
 
-def path(name: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], run: Path) -> None:
+def compute_path(name: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], run: Path) -> None:
     """The path of the weights in its principal plane, and the loss on that plane."""
     out = folder() / f"{name}-trajectory.npz"
     found, directions, explained = trajectory(model, read_snapshots(run), *images)
@@ -107,10 +108,10 @@ def path(name: str, model: LoadedModel, images: tuple[np.ndarray, np.ndarray], r
         print(f"{out.name}: variance along the directions {explained[0]:.1%}, {explained[1]:.1%}", flush=True)
     low, high = min(0.0, float(found.positions.min())), max(0.0, float(found.positions.max()))
     beyond = MARGIN * (high - low)
-    surface(f"{name}-plane", model, images, span=(low - beyond, high + beyond), directions=directions)
+    compute_surface(f"{name}-plane", model, images, span=(low - beyond, high + beyond), directions=directions)
 
 
-def kept(name: str) -> list[Surface]:
+def load_surfaces(name: str) -> list[Surface]:
     """The surfaces of a network that lie in the folder, one a direction seed."""
     return [Surface.load(path) for path in sorted(folder().glob(f"{name}-seed*.npz"))]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,38 +33,39 @@ def main() -> None:
     model = cnnviz.load("squeezenet1_0", "random", "cpu")
     bound = live_view.PACE
     for layer in LAYERS:
-        paced, took = measured(Wish(model, layer))
+        paced, took = measure(Wish(model, layer))
         live_view.PACE = 0.0
-        free, _ = measured(Wish(model, layer))
+        free, _ = measure(Wish(model, layer))
         live_view.PACE = bound
         print(
             f"squeezenet1_0 {layer:20} {paced:5.1f} frames/s, {took:4.0f} ms each, without the bound {free:5.1f} "
             "(wanted: 5)"
         )
-    for layer, rate in in_app(LAYERS).items():
+    for layer, rate in measure_in_app(LAYERS).items():
         print(f"squeezenet1_0 {layer:20} {rate:5.1f} frames/s painted in the app (wanted: 5)")
 
 
-def measured(wish: Wish) -> tuple[float, float]:
+def measure(wish: Wish) -> tuple[float, float]:
     """(pictures a second, median milliseconds of one) while frames come in at SOURCE a second."""
     frames = np.random.default_rng(0).integers(0, 256, (8, 300, 400, 3), dtype=np.uint8)
-    live, seen = LiveView(), {}
+    live = LiveView()
+    seen: dict[int, float] = {}
     live.wish(wish)
     started = time.perf_counter()
     for number in range(int(SECONDS * SOURCE)):
-        live.offer(lambda number=number: frames[number % len(frames)])
+        live.offer(partial(frames.__getitem__, number % len(frames)))
         time.sleep(max(0.0, started + (number + 1) / SOURCE - time.perf_counter()))
-        note(live.shown, seen)
+        note_picture(live.shown, seen)
     return len(seen) / (time.perf_counter() - started), 1000 * statistics.median(seen.values())
 
 
-def note(shown: Shown | None, seen: dict[int, float]) -> None:
+def note_picture(shown: Shown | None, seen: dict[int, float]) -> None:
     """Remember the seconds of a picture that is new."""
     if shown is not None:
         seen[shown.number] = shown.seconds
 
 
-def in_app(layers: tuple[str, ...]) -> dict[str, float]:
+def measure_in_app(layers: tuple[str, ...]) -> dict[str, float]:
     """Pictures a second that the page paints of each layer, in a fresh app with a browser on the same machine."""
     from playwright.sync_api import sync_playwright
 
@@ -76,12 +78,12 @@ def in_app(layers: tuple[str, ...]) -> dict[str, float]:
             page.wait_for_selector("img[alt$='live']", timeout=120_000)
             settled(page)
             page.frame_locator("iframe[title*='webrtc']").get_by_role("button", name="START").click()
-            rates[layer] = painted_rate(page)
+            rates[layer] = measure_paint_rate(page)
         browser.close()
     return rates
 
 
-def painted_rate(page: Any) -> float:
+def measure_paint_rate(page: Any) -> float:
     """Pictures a second, once the first ten are painted."""
     view = page.locator(".view")
     while int(view.get_attribute("data-frames") or 0) < 10:

@@ -49,10 +49,10 @@ def main() -> None:
     minutes = float(os.environ.get("CNNVIZ_BENCH_MINUTES", "10"))
     cores = set(sorted(os.sched_getaffinity(0))[:CORES])
     with tempfile.TemporaryDirectory() as cache, process(cache, cores=cores) as (address, _timings, pid):
-        asyncio.run(_lesson(address, pid, minutes))
+        asyncio.run(_hold_lesson(address, pid, minutes))
 
 
-async def _lesson(address: str, pid: int, minutes: float) -> None:
+async def _hold_lesson(address: str, pid: int, minutes: float) -> None:
     times: Times = {"first view": [], "seen before": [], "new layer": [], "all at once": []}
     memory: dict[float, float] = {}
     fresh = iter(random.Random(0).sample(UNSEEN, len(UNSEEN)))
@@ -60,21 +60,21 @@ async def _lesson(address: str, pid: int, minutes: float) -> None:
     async with sessions[0] as first:
         for page, query in [*SEEN, next(fresh)]:
             await first.view(page, query)
-        await _idle(pid)  # the server's warm-up, and the two networks' index of the samples
+        await _wait_until_idle(pid)  # the server's warm-up, and the two networks' index of the samples
     started = time.perf_counter()
     sessions = [Session(address) for _ in range(STUDENTS)]
     together = asyncio.Event()
     watch = asyncio.create_task(_watch(pid, started, memory))
-    call = asyncio.create_task(_call(together))
+    call = asyncio.create_task(_call_together(together))
     until = started + 60 * minutes
-    await asyncio.gather(*(_student(one, n, until, fresh, together, times) for n, one in enumerate(sessions)))
-    memory[minutes] = _resident(pid)
+    await asyncio.gather(*(_visit(one, n, until, fresh, together, times) for n, one in enumerate(sessions)))
+    memory[minutes] = _read_memory(pid)
     for task in (watch, call):
         task.cancel()
     _report(times, memory, sessions, minutes)
 
 
-async def _student(
+async def _visit(
     session: Session, number: int, until: float, fresh: Iterator[tuple[str, str]], together: asyncio.Event, times: Times
 ) -> None:
     """One student's lesson."""
@@ -95,7 +95,7 @@ async def _student(
             times["all at once"].append(await session.view(page, query))
 
 
-async def _call(together: asyncio.Event) -> None:
+async def _call_together(together: asyncio.Event) -> None:
     """The lecturer's clicks."""
     while True:
         await asyncio.sleep(TOGETHER)
@@ -107,25 +107,25 @@ async def _call(together: asyncio.Event) -> None:
 async def _watch(pid: int, started: float, memory: dict[float, float]) -> None:
     """The server's memory after one minute."""
     await asyncio.sleep(max(0.0, started + 60 - time.perf_counter()))
-    memory[1] = _resident(pid)
+    memory[1] = _read_memory(pid)
 
 
-async def _idle(pid: int) -> None:
+async def _wait_until_idle(pid: int) -> None:
     """Until the server has rested for three seconds, or for two minutes."""
     for _ in range(40):
-        before = _computed(pid)
+        before = _read_processor_time(pid)
         await asyncio.sleep(3)
-        if _computed(pid) - before < 0.15:
+        if _read_processor_time(pid) - before < 0.15:
             return
 
 
-def _computed(pid: int) -> float:
+def _read_processor_time(pid: int) -> float:
     """Seconds of processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident(pid: int) -> float:
+def _read_memory(pid: int) -> float:
     """MiB of memory that a process holds."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -36,21 +36,21 @@ def main() -> None:
         found = measure_consistency(model, corpus)
         seconds = time.perf_counter() - started
         print(f"{name}, {model.origin} weights, {len(found.ids)} images of {corpus.name}, {seconds:.0f} s")
-        told("library", found.consistency, found.change, found.mean_change)
-        told("script ", *by_script(model.module, corpus))
+        print_figures("library", found.consistency, found.change, found.mean_change)
+        print_figures("script ", *measure_by_script(model.module, corpus))
         for size in (3, 5):
             soft = measure_consistency(add_blur_pooling(model, size), corpus)
-            told(f"blurred {size}×{size}, not trained so", soft.consistency, soft.change, soft.mean_change)
+            print_figures(f"blurred {size}×{size}, not trained so", soft.consistency, soft.change, soft.mean_change)
         if published := published_consistency(name):
             print(f"  published for the validation set: {published.consistency:.2f} % ({published.source})")
 
 
-def told(who: str, agree: float, changed: float, difference: float) -> None:
+def print_figures(who: str, agree: float, changed: float, difference: float) -> None:
     """One line of figures."""
     print(f"  {who}: consistency {agree:.2%}, P(top-1 changes) {changed:.2%}, mean absolute change {difference:.4f}")
 
 
-def by_script(module: torch.nn.Module, corpus: object) -> tuple[float, float, float]:
+def measure_by_script(module: torch.nn.Module, corpus: object) -> tuple[float, float, float]:
     """The same figures, written down as one would in a notebook."""
     agree, changed, differences = [], [], []
     for i, places in enumerate(crop_offsets(len(corpus), 0, LARGE - SIDE)):  # type: ignore[arg-type]

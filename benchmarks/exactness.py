@@ -27,29 +27,29 @@ def main() -> None:
     """Print, for every network, how many channels agree and the largest differences."""
     named = os.environ.get("CNNVIZ_BENCH_NETWORKS", "squeezenet1_0 densenet121 inception_v3 resnet56_cifar")
     for name in named.split():
-        model = cnnviz.load(name, "pretrained" if downloaded(name) else "random", "cpu")
+        model = cnnviz.load(name, "pretrained" if is_downloaded(name) else "random", "cpu")
         limit = None if name == "squeezenet1_0" else FEWER
         corpus = cnnviz.corpus(os.environ.get("CNNVIZ_BENCH_IMAGES", "samples"), limit)
         layers = model.layers("conv")
-        every = brute_force(model, corpus, layers)
+        every = search_by_brute_force(model, corpus, layers)
         print(f"{name}, {model.origin} weights: {len(corpus)} images of {corpus.name}, {len(layers)} layers")
         auto = cnnviz.index_patches(model, corpus, layers)
-        print(f"  auto:      {compared(auto, every)}; {REPLAYED} winners replayed: {replayed(model, corpus, auto):.1e}")
+        print(f"  auto:      {compare(auto, every)}; {REPLAYED} winners replayed: {replay(model, corpus, auto):.1e}")
         settings = prepared(model, corpus, layers, 9, "auto", SMALL)
         plan = Plan(dict.fromkeys(settings["wanted_layers"], KEPT), share=0.0, limit=1.0)
         if (forced := screened(model, corpus, settings, plan=plan)) is not None:
             how = forced.meta["screening"]
             again = f"{how['run_again']} images run again, {len(how['searched_again'])} layers searched again"
-            print(f"  screening: {compared(forced, every)}; {again}")
+            print(f"  screening: {compare(forced, every)}; {again}")
 
 
-def downloaded(name: str) -> bool:
+def is_downloaded(name: str) -> bool:
     """True where the public weights of a network are here."""
     architecture = find(name)
     return architecture.pretrained is not None and cache_path(find_weights(architecture).url).is_file()
 
 
-def compared(index: PatchIndex, every: dict[str, np.ndarray]) -> str:
+def compare(index: PatchIndex, every: dict[str, np.ndarray]) -> str:
     """In words: channels with other winners than the brute force, ties apart, and the largest difference."""
     channels, wrong, worst = 0, 0, 0.0
     for layer in index.layers:
@@ -68,7 +68,7 @@ def compared(index: PatchIndex, every: dict[str, np.ndarray]) -> str:
     return f"{wrong} of {channels} channels differ, values by {worst:.1e} (relative)"
 
 
-def brute_force(model: cnnviz.LoadedModel, corpus: object, layers: list[str]) -> dict[str, np.ndarray]:
+def search_by_brute_force(model: cnnviz.LoadedModel, corpus: object, layers: list[str]) -> dict[str, np.ndarray]:
     """{layer: (images, channels)} maximum of every map of every image."""
     every: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
     for i in range(len(corpus)):  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ def brute_force(model: cnnviz.LoadedModel, corpus: object, layers: list[str]) ->
     return {layer: np.stack(values) for layer, values in every.items()}
 
 
-def replayed(model: cnnviz.LoadedModel, corpus: object, index: cnnviz.PatchIndex) -> float:
+def replay(model: cnnviz.LoadedModel, corpus: object, index: cnnviz.PatchIndex) -> float:
     """Largest relative difference between stored values and a fresh pass at the stored position."""
     grain, worst = np.random.default_rng(0), 0.0
     for _ in range(REPLAYED):

@@ -27,23 +27,25 @@ def main() -> None:
     """Print one line a fault."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        photographs(place / "images", COUNT)
-        indexed(place, "quiet.npz")
-        print(f"{COUNT} images, {threads()} threads a process")
-        steps = killed_and_resumed(place, "killed.npz")
-        print(f"killed {len(steps)} times, images safe at each kill {steps}: {same(place, 'killed.npz', 'quiet.npz')}")
+        write_photographs(place / "images", COUNT)
+        run_index(place, "quiet.npz")
+        print(f"{COUNT} images, {count_threads()} threads a process")
+        steps = kill_and_resume(place, "killed.npz")
+        print(
+            f"killed {len(steps)} times, images safe at each kill {steps}: {compare(place, 'killed.npz', 'quiet.npz')}"
+        )
         for ranks in RANKS:
-            indexed(place, f"ranks{ranks}.npz", ranks)
-            print(f"{ranks} ranks: {same(place, f'ranks{ranks}.npz', 'quiet.npz')}")
+            run_index(place, f"ranks{ranks}.npz", ranks)
+            print(f"{ranks} ranks: {compare(place, f'ranks{ranks}.npz', 'quiet.npz')}")
         damaged = damage(place / "images")
-        indexed(place, "faulty.npz")
+        run_index(place, "faulty.npz")
         reported = {name for name, _why in load_arrays(place / "faulty.npz")[1]["skipped"]}
         for name in damaged:  # left out, the others find the same
             (place / "images" / name).unlink()
-        print(f"{FAULTY} damaged files: all reported: {reported == set(damaged)}; {winners(place)}")
+        print(f"{FAULTY} damaged files: all reported: {reported == set(damaged)}; {compare_winners(place)}")
 
 
-def photographs(folder: Path, count: int) -> None:
+def write_photographs(folder: Path, count: int) -> None:
     """Clouds of colour with edges, as JPEG files of 256 × 256 pixels."""
     folder.mkdir()
     grain = np.random.default_rng(0)
@@ -53,59 +55,59 @@ def photographs(folder: Path, count: int) -> None:
         Image.fromarray(coarse).resize((256, 256), kind).save(folder / f"{i:05}.jpg", quality=90)
 
 
-def command(place: Path, out: str) -> list[str]:
+def make_command(place: Path, out: str) -> list[str]:
     options = "-m cnnviz index squeezenet1_0 --weights random --device cpu --batch 8 --precision float32".split()
     return [*options, "--data", str(place / "images"), "--out", str(place / out)]
 
 
-def started(words: list[str]) -> subprocess.Popen[bytes]:
-    more = {"OMP_NUM_THREADS": str(threads())}  # torchrun would set 1, and a sum's order depends on it
+def start_process(words: list[str]) -> subprocess.Popen[bytes]:
+    more = {"OMP_NUM_THREADS": str(count_threads())}  # torchrun would set 1, and a sum's order depends on it
     quiet = subprocess.DEVNULL
     return subprocess.Popen([sys.executable, *words], env=os.environ | more, stdout=quiet, stderr=quiet)
 
 
-def threads() -> int:
+def count_threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", 1))
 
 
-def indexed(place: Path, out: str, ranks: int = 1) -> None:
-    words = command(place, out)
+def run_index(place: Path, out: str, ranks: int = 1) -> None:
+    words = make_command(place, out)
     if ranks > 1:
         words = [*TORCHRUN, f"--nproc-per-node={ranks}", *words]
-    if started(words).wait():
+    if start_process(words).wait():
         sys.exit(f"The run for {out} failed: {' '.join(words)}")
 
 
-def killed_and_resumed(place: Path, out: str) -> list[int]:
+def kill_and_resume(place: Path, out: str) -> list[int]:
     """Images that the file held after each kill."""
-    whole, start = seconds(place, "timed.npz"), seconds(place, "timed.npz")  # the second finds nothing to do
+    whole, start = time_index(place, "timed.npz"), time_index(place, "timed.npz")  # the second finds nothing to do
     moments, steps = random.Random(0), list[int]()
     while len(steps) < KILLS:
-        process = started(command(place, out))
+        process = start_process(make_command(place, out))
         time.sleep(start * moments.uniform(0.8, 1.0) + (whole - start) * moments.uniform(0.0, 1.5 / KILLS))
         process.send_signal(signal.SIGKILL)
         if process.wait() != -signal.SIGKILL:
             print(f"it was finished before kill {len(steps) + 1}")
             break
-        steps.append(safe(place / out))
-    indexed(place, out)
+        steps.append(count_saved(place / out))
+    run_index(place, out)
     return steps
 
 
-def seconds(place: Path, out: str) -> float:
+def time_index(place: Path, out: str) -> float:
     began = time.monotonic()
-    indexed(place, out)
+    run_index(place, out)
     return time.monotonic() - began
 
 
-def safe(path: Path) -> int:
+def count_saved(path: Path) -> int:
     try:
         return int(load_arrays(path)[1]["next"])
     except CnnvizError:
         return 0  # killed before the first save
 
 
-def same(place: Path, one: str, other: str) -> str:
+def compare(place: Path, one: str, other: str) -> str:
     (mine, told), (theirs, said) = load_arrays(place / one), load_arrays(place / other)
     alike = told == said and mine.keys() == theirs.keys()
     alike = alike and all(np.array_equal(array, theirs[name]) for name, array in mine.items())
@@ -121,9 +123,9 @@ def damage(folder: Path) -> list[str]:
     return chosen
 
 
-def winners(place: Path) -> str:
+def compare_winners(place: Path) -> str:
     """Whether the index with damaged files and that without them name the same images with values alike."""
-    indexed(place, "without.npz")
+    run_index(place, "without.npz")
     (mine, told), (theirs, said) = load_arrays(place / "faulty.npz"), load_arrays(place / "without.npz")
     layers, ids, others = told["layers"], told["ids"], said["ids"]
 

@@ -34,7 +34,7 @@ def main() -> None:
     print(f"ratio {peaks[MANY] / peaks[FEW]:.3f}    (wanted: at most 1.05)")
 
 
-def child(count: int) -> None:
+def index_in_child(count: int) -> None:
     """Index `count` images; print this process's peak, KiB, and images a second."""
     keep_freed_memory()  # as `cnnviz index` does
     here = cache_path(find_weights(find("squeezenet1_0")).url).is_file()
@@ -48,4 +48,4 @@ def child(count: int) -> None:
 
 
 if __name__ == "__main__":
-    child(int(sys.argv[1])) if len(sys.argv) > 1 else main()
+    index_in_child(int(sys.argv[1])) if len(sys.argv) > 1 else main()

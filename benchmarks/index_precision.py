@@ -22,7 +22,7 @@ def main() -> None:
     """Print images a second, what auto chose, and how its winners differ from float32's."""
     model = cnnviz.load("resnet20_cifar", "bundled", "cpu")
     layers = [f"layer{stage}.2.conv2" for stage in (1, 2, 3)]
-    every = pictures(COUNT)
+    every = make_pictures(COUNT)
     warm = MemoryCorpus("warm", [str(i) for i in range(64)], every[:64])
     for precision in ("float32", "bfloat16"):
         cnnviz.index_patches(model, warm, layers, precision=precision)
@@ -37,12 +37,12 @@ def main() -> None:
         rates = ", ".join(f"{name} {rate:.0f} ({rate / speed['float32']:.2f})" for name, rate in speed.items())
         print(f"{count} images, images/s (of float32): {rates}")
         print("  processor, ms an image: " + ", ".join(f"{name} {1000 * each:.2f}" for name, each in work.items()))
-        print(f"  auto: {way(found['auto'], count)}; {difference(found['float32'], found['auto'])}")
+        print(f"  auto: {describe_way(found['auto'], count)}; {describe_difference(found['float32'], found['auto'])}")
         agreed = found["bfloat16"].meta["agreement"]
-        print(f"  bfloat16: {difference(found['float32'], found['bfloat16'])}; its own account: {agreed}")
+        print(f"  bfloat16: {describe_difference(found['float32'], found['bfloat16'])}; its own account: {agreed}")
 
 
-def pictures(count: int) -> np.ndarray:
+def make_pictures(count: int) -> np.ndarray:
     """(count, 32, 32, 3) uint8: noise of 2 to 32 cells a side, contrasts spread log-normally, gray offsets."""
     grain = np.random.default_rng(0)
     found = np.empty((count, SIDE, SIDE, 3), np.uint8)
@@ -53,13 +53,13 @@ def pictures(count: int) -> np.ndarray:
     return found
 
 
-def way(index: PatchIndex, count: int) -> str:
+def describe_way(index: PatchIndex, count: int) -> str:
     """What auto did."""
     how = index.meta.get("screening")
     return "plain float32" if how is None else f"screened, {how['run_again'] / count:.1%} run again, {how}"
 
 
-def difference(exact: PatchIndex, other: PatchIndex) -> str:
+def describe_difference(exact: PatchIndex, other: PatchIndex) -> str:
     """In words: (channel, image) pairs that the other has not, and the largest difference of a value."""
     missing = sum(
         len(set(one.tolist()) - set(two.tolist()))

@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import Dataset
 
 import cnnviz
-from benchmarks.index_speed import naive_topk
+from benchmarks.index_speed import search_naively
 from cnnviz.data.corpus import Corpus, Subset
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.zoo.download import cache_path, find_weights
@@ -57,8 +57,8 @@ def main() -> None:
     ways = {
         "cnnviz float32": (len(corpus), lambda: cnnviz.index_patches(model, corpus, layers, precision="float32")),
         "cnnviz bfloat16": (len(corpus), lambda: cnnviz.index_patches(model, corpus, layers, precision="bfloat16")),
-        "hooks and topk, one image at a time": (len(few), lambda: naive_topk(model, few, layers)),
-        "zennit-crp, 32 images a batch": (len(few), lambda: rival(model, photographs, layers)),
+        "hooks and topk, one image at a time": (len(few), lambda: search_naively(model, few, layers)),
+        "zennit-crp, 32 images a batch": (len(few), lambda: run_rival(model, photographs, layers)),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
@@ -73,7 +73,7 @@ def main() -> None:
         print(f"{name:36} {middle:7.1f} images/s   {middle / slow:6.1f} x zennit-crp")
 
 
-def rival(model: cnnviz.LoadedModel, photographs: Photographs, layers: list[str]) -> Any:
+def run_rival(model: cnnviz.LoadedModel, photographs: Photographs, layers: list[str]) -> Any:
     """The pass that zennit-crp's tutorial makes: relevance and activation maxima of every channel."""
     from crp.attribution import CondAttribution
     from crp.concepts import ChannelConcept

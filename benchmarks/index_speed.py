@@ -47,7 +47,7 @@ def main() -> None:
         cnnviz.index_patches(model, corpus, layers, precision=precision)
 
     def naive() -> None:
-        naive_topk(model, corpus, layers)
+        search_naively(model, corpus, layers)
 
     ways: dict[str, Callable[[], object]] = {
         "bare float32 pass, 32 a batch": lambda: bare(plain, ready),
@@ -74,7 +74,7 @@ def main() -> None:
         print(f"{name:42} {len(corpus) / middle:7.1f} images/s   {share:5.2f} of the {own}")
 
 
-def naive_topk(model: cnnviz.LoadedModel, corpus: object, layers: list[str], k: int = 9) -> None:
+def search_naively(model: cnnviz.LoadedModel, corpus: object, layers: list[str], k: int = 9) -> None:
     """What one would write in a notebook: capture all, keep the maxima, sort at the end."""
     best: dict[str, list[torch.Tensor]] = {layer: [] for layer in layers}
     for i in range(len(corpus)):  # type: ignore[arg-type]

@@ -29,10 +29,8 @@ def main() -> None:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         for name, weights in NETWORKS.items():
-            rounds = [
-                _one(page, f"{address}/landscape?view=Compute&net={name}&weights={weights}&roll={seed}", name in WHOLE)
-                for seed in range(1, ROUNDS + 1)
-            ]
+            view = f"{address}/landscape?view=Compute&net={name}&weights={weights}"
+            rounds = [_time_preview(page, f"{view}&roll={seed}", name in WHOLE) for seed in range(1, ROUNDS + 1)]
             first, whole = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
             worst = max(one[0] for one in rounds)
             print(
@@ -42,7 +40,7 @@ def main() -> None:
         browser.close()
 
 
-def _one(page: Any, address: str, to_the_end: bool) -> tuple[float, float]:
+def _time_preview(page: Any, address: str, to_the_end: bool) -> tuple[float, float]:
     page.goto(address)
     start = page.get_by_role("button", name="Compute", exact=True)
     start.wait_for(timeout=120_000)

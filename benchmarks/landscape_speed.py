@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ POINTS = [(0.1, -0.2), (0.5, 0.5), (-0.7, 0.3), (0.9, -0.9), (-0.4, -0.6)]
 def main() -> None:
     """Print points a second, the ratio, errors, and how the cost grows."""
     kept = os.environ.get("CNNVIZ_BENCH_KEEP") != "0" and keep_freed_memory()
-    model, pixels, labels, whence, directions = prepared()
+    model, pixels, labels, whence, directions = prepare()
     plain = Plain(model, pixels, labels, directions)
     planes = {p: Evaluator(model, pixels, labels, p).plane(*directions) for p in ("bfloat16", "float32")}
     script = Script()
@@ -52,7 +53,7 @@ def main() -> None:
         "cnnviz bfloat16": lambda a, b: planes["bfloat16"].at(a, b).loss,
         "cnnviz float32": lambda a, b: planes["float32"].at(a, b).loss,
     }
-    losses, seconds = alternating(ways)
+    losses, seconds = alternate(ways)
     threads = torch.get_num_threads()
     print(
         f"{NAME}, {model.origin} weights, {len(pixels)} images of {whence}, {threads} threads, {ROUNDS} rounds,"
@@ -68,17 +69,17 @@ def main() -> None:
             f"|Δlog10 loss| median {statistics.median(errors):.5f}, largest {max(errors):.5f}"
         )
     script.close()
-    growth(model, pixels, labels, directions)
-    compiled(model, pixels, labels, planes["bfloat16"])
+    measure_growth(model, pixels, labels, directions)
+    compare_compiled(model, pixels, labels, planes["bfloat16"])
 
 
-def prepared() -> tuple[cnnviz.LoadedModel, np.ndarray, np.ndarray, str, tuple]:
+def prepare() -> tuple[cnnviz.LoadedModel, np.ndarray, np.ndarray, str, tuple]:
     """(network, pixels, labels, where they are from, directions)."""
     model = cnnviz.load(NAME, "bundled" if NAME in bundled() else "random", "cpu")
-    return model, *images(model), plane_directions(model)
+    return model, *load_images(model), plane_directions(model)
 
 
-def images(model: cnnviz.LoadedModel) -> tuple[np.ndarray, np.ndarray, str]:
+def load_images(model: cnnviz.LoadedModel) -> tuple[np.ndarray, np.ndarray, str]:
     """(pixels, labels, where they are from)."""
     folder = os.environ.get("CNNVIZ_BENCH_CIFAR")
     if not folder:
@@ -141,13 +142,13 @@ class Script:
 
 
 def _answer(asked: Connection) -> None:
-    model, pixels, labels, _, directions = prepared()
+    model, pixels, labels, _, directions = prepare()
     plain = Plain(model, pixels, labels, directions)
     while (point := asked.recv()) is not None:
         asked.send(plain.at(*point))
 
 
-def alternating(ways: dict[str, Callable[[float, float], float]]) -> tuple[dict, dict]:
+def alternate(ways: dict[str, Callable[[float, float], float]]) -> tuple[dict, dict]:
     """(losses, seconds) of each way at each point, one after the other; each is warmed up first, ours until its pass
     is recorded."""
     losses: dict[str, list[float]] = {way: [] for way in ways}
@@ -163,7 +164,7 @@ def alternating(ways: dict[str, Callable[[float, float], float]]) -> tuple[dict,
     return losses, seconds
 
 
-def growth(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, directions: tuple) -> None:
+def measure_growth(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, directions: tuple) -> None:
     """Cost against points and images: a table, a straight line through it, and the plot as a page."""
     print("images  points  seconds  µs an image and point")
     found = []
@@ -182,10 +183,10 @@ def growth(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, di
     passes, seconds = np.array([images * points for images, points, _ in found]), np.array([row[2] for row in found])
     slope, start = np.polyfit(passes, seconds, 1)
     fit = 1 - ((seconds - slope * passes - start) ** 2).sum() / ((seconds - seconds.mean()) ** 2).sum()
-    print(f"seconds = {start:.3f} + {1e6 * slope:.1f} µs × images × points, R² = {fit:.4f}; plot: {drawn(found)}")
+    print(f"seconds = {start:.3f} + {1e6 * slope:.1f} µs × images × points, R² = {fit:.4f}; plot: {draw(found)}")
 
 
-def drawn(found: list[tuple[int, int, float]]) -> Path:
+def draw(found: list[tuple[int, int, float]]) -> Path:
     """The plot of (images, points, seconds), a line per number of images."""
     from plotly.graph_objects import Figure
 
@@ -199,7 +200,7 @@ def drawn(found: list[tuple[int, int, float]]) -> Path:
     return path
 
 
-def compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, plane: Plane) -> None:
+def compare_compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, plane: Plane) -> None:
     """Our recorded pass against the same as it is, without fused sums and rectifiers, and through torch.compile, which
     fuses them in its own way."""
     ways = {"recorded": plane}
@@ -211,7 +212,8 @@ def compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, 
         runner = evaluator._runner(True)
         runner.records = False
         if way == "through torch.compile":
-            runner.module = torch.compile(runner.module)
+            compiled: Any = torch.compile(runner.module)
+            runner.module = compiled
         ways[way] = evaluator.plane(*plane.directions)
         started = time.perf_counter()
         try:
@@ -221,12 +223,12 @@ def compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, 
             del ways[way]
         if way == "through torch.compile" and way in ways:
             print(f"torch.compile: {time.perf_counter() - started:.0f} s of compiling")
-    seconds = [[timed(other) for other in ways.values()] for _ in range(ROUNDS)]
+    seconds = [[time_point(other) for other in ways.values()] for _ in range(ROUNDS)]
     medians = map(statistics.median, zip(*seconds, strict=True))
     print("a point: " + ", ".join(f"{way} {middle:.3f} s" for way, middle in zip(ways, medians, strict=True)))
 
 
-def timed(plane: Plane) -> float:
+def time_point(plane: Plane) -> float:
     """Seconds of one point."""
     started = time.perf_counter()
     plane.at(0.2, 0.2)

@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 
-from benchmarks.bundle_landscapes import kept
+from benchmarks.bundle_landscapes import load_surfaces
 from cnnviz.landscape.geometry.convexity import nonconvexity
 from cnnviz.landscape.results import Surface
 from cnnviz.models.bundled import bundled
@@ -39,11 +39,11 @@ def main() -> None:
                 f" test {accuracy['test']:.2%} of {accuracy['test_images']:,}"
                 f" (published test errors: {published} %)"
             )
-            for surface in kept(name):
-                print(f"  seed {surface.meta['seed']}: {told(surface)}")
+            for surface in load_surfaces(name):
+                print(f"  seed {surface.meta['seed']}: {describe(surface)}")
 
 
-def told(surface: Surface) -> str:
+def describe(surface: Surface) -> str:
     """Its non-convexity and its heights."""
     bent, of_log = (nonconvexity(surface, log=log) for log in (False, True))
     near = np.hypot(surface.alphas[:, None], surface.betas) <= NEAR

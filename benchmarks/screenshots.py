@@ -44,7 +44,7 @@ def main(wanted: Collection[str] = ()) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     wanted = wanted or {*PAGES, WEIGHTS}
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as cache, server(cache) as (address, _, _):
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *_camera(Path(cache))])
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *_camera_flags(Path(cache))])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{address}/feature-maps")
         wait_for_index(page)
@@ -66,7 +66,7 @@ def main(wanted: Collection[str] = ()) -> None:
         browser.close()
 
 
-def _camera(folder: Path) -> list[str]:
+def _camera_flags(folder: Path) -> list[str]:
     """What makes the browser's camera see the astronaut of the samples, who drifts a little."""
     photo, film = sample_photo("astronaut"), folder / "astronaut.mjpeg"
     with film.open("wb") as file:
@@ -88,11 +88,11 @@ def _take(page: Any, path: Path) -> None:
     page.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=300_000)
     page.wait_for_timeout(1500)
     settled(page)
-    path.write_bytes(packed(page.screenshot()))
+    path.write_bytes(compress(page.screenshot()))
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def packed(png: bytes) -> bytes:
+def compress(png: bytes) -> bytes:
     """The same picture in fewer bytes: without loss, or with 256 colours where that would be too large."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     file = io.BytesIO()

@@ -13,6 +13,7 @@ from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 PATIENCE = 120.0  # seconds
 
@@ -24,16 +25,19 @@ class Session:
         self._address = address.replace("http", "ws", 1) + "/_stcore/stream"
         self._kept: list[str] = []
         self._socket: ClientConnection | None = None
-        self.received, self.wrong = 0, []
+        self.received = 0
+        self.wrong: list[str] = []
 
     async def __aenter__(self) -> Session:
-        self._socket = await connect(self._address, subprotocols=["streamlit"], max_size=None, compression=None)
+        protocols = [Subprotocol("streamlit")]
+        self._socket = await connect(self._address, subprotocols=protocols, max_size=None, compression=None)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._socket.close()
+        if self._socket is not None:
+            await self._socket.close()
 
     async def view(self, page: str, query: str = "") -> float:
         """Seconds until the view is there whole. Raises TimeoutError after PATIENCE seconds."""
@@ -44,9 +48,10 @@ class Session:
         request.context_info.url = f"{self._address.replace('ws', 'http', 1).partition('/_stcore')[0]}/{page}"
         request.widget_states.SetInParent()
         started = time.perf_counter()
+        assert self._socket is not None, "views are asked for inside `async with`"
         await self._socket.send(asked.SerializeToString())
         async with asyncio.timeout(PATIENCE):
-            while not self._take(await self._socket.recv()):
+            while not self._take(await self._socket.recv(decode=False)):
                 pass
         return time.perf_counter() - started
 

@@ -10,9 +10,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from PIL.Image import Image
 
 import cnnviz
 from benchmarks.browser import CHROMIUM, FLAGS, painted, server, settled
@@ -32,21 +34,34 @@ def main() -> None:
         model = cnnviz.load(name, WEIGHTS[name], "cpu")
         for layer in layers:
             for padding in ("native", "circular"):
-                step = timed(lambda i, m=model, at=layer, p=padding: equivariance(m, photo, (i, 2 * i), at, p))
+                step = time_median(partial(shift_once, model, photo, layer, padding))
                 print(f"{name} {layer}, {padding}: one shift {step:.0f} ms")
-        curve = timed(
-            lambda _, m=model, at=layers[1]: equivariance(m, photo, [(0, d) for d in range(17)], at, maps=False)
-        )
-        answers = timed(lambda _, m=model: measure_wobble(m, photo, [(0, d) for d in range(17)]))
+        curve = time_median(partial(shift_often, model, photo, layers[1]))
+        answers = time_median(partial(predict_often, model, photo))
         print(f"{name}: errors of {layers[1]} over 17 shifts {curve:.0f} ms, answers to 17 shifts {answers:.0f} ms")
     model = cnnviz.load("resnet20_cifar", "bundled", "cpu")
-    whole = timed(lambda _: equivariance_map(model, photo, "layer3.2", 8), 3)
+    whole = time_median(lambda _: equivariance_map(model, photo, "layer3.2", 8), 3)
     print(f"resnet20_cifar layer3.2: all 17×17 shifts {whole / 1000:.2f} s")
     if Path(CHROMIUM).is_file():
-        in_the_app()
+        measure_in_app()
 
 
-def in_the_app() -> None:
+def shift_once(model: cnnviz.LoadedModel, photo: Image, layer: str, padding: str, number: int) -> None:
+    """Both maps of one layer under a shift that is another each time."""
+    equivariance(model, photo, (number, 2 * number), layer, padding)
+
+
+def shift_often(model: cnnviz.LoadedModel, photo: Image, layer: str, _number: int) -> None:
+    """The errors of one layer over 17 shifts."""
+    equivariance(model, photo, [(0, cols) for cols in range(17)], layer, maps=False)
+
+
+def predict_often(model: cnnviz.LoadedModel, photo: Image, _number: int) -> None:
+    """The predictions under 17 shifts."""
+    measure_wobble(model, photo, [(0, cols) for cols in range(17)])
+
+
+def measure_in_app() -> None:
     """Steps of the shift, click to painted, and the whole map of one layer."""
     from playwright.sync_api import sync_playwright
 
@@ -78,7 +93,7 @@ def in_the_app() -> None:
         browser.close()
 
 
-def timed(work: Callable[[int], object], rounds: int = ROUNDS) -> float:
+def time_median(work: Callable[[int], object], rounds: int = ROUNDS) -> float:
     """Median in milliseconds, the first call not counted."""
     seconds = []
     for i in range(rounds + 1):

@@ -65,56 +65,56 @@ def main(rounds: int = ROUNDS) -> None:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{address}/top-9?{urlencode({'net': 'squeezenet1_0', 'layer': LAYERS[-1], **searched})}")
-        built(page, bool(folder))
+        wait_until_built(page, bool(folder))
         found: dict[str, list[float]] = {name: [] for name in TARGETS}
         for number in range(rounds):
-            settled_whole(page)
-            times = watched(page, page.locator("[data-testid=stNumberInputStepUp]").last.click)
+            wait_until_still(page)
+            times = watch_wall(page, page.locator("[data-testid=stNumberInputStepUp]").last.click)
             found["next page"].append(times["painted"])
             found["first block"].append(times["first"])
             found["all blocks"].append(times["all"])
             page.get_by_role("link", name="Feature maps", exact=True).click()
             page.wait_for_selector("img[alt^='Feature maps of']", timeout=120_000)
-            settled_whole(page)
-            choice(page, LAYERS[number % 4])()
-            settled_whole(page)
+            wait_until_still(page)
+            open_choice(page, LAYERS[number % 4])()
+            wait_until_still(page)
             link = page.get_by_role("link", name="Top-9 patches", exact=True)
-            found["open"].append(watched(page, link.click)["painted"])
-            found["layer"].append(watched(page, choice(page, LAYERS[(number + 1) % 4]))["painted"])
+            found["open"].append(watch_wall(page, link.click)["painted"])
+            found["layer"].append(watch_wall(page, open_choice(page, LAYERS[(number + 1) % 4]))["painted"])
         browser.close()
-    for name, times in found.items():
+    for name, all_times in found.items():
         print(
-            f"{name:12} {statistics.median(times):7.0f} ms   (wanted: {TARGETS[name]} ms; worst of {len(times)}: "
-            f"{max(times):.0f} ms)"
+            f"{name:12} {statistics.median(all_times):7.0f} ms   (wanted: {TARGETS[name]} ms; worst of "
+            f"{len(all_times)}: {max(all_times):.0f} ms)"
         )
 
 
-def built(page: Any, asks: bool) -> None:
+def wait_until_built(page: Any, asks: bool) -> None:
     """The index is complete, and the page stands still. Of images of one's own it is built at a click (`asks`)."""
     if asks:
         page.get_by_role("button", name="Build the index").click(timeout=120_000)
     page.wait_for_selector("img[alt^='Top-9 wall of']", timeout=600_000)
     page.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=600_000)
-    settled_whole(page)
+    wait_until_still(page)
 
 
-def settled_whole(page: Any) -> None:
+def wait_until_still(page: Any) -> None:
     """The script has ended, and no other follows it."""
     for _ in range(2):
         page.wait_for_timeout(400)
         settled(page)
 
 
-def watched(page: Any, act: Callable[[], None]) -> dict[str, float]:
+def watch_wall(page: Any, act: Callable[[], None]) -> dict[str, float]:
     """Milliseconds from the click of `act` to "painted", "first" and "all" of the next wall."""
     page.evaluate(WATCH)
     act()
     page.wait_for_function("() => window.times.all > 0", timeout=120_000)
-    settled_whole(page)
+    wait_until_still(page)
     return page.evaluate("() => window.times")
 
 
-def choice(page: Any, layer: str) -> Callable[[], None]:
+def open_choice(page: Any, layer: str) -> Callable[[], None]:
     """The list of layers, opened; what is returned clicks on `layer`."""
     box = page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]").filter(has_text="Layer").locator("input")
     box.click()
