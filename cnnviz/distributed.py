@@ -21,7 +21,7 @@ KEPT = "What was finished is kept; the same command goes on."
 
 
 class RankZeroError(CnnvizError):
-    """An error that rank 0 raises too, and tells."""
+    """An error raised at every rank because rank 0 raised it; rank 0 reports it."""
 
 
 def is_launched() -> bool:
@@ -77,7 +77,7 @@ class Group:
         return kept
 
     def meet(self) -> None:
-        """Until every rank has come here, within `silence`."""
+        """Block until every rank has come here, at most `silence` seconds."""
         with self._in_words():
             dist.barrier()
 
@@ -93,8 +93,8 @@ class Group:
         with self._in_words():
             return sum(int(self._read(f"at/{rank}", "0").split()[0]) for rank in range(self.ranks))
 
-    def wait(self, told: Callable[[], Any]) -> None:
-        """Until every rank has come here; `told` is called meanwhile, now and then.
+    def wait(self, report: Callable[[], Any]) -> None:
+        """Block until every rank has come here; `report` is called ten times a second meanwhile.
 
         Raises CnnvizError if one stopped, or was not heard of for `silence` seconds; Cancelled when this
         process is asked to end."""
@@ -103,7 +103,7 @@ class Group:
             heard = {rank: ("", time.monotonic()) for rank in range(self.ranks)}
             while waiting := [rank for rank in heard if self._read(f"end/{rank}", "") != _HERE]:
                 self._refuse_the_lost(waiting, heard)
-                told()
+                report()
                 time.sleep(0.1)
 
     def _refuse_the_lost(self, waiting: list[int], heard: dict[int, tuple[str, float]]) -> None:
@@ -119,7 +119,7 @@ class Group:
                 raise CnnvizError(f"Rank {rank} has not been heard of for {self.silence:.0f} s. {KEPT}")
 
     def leave(self) -> None:
-        """Until every rank has received its last message: who closes its connections early can cut it off."""
+        """Block until every rank has received its last message: closing a connection early can cut it off."""
         end = time.monotonic() + min(self.silence, 60.0)  # all is saved by now
         with suppress(RuntimeError):  # the board is gone: rank 0, which keeps it, has seen all leave
             self.board.set(f"left/{self.rank}", "")
@@ -145,7 +145,7 @@ class Group:
 
 @contextmanager
 def join_group() -> Iterator[Group]:
-    """The group of this process, whose end is told to the others also after an exception.
+    """Join the group of ranks; the others are notified of this rank's end, also after an exception.
 
     Inside, SIGTERM, by which torchrun ends the others when one rank has died, only sets `ended`, so that
     what was found can still be saved. Raises BadInput if the ranks do not find each other."""

@@ -114,7 +114,7 @@ def attribute(
 
 def input_gradient(model: LoadedModel, batch: Tensor, target: int, rule: str = "gradient") -> np.ndarray:
     """(C, H, W) float32: the derivative of the target's logit by the normalised image `batch` (1, C, H, W), with a
-    rule of `relu_rules.RULES` at every rectifier. Raises BadInput if the answer does not depend on the image."""
+    rule of `relu_rules.RULES` at every rectifier. Raises BadInput if the logit does not depend on the image."""
     with model.lock, torch.inference_mode(False), torch.enable_grad():
         leaf = batch.clone().requires_grad_()
         with RectifierRule(rule):
@@ -134,7 +134,7 @@ def _integrate_gradients(
     steps: int,
     progress: Counter | None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Values (C, H, W), and what is told of them. The lock is held for one pass at a time."""
+    """Values (C, H, W), and the fields of the result that describe them. The lock is held for one pass at a time."""
     if baseline not in BASELINES or steps < 1:
         raise BadInput(f"baseline is one of {', '.join(BASELINES)} and steps >= 1, got {baseline!r} and {steps}.")
     try:

@@ -22,7 +22,7 @@ def grad_cam(model: LoadedModel, batch: Tensor, target: int, layer: str | None =
     map of the derivative of the target's logit by Aᵏ.
 
     `batch` (1, C, H, W); `layer`: None takes `classifier.find_last_maps`. Raises UnknownName for a layer the
-    network has not, BadInput for one without a map or on which the answer does not depend.
+    network has not, BadInput for one without a map or on which the class score does not depend.
     Source: Selvaraju et al., ICCV 2017, section 3 (arXiv:1610.02391)."""
     layer = find_last_maps(model) if layer is None else layer
     find_modules(model.module, [layer])

@@ -25,7 +25,7 @@ def reconstruct(
     col: int = 0,
     rule: str = "deconvnet",
 ) -> np.ndarray:
-    """(C, H, W) float32, signed: the part of the normalised input that unit (channel, row, col) answers to.
+    """(C, H, W) float32, signed: the part of the normalised input to which unit (channel, row, col) responds.
 
     All other units of `layer` are set to zero, this one to 1, and the signal is sent down: through
     transposed filters, through max pooling by the switches of this image, through rectifiers by `rule`

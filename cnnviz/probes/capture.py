@@ -19,7 +19,7 @@ def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[st
     (N, C, H, W) where they are applied to every place of a map.
 
     `images`: RGB uint8 (H, W, 3), PIL images, several of either, or a normalised tensor (N, C, H, W).
-    A module used more than once answers with its last call; "name:1" asks for the first. Values are
+    A module used more than once gives the output of its last call; "name:1" asks for the first. Values are
     those before any later in-place operation. The pass ends after the last wanted layer.
     Raises UnknownName for a layer the network has not, BadInput for one that never runs, DeviceLost where memory is
     short even with one image at a time.

@@ -18,17 +18,17 @@ from cnnviz.probes.predictions import Prediction, make_prediction, prepare_image
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """What one pass shows of an image. `maps`: (C, H, W) float32, of the layer's last call; `answer`: the output."""
+    """One pass over an image. `maps`: (C, H, W) float32, of the layer's last call; `answer`: its prediction."""
 
     maps: np.ndarray
     answer: Prediction
 
 
 def analyse_frame(model: LoadedModel, image: Any, layer: str) -> FrameResult:
-    """Feature maps of `layer` and the network's answer to one image: RGB uint8 (H, W, 3) or PIL.
+    """Feature maps of `layer` and the network's prediction for one image: RGB uint8 (H, W, 3) or PIL.
 
-    The same as `capture` and `answer` one after the other, in a little more than half of the time. The model's lock
-    is held during the pass alone. Raises UnknownName for a layer that the network has not, BadInput for one that
+    The same as `capture` and `predict_image` one after the other, in a little more than half of the time. The model's
+    lock is held during the pass alone. Raises UnknownName for a layer that the network has not, BadInput for one that
     does not run."""
     batch, kept = prepare_image(model, image), {}
 

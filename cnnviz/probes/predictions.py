@@ -47,14 +47,14 @@ class Prediction:
 
 
 def predict_image(model: LoadedModel, image: Any) -> Prediction:
-    """The answer to one image: RGB uint8 (H, W, 3), PIL, or a normalised tensor (C, H, W).
+    """Predict the classes of one image: RGB uint8 (H, W, 3), PIL, or a normalised tensor (C, H, W).
 
     Raises BadInput for several images."""
     return make_prediction(model, model.logits(prepare_image(model, image))[0])
 
 
 def make_prediction(model: LoadedModel, scores: np.ndarray) -> Prediction:
-    """The answer that the output (classes,) of a network means."""
+    """The prediction given by the output (classes,) of a network."""
     logits = scores.astype(np.float64)
     names = [*model.class_names[: len(logits)], *(f"class {c}" for c in range(len(model.class_names), len(logits)))]
     return Prediction(logits, probabilities(logits), tuple(names))

@@ -1,1 +1,1 @@
-"""What is told about networks beyond one probe: anatomy, history."""
+"""Studies: questions about networks that need several probes, passes or networks."""

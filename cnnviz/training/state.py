@@ -48,7 +48,7 @@ class RunIdentity:
 
 
 def make_run_folder(out: str | Path) -> Path:
-    """The folder of a run, made where it is not there. Raises BadInput if it cannot be made or written."""
+    """Create the folder of a run if it does not exist. Raises BadInput if it cannot be created or written."""
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)

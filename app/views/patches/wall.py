@@ -74,9 +74,7 @@ def _filters(selective: Selectivity | None) -> list[str]:
 
 
 def _passing(index: PatchIndex, layer: str, show: str, selective: Selectivity | None, places: np.ndarray) -> set[int]:
-    from cnnviz.studies.channels.sorting import find_dead
-
-    silent = find_dead(index, layer)
+    silent = index.dead(layer)
     if show == ENTERED:
         return {int(c) for c in np.flatnonzero(places)}
     if show in (ALIVE, DEAD):

@@ -151,15 +151,8 @@ def _format_table(anatomy: Anatomy, kind: str = "layers") -> list[list[str]]:
 def _layer_line(row: LayerRow) -> list[str]:
     reads = _format_runs(row.parents) if row.parents != (row.index - 1,) else ""  # the line above goes without saying
     cost = [f"{row.parameters:,}" if row.parameters else "", format_count(row.macs), format_memory(row.activations)]
-    return [
-        str(row.index),
-        row.layer,
-        row.detail,
-        format_size(row.output),
-        *cost,
-        format_size(row.receptive_field),
-        reads,
-    ]
+    names = [str(row.index), row.layer, row.detail, format_size(row.output)]
+    return [*names, *cost, format_size(row.receptive_field), reads]
 
 
 def _block_line(row: BlockRow) -> list[str]:

@@ -46,8 +46,8 @@ class Cascade:
 def sanity_check(
     model: LoadedModel, image: Any, method: str, target: int | None = None, seed: int = 0, **options: Any
 ) -> SanityCheck:
-    """`method` for one image with trained and with random weights, for the same class: what the trained network
-    answers unless `target` says otherwise. `options`: of `attribute.attribute`, whose errors it raises.
+    """`method` for one image with trained and with random weights, for the same class: the trained network's
+    prediction unless `target` is given. `options`: of `attribute.attribute`, whose errors it raises.
     Source: Adebayo et al., NeurIPS 2018 (arXiv:1810.03292), section 3."""
     trained = attribute(model, image, target, method, **options)
     random = attribute(randomise(model, seed=seed), image, trained.target, method, **options)

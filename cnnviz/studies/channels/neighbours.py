@@ -99,7 +99,7 @@ def find_nearest(
     embedding: Embedding, vector: np.ndarray, corpus: Corpus, k: int = 12, leave_out: str = ""
 ) -> list[Neighbour]:
     """The k images of the corpus whose vectors lie closest to `vector` (D,), by L2 distance; ties in the order of the
-    corpus. `leave_out`: an id that is no answer, the query's own.
+    corpus. `leave_out`: an id to leave out, the query's own.
 
     Raises BadInput if the embedding is of another corpus or network.
     Source: Krizhevsky et al., NIPS 2012, section 6.1 (there of the 4096 units before the classifier)."""

@@ -31,11 +31,6 @@ def order_channels(index: PatchIndex, layer: str, order: str, selective: Selecti
     return [int(c) for c in np.argsort(np.where(np.isnan(keys), np.inf, keys), kind="stable")]
 
 
-def find_dead(index: PatchIndex, layer: str) -> np.ndarray:
-    """(C,) True where no unit of any image was above 0."""
-    return index.dead(layer)
-
-
 def find_class(selective: Selectivity, text: str) -> dict[int, int]:
     """{channel: how many of its winners} are of a class whose name contains `text`, whatever the case."""
     wanted = text.strip().lower()

@@ -17,7 +17,7 @@ TIES = "equal values: lowest position on the map, then the earlier image"
 
 
 def describe_index(index: PatchIndex) -> list[tuple[str, str]]:
-    """(name, value) of what the index was made from and how far it is."""
+    """(name, value) pairs: what the index was built from, and how far it has come."""
     meta = index.meta
     total, seen = meta.get("images", 0), meta.get("next", 0)
     state = "complete" if index.complete else f"partial, {seen:,} of {total:,} images seen"

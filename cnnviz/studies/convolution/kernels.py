@@ -14,7 +14,7 @@ BORDERS = {"zeros": "BORDER_CONSTANT", "mirror": "BORDER_REFLECT_101", "edge": "
 
 @dataclass(frozen=True, slots=True)
 class NamedKernel:
-    """`weights` (k, k) float64. `sum` 1 keeps the brightness, 0 answers 0 on an even surface. `words`: what it does."""
+    """`weights` (k, k) float64. `sum` 1 keeps the brightness, 0 gives 0 on an even surface. `words`: what it does."""
 
     name: str
     weights: np.ndarray
@@ -26,7 +26,7 @@ class NamedKernel:
 
     @property
     def signed(self) -> bool:
-        """True if it answers with both signs about 0, which is shown in blue and red."""
+        """True if its output has both signs about 0, which is shown in blue and red."""
         return abs(self.sum) < 1e-9
 
 

@@ -1,4 +1,4 @@
-"""Counting questions of the lecture notes with computed answers; where the notes are wrong it is said."""
+"""Counting questions of the lecture notes with computed answers; errors of the notes are marked."""
 
 from __future__ import annotations
 

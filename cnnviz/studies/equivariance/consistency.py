@@ -21,8 +21,8 @@ from cnnviz.studies.equivariance.shifting import PIXELS_AT_ONCE, check_shifts, m
 
 @dataclass(frozen=True, slots=True)
 class Wobble:
-    """What a network answers to one image under K shifts. `shifts` (K, 2) pixels. `probabilities` (K, classes) float32.
-    `class_names`: one a class. `still` (classes,): the answer without a shift."""
+    """Predictions for one image under K shifts. `shifts` (K, 2) pixels. `probabilities` (K, classes) float32.
+    `class_names`: one a class. `still` (classes,): those without a shift."""
 
     shifts: np.ndarray
     probabilities: np.ndarray

@@ -23,8 +23,9 @@ class PublishedConsistency:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPadding:
-    """A network asked for the colour of a patch, whose place told it in training. Accuracy, %: `usual`, patches where
-    they were in training; `swapped`, where they never were. A network that cannot see the place has both equal."""
+    """A network classifies the colour of a patch, which its place gave away in training. Accuracy, %: `usual`,
+    patches where they were in training; `swapped`, where they never were. A network that cannot see the place has both
+    equal."""
 
     padding: str
     usual: float
@@ -36,7 +37,7 @@ class PublishedPadding:
 class PublishedJumps:
     """`jaggedness`: % of images whose true class leaves the five most probable ones, or joins them, when the image
     moves by one pixel. `subsampling`: the factor by which the network samples its maps down, so that at most one shift
-    in its square is sure to keep the answer."""
+    in its square is sure to keep the prediction."""
 
     network: str
     jaggedness: float

@@ -27,7 +27,7 @@ KINDS = ("quarter", "rotation", "scale")
 class LayerTransform:
     """One layer under K transforms T. `cosine`, `relative` (K,): the distance of T(f(x)) and f(T(x)) over the units
     `inside` (K, H, W), to which something of the old map was brought; NaN if there are none. `resampling` (K,): the
-    relative distance of the map to itself brought there and back, which interpolation alone costs. `moved` T(f(x)),
+    relative distance of the map to itself brought there and back, the loss by interpolation alone. `moved` T(f(x)),
     `after` f(T(x)): (K, C, H, W)."""
 
     layer: str

@@ -8,7 +8,7 @@ from slowindex import branching, memory, noise
 from cnnviz.errors import BadInput
 from cnnviz.index.search.build import index_patches
 from cnnviz.studies.channels.selectivity import selectivity
-from cnnviz.studies.channels.sorting import ORDERS, find_class, find_dead, order_channels, parse_channel
+from cnnviz.studies.channels.sorting import ORDERS, find_class, order_channels, parse_channel
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -49,4 +49,4 @@ def test_a_channel_without_any_unit_above_zero_is_dead():
     model = branching()
     model.module.a.weight.data[2], model.module.a.bias.data[2] = 0.0, -1.0
     index = index_patches(model, memory(noise(6)), ["a"], k=3)
-    assert find_dead(index, "a").tolist() == [False, False, True, False, False, False]
+    assert index.dead("a").tolist() == [False, False, True, False, False, False]
