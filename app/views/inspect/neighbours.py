@@ -105,8 +105,11 @@ def _show(subject: Subject, images: Corpus, found: Embedding) -> None:
     if images.labels is not None:
         own = [images.labels[one.position] for one in near]
         best = max(sorted(set(own)), key=own.count)
-        st.markdown(f"{own.count(best)} of these {len(own)} carry the label **{as_literal(best)}**; the network "
-                    f"answers **{as_literal(subject.answer.class_names[subject.answer.check_label(None)])}**.")  # fmt: skip
+        answer = subject.answer.class_names[subject.answer.check_label(None)]
+        st.markdown(
+            f"{own.count(best)} of these {len(own)} carry the label **{as_literal(best)}**; the network answers "
+            f"**{as_literal(answer)}**."
+        )
     if found.skipped:
         st.caption(f"{len(found.skipped)} images could not be read, the first: {escape_markdown(found.skipped[0][1])}")
 
