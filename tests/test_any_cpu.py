@@ -32,16 +32,26 @@ def network() -> nn.Module:
     torch.manual_seed(0)
     return Functional(
         lambda n, x: n.fc(n.pool(n.relu(n.b(n.relu(n.c(x := n.relu(n.a(x))))) + x)).flatten(1)),
-        a=nn.Conv2d(3, 6, 3, padding=1), b=nn.Conv2d(6, 6, 3, padding=1), c=nn.Conv2d(6, 6, 1), relu=nn.ReLU(),
-        pool=nn.MaxPool2d(2), fc=nn.Linear(6 * 16, 3),
-    )  # fmt: skip
+        a=nn.Conv2d(3, 6, 3, padding=1),
+        b=nn.Conv2d(6, 6, 3, padding=1),
+        c=nn.Conv2d(6, 6, 1),
+        relu=nn.ReLU(),
+        pool=nn.MaxPool2d(2),
+        fc=nn.Linear(6 * 16, 3),
+    )
 
 
 def surface(precision: str, out=None, progress=None) -> Surface:
     return loss_surface(
-        tiny(network(), (8, 8)), images(20), LABELS, 4, precision=precision, batch=20, out=out,
+        tiny(network(), (8, 8)),
+        images(20),
+        LABELS,
+        4,
+        precision=precision,
+        batch=20,
+        out=out,
         progress=progress,
-    )  # fmt: skip
+    )
 
 
 def index(precision: str, out=None, progress=None, count: int = 4 * PAYS) -> PatchIndex:

@@ -117,23 +117,27 @@ CALLS = {  # of the library: (what is called, what is said)
     "a negative number of classes": (lambda: cnnviz.build("lenet5", -3), "classes"),
     "a device that is not here": (lambda: cnnviz.load("lenet5", "random", "cuda:99"), "not available"),
     "pixels of other values": (
-        lambda: cnnviz.load("lenet5", "random", "cpu").predict(np.zeros((28, 28), np.float32)), "uint8",
+        lambda: cnnviz.load("lenet5", "random", "cpu").predict(np.zeros((28, 28), np.float32)),
+        "uint8",
     ),
     "pixels without a side": (
-        lambda: cnnviz.load("lenet5", "random", "cpu").predict(np.zeros((0, 28, 3), np.uint8)), "uint8",
+        lambda: cnnviz.load("lenet5", "random", "cpu").predict(np.zeros((0, 28, 3), np.uint8)),
+        "uint8",
     ),
     "a layer that is not there": (
         lambda: cnnviz.capture(cnnviz.load("lenet5", "random", "cpu"), np.zeros((8, 8), np.uint8), ["conv9"]),
         "No layer named 'conv9'.*conv1",
     ),
     "a picture without a side": (
-        lambda: cnnviz.load("lenet5", "random", "cpu").predict(bad.Image.new("L", (28, 0))), "no pixels.*28×0",
+        lambda: cnnviz.load("lenet5", "random", "cpu").predict(bad.Image.new("L", (28, 0))),
+        "no pixels.*28×0",
     ),
     "k of nothing": (
-        lambda: cnnviz.index_patches(cnnviz.load("lenet5", "random", "cpu"), cnnviz.corpus("digits", 2), k=0), "k=0",
+        lambda: cnnviz.index_patches(cnnviz.load("lenet5", "random", "cpu"), cnnviz.corpus("digits", 2), k=0),
+        "k=0",
     ),
     "an index that is none": (lambda: cnnviz.PatchIndex.load(Path(__file__)), "test_bad_inputs.py"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -152,18 +156,21 @@ WORDS = {  # of the command line: (words, what is said)
     "a text file as images": ("index lenet5 --weights random --data {}/text.txt --out {}/i.npz", "text.txt|No image"),
     "an empty folder": ("index lenet5 --weights random --data {}/empty --out {}/i.npz", "holds no images"),
     "a layer that is not there": (
-        "index lenet5 --weights random --data digits --layers conv9 --out {}/i.npz", "No layer named 'conv9'",
+        "index lenet5 --weights random --data digits --layers conv9 --out {}/i.npz",
+        "No layer named 'conv9'",
     ),
     "a file in place of a folder": (
-        "index lenet5 --weights random --data digits --layers conv2 -k 1 --out {}/text.txt/i.npz", "Could not write",
+        "index lenet5 --weights random --data digits --layers conv2 -k 1 --out {}/text.txt/i.npz",
+        "Could not write",
     ),
     "weights that are text": ("index lenet5 --weights {}/text.txt --data digits --out {}/i.npz", "text file"),
     "a device that is not here": ("index lenet5 --weights random --device tpu --data digits --out {}/i.npz", "'tpu'"),
     "nothing to learn": ("train lenet5 --data {}/empty --out {}/run --device cpu", "empty"),
     "a learning rate that is no number": (
-        "train lenet5 --data {}/empty --out {}/run --device cpu --lr nan", "empty|lr|nan",
+        "train lenet5 --data {}/empty --out {}/run --device cpu --lr nan",
+        "empty|lr|nan",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WORDS)

@@ -143,8 +143,10 @@ def training(folder: Path) -> None:
 
 
 SAVED: dict[str, tuple[Callable[[Path], None], str]] = {
-    "index": (index, "index.npz"), "surface": (surface, "surface.npz"), "training": (training, "checkpoint.pt"),
-}  # fmt: skip
+    "index": (index, "index.npz"),
+    "surface": (surface, "surface.npz"),
+    "training": (training, "checkpoint.pt"),
+}
 
 
 @pytest.mark.parametrize("kind", SAVED)

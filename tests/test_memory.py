@@ -49,10 +49,11 @@ def pixels(count: int) -> list[np.ndarray]:
 
 def test_what_memory_errors_say_is_known_and_others_are_not_taken_for_them():
     short = [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        MemoryError(),
         RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
-    ]  # fmt: skip
+    ]
     assert all(map(out_of_memory, short))
     with pytest.raises(RuntimeError) as real:
         torch.empty(2**60, dtype=torch.uint8)
@@ -155,8 +156,11 @@ def test_the_command_line_says_that_memory_is_short(tmp_path):
     words = ["index", "endless_net", "--plugin", str(tmp_path / "endless.py"), "--weights", "random", "--device", "cpu"]
     done = subprocess.run(
         [sys.executable, "-m", "cnnviz", *words, "--data", "samples", "--out", str(tmp_path / "i.npz")],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 1 and "memory" in done.stderr and "smaller network" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "i.npz").exists()
 
@@ -190,9 +194,13 @@ SCRIPT = """
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of address space are Linux's")
 def test_a_computer_whose_memory_is_really_full_answers_with_smaller_batches():
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", textwrap.dedent(SCRIPT)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["sizes"][0] == 64 and 1 <= found["sizes"][-1] < 64

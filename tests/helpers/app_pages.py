@@ -82,9 +82,14 @@ class FourChannels(nn.Sequential):
 
     def __init__(self, num_classes: int = 4) -> None:
         super().__init__(
-            nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 5, 3, padding=1), nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, num_classes),
-        )  # fmt: skip
+            nn.Conv2d(4, 6, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(6, 5, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(5, num_classes),
+        )
 
 
 def entered(page: str = "home", **query: str) -> AppTest:

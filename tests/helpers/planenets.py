@@ -34,13 +34,22 @@ def residual(seed: int = 0) -> LoadedModel:
     """Convolutions, each with batch normalisation, a shortcut, in-place rectifiers and a classifier of 3."""
     torch.manual_seed(seed)
     net = Functional(
-        lambda n, x: n.fc(n.last(n.bn3(n.c(n.relu(n.bn2(n.b(y)))))
-                                 + y).mean((2, 3))) if (y := n.first(n.bn1(n.a(x)))) is not None else None,
-        a=nn.Conv2d(3, 6, 3, padding=1, bias=False), bn1=nn.BatchNorm2d(6), first=nn.ReLU(),
-        b=nn.Conv2d(6, 6, 3, padding=1), bn2=nn.BatchNorm2d(6), relu=nn.ReLU(inplace=True),
-        c=nn.Conv2d(6, 6, 3, padding=1, bias=False), bn3=nn.BatchNorm2d(6), last=nn.ReLU(inplace=True),
+        lambda n, x: (
+            n.fc(n.last(n.bn3(n.c(n.relu(n.bn2(n.b(y))))) + y).mean((2, 3)))
+            if (y := n.first(n.bn1(n.a(x)))) is not None
+            else None
+        ),
+        a=nn.Conv2d(3, 6, 3, padding=1, bias=False),
+        bn1=nn.BatchNorm2d(6),
+        first=nn.ReLU(),
+        b=nn.Conv2d(6, 6, 3, padding=1),
+        bn2=nn.BatchNorm2d(6),
+        relu=nn.ReLU(inplace=True),
+        c=nn.Conv2d(6, 6, 3, padding=1, bias=False),
+        bn3=nn.BatchNorm2d(6),
+        last=nn.ReLU(inplace=True),
         fc=nn.Linear(6, 3),
-    )  # fmt: skip
+    )
     return tiny(settled(net))
 
 
@@ -91,9 +100,15 @@ if __name__ == "__main__":  # planenets.py OUT THREADS SECONDS STEPS: a surface 
     compute = surface_on_ranks if is_launched() else loss_surface
     try:
         found = compute(
-            residual(), IMAGES, LABELS, int(sys.argv[4]), precision="float32", batch=8, out=Path(sys.argv[1]),
+            residual(),
+            IMAGES,
+            LABELS,
+            int(sys.argv[4]),
+            precision="float32",
+            batch=8,
+            out=Path(sys.argv[1]),
             progress=slow,
-        )  # fmt: skip
+        )
     except CnnvizError as error:
         sys.exit(f"cnnviz: {error}")
     print("surface" if found else "no surface", flush=True)

@@ -39,9 +39,12 @@ def branching() -> LoadedModel:
     torch.manual_seed(0)
     net = Functional(
         lambda n, x: n.c(torch.cat([n.b(n.pool(n.relu(n.a(x)))), n.pool(x)], 1)),
-        a=nn.Conv2d(3, 6, 3, padding=1), relu=nn.ReLU(inplace=True), pool=nn.MaxPool2d(2),
-        b=nn.Conv2d(6, 5, 3, padding=1), c=nn.Conv2d(8, 7, 3),
-    )  # fmt: skip
+        a=nn.Conv2d(3, 6, 3, padding=1),
+        relu=nn.ReLU(inplace=True),
+        pool=nn.MaxPool2d(2),
+        b=nn.Conv2d(6, 5, 3, padding=1),
+        c=nn.Conv2d(8, 7, 3),
+    )
     return tiny(net, (12, 12))
 
 

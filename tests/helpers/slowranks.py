@@ -16,9 +16,14 @@ if __name__ == "__main__":
     search_run.FIRST_SAVE = search_run.SAVE_EVERY = 0.0
     try:
         index = index_on_ranks(
-            branching(), memory(noise(60)), ["a", "relu", "b", "c"], k=3, out=Path(sys.argv[1]), batch=4,
+            branching(),
+            memory(noise(60)),
+            ["a", "relu", "b", "c"],
+            k=3,
+            out=Path(sys.argv[1]),
+            batch=4,
             progress=lambda state: print(f"done {state.done} of {state.total}"),
-        )  # fmt: skip
+        )
     except CnnvizError as error:
         sys.exit(f"cnnviz: {error}")
     print("index" if index else "no index", flush=True)

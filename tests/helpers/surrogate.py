@@ -30,9 +30,14 @@ class PositiveMode(TorchFunctionMode):
 
 
 def _average(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Tensor:  # fmt: skip
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
     if dilation in (1, (1, 1)):
         return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode)
     kernel = torch.ones(x.shape[1], 1, kernel_size, kernel_size, dtype=x.dtype)

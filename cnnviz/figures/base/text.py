@@ -9,10 +9,10 @@ from PIL import ImageFont
 
 FAMILY = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 # Advance widths of Arial and of its metric twins, thousandths of the size, before the letters that have it.
-_WIDTHS = """
-222 ijl' 260 | 278 !,./:;\\ftI[]· 333 -()r` 389 * 469 ^ 500 ckvxyzsJ 556 abdeghnopquL#$0123456789?_–
-584 +<=>~×− 611 FTZ 667 ABEKPSVXY& 722 CDHNRUw 778 GOQ 833 Mm 889 % 944 W 1000 →…—
-""".split()
+_WIDTHS = (
+    "222 ijl' 260 | 278 !,./:;\\ftI[]· 333 -()r` 389 * 469 ^ 500 ckvxyzsJ 556 abdeghnopquL#$0123456789?_– "
+    "584 +<=>~×− 611 FTZ 667 ABEKPSVXY& 722 CDHNRUw 778 GOQ 833 Mm 889 % 944 W 1000 →…—"
+).split()
 _WIDTH_OF = {
     letter: int(width) for width, letters in zip(_WIDTHS[::2], _WIDTHS[1::2], strict=True) for letter in letters
 } | {" ": 278}

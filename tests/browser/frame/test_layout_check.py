@@ -21,10 +21,10 @@ PAGE = """
 FAULTS = {
     "wide": ('<div style="width: 60px; overflow: hidden; white-space: nowrap">much too long a line</div>', "its width"),
     "high": ('<div style="height: 20px; overflow: hidden">a line<br>another</div>', "its height"),
-    "field": ('<input style="width: 50px" value="predicted: Egyptian cat">', 'in <input predicted: Egyptian cat>'),
+    "field": ('<input style="width: 50px" value="predicted: Egyptian cat">', "in <input predicted: Egyptian cat>"),
     "over": ('<p>below</p><p style="margin-top: -30px">above</p>', '"below" and "above" share'),
     "button": ('<p>Choose</p><button style="position: absolute; left: 0; bottom: 20px">Go</button>', "<button Go>"),
-}  # fmt: skip
+}
 
 
 def test_each_fault_is_found_and_what_is_meant_so_is_none(chromium: Any):

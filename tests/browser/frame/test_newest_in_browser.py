@@ -37,6 +37,10 @@ CALLS = """async (script) => {
 def test_older_data_that_come_late_are_not_drawn_and_the_newest_go_once(chromium: Any):
     page = chromium.new_page()
     assert page.evaluate(CALLS, keep_newest(SCRIPT)) == [
-        "new, gone: ", "newer, gone: ", "newer, gone: ", "newer, gone: newer", "newer, gone: newernewer",
-    ]  # fmt: skip
+        "new, gone: ",
+        "newer, gone: ",
+        "newer, gone: ",
+        "newer, gone: newer",
+        "newer, gone: newernewer",
+    ]
     page.close()

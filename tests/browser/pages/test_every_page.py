@@ -49,21 +49,24 @@ class Case:
 CASES = {
     "": Case("net=lenet5", "The image after", from_list("Image", "digit-5", sidebar=True), {"image": "digit-5"}),
     "inspect": Case("net=lenet5", "Saliency, Grad-CAM", shift_slider("Map's opacity [%]"), {"opacity": "75"}),
-    "camera": Case("net=lenet5&layer=conv2&camera=Snapshot", "Feature maps of", one_of("Scale", "Each map"),
-                   {"scale": "Each map"}),
+    "camera": Case(
+        "net=lenet5&layer=conv2&camera=Snapshot", "Feature maps of", one_of("Scale", "Each map"), {"scale": "Each map"}
+    ),
     "filters": Case("net=lenet5&unit=1", "The chosen filter", next_channel, {"unit": "2"}),
-    "feature-maps": Case("net=lenet5&layer=conv2", "Feature maps of", one_of("Scale", "Each map"),
-                         {"scale": "Each map"}),
+    "feature-maps": Case(
+        "net=lenet5&layer=conv2", "Feature maps of", one_of("Scale", "Each map"), {"scale": "Each map"}
+    ),
     "top-9": Case("net=lenet5&layer=conv2&unit=1", "Top-9 patches of", next_channel, {"unit": "2"}),
     "unit": Case("net=lenet5&layer=conv2&unit=1", "The 9 winners of", next_channel, {"unit": "2"}),
     "anatomy": Case("net=resnet20_cifar", "Graph of", one_of("Equal blocks", "Folded"), {"repeats": "Folded"}),
     "landscape": Case("view=Slices", "Slices", one_of("Loss", "Log"), {"lines": "Log"}),
     "equivariance": Case("net=lenet5&layer=conv2", "Shift of", from_list("Padding", "torus"), {"padding": "torus"}),
-    "receptive-fields": Case("net=lenet5&layer=conv2&unit=3&average=this+image", "The field of", corner,
-                             {"row": "0", "col": "0"}),
+    "receptive-fields": Case(
+        "net=lenet5&layer=conv2&unit=3&average=this+image", "The field of", corner, {"row": "0", "col": "0"}
+    ),
     "pooling": Case("net=lenet5", "Before and after", shift_slider("Shift to the right [pixels]"), {"right": "3"}),
     "playground": Case("", "Step", shift_slider("Step"), {"step": "2"}),
-}  # fmt: skip
+}
 
 
 def shown(someone: Visitor, alt: str) -> str:
@@ -79,11 +82,13 @@ def shown(someone: Visitor, alt: str) -> str:
           const kinds = "img, svg, .plot"
           const one = all(main).find((e) => e.matches(kinds) && said(e).startsWith(alt))
           if (!one) return ""
-          const plotted = """ + PLOTTED + """
+          const plotted = """
+        + PLOTTED
+        + """
           return said(one) + (one.matches("img") ? one.src : one.matches("svg") ? one.innerHTML : plotted(one))
         }""",
         alt,
-    )  # fmt: skip
+    )
 
 
 def until_another(someone: Visitor, alt: str, old: str = "") -> str:

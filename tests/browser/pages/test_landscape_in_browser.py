@@ -53,8 +53,10 @@ def test_both_surfaces_are_painted_whole_and_turn_together(visitor: Visitor):
     figure = painted(visitor)
     box = visitor.box(figure)
     assert box["x"] >= 0 and box["x"] + box["width"] <= 1440 and box["y"] + box["height"] <= 900 and visitor.fits()
-    halves = [{"x": box["x"] + side * box["width"] / 2, "y": box["y"], "width": box["width"] * 0.42,
-               "height": box["height"]} for side in (0, 1)]  # fmt: skip
+    halves = [
+        {"x": box["x"] + side * box["width"] / 2, "y": box["y"], "width": box["width"] * 0.42, "height": box["height"]}
+        for side in (0, 1)
+    ]
     for half in halves:
         assert ink(visitor.tab.screenshot(clip=half)) > 0.03
     before = figure.evaluate(EYES)

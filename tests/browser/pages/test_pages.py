@@ -7,8 +7,13 @@ from PIL import Image
 from visitors import Visitor
 
 pytestmark = pytest.mark.browser
-MAIN = {"": "The image after", "filters": "6 filters", "feature-maps": "Feature maps of", "top-9": "Top-9 wall of",
-        "unit": "The 9 winners of"}  # fmt: skip
+MAIN = {
+    "": "The image after",
+    "filters": "6 filters",
+    "feature-maps": "Feature maps of",
+    "top-9": "Top-9 wall of",
+    "unit": "The 9 winners of",
+}
 
 
 @pytest.mark.parametrize("page", MAIN)
