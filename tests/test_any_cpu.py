@@ -8,7 +8,7 @@ from nets import Functional, images, tiny
 from slowindex import memory, noise
 from torch import nn
 
-from cnnviz.cli.doctor import _devices
+from cnnviz.cli.doctor import _print_devices
 from cnnviz.device import describe_precision, fast_bfloat16, fuses_bfloat16, precision_meta, usable_precision
 from cnnviz.engine.observed_pass import watched_pass
 from cnnviz.errors import BadInput, Cancelled
@@ -164,6 +164,6 @@ def test_training_takes_the_precision_that_serves(avx2):
 
 
 def test_the_doctor_says_what_the_processor_is_taken_for(avx2, capsys):
-    _devices()
+    _print_devices()
     said = capsys.readouterr().out
     assert "bfloat16 is not faster here" in said and "CNNVIZ_CPU: avx2" in said
