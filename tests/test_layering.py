@@ -85,7 +85,7 @@ def test_the_one_way_from_a_result_to_its_figure_is_taken_only_when_a_notebook_a
 def test_figures_import_results_for_typing_only():
     allowed = {"errors", "device", "figures", ""}  # of the device, words about precision
     for path in sources("cnnviz"):
-        if "figures" in path.parts:
+        if "figures" in path.relative_to(ROOT).parts:
             used = {part_of(module) for module, typing_only in imports(path) if not typing_only}
             assert used <= allowed, path.name
 
@@ -105,14 +105,14 @@ def test_torchvision_is_imported_through_one_module():
 
 def test_only_app_and_pages_import_streamlit():  # its messages are another matter: benchmarks/sessions.py speaks them
     streamlit = re.compile(r"streamlit(?!\.proto\.)\b")
-    files = [path for path in project_files() if path.suffix == ".py" and "tests" not in path.parts]
+    files = [path for path in project_files() if path.suffix == ".py" and "tests" not in path.relative_to(ROOT).parts]
     using = [path for path in files if any(streamlit.match(module) for module, _ in imports(path))]
     users = {path.relative_to(ROOT).parts[0] for path in using}
     assert users <= {"app", "pages"}
 
 
 def test_the_app_and_figures_import_no_torch():
-    for path in [*sources("app", "pages"), *(p for p in sources("cnnviz") if "figures" in p.parts)]:
+    for path in [*sources("app", "pages"), *(p for p in sources("cnnviz") if "figures" in p.relative_to(ROOT).parts)]:
         roots = {module.split(".")[0] for module, _ in imports(path)}
         assert not roots & {"torch", "torchvision", "captum"}, path.relative_to(ROOT)
 
@@ -136,7 +136,7 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_importing_all_figures_loads_no_torch():
-    files = [p.relative_to(ROOT) for p in sources("cnnviz") if "figures" in p.parts and p.stem != "__init__"]
+    files = [p.relative_to(ROOT) for p in sources("cnnviz") if "figures" in p.relative_to(ROOT).parts and p.stem != "__init__"]
     loaded = loaded_after("\n".join(f"import {'.'.join(file.with_suffix('').parts)}" for file in files))
     assert "cnnviz.figures.base.mosaic" in loaded and "torch" not in loaded
 
@@ -157,7 +157,7 @@ def test_looking_at_a_small_network_loads_neither_torchvision_nor_captum_nor_plo
 
 
 def test_no_file_is_longer_than_four_hundred_lines():
-    files = [path for path in project_files() if path.suffix == ".py" and "tests" not in path.parts]
+    files = [path for path in project_files() if path.suffix == ".py" and "tests" not in path.relative_to(ROOT).parts]
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert not {name: length for name, length in lengths.items() if length > LONGEST}
 
