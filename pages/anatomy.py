@@ -7,6 +7,8 @@ from app.session import networks
 from app.views.anatomy import results as anatomies
 from app.views.anatomy import views as anatomy_views
 
+PAGE = {"title": "Anatomy", "address": "anatomy", "icon": ":material/account_tree:", "place": 70}
+
 VIEWS = ["Graph", "Layers", "Profile", "Compare", "History"]
 
 controls.heading("Anatomy")

@@ -7,6 +7,8 @@ from app.session import shared
 from app.views.camera import page as camera_page
 from app.views.camera.worker import Wish
 
+PAGE = {"title": "Live camera", "address": "camera", "icon": ":material/videocam:", "place": 20}
+
 title = controls.heading("Live camera")
 network = controls.pick_network(title)
 image = controls.pick_image(network)

@@ -10,6 +10,8 @@ from app.views.equivariance import shift as equivariance_shift
 from app.views.equivariance.results import KINDS, Setting
 from cnnviz.figures.equivariance.words import PADDING
 
+PAGE = {"title": "Equivariance", "address": "equivariance", "icon": ":material/open_with:", "place": 90}
+
 VIEWS = ["Shift", "Map", "Prediction", "Beyond shifts"]
 BLUR = (
     "Zhang's blur-pooling, without retraining: every stride is replaced by a dense pass, a 3×3 binomial blur, and "

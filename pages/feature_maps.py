@@ -10,6 +10,8 @@ from app.views.patches import deferred, indexing
 from cnnviz.figures.base import charts, overlay
 from cnnviz.figures.base.mosaic import maps_mosaic
 
+PAGE = {"title": "Feature maps", "address": "feature-maps", "icon": ":material/layers:", "place": 40}
+
 SCALES = {"Common": "common", "Each map": "each"}
 
 title = controls.heading("Feature maps")

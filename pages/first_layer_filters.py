@@ -9,6 +9,8 @@ from app.views.patches import deferred
 from cnnviz.figures.base import charts, overlay
 from cnnviz.figures.base.mosaic import tiles_mosaic
 
+PAGE = {"title": "First-layer filters", "address": "filters", "icon": ":material/grid_on:", "place": 30}
+
 CONTRASTS = {"Common scale": "common", "Each filter": "each"}
 
 title = controls.heading("First-layer filters")

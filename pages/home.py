@@ -11,6 +11,8 @@ from cnnviz.figures.base import charts
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.base.overlay import to_rgb
 
+PAGE = {"title": "Home", "address": "", "icon": ":material/home:", "place": 0}
+
 title = controls.heading("cnnviz: see what a convolutional network sees")
 pictures, shelf = st.container(), st.container()
 with shelf:  # stands below, and is drawn first: it must be there even if the network cannot be loaded

@@ -10,6 +10,8 @@ from app.views.inspect import occlusion as inspect_occlusion
 from app.views.inspect import sanity as inspect_sanity
 from app.views.inspect.results import Subject
 
+PAGE = {"title": "Inspect your image", "address": "inspect", "icon": ":material/image_search:", "place": 10}
+
 VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours"]
 
 title = controls.heading("Inspect your image")

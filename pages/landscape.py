@@ -10,6 +10,8 @@ from app.views.landscape import sharpness as landscape_sharpness
 from app.views.landscape import training as landscape_training
 from app.views.landscape import views as landscape_views
 
+PAGE = {"title": "Loss landscape", "address": "landscape", "icon": ":material/landscape:", "place": 80}
+
 VIEWS = ["3-D", "Contours", "Slices", "Sharpness", "Training", "Compute"]
 
 title = controls.heading("Loss landscape")

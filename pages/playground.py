@@ -9,6 +9,8 @@ from app.views.playground import steps as playground_steps
 from app.views.playground import views as playground_views
 from app.views.pooling import hand as pooling_hand
 
+PAGE = {"title": "Convolution playground", "address": "playground", "icon": ":material/calculate:", "place": 120}
+
 VIEWS = {
     "Step by step": playground_steps.steps,
     "Matrix": playground_steps.matrix,

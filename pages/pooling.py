@@ -9,6 +9,8 @@ from app.views.pooling import learned as pooling_learned
 from app.views.pooling import location as pooling_location
 from app.views.pooling import network as pooling_network
 
+PAGE = {"title": "Pooling invariance", "address": "pooling", "icon": ":material/grid_view:", "place": 110}
+
 IN_NETWORK, HAND, LEARNED, LOCATION = "In a network", "By hand", "Learned", "Location"
 TELLING = {IN_NETWORK: "lenet5", LOCATION: DEFAULT_NETWORK}  # networks that the views open on
 

@@ -10,6 +10,13 @@ from app.views.receptive import image as receptive_image
 from app.views.receptive import place as receptive_place
 from app.views.receptive import stacks as receptive_stacks
 
+PAGE = {
+    "title": "Receptive fields",
+    "address": "receptive-fields",
+    "icon": ":material/filter_center_focus:",
+    "place": 100,
+}
+
 VIEWS = ["On the image", "Growth", "Stacks"]
 
 title = controls.heading("Receptive fields")

@@ -13,6 +13,8 @@ from cnnviz.figures.base import charts
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.patches.wall import crisp_side, plan_wall, three_by_three
 
+PAGE = {"title": "Top-9 patches", "address": "top-9", "icon": ":material/apps:", "place": 50}
+
 title = controls.heading("Top-9 patches")
 network = controls.pick_network(title)
 image = controls.pick_image(network)

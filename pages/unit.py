@@ -9,6 +9,8 @@ from app.views.patches import deferred
 from app.views.patches import unit as unit_page
 from cnnviz.figures.patches.charts import RULES
 
+PAGE = {"title": "Unit", "address": "unit", "icon": ":material/center_focus_strong:", "place": 60}
+
 title = controls.heading("Unit")
 network = controls.pick_network(title)
 image = controls.pick_image(network)

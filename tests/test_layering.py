@@ -136,7 +136,11 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_importing_all_figures_loads_no_torch():
-    files = [p.relative_to(ROOT) for p in sources("cnnviz") if "figures" in p.relative_to(ROOT).parts and p.stem != "__init__"]
+    files = [
+        p.relative_to(ROOT)
+        for p in sources("cnnviz")
+        if "figures" in p.relative_to(ROOT).parts and p.stem != "__init__"
+    ]
     loaded = loaded_after("\n".join(f"import {'.'.join(file.with_suffix('').parts)}" for file in files))
     assert "cnnviz.figures.base.mosaic" in loaded and "torch" not in loaded
 

@@ -125,11 +125,11 @@ def test_a_tour_of_one_s_own_comes_first_and_names_never_leave_the_folders(tmp_p
 
 
 def test_the_bundled_lecture_names_pages_and_choices_that_exist(monkeypatch):
-    from app.shell import frame
+    from app.shell.pages import list_pages
     from cnnviz.models.catalogue.registry import find
 
     monkeypatch.delenv("CNNVIZ_TOURS", raising=False)
-    tour = load_tour("lecture", [address for _title, address, _icon in frame._PAGES.values()])
+    tour = load_tour("lecture", [entry.address for entry in list_pages()])
     assert 10 <= len(tour.stops) <= 15
     assert {"filters", "feature-maps", "top-9", "equivariance", "playground", "anatomy"} <= {s.page for s in tour.stops}
     for stop in tour.stops:

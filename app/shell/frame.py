@@ -12,32 +12,24 @@ from app.classroom import panel
 from app.components.keys import mark_drawn
 from app.session import shared
 from app.shell import presenting, touring
+from app.shell.pages import list_pages
 from app.url import address, navigation, widgets
 from cnnviz.errors import CnnvizError, DeviceLost
 
 log = logging.getLogger("cnnviz")
-_PAGES = {  # file: (title, address, icon)
-    "home.py": ("Home", "", ":material/home:"),
-    "inspect.py": ("Inspect your image", "inspect", ":material/image_search:"),
-    "camera.py": ("Live camera", "camera", ":material/videocam:"),
-    "first_layer_filters.py": ("First-layer filters", "filters", ":material/grid_on:"),
-    "feature_maps.py": ("Feature maps", "feature-maps", ":material/layers:"),
-    "top9.py": ("Top-9 patches", "top-9", ":material/apps:"),
-    "unit.py": ("Unit", "unit", ":material/center_focus_strong:"),
-    "anatomy.py": ("Anatomy", "anatomy", ":material/account_tree:"),
-    "landscape.py": ("Loss landscape", "landscape", ":material/landscape:"),
-    "equivariance.py": ("Equivariance", "equivariance", ":material/open_with:"),
-    "receptive_fields.py": ("Receptive fields", "receptive-fields", ":material/filter_center_focus:"),
-    "pooling.py": ("Pooling invariance", "pooling", ":material/grid_view:"),
-    "playground.py": ("Convolution playground", "playground", ":material/calculate:"),
-}
 
 
 def build_pages() -> dict[str, st.Page]:
     """{file: page}, built on every run as st.navigation wants it."""
     return {
-        file: st.Page(f"../pages/{file}", title=title, url_path=address, icon=icon, default=not address)
-        for file, (title, address, icon) in _PAGES.items()
+        entry.file: st.Page(
+            f"../pages/{entry.file}",
+            title=entry.title,
+            url_path=entry.address,
+            icon=entry.icon,
+            default=not entry.address,
+        )
+        for entry in list_pages()
     }
 
 

@@ -14,24 +14,12 @@ from typing import Any
 
 import pytest
 
+from app.shell.pages import list_pages
+
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 SCREEN = {"width": 1440, "height": 900}
 PATIENCE = 90_000  # milliseconds; the machine may be busy
-TITLES = {
-    "": "cnnviz: see what",
-    "inspect": "Inspect your image",
-    "camera": "Live camera",
-    "filters": "First-layer filters",
-    "feature-maps": "Feature maps",
-    "top-9": "Top-9 patches",
-    "unit": "Unit",
-    "anatomy": "Anatomy",
-    "landscape": "Loss landscape",
-    "equivariance": "Equivariance",
-    "receptive-fields": "Receptive fields",
-    "pooling": "Pooling invariance",
-    "playground": "Convolution playground",
-}
+TITLES = {entry.address: entry.title for entry in list_pages()} | {"": "cnnviz: see what"}  # address: its heading
 _PROBES = re.compile(r"/[\w-]+/_stcore/(health|host-config)$")  # Streamlit looks for its base path below the page
 
 
