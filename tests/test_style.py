@@ -24,12 +24,18 @@ def run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     found = shutil.which(tool, path=places)
     assert found, f"{tool} is not installed: pip install -r requirements-dev.txt"
-    return subprocess.run([found, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run([found, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.parametrize("arguments", [("check", "."), ("format", "--check", ".")], ids="check format".split())
 def test_python_passes_its_linter_and_its_formatter(arguments):
     done = run("ruff", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_python_passes_its_type_checker(tmp_path):
+    done = run("mypy", "--cache-dir", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

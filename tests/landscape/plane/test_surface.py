@@ -244,8 +244,8 @@ def test_a_file_that_holds_no_cells_is_named(tmp_path, data):
 
 def test_a_kill_costs_the_cell_under_way(whole, tmp_path):
     out = tmp_path / "s.npz"
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "probes", ROOT / "tests" / "landscape")))
-    script = str(ROOT / "tests" / "landscape" / "planenets.py")
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "helpers")))
+    script = str(ROOT / "tests" / "helpers" / "planenets.py")
     process = subprocess.Popen(
         [sys.executable, script, str(out), str(torch.get_num_threads()), "0.05", "5"],
         env=os.environ | {"PYTHONPATH": paths}, text=True, stdout=subprocess.PIPE,
