@@ -12,6 +12,7 @@ NAMES = (
     "index_memory",
     "index_faults",
     "app_speed",
+    "click_path",
     "wall_speed",
     "landscape_speed",
     "landscape_preview",
