@@ -16,6 +16,7 @@ WEIGHTS_SHARE = {"cpu": 0.25, "cuda": 0.5, "mps": 0.35}  # of a device's memory 
 PICTURES = 256 * MIB  # finished pictures
 MAPS = 384 * MIB  # feature maps, and what networks receive
 RESULTS = 256 * MIB  # results of studies that took more than a moment
+ENTRIES = 4096  # of each of these three, however small
 
 # --- computed at once -----------------------------------------------------------------------------------
 LONG, SHORT = "long", "short"  # long: indexes, landscapes, what a button starts; short: what a view begins by itself

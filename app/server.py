@@ -60,7 +60,7 @@ def _warm_up() -> None:
     shared.warm_up().join()
     try:
         choice = Choice(DEFAULT_NETWORK, networks.weights_options(DEFAULT_NETWORK)[0])
-        shared.layer_shapes(choice.key, networks.model(choice))
+        shared.layer_shapes(networks.load(choice))
     except (CnnvizError, OSError):
         return  # the page says it
     import cnnviz.torchvision_import  # noqa: F401

@@ -127,7 +127,7 @@ def _report(title: str, found: Trace, kind: str) -> None:
         f"(wanted: {crossings})"
     )
     if os.environ.get("CLICK_PATH_DETAILS"):
-        for (caller, callee), count in found.crossings.most_common(SHOWN):
+        for (caller, callee), count in found.crossings.most_common(int(os.environ["CLICK_PATH_DETAILS"])):
             print(f"  {count:4}  {_name(caller)} → {_name(callee)}")
         print("  " + "\n  ".join(sorted(map(_name, found.files))))
 

@@ -1,25 +1,45 @@
-"""Progress of long work: how far it is, the time left in words, and how it is stopped."""
+"""Progress of long work: how much is done, how long the rest takes, and how it is stopped."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cnnviz.errors import Cancelled
 
-StudyWatcher = Callable[["StudyProgress"], bool | None]
-
 
 @dataclass(frozen=True, slots=True)
-class StudyProgress:
-    """Where a study stands: `done` of `total` steps, `what` it is at, an estimate of the seconds left.
-    A callback that returns False stops the study."""
+class Progress:
+    """Where long work stands. A callback that is given one and returns False stops the work.
+
+    `done` of `total`: steps, images, points; a total of 0 is unknown. `what`: what is counted, or what it is at.
+    `seconds_left`: an estimate, NaN while there is none. `part`: 0 … 1, how much of the next step is done. `note`: what
+    else is worth saying."""
 
     done: int
     total: int
-    what: str
-    seconds_left: float
+    what: str = ""
+    seconds_left: float = math.nan
+    part: float = 0.0
+    note: str = ""
+
+    @property
+    def share(self) -> float:
+        """0 … 1: how much of the whole is done."""
+        return min((self.done + self.part) / self.total, 1.0) if self.total else 0.0
+
+    def describe(self) -> str:
+        """ "12 of 300 images, 35 images/s, 8 s left"; of a single step what it is alone."""
+        counted = f"{self.done:,} of {self.total:,} {self.what}" if self.total else f"{self.done:,} {self.what}"
+        parts = [self.what if self.total == 1 else counted.rstrip(), self.note]
+        if self.done and not math.isnan(self.seconds_left):
+            parts.append(f"{duration(self.seconds_left)} left")
+        return ", ".join(part for part in parts if part)
+
+
+StudyWatcher = Callable[[Progress], bool | None]
 
 
 class Ticker:
@@ -35,7 +55,7 @@ class Ticker:
         if self.progress is None:
             return
         left = (time.monotonic() - self.started) / max(self.done, 1) * max(self.total - self.done, 0)
-        if self.progress(StudyProgress(self.done, self.total, what, left)) is False and self.done < self.total:
+        if self.progress(Progress(self.done, self.total, what, left)) is False and self.done < self.total:
             raise Cancelled(f"Stopped after {self.done} of {self.total} steps ({what}). Nothing was changed.")
 
 

@@ -53,7 +53,7 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def write_bytes_atomic(path: str | Path, data: bytes) -> None:
+def write_bytes_atomic(path: str | Path, data: bytes | memoryview) -> None:
     """Write `data` to `path`, whole or not at all. Raises CnnvizError as `atomic` does."""
     with atomic(path) as file:
         file.write(data)

@@ -13,7 +13,7 @@ title = controls.heading("Live camera")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
-channels = shared.layer_shapes(network.key, network.model)[layer][0]
+channels = shared.layer_shapes(network)[layer][0]
 mode, scale, count = camera_page.choices(channels)
 controls.show_device(network)
 camera_page.view(Wish(network.model, layer, scale, count), image, mode)

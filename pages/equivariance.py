@@ -7,7 +7,7 @@ from app.views.equivariance import beyond as equivariance_beyond
 from app.views.equivariance import map as equivariance_map
 from app.views.equivariance import prediction as equivariance_prediction
 from app.views.equivariance import shift as equivariance_shift
-from app.views.equivariance.results import KINDS, Setting
+from app.views.equivariance.results import KINDS, ShiftSetting
 from cnnviz.figures.equivariance.words import PADDING
 
 PAGE = {"title": "Equivariance", "address": "equivariance", "icon": ":material/open_with:", "place": 90}
@@ -42,7 +42,7 @@ shift = equivariance_shift.pick_shift(row) if view in ("Shift", "Map") else (0, 
 with row, st.container(width=165, gap=None):
     blur = controls.bind(st.toggle, "Blur-pooling", "blur", False, help=BLUR)
     mask = view in ("Shift", "Map") and controls.bind(st.toggle, "Without border", "mask", False, help=MASK)
-setting = Setting(network, image, how, padding, blur)
+setting = ShiftSetting(network, image, how, padding, blur)
 channel = equivariance_shift.pick_channel(setting, layer) if view in ("Shift", "Beyond shifts") else 0
 controls.show_device(network)
 if view == "Shift":

@@ -1,14 +1,29 @@
 """Feature maps: a layer as one wall, the chosen map over the photograph, one pixel's receptive field."""
 
+from typing import NamedTuple
+
 import numpy as np
 import streamlit as st
 
 from app.components.picture import Frame, picture
 from app.pickers import controls
 from app.session import shared
-from app.views.patches import deferred, indexing
+from app.session.cache import picture_cache
+from app.views.patches import indexing
 from cnnviz.figures.base import charts, overlay
-from cnnviz.figures.base.mosaic import maps_mosaic
+from cnnviz.figures.base.mosaic import Mosaic, maps_mosaic
+
+
+class Unit(NamedTuple):
+    """What the page shows of one unit: its map's frame in the wall, the map over the photograph with the frame of its
+    receptive field, a sentence, and the map enlarged."""
+
+    frames: list[Frame]
+    overlay: indexing.Picture
+    field: Frame
+    sentence: str
+    large: indexing.Picture
+
 
 PAGE = {"title": "Feature maps", "address": "feature-maps", "icon": ":material/layers:", "place": 40}
 
@@ -18,8 +33,7 @@ title = controls.heading("Feature maps")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
-key, model = network.key, network.model
-maps = shared.maps(key, image, layer, model)
+maps = shared.maps(network, image, layer)
 strength = maps.max(axis=(1, 2))
 unit = controls.pick_unit(len(maps), int(np.argmax(strength)))
 row, col = controls.pick_position(maps[unit])
@@ -45,26 +59,43 @@ def choose_map(x: float, y: float) -> None:
 
 def choose_pixel(x: float, y: float) -> None:
     """A click on the overlay chooses the unit under it."""
-    unit_row, unit_col = overlay.unit_at(x, y, maps.shape[1:], model.input_size[1:])
+    unit_row, unit_col = overlay.unit_at(x, y, maps.shape[1:], network.input_size[1:])
     st.session_state["row"], st.session_state["col"] = unit_row, unit_col
 
 
-recipe = (key, image, layer)
-wall = shared.drawn((*recipe, "wall", scale, order, count), lambda: maps_mosaic(maps, chosen, scale, 590, 720))
+def draw_wall() -> tuple[Mosaic, str]:
+    """All chosen maps, and what their colours mean."""
+    return maps_mosaic(maps, chosen, scale, 590, 720), charts.scale_sentence(maps, scale)
+
+
+def draw_unit() -> Unit:
+    """What belongs to the chosen unit; pictures of its channel serve all units of it."""
+    seen, field, values = shared.received(network, image), shared.receptive(network, layer), maps[unit]
+    png, size = picture_cache().get((*name, "overlay", unit), lambda: overlay.map_over_image(seen, values))
+    box = wall.box(unit)
+    return Unit(
+        [Frame(box[0] - 1, box[1] - 1, box[2] + 2, box[3] + 2)] if box else [],
+        (png, size),
+        Frame(*overlay.scale_box(field.box(row, col), seen.shape[:2], size)),
+        charts.unit_sentence(values[row, col], field.size, field.stride[0], values.size),
+        overlay.large_map(values, 240, (row, col)),
+    )
+
+
+name = (network.key, image, layer)
+wall, colours = picture_cache().get((*name, "wall", scale, order, count), draw_wall)
+shown = picture_cache().get((*name, "unit", scale, order, count, unit, row, col), draw_unit)
 side, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
 with main:
-    frames = [Frame(left - 1, top - 1, w + 2, h + 2) for left, top, w, h in [wall.box(unit)]] if unit in chosen else []
-    picture(wall.png, wall.size, f"Feature maps of {layer}", "map_wall", frames, choose_map)
-    st.caption(charts.scale_sentence(maps, scale))
+    picture(wall.png, wall.size, f"Feature maps of {layer}", "map_wall", shown.frames, choose_map)
+    st.caption(colours)
 with side:
-    deferred.unit_link(layer, unit, row, col)
-    seen = shared.received(key, image, model)
-    png, size = shared.drawn((*recipe, "overlay", unit), lambda: overlay.map_over_image(seen, maps[unit]))
-    field = shared.receptive(key, layer, model)
-    frame = overlay.scale_box(field.box(row, col), seen.shape[:2], size)
-    picture(png, size, "The map over the network's input", "map_overlay", [Frame(*frame)], choose_pixel, fill=True)
-    st.caption(charts.unit_sentence(maps[unit, row, col], field.size, field.stride[0], maps[unit].size))
-    png, size = shared.drawn((*recipe, "map", unit), lambda: overlay.large_map(maps[unit], 240, (row, col)))
+    indexing.unit_link(layer, unit, row, col)
+    words = "The map over the network's input"
+    png, size = shown.overlay
+    picture(png, size, words, "map_overlay", [shown.field], choose_pixel, fill=True)
+    st.caption(shown.sentence)
+    png, size = shown.large
     picture(png, size, "The chosen map enlarged", "large_map", fill=True)
 with drives:
     indexing.unit_patches(network, layer, unit)

@@ -5,7 +5,8 @@ import streamlit as st
 from app.components.picture import Frame, picture
 from app.pickers import controls
 from app.session import shared
-from app.views.patches import deferred
+from app.session.cache import picture_cache
+from app.views.patches import indexing
 from cnnviz.figures.base import charts, overlay
 from cnnviz.figures.base.mosaic import tiles_mosaic
 
@@ -16,16 +17,15 @@ CONTRASTS = {"Common scale": "common", "Each filter": "each"}
 title = controls.heading("First-layer filters")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
-key, model = network.key, network.model
 
-channels = model.input_size[0]
+channels = network.input_size[0]
 names = ["All", *(charts.channel_name(c, channels) for c in range(channels))]
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     contrast = CONTRASTS[controls.bind_choice("Contrast", "contrast", list(CONTRASTS))]
     shown = "All"
     if channels > 1:
         shown = controls.bind(st.selectbox, "Input channel", "input_channel", "All", options=names, width=170)
-found = shared.filters(key, contrast, None if shown == "All" else names.index(shown) - 1, model)
+found = shared.filters(network, contrast, None if shown == "All" else names.index(shown) - 1)
 unit = controls.pick_unit(len(found.weights))
 controls.show_device(network)
 
@@ -36,8 +36,8 @@ def choose(x: float, y: float) -> None:
         st.session_state["unit"] = item
 
 
-recipe = ("filters", key, contrast, shown)
-wall = shared.drawn(recipe, lambda: tiles_mosaic(charts.signed_tiles(found.tiles), width=700, height=600))
+recipe = ("filters", network.key, contrast, shown)
+wall = picture_cache().get(recipe, lambda: tiles_mosaic(charts.signed_tiles(found.tiles), width=700, height=600))
 side, main = st.columns([1, 2.3], gap="medium")
 with main:
     left, top, width, height = wall.box(unit)
@@ -46,13 +46,13 @@ with main:
         [Frame(left - 1, top - 1, width + 2, height + 2)], choose,
     )  # fmt: skip
 with side:
-    deferred.unit_link(found.layer, unit)
-    tile = shared.drawn((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))
+    indexing.unit_link(found.layer, unit)
+    tile = picture_cache().get((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))
     picture(tile, (200, 200), "The chosen filter", "filter_card")
     weights = found.weights[unit]
     st.caption(charts.kernel_sentence(weights, float(found.scale[unit]), found.tiles.shape[3] == 3))
-    response = shared.maps(key, image, found.layer, model)[unit]
-    png, size = shared.drawn((key, image, "response", unit), lambda: overlay.signed_map(response, 260))
+    response = shared.maps(network, image, found.layer)[unit]
+    png, size = picture_cache().get((network.key, image, "response", unit), lambda: overlay.signed_map(response, 260))
     picture(png, size, "The filter's response to the photograph", "filter_response", fill=True)
     st.caption(charts.range_sentence("Its response to the photograph, blue below 0, red above", response))
 

@@ -5,6 +5,7 @@ import streamlit as st
 from app.components.picture import picture
 from app.pickers import controls
 from app.session import networks, shared
+from app.session.cache import picture_cache
 from app.views.home import previews
 from app.weights import shelf as uploads
 from cnnviz.figures.base import charts
@@ -29,22 +30,22 @@ for problem in networks.plugin_problems():
     st.sidebar.warning(problem, icon=":material/extension_off:")
 
 model = network.model
-seen = shared.received(network.key, image, model)
+seen = shared.received(network, image)
 controls.show_photo(place, image)
 with middle:
     st.subheader("What it receives")
     factor = whole_factor(seen.shape[0], 360)
     size = seen.shape[1] * factor, seen.shape[0] * factor
-    png = shared.drawn(("received", network.key, image), lambda: rgb_png(enlarge(to_rgb(seen), factor)))
+    png = picture_cache().get(("received", network.key, image), lambda: rgb_png(enlarge(to_rgb(seen), factor)))
     picture(png, size, "The image after resizing and cropping", "home_seen", fill=True)
     st.caption(charts.preprocessing_sentence(model.preprocessing.as_dict()))
 with right:
     st.subheader("What it answers")
-    top = shared.top5(network.key, image, model)
-    bars = shared.drawn(("bars", network.key, image), lambda: charts.bars_png(top))
+    top = shared.top5(network, image)
+    bars = picture_cache().get(("bars", network.key, image), lambda: charts.bars_png(top))
     words = ", ".join(f"{name} {share:.0%}" for name, share in top)
     st.image(bars, alt=f"Five most probable classes: {words}", width="stretch", output_format="PNG")
-    st.caption(charts.network_sentence(model.name, shared.facts(network.key, model), model.notes))
+    st.caption(charts.network_sentence(model.name, shared.facts(network), model.notes))
 
 first, second, third = pictures.columns(3, gap="medium", border=True)
 with first:

@@ -29,12 +29,12 @@ else:
     network = controls.pick_network(title)
     image = controls.pick_image(network)
     layer = controls.pick_layer(network)
-    maps = shared.maps(network.key, image, layer, network.model)
+    maps = shared.maps(network, image, layer)
     channel = controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
-    field = shared.receptive(network.key, layer, network.model)
+    field = shared.receptive(network, layer)
     place = receptive_place.pick_place(field)
     controls.show_device(network)
-    look = receptive_image.Look(network, image, layer, channel, field, place)
+    look = receptive_image.ViewedUnit(network, image, layer, channel, field, place)
     if view == "Growth":
         receptive_growth.view(row, look)
     else:

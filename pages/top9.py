@@ -6,12 +6,11 @@ from app.components.picture import picture
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session import shared
-from app.views.patches import deferred, indexing
-from app.views.patches import export as exports
-from app.views.patches import wall as wall_page
-from cnnviz.figures.base import charts
-from cnnviz.figures.base.encode import rgb_png
-from cnnviz.figures.patches.wall import crisp_side, plan_wall, three_by_three
+from app.url.widgets import bind
+from app.views.patches import export, indexing, wall
+from app.views.patches.deferred import Deferred
+
+RULES = ["deconvnet", "guided", "gradient"]
 
 PAGE = {"title": "Top-9 patches", "address": "top-9", "icon": ":material/apps:", "place": 50}
 
@@ -19,49 +18,41 @@ title = controls.heading("Top-9 patches")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
-channels = shared.layer_shapes(network.key, network.model)[layer][0]
+channels = shared.layer_shapes(network)[layer][0]
 unit = controls.pick_unit(channels)
 controls.show_device(network)
 
 images, row = pick_corpus(network, indexes=True)
-index = deferred.ready_index(network, images, layer)
-chosen = wall_page.choose(network, images, index, layer, image, row)
+indexed = indexing.require_layer(network, images, layer)
+chosen = wall.choose(indexed, image, row)
 with row:
-    rule = controls.bind(
-        st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"], width=135
-    )
+    rule = bind(st.selectbox, "Projection", "rule", "deconvnet", options=["deconvnet", "guided", "gradient"], width=135)
 if not chosen.channels:
-    wall_page.nothing(chosen, layer)
+    wall.explain_empty(chosen, layer)
     raise shared.PageEnded
-field, input_size = shared.receptive(network.key, layer, network.model), network.model.input_size[1:]
 with row:
-    size = controls.bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=135)
-columns, rows, side_of = plan_wall(field.size, input_size, channels, size == "true scale")
-shown, following = wall_page.leaf(row, chosen, unit, columns * rows)
+    size = bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=135)
+columns, rows, side = wall.plan(indexed, channels, size == "true scale")
+shown, following = wall.pick_page(row, chosen, unit, columns * rows)
 
-later = deferred.Later()
-where = (network, images, index, layer)
-own = deferred.reconstructions(later, *where, unit, rule)
-main, side = st.columns([3.1, 1], gap="medium")
+later = Deferred()
+own = later.get(indexed.name(unit, rule), lambda: indexed.reconstructions(unit, rule))
+main, beside = st.columns([3.1, 1], gap="medium")
 with main:
-    blocks = wall_page.blocks(later, where, shown, following, chosen, rule, side_of, unit)
-    wall_page.show(where, blocks, unit, columns, rule, side_of, size == "enlarged")
-with side:
-    large_of = crisp_side(field.size, input_size, 84)
-    deferred.unit_link(layer, unit)
-    large = three_by_three(indexing.patches(*where, unit), large_of)
-    picture(rgb_png(large), large.shape[1::-1], f"Top-9 patches of channel {unit}", "unit_large", fill=True)
-    large = three_by_three(own, large_of)
+    page = wall.WallPage(indexed, shown, chosen, columns, side, rule, fill=size == "enlarged")
+    wall.show(later, page, following, unit)
+with beside:
+    indexing.unit_link(layer, unit)
+    large = indexing.small_side(indexed, 84)
+    picture(*indexed.tile_png(unit, large), f"Top-9 patches of channel {unit}", "unit_large", fill=True)
     waiting = "Reconstructions are being computed" if own is None else "Reconstructions need the images themselves"
     words = f"Reconstructions of channel {unit}" if own else waiting
-    picture(rgb_png(large), large.shape[1::-1], words, "unit_low_large", fill=True)
-    st.caption(
-        f"Receptive field {field.size[0]}×{field.size[1]} pixels. Values "
-        + ", ".join(charts.value_text(w.value) for w in index.top(layer, unit)) + "."
-    )  # fmt: skip
+    low = indexing.draw_empty(large) if own is None else indexed.tile_png(unit, large, rule)
+    picture(*low, words, "unit_low_large", fill=True)
+    st.caption(wall.write_values(indexed, unit))
 
-wall_page.ranking(index, layer, image, chosen)
-exports.offer(network, images, index, layer, rule)
+wall.ranking(indexed, image, chosen)
+export.offer(indexed, rule)
 st.write(
     "Left of each block: the patches with the nine strongest activations, one an image. Right: the same units "
     "projected down to pixels. **Notice** what the nine have in common, and which part of the patch lights up."

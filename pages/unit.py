@@ -5,8 +5,8 @@ import streamlit as st
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session import shared
-from app.views.patches import deferred
-from app.views.patches import unit as unit_page
+from app.views.patches import indexing, unit_page
+from app.views.patches.deferred import Deferred
 from cnnviz.figures.patches.charts import RULES
 
 PAGE = {"title": "Unit", "address": "unit", "icon": ":material/center_focus_strong:", "place": 60}
@@ -15,26 +15,26 @@ title = controls.heading("Unit")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
-unit = controls.pick_unit(shared.layer_shapes(network.key, network.model)[layer][0])
+unit = controls.pick_unit(shared.layer_shapes(network)[layer][0])
 controls.show_device(network)
 
 images, row = pick_corpus(network, indexes=True)
-index = deferred.ready_index(network, images, layer)
+indexed = indexing.require_layer(network, images, layer)
 with row:
     rule = controls.bind_choice("Projection", "rule", ["deconvnet", "guided", "gradient"])
     st.markdown(f"`{controls.unit_name(layer, unit)}`")
 
-later = deferred.Later()
-where = (network, images, index, layer, unit)
-if index.top(layer, unit):
-    unit_page.winners(later, *where, rule)
-    st.caption(f"{unit_page.classes(*where)} {unit_page.place_sentence(*where, image)} {RULES[rule]}")
+later = Deferred()
+if indexed.unit(unit).winners:
+    unit_page.winners(later, indexed, unit, rule)
+    classes, place = unit_page.describe_classes(indexed, unit), unit_page.describe_place(indexed, unit, image)
+    st.caption(f"{classes} {place} {RULES[rule]}")
     left, middle, *sides = st.columns([1.15, 0.95, 0.95, 0.95], gap="medium")
     with left:
-        unit_page.histogram(index, layer, unit, f"{layer}-{unit}")
+        unit_page.histogram(indexed, unit)
     with middle:
-        unit_page.fields(later, *where)
-    unit_page.links(later, network, index, layer, unit, (sides[0], sides[1]))
+        unit_page.fields(later, indexed, unit)
+    unit_page.links(later, indexed, unit, (sides[0], sides[1]))
 else:
     st.info("No image of this corpus gives this channel a value. Choose another channel or other images.")
 

@@ -104,7 +104,7 @@ def test_torchvision_is_imported_through_one_module():
 
 
 def test_only_app_and_pages_import_streamlit():  # its messages are another matter: benchmarks/sessions.py speaks them
-    streamlit = re.compile(r"streamlit(?!\.proto\.)\b")
+    streamlit = re.compile(r"streamlit(?!\.(proto|testing)\.)\b")
     files = [path for path in project_files() if path.suffix == ".py" and "tests" not in path.relative_to(ROOT).parts]
     using = [path for path in files if any(streamlit.match(module) for module, _ in imports(path))]
     users = {path.relative_to(ROOT).parts[0] for path in using}

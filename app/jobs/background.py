@@ -1,5 +1,5 @@
-"""Long work beside the page: a thread that calls nothing of Streamlit's, watched by any number of tabs, stopped
-when the last of them has left it or is closed. Only so many run at once; the others stand in line (app/limits.py,
+"""Background jobs: long work in a thread that calls nothing of Streamlit's, watched by any number of tabs, stopped when
+the last of them has left it or is closed. Only so many run at once; the others are queued (app/limits.py,
 app/jobs/queue.py)."""
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import streamlit as st
 
 from app import access, limits
-from app.jobs.queue import Line, Turn
+from app.jobs.queue import JobQueue, Ticket
 from cnnviz.device import out_of_memory, release
 from cnnviz.errors import CnnvizError
 
@@ -28,27 +28,39 @@ FULL = (
 )
 
 
-class Job:
-    """`work(report)` in a thread, once it is its `turn`; `report(state)` returns False once the job is cancelled.
-    `patient`: clicks, and a browser on the same machine, come first."""
+class Report(Protocol):
+    """What work says of itself on the way."""
 
-    def __init__(
-        self, name: str, work: Callable[[Callable[[Any], bool]], Any], turn: Turn | None = None, patient: bool = False
-    ) -> None:
+    def __call__(self, progress: Any, partial: Any = None) -> bool:
+        """Keep where it stands (a cnnviz.progress.Progress) and what there is so far; False once it is cancelled."""
+
+
+Work = Callable[[Report], Any]
+
+
+class Job:
+    """`work(report)` in a thread, once its `ticket` is called; see `Report`.
+
+    `state`: its progress, None before there is any; `partial`: what there is so far. `patient`: clicks, and a browser
+    on the same machine, come first."""
+
+    def __init__(self, name: str, work: Work, ticket: Ticket | None = None, patient: bool = False) -> None:
         self._patient = patient
-        self.name, self.state, self.problem = name, None, ""
+        self.name, self.problem = name, ""
+        self.state: Any = None
+        self.partial: Any = None
         self.unwanted = False  # cancelled by a person, not for want of watchers
         self.watchers: set[int] = set()
-        self._cancelled, self._turn = threading.Event(), turn
+        self._cancelled, self._ticket = threading.Event(), ticket
         self._thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
         self._thread.start()
 
-    def _run(self, work: Callable[[Callable[[Any], bool]], Any]) -> None:
+    def _run(self, work: Work) -> None:
         full = False
         if self._patient:
             _stand_back()
         try:
-            if self._turn is None or self._turn.wait(self._cancelled):
+            if self._ticket is None or self._ticket.wait(self._cancelled):
                 work(self._report)
         except CnnvizError as error:
             self.problem = str(error)
@@ -57,14 +69,14 @@ class Job:
             full = out_of_memory(error)
             self.problem = FULL.format(self.name) if full else f"Stopped: {str(error) or type(error).__name__}"
         finally:
-            if self._turn is not None:
-                self._turn.end()
+            if self._ticket is not None:
+                self._ticket.end()
         if full:
             del work
             release("cuda")  # outside the except block: its traceback holds what fills the memory
 
-    def _report(self, state: Any) -> bool:
-        self.state = state
+    def _report(self, progress: Any, partial: Any = None) -> bool:
+        self.partial, self.state = partial, progress
         return not self._cancelled.is_set()
 
     @property
@@ -74,13 +86,13 @@ class Job:
     @property
     def place(self) -> int:
         """Its place in line, from 1; 0 once it runs, or has ended."""
-        return 0 if self._turn is None else self._turn.place
+        return 0 if self._ticket is None else self._ticket.place
 
-    def waiting(self, otherwise: str = "preparing") -> str:
+    def describe_wait(self, otherwise: str = "preparing") -> str:
         """What to say while there is no state: its place in line, or `otherwise`."""
-        if not (place := self.place) or self._turn is None:
+        if not (place := self.place) or self._ticket is None:
             return otherwise
-        most = self._turn.line.places
+        most = self._ticket.queue.places
         return f"waits, place {place} in line; this machine computes {most} of this kind at once"
 
     @property
@@ -96,14 +108,14 @@ class Job:
     def stop(self) -> None:
         """Ask the work to stop, whoever asks; in line it leaves at once."""
         self._cancelled.set()
-        if self._turn is not None:
-            self._turn.line.wake()
+        if self._ticket is not None:
+            self._ticket.queue.wake()
 
     def disown(self, who: int) -> None:
         """It no longer counts among the jobs of `who`, who started it and left it to others."""
-        if self._turn is not None and self._turn.who == who:
-            self._turn.who = None
-            self._turn.line.wake()  # another of theirs may run now
+        if self._ticket is not None and self._ticket.who == who:
+            self._ticket.who = None
+            self._ticket.queue.wake()  # another of theirs may run now
 
     def end(self, seconds: float) -> None:
         """Stop, and wait for the work to save."""
@@ -120,8 +132,8 @@ def _stand_back() -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def _line(lane: str) -> Line:
-    return Line(limits.at_once(lane), limits.each(lane))
+def _queue(lane: str) -> JobQueue:
+    return JobQueue(limits.at_once(lane), limits.each(lane))
 
 
 @st.cache_resource(show_spinner=False)
@@ -151,15 +163,15 @@ def _part(job: Job, mine: set[Job]) -> None:
         job.stop()
 
 
-class _Mine(set):
+class _Watched(set[Job]):
     """Jobs this tab watches; hashable by identity so that it can leave them."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a set says that it has none
 
 
 @st.cache_resource(scope="session", on_release=_leave, show_spinner=False)
 def _mine() -> set[Job]:
-    return _Mine()
+    return _Watched()
 
 
 def find(key: str) -> Job | None:
@@ -191,23 +203,36 @@ def leave(key: str) -> None:
         _part(job, mine)
 
 
-def start(
-    key: str, name: str, work: Callable[[Callable[[Any], bool]], Any], watched: bool = True, lane: str = limits.LONG
-) -> Job:
-    """Start work under `key`, or join it if another tab has started it. Raises access.NotAllowed where this
-    session may start none, and for more than limits.waiting() jobs of one person.
+class NotAllowed(CnnvizError):
+    """Work that this session may not start now: of a class's lecturer alone, or one too many."""
+
+
+def gate(name: str) -> None:
+    """The one place that decides who may start long work: anyone, but in a class the lecturer, and students while
+    the lecturer lets them. Raises NotAllowed; joining what runs already needs no permission."""
+    if not access.may_start():
+        raise NotAllowed(
+            f"“{name}” takes the whole machine, or its connection, for a while, which in this class only the "
+            "lecturer may start. What the lecturer has computed opens at once; ask for this one, or choose another "
+            "view."
+        )
+
+
+def start(key: str, name: str, work: Work, watched: bool = True, lane: str = limits.LONG) -> Job:
+    """Start work under `key`, or join it if another tab has started it. Raises NotAllowed; see `gate`, and for more
+    than limits.waiting() jobs of one person.
 
     `watched`: False from a job's own thread, which was allowed to run: the work needs no tab that stays open.
     `lane`: limits.LONG or SHORT; what takes a moment never waits for what takes minutes."""
     jobs, lock = _registry()
-    line, who = _line(lane), id(_mine()) if watched else None
+    queue, who = _queue(lane), id(_mine()) if watched else None
     with lock:
         if key not in jobs or not jobs[key].running:
             if watched:
-                access.check_may_start(name)
-                _refuse_more(name, line.held_by(who))
+                gate(name)
+                _refuse_more(name, queue.held_by(who))
             jobs.pop(key, None)
-            jobs[key] = Job(name, work, line.join(who), patient=lane == limits.LONG)
+            jobs[key] = Job(name, work, queue.join(who), patient=lane == limits.LONG)
             _forget_old(jobs)
         job = jobs[key]
     if watched:

@@ -6,15 +6,17 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from app import access
-from app.jobs import background, slots
-from app.session import shared
-from app.url import address
+from app.jobs import background, watch
+from app.jobs.background import Report
+from app.session.cache import picture_cache
 from cnnviz.errors import Cancelled
+from cnnviz.progress import Progress
 
 SOON = 0.4  # seconds of work before the first paint
 Counter = Callable[[int, int], bool | None]  # (done, total) of one result; False stops it
@@ -30,16 +32,6 @@ class Wanted:
     quick: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """Where a job is: results that are there, of how many, which one is being made, and its share."""
-
-    ready: int
-    total: int
-    words: str
-    share: float
-
-
 def filled(slot: str, wanted: list[Wanted], place: Any = None) -> list[Any | None]:
     """The results in the order of `wanted`, None for those still to come; the page is drawn anew when one is there.
 
@@ -47,13 +39,13 @@ def filled(slot: str, wanted: list[Wanted], place: Any = None) -> list[Any | Non
     button to cancel it and what went wrong are shown."""
     started, alone = time.monotonic(), not access.may_start()  # who may start no job gets what is quick all the same
     for one in wanted:
-        if one.quick and not shared.is_drawn(one.recipe):
-            shared.drawn(one.recipe, lambda one=one: one.make(None))
+        if one.quick and one.recipe not in picture_cache():
+            picture_cache().get(one.recipe, partial(one.make, None))
             if not alone and time.monotonic() - started > SOON:
                 break
-    found = [shared.found(one.recipe) for one in wanted]  # held from here on, whatever the store lets go of
+    found = [picture_cache().find(one.recipe) for one in wanted]  # held from here on, whatever the store lets go of
     key = "inspect " + hashlib.sha256(repr([one.recipe for one in wanted]).encode()).hexdigest()[:20]
-    slots.turn_to(f"inspect_{slot}", key)
+    watch.follow(f"inspect_{slot}", key)
     ready = sum(one is not None for one in found)
     if ready < len(wanted):
         with place if place is not None else st.container():
@@ -63,39 +55,28 @@ def filled(slot: str, wanted: list[Wanted], place: Any = None) -> list[Any | Non
 
 def _wait(slot: str, key: str, wanted: list[Wanted], ready: int) -> None:
     """Start the job, or show how far it is; `ready` results are on the page."""
-    job = slots.going(slot, key, "Inspecting", lambda report: _work(wanted, report), "Compute the rest")
-    if job is not None:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.fragment(_progress, run_every=0.4)(key, ready)
-            slots.cancel_button(slot, job)
+
+    def has_more() -> bool:
+        job = background.find(key)
+        return job is not None and job.state is not None and job.state.done > ready
+
+    if watch.start_or_offer(slot, key, "Inspecting", partial(_work, wanted), "Compute the rest") is not None:
+        watch.draw_jobs(slot, [key], has_more)
 
 
-def _work(wanted: list[Wanted], report: Callable[[Any], bool]) -> None:
+def _work(wanted: list[Wanted], report: Report) -> None:
     """What is missing, one after another; a result that was finished is kept when the rest is cancelled."""
     for one in wanted:
-        if shared.is_drawn(one.recipe):
+        if one.recipe in picture_cache():
             continue
 
-        def counter(done: int, total: int, one: Wanted = one) -> bool:
-            ready = sum(shared.is_drawn(other.recipe) for other in wanted)
-            return report(_State(ready, len(wanted), one.words, done / max(total, 1)))
+        def count(done: int, total: int, words: str = one.words) -> bool:
+            ready = sum(other.recipe in picture_cache() for other in wanted)
+            return report(Progress(ready, len(wanted), part=done / max(total, 1), note=words))
 
-        if not counter(0, 1):
+        if not count(0, 1):
             return
         try:
-            shared.drawn(one.recipe, lambda one=one, counter=counter: one.make(counter))
+            picture_cache().get(one.recipe, partial(one.make, count))
         except Cancelled:
             return
-
-
-def _progress(key: str, ready: int) -> None:
-    """How far a job is; draws the page anew when it has ended or one more result is there."""
-    job = background.find(key)
-    state = None if job is None else job.state
-    if job is None or not job.running or (state is not None and state.ready > ready):
-        address.rerun()
-    if state is None:
-        st.progress(0.0, job.waiting("preparing").capitalize())
-        return
-    far = (state.ready + state.share) / max(state.total, 1)
-    st.progress(min(far, 1.0), f"{state.words} ({state.ready + 1} of {state.total})")

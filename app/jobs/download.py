@@ -11,15 +11,17 @@ from typing import Any
 import streamlit as st
 
 from app import access, limits
-from app.jobs import background
+from app.jobs import background, watch
+from app.jobs.background import Report
 from app.markdown import escape_markdown
 from app.session import shared
 from app.url import address
 from cnnviz.errors import Cancelled, CnnvizError
+from cnnviz.progress import Progress
 
 NOBODY = 0  # watches every download, so that it goes on without a tab: what it brings is of use later
 SOON = 0.6  # seconds in which what fails at once, or is small, has ended before the page is drawn
-Progress = Callable[[int, int], None]  # (bytes so far, bytes in all; 0 = unknown)
+Counter = Callable[[int, int], None]  # (bytes so far, bytes in all; 0 = unknown)
 
 
 class Damaged(CnnvizError):
@@ -34,7 +36,7 @@ def are_here(name: str) -> bool:
     return cache_path(find_weights(find(name)).url).is_file()
 
 
-def weights(name: str, damaged: bool = False) -> None:
+def require_weights(name: str, damaged: bool = False) -> None:
     """See to it that the published weights of a network are on this machine. `damaged`: they are, but of no use.
 
     Raises NotAllowed, before anything is connected to; PageEnded while they are not here, which the page has said."""
@@ -51,8 +53,8 @@ def refuse(_done: int, _total: int) -> None:
     raise Damaged("These weights are damaged and have to be downloaded again.")
 
 
-def data(source: str) -> None:
-    """See to it that a public data set is on this machine. Raises as `weights`."""
+def require_data(source: str) -> None:
+    """See to it that a public data set is on this machine. Raises as `require_weights`."""
     from cnnviz.data.public.public_files import family_of, is_here, prefetch
 
     if not is_here(source):
@@ -60,7 +62,7 @@ def data(source: str) -> None:
         _bring(f"download {family}", f"Downloading {family}", lambda progress: prefetch(family, progress))
 
 
-def for_everybody(name: str, problem: str) -> str:
+def explain_problem(name: str, problem: str) -> str:
     """Why something could not be fetched, for this session: an address or a folder of the server's is only for those
     who may see its disk."""
     if access.may_see_the_disk():
@@ -71,7 +73,7 @@ def for_everybody(name: str, problem: str) -> str:
     )
 
 
-def _bring(key: str, name: str, fetch: Callable[[Progress], Any]) -> None:
+def _bring(key: str, name: str, fetch: Callable[[Counter], Any]) -> None:
     """Start the download or join it, and show how far it is; returns once it has just ended well."""
     job = background.find(key)
     if job is None or not (job.running or job.problem or job.cancelled):
@@ -79,16 +81,17 @@ def _bring(key: str, name: str, fetch: Callable[[Progress], Any]) -> None:
         if not (job.running or job.problem or job.cancelled):
             return
     if job.running:
-        _show(key, job)
+        _show(key)
     else:
         _offer(key, job, fetch)
     raise shared.PageEnded
 
 
-def _start(key: str, name: str, fetch: Callable[[Progress], Any]) -> background.Job:
-    def work(report: Callable[[Any], bool]) -> None:
+def _start(key: str, name: str, fetch: Callable[[Counter], Any]) -> background.Job:
+    def work(report: Report) -> None:
         def progress(done: int, total: int) -> None:
-            if not report((done, total)):
+            note = "checking and unpacking" if total and done >= total else ""
+            if not report(Progress(round(done / 1e6), round(total / 1e6), "MB", note=note)):
                 raise Cancelled(f"{name} was stopped.")
 
         with contextlib.suppress(Cancelled):
@@ -101,38 +104,16 @@ def _start(key: str, name: str, fetch: Callable[[Progress], Any]) -> background.
     return job
 
 
-def _show(key: str, job: background.Job) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        _progress(key)
-        idle = job.cancelled or not access.may_start()
-        st.button("Cancel", key="cancel_download", on_click=job.cancel, disabled=idle)
+def _show(key: str) -> None:
+    watch.draw_jobs("download", [key], preparing="connecting")
     st.caption("It goes on while you look at something else. This view is drawn as soon as the file is here.")
 
 
-@st.fragment(run_every=0.5)
-def _progress(key: str) -> None:
-    """How far a download is; draws the page anew when it has ended."""
-    job = background.find(key)
-    if job is None or not job.running:
-        address.rerun()
-    if job.state is None:
-        st.progress(0.0, f"{escape_markdown(job.name)}: {job.waiting('connecting')}")
-        return
-    done, total = job.state
-    if total and done >= total:
-        st.progress(1.0, f"{escape_markdown(job.name)}: checking and unpacking {total / 1e6:.0f} MB")
-        return
-    of = f" of {total / 1e6:.0f}" if total else ""
-    st.progress(
-        min(done / max(total, 1), 1.0) if total else 0.0, f"{escape_markdown(job.name)}: {done / 1e6:.0f}{of} MB"
-    )
-
-
-def _offer(key: str, job: background.Job, fetch: Callable[[Progress], Any]) -> None:
+def _offer(key: str, job: background.Job, fetch: Callable[[Counter], Any]) -> None:
     """One that failed or was cancelled starts again behind a button."""
     access.check_may_start(job.name)  # who may not start it is told so, not why it failed
     if job.problem:
-        st.error(escape_markdown(for_everybody(job.name, job.problem)), icon=":material/cloud_off:")
+        st.error(escape_markdown(explain_problem(job.name, job.problem)), icon=":material/cloud_off:")
     else:
         st.info(f"{escape_markdown(job.name)} was stopped.")
     if st.button("Try again" if job.problem else "Download", key="start_download", type="primary"):

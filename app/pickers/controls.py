@@ -12,6 +12,7 @@ from app.markdown import escape_markdown
 from app.pickers import webcam
 from app.pickers.network import Network, Title, heading, pick_name, pick_network
 from app.session import networks, shared, uploads
+from app.session.cache import picture_cache
 from app.url import address
 from app.url.widgets import bind, bind_choice
 from cnnviz.errors import CnnvizError
@@ -68,7 +69,7 @@ def pick_image(network: Network | None) -> str:
 
 def show_photo(place: Any, name: str) -> None:
     """The photograph as it is, as wide as the column; encoded once for all."""
-    data = shared.drawn(("photo", name), lambda: photo_jpeg(shared.photo(name)))
+    data = picture_cache().get(("photo", name), lambda: photo_jpeg(shared.photo(name)))
     place.image(data, alt="The chosen photograph", width="stretch", output_format="JPEG")
 
 
@@ -90,9 +91,7 @@ def _take_upload() -> None:
 
 def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "pool", "linear")) -> str:
     """The layer, with the shape of its output. Layers that never run are not offered."""
-    from cnnviz.models.model import layer_kinds
-
-    shapes, known = shared.layer_shapes(network.key, network.model), layer_kinds(network.model.module)
+    shapes, known = shared.layer_shapes(network), shared.layer_kinds(network)
     options = [layer for layer in shapes if known[layer] in kinds]
     with st.sidebar:
         default = default_layer(network)
@@ -106,9 +105,7 @@ def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "poo
 def default_layer(network: Network) -> str:
     """The layer that a page opens on: a third of the way, so that maps are neither plain edges nor tiny (at
     least 8 units a side); a block, whose output is rectified, where the network has blocks."""
-    from cnnviz.models.model import layer_kinds
-
-    shapes, kinds = shared.layer_shapes(network.key, network.model), layer_kinds(network.model.module)
+    shapes, kinds = shared.layer_shapes(network), shared.layer_kinds(network)
     mapped = [layer for layer in shapes if min(shapes[layer][1:]) >= 8] or list(shapes)
     mapped = [layer for layer in mapped if kinds[layer] == "block"] or mapped
     return mapped[len(mapped) // 3]

@@ -47,7 +47,7 @@ def pick_corpus(
     if source == index_file.SOURCE:
         return index_file.pick(network), row
     if source not in OFFLINE:
-        download.data(source)
+        download.require_data(source)
     return shared.corpus(source), row
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from app.jobs import download
 from app.markdown import escape_markdown
 from app.session import networks
-from app.session.networks import Choice
+from app.session.networks import Choice, Network
 from app.url import address
 from app.url.widgets import bind
 from app.weights import owners
@@ -47,36 +47,14 @@ def heading(text: str) -> Title:
     return title
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """The loaded network and the choice that led to it; `key` names it in caches."""
-
-    model: LoadedModel
-    choice: Choice
-
-    @property
-    def key(self) -> str:
-        return self.choice.key
-
-    @property
-    def untrained(self) -> bool:
-        """True if its weights are random."""
-        return self.model.origin in ("random", "epoch-0")
-
-    @property
-    def one_channel(self) -> bool:
-        return self.model.input_size[0] == 1
-
-
 def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Network:
     """Network, weights and device, in the sidebar; `title` says if its weights are random. `first`: what the page
     opens on. Raises CnnvizError if it cannot be loaded, PageEnded while its weights are downloaded."""
     with st.sidebar:
         name = pick_name(first=first)
         choice = _pick_weights(name)
-    loaded = load_network(choice)
-    _say_how_loaded(loaded)
-    network = Network(loaded, choice)
+    network = load_network(choice)
+    _say_how_loaded(network.model)
     if title is not None and network.untrained:
         title.show(untrained=True)
     return network
@@ -155,17 +133,17 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
     return WEIGHTS_NOTE.get(weights, "a file of yours")
 
 
-def load_network(choice: Choice) -> LoadedModel:
+def load_network(choice: Choice) -> Network:
     """The network, its weights downloaded before if need be. Raises as `pick_network`."""
     if choice.weights == "pretrained" and not choice.untrained:
-        download.weights(choice.name)
+        download.require_weights(choice.name)
     try:
-        return networks.model(choice, download.refuse)
+        return networks.load(choice, download.refuse)
     except download.Damaged:
-        download.weights(choice.name, damaged=True)
-        return networks.model(choice, download.refuse)
+        download.require_weights(choice.name, damaged=True)
+        return networks.load(choice, download.refuse)
     except Offline as error:
-        raise Offline(download.for_everybody(f"Downloading weights of {choice.name}", str(error))) from error
+        raise Offline(download.explain_problem(f"Downloading weights of {choice.name}", str(error))) from error
 
 
 def _say_how_loaded(model: LoadedModel) -> None:

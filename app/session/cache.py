@@ -1,17 +1,20 @@
-"""What the sessions share in memory, bounded: results by bytes, networks by number and by bytes of their tensors."""
+"""A bounded LRU cache, and the caches that all sessions share: pictures, arrays, results of studies, networks."""
 
 from __future__ import annotations
 
 import gc
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import streamlit as st
 from PIL import Image
+
+from app import limits
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
@@ -34,7 +37,7 @@ def bytes_of(value: Any) -> int:
     return 0
 
 
-class _Once:
+class _MakeOnce:
     """Lets one thread at a time make what has one name; others of that name wait, and find it."""
 
     def __init__(self) -> None:
@@ -56,56 +59,141 @@ class _Once:
                     del self._makers[name]
 
 
-class Kept:
-    """Results by name, the least recently used first; those go when all together take more than `room()` bytes.
+class _Entry(NamedTuple):
+    """A value, what it weighs, and the group whose room it takes."""
 
-    The newest stays, whatever its size. Every method is thread-safe."""
+    value: Any
+    size: int
+    group: str
 
-    def __init__(self, room: Callable[[], int]) -> None:
-        self._room, self._lock, self._once = room, threading.Lock(), _Once()
-        self._found: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self.bytes = 0
+
+class LruCache:
+    """Values by name, bounded: the least recently used go first. Every method is thread-safe.
+
+    `room(group)`: bytes that all values of one group may take together; `most()`: how many values there may be. The
+    newest stays, whatever its size. `size_of(value)`: its bytes; `group_of(value)`: whose room it takes;
+    `on_evict(group)`: called after values of a group had to go. Who works with a value that had to go keeps it until
+    the work is done."""
+
+    def __init__(
+        self,
+        room: Callable[[str], int],
+        most: Callable[[], int],
+        size_of: Callable[[Any], int] = bytes_of,
+        group_of: Callable[[Any], str] = lambda value: "",
+        on_evict: Callable[[str], None] = lambda group: None,
+    ) -> None:
+        self._room, self._most = room, most
+        self._size_of, self._group_of, self._on_evict = size_of, group_of, on_evict
+        self._lock, self._once = threading.Lock(), _MakeOnce()
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._taken: Counter[str] = Counter()
 
     def __contains__(self, name: Hashable) -> bool:
-        return name in self._found
+        return name in self._entries
+
+    @property
+    def bytes(self) -> int:
+        """Of all values together."""
+        return self._taken.total()
+
+    def names(self) -> list[Hashable]:
+        """Of the values that are here, the least recently used first."""
+        with self._lock:
+            return list(self._entries)
 
     def find(self, name: Hashable) -> Any | None:
-        """The result, or None."""
-        return next(iter(self._look(name)), None)
+        """The value, or None."""
+        entry = self._find(name)
+        return None if entry is None else entry.value
+
+    def find_all(self, names: Iterable[Hashable]) -> list[Any | None]:
+        """The values of these names, None for those that are not here."""
+        with self._lock:
+            entries = [self._use(name) for name in names]
+        return [None if entry is None else entry.value for entry in entries]
 
     def get(self, name: Hashable, make: Callable[[], Any]) -> Any:
-        """The result; `make()` makes it if it is not here, once, however many ask at the same time."""
-        found = self._look(name)
-        if not found:
-            with self._once.making(name):
-                found = self._look(name)
-                if not found:
-                    found = (make(),)
-                    self.put(name, found[0])
-        return found[0]
+        """The value; `make()` makes it if it is not here, once, however many ask at the same time."""
+        if (entry := self._find(name)) is not None:
+            return entry.value
+        with self._once.making(name):
+            if (entry := self._find(name)) is not None:
+                return entry.value
+            value = make()
+            self.put(name, value)
+            return value
 
-    def put(self, name: Hashable, result: Any) -> None:
-        """Keep a result."""
-        size = bytes_of(result)
+    def get_all(self, tasks: Sequence[tuple[Hashable, Callable[[], Any]]]) -> list[Any]:
+        """`get` of several (name, make), in their order."""
+        return [self.get(name, make) for name, make in tasks]
+
+    def _find(self, name: Hashable) -> _Entry | None:
         with self._lock:
-            self.bytes += size - self._found.pop(name, (None, 0))[1]
-            self._found[name] = result, size
-            while len(self._found) > 1 and self.bytes > self._room():
-                self.bytes -= self._found.popitem(last=False)[1][1]
+            return self._use(name)
+
+    def _use(self, name: Hashable) -> _Entry | None:
+        if (entry := self._entries.get(name)) is not None:
+            self._entries.move_to_end(name)
+        return entry
+
+    def put(self, name: Hashable, value: Any) -> None:
+        """Keep a value, and let go of those that find no room beside it."""
+        entry = _Entry(value, self._size_of(value), self._group_of(value))
+        with self._lock:
+            self._drop(name)
+            self._entries[name] = entry
+            self._taken[entry.group] += entry.size
+            surplus = self._find_surplus(entry.group)
+            for other in surplus:
+                self._drop(other)
+        if surplus:
+            self._on_evict(entry.group)
 
     def clear(self) -> None:
         """Let go of everything."""
         with self._lock:
-            self._found.clear()
-            self.bytes = 0
+            groups = set(self._taken)
+            self._entries.clear()
+            self._taken.clear()
+        for group in groups:
+            self._on_evict(group)
 
-    def _look(self, name: Hashable) -> tuple[Any, ...]:
-        """(result,), or nothing."""
-        with self._lock:
-            if name not in self._found:
-                return ()
-            self._found.move_to_end(name)
-            return self._found[name][:1]
+    def _drop(self, name: Hashable) -> None:
+        if (entry := self._entries.pop(name, None)) is not None:
+            self._taken[entry.group] -= entry.size
+
+    def _find_surplus(self, group: str) -> list[Hashable]:
+        """Who has to go for the newest, which itself never has to."""
+        surplus: list[Hashable] = []
+        count, taken = len(self._entries) - self._most(), self._taken[group]
+        if count <= 0 and taken <= self._room(group):
+            return surplus
+        for name, entry in list(self._entries.items())[:-1]:
+            over = entry.group == group and taken > self._room(group)
+            if count > 0 or over:
+                surplus.append(name)
+                count -= 1
+                taken -= entry.size if entry.group == group else 0
+        return surplus
+
+
+@st.cache_resource(show_spinner=False)
+def picture_cache() -> LruCache:
+    """Finished pictures and what they are drawn from, under names of everything that they depend on."""
+    return LruCache(lambda _group: limits.PICTURES, lambda: limits.ENTRIES)
+
+
+@st.cache_resource(show_spinner=False)
+def array_cache() -> LruCache:
+    """Feature maps, and what networks receive of photographs."""
+    return LruCache(lambda _group: limits.MAPS, lambda: limits.ENTRIES)
+
+
+@st.cache_resource(show_spinner=False)
+def study_cache() -> LruCache:
+    """Results of studies that took more than a moment."""
+    return LruCache(lambda _group: limits.RESULTS, lambda: limits.ENTRIES)
 
 
 def weight_of(model: LoadedModel) -> int:
@@ -115,68 +203,16 @@ def weight_of(model: LoadedModel) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in every.values())
 
 
-class Shelf:
-    """Networks by name, the least recently used first: at most `most()`, and on no device more than `room(device)`
-    bytes. Who works with one that had to go keeps it until the work is done. Every method is thread-safe."""
-
-    def __init__(self, most: Callable[[], int], room: Callable[[str], int]) -> None:
-        self._most, self._room, self._lock, self._once = most, room, threading.Lock(), _Once()
-        self._found: OrderedDict[str, tuple[LoadedModel, int]] = OrderedDict()
-
-    def get(self, name: str, load: Callable[[], LoadedModel]) -> LoadedModel:
-        """The network; `load()` loads it if it is not here, once, however many ask at the same time."""
-        if (model := self._look(name)) is None:
-            with self._once.making(name):
-                if (model := self._look(name)) is None:
-                    model = load()
-                    self._put(name, model)
-        return model
-
-    def names(self) -> list[str]:
-        """The networks that are here, the least recently used first."""
-        with self._lock:
-            return list(self._found)
-
-    def clear(self) -> None:
-        """Let go of all networks."""
-        with self._lock:
-            devices = {str(model.device) for model, _size in self._found.values()} or {"cpu"}
-            self._found.clear()
-        for device in devices:
-            _sweep(device)
-
-    def _look(self, name: str) -> LoadedModel | None:
-        with self._lock:
-            if name not in self._found:
-                return None
-            self._found.move_to_end(name)
-            return self._found[name][0]
-
-    def _put(self, name: str, model: LoadedModel) -> None:
-        with self._lock:
-            self._found[name] = model, weight_of(model)
-            gone = self._surplus(str(model.device))
-            for other in gone:
-                del self._found[other]
-        if gone:
-            _sweep(str(model.device))
-
-    def _surplus(self, device: str) -> list[str]:
-        """Who has to go, the newest never."""
-        names = list(self._found)
-        gone = names[: max(len(names) - self._most(), 0)]
-        here = [name for name in names if name not in gone and str(self._found[name][0].device) == device]
-        taken, room = sum(self._found[name][1] for name in here), self._room(device)
-        for name in here[:-1]:
-            if taken <= room:
-                break
-            taken -= self._found[name][1]
-            gone.append(name)
-        return gone
+def network_cache(most: Callable[[], int], room: Callable[[str], int]) -> LruCache:
+    """A cache of networks (anything with a `model`): at most `most()`, on no device more than `room(device)` bytes."""
+    return LruCache(
+        room, most, lambda network: weight_of(network.model), lambda network: str(network.model.device), release_memory
+    )
 
 
-def _sweep(device: str) -> None:
-    """Give back what was let go of. The app freezes what it loads, which the collector would pass over."""
+def release_memory(device: str) -> None:
+    """Give back the memory of networks that had to go. The app freezes what it loads, which the collector would pass
+    over."""
     from cnnviz.device import release
 
     gc.unfreeze()

@@ -5,20 +5,23 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app import limits
 from app.jobs import background
-from app.session.cache import Shelf
+from app.session.cache import LruCache, network_cache, release_memory
 from app.session.uploads import stored_weights
 from app.weights import owners
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
+
+INDEXES = 4  # that are kept with a network, over different images
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +43,64 @@ class Choice:
         return "|".join((self.name, self.weights, self.device, "untrained" * self.untrained, self.version))
 
 
-def model(choice: Choice, progress: Any = None) -> LoadedModel:
+@dataclass(eq=False)
+class Network:
+    """A loaded network and the choice that led to it. `key` names it in caches: that of the choice, and of a copy
+    that was changed what was done to it. Two of one key are the same."""
+
+    model: LoadedModel
+    choice: Choice
+    key: str = ""
+    indexes: LruCache = field(default_factory=lambda: LruCache(lambda _group: 1, lambda: INDEXES, lambda _index: 0))
+    is_frozen: bool = False  # taken out of the garbage collector's sight
+
+    def __post_init__(self) -> None:
+        self.key = self.key or self.choice.key
+        self.input_size: tuple[int, int, int] = self.model.input_size
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def untrained(self) -> bool:
+        """True if its weights are random."""
+        return self.model.origin in ("random", "epoch-0")
+
+    @property
+    def one_channel(self) -> bool:
+        return self.input_size[0] == 1
+
+
+def load(choice: Choice, progress: Any = None) -> Network:
     """The chosen network, loaded once for all sessions. Raises CnnvizError with what to do."""
     if choice.weights.startswith("file-"):
         stored_weights(choice.weights)  # it may have been removed since
-    loaded = shared(choice.key, lambda: _load(choice, progress))
-    if not background.any_running():  # what a job holds would be kept for ever
-        _freeze_once(choice.key)
-    return loaded
+    network = _cache().get(choice.key, lambda: Network(_load(choice, progress), choice))
+    if not network.is_frozen and not background.any_running():  # what a job holds would be kept for ever
+        gc.freeze()
+        network.is_frozen = True
+    return network
 
 
-def shared(key: str, make: Callable[[], LoadedModel]) -> LoadedModel:
-    """The network called `key`, made once for all sessions. Twins and moved copies of a network come here, too: the
-    bounds of app/limits.py hold for all together."""
-    return _shelf().get(key, make)
+def derive(network: Network, change: str, make: Callable[[], LoadedModel]) -> Network:
+    """A changed copy of a network, made once for all sessions; `change` names it. The bounds of app/limits.py hold for
+    networks and their copies together."""
+    key = f"{network.key}|{change}"
+    return _cache().get(key, lambda: Network(make(), network.choice, key))
+
+
+def forget() -> None:
+    """Let go of all networks."""
+    _cache().clear()
+    release_memory("cpu")
 
 
 @st.cache_resource(show_spinner=False)
-def _shelf() -> Shelf:
-    return Shelf(lambda: limits.MODELS, limits.weights_room)
+def _cache() -> LruCache:
+    return network_cache(lambda: limits.MODELS, limits.weights_room)
 
 
 def _load(choice: Choice, progress: Any) -> LoadedModel:
@@ -66,7 +108,7 @@ def _load(choice: Choice, progress: Any) -> LoadedModel:
 
     name, weights, device = choice.name, choice.weights, choice.device
     if choice.untrained:
-        return _untrained(choice, progress)
+        return _load_untrained(choice, progress)
     if weights == "pretrained":
         return load(name, "pretrained", device, progress=progress)
     if not weights.startswith("file-"):
@@ -77,38 +119,12 @@ def _load(choice: Choice, progress: Any) -> LoadedModel:
     return load(name, path, device, class_names=own.classes, preprocessing=own.preprocessing)
 
 
-def _untrained(choice: Choice, progress: Any) -> LoadedModel:
-    """Fresh weights in place of the chosen ones. What would have to be downloaded for it alone is not."""
-    from cnnviz.data.class_names import class_names
-    from cnnviz.models.catalogue.registry import find
-    from cnnviz.models.load import load
-    from cnnviz.models.zoo import download as pretrained
+def _load_untrained(choice: Choice, progress: Any) -> LoadedModel:
+    """Random weights in place of the chosen ones. What would have to be downloaded for it alone is not."""
+    from cnnviz.models.untrained import load_untrained
 
-    entry = find(choice.name)
-    if choice.weights == "pretrained" and entry.pretrained is not None:
-        trained = pretrained.find_weights(entry)
-        names = trained.meta.get("categories") or class_names(entry.labels, entry.classes)
-        expects = trained.preprocessing
-        scaled = choice.name in pretrained.SCALED_INPUT
-    else:
-        trained_choice = replace(choice, untrained=False)
-        model = shared(trained_choice.key, lambda: _load(trained_choice, progress))
-        names, expects = model.class_names, model.preprocessing
-        scaled = getattr(model.module, "transform_input", False)
-    twin = load(choice.name, "random", choice.device, class_names=names, preprocessing=expects)
-    if scaled:  # torchvision's ports rescale their input inside, which is preprocessing, too
-        twin.module.transform_input = True
-    return twin
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _freeze_once(key: str) -> None:
-    gc.freeze()
-
-
-def forget() -> None:
-    """Let go of all networks."""
-    _shelf().clear()
+    trained = replace(choice, untrained=False)
+    return load_untrained(choice.name, choice.weights, choice.device, lambda: load(trained, progress).model)
 
 
 @st.cache_data(show_spinner=False)
@@ -181,14 +197,19 @@ def _bundled() -> list[str]:
 
 def weights_options(name: str) -> list[str]:
     """Weights that `name` can take, the best that needs no download first."""
+    options = [*(["bundled"] if name in _bundled() else []), "random"]
+    if (file := _published_file(name)) is not None:
+        options.insert(len(options) - 1 if file.is_file() else len(options), "pretrained")
+    return options
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _published_file(name: str) -> Path | None:
+    """Where the published weights of a network lie once they are downloaded; None where there are none."""
     from cnnviz.models.catalogue.registry import find
     from cnnviz.models.zoo.download import cache_path, find_weights
 
-    options = [*(["bundled"] if name in _bundled() else []), "random"]
-    if find(name).pretrained is not None:
-        here = cache_path(find_weights(find(name)).url).is_file()
-        options.insert(len(options) - 1 if here else len(options), "pretrained")
-    return options
+    return None if find(name).pretrained is None else cache_path(find_weights(find(name)).url)
 
 
 @st.cache_data(show_spinner=False)

@@ -6,7 +6,6 @@ import atexit
 import gc
 import sys
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from PIL import Image
 from app import limits
 from app.markdown import escape_markdown
 from app.session import networks
-from app.session.cache import Kept
+from app.session.cache import array_cache, picture_cache
+from app.session.networks import Network
 from app.session.uploads import cache_folder, is_stored_photo, store_zip
 from cnnviz.device import out_of_memory as is_short
 from cnnviz.device import release
@@ -47,13 +47,6 @@ def warm_up() -> threading.Thread:
     thread.start()
     atexit.register(thread.join, 30)  # an import cut off at shutdown would abort the interpreter
     return thread
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def layer_shapes(key: str, _model: LoadedModel) -> dict[str, tuple[int, int, int]]:
-    from cnnviz.probes.capture import layer_shapes as measured
-
-    return measured(_model)
 
 
 # --- photographs and corpora ---------------------------------------------------------------------------
@@ -91,25 +84,52 @@ def is_here(name: str) -> bool:
     return found(name)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def uploaded_corpus(ids: tuple[str, ...], _files: list[tuple[str, bytes]]) -> Corpus:
+    """Uploaded images, or the images of one uploaded zip, which is stored by its hash. Raises BadInput for more than
+    limits.IMAGES_AT_ONCE of images."""
+    from cnnviz.data.open import corpus as opened
+
+    data = _files[0][1]
+    if len(_files) == 1 and data[:2] == b"PK":
+        return opened(store_zip(data))
+    size = sum(len(data) for _name, data in _files)
+    if size > limits.IMAGES_AT_ONCE:
+        raise BadInput(
+            f"These {len(_files):,} files have {size / 1e6:,.0f} MB; {limits.IMAGES_AT_ONCE / 1e6:,.0f} MB are taken "
+            "at once. Give fewer, or pack them as one zip, which is read from the disk."
+        )
+    return opened(_files)
+
+
 # --- results --------------------------------------------------------------------------------------------
 
 
-@st.cache_resource(show_spinner=False)
-def _arrays() -> Kept:
-    return Kept(lambda: limits.MAPS)
+def layer_shapes(network: Network) -> dict[str, tuple[int, int, int]]:
+    """{layer: (C, H, W) of its output} of the layers worth looking at, in order; those that never run are left out."""
+    from cnnviz.probes.capture import layer_shapes as measure
+
+    return picture_cache().get(("layer shapes", network.key), lambda: measure(network.model))
 
 
-def received(key: str, image: str, model: LoadedModel) -> np.ndarray:
+def layer_kinds(network: Network) -> dict[str, str]:
+    """{layer: "conv", "block", "pool" or "linear"}, in order."""
+    from cnnviz.models.model import layer_kinds as find_kinds
+
+    return picture_cache().get(("layer kinds", network.key), lambda: find_kinds(network.model.module))
+
+
+def received(network: Network, image: str) -> np.ndarray:
     """What the network sees of the image, uint8 (H, W, C)."""
-    return _arrays().get(("received", key, image), lambda: model.receive(photo(image)))
+    return array_cache().get(("received", network.key, image), lambda: network.model.receive(photo(image)))
 
 
-def maps(key: str, image: str, layer: str, model: LoadedModel) -> np.ndarray:
+def maps(network: Network, image: str, layer: str) -> np.ndarray:
     """(C, H, W) feature maps; read only."""
-    return _arrays().get(("maps", key, image, layer), lambda: _captured(image, layer, model))
+    return array_cache().get(("maps", network.key, image, layer), lambda: _capture_maps(network.model, image, layer))
 
 
-def _captured(image: str, layer: str, model: LoadedModel) -> np.ndarray:
+def _capture_maps(model: LoadedModel, image: str, layer: str) -> np.ndarray:
     from cnnviz.probes.capture import capture
 
     values = capture(model, photo(image), [layer])[layer][0]
@@ -117,47 +137,46 @@ def _captured(image: str, layer: str, model: LoadedModel) -> np.ndarray:
     return values
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
-def receptive(key: str, layer: str, _model: LoadedModel) -> ReceptiveField:
+def receptive(network: Network, layer: str) -> ReceptiveField:
+    """The receptive field of a layer's units."""
     from cnnviz.tracing.receptive_field import receptive_field
 
-    return receptive_field(_model, layer)
+    return picture_cache().get(("receptive", network.key, layer), lambda: receptive_field(network.model, layer))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def filters(key: str, contrast: str, channel: int | None, _model: LoadedModel) -> FirstLayerFilters:
+def filters(network: Network, contrast: str, channel: int | None) -> FirstLayerFilters:
+    """The kernels of the first layer as tiles; `contrast`, `channel`: as for `first_layer_filters`."""
     from cnnviz.probes.filters import first_layer_filters
 
-    return first_layer_filters(_model, contrast, channel)
+    name = ("first filters", network.key, contrast, channel)
+    return picture_cache().get(name, lambda: first_layer_filters(network.model, contrast, channel))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def top5(key: str, image: str, _model: LoadedModel) -> list[tuple[str, float]]:
+def top5(network: Network, image: str) -> list[tuple[str, float]]:
     """The five most probable classes with their probabilities."""
-    probabilities = _model.predict(photo(image))[0]
+    return picture_cache().get(("top 5", network.key, image), lambda: _predict_top5(network.model, image))
+
+
+def _predict_top5(model: LoadedModel, image: str) -> list[tuple[str, float]]:
+    probabilities = model.predict(photo(image))[0]
     order = np.argsort(-probabilities)[:5]
-    return [(_model.class_names[i], float(probabilities[i])) for i in order]
+    return [(model.class_names[i], float(probabilities[i])) for i in order]
 
 
-@st.cache_resource(show_spinner=False)
-def _pictures() -> Kept:
-    return Kept(lambda: limits.PICTURES)
+def facts(network: Network) -> dict[str, Any]:
+    """Title, source, number of parameters and classes of a network."""
+    return picture_cache().get(("facts", network.key), lambda: _collect_facts(network.model))
 
 
-def is_drawn(recipe: tuple) -> bool:
-    """True if `drawn(recipe, …)` would answer at once."""
-    return recipe in _pictures()
+def _collect_facts(model: LoadedModel) -> dict[str, Any]:
+    from cnnviz.models.catalogue.registry import find
+
+    entry = find(model.name)
+    parameters = sum(p.numel() for p in model.module.parameters())
+    return dict(title=entry.title, source=entry.source, parameters=parameters, classes=len(model.class_names))
 
 
-def found(recipe: tuple) -> Any | None:
-    """What `drawn` remembers under `recipe`; None if it is not there, or not any more."""
-    return _pictures().find(recipe)
-
-
-def drawn(recipe: tuple, draw: Callable[[], Any]) -> Any:
-    """What `draw()` returns, remembered under `recipe`, which names everything it depends on. Shared by all
-    sessions; the least recently used go first, so that no more than limits.PICTURES bytes are kept."""
-    return _pictures().get(recipe, draw)
+# --- what goes wrong --------------------------------------------------------------------------------------
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -182,8 +201,8 @@ def memory_short(error: Exception) -> bool:
     """True if `error` says that the computer's own memory is full: what can be made again is let go of."""
     if not isinstance(error, DeviceLost) and not is_short(error):
         return False
-    for kept in (_pictures(), _arrays()):
-        kept.clear()
+    for cache in (picture_cache(), array_cache()):
+        cache.clear()
     networks.forget()
     return True
 
@@ -196,33 +215,3 @@ def problem(error: CnnvizError) -> None:
 class PageEnded(Exception):
     """The page has said why it shows no more. Unlike st.stop, which lets nothing reach the browser any more,
     this leaves the links and the URL to be brought up to date."""
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def facts(key: str, _model: LoadedModel) -> dict[str, Any]:
-    """Title, source, number of parameters and classes of a network."""
-    from cnnviz.models.catalogue.registry import find
-
-    entry = find(_model.name)
-    parameters = sum(p.numel() for p in _model.module.parameters())
-    return {
-        "title": entry.title, "source": entry.source, "parameters": parameters, "classes": len(_model.class_names)
-    }  # fmt: skip
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def uploaded_corpus(ids: tuple[str, ...], _files: list[tuple[str, bytes]]) -> Corpus:
-    """Uploaded images, or the images of one uploaded zip, which is stored by its hash. Raises BadInput for more than
-    limits.IMAGES_AT_ONCE of images."""
-    from cnnviz.data.open import corpus as opened
-
-    data = _files[0][1]
-    if len(_files) == 1 and data[:2] == b"PK":
-        return opened(store_zip(data))
-    size = sum(len(data) for _name, data in _files)
-    if size > limits.IMAGES_AT_ONCE:
-        raise BadInput(
-            f"These {len(_files):,} files have {size / 1e6:,.0f} MB; {limits.IMAGES_AT_ONCE / 1e6:,.0f} MB are taken "
-            "at once. Give fewer, or pack them as one zip, which is read from the disk."
-        )
-    return opened(_files)

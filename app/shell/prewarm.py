@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import streamlit as st
 
 from app import limits
 from app.jobs import background, download
+from app.jobs.background import Report
 from app.pickers import controls
-from app.pickers.controls import Network
 from app.pickers.corpus import OFFLINE, default_corpus
 from app.pickers.network import DEFAULT_NETWORK
 from app.session import networks, shared
-from app.session.networks import Choice
+from app.session.networks import Choice, Network
 from app.views.patches import indexing
 from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.progress import Progress
 from cnnviz.tours import Stop, Tour
 
 NEEDS_NONE = frozenset({"playground", "anatomy", "landscape"})  # pages that open without a network's weights
@@ -28,13 +28,13 @@ def start(tour: Tour) -> None:
         return
     st.session_state["prewarmed"] = tour.name
     words = f"Preparing the tour {tour.name}"
-    background.start(f"tour {tour.name}", words, lambda report: visit_stops(tour, report), lane=limits.SHORT)
+    background.start(f"tour {tour.name}", words, partial(visit_stops, tour), lane=limits.SHORT)
 
 
-def visit_stops(tour: Tour, report: Callable[[Any], bool]) -> None:
-    """Load and compute what the stops show, in their order. What fails here is said when its page is opened."""
-    for stop in tour.stops:
-        if not report(stop.title):
+def visit_stops(tour: Tour, report: Report) -> None:
+    """Visit the stops in their order. What fails here is said when its page is opened."""
+    for number, stop in enumerate(tour.stops):
+        if not report(Progress(number, len(tour.stops), "stops", note=stop.title)):
             return
         if stop.page in NEEDS_NONE:
             continue
@@ -51,30 +51,29 @@ def _network(query: dict[str, str]) -> Network:
     choice = Choice(name, weights, untrained=query.get("untrained", "").lower() in ("true", "1"))
     if choice.weights == "pretrained" and not choice.untrained and not download.are_here(name):
         raise BadInput(f"The weights of {name} are not here: the page that shows them offers the download.")
-    return Network(networks.model(choice), choice)
+    return networks.load(choice)
 
 
 def _visit(stop: Stop, network: Network) -> None:
-    key, model = network.key, network.model
     image = stop.query.get("image", "digit-3" if network.one_channel else controls.DEFAULT_PHOTO)
     layer = stop.query.get("layer") or controls.default_layer(network)
     if stop.page in ("", "inspect"):
-        shared.received(key, image, model)
-        shared.top5(key, image, model)
+        shared.received(network, image)
+        shared.top5(network, image)
     elif stop.page == "filters":
-        found = shared.filters(key, "common", None, model)
-        shared.maps(key, image, found.layer, model)
+        found = shared.filters(network, "common", None)
+        shared.maps(network, image, found.layer)
     elif stop.page in ("top-9", "unit"):
         _index(network)
     if stop.page in ("feature-maps", "top-9", "unit", "equivariance", "pooling", "receptive-fields"):
-        shared.layer_shapes(key, model)
-        shared.receptive(key, layer, model)
-        shared.maps(key, image, layer, model)
+        shared.layer_shapes(network)
+        shared.receptive(network, layer)
+        shared.maps(network, image, layer)
 
 
 def _index(network: Network) -> None:
     """Begin the index of the small corpus that the page opens on."""
     images = shared.corpus(default_corpus(network))
-    index = indexing.saved_index(network, images)
-    if images.name in OFFLINE and (index is None or not index.complete):
+    indexed = indexing.find_index(network, images)
+    if images.name in OFFLINE and (indexed is None or not indexed.index.complete):
         indexing.build(network, images, watched=False)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnnviz.landscape.plane.surface import SurfaceProgress
     from cnnviz.landscape.results import Line, Trajectory
     from cnnviz.models.model import LoadedModel
-    from cnnviz.progress import StudyProgress
+    from cnnviz.progress import Progress
 
 WHOLE = "A line, a path and the sharpness are written when they are whole: the same command begins them anew."
 BUNDLED = "bundled"  # the run of the bundled weights
@@ -223,8 +223,8 @@ def _describe_sharpness(found: Sharpness) -> list[str]:
     ]
 
 
-def _report_to(bar: ProgressBar) -> Callable[[StudyProgress], None]:
-    def show(state: StudyProgress) -> None:
+def _report_to(bar: ProgressBar) -> Callable[[Progress], None]:
+    def show(state: Progress) -> None:
         text = f"{state.what}, {state.done} of {state.total}  {duration(state.seconds_left)} left"
         bar.update(state.done / max(state.total, 1), text)
 

@@ -19,7 +19,7 @@ from cnnviz.index.crops.crops import refuse_side
 from cnnviz.index.merge import Span, left, merge, seen_by, share
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.build import chosen_batch, finished, prepared
-from cnnviz.index.search.run import IndexProgress, Progress, Run
+from cnnviz.index.search.run import IndexProgress, IndexWatcher, Run
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def index_on_ranks(
     k: int = 9,
     out: str | Path = "index.npz",
     precision: str = "auto",
-    progress: Progress | None = None,
+    progress: IndexWatcher | None = None,
     batch: int | None = None,
     workers: int | None = None,
     embed: int | None = None,
@@ -149,7 +149,7 @@ def _chosen(told: list[tuple[dict[str, Any], dict[str, list[Span]], str]]) -> li
 class _Shown:
     """Progress of all ranks: each notes its own on the board, rank 0 shows the sum."""
 
-    def __init__(self, group: Group, progress: Progress | None, total: int, before: PatchIndex | None) -> None:
+    def __init__(self, group: Group, progress: IndexWatcher | None, total: int, before: PatchIndex | None) -> None:
         self.group, self.progress, self.total = group, progress if group.rank == 0 else None, total
         self.before = sum(high - low for low, high in seen_by(before)) if before is not None else 0
         self.started, self.last, self.problem, self.shown = time.monotonic(), 0.0, "", 0
@@ -176,4 +176,4 @@ class _Shown:
         self.shown = done
         rate = max(done, 1) / max(now - self.started, 1e-9)
         standing = self.before + done
-        return self.progress(IndexProgress(standing, self.total, rate, (self.total - standing) / rate, self.problem))
+        return self.progress(IndexProgress.at_rate(standing, self.total, rate, self.problem))

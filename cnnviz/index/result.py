@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,15 @@ import numpy as np
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput, unknown
 from cnnviz.index.crops.crops import LayerCrops
-from cnnviz.index.crops.cut import cut, window
+from cnnviz.index.crops.cut import cut_windows
 from cnnviz.index.crops.source import Source, refuse_strangers
 from cnnviz.index.records import Box, ChannelStatistics, LayerTop, Winner
 from cnnviz.store import load_arrays, save_arrays
 
 if TYPE_CHECKING:
+    import torch
+
+    from cnnviz.attribution.effective_field import EffectiveField
     from cnnviz.data.corpus import Corpus
     from cnnviz.models.model import LoadedModel
 
@@ -102,12 +106,15 @@ class PatchIndex(Displayed):
         """One channel: its winners, their patches and reconstructions. Raises as `top` does."""
         return self.layer(layer).unit(channel)
 
-    def attached(self, model: LoadedModel, corpus: Corpus) -> PatchIndex:
+    def attached(
+        self, model: LoadedModel, corpus: Corpus, read: Callable[[Sequence[int]], list[np.ndarray]] | None = None
+    ) -> PatchIndex:
         """The same index with the network and the corpus it was made from, for patches and reconstructions.
 
-        Raises BadInput if it was made from others."""
+        `read(images)`: what the network sees of images of the corpus, uint8 (H, W, C) each, for a caller that keeps
+        them itself. Raises BadInput if the index was made from others."""
         refuse_strangers(self.meta, model, corpus)
-        return replace(self, source=Source(model, corpus))
+        return replace(self, source=Source(model, corpus, read))
 
     def crops(self, layer: str, channel: int) -> list[np.ndarray] | None:
         """Small pictures of a channel's winners, uint8 (h, w, channels), in the order of `top`; None if the
@@ -155,7 +162,7 @@ class PatchIndex(Displayed):
         return cls(tops, {int(image): name for image, name in meta.pop("ids").items()}, meta, statistics, embedded)
 
 
-def _named(arrays: dict[str, np.ndarray], layer: str, kind: type) -> dict[str, Any]:
+def _named(arrays: dict[str, np.ndarray], layer: str, kind: type[LayerTop | ChannelStatistics]) -> dict[str, Any]:
     found = {name: arrays[f"{name}/{layer}"] for name in kind.__slots__}
     return {name: array if array.ndim else int(array) for name, array in found.items()}
 
@@ -227,7 +234,7 @@ class UnitView(Displayed):
         """What the network received of each winner's image, uint8 (H, W, C); of the `most` strongest, None: of all.
 
         Raises BadInput if the index is not attached to its images, BadImage if one cannot be read."""
-        return [self.index.source.received(winner.image) for winner in self.winners[:most]]
+        return self.index.source.received([winner.image for winner in self.winners[:most]])
 
     def patches(self, most: int | None = None) -> list[np.ndarray]:
         """What the unit saw of each winner's image, uint8 (h, w, C); pixels beyond the image are gray.
@@ -241,25 +248,39 @@ class UnitView(Displayed):
             if crops is None:
                 raise
             return crops[:most]
-        return [cut(p, window(w.full_box, p.shape[:2])) for p, w in zip(pictures, self.winners, strict=False)]
+        return cut_windows(pictures, [winner.full_box for winner in self.winners[:most]])
 
     def reconstructions(self, rule: str = "deconvnet", most: int | None = None) -> list[np.ndarray]:
         """Each winner projected down to pixels, float32 (C, h, w), signed, cut as `patches`.
 
         `rule`: "deconvnet", "guided" or "gradient", see `reconstruct`. Raises as `images` does, and BadInput for
         another rule."""
-        import torch
-
         from cnnviz.attribution.reconstruct import reconstruct_batch
 
         model, best = self.index.source.known()[0], self.winners[:most]
         if not best:
             return []
-        batch = model.preprocessing.normalise(torch.from_numpy(np.stack(self.images(most))))
-        units = [(self.channel, winner.row, winner.col) for winner in best]
-        signals = reconstruct_batch(model, batch, self.layer, units, rule)
-        size = model.input_size[1:]
-        return [
-            np.ascontiguousarray(cut(s.transpose(1, 2, 0), window(w.full_box, size), 0).transpose(2, 0, 1))
-            for s, w in zip(signals, best, strict=True)
-        ]
+        signals = reconstruct_batch(model, self._batch(most), self.layer, self._units(most), rule)
+        parts = cut_windows(list(signals.transpose(0, 2, 3, 1)), [winner.full_box for winner in best], 0)
+        return [np.ascontiguousarray(part.transpose(2, 0, 1)) for part in parts]
+
+    def effective_field(self) -> EffectiveField:
+        """How much each pixel of the receptive field moves the unit, on average over its winners.
+
+        Raises as `images` does, and BadInput if the channel has no winner. See `attribution.effective_field`."""
+        from cnnviz.attribution.effective_field import effective_field
+
+        if not self.winners:
+            raise BadInput(f"{self.name} has no winner: no image gives it a value. Choose another channel.")
+        model = self.index.source.known()[0]
+        return effective_field(model, self._batch(), self.layer, self._units())
+
+    def _batch(self, most: int | None = None) -> torch.Tensor:
+        """What the network computes on, (N, C, H, W): the winners' images."""
+        import torch
+
+        preprocessing = self.index.source.known()[0].preprocessing
+        return preprocessing.normalise(torch.from_numpy(np.stack(self.images(most))))
+
+    def _units(self, most: int | None = None) -> list[tuple[int, int, int]]:
+        return [(self.channel, winner.row, winner.col) for winner in self.winners[:most]]

@@ -138,7 +138,7 @@ def _load_pretrained(found: Architecture, progress: Callable[[int, int], None] |
     names = list(weights.meta["categories"])
     module, report = _fill(found, checkpoint, len(names))
     if found.name in pretrained.SCALED_INPUT:
-        _rescale_input(module)
+        rescale_input(module)
     report = replace(report, warnings=[*report.warnings, *checkpoint.warnings])
     shown = {key: weights.meta[key] for key in ("recipe", "_metrics") if key in weights.meta}
     notes = {"accuracy": shown.get("_metrics", {}), "recipe": shown.get("recipe", ""), "source": weights.url}
@@ -186,7 +186,7 @@ def _load_checkpoint(
     classes = recognise.count_classes(checkpoint.tensors, found.name)
     module, report = _fill(found, checkpoint, classes)
     if is_published(checkpoint, found) and found.name in pretrained.SCALED_INPUT:
-        _rescale_input(module)
+        rescale_input(module)
     count, chosen, names = classes or found.classes, None, None
     if overrides.preprocessing is None:
         chosen = find_preprocessing(checkpoint, found, assumed) or _assume_preprocessing(found, assumed)
@@ -218,7 +218,7 @@ def _fill(found: Architecture, checkpoint: Checkpoint, classes: int | None) -> t
     return module, report
 
 
-def _rescale_input(module: Any) -> None:
+def rescale_input(module: Any) -> None:
     """Have torchvision's GoogLeNet or Inception rescale its input, as weights ported from TensorFlow expect."""
     module.transform_input = True
 

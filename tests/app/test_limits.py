@@ -19,11 +19,11 @@ from torch import nn
 from app import access, limits
 from app.jobs import background
 from app.jobs.background import FULL, Job
-from app.jobs.queue import Line
+from app.jobs.queue import JobQueue
 from app.pickers import corpus as corpus_picker
 from app.session import networks, shared, uploads
-from app.session.cache import Kept, Shelf, bytes_of, weight_of
-from app.session.networks import Choice
+from app.session.cache import LruCache, array_cache, bytes_of, network_cache, weight_of
+from app.session.networks import Choice, Network
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.models.model import LoadedModel
@@ -33,6 +33,10 @@ def network(width: int = 4) -> LoadedModel:
     """A layer of `width` × 3 weights and as many biases: 16 bytes a channel."""
     net = nn.Sequential(nn.Conv2d(3, width, 1), nn.Flatten())
     return LoadedModel(net, "one", Preprocessing((4, 4)), ["a"], torch.device("cpu"))
+
+
+def loaded(width: int = 4) -> Network:
+    return Network(network(width), Choice("one", "random", "cpu"))
 
 
 # --- what is kept ---------------------------------------------------------------------------------------
@@ -46,7 +50,7 @@ def test_the_bytes_of_a_result_are_those_of_everything_in_it():
 
 
 def test_the_least_recently_used_result_goes_first_and_the_newest_stays_whatever_its_size():
-    kept = Kept(lambda: 100)
+    kept = LruCache(lambda group: 100, lambda: 99)
     for name in "abc":
         kept.put(name, bytes(30))
     assert kept.find("a") == bytes(30)
@@ -59,7 +63,7 @@ def test_the_least_recently_used_result_goes_first_and_the_newest_stays_whatever
 
 
 def test_what_many_ask_for_at_once_is_made_once():
-    kept, made, found = Kept(lambda: 100), [], []
+    kept, made, found = LruCache(lambda group: 100, lambda: 99), [], []
     barrier = threading.Barrier(8)
 
     def make() -> bytes:
@@ -80,55 +84,54 @@ def test_what_many_ask_for_at_once_is_made_once():
 
 
 def test_what_could_not_be_made_is_tried_again():
-    kept = Kept(lambda: 100)
+    kept = LruCache(lambda group: 100, lambda: 99)
     with pytest.raises(BadInput):
         kept.get("one", lambda: (_ for _ in ()).throw(BadInput("not now")))
     assert kept.get("one", lambda: b"x") == b"x"
 
 
 def test_networks_are_bounded_in_number_and_who_works_with_one_keeps_it():
-    shelf = Shelf(lambda: 2, lambda device: 10**9)
-    first = shelf.get("a", network)
-    gone = weakref.ref(shelf.get("b", network).module)
-    assert shelf.get("a", network) is first
-    shelf.get("c", network)
-    assert shelf.names() == ["a", "c"] and gone() is None
-    shelf.get("d", network)
-    assert shelf.names() == ["c", "d"]
-    assert first.predict(np.zeros((4, 4, 3), np.uint8)).shape  # it is out of the shelf, and still at work
+    cache = network_cache(lambda: 2, lambda device: 10**9)
+    first = cache.get("a", loaded)
+    gone = weakref.ref(cache.get("b", loaded).model.module)
+    assert cache.get("a", loaded) is first
+    cache.get("c", loaded)
+    assert cache.names() == ["a", "c"] and gone() is None
+    cache.get("d", loaded)
+    assert cache.names() == ["c", "d"]
+    assert first.model.predict(np.zeros((4, 4, 3), np.uint8)).shape  # it is out of the cache, and still at work
 
 
 def test_networks_are_bounded_in_bytes_on_each_device():
     room = 16 * 10  # bytes: ten channels
-    shelf = Shelf(lambda: 99, lambda device: room)
+    cache = network_cache(lambda: 99, lambda device: room)
     for name, width in (("a", 3), ("b", 3), ("c", 3)):
-        shelf.get(name, lambda width=width: network(width))
-    assert shelf.names() == ["a", "b", "c"]
-    shelf.get("d", lambda: network(6))
-    assert shelf.names() == ["c", "d"]
-    shelf.get("large", lambda: network(50))
-    assert shelf.names() == ["large"]
+        cache.get(name, lambda width=width: loaded(width))
+    assert cache.names() == ["a", "b", "c"]
+    cache.get("d", lambda: loaded(6))
+    assert cache.names() == ["c", "d"]
+    cache.get("large", lambda: loaded(50))
+    assert cache.names() == ["large"]
 
 
 def test_the_app_s_networks_and_their_twins_share_one_bound(monkeypatch):
     monkeypatch.setattr(limits, "MODELS", 2)
     choice = Choice("lenet5", "bundled", "cpu")
-    networks.model(choice)
-    networks.shared("a copy", network)
-    networks.shared("another", network)
-    assert networks._shelf().names() == ["a copy", "another"]
-    networks.model(choice)
-    assert networks._shelf().names() == ["another", choice.key]
+    original = networks.load(choice)
+    copies = [networks.derive(original, name, network).key for name in ("a copy", "another")]
+    assert networks._cache().names() == copies == [f"{choice.key}|a copy", f"{choice.key}|another"]
+    networks.load(choice)
+    assert networks._cache().names() == [copies[1], choice.key]
 
 
 def test_maps_are_bounded_in_bytes(monkeypatch):
-    model = networks.model(Choice("lenet5", "bundled", "cpu"))
-    monkeypatch.setattr(limits, "MAPS", 2 * shared.maps("lenet", "digit-1", "conv1", model).nbytes)
+    lenet = networks.load(Choice("lenet5", "bundled", "cpu"))
+    monkeypatch.setattr(limits, "MAPS", 2 * shared.maps(lenet, "digit-1", "conv1").nbytes)
     for digit in (1, 2, 3):
-        shared.maps("lenet", f"digit-{digit}", "conv1", model)
-    assert ("maps", "lenet", "digit-1", "conv1") not in shared._arrays()
-    assert ("maps", "lenet", "digit-3", "conv1") in shared._arrays()
-    assert shared._arrays().bytes <= limits.MAPS
+        shared.maps(lenet, f"digit-{digit}", "conv1")
+    assert ("maps", lenet.key, "digit-1", "conv1") not in array_cache()
+    assert ("maps", lenet.key, "digit-3", "conv1") in array_cache()
+    assert array_cache().bytes <= limits.MAPS
 
 
 # --- what is computed at once ---------------------------------------------------------------------------
@@ -144,13 +147,13 @@ def running(*some: Job) -> list[bool]:
 
 
 def test_no_more_jobs_run_than_there_are_places_and_the_others_know_their_place():
-    line = Line(2)
+    line = JobQueue(2)
     some = [Job(str(i), until_cancelled, line.join()) for i in range(5)]
     assert running(*some) == [True, True, False, False, False]
     assert [job.place for job in some] == [0, 0, 1, 2, 3]
     assert all(job.running for job in some)
-    assert some[3].waiting() == "waits, place 2 in line; this machine computes 2 of this kind at once"
-    assert some[0].waiting("reading") == "reading"
+    assert some[3].describe_wait() == "waits, place 2 in line; this machine computes 2 of this kind at once"
+    assert some[0].describe_wait("reading") == "reading"
     some[0].stop()
     assert ended(some[0]) and running(*some[1:]) == [True, True, False, False]
     some[3].stop()  # in the middle of the line
@@ -161,7 +164,7 @@ def test_no_more_jobs_run_than_there_are_places_and_the_others_know_their_place(
 
 
 def test_one_person_never_takes_all_places():
-    line = Line(2, each=1)
+    line = JobQueue(2, each=1)
     mine = [Job(f"mine {i}", until_cancelled, line.join("me")) for i in range(3)]
     other = Job("other", until_cancelled, line.join("you"))
     assert running(*mine, other) == [True, False, False, True]
@@ -176,7 +179,7 @@ def test_one_person_never_takes_all_places():
 
 
 def test_many_threads_take_turns_and_each_has_one():
-    line, inside, most, done = Line(3), [], [], []
+    line, inside, most, done = JobQueue(3), [], [], []
 
     def work(report) -> None:
         inside.append(1)
@@ -190,7 +193,7 @@ def test_many_threads_take_turns_and_each_has_one():
 
 
 def test_a_job_that_fails_makes_room_for_the_next():
-    line = Line(1)
+    line = JobQueue(1)
 
     def broken(report) -> None:
         raise BadInput("No.")
@@ -272,7 +275,7 @@ def test_jobs_that_ended_long_ago_are_forgotten(monkeypatch):
 
 
 def test_a_closed_tab_cancels_its_jobs_also_those_in_line_and_their_memory_comes_back():
-    line, held = Line(1), []
+    line, held = JobQueue(1), []
 
     def work_on(photographs: np.ndarray):
         held.append(weakref.ref(photographs))
@@ -372,6 +375,6 @@ def test_a_computer_whose_memory_is_full_is_told_in_words_and_another_view_opens
     at = opened("home", net=registered("full", lambda classes: Full(nn.Conv2d(3, classes, 3), nn.Flatten())))
     (message,) = [e.value for e in at.error]
     assert "needs more memory than this computer has free" in message and not at.exception
-    assert networks._shelf().names() == []
+    assert networks._cache().names() == []
     at.selectbox(key="net").select("lenet5").run()
     assert not at.error and not at.exception

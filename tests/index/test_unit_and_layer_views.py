@@ -107,8 +107,8 @@ def test_an_image_that_is_gone_is_told(index: PatchIndex, model: LoadedModel) ->
 def test_few_images_are_held_and_each_is_decoded_once(model: LoadedModel, monkeypatch) -> None:
     monkeypatch.setattr(source, "KEPT", 3)
     index = index_patches(model, memory(noise(8)), ["a"], k=8, batch=4)
-    first = index.source.received(0)
-    assert index.source.received(0) is first
+    first = index.source.received([0])[0]
+    assert index.source.received([0])[0] is first
     index.unit("a", 0).images()
     assert len(index.source._kept) == 3
 

@@ -157,13 +157,14 @@ def history(row: Any) -> None:
             newest = controls.bind_choice("torchvision's weights", "recipe", ["First", "Newest"]) == "Newest"
         saves = controls.bind_choice("The camera saves", "saves", ["PNG", "SVG"]).lower()
     if chart == "Challenge":
-        figure, entries, name = timeline_figure(timeline(), HUMAN), [*timeline(), HUMAN], "ilsvrc"
+        figure, name = timeline_figure(timeline(), HUMAN), "ilsvrc"
+        table = anatomies.facts_csv([*timeline(), HUMAN])
     else:
         with st.spinner("Reading torchvision's metadata"):
             entries = anatomies.models(newest)
-        figure, name = bubble_figure(entries), "accuracy-size-cost"
+        figure, name, table = bubble_figure(entries), "accuracy-size-cost", anatomies.facts_csv(entries)
     st.plotly_chart(figure, theme=None, config=plot_config(name, saves), key=f"{name}_{saves}")
-    anatomies.downloads(name, None, anatomies.facts_csv(entries))
+    anatomies.downloads(name, None, table)
     if chart == "Challenge":
         st.write(
             "Top-5 error of the ImageNet challenge, 1,000 classes. **Notice** the fall in 2012, and that winners are "

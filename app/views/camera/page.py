@@ -16,6 +16,7 @@ from app import access
 from app.components.live import live_pictures
 from app.pickers import controls, webcam
 from app.session import shared
+from app.session.cache import picture_cache
 from app.views.camera import route as live_route
 from app.views.camera.worker import LiveView, Wish, draw, pictures
 
@@ -97,7 +98,7 @@ def _video() -> bool:
 def _show(wish: Wish, image: str, mode: str, key: str) -> None:
     """The chosen image, until frames come under `key`."""
     recipe = ("camera", wish.model.fingerprint, image, wish.layer, wish.scale, wish.count)
-    drawn = shared.drawn(recipe, lambda: draw(wish, np.asarray(shared.photo(image).convert("RGB"))))
+    drawn = picture_cache().get(recipe, lambda: draw(wish, np.asarray(shared.photo(image).convert("RGB"))))
     words = "This is the chosen image. Start the video to see what your camera sees."
     if mode == "Snapshot":
         words = "This is the chosen image. A photograph takes its place, on every page."

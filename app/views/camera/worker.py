@@ -29,7 +29,8 @@ PACE = 0.1  # seconds from one picture to the next: ten a second are enough, and
 REST = 2.0  # seconds without a frame after which the view says so and its thread ends; the next starts another
 SEEN = 224  # pixels of what the network receives, in whole multiples
 log = logging.getLogger("cnnviz")
-_ENDING, _THREADS = threading.Event(), WeakSet()
+_ENDING = threading.Event()
+_THREADS: WeakSet[threading.Thread] = WeakSet()
 
 
 @atexit.register
@@ -65,7 +66,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DrawnFrame:
     """One frame's pictures. `number`: of the frame among those that came in, from 1; `seconds`: this one took; `rate`:
     pictures a second of late."""
 
@@ -123,7 +124,7 @@ class LiveView:
     gave none, "" if it did; `came`: frames that came in. Without a wish nothing is drawn."""
 
     def __init__(self) -> None:
-        self.shown: Shown | None = None
+        self.shown: DrawnFrame | None = None
         self.news: News | None = None
         self.problem, self.came = "", 0
         self._number = 0
@@ -173,7 +174,7 @@ class LiveView:
                 frame, wish, number = self._waiting, self._wish, self.came
                 self._waiting = None
             started = time.perf_counter()
-            if wish is not None:
+            if wish is not None and frame is not None:
                 self._draw(frame, wish, number, started)
             time.sleep(max(0.0, PACE - (time.perf_counter() - started)))
 
@@ -195,7 +196,7 @@ class LiveView:
                 return  # stopped while it was drawn
             self._times.append(ended)
             rate = (len(self._times) - 1) / (ended - self._times[0]) if len(self._times) > 1 else 0.0
-            self.shown, self.problem = Shown(number, drawn, ended - started, rate), ""
+            self.shown, self.problem = DrawnFrame(number, drawn, ended - started, rate), ""
             each = f", {1000 * (ended - started):.0f} ms each; frames that come in between are skipped."
             self._tell({**sent, "pace": f"{rate:.1f} frames/s", "words": each})
 

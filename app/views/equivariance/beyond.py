@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -10,13 +10,18 @@ from app.components.picture import Label, picture
 from app.components.plots import plot
 from app.pickers import controls
 from app.session import shared
+from app.session.cache import picture_cache
 from app.url import address
 from app.views.equivariance import results
-from app.views.equivariance.results import TRANSFORMS, Setting
+from app.views.equivariance.results import TRANSFORMS, ShiftSetting
 from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.charts import beyond_figure
 from cnnviz.figures.equivariance.panels import shift_strip
 from cnnviz.figures.equivariance.words import error_text
+
+if TYPE_CHECKING:
+    from cnnviz.figures.equivariance.panels import Strip
+    from cnnviz.studies.equivariance.rotation_scale import TransformComparison
 
 
 def name_of(kind: str, amount: float) -> str:
@@ -26,11 +31,11 @@ def name_of(kind: str, amount: float) -> str:
     return f"rotate {amount:g}°" if kind == "rotation" else f"scale {amount:g}"
 
 
-def view(setting: Setting, layer: str, channel: int, row: Any) -> None:
+def view(setting: ShiftSetting, layer: str, channel: int, row: Any) -> None:
     """One transform in pictures, all as bars. Raises BadInput where the padding leaves no map of the layer."""
     places = {name_of(kind, amount): (kind, at) for kind, amounts in TRANSFORMS.items() for at, amount
               in enumerate(amounts)}  # fmt: skip
-    height, width = setting.network.model.input_size[1:]
+    height, width = setting.network.input_size[1:]
     if height != width:
         places = {name: place for name, place in places.items() if place[0] != "quarter"}
     with row:
@@ -43,12 +48,8 @@ def view(setting: Setting, layer: str, channel: int, row: Any) -> None:
         shared.problem(error)
         return
     one = found[kind][layer]
-    base = results.received(setting.model, setting.pixels(0).cpu().numpy())
-    drawn = shared.drawn(
-        ("beyond", *setting.key, layer, channel, name),
-        lambda: shift_strip(base, results.received(setting.model, found[kind].images[at]), one.moved[at, channel],
-                      one.after[at, channel], one.inside[at]),
-    )  # fmt: skip
+    name_there = ("beyond", *setting.key, layer, channel, name)
+    drawn = picture_cache().get(name_there, lambda: _draw_strip(setting, found[kind], layer, channel, at))
     picture(drawn.png, drawn.size, f"{name}: {layer}, channel {channel}", "beyond_strip",
             labels=[Label(*words) for words in drawn.words])  # fmt: skip
     st.markdown(
@@ -71,6 +72,15 @@ def view(setting: Setting, layer: str, channel: int, row: Any) -> None:
             "marks are the relative distance of a map to itself brought there and back: what interpolation alone "
             "costs. See Goodfellow, Bengio and Courville, Deep Learning (2016), section 9.2."
         )
+
+
+def _draw_strip(setting: ShiftSetting, found: TransformComparison, layer: str, channel: int, at: int) -> Strip:
+    """The image and one map before and after a transform."""
+    from cnnviz.studies.equivariance.shifting import denormalise
+
+    one, model = found[layer], setting.model
+    base, moved = denormalise(model, setting.pixels(0)), denormalise(model, found.images[at])
+    return shift_strip(base, moved, one.moved[at, channel], one.after[at, channel], one.inside[at])
 
 
 def _choose(hit: list[Any]) -> None:

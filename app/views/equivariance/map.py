@@ -10,7 +10,7 @@ import streamlit as st
 from app.components.plots import plot
 from app.jobs import studies
 from app.url import address
-from app.views.equivariance.results import Setting
+from app.views.equivariance.results import ShiftSetting
 from cnnviz.figures.equivariance.charts import map_figure
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SPAN = 8  # pixels to each side
 HEIGHT = 560
 
 
-def view(setting: Setting, layer: str, shift: tuple[int, int], mask: bool) -> None:
+def view(setting: ShiftSetting, layer: str, shift: tuple[int, int], mask: bool) -> None:
     """The square of errors, with two lines through it."""
 
     def make(progress: Any) -> ShiftMap:
@@ -49,7 +49,7 @@ def view(setting: Setting, layer: str, shift: tuple[int, int], mask: bool) -> No
         )
 
 
-def _picture(setting: Setting, found: ShiftMap, mask: bool, shift: tuple[int, int]) -> None:
+def _picture(setting: ShiftSetting, found: ShiftMap, mask: bool, shift: tuple[int, int]) -> None:
     name = f"{setting.network.model.name}-{found.layer}-map"
     figure = map_figure(found, mask, shift, HEIGHT)
     plot(figure, f"Error of {found.layer} over all shifts", "map", name, on_point=_choose)

@@ -12,8 +12,8 @@ from app.jobs import studies
 from app.markdown import escape_markdown
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
-from app.session import shared
-from app.views.equivariance.results import REACH, Setting, is_quick
+from app.session.cache import picture_cache
+from app.views.equivariance.results import REACH, ShiftSetting, is_quick
 from cnnviz.figures.equivariance.charts import wobble_figure
 from cnnviz.figures.equivariance.words import changed_sentence, consistency_table
 
@@ -25,7 +25,7 @@ COUNTS = [50, 200, 1000, 10_000]
 Measured = dict[str, "Consistency"]
 
 
-def view(setting: Setting) -> None:
+def view(setting: ShiftSetting) -> None:
     """The curves of the five likeliest classes, then the corpus."""
     offsets = np.arange(-REACH, REACH + 1)
     found = _wobble(setting, offsets)
@@ -53,7 +53,7 @@ def view(setting: Setting) -> None:
         )
 
 
-def _wobble(setting: Setting, offsets: np.ndarray) -> Wobble | None:
+def _wobble(setting: ShiftSetting, offsets: np.ndarray) -> Wobble | None:
     recipe = ("wobble", *setting.key)
 
     def make(progress: Any = None) -> Wobble:
@@ -63,11 +63,11 @@ def _wobble(setting: Setting, offsets: np.ndarray) -> Wobble | None:
         return measure_wobble(setting.model, setting.pixels(REACH), shifts, setting.padding, setting.how, progress)
 
     if is_quick(setting, len(offsets)):
-        return shared.drawn(recipe, make)
+        return picture_cache().get(recipe, make)
     return studies.result("wobble", recipe, "Answers over shifts", make)
 
 
-def _corpus(setting: Setting) -> None:
+def _corpus(setting: ShiftSetting) -> None:
     """Its picker, a button, and a table with the published figures below the measured ones."""
     images, row = pick_corpus(setting.network, "Images")
     with row:
@@ -86,7 +86,7 @@ def _corpus(setting: Setting) -> None:
         st.caption(f"{len(skipped)} images could not be read, the first: {escape_markdown(skipped[0][1])}")
 
 
-def _measure(setting: Setting, images: Corpus, progress: Any) -> Measured:
+def _measure(setting: ShiftSetting, images: Corpus, progress: Any) -> Measured:
     """The network, and with blur-pooling its copy as well."""
     from cnnviz.studies.equivariance.consistency import measure_consistency
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from app.pickers.controls import Network
 from app.session import networks, shared
+from app.session.networks import Network
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from cnnviz.models.model import LoadedModel
     from cnnviz.studies.equivariance.rotation_scale import TransformComparison
     from cnnviz.studies.equivariance.shift import LayerEquivariance
@@ -30,7 +29,7 @@ TRANSFORMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ShiftSetting:
     """What every view depends on. `how`, `padding`: of `cnnviz.equivariance`; `blur`: with blur-pooling."""
 
     network: Network
@@ -47,10 +46,10 @@ class Setting:
     @property
     def model(self) -> LoadedModel:
         """The network, or its blur-pooled copy. Raises BadInput where there is nothing to blur."""
-        return _blurred(self.network.key, self.network.model) if self.blur else self.network.model
+        return _blur(self.network).model if self.blur else self.network.model
 
-    def pixels(self, reach: int) -> Tensor:
-        """The normalised image (C, H, W) for shifts up to `reach`; the same picture for every reach."""
+    def pixels(self, reach: int) -> Any:
+        """The normalised image, a tensor (C, H, W), for shifts up to `reach`; the same picture for every reach."""
         from cnnviz.studies.equivariance.shifting import make_canvas
 
         margin = REACH if self.how == "crop" else 0
@@ -81,52 +80,43 @@ class Compared:
     problem: str
 
 
-def _blurred(key: str, model: LoadedModel) -> LoadedModel:
+def _blur(network: Network) -> Network:
+    """The network with blur-pooling."""
     from cnnviz.studies.equivariance.blurpool import add_blur_pooling
 
-    return networks.shared(f"{key}|blurred", lambda: add_blur_pooling(model))
+    return networks.derive(network, "blurred", lambda: add_blur_pooling(network.model))
 
 
 def shown_layers(network: Network, layer: str) -> list[str]:
     """The layers of the bars: all that can be picked, or evenly chosen ones, and `layer` among them."""
-    from cnnviz.models.model import layer_kinds
-
-    known = layer_kinds(network.model.module)
-    every = [name for name in shared.layer_shapes(network.key, network.model) if known[name] in KINDS]
+    known = shared.layer_kinds(network)
+    every = [name for name in shared.layer_shapes(network) if known[name] in KINDS]
     places = set(np.linspace(0, len(every) - 1, min(LAYERS, len(every))).round().astype(int).tolist())
     return [name for place, name in enumerate(every) if place in places or name == layer]
 
 
-def compared(setting: Setting, layer: str, shift: tuple[int, int]) -> Compared:
+def compared(setting: ShiftSetting, layer: str, shift: tuple[int, int]) -> Compared:
     """T(f(x)) and f(T(x)) of a layer under one shift (rows, columns), and the error of every layer."""
     return _compared((*setting.key, layer, *shift), setting, layer, shift)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _compared(key: tuple[str | int, ...], _setting: Setting, _layer: str, _shift: tuple[int, int]) -> Compared:
+def _compared(key: tuple[str | int, ...], _setting: ShiftSetting, _layer: str, _shift: tuple[int, int]) -> Compared:
     from cnnviz.studies.equivariance.shift import equivariance
-    from cnnviz.studies.equivariance.shifting import make_shiftable
+    from cnnviz.studies.equivariance.shifting import receive_shifted
 
     model, reach = _setting.model, max(map(abs, _shift))
     pixels = _setting.pixels(reach)
-    words = {"padding": _setting.padding, "how": _setting.how}
-    problem = ""
+    compare, problem = partial(equivariance, model, pixels, _shift, padding=_setting.padding, how=_setting.how), ""
     try:
-        found = equivariance(model, pixels, _shift, shown_layers(_setting.network, _layer), **words)
+        found = compare(shown_layers(_setting.network, _layer))
     except BadInput as error:  # the whole network does not fit together any more; the chosen layer may
-        found, problem = equivariance(model, pixels, _shift, _layer, **words), str(error)
+        found, problem = compare(_layer), str(error)
     errors = tuple(
         LayerError(one.layer, one.stride, float(one.relative[0]), float(one.relative_inside[0])) for one in found.rows
     )
-    both = make_shiftable(model, pixels, _setting.how, reach).at([(0, 0), _shift])
-    before, shifted = (received(model, one) for one in both.cpu().numpy())
+    before, shifted = receive_shifted(model, pixels, _setting.how, [(0, 0), _shift])
     return Compared(found[_layer], before, shifted, errors, problem)
-
-
-def received(model: LoadedModel, pixels: np.ndarray) -> np.ndarray:
-    """Normalised (C, H, W) → uint8 (H, W, C)."""
-    mean, std = (np.array(v, np.float32)[:, None, None] for v in (model.preprocessing.mean, model.preprocessing.std))
-    return np.clip(np.rint((pixels * std + mean) * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +128,12 @@ class Curve:
     inside: np.ndarray
 
 
-def curve_length(setting: Setting, stride: float) -> int:
+def curve_length(setting: ShiftSetting, stride: float) -> int:
     """The longest shift of the curve, pixels: two strides of the layer, and 8 at least."""
     return min(max(2 * int(np.ceil(stride)), 8), REACH if setting.how == "crop" else 64)
 
 
-def curve(setting: Setting, layer: str, length: int, along: int, progress: Any = None) -> Curve:
+def curve(setting: ShiftSetting, layer: str, length: int, along: int, progress: Any = None) -> Curve:
     """The error under shifts of 0 … `length` pixels along rows (0) or columns (1)."""
     from cnnviz.studies.equivariance.shift import equivariance
 
@@ -155,19 +145,19 @@ def curve(setting: Setting, layer: str, length: int, along: int, progress: Any =
     return Curve(offsets, row.relative, row.relative_inside)
 
 
-def is_quick(setting: Setting, shifts: int) -> bool:
+def is_quick(setting: ShiftSetting, shifts: int) -> bool:
     """True if so many passes take a blink of the eye, so that they need no job."""
-    _channels, height, width = setting.network.model.input_size
+    _channels, height, width = setting.network.input_size
     return shifts * height * width <= 40_000
 
 
-def beyond(setting: Setting, layer: str, kind: str) -> TransformComparison:
+def beyond(setting: ShiftSetting, layer: str, kind: str) -> TransformComparison:
     """The layer under all transforms of a kind. Raises BadInput for quarter turns of an oblong input."""
     return _beyond((*setting.key, layer, kind), setting, layer, kind)
 
 
 @st.cache_resource(max_entries=9, show_spinner=False)
-def _beyond(key: tuple[str, ...], _setting: Setting, _layer: str, _kind: str) -> TransformComparison:
+def _beyond(key: tuple[str, ...], _setting: ShiftSetting, _layer: str, _kind: str) -> TransformComparison:
     from cnnviz.studies.equivariance.rotation_scale import compare_transforms
 
     photo = shared.photo(_setting.image)

@@ -13,9 +13,10 @@ from app.jobs import studies
 from app.markdown import escape_markdown
 from app.pickers import controls
 from app.session import shared
+from app.session.cache import picture_cache
 from app.url import address
 from app.views.equivariance import results
-from app.views.equivariance.results import REACH, Compared, Curve, Setting
+from app.views.equivariance.results import REACH, Compared, Curve, ShiftSetting
 from cnnviz.figures.equivariance.charts import curve_figure, layers_figure
 from cnnviz.figures.equivariance.panels import shift_strip
 from cnnviz.figures.equivariance.words import shift_sentence
@@ -33,14 +34,14 @@ def pick_shift(row: Any) -> tuple[int, int]:
     return int(down), int(right)
 
 
-def pick_channel(setting: Setting, layer: str) -> int:
+def pick_channel(setting: ShiftSetting, layer: str) -> int:
     """The channel in the sidebar; the strongest unless the link says otherwise."""
     network = setting.network
-    maps = shared.maps(network.key, setting.image, layer, network.model)
+    maps = shared.maps(network, setting.image, layer)
     return controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
 
 
-def view(setting: Setting, layer: str, channel: int, shift: tuple[int, int], mask: bool) -> None:
+def view(setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int], mask: bool) -> None:
     """The view. `mask`: only units that see no padding count. Raises BadInput where the padding leaves no map."""
     found = results.compared(setting, layer, shift)
     _panels(setting, layer, channel, found, mask, shift)
@@ -70,19 +71,22 @@ def view(setting: Setting, layer: str, channel: int, shift: tuple[int, int], mas
         )
 
 
-def _panels(setting: Setting, layer: str, channel: int, found: Compared, mask: bool, shift: tuple[int, int]) -> None:
-    moved, after = found.row.moved[0, channel], found.row.after[0, channel]
-    known = found.row.inside[0] if mask else _arrived(found.row.steps[0], moved.shape, setting.how)
-    drawn = shared.drawn(
+def _panels(
+    setting: ShiftSetting, layer: str, channel: int, found: Compared, mask: bool, shift: tuple[int, int]
+) -> None:
+    row = found.row
+    assert row.moved is not None and row.after is not None  # `equivariance` was asked for both maps
+    moved, after = row.moved[0, channel], row.after[0, channel]
+    known = row.inside[0] if mask else _arrived(found.row.steps[0], moved.shape, setting.how)
+    drawn = picture_cache().get(
         ("shift", *setting.key, layer, channel, mask, *shift),
         lambda: shift_strip(found.before, found.shifted, moved, after, known),
     )
     labels = [Label(*words) for words in drawn.words]
-    grip = Grip(*drawn.shifted, drawn.image[:2], drawn.pixel, REACH, (shift[1], shift[0]), "Drag to shift the image")
-    picture(
-        drawn.png, drawn.size, f"Shift of {layer}, channel {channel}", "shift_strip", labels=labels, grip=grip,
-        on_drag=_drag,
-    )  # fmt: skip
+    (left, top, wide, high), source, at = drawn.shifted, drawn.image[:2], (shift[1], shift[0])
+    grip = Grip(left, top, wide, high, source, drawn.pixel, REACH, at, "Drag to shift the image")
+    words = f"Shift of {layer}, channel {channel}"
+    picture(drawn.png, drawn.size, words, "shift_strip", labels=labels, grip=grip, on_drag=_drag)
 
 
 def _drag(right: int, down: int) -> None:
@@ -99,7 +103,7 @@ def _arrived(steps: np.ndarray, shape: tuple[int, ...], how: str) -> np.ndarray 
     return np.logical_and.outer(*((s >= 0) & (s < size) for s, size in zip(source, shape, strict=True)))
 
 
-def _layers(setting: Setting, layer: str, found: Compared, mask: bool) -> None:
+def _layers(setting: ShiftSetting, layer: str, found: Compared, mask: bool) -> None:
     errors = [one.inside if mask else one.relative for one in found.errors]
     names, strides = [one.layer for one in found.errors], [max(one.stride) for one in found.errors]
     figure = layers_figure(names, strides, errors, layer)
@@ -115,14 +119,14 @@ def _choose_layer(hit: list[Any]) -> None:
     address.choose("layer", str(hit[0]))
 
 
-def _curve(setting: Setting, layer: str, shift: tuple[int, int], stride: float) -> None:
+def _curve(setting: ShiftSetting, layer: str, shift: tuple[int, int], stride: float) -> None:
     """The error over shifts along the axis of the larger component."""
     along = 0 if abs(shift[0]) > abs(shift[1]) else 1
     length = results.curve_length(setting, stride)
     recipe = ("curve", *setting.key, layer, along, length)
     found: Curve | None
     if results.is_quick(setting, length):
-        found = shared.drawn(recipe, lambda: results.curve(setting, layer, length, along))
+        found = picture_cache().get(recipe, lambda: results.curve(setting, layer, length, along))
     else:
         found = studies.result(
             "curve", recipe, "Error over shifts",

@@ -7,15 +7,16 @@ from app import access
 from app.jobs import background
 from app.markdown import escape_markdown
 from app.pickers import controls
-from app.pickers.controls import Network
 from app.pickers.corpus import default_corpus
 from app.session import shared
+from app.session.cache import picture_cache
+from app.session.networks import Network
 from app.views.patches import indexing
+from app.views.patches.indexing import IndexedLayer
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import signed_tiles
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.base.mosaic import maps_mosaic, tiles_mosaic
-from cnnviz.figures.patches.wall import crisp_side, three_by_three
 
 MOST, WIDTH, HEIGHT = 24, 400, 190
 
@@ -23,11 +24,11 @@ MOST, WIDTH, HEIGHT = 24, 400, 190
 def filters(network: Network) -> None:
     """Some first-layer filters."""
     try:
-        found = shared.filters(network.key, "common", None, network.model)
+        found = shared.filters(network, "common", None)
     except CnnvizError as error:
         st.caption(escape_markdown(str(error)))
         return
-    wall = shared.drawn(
+    wall = picture_cache().get(
         ("preview filters", network.key),
         lambda: tiles_mosaic(signed_tiles(found.tiles[:MOST]), width=WIDTH, height=HEIGHT, captions=False),
     )
@@ -37,9 +38,9 @@ def filters(network: Network) -> None:
 def maps(network: Network, image: str) -> None:
     """The strongest feature maps of a telling layer."""
     layer = controls.default_layer(network)
-    values = shared.maps(network.key, image, layer, network.model)
+    values = shared.maps(network, image, layer)
     strongest = [int(c) for c in np.argsort(-values.max(axis=(1, 2)), kind="stable")[:10]]
-    wall = shared.drawn(
+    wall = picture_cache().get(
         ("preview maps", network.key, image, layer),
         lambda: maps_mosaic(values, strongest, "each", WIDTH, HEIGHT),
     )
@@ -50,11 +51,11 @@ def top9(network: Network) -> None:
     """The winners of two channels, where an index is there already."""
     layer = controls.default_layer(network)
     images = shared.corpus(default_corpus(network))
-    index = indexing.saved_index(network, images)
-    if index is None or layer not in index.layers:
+    indexed = indexing.find_index(network, images)
+    if indexed is None or not indexed.holds(layer):
         job = background.find(str(indexing.index_path(network, images)))
         try:
-            if indexing.wants_start(images, index, job):
+            if indexing.wants_start(images, indexed, job):
                 job = indexing.build(network, images)
         except access.NotAllowed as error:
             st.caption(escape_markdown(str(error)))
@@ -62,9 +63,15 @@ def top9(network: Network) -> None:
         going = job is not None and job.running
         st.caption("Being indexed; ready when you open the page." if going else "Not indexed yet; open the page.")
         return
-    side = crisp_side(shared.receptive(network.key, layer, network.model).size, network.model.input_size[1:], 58)
-    sets = [indexing.patches(network, images, index, layer, c) for c in range(min(2, index.channels(layer)))]
-    blocks = [three_by_three(patches, side) for patches in sets]
+    shown = IndexedLayer(indexed, layer)
+    name = shown.name(-1, "preview")
+    png = picture_cache().get(name, lambda: _draw_top9(shown))
+    st.image(png, output_format="PNG", alt=f"Top-9 patches of two channels of {layer}")
+
+
+def _draw_top9(layer: IndexedLayer) -> bytes:
+    """The winners of two channels side by side."""
+    side = indexing.small_side(layer, 58)
+    blocks = [layer.tile(channel, side) for channel in range(min(2, layer.index.channels(layer.layer)))]
     gap = np.full((blocks[0].shape[0], 14, 3), 255, np.uint8)
-    row = np.concatenate([part for block in blocks for part in (block, gap)][:-1], axis=1)
-    st.image(rgb_png(row), output_format="PNG", alt=f"Top-9 patches of two channels of {layer}")
+    return rgb_png(np.concatenate([part for block in blocks for part in (block, gap)][:-1], axis=1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app.components.drawing import drawing
@@ -9,8 +11,9 @@ from app.components.picture import Label, picture
 from app.jobs.batch import filled
 from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
-from app.session import shared
-from app.views.inspect.results import METHODS, PREDICTED, QUICK, Cell, Subject, wanted
+from app.session.cache import picture_cache
+from app.session.networks import Network
+from app.views.inspect.results import METHODS, PREDICTED, QUICK, AttributionMap, Subject, wanted
 from cnnviz.figures.attribution.answers import NARROW, WIDTH, ClassScore, answer_bars, probability_text
 from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel
 from cnnviz.figures.attribution.words import NAMES, SOURCES, seconds_text
@@ -24,7 +27,7 @@ NOTHING = (
 )
 
 
-def pick_class(row: object, network: controls.Network, image: str) -> Subject:
+def pick_class(row: Any, network: Network, image: str) -> Subject:
     """The class asked about, in the row above the picture; the predicted one unless the link says otherwise."""
     likely = Subject(network, image)
     names, best = likely.answer.class_names, likely.target
@@ -42,7 +45,7 @@ def _called(number: int, name: str) -> str:
     return name if name == str(number) else f"{number}: {name}"
 
 
-def pick_opacity(row: object) -> float:
+def pick_opacity(row: Any) -> float:
     """0 … 1: how much of the map covers the photograph."""
     with row:
         share = controls.bind(st.slider, "Map's opacity [%]", "opacity", 70, min_value=0, max_value=100, step=5,
@@ -56,7 +59,7 @@ def view(subject: Subject, opacity: float) -> None:
     side = subject.side(SIDE)
     with left:
         photo = photo_panel(subject.received, "", side)
-        shown = shared.drawn(("inspected", *subject.key[:2]), lambda: compose_panels([photo], 1, side))
+        shown = picture_cache().get(("inspected", *subject.key[:2]), lambda: compose_panels([photo], 1, side))
         picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo")
     with right:
         _answer(subject)
@@ -92,7 +95,9 @@ def _answer(subject: Subject) -> None:
     )
 
 
-def panel(subject: Subject, method: str, cell: Cell | None, opacity: float, side: int, title: str) -> ImagePanel:
+def panel(
+    subject: Subject, method: str, cell: AttributionMap | None, opacity: float, side: int, title: str
+) -> ImagePanel:
     """One attribution as a panel; without its map while it is computed or if there is none."""
     if cell is None:
         return ImagePanel(None, title)
@@ -104,10 +109,12 @@ def panel(subject: Subject, method: str, cell: Cell | None, opacity: float, side
     )  # fmt: skip
 
 
-def strip(subject: Subject, methods: tuple[str, ...], cells: list[Cell | None], opacity: float, key: str) -> None:
+def strip(
+    subject: Subject, methods: tuple[str, ...], cells: list[AttributionMap | None], opacity: float, key: str
+) -> None:
     """Attributions side by side as one picture."""
     there, side = tuple(cell is not None for cell in cells), subject.side(SIDE)
-    shown = shared.drawn(
+    shown = picture_cache().get(
         ("attributions", *subject.key[:2], subject.target, methods, there, opacity),
         lambda: compose_panels(
             [panel(subject, m, cell, opacity, side, NAMES[m]) for m, cell in zip(methods, cells, strict=True)],
@@ -118,7 +125,7 @@ def strip(subject: Subject, methods: tuple[str, ...], cells: list[Cell | None], 
     picture(shown.png, shown.size, words, key, labels=[Label(*one) for one in shown.words])
 
 
-def say_problems(methods: tuple[str, ...], cells: list[Cell | None]) -> None:
+def say_problems(methods: tuple[str, ...], cells: list[AttributionMap | None]) -> None:
     """Why a method has no map, in its own words, or one that shows nothing."""
     for method, cell in zip(methods, cells, strict=True):
         words = "" if cell is None else cell.problem or ("" if cell.values.any() else NOTHING)

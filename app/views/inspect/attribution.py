@@ -11,11 +11,12 @@ from app import limits
 from app.components.picture import Label, picture
 from app.jobs.batch import filled
 from app.markdown import escape_markdown
-from app.pickers import controls
-from app.session import shared, uploads
+from app.session import uploads
+from app.session.cache import picture_cache
+from app.session.networks import Network
 from app.url import address
 from app.views.inspect.answer import panel, say_problems, sources
-from app.views.inspect.results import METHODS, Cell, Subject, wanted
+from app.views.inspect.results import METHODS, AttributionMap, Subject, wanted
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.attribution.answers import probability_text
 from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, photo_panel
@@ -33,7 +34,7 @@ class _Names(list):
         return ",".join(self)
 
 
-def pick_others(row: Any, network: controls.Network, image: str) -> list[str]:
+def pick_others(row: Any, network: Network, image: str) -> list[str]:
     """More images beside the chosen one: samples, digits, uploads."""
     from cnnviz.data.samples import sample_names
 
@@ -102,7 +103,7 @@ def view(subjects: list[Subject], opacity: float) -> None:
     sources()
 
 
-def _grid(subjects: list[Subject], rows: list[list[Cell | None]], opacity: float) -> None:
+def _grid(subjects: list[Subject], rows: list[list[AttributionMap | None]], opacity: float) -> None:
     single, side = len(subjects) == 1, subjects[0].side(SIDES[len(subjects)])
     there = tuple(tuple(cell is not None for cell in cells) for cells in rows)
     keys = tuple((*subject.key[:2], subject.target) for subject in subjects)
@@ -117,7 +118,7 @@ def _grid(subjects: list[Subject], rows: list[list[Cell | None]], opacity: float
             ]
         return compose_panels(panels, 4 if single else 1 + len(METHODS), side)
 
-    shown = shared.drawn(("attribution grid", keys, there, opacity), draw)
+    shown = picture_cache().get(("attribution grid", keys, there, opacity), draw)
     words = f"Six attributions for {', '.join(subject.name for subject in subjects)}"
     picture(shown.png, shown.size, words, "inspect_grid", labels=[Label(*one) for one in shown.words])
 

@@ -14,6 +14,8 @@ from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
 from app.pickers.corpus import default_corpus, pick_corpus
 from app.session import shared, uploads
+from app.session.cache import picture_cache
+from app.session.networks import Network
 from app.views.inspect.results import Subject
 from cnnviz.errors import BadImage, CnnvizError
 from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, photo_panel
@@ -54,7 +56,7 @@ def view(subject: Subject) -> None:
         )
 
 
-def _usual(network: controls.Network) -> str:
+def _usual(network: Network) -> str:
     """The data set the network was trained for, where it is on this machine already."""
     known = {10: "mnist-test" if network.one_channel else "cifar10-test", 1000: "imagenette-val"}
     name = known.get(len(network.model.class_names), "")
@@ -93,11 +95,12 @@ def _saved(path: Path) -> Embedding | None:
 
 
 def _show(subject: Subject, images: Corpus, found: Embedding) -> None:
-    vector = shared.drawn(("query", *subject.key[:2]), lambda: _query(subject))
+    vector = picture_cache().get(("query", *subject.key[:2]), lambda: _query(subject))
+
     from cnnviz.studies.channels.neighbours import find_nearest
 
     near = find_nearest(found, vector, images, SHOWN, leave_out=subject.image)
-    shown = shared.drawn(
+    shown = picture_cache().get(
         ("neighbours", *subject.key[:2], images.fingerprint),
         lambda: compose_panels([_panel(subject, images, one) for one in near], COLUMNS, subject.side(SIDE)),
     )

@@ -12,6 +12,8 @@ from app.jobs.batch import Counter, Wanted, filled
 from app.markdown import as_literal
 from app.pickers import controls
 from app.session import shared
+from app.session.cache import picture_cache
+from app.session.networks import Network
 from app.url import address
 from app.views.inspect.results import Subject
 from cnnviz.figures.attribution.answers import probability_text
@@ -32,12 +34,12 @@ if TYPE_CHECKING:
 SIDE = 224  # pixels of a panel
 
 
-def pick_square(row: Any, network: controls.Network) -> tuple[int, int]:
+def pick_square(row: Any, network: Network) -> tuple[int, int]:
     """(size, stride) of the square in pixels of the input."""
     from cnnviz.attribution.occlusion import default_square
 
-    short = min(network.model.input_size[1:])
-    usual = default_square(network.model.input_size[1:])
+    short = min(network.input_size[1:])
+    usual = default_square(network.input_size[1:])
     with row:
         size = controls.bind(st.number_input, "Square [pixels]", "square", usual[0], min_value=1, max_value=short,
                               step=1, width=108)  # fmt: skip
@@ -46,16 +48,16 @@ def pick_square(row: Any, network: controls.Network) -> tuple[int, int]:
     return int(size), int(stride)
 
 
-def pick_map(network: controls.Network, image: str) -> tuple[str, int]:
+def pick_map(network: Network, image: str) -> tuple[str, int]:
     """Layer and feature map in the sidebar: the last maps, and the one with the strongest response."""
     from cnnviz.probes.classifier import find_top_layer
 
-    shapes = shared.layer_shapes(network.key, network.model)
+    shapes = shared.layer_shapes(network)
     default = find_top_layer(network.model)
     options = list(shapes) if default in shapes else [*shapes, default]
     with st.sidebar:
         layer = controls.bind(st.selectbox, "Layer", "layer", default, options=options)
-    totals = np.maximum(shared.maps(network.key, image, layer, network.model), 0).sum(axis=(1, 2))
+    totals = np.maximum(shared.maps(network, image, layer), 0).sum(axis=(1, 2))
     return layer, controls.pick_unit(len(totals), int(totals.argmax()))
 
 
@@ -76,7 +78,7 @@ def view(subject: Subject, square: tuple[int, int], unit: tuple[str, int], opaci
         if kept is None:
             side = subject.side(SIDE)
             panel = photo_panel(subject.received, "The image", side)
-            shown = shared.drawn(("uncovered", *subject.key[:2]), lambda: compose_panels([panel], 1, side))
+            shown = picture_cache().get(("uncovered", *subject.key[:2]), lambda: compose_panels([panel], 1, side))
             picture(shown.png, shown.size, "The image", "occluded", labels=[Label(*one) for one in shown.words])
         else:
             _maps(subject, kept[0], recipe, opacity)
@@ -110,7 +112,7 @@ def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> 
             4, side,
         )  # fmt: skip
 
-    shown = shared.drawn((*recipe, "drawn", row, col, opacity), draw)
+    shown = picture_cache().get((*recipe, "drawn", row, col, opacity), draw)
     scale = side / max(seen.shape[:2])
     left, top = ((side - scale * length) / 2 for length in seen.shape[1::-1])
     top += TITLE
@@ -152,5 +154,4 @@ def _place(found: Occlusion) -> tuple[int, int]:
     if chosen:
         row, col = map(int, chosen.split(","))
         return row, col
-    row, col = np.unravel_index(int(found.probability.argmin()), found.label.shape)
-    return int(row), int(col)
+    return divmod(int(found.probability.argmin()), found.label.shape[1])

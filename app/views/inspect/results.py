@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import streamlit as st
 
 from app.jobs.batch import Counter, Wanted
-from app.pickers.controls import Network
 from app.session import networks, shared
+from app.session.cache import picture_cache
+from app.session.networks import Network
 from cnnviz.errors import Cancelled, CnnvizError
 from cnnviz.figures.attribution.panels import panel_side
 from cnnviz.figures.attribution.words import NAMES
@@ -25,7 +25,7 @@ STEPS = {True: 200, False: 50}  # of integrated gradients, for inputs up to 64 p
 PREDICTED = -1  # in place of a class: the most probable one
 
 
-class Cell(NamedTuple):
+class AttributionMap(NamedTuple):
     """One attribution. `values` (h, w); `signed`: it has both signs; `problem`: why there is none, "" if there is.
     `error`: completeness of integrated gradients, and the `total` that it should sum to; `correlation`, `absolute`:
     with the trained network's map, of random weights."""
@@ -57,7 +57,8 @@ class Subject:
     @property
     def answer(self) -> Prediction:
         """What the network answers."""
-        return _answer(self.network.key, self.image, self.network.model)
+        name = ("answer", self.network.key, self.image)
+        return picture_cache().get(name, lambda: _ask(self.network.model, self.image))
 
     @property
     def target(self) -> int:
@@ -67,7 +68,7 @@ class Subject:
     @property
     def received(self) -> np.ndarray:
         """What the network sees, uint8 (H, W, C)."""
-        return shared.received(self.network.key, self.image, self.network.model)
+        return shared.received(self.network, self.image)
 
     def side(self, wanted: int) -> int:
         """Pixels of a panel of about `wanted` that shows the input at a whole multiple."""
@@ -79,11 +80,10 @@ class Subject:
         return self.answer.class_names[self.target]
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
-def _answer(key: str, image: str, _model: LoadedModel) -> Prediction:
+def _ask(model: LoadedModel, image: str) -> Prediction:
     from cnnviz.probes.predictions import predict_image
 
-    return predict_image(_model, shared.photo(image))
+    return predict_image(model, shared.photo(image))
 
 
 def wanted(subject: Subject, method: str) -> Wanted:
@@ -95,7 +95,7 @@ def wanted(subject: Subject, method: str) -> Wanted:
     )  # fmt: skip
 
 
-def _cell(model: LoadedModel, image: str, target: int, method: str, counter: Counter | None) -> Cell:
+def _cell(model: LoadedModel, image: str, target: int, method: str, counter: Counter | None) -> AttributionMap:
     """The attribution, or why there is none. Raises Cancelled."""
     from cnnviz.attribution.attribute import attribute
 
@@ -105,9 +105,9 @@ def _cell(model: LoadedModel, image: str, target: int, method: str, counter: Cou
     except Cancelled:
         raise
     except CnnvizError as error:
-        return Cell(np.zeros((1, 1), np.float32), False, target, 0.0, str(error))
+        return AttributionMap(np.zeros((1, 1), np.float32), False, target, 0.0, str(error))
     total = float(found.values.sum(dtype=np.float64)) - found.completeness_error
-    return Cell(found.map, found.signed, target, found.seconds, "", found.completeness_error, total)
+    return AttributionMap(found.map, found.signed, target, found.seconds, "", found.completeness_error, total)
 
 
 def wanted_random(subject: Subject, method: str) -> Wanted:
@@ -118,15 +118,15 @@ def wanted_random(subject: Subject, method: str) -> Wanted:
     )  # fmt: skip
 
 
-def _random_cell(subject: Subject, method: str, counter: Counter | None) -> Cell:
+def _random_cell(subject: Subject, method: str, counter: Counter | None) -> AttributionMap:
     from cnnviz.studies.attribution.sanity import rank_correlation
 
     first = wanted(subject, method)
-    trained = shared.drawn(first.recipe, lambda: first.make(counter))
+    trained = picture_cache().get(first.recipe, lambda: first.make(counter))
     if trained.problem:
         return trained
-    twin = _twin(subject.network.key, subject.network.model)
-    found = _cell(twin, subject.image, subject.target, method, counter)
+    twin = _randomise(subject.network)
+    found = _cell(twin.model, subject.image, subject.target, method, counter)
     if found.problem:
         return found
     maps = trained.values, found.values
@@ -135,7 +135,8 @@ def _random_cell(subject: Subject, method: str, counter: Counter | None) -> Cell
     )
 
 
-def _twin(key: str, model: LoadedModel) -> LoadedModel:
+def _randomise(network: Network) -> Network:
+    """The same network with random weights."""
     from cnnviz.studies.attribution.sanity import randomise
 
-    return networks.shared(f"{key}|randomised", lambda: randomise(model))
+    return networks.derive(network, "randomised", lambda: randomise(network.model))

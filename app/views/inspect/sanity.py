@@ -12,8 +12,9 @@ from app.jobs import studies
 from app.jobs.batch import filled
 from app.pickers import controls
 from app.session import shared
+from app.session.cache import picture_cache
 from app.views.inspect.answer import GRADIENTS, say_problems
-from app.views.inspect.results import METHODS, Cell, Subject, wanted, wanted_random
+from app.views.inspect.results import METHODS, AttributionMap, Subject, wanted, wanted_random
 from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel
 from cnnviz.figures.attribution.sanity import cascade_figure
 from cnnviz.figures.attribution.words import NAMES, SHORT, correlation_text
@@ -61,7 +62,9 @@ def view(subject: Subject, method: str, opacity: float) -> None:
         )
 
 
-def _grid(subject: Subject, trained: list[Cell | None], random: list[Cell | None], opacity: float) -> None:
+def _grid(
+    subject: Subject, trained: list[AttributionMap | None], random: list[AttributionMap | None], opacity: float
+) -> None:
     there, side = tuple(cell is not None for cell in (*trained, *random)), subject.side(SIDE)
 
     def draw() -> Any:
@@ -73,12 +76,12 @@ def _grid(subject: Subject, trained: list[Cell | None], random: list[Cell | None
             rows.append(_panel(subject, m, cell, opacity, text))
         return compose_panels(rows, 1 + len(CHECKED), side)
 
-    shown = shared.drawn(("sanity", *subject.key[:2], subject.target, there, opacity), draw)
+    shown = picture_cache().get(("sanity", *subject.key[:2], subject.target, there, opacity), draw)
     picture(shown.png, shown.size, f"Attributions for {subject.name}: trained above, random weights below",
             "inspect_sanity", labels=[Label(*one) for one in shown.words])  # fmt: skip
 
 
-def _panel(subject: Subject, method: str, cell: Cell | None, opacity: float, title: str) -> ImagePanel:
+def _panel(subject: Subject, method: str, cell: AttributionMap | None, opacity: float, title: str) -> ImagePanel:
     side = subject.side(SIDE)
     if cell is None:
         return ImagePanel(None, title)

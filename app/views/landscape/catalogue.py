@@ -14,7 +14,7 @@ from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.landscape.bundled import landscapes
 
 if TYPE_CHECKING:
-    from app.pickers.controls import Network
+    from app.session.networks import Network
     from cnnviz.landscape.bundled import Landscapes
     from cnnviz.landscape.results import Surface, Trajectory
 
@@ -25,7 +25,7 @@ _COMPUTED = "computed-"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownLandscape:
     """A landscape chosen for a panel. `name`: in the URL; `architecture`, `weights`, `untrained`: the network it
     belongs to, as in a `Choice`; `surface`: the one drawn; `others`: those of the other direction pairs."""
 
@@ -43,12 +43,12 @@ class Shown:
         return "median of" in self.surface.meta
 
 
-def kept() -> dict[str, Landscapes]:
+def list_bundled() -> dict[str, Landscapes]:
     """{architecture: files} of what comes with cnnviz, those with a surface to open on."""
     return {name: found for name, found in landscapes().items() if found.seeds}
 
 
-def computed() -> dict[str, dict[str, Any]]:
+def list_computed() -> dict[str, dict[str, Any]]:
     """{"computed-<hash>": what was chosen for it} of the surfaces computed here, newest first."""
     files = sorted(uploads.cache_folder("landscapes").glob("*.json"), key=lambda p: -p.stat().st_mtime)
     found = {}
@@ -64,7 +64,7 @@ def computed() -> dict[str, dict[str, Any]]:
 
 def names() -> list[str]:
     """What the pickers of the two panels offer: architectures that come with surfaces, then computed ones."""
-    return [*kept(), *computed()]
+    return [*list_bundled(), *list_computed()]
 
 
 def default_pair(offered: list[str]) -> tuple[str, str]:
@@ -78,7 +78,7 @@ def default_pair(offered: list[str]) -> tuple[str, str]:
 def label(name: str) -> str:
     """A panel's network for people: its title, or what was computed."""
     if name.startswith(_COMPUTED):
-        return str(computed().get(name, {}).get("title", name))
+        return str(list_computed().get(name, {}).get("title", name))
     return title(name) if name != NONE else name
 
 
@@ -103,30 +103,30 @@ def network_title(network: Network) -> str:
 
 def seeds(chosen: list[str]) -> list[str]:
     """The direction seeds that all these panels have, and "median" where there are several."""
-    own = [set(kept()[name].seeds) for name in chosen if name in kept()]
+    own = [set(list_bundled()[name].seeds) for name in chosen if name in list_bundled()]
     shared = [str(seed) for seed in sorted(set.intersection(*own))] if own else []
     return [*shared, MEDIAN] if len(shared) > 1 else shared
 
 
-def shown(name: str, seed: str) -> Shown:
+def load_landscape(name: str, seed: str) -> ShownLandscape:
     """The landscape `name` on the plane of a direction seed, or the median of all its planes.
 
     Raises BadInput for a file that is gone or damaged."""
     if name.startswith(_COMPUTED):
-        said = computed().get(name)
+        said = list_computed().get(name)
         if said is None:
             raise BadInput("The surface of this link is not on this machine (any more). Compute it again.")
         path = uploads.cache_folder("landscapes") / f"{name.removeprefix(_COMPUTED)}.npz"
         twin = said.get("untrained") is True
         weights = str(said.get("weights", ""))
-        return Shown(name, said["architecture"], weights, said["title"], surface(path), untrained=twin)
-    files = kept()[name].seeds
+        return ShownLandscape(name, said["architecture"], weights, said["title"], surface(path), untrained=twin)
+    files = list_bundled()[name].seeds
     every = {number: surface(path) for number, path in files.items()} if len(files) <= 5 else {}
     if seed == MEDIAN and len(every) > 1:
-        return Shown(name, name, "bundled", title(name), _median(tuple(files.values())), tuple(every.values()))
+        return ShownLandscape(name, name, "bundled", title(name), _median(tuple(files.values())), tuple(every.values()))
     number = int(seed) if seed.isdigit() and int(seed) in files else next(iter(files))
     others = tuple(found for other, found in every.items() if other != number)
-    return Shown(name, name, "bundled", title(name), surface(files[number]), others)
+    return ShownLandscape(name, name, "bundled", title(name), surface(files[number]), others)
 
 
 def surface(path: Path) -> Surface:

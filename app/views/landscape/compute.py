@@ -9,17 +9,16 @@ import numpy as np
 import streamlit as st
 
 from app.components.plots import plot
-from app.jobs import background
+from app.jobs import background, watch
 from app.markdown import escape_markdown
 from app.pickers import controls
 from app.pickers.corpus import default_corpus, pick_corpus
 from app.session import shared
 from app.url import address
-from app.views.landscape import catalogue as landscapes
-from app.views.landscape import jobs as landscape_jobs
-from app.views.landscape.catalogue import Shown
+from app.views.landscape import catalogue, jobs
+from app.views.landscape.catalogue import ShownLandscape
 from app.views.landscape.data import ANSWERS, LABELS
-from app.views.landscape.jobs import Setting, State
+from app.views.landscape.jobs import SurfaceSetting
 from app.views.landscape.views import HEIGHT, camera, pick_heights, saves, sources, turned
 from cnnviz import device
 from cnnviz.figures.landscape.plots import SurfacePanel
@@ -30,38 +29,38 @@ from cnnviz.figures.landscape.words import SLICE, centre_note
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from app.pickers.controls import Network
+    from app.session.networks import Network
     from cnnviz.data.corpus import Corpus
     from cnnviz.landscape.results import Surface
 
 COUNTS, STEPS = [100, 250, 1000, 2500, 10000], [13, 25, 51]
 SPANS = ["1", "0.25", "0.5", "2"]
 STATISTICS, PRECISIONS = ["frozen", "recalibrated"], ["auto", "float32", "bfloat16"]
-EVERY = 0.5  # seconds between two looks at a job
 _STOPPED = "landscape_stopped"  # in the session: keys of the jobs that this tab has cancelled
 
 
 def compute(network: Network, row: Any, at_once: bool) -> None:
     """Choose, start, watch, see. `at_once`: a surface of bundled images is begun without a click."""
-    look = _look(row)
+    style = _pick_style(row)
     images, setting, place = _choose(network, st.container(), at_once)
-    path = landscape_jobs.path_of(network, images, setting)
-    key, found = str(path), landscape_jobs.saved(path)
+    path = jobs.path_of(network, images, setting)
+    key, found = str(path), jobs.saved(path)
     job = background.find(key)
     going = job is not None and job.running
     whole = found is not None and found.complete
     if at_once and not whole and job is None and key not in st.session_state.get(_STOPPED, set()):
-        job, going = landscape_jobs.build(network, images, setting), True
+        job, going = jobs.build(network, images, setting), True
     with place:
         _buttons(network, images, setting, job if going else None, found)
     if job is not None and job.problem and not going:
         st.error(escape_markdown(job.problem), icon=":material/error:")
     # One fragment for all states, so that the browser draws on the same figure instead of a new one.
-    st.fragment(_shown, run_every=EVERY if going else None)(key, going, found or _partial(job), network, setting, look)
+    draw = st.fragment(_draw, run_every=watch.EVERY if going else None)
+    draw(key, going, found or _partial(job), network, setting, style)
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class SurfaceStyle:
     """How the surface is drawn: see `pick_heights` and `camera`."""
 
     log: bool
@@ -69,10 +68,10 @@ class _Look:
     eye: tuple[float, ...]
 
 
-def _look(row: Any) -> _Look:
+def _pick_style(row: Any) -> SurfaceStyle:
     with row:
         log, cut = pick_heights()
-    return _Look(log, cut, camera())
+    return SurfaceStyle(log, cut, camera())
 
 
 def pick_images(network: Network, place: Any, usual: int = 250, most: int = 10_000) -> tuple[Corpus, Any, bool, int]:
@@ -80,7 +79,7 @@ def pick_images(network: Network, place: Any, usual: int = 250, most: int = 10_0
     most. Returns (corpus, its row of controls, whether the network's own answers
     serve as labels, how many images)."""
     here = [name for name in ("cifar10-test", "cifar10") if shared.is_here(name)]
-    cifar = network.model.name.endswith(("_cifar", "_cifar10")) and network.model.input_size[1:] == (32, 32)
+    cifar = network.model.name.endswith(("_cifar", "_cifar10")) and network.input_size[1:] == (32, 32)
     with place:
         images, row = pick_corpus(network, "Images", here[0] if cifar and here else default_corpus(network))
     against_usual = ANSWERS if images.name == "samples" else LABELS
@@ -94,7 +93,7 @@ def pick_images(network: Network, place: Any, usual: int = 250, most: int = 10_0
     return images, row, against == ANSWERS, int(count)
 
 
-def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Setting, Any]:
+def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, SurfaceSetting, Any]:
     """The controls in the row above the picture, and that row. `coarse`: the choices of a fresh view take seconds."""
     images, row, own, count = pick_images(network, place, COUNTS[0] if coarse else COUNTS[1])
     with row:
@@ -115,25 +114,25 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Setting
             st.selectbox, "Precision", "precision", PRECISIONS[0], options=PRECISIONS,
             help="This processor is slow in bfloat16: float32 is computed in its place." if slow else None,
         )  # fmt: skip
-    return images, Setting(count, int(steps), float(span), int(seed), statistics, precision, own), row
+    return images, SurfaceSetting(count, int(steps), float(span), int(seed), statistics, precision, own), row
 
 
 def _buttons(
-    network: Network, images: Corpus, setting: Setting, job: background.Job | None, found: Surface | None
+    network: Network, images: Corpus, setting: SurfaceSetting, job: background.Job | None, found: Surface | None
 ) -> None:
     """Cancel where a `job` is running; else start or continue, with what it will cost."""
-    path = landscape_jobs.path_of(network, images, setting)
+    path = jobs.path_of(network, images, setting)
     if job is not None:
         st.button("Cancel", key="cancel_landscape", on_click=_stop, args=(job, str(path)), disabled=job.cancelled)
         return
     if found is not None and found.complete:
         return
-    begun = found is not None or landscape_jobs.is_begun(path)
+    begun = found is not None or jobs.is_begun(path)
     points, count = setting.steps**2, min(setting.count, len(images))
     cost = f"{points:,} points of {count:,} images are {points * count:,} forward passes of one image."
     if st.button("Continue" if begun else "Compute", type="primary", key="start_landscape", help=cost):
         st.session_state.get(_STOPPED, set()).discard(str(path))
-        landscape_jobs.build(network, images, setting)
+        jobs.build(network, images, setting)
         address.rerun()
 
 
@@ -143,69 +142,54 @@ def _stop(job: background.Job, key: str) -> None:
 
 
 def _partial(job: background.Job | None) -> Surface | None:
-    state = job.state if job is not None else None
-    return state.surface if isinstance(state, State) else None
+    return job.partial if job is not None else None
 
 
-def _shown(
-    key: str, going: bool, found: Surface | None, network: Network, setting: Setting, look: _Look
-) -> None:  # fmt: skip
+def _draw(
+    key: str, going: bool, found: Surface | None, network: Network, setting: SurfaceSetting, style: SurfaceStyle
+) -> None:
     """What is there, or the axes; while the job is `going`, its progress and picture so far. Draws the page anew when
     the job has ended."""
     bar, job = st.empty(), background.find(key) if going else None
     if going and (job is None or not job.running):
         address.rerun()
     if job is not None:
-        found = _tell(job, bar)
+        watch.draw_progress(job, place=bar)
+        found = _partial(job)
     if found is not None and found.done:
-        _picture(found, network, look, final=not going)
+        _draw_surface(found, network, style, final=not going)
     else:
-        _frame(network, setting, look)
+        _draw_axes(network, setting, style)
 
 
-def _tell(job: background.Job, bar: Any) -> Surface | None:
-    """The progress of a job, in `bar`; the surface as far as it is."""
-    if job.place:
-        bar.progress(0.0, f"{job.name}: {job.waiting()}")
-        return None
-    state = job.state or State("Preparing", 0, 1)
-    left = "" if state.seconds_left is None else f", {_duration(state.seconds_left)} left"
-    far = f": {state.done:,} of {state.total:,}{left}" if state.total > 1 else ""
-    bar.progress(min(state.done / max(state.total, 1), 1.0), f"{state.doing}{far}")
-    return state.surface
-
-
-def _frame(network: Network, setting: Setting, look: _Look) -> None:
+def _draw_axes(network: Network, setting: SurfaceSetting, style: SurfaceStyle) -> None:
     """The axes alone: with them the browser has its tools ready when the first points come."""
     from cnnviz.landscape.results import Surface
 
-    scale, title = common_scale([], look.log, look.cut), landscapes.network_title(network)
+    scale, title = common_scale([], style.log, style.cut), catalogue.network_title(network)
     ends = np.array([-setting.span, setting.span])
-    flat = Surface(ends, ends, *[np.full((2, 2), scale.low)] * 4, {})
+    low = np.full((2, 2), scale.low)
+    flat = Surface(ends, ends, low, low, low, low, {})
     panel = SurfacePanel(title, flat, "“Compute” draws the loss around its weights")
-    _plot(empty_figure(panel, scale, HEIGHT - 100, look.eye), f"Axes for the loss around {title}", network)
+    _plot(empty_figure(panel, scale, HEIGHT - 100, style.eye), f"Axes for the loss around {title}", network)
 
 
 def _plot(figure: Figure, alt: str, network: Network) -> None:
     plot(figure, alt, "computed", f"{network.model.name}-landscape", on_camera=turned)
 
 
-def _picture(found: Surface, network: Network, look: _Look, final: bool) -> None:
+def _draw_surface(found: Surface, network: Network, style: SurfaceStyle, final: bool) -> None:
     """The surface in 3-D beside its plane from above."""
-    scale = common_scale([found.loss], look.log, look.cut)
-    panel = SurfacePanel(landscapes.network_title(network), found, centre_note(found))
-    figure = single_figure(panel, scale, HEIGHT - 100, look.eye, numbers=final)
+    scale = common_scale([found.loss], style.log, style.cut)
+    panel = SurfacePanel(catalogue.network_title(network), found, centre_note(found))
+    figure = single_figure(panel, scale, HEIGHT - 100, style.eye, numbers=final)
     _plot(figure, f"Loss surface of {panel.title}", network)
     if final:
         name, choice = network.model.name, network.choice
-        one = Shown(name, name, choice.weights, panel.title, found, untrained=choice.untrained)
+        one = ShownLandscape(name, name, choice.weights, panel.title, found, untrained=choice.untrained)
         saves(figure, [one], f"{network.model.name}-landscape")
         st.write(
             "Left the surface, right the same plane from above, around the network's own weights. **Notice** that "
             f"another seed gives another slice, but the same kind of valley. {scale.sentence()} **{SLICE}**"
         )
         sources([one])
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

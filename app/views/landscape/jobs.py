@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.jobs import background
+from app.jobs.background import Report
 from app.session import uploads
-from app.views.landscape import catalogue as landscapes
-from app.views.landscape import data as landscape_data
+from app.views.landscape import catalogue
+from app.views.landscape.data import read
 from cnnviz.errors import BadInput, Cancelled
+from cnnviz.progress import Progress
 
 if TYPE_CHECKING:
-    from app.pickers.controls import Network
+    from app.session.networks import Network
     from cnnviz.data.corpus import Corpus
     from cnnviz.landscape.results import Surface
 
@@ -25,7 +28,7 @@ FEW = {64: 50, 1 << 30: 8}  # its images, for inputs of up to so many pixels a s
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SurfaceSetting:
     """What a surface is computed with. `own_answers`: the network's own answers serve as labels."""
 
     count: int
@@ -36,20 +39,13 @@ class Setting:
     precision: str
     own_answers: bool
 
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How far a computation is. `done`, `total`: points, or images while they are read; `seconds_left`: None while
-    unknown; `surface`: what is there so far."""
-
-    doing: str
-    done: int
-    total: int
-    seconds_left: float | None = None
-    surface: Surface | None = None
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `cnnviz.loss_surface` takes of it."""
+        return dict(span=self.span, seed=self.seed, precision=self.precision, statistics=self.statistics)
 
 
-def path_of(network: Network, images: Corpus, setting: Setting) -> Path:
+def path_of(network: Network, images: Corpus, setting: SurfaceSetting) -> Path:
     """Where this surface lies; the same after a restart. The names of the classes belong to it, since the labels of
     the images find their outputs by them."""
     model = network.model
@@ -62,7 +58,7 @@ def saved(path: Path) -> Surface | None:
     if not path.is_file():
         return None
     try:
-        return landscapes.surface(path)
+        return catalogue.surface(path)
     except BadInput:
         return None
 
@@ -74,67 +70,64 @@ def is_begun(path: Path) -> bool:
     return bool(files_beside(path))
 
 
-def build(network: Network, images: Corpus, setting: Setting) -> background.Job:
-    """Start (or continue) the computation beside the page."""
+def build(network: Network, images: Corpus, setting: SurfaceSetting) -> background.Job:
+    """Start (or continue) the computation beside the page. What there is so far, a `Surface`, is its `partial`."""
     path = path_of(network, images, setting)
-    return background.start(str(path), "Loss surface", lambda report: _work(network, images, setting, path, report))
+    return background.start(str(path), "Loss surface", partial(_work, network, images, setting, path))
 
 
-def _work(network: Network, images: Corpus, setting: Setting, path: Path, report: Any) -> None:
-    from cnnviz.landscape.plane.surface import loss_surface
+def _work(network: Network, images: Corpus, setting: SurfaceSetting, path: Path, report: Report) -> None:
+    from cnnviz.landscape.plane.surface import SurfaceProgress, loss_surface
 
     try:
         early = _preview(network, images.take(min(_few(network), setting.count)), setting, report)
-        ready = landscape_data.read(
-            network, images.take(setting.count), setting.own_answers,
-            lambda done, total: report(State("Reading images", done, total, surface=early)),
-        )  # fmt: skip
-        if early is None or ready is None:
+        if early is None:
+            return
+        chosen, own = images.take(setting.count), setting.own_answers
+        ready = read(network, chosen, own, lambda done, total: report(Progress(done, total, "images read"), early))
+        if ready is None:
             return
         _note(network, images, setting, path, len(ready[0]))
-        report(State("Settling precision and batch", 0, 1, surface=early))
+        report(Progress(0, 1, "settling precision and batch"), early)
 
-        def progress(state: Any) -> bool:
-            shown = state.surface if state.done >= PREVIEW**2 else early
-            return report(State("Points", state.done, state.total, state.seconds_left, shown))
+        def progress(state: SurfaceProgress) -> bool:
+            return report(state, state.surface if state.done >= PREVIEW**2 else early)
 
-        loss_surface(
-            network.model, *ready, steps=setting.steps, span=setting.span, seed=setting.seed,
-            precision=setting.precision, statistics=setting.statistics, progress=progress, out=path,
-        )  # fmt: skip
+        loss_surface(network.model, *ready, setting.steps, **setting.options, progress=progress, out=path)
     except Cancelled:
         return  # what is done is kept; the page offers to continue
 
 
-def _preview(network: Network, few: Corpus, setting: Setting, report: Any) -> Surface | None:
+def _preview(network: Network, few: Corpus, setting: SurfaceSetting, report: Report) -> Surface | None:
     """A coarse surface over few images, in float32, so that nothing has to be measured first."""
-    from cnnviz.landscape.plane.surface import loss_surface
+    from cnnviz.landscape.plane.surface import SurfaceProgress, loss_surface
 
-    ready = landscape_data.read(network, few, setting.own_answers, lambda done, total: report(State("Preparing", 0, 1)))
+    preparing = Progress(0, 1, "preparing")
+    ready = read(network, few, setting.own_answers, lambda done, total: report(preparing))
     if ready is None:
         return None
 
-    def progress(state: Any) -> bool:
-        return report(State("A first look", state.done, state.total, state.seconds_left, state.surface))
+    def progress(state: SurfaceProgress) -> bool:
+        return report(replace(state, note="a first look"), state.surface)
 
-    return loss_surface(
-        network.model, *ready, steps=PREVIEW, span=setting.span, seed=setting.seed,
-        precision="float32", statistics=setting.statistics, progress=progress, batch=len(ready[0]),
-    )  # fmt: skip
+    options = setting.options | {"precision": "float32"}
+    return loss_surface(network.model, *ready, PREVIEW, **options, progress=progress, batch=len(ready[0]))
 
 
 def _few(network: Network) -> int:
-    side = max(network.model.input_size[1:])
+    side = max(network.input_size[1:])
     return next(count for most, count in FEW.items() if side <= most)
 
 
-def _note(network: Network, images: Corpus, setting: Setting, path: Path, count: int) -> None:
+def _note(network: Network, images: Corpus, setting: SurfaceSetting, path: Path, count: int) -> None:
     """What the pickers of the page say about this surface, beside it."""
     from cnnviz.store import write_json
 
-    name = landscapes.network_title(network)
-    write_json(path.with_suffix(".json"), {
-        "architecture": network.model.name, "weights": network.choice.weights, "untrained": network.choice.untrained,
+    name = catalogue.network_title(network)
+    about = {
+        "architecture": network.model.name,
+        "weights": network.choice.weights,
+        "untrained": network.choice.untrained,
         "title": f"{name}, {count} of {images.name}, seed {setting.seed}, ±{setting.span:g}",
-        **asdict(setting),
-    })  # fmt: skip
+    }
+    write_json(path.with_suffix(".json"), about | asdict(setting))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
 from app.pickers import controls
-from app.pickers.controls import Network
 from app.pickers.network import choose_device, load_network
 from app.session import networks, shared
-from app.session.networks import Choice
+from app.session.cache import picture_cache
+from app.session.networks import Choice, Network
 from app.url import address
-from app.views.landscape import views as landscape_views
-from app.views.landscape.catalogue import Shown
+from app.views.landscape import views
+from app.views.landscape.catalogue import ShownLandscape
 from app.weights import owners
 from cnnviz.errors import BadInput
 from cnnviz.figures.base.charts import bars_png, value_text
@@ -32,7 +33,7 @@ RECALIBRATED = (
 )
 
 
-def view(chosen: list[Shown], row: Any) -> None:
+def view(chosen: list[ShownLandscape], row: Any) -> None:
     """The planes from above, and what the chosen point answers."""
     hit = chosen_point(len(chosen))
 
@@ -40,7 +41,7 @@ def view(chosen: list[Shown], row: Any) -> None:
         if hit:
             show(chosen[hit[0]], *hit[1:])
 
-    landscape_views.contours(chosen, row, hit[1:] if hit else None, choose, answers)
+    views.contours(chosen, row, hit[1:] if hit else None, choose, answers)
 
 
 def chosen_point(panels: int) -> tuple[int, float, float] | None:
@@ -68,7 +69,7 @@ def choose(hit: list[Any]) -> None:
     address.choose("point", f"{panel},{float(alpha):.4g},{float(beta):.4g}")
 
 
-def show(one: Shown, alpha: float, beta: float) -> None:
+def show(one: ShownLandscape, alpha: float, beta: float) -> None:
     """Answers and feature maps of the network at a point, beside the unmoved network's."""
     meta = one.surface.meta
     if meta.get("seed") is None:
@@ -77,39 +78,35 @@ def show(one: Shown, alpha: float, beta: float) -> None:
     network = network_of(one)
     image = controls.pick_image(network)
     layer = controls.pick_layer(network)
-    moved = _moved(network.key, int(meta["seed"]), alpha, beta, network.model)
+    moved = _move(network, int(meta["seed"]), alpha, beta)
     place = point_text(alpha, beta)
     head, forget = st.columns([5, 1], vertical_alignment="center")
     head.markdown(f"**{one.title} at {place}** on {image}: answers, and feature maps of {layer} on one scale")
     forget.button("Forget the point", key="forget_point", on_click=address.choose, args=("point", ""))
     if meta.get("statistics", "frozen") != "frozen":
         st.caption(RECALIBRATED)
-    before = shared.maps(network.key, image, layer, network.model)
-    key_there = f"{network.key} {meta['seed']} {alpha!r} {beta!r}"
-    after = shared.maps(key_there, image, layer, moved)
+    before, after = shared.maps(network, image, layer), shared.maps(moved, image, layer)
     shown = [int(c) for c in np.argsort(-before.max(axis=(1, 2)), kind="stable")[:MOST]]
     peak = max(float(before.max()), float(np.nan_to_num(after, posinf=0).max()))
-    sides = (
-        (network.key, network.model, before, "The network itself"),
-        (key_there, moved, after, f"At {place}"),
-    )
-    for column, (key, model, maps, words) in zip(st.columns(2, gap="large"), sides, strict=True):
+    sides = ((network, before, "The network itself"), (moved, after, f"At {place}"))
+    for column, (one_side, maps, words) in zip(st.columns(2, gap="large"), sides, strict=True):
         with column:
             st.markdown(words)
             answers, walls = st.columns([1, 1.6], gap="small")
-            answers.image(bars_png(shared.top5(key, image, model), 560), output_format="PNG", alt=f"Answers: {words}")
-            wall = shared.drawn(("landscape maps", key, image, layer, peak), lambda m=maps: _wall(m, shown, peak))
+            answers.image(bars_png(shared.top5(one_side, image), 560), output_format="PNG", alt=f"Answers: {words}")
+            name = ("landscape maps", one_side.key, image, layer, peak)
+            wall = picture_cache().get(name, partial(_draw_wall, maps, shown, peak))
             walls.image(wall.png, output_format="PNG", alt=f"Feature maps: {words}")
             walls.caption(f"Maximum {value_text(float(np.nanmax(maps)))}")
 
 
-def _wall(maps: np.ndarray, channels: list[int], peak: float) -> Mosaic:
+def _draw_wall(maps: np.ndarray, channels: list[int], peak: float) -> Mosaic:
     """Maps in viridis from 0 to `peak`, which the two walls share."""
     tiles = np.stack([activation_rgb(np.nan_to_num(maps[channel], posinf=peak), peak) for channel in channels])
     return tiles_mosaic(tiles, channels, 420, 200)
 
 
-def network_of(one: Shown) -> Network:
+def network_of(one: ShownLandscape) -> Network:
     """The network that a surface belongs to. Raises BadInput where its weights are not here, or are other ones;
     PageEnded while they are downloaded."""
     weights = one.weights or "bundled"
@@ -117,16 +114,18 @@ def network_of(one: Shown) -> Network:
         raise BadInput(f"The weights of {one.title} do not come with this copy of cnnviz: its points cannot answer.")
     own = owners.find(weights) if weights.startswith("file-") else None
     choice = Choice(one.architecture, weights, choose_device(), one.untrained, own.version if own else "")
-    network = Network(load_network(choice), choice)
+    network = load_network(choice)
     if one.surface.meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
         raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
     return network
 
 
-def _moved(key: str, seed: int, alpha: float, beta: float, model: LoadedModel) -> LoadedModel:
+def _move(network: Network, seed: int, alpha: float, beta: float) -> Network:
+    """The network at a point of the plane."""
     from cnnviz.landscape.evaluate.moved_model import perturbed
     from cnnviz.landscape.plane.directions import plane_directions
 
-    return networks.shared(
-        f"{key}|moved {seed} {alpha} {beta}", lambda: perturbed(model, plane_directions(model, seed), alpha, beta)
-    )
+    def make() -> LoadedModel:
+        return perturbed(network.model, plane_directions(network.model, seed), alpha, beta)
+
+    return networks.derive(network, f"moved {seed} {alpha!r} {beta!r}", make)

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.components.plots import plot
-from app.jobs import background
+from app.jobs import background, watch
+from app.jobs.background import Report
 from app.markdown import escape_markdown
+from app.session.cache import study_cache
 from app.url import address
-from app.views.landscape import data as landscape_data
-from app.views.landscape import point as landscape_point
-from app.views.landscape.catalogue import Shown
+from app.views.landscape import data, point
+from app.views.landscape.catalogue import ShownLandscape
 from app.views.landscape.compute import pick_images
-from app.views.landscape.jobs import State
 from app.views.landscape.views import BRIEF, caution, name_of, panels, pick_scale, saves, titles_of
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.figures.landscape.plots import contours_figure
 from cnnviz.figures.landscape.words import centre_note
+from cnnviz.progress import Progress
 
 if TYPE_CHECKING:
-    from app.pickers.controls import Network
+    from app.session.networks import Network
     from cnnviz.data.corpus import Corpus
     from cnnviz.landscape.geometry.convexity import Nonconvexity
     from cnnviz.landscape.geometry.sharpness import Sharpness
@@ -31,14 +32,15 @@ CLIP = 10.0  # nats: points above are not counted
 MOST = 1000  # images for the Hessian
 
 
-def view(chosen: list[Shown], row: Any) -> None:
+def view(chosen: list[ShownLandscape], row: Any) -> None:
     """Where the slices curve downwards, and a table of measures."""
     with row:
         scale = pick_scale([one.surface for one in chosen])
     found = [_convexity(one) for one in chosen]
     dots = ""
-    if all(one is not None for one in found):
-        figure = contours_figure(panels(chosen), scale, BRIEF, None, [one.negative for one in found])
+    slices = [one for one in found if one is not None]
+    if len(slices) == len(found):
+        figure = contours_figure(panels(chosen), scale, BRIEF, None, [one.negative for one in slices])
         plot(figure, f"Non-convex points of {titles_of(chosen)}", "convexity", f"{name_of(chosen)}-convexity")
         saves(figure, chosen, f"{name_of(chosen)}-convexity")
         dots = (
@@ -63,7 +65,7 @@ def view(chosen: list[Shown], row: Any) -> None:
         )
 
 
-def _convexity(one: Shown) -> Nonconvexity | None:
+def _convexity(one: ShownLandscape) -> Nonconvexity | None:
     from cnnviz.landscape.geometry.convexity import nonconvexity
 
     if one.is_median:
@@ -76,12 +78,12 @@ def _convexity(one: Shown) -> Nonconvexity | None:
         return None
 
 
-def _measured(chosen: list[Shown]) -> list[Sharpness | None]:
+def _measured(chosen: list[ShownLandscape]) -> list[Sharpness | None]:
     """The sharpness of each network over chosen images, measured beside the page when asked."""
     networks: list[Network | None] = []
     for one in chosen:
         try:
-            networks.append(landscape_point.network_of(one))
+            networks.append(point.network_of(one))
         except CnnvizError as error:
             st.info(escape_markdown(str(error)))
             networks.append(None)
@@ -90,13 +92,13 @@ def _measured(chosen: list[Shown]) -> list[Sharpness | None]:
         return [None] * len(chosen)
     images, row, own, count = pick_images(first, st.container(), most=MOST)
     keys = [_key(network, images, count, own) if network else "" for network in networks]
-    found = [_results().get(key) for key in keys]
+    found = study_cache().find_all(keys)
     missing = [(n, k) for n, k, f in zip(networks, keys, found, strict=True) if n is not None and f is None]
     running = [job for _, key in missing if (job := background.find(key)) is not None and job.running]
-    with row:
-        if running:
-            st.button("Cancel", key="cancel_sharpness", on_click=running[0].cancel)
-        elif missing and st.button("Measure the sharpness", type="primary", key="measure"):
+    if missing and not running:
+        with row:
+            asked = st.button("Measure the sharpness", type="primary", key="measure")
+        if asked:
             for network, key in missing:
                 _start(network, images, count, own, key)
             address.rerun()
@@ -104,13 +106,8 @@ def _measured(chosen: list[Shown]) -> list[Sharpness | None]:
         if (job := background.find(key)) is not None and job.problem:
             st.error(escape_markdown(job.problem), icon=":material/error:")
     if running:
-        st.fragment(_progress, run_every=0.7)([key for _, key in missing])
+        watch.draw_jobs("sharpness", [key for _, key in missing])
     return found
-
-
-@st.cache_resource(show_spinner=False)
-def _results() -> dict[str, Sharpness]:
-    return {}
 
 
 def _key(network: Network, images: Corpus, count: int, own: bool) -> str:
@@ -119,40 +116,25 @@ def _key(network: Network, images: Corpus, count: int, own: bool) -> str:
 
 
 def _start(network: Network, images: Corpus, count: int, own: bool, key: str) -> None:
-    results, name = _results(), network.model.name
+    results = study_cache()
 
-    def work(report: Any) -> None:
+    def work(report: Report) -> None:
         from cnnviz.landscape.geometry.sharpness import sharpness
 
-        ready = landscape_data.read(
-            network, images.take(count), own, lambda done, total: report(State("reading images", done, total))
-        )
+        chosen = images.take(count)
+        ready = data.read(network, chosen, own, lambda done, total: report(Progress(done, total, "images read")))
         if ready is None:
             return
         try:
-            results[key] = sharpness(
-                network.model, *ready, progress=lambda state: report(State(state.what, state.done, state.total))
-            )
+            results.put(key, sharpness(network.model, *ready, progress=report))
         except Cancelled:
             return  # nothing of it can be kept
 
-    background.start(key, name, work)
-
-
-def _progress(keys: list[str]) -> None:
-    """A line for each network that is being measured; draws the page anew when all have ended."""
-    running = [job for key in keys if (job := background.find(key)) is not None and job.running]
-    if not running:
-        address.rerun()
-    for job in running:
-        state = job.state or State("preparing", 0, 1)
-        far = f"{state.doing}, {state.done} of {state.total}"
-        words = f"{job.name}: {job.waiting(far)}"
-        st.progress(min(state.done / max(state.total, 1), 1.0), words)
+    background.start(key, network.model.name, work)
 
 
 def _table(
-    chosen: list[Shown], convexity: list[Nonconvexity | None], measured: list[Sharpness | None]
+    chosen: list[ShownLandscape], convexity: list[Nonconvexity | None], measured: list[Sharpness | None]
 ) -> dict[str, list[str]]:
     """One line a network."""
     unknown = "not measured"

@@ -10,8 +10,8 @@ from app.components.plots import plot
 from app.pickers import controls
 from app.session import networks
 from app.url import address
-from app.views.landscape import catalogue as landscapes
-from app.views.landscape.catalogue import Shown
+from app.views.landscape import catalogue
+from app.views.landscape.catalogue import ShownLandscape
 from app.views.landscape.views import HEIGHT, pick_scale, saves
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.landscape.training import training_figure
@@ -40,18 +40,18 @@ def training(row: Any) -> None:
         return
     with st.sidebar:
         name = controls.bind(
-            st.selectbox, "Network", "trained", next(iter(offered)), options=list(offered), format_func=landscapes.title
+            st.selectbox, "Network", "trained", next(iter(offered)), options=list(offered), format_func=catalogue.title
         )
     files = offered[name]
-    epochs = {number: landscapes.surface(path) for number, path in files.epochs.items()}
-    path = landscapes.trajectory(files.trajectory) if files.trajectory else None
-    plane = landscapes.surface(files.plane) if files.plane and path is not None else None
+    epochs = {number: catalogue.surface(path) for number, path in files.epochs.items()}
+    path = catalogue.trajectory(files.trajectory) if files.trajectory else None
+    plane = catalogue.surface(files.plane) if files.plane and path is not None else None
     with row:
         scale = pick_scale([*epochs.values(), *([plane] if plane else [])])
     epoch = _epoch(list(epochs)) if epochs else None
-    figure = training_figure(landscapes.title(name), epochs, scale, epoch, path, plane, HEIGHT)
-    plot(figure, f"Training of {landscapes.title(name)}", "training", f"{name}-training", on_frame=_scrubbed)
-    last = [Shown(name, name, "bundled", landscapes.title(name), epochs[epoch])] if epochs else []
+    figure = training_figure(catalogue.title(name), epochs, scale, epoch, path, plane, HEIGHT)
+    plot(figure, f"Training of {catalogue.title(name)}", "training", f"{name}-training", on_frame=_scrubbed)
+    last = [ShownLandscape(name, name, "bundled", catalogue.title(name), epochs[epoch])] if epoch is not None else []
     saves(figure, last, f"{name}-training", path)
     if epoch is not None:
         _ways(name, epoch, epochs[epoch])

@@ -10,8 +10,8 @@ import streamlit as st
 from app.components.plots import as_page, plot
 from app.pickers import controls
 from app.url import address
-from app.views.landscape import catalogue as landscapes
-from app.views.landscape.catalogue import NONE, Shown
+from app.views.landscape import catalogue
+from app.views.landscape.catalogue import NONE, ShownLandscape
 from cnnviz.figures.landscape.lines import slices_figure
 from cnnviz.figures.landscape.plots import CAMERA, SurfacePanel, contours_figure, surfaces_figure
 from cnnviz.figures.landscape.scale import LossScale, common_scale
@@ -29,23 +29,21 @@ CUTS = ["10", "5", "100", "none"]  # nats
 
 def pick_pair() -> list[str]:
     """The networks of the two panels, in the sidebar; the second may be none."""
-    offered = landscapes.names()
-    first, second = landscapes.default_pair(offered)
+    offered = catalogue.names()
+    first, second = catalogue.default_pair(offered)
     with st.sidebar:
-        left = controls.bind(
-            st.selectbox, "Network, left", "left", first, options=offered, format_func=landscapes.label
-        )
+        left = controls.bind(st.selectbox, "Network, left", "left", first, options=offered, format_func=catalogue.label)
         rest = [name for name in offered if name != left]
         second = second if second in rest else next((n for n in (first, *rest) if n in rest), NONE)
         right = controls.bind(
-            st.selectbox, "Network, right", "right", second, options=[*rest, NONE], format_func=landscapes.label
+            st.selectbox, "Network, right", "right", second, options=[*rest, NONE], format_func=catalogue.label
         )
     return [left] if right == NONE else [left, right]
 
 
 def pick_seed(names: list[str]) -> str:
     """The plane: a seed that all panels have, or the median; a button rolls the directions anew."""
-    seeds = landscapes.seeds(names)
+    seeds = catalogue.seeds(names)
     if len(seeds) < 2:
         return seeds[0] if seeds else ""
     with st.sidebar, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -97,12 +95,12 @@ def turned(eye: list[float]) -> None:
     address.choose("camera", _text(eye))
 
 
-def panels(chosen: list[Shown]) -> list[SurfacePanel]:
+def panels(chosen: list[ShownLandscape]) -> list[SurfacePanel]:
     """One for each network, with what it reaches itself."""
     return [SurfacePanel(one.title, one.surface, centre_note(one.surface)) for one in chosen]
 
 
-def surfaces(chosen: list[Shown], row: Any) -> None:
+def surfaces(chosen: list[ShownLandscape], row: Any) -> None:
     """The surfaces in 3-D, cameras linked."""
     with row:
         scale = pick_scale([one.surface for one in chosen])
@@ -117,7 +115,7 @@ def surfaces(chosen: list[Shown], row: Any) -> None:
 
 
 def contours(
-    chosen: list[Shown],
+    chosen: list[ShownLandscape],
     row: Any,
     point: tuple[float, float] | None,
     choose: Callable[[Any], None],
@@ -137,7 +135,7 @@ def contours(
     )
 
 
-def slices(chosen: list[Shown], row: Any) -> None:
+def slices(chosen: list[ShownLandscape], row: Any) -> None:
     """One-dimensional slices with accuracy and standard errors."""
     with row:
         along = 1 if controls.bind_choice("Along", "along", ["Direction 1", "Direction 2"]) == "Direction 1" else 2
@@ -156,12 +154,12 @@ def slices(chosen: list[Shown], row: Any) -> None:
     )
 
 
-def caution(chosen: list[Shown]) -> str:
+def caution(chosen: list[ShownLandscape]) -> str:
     """What a picture of these landscapes is not."""
     return MEDIAN_NOTE if any(one.is_median for one in chosen) else SLICE
 
 
-def saves(figure: Figure, chosen: list[Shown], name: str, path: Trajectory | None = None) -> None:
+def saves(figure: Figure, chosen: list[ShownLandscape], name: str, path: Trajectory | None = None) -> None:
     """Buttons for the figure as a page and the numbers as tables, those of a training's path too; PNG and SVG stand
     beside the figure itself."""
     with st.container(horizontal=True, gap="small"):
@@ -177,7 +175,7 @@ def saves(figure: Figure, chosen: list[Shown], name: str, path: Trajectory | Non
                                on_click="ignore", icon=":material/download:")  # fmt: skip
 
 
-def sources(chosen: list[Shown]) -> None:
+def sources(chosen: list[ShownLandscape]) -> None:
     """Formula, source, and what each surface was computed on."""
     with st.expander("Formula and source"):
         st.latex(
@@ -194,11 +192,11 @@ def sources(chosen: list[Shown]) -> None:
             st.caption(f"**{one.title}**: {provenance(one.surface)}.")
 
 
-def titles_of(chosen: list[Shown]) -> str:
+def titles_of(chosen: list[ShownLandscape]) -> str:
     """ "ResNet-20 and Plain-20"."""
     return " and ".join(one.title for one in chosen)
 
 
-def name_of(chosen: list[Shown]) -> str:
+def name_of(chosen: list[ShownLandscape]) -> str:
     """For files: the names of what is shown."""
     return "-".join(one.name for one in chosen).replace("/", "_").replace(":", "_")

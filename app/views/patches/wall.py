@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +11,18 @@ import streamlit as st
 
 from app.components.picture import Frame, Label, picture
 from app.markdown import as_literal
-from app.pickers import controls
-from app.pickers.controls import Network
 from app.session import shared
+from app.session.cache import picture_cache
 from app.url import address
-from app.views.patches import deferred, indexing
+from app.url.widgets import bind
+from app.views.patches import indexing
+from app.views.patches.deferred import Deferred
+from app.views.patches.indexing import IndexedLayer
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.patches.wall import Block, list_captions, patch_wall, three_by_three
+from cnnviz.figures.patches.wall import Block, list_captions, patch_wall, plan_wall
 
 if TYPE_CHECKING:
-    from cnnviz.data.corpus import Corpus
-    from cnnviz.index.result import PatchIndex
+    from cnnviz.figures.base.mosaic import Mosaic
     from cnnviz.studies.channels.selectivity import Selectivity
 
 ALL, ALIVE, DEAD, ENTERED = "All", "Alive", "Dead", "Photo enters"
@@ -41,31 +41,56 @@ class Chosen:
     places: np.ndarray
     own: bool
     found: dict[int, int]
+    name: tuple[str, ...]  # of the choices: order, filter, search, photograph
+
+    @property
+    def show(self) -> str:
+        """Which channels the wall is limited to."""
+        return self.name[1]
 
 
-def choose(network: Network, images: Corpus, index: PatchIndex, layer: str, image: str, row: Any) -> Chosen:
+def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
     """The controls in the row above the wall, and the channels that pass them."""
-    from cnnviz.studies.channels.sorting import ORDERS, order_channels
+    from cnnviz.studies.channels.sorting import ORDERS
 
-    selective = deferred.selective(network, images, index, layer)
-    places, own = deferred.places(network, images, index, layer, image)
+    selective = layer.selectivity
     orders = [o for o in ORDERS if selective is not None or o != "Most selective"]
     with row:
-        order = controls.bind(st.selectbox, "Order", "wall_order", ORDERS[0], options=orders, width=150)
-        show = controls.bind(st.selectbox, "Show", "show", ALL, options=_filters(selective), width=140)
-        find = controls.bind(
-            st.text_input, "Find", "find", "", placeholder="17, or dog", width=112, on_change=_jump,
-            args=(index.channels(layer),),
-        )  # fmt: skip
-    found = _of_class(network, selective, index, layer, find)
-    passing = _passing(index, layer, show, selective, places)
-    channels = [c for c in order_channels(index, layer, order, selective) if c in passing and (not find or c in found)]
+        order = bind(st.selectbox, "Order", "wall_order", ORDERS[0], options=orders, width=150)
+        show = bind(st.selectbox, "Show", "show", ALL, options=_list_filters(layer), width=140)
+        find = bind(
+            st.text_input,
+            "Find",
+            "find",
+            "",
+            placeholder="17, or dog",
+            width=112,
+            on_change=_jump,
+            args=(layer.index.channels(layer.layer),),
+        )
+    name = (*layer.name(-1, "chosen"), order, show, find, image)
+    return picture_cache().get(name, lambda: _choose(layer, image, order, show, find))
+
+
+def _choose(layer: IndexedLayer, image: str, order: str, show: str, find: str) -> Chosen:
+    from cnnviz.studies.channels.sorting import order_channels
+
+    selective, (places, own) = layer.selectivity, layer.places(image)
+    found = _find_class(layer, find)
+    passing = _find_passing(layer, show, places)
+    channels = order_channels(layer.index, layer.layer, order, selective)
+    channels = [c for c in channels if c in passing and (not find or c in found)]
     if show == ENTERED:
         channels.sort(key=lambda c: places[c])
-    return Chosen(channels, selective, places, own, found)
+    return Chosen(channels, selective, places, own, found, (order, show, find, image))
 
 
-def _filters(selective: Selectivity | None) -> list[str]:
+def _list_filters(layer: IndexedLayer) -> list[str]:
+    """What can be shown: everything, or the channels of a class."""
+    return picture_cache().get(layer.name(-1, "filters"), lambda: _name_filters(layer.selectivity))
+
+
+def _name_filters(selective: Selectivity | None) -> list[str]:
     common: dict[str, int] = {}
     for label in selective.commonest if selective else []:
         common[label] = common.get(label, 0) + 1
@@ -73,8 +98,8 @@ def _filters(selective: Selectivity | None) -> list[str]:
     return [ALL, ALIVE, DEAD, ENTERED, *(MOSTLY + label for label in sorted(most))]
 
 
-def _passing(index: PatchIndex, layer: str, show: str, selective: Selectivity | None, places: np.ndarray) -> set[int]:
-    silent = index.dead(layer)
+def _find_passing(layer: IndexedLayer, show: str, places: np.ndarray) -> set[int]:
+    silent, selective = layer.index.dead(layer.layer), layer.selectivity
     if show == ENTERED:
         return {int(c) for c in np.flatnonzero(places)}
     if show in (ALIVE, DEAD):
@@ -95,25 +120,24 @@ def _jump(channels: int) -> None:
         st.session_state["find"] = ""
 
 
-def _of_class(
-    network: Network, selective: Selectivity | None, index: PatchIndex, layer: str, find: str
-) -> dict[int, int]:
+def _find_class(layer: IndexedLayer, find: str) -> dict[int, int]:
     """{channel: winners} of the class looked for; the class's own channel in a layer of classes."""
     from cnnviz.studies.channels.sorting import find_class, parse_channel
 
     if not find:
         return {}
-    number = parse_channel(find, index.channels(layer))
+    channels, selective = layer.index.channels(layer.layer), layer.selectivity
+    number = parse_channel(find, channels)
     if number is not None:  # of a link; typed numbers have jumped already
         return {number: 0}
     found = find_class(selective, find) if selective is not None else {}
-    names, last = network.model.class_names, list(index.layers)[-3:]
-    if len(names) == index.channels(layer) and layer in last:
+    names, last = layer.network.model.class_names, list(layer.index.layers)[-3:]
+    if len(names) == channels and layer.layer in last:
         found |= {c: found.get(c, 0) for c, name in enumerate(names) if find.strip().lower() in name.lower()}
     return found
 
 
-def nothing(chosen: Chosen, layer: str) -> None:
+def explain_empty(chosen: Chosen, layer: str) -> None:
     """Say why the wall is empty."""
     if address.read("find") and not chosen.found:
         labelled = " These images have no classes." if chosen.selective is None else ""
@@ -124,74 +148,77 @@ def nothing(chosen: Chosen, layer: str) -> None:
         st.info(f"No channel of {layer} passes both “Show” and “Find”.")
 
 
-def leaf(row: Any, chosen: Chosen, unit: int, per_page: int) -> tuple[list[int], list[int]]:
+def plan(layer: IndexedLayer, channels: int, true_scale: bool) -> tuple[int, int, int]:
+    """(columns, rows, pixels of a patch's side) of a page of the wall."""
+    field, input_size = shared.receptive(layer.network, layer.layer).size, layer.network.input_size[1:]
+    name = ("wall plan", field, input_size, channels, true_scale)
+    return picture_cache().get(name, lambda: plan_wall(field, input_size, channels, true_scale))
+
+
+def pick_page(row: Any, chosen: Chosen, unit: int, per_page: int) -> tuple[list[int], list[int]]:
     """The channels of one page of the wall, by default the page with the chosen unit, and those of the page after."""
     pages = math.ceil(len(chosen.channels) / per_page)
     first = chosen.channels.index(unit) // per_page + 1 if unit in chosen.channels else 1
     with row:
-        page = controls.bind(
+        page = bind(
             st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=130
         )
     start = (int(page) - 1) * per_page
     return chosen.channels[start : start + per_page], chosen.channels[start + per_page : start + 2 * per_page]
 
 
-def blocks(
-    later: deferred.Later, where: deferred.Where, shown: list[int], following: list[int], chosen: Chosen,
-    rule: str, side: int, unit: int,
-) -> list[Block]:  # fmt: skip
-    """The blocks of a page of the wall, whose reconstructions come later, those of the chosen `unit` first; what the
-    page after needs is made ahead."""
-    for channel in following:
-        later.ahead(*_tile(where, channel, side))
-    order = sorted(shown, key=lambda channel: channel != unit)
-    low = {channel: later.get(*_low_tile(where, channel, rule, side), lead=True) for channel in order}
-    return [
-        Block(
-            channel, shared.drawn(*_tile(where, channel, side)), low[channel], caption(*where[2:], channel, chosen)
-        )
-        for channel in shown
-    ]  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class WallPage:
+    """What one page of the wall shows of a layer. `channels`: of its blocks, row by row; `side`: pixels of a patch;
+    `rule`: of the reconstructions; `fill`: as wide as the column."""
+
+    layer: IndexedLayer
+    channels: list[int]
+    chosen: Chosen
+    columns: int
+    side: int
+    rule: str
+    fill: bool
 
 
-def _tile(where: deferred.Where, channel: int, side: int) -> tuple[tuple, Callable[[], np.ndarray]]:
-    """The patches of a channel as one picture: how it is remembered, and how it is made."""
-    name = indexing.recipe(*where, channel, f"patches at {side}")
-    return name, lambda: three_by_three(indexing.patches(*where, channel), side)
-
-
-def _low_tile(where: deferred.Where, channel: int, rule: str, side: int) -> tuple[tuple, Callable[[], np.ndarray]]:
-    """The same of the reconstructions."""
-    name = indexing.recipe(*where, channel, f"{rule} at {side}")
-    return name, lambda: three_by_three(indexing.reconstructions(*where, channel, rule), side)
-
-
-def show(where: deferred.Where, made: list[Block], unit: int, columns: int, rule: str, side: int, fill: bool) -> None:
-    """The wall with a frame round the chosen unit; a click on a block chooses its channel."""
-    known = tuple((b.channel, b.reconstructions is not None) for b in made)
-    wall = shared.drawn(
-        indexing.recipe(*where, -1, f"wall {rule} {side} {columns} {known}"),
-        lambda: patch_wall(made, columns, side, False),
+def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> None:
+    """The wall with a frame round the chosen unit; a click on a block chooses its channel. Reconstructions come
+    later, those of the chosen `unit` first; what the page after (`following`) needs is made ahead."""
+    later.prepare(page.layer.list_tiles(following, page.side))
+    order = sorted(page.channels, key=lambda channel: channel != unit)
+    low = dict(zip(order, later.get_all(page.layer.list_tiles(order, page.side, page.rule), lead=True), strict=True))
+    known = tuple((channel, low[channel] is not None) for channel in page.channels)
+    wall, labels = picture_cache().get(
+        (*page.layer.name(-1, "wall"), page.rule, page.side, page.columns, known, page.chosen.name),
+        lambda: _draw_wall(page, low),
     )
 
     def choose(x: float, y: float) -> None:
         column, line = int(x // wall.pitch[1]), int(y // wall.pitch[0])
-        if 0 <= line * columns + column < len(wall.items):
-            st.session_state["unit"] = wall.items[line * columns + column]
+        if 0 <= line * page.columns + column < len(wall.items):
+            st.session_state["unit"] = wall.items[line * page.columns + column]
 
     left, top, width, height = wall.box(unit) or (0, 0, 0, 0)
     frames = [Frame(left - 2, top - 2, width + 4, height + 4)] if width else []
-    labels = [Label(*caption) for caption in list_captions(wall, made)]
-    ready = sum(b.reconstructions is not None for b in made)
-    words = f"Top-9 wall of {where[3]}, reconstructions of {ready} of {len(made)} channels"
-    picture(wall.png, wall.size, words, "wall_picture", frames, choose, fill=fill, labels=labels)
+    ready = sum(part is not None for part in low.values())
+    words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {len(low)} channels"
+    picture(wall.png, wall.size, words, "wall_picture", frames, choose, fill=page.fill, labels=labels)
 
 
-def caption(index: PatchIndex, layer: str, channel: int, chosen: Chosen) -> str:
+def _draw_wall(page: WallPage, low: dict[int, np.ndarray | None]) -> tuple[Mosaic, list[Label]]:
+    blocks = [
+        Block(channel, page.layer.tile(channel, page.side), low[channel], caption(page.layer, channel, page.chosen))
+        for channel in page.channels
+    ]
+    wall = patch_wall(blocks, page.columns, page.side, False)
+    return wall, [Label(*words) for words in list_captions(wall, blocks)]
+
+
+def caption(layer: IndexedLayer, channel: int, chosen: Chosen) -> str:
     """What stands under a block, in parts, of which those are shown that have room."""
-    best = index.top(layer, channel)
+    best = layer.unit(channel).winners
     words = [f"channel {channel}"]
-    if (place := int(chosen.places[channel])) and address.read("show") == ENTERED:
+    if (place := int(chosen.places[channel])) and chosen.show == ENTERED:
         words.append(f"photo: place {place}")
     if chosen.found.get(channel):
         words.append(f"{chosen.found[channel]} of {len(best)}")
@@ -200,19 +227,29 @@ def caption(index: PatchIndex, layer: str, channel: int, chosen: Chosen) -> str:
     return " · ".join([*words, *([f"up to {value_text(best[0].value)}"] if best else [])])
 
 
-def ranking(index: PatchIndex, layer: str, image: str, chosen: Chosen, most: int = 8) -> None:
+def write_values(layer: IndexedLayer, channel: int) -> str:
+    """The size of the receptive field, and the values of the winners."""
+
+    def write() -> str:
+        high, wide = shared.receptive(layer.network, layer.layer).size
+        values = ", ".join(value_text(winner.value) for winner in layer.unit(channel).winners)
+        return f"Receptive field {high}×{wide} pixels. Values {values}."
+
+    return picture_cache().get(layer.name(channel, "values"), write)
+
+
+def ranking(layer: IndexedLayer, image: str, chosen: Chosen, most: int = 8) -> None:
     """In which channels the photograph would be among the winners, and where, as links."""
     entered = [int(c) for c in np.argsort(chosen.places, kind="stable") if chosen.places[c]]
-    k, first = index.meta.get("k", 9), int((chosen.places == 1).sum())
+    first = int((chosen.places == 1).sum())
     who = f"**{image}** joins the ranking: it"
     also = " (It is one of the images searched.)" if chosen.own else ""
     if not entered:
-        st.write(f"{who} is among the {k} strongest of none of the {len(chosen.places)} channels of this layer.")
+        st.write(f"{who} is among the {layer.k} strongest of none of the {len(chosen.places)} channels of this layer.")
         return
     st.write(
-        f"{who} is among the {k} strongest of {len(entered)} of {len(chosen.places)} channels"
+        f"{who} is among the {layer.k} strongest of {len(entered)} of {len(chosen.places)} channels"
         f"{f', the first in {first}' if first else ''}.{also} “Show: {ENTERED}” gives their wall."
     )
     with st.container(horizontal=True, gap="small"):
-        for channel in entered[:most]:
-            deferred.unit_link(layer, channel, note=f": place {chosen.places[channel]}", small=True)
+        indexing.unit_links((layer.layer, channel, f": place {chosen.places[channel]}") for channel in entered[:most])

@@ -10,10 +10,10 @@ import streamlit as st
 from app.components.drawing import drawing
 from app.components.plots import plot
 from app.pickers import controls
-from app.pickers.controls import Network
 from app.session import shared
+from app.session.networks import Network
 from app.views.anatomy import results as anatomies
-from app.views.equivariance.results import REACH, Setting
+from app.views.equivariance.results import REACH, ShiftSetting
 from app.views.pooling import results
 from cnnviz.figures.equivariance.words import PADDING
 from cnnviz.figures.pooling.charts import location_figure
@@ -30,7 +30,7 @@ def view(network: Network, image: str, row: Any) -> None:
         how = controls.bind(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"], width=120)
         padding = controls.bind(st.selectbox, "Padding", "around", "torus", options=list(PADDING), width=115,
                                  help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()))  # fmt: skip
-    setting = Setting(network, image, how, padding)
+    setting = ShiftSetting(network, image, how, padding)
     _curves(setting, _pick_layer(network), right)
     _sizes(network, image)
     with st.expander("Formula and source"):
@@ -44,7 +44,7 @@ def view(network: Network, image: str, row: Any) -> None:
 
 def _pick_layer(network: Network) -> str:
     """A layer with location; the last convolution unless the link says otherwise."""
-    shapes = shared.layer_shapes(network.key, network.model)
+    shapes = shared.layer_shapes(network)
     convs = set(network.model.layers("conv"))
     options = [name for name, shape in shapes.items() if name in convs and max(shape[1:]) > 1] or list(shapes)
     with st.sidebar:
@@ -54,7 +54,7 @@ def _pick_layer(network: Network) -> str:
         return layer
 
 
-def _curves(setting: Setting, layer: str, right: int) -> None:
+def _curves(setting: ShiftSetting, layer: str, right: int) -> None:
     found = results.location(setting, layer)
     if found is None:
         return
@@ -77,7 +77,7 @@ def _sizes(network: Network, image: str) -> None:
     if other is not None:
         lines.append((other, image if other.one_channel == network.one_channel else _own_image(other)))
     found = [(one, results.sizes(one.key, picture, one)) for one, picture in lines]
-    told = [(shared.facts(one.key, one.model)["title"], _ends(tried), tried) for one, tried in found]
+    told = [(shared.facts(one)["title"], _ends(tried), tried) for one, tried in found]
     scenes = [sizes_scene(told, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Input sizes"], "location_sizes", narrow=scenes[1:])
     st.write(

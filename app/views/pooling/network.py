@@ -10,11 +10,11 @@ import streamlit as st
 from app.components.picture import Label, picture
 from app.components.plots import plot
 from app.pickers import controls
-from app.pickers.controls import Network
 from app.session import networks, shared
+from app.session.cache import picture_cache
+from app.session.networks import Network
 from app.url import address
-from app.views.equivariance import results as shifts
-from app.views.equivariance.results import REACH, Setting
+from app.views.equivariance.results import REACH, ShiftSetting
 from app.views.playground.input import whole
 from app.views.pooling import results
 from cnnviz.errors import BadInput
@@ -43,7 +43,7 @@ def view(network: Network, image: str, row: Any) -> None:
         percent = controls.bind(st.selectbox, "Tolerance [%]", "tolerance", 5, options=TOLERANCES, width=130,
                                  help="A unit is unchanged if it differs by at most this part of the layer's largest "
                                  "value; units below it both times are silent and not counted.")  # fmt: skip
-    setting, tolerance = Setting(network, image, how), percent / 100
+    setting, tolerance = ShiftSetting(network, image, how), percent / 100
     layer = _pick_layer(setting, layers)
     maps = results.around(setting, layer, right)
     channel = controls.pick_unit(len(maps.after), int(np.argmax(maps.after.max(axis=(1, 2)))))
@@ -67,7 +67,7 @@ def _offer_others(network: Network, layers: dict[str, tuple[int, int, int]]) -> 
     """Say so where a network does not pool inside, and offer networks that do."""
     if any(max(shape[1:]) > 1 for shape in layers.values()):
         return
-    title = shared.facts(network.key, network.model)["title"]
+    title = shared.facts(network)["title"]
     what = f"pools only once, over the whole map, at its end ({', '.join(layers)})" if layers else (
         "has no pooling layer that can be named; it may take means over places without one")  # fmt: skip
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -86,7 +86,7 @@ def _take(name: str) -> None:
         address.choose(key, None)
 
 
-def _pick_layer(setting: Setting, layers: dict[str, tuple[int, int, int]]) -> str:
+def _pick_layer(setting: ShiftSetting, layers: dict[str, tuple[int, int, int]]) -> str:
     with st.sidebar:
         layer = controls.bind(st.selectbox, "Pooling layer", "layer", results.telling(setting), options=list(layers))
         channels, high, wide = layers[layer]
@@ -94,7 +94,9 @@ def _pick_layer(setting: Setting, layers: dict[str, tuple[int, int, int]]) -> st
         return layer
 
 
-def _pairs(setting: Setting, layer: str, channel: int, right: int, tolerance: float) -> list[tuple[str, str, MapPair]]:
+def _pairs(
+    setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float
+) -> list[tuple[str, str, MapPair]]:
     """Rows of the picture: the channel before pooling and after it; channels without location all at once."""
     from cnnviz.studies.pooling.compare import compare_units
 
@@ -114,20 +116,20 @@ def _pairs(setting: Setting, layer: str, channel: int, right: int, tolerance: fl
     return rows
 
 
-def _panels(setting: Setting, layer: str, channel: int, right: int, tolerance: float) -> None:
+def _panels(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:
     def draw() -> Strip:
-        from cnnviz.studies.equivariance.shifting import make_shiftable
+        from cnnviz.studies.equivariance.shifting import receive_shifted
 
-        both = make_shiftable(setting.model, setting.pixels(right), setting.how, right).at([(0, 0), (0, right)])
-        photo, shifted = (shifts.received(setting.model, one) for one in both.cpu().numpy())
+        pixels = setting.pixels(right)
+        photo, shifted = receive_shifted(setting.model, pixels, setting.how, [(0, 0), (0, right)])
         return rows_strip(photo, shifted, _pairs(setting, layer, channel, right, tolerance))
 
-    drawn = shared.drawn(("pooling strip", *setting.key, layer, channel, right, tolerance), draw)
+    drawn = picture_cache().get(("pooling strip", *setting.key, layer, channel, right, tolerance), draw)
     picture(drawn.png, drawn.size, f"Before and after {layer}, channel {channel}", "pooling_strip",
             labels=[Label(*words) for words in drawn.words])  # fmt: skip
 
 
-def _curve(setting: Setting, layer: str, right: int, tolerance: float) -> None:
+def _curve(setting: ShiftSetting, layer: str, right: int, tolerance: float) -> None:
     found = results.over_shifts(setting, tolerance)
     if found is None:
         return
@@ -137,7 +139,7 @@ def _curve(setting: Setting, layer: str, right: int, tolerance: float) -> None:
          f"{setting.network.model.name}-{layer}-unchanged")  # fmt: skip
 
 
-def _words(setting: Setting, layer: str, channel: int, right: int, tolerance: float) -> None:
+def _words(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:
     one = next(row for row in results.at_shift(setting, right, tolerance).rows if row.layer == layer)
     st.markdown(
         f"`{controls.unit_name(layer, channel)}` A shift by {right} pixel{'s' * (right != 1)} leaves "
@@ -151,7 +153,7 @@ def _words(setting: Setting, layer: str, channel: int, right: int, tolerance: fl
     )
 
 
-def _instead(setting: Setting, layer: str, channel: int, right: int, tolerance: float) -> None:
+def _instead(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:
     """The same map pooled in four ways, with a window and stride of one's own."""
     maps = results.around(setting, layer, right)
     largest = min(8, *maps.before.shape[1:])
@@ -189,7 +191,7 @@ def _column(
     return f"{name}, {first.shape[0]}×{first.shape[1]}", told, MapPair(first, second, found.same, found.active)
 
 
-def _layers(setting: Setting, layer: str, right: int, tolerance: float) -> None:
+def _layers(setting: ShiftSetting, layer: str, right: int, tolerance: float) -> None:
     rows = results.at_shift(setting, right, tolerance).rows
     figure = layers_figure(
         [row.layer for row in rows],

@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 
 from app.jobs import studies
-from app.pickers.controls import Network
 from app.session import networks, shared
-from app.session.networks import Choice
-from app.views.equivariance.results import REACH, Setting, is_quick
+from app.session.cache import picture_cache
+from app.session.networks import Choice, Network
+from app.views.equivariance.results import REACH, ShiftSetting, is_quick
 
 if TYPE_CHECKING:
     from cnnviz.studies.pooling.compare import PooledMaps
@@ -26,10 +26,10 @@ FLAT, GLOBAL = "lenet5", "resnet20_cifar"  # bundled: one flattens its last map,
 def pool_layers(network: Network) -> dict[str, tuple[int, int, int]]:
     """{pooling layer: (C, H, W) of its output}, in order; layers that never run are left out."""
     named = set(network.model.layers("pool"))
-    return {name: shape for name, shape in shared.layer_shapes(network.key, network.model).items() if name in named}
+    return {name: shape for name, shape in shared.layer_shapes(network).items() if name in named}
 
 
-def telling(setting: Setting) -> str:
+def telling(setting: ShiftSetting) -> str:
     """The pooling layer that gains most by pooling at a shift of two pixels, among those that keep location."""
     layers = pool_layers(setting.network)
     local = [name for name, shape in layers.items() if max(shape[1:]) > 1] or list(layers)
@@ -37,29 +37,29 @@ def telling(setting: Setting) -> str:
     return max(local, key=lambda name: float(rows[name].after[0] - rows[name].before[0]))
 
 
-def at_shift(setting: Setting, right: int, tolerance: float = 0.05) -> PoolingInvariance:
+def at_shift(setting: ShiftSetting, right: int, tolerance: float = 0.05) -> PoolingInvariance:
     """All pooling layers under one shift to the right."""
     return _at_shift((*setting.key, right, tolerance), setting, right, tolerance)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _at_shift(key: tuple, _setting: Setting, _right: int, _tolerance: float) -> PoolingInvariance:
+def _at_shift(key: tuple, _setting: ShiftSetting, _right: int, _tolerance: float) -> PoolingInvariance:
     return _shares(_setting, np.array([[0, _right]]), _tolerance)
 
 
-def over_shifts(setting: Setting, tolerance: float) -> PoolingInvariance | None:
+def over_shifts(setting: ShiftSetting, tolerance: float) -> PoolingInvariance | None:
     """All pooling layers over the shifts OFFSETS; None while it is computed beside the page."""
     shifts = np.stack([0 * OFFSETS, OFFSETS], 1)
     recipe = ("pooling", *setting.key, tolerance)
     if is_quick(setting, len(OFFSETS)):
-        return shared.drawn(recipe, lambda: _shares(setting, shifts, tolerance))
+        return picture_cache().get(recipe, lambda: _shares(setting, shifts, tolerance))
     return studies.result(
         "pooling", recipe, "Unchanged units over shifts",
         lambda progress: _shares(setting, shifts, tolerance, progress),
     )  # fmt: skip
 
 
-def _shares(setting: Setting, shifts: np.ndarray, tolerance: float, progress: Any = None) -> PoolingInvariance:
+def _shares(setting: ShiftSetting, shifts: np.ndarray, tolerance: float, progress: Any = None) -> PoolingInvariance:
     from cnnviz.studies.pooling.invariance import pooling_invariance
 
     reach, layers = int(np.abs(shifts).max()), list(pool_layers(setting.network))
@@ -67,13 +67,13 @@ def _shares(setting: Setting, shifts: np.ndarray, tolerance: float, progress: An
                               setting.how, progress)  # fmt: skip
 
 
-def around(setting: Setting, layer: str, right: int) -> PooledMaps:
+def around(setting: ShiftSetting, layer: str, right: int) -> PooledMaps:
     """The maps around one pooling layer, without and with the shift."""
     return _around((*setting.key, layer, right), setting, layer, right)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _around(key: tuple, _setting: Setting, _layer: str, _right: int) -> PooledMaps:
+def _around(key: tuple, _setting: ShiftSetting, _layer: str, _right: int) -> PooledMaps:
     from cnnviz.studies.pooling.compare import capture_pooled_maps
 
     return capture_pooled_maps(
@@ -81,7 +81,7 @@ def _around(key: tuple, _setting: Setting, _layer: str, _right: int) -> PooledMa
     )
 
 
-def location(setting: Setting, layer: str) -> GlobalPooling | None:
+def location(setting: ShiftSetting, layer: str) -> GlobalPooling | None:
     """What global pooling leaves of location over OFFSETS; None while it is computed beside the page."""
 
     def made(_progress: Any = None) -> GlobalPooling:
@@ -92,7 +92,7 @@ def location(setting: Setting, layer: str) -> GlobalPooling | None:
 
     recipe = ("location", *setting.key, layer)
     if is_quick(setting, len(OFFSETS)):
-        return shared.drawn(recipe, made)
+        return picture_cache().get(recipe, made)
     return studies.result("location", recipe, "The last map over shifts", made)
 
 
@@ -101,7 +101,7 @@ def sizes(key: str, image: str, _network: Network) -> tuple[SizeRun, ...]:
     """The same photograph at SIZES of the network's own input."""
     from cnnviz.studies.pooling.global_pooling import input_sizes
 
-    side = max(_network.model.input_size[1:])
+    side = max(_network.input_size[1:])
     return input_sizes(_network.model, shared.photo(image), [round(share * side) for share in SIZES])
 
 
@@ -110,5 +110,4 @@ def counterpart(network: Network, runs_on_all: bool) -> Network | None:
     name = FLAT if runs_on_all else GLOBAL
     if name == network.model.name or "bundled" not in networks.weights_options(name):
         return None
-    choice = Choice(name, "bundled", network.choice.device)
-    return Network(networks.model(choice), choice)
+    return networks.load(Choice(name, "bundled", network.choice.device))

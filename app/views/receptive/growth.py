@@ -12,9 +12,10 @@ from app.jobs import studies
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session import shared
+from app.session.cache import picture_cache
 from app.url import address
 from app.views.receptive import place as receptive_place
-from app.views.receptive.image import Look
+from app.views.receptive.image import ViewedUnit
 from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.receptive.canvas import Canvas, photo_picture, plan_canvas
 from cnnviz.figures.receptive.growth import depth_colours, growth_figure
@@ -32,7 +33,7 @@ NOTHING_GROWS = (
 )
 
 
-def view(row: Any, look: Look) -> None:
+def view(row: Any, look: ViewedUnit) -> None:
     """The view. Raises CnnvizError where the images cannot be read."""
     with row:
         depth = controls.bind_choice("Layers", "depth", [MAIN, ALL])
@@ -56,7 +57,7 @@ def view(row: Any, look: Look) -> None:
     _words()
 
 
-def _growth(look: Look, depth: str) -> Growth:
+def _growth(look: ViewedUnit, depth: str) -> Growth:
     def make() -> Growth:
         from cnnviz.models.model import layer_kinds
         from cnnviz.studies.receptive.growth import find_main_layers, measure_growth
@@ -65,10 +66,10 @@ def _growth(look: Look, depth: str) -> Growth:
         chosen = find_main_layers(model) if depth == MAIN else list(layer_kinds(model.module))
         return measure_growth(model, list(dict.fromkeys([*chosen, look.layer])))
 
-    return shared.drawn(("growth", look.network.key, depth, look.layer), make)
+    return picture_cache().get(("growth", look.network.key, depth, look.layer), make)
 
 
-def _effective(look: Look, growth: Growth, images: Corpus) -> tuple[EffectiveSize, ...] | None:
+def _effective(look: ViewedUnit, growth: Growth, images: Corpus) -> tuple[EffectiveSize, ...] | None:
     """The effective sizes of the layers with places; None until they are measured."""
     layers, (height, width) = [row.layer for row in growth.spatial], growth.image
     count = 16 if height * width <= SMALL else 8
@@ -85,19 +86,19 @@ def _effective(look: Look, growth: Growth, images: Corpus) -> tuple[EffectiveSiz
     return studies.result("growth", recipe, words, make, at_once=height * width <= SMALL)
 
 
-def _nested(look: Look, growth: Growth) -> None:
+def _nested(look: ViewedUnit, growth: Growth) -> None:
     """The fields of one unit and of those below it, centred at the same pixel, on the image."""
     rows = shown_rows(growth, look.layer)
     colours = dict(zip((row.layer for row in growth.spatial), depth_colours(len(growth.spatial)), strict=True))
     canvas = _canvas(look, rows[-1])
     middle = look.field.centre(*look.place)
-    received = shared.received(look.network.key, look.image, look.network.model)
+    received = shared.received(look.network, look.image)
     nowhere = (0, 0, 0, 0)
-    png = shared.drawn(("nested photo", look.network.key, look.image, canvas),
+    png = picture_cache().get(("nested photo", look.network.key, look.image, canvas),
                         lambda: photo_picture(canvas, received, nowhere))  # fmt: skip
     frames = []
     for one in sorted(rows, key=lambda r: r.layer == look.layer):  # the chosen one is drawn last, on top
-        field = shared.receptive(look.network.key, one.layer, look.network.model)
+        field = shared.receptive(look.network, one.layer)
         box = field.box(*receptive_place.unit_at(field, *middle), clip=False)
         frames.append(Frame(*canvas.frame(box), CHOSEN if one.layer == look.layer else colours[one.layer]))
     picture(png, canvas.size, f"Nested fields up to {rows[-1].layer}", "field_nested", frames,
@@ -116,8 +117,8 @@ def shown_rows(growth: Growth, layer: str) -> list[LayerField]:
     return [row for at, row in enumerate(rows) if (len(rows) - 1 - at) % every == 0 or row.layer == layer]
 
 
-def _canvas(look: Look, last: LayerField) -> Canvas:
-    field = shared.receptive(look.network.key, last.layer, look.network.model)
+def _canvas(look: ViewedUnit, last: LayerField) -> Canvas:
+    field = shared.receptive(look.network, last.layer)
     height, width = field.input_size
     first, end = field.box(0, 0, clip=False), field.box(field.shape[0] - 1, field.shape[1] - 1, clip=False)
     return plan_canvas(field.input_size, (0, 0, height, width), (*first[:2], *end[2:]))

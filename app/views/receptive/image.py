@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from app.components.drawing import drawing
 from app.components.picture import Frame, Label, picture
 from app.jobs import studies
 from app.pickers import controls
-from app.pickers.controls import Network
 from app.pickers.corpus import pick_corpus
 from app.session import shared
+from app.session.cache import picture_cache
+from app.session.networks import Network
 from app.views.receptive import place as receptive_place
 from cnnviz.figures.receptive import cards
 from cnnviz.figures.receptive.canvas import (
@@ -51,7 +53,7 @@ NOTICE_WHOLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ViewedUnit:
     """What is looked at: a unit of a layer, the field of its layer, the photograph."""
 
     network: Network
@@ -78,7 +80,7 @@ def pick_average(row: Any, network: Network) -> tuple[str, Corpus | None]:
     return words, images
 
 
-def view(row: Any, look: Look) -> None:
+def view(row: Any, look: ViewedUnit) -> None:
     """The view. Raises CnnvizError where the layer has no field or the images cannot be read."""
     receptive_place.quick_buttons(row, look.field)
     words, corpus = pick_average(row, look.network)
@@ -102,7 +104,7 @@ def view(row: Any, look: Look) -> None:
     _formula()
 
 
-def said(look: Look) -> str:
+def said(look: ViewedUnit) -> str:
     """What is out of the ordinary about this unit's field, in a sentence."""
     field, place = look.field, look.place
     if not any(field.stride):
@@ -128,10 +130,10 @@ def canvas_of(field: ReceptiveField) -> Canvas:
     return plan_canvas(field.input_size, field.box(rows // 2, cols // 2, clip=False), (*first[:2], *last[2:]))
 
 
-def _photograph(look: Look, canvas: Canvas) -> None:
+def _photograph(look: ViewedUnit, canvas: Canvas) -> None:
     free, seen = look.field.box(*look.place, clip=False), look.field.box(*look.place)
-    received = shared.received(look.network.key, look.image, look.network.model)
-    png = shared.drawn(("field photo", look.network.key, look.image, canvas, free),
+    received = shared.received(look.network, look.image)
+    png = picture_cache().get(("field photo", look.network.key, look.image, canvas, free),
                         lambda: photo_picture(canvas, received, free))  # fmt: skip
     frames = [Frame(*canvas.frame(free), cards.FREE)] if free != seen else []
     picture(png, canvas.size, f"The field of {look.name} on the image", "field_photo",
@@ -144,10 +146,10 @@ def _photograph(look: Look, canvas: Canvas) -> None:
     )
 
 
-def _gradient(look: Look, canvas: Canvas, found: MeasuredField | None, words: str) -> None:
+def _gradient(look: ViewedUnit, canvas: Canvas, found: MeasuredField | None, words: str) -> None:
     if found is None:
         return
-    png, size = shared.drawn(("field heat", *_recipe(look, words), canvas, hash(found.weight.tobytes())),
+    png, size = picture_cache().get(("field heat", *_recipe(look, words), canvas, hash(found.weight.tobytes())),
                               lambda: heat_picture(canvas, found.weight, found.free))  # fmt: skip
     frames = [Frame(*canvas.frame(found.seen), cards.THEORY)]
     if found.weight.any():
@@ -171,11 +173,11 @@ def _labels(canvas: Canvas, free: tuple[int, int, int, int]) -> list[Label]:
     return [Label(*room, "padding")] if room else []
 
 
-def _card(look: Look, canvas: Canvas, found: MeasuredField | None) -> None:
+def _card(look: ViewedUnit, canvas: Canvas, found: MeasuredField | None) -> None:
     from cnnviz.studies.receptive.effective import gaussian
 
     facts = cards.theory_facts(look.field, *look.place) + (cards.effective_facts(found) if found else [])
-    curve = gaussian(found.weight.shape[1], found.centre[1], found.sigma[1]) if found else []
+    curve = gaussian(found.weight.shape[1], found.centre[1], found.sigma[1]) if found else np.zeros(0)
     wide, narrow = (cards.unit_scene(facts, found, curve, canvas.columns, width) for width in (330.0, 190.0))
     drawing([wide], ["The field in numbers"], "field_card", most=1.1, narrow=[narrow])
 
@@ -185,11 +187,11 @@ def _choose(field: ReceptiveField, canvas: Canvas, x: float, y: float) -> None:
     receptive_place.choose(*receptive_place.unit_at(field, *canvas.point(x, y)))
 
 
-def _recipe(look: Look, words: str) -> tuple:
+def _recipe(look: ViewedUnit, words: str) -> tuple:
     return (look.network.key, look.image, look.layer, look.channel, look.place, words)
 
 
-def _measured(look: Look, words: str, corpus: Corpus | None) -> tuple[MeasuredField | None, bool]:
+def _measured(look: ViewedUnit, words: str, corpus: Corpus | None) -> tuple[MeasuredField | None, bool]:
     """The effective field, and whether it is still that of the chosen image alone, shown until the rest is there."""
     count, spread = AVERAGES[words]
     if corpus is None:
@@ -203,14 +205,14 @@ def _measured(look: Look, words: str, corpus: Corpus | None) -> tuple[MeasuredFi
         channel = None if spread else look.channel
         return measure_field(model, read_images(model, corpus, count), look.layer, channel, look.place, progress)
 
-    _channels, height, width = look.network.model.input_size
+    _channels, height, width = look.network.input_size
     if count * height * width <= QUICK:
-        return shared.drawn(recipe, make), False
+        return picture_cache().get(recipe, make), False
     found = studies.result("field", recipe, f"Mean over {count} images", make)
     return (_of_photo(look), True) if found is None else (found, False)
 
 
-def _of_photo(look: Look) -> MeasuredField:
+def _of_photo(look: ViewedUnit) -> MeasuredField:
     from cnnviz.studies.receptive.effective import measure_field
 
     model = look.network.model
@@ -219,7 +221,7 @@ def _of_photo(look: Look) -> MeasuredField:
         pixels = model.batch(shared.photo(look.image))
         return measure_field(model, pixels, look.layer, look.channel, look.place)
 
-    return shared.drawn(("field", *_recipe(look, "this image")), make)
+    return picture_cache().get(("field", *_recipe(look, "this image")), make)
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -1,5 +1,7 @@
 """Cutting what a unit saw out of the network's input."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cnnviz.index.records import Box
@@ -27,3 +29,8 @@ def cut(pixels: np.ndarray, box: Box, fill: float = OUTSIDE) -> np.ndarray:
     if r0 < r1 and c0 < c1:
         patch[r0 - top : r1 - top, c0 - left : c1 - left] = pixels[r0:r1, c0:c1]
     return patch
+
+
+def cut_windows(pictures: Sequence[np.ndarray], full_boxes: Sequence[Box], fill: float = OUTSIDE) -> list[np.ndarray]:
+    """What each unit saw: `pictures` (H, W, C), one a unit, each cut to the `window` of the unit's unclipped field."""
+    return [cut(p, window(box, p.shape[:2]), fill) for p, box in zip(pictures, full_boxes, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,15 @@ KEPT = 128  # images held as the network received them; about 20 MB at 224×224
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """The network and the corpus that an index was made from, or None.
+    """The network and the corpus that an index was made from, or None. `read(images)`: what the network sees
+    of images, from a caller who keeps it; without one the last KEPT are kept here.
 
     It belongs to this process: what is saved, pickled or deeply copied leaves it behind, since a corpus may be
     on another disk tomorrow and a network has a lock."""
 
     model: LoadedModel | None = None
     corpus: Corpus | None = None
+    read: Callable[[Sequence[int]], list[np.ndarray]] | None = None
     _kept: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __reduce__(self) -> tuple[type[Source], tuple[()]]:
@@ -39,11 +42,16 @@ class Source:
             )
         return self.model, self.corpus
 
-    def received(self, image: int) -> np.ndarray:
-        """What the network saw of image `image` of the corpus, uint8 (H, W, C).
+    def received(self, images: Sequence[int]) -> list[np.ndarray]:
+        """What the network saw of these images of the corpus, uint8 (H, W, C) each.
 
-        Raises BadInput as `known` does, BadImage if the image cannot be read (any more)."""
+        Raises BadInput as `known` does, BadImage if an image cannot be read (any more)."""
         model, corpus = self.known()
+        if self.read is not None:
+            return self.read(images)
+        return [self._receive(model, corpus, image) for image in images]
+
+    def _receive(self, model: LoadedModel, corpus: Corpus, image: int) -> np.ndarray:
         found = self._kept.get(image)
         if found is None:
             found = model.received_from(corpus, image)

@@ -19,7 +19,7 @@ from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
-    from cnnviz.index.search.run import Progress
+    from cnnviz.index.search.run import IndexWatcher
 
 
 class Candidates:
@@ -86,7 +86,7 @@ class Rerun:
 
     def __init__(
         self, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], lists: dict[str, Candidates],
-        widths: dict[str, int], progress: Progress | None,
+        widths: dict[str, int], progress: IndexWatcher | None,
     ) -> None:  # fmt: skip
         self.corpus, self.lists, self.progress = corpus, lists, progress
         self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], False)
@@ -117,7 +117,7 @@ class Rerun:
         if self.progress is None:
             return None
         rate = done / max(seconds, 1e-9)
-        return self.progress(IndexProgress(before + done, before + count, rate, (count - done) / rate))
+        return self.progress(IndexProgress.at_rate(before + done, before + count, rate))
 
 
 class _Watched(RunningTop):

@@ -36,7 +36,7 @@ from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
-    from cnnviz.index.search.run import Progress
+    from cnnviz.index.search.run import IndexWatcher
 
 CALIBRATION = 128  # images run in both precisions for the margins; four batches if those are larger
 LEAST = 32  # times as many images from which on that costs little, and the whole may pay
@@ -56,7 +56,7 @@ class Plan:
 
 def screened(
     model: LoadedModel, corpus: Corpus, settings: dict[str, Any], out: str | Path | None = None,
-    progress: Progress | None = None, workers: int | None = None, plan: Plan | None = None, tight: float = 1.0,
+    progress: IndexWatcher | None = None, workers: int | None = None, plan: Plan | None = None, tight: float = 1.0,
 ) -> PatchIndex | None:  # fmt: skip
     """The index that a float32 search of these settings makes, by screening; None where that would not pay.
 
@@ -120,7 +120,7 @@ def _expected(peaks: np.ndarray, margin: Margin, k: int, images: int) -> np.ndar
 
 def _first_pass(
     model: LoadedModel, corpus: Corpus, settings: dict[str, Any], plan: Plan, before: PatchIndex | None,
-    out: str | Path | None, progress: Progress | None, workers: int | None,
+    out: str | Path | None, progress: IndexWatcher | None, workers: int | None,
 ) -> PatchIndex:  # fmt: skip
     from cnnviz.index.search.run import Run
 
@@ -170,7 +170,7 @@ class _Second:
 
     def __init__(
         self, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], first: PatchIndex,
-        found: dict[str, Margin], limit: float, progress: Progress | None, workers: int | None,
+        found: dict[str, Margin], limit: float, progress: IndexWatcher | None, workers: int | None,
     ) -> None:  # fmt: skip
         self.model, self.corpus, self.settings, self.first = model, corpus, settings, first
         self.limit, self.progress, self.workers = limit, progress, workers

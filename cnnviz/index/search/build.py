@@ -21,7 +21,7 @@ from cnnviz.index.exact.screening import screened
 from cnnviz.index.merge import left, seen_by, share
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.batch_size import SMALL, best_batch
-from cnnviz.index.search.run import Progress, Run
+from cnnviz.index.search.run import IndexWatcher, Run
 from cnnviz.index.search.spatial import misplaced
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.forward import count_calls, find_modules, split_call
@@ -40,7 +40,7 @@ def index_patches(
     k: int = 9,
     out: str | Path | None = None,
     precision: str = "auto",
-    progress: Progress | None = None,
+    progress: IndexWatcher | None = None,
     batch: int | None = None,
     workers: int | None = None,
     part: tuple[int, int] | None = None,
@@ -98,7 +98,7 @@ def index_patches(
 
 def _made(
     model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None, precision: str,
-    part: tuple[int, int] | None, out: str | Path | None, progress: Progress | None, workers: int | None,
+    part: tuple[int, int] | None, out: str | Path | None, progress: IndexWatcher | None, workers: int | None,
 ) -> tuple[PatchIndex, bool, Witness | None]:  # fmt: skip
     """The index as far as `progress` let it come; False if a screening pass was stopped, which has its own files; what
     was kept for its agreement."""

@@ -16,6 +16,7 @@ from cnnviz.index.search.collect import taken
 from cnnviz.index.search.loader import feed
 from cnnviz.index.search.search import Search
 from cnnviz.models.model import LoadedModel
+from cnnviz.progress import Progress
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -24,18 +25,20 @@ FIRST_SAVE, SAVE_EVERY = 2.0, 20.0  # seconds until a partial index is saved, an
 
 
 @dataclass(frozen=True, slots=True)
-class IndexProgress:
-    """Images done of how many, images a second, and the estimated seconds left. `problem`: why the partial
-    index could not be saved the last time, "" if it could."""
+class IndexProgress(Progress):
+    """Images done of how many. `problem`: why the partial index could not be saved the last time, "" if it could."""
 
-    done: int
-    total: int
-    images_per_second: float
-    seconds_left: float
+    images_per_second: float = 0.0
     problem: str = ""
 
+    @classmethod
+    def at_rate(cls, done: int, total: int, rate: float, problem: str = "") -> IndexProgress:
+        """With the seconds that the rest takes at `rate` images a second."""
+        left = (total - done) / rate
+        return cls(done, total, "images", left, note=f"{rate:.0f} images/s", images_per_second=rate, problem=problem)
 
-Progress = Callable[[IndexProgress], bool | None]
+
+IndexWatcher = Callable[[IndexProgress], bool | None]
 
 
 class Run:
@@ -46,7 +49,7 @@ class Run:
 
     def __init__(
         self, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], spans: Sequence[Span],
-        before: PatchIndex | None = None, out: str | Path | None = None, progress: Progress | None = None,
+        before: PatchIndex | None = None, out: str | Path | None = None, progress: IndexWatcher | None = None,
     ) -> None:  # fmt: skip
         fast = settings["precision"] == "bfloat16"
         self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
@@ -93,7 +96,7 @@ class Run:
         mine, own = _images(self.done), _images(self.spans)
         before = _images(seen_by(self.before)) if self.before else 0
         rate = mine / max(seconds, 1e-9)
-        return self.progress(IndexProgress(before + mine, before + own, rate, (own - mine) / rate, self.problem))
+        return self.progress(IndexProgress.at_rate(before + mine, before + own, rate, self.problem))
 
     def result(self) -> PatchIndex:
         """The index as it stands."""

@@ -19,7 +19,7 @@ from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.plane.checkpoint import Found, file_of, files_beside
 from cnnviz.landscape.plane.grid import Span
 from cnnviz.landscape.plane.plan import Plan, check
-from cnnviz.landscape.plane.surface import Progress, Run, SurfaceProgress, finish
+from cnnviz.landscape.plane.surface import Run, SurfaceProgress, SurfaceWatcher, finish
 from cnnviz.landscape.results import Surface
 from cnnviz.models.model import LoadedModel
 
@@ -34,7 +34,7 @@ def surface_on_ranks(
     span: Span = 1.0,
     seed: int = 0,
     precision: str = "auto",
-    progress: Progress | None = None,
+    progress: SurfaceWatcher | None = None,
     statistics: str = "frozen",
     out: str | Path = "surface.npz",
     directions: Sequence[Mapping[str, Tensor]] | None = None,
@@ -104,7 +104,7 @@ def _refuse_differences(told: list[tuple[dict[str, Any], Found, str, Any]]) -> t
 
 
 def _mine(
-    group: Group, run: Run, cells: list[tuple[int, int]], out: str | Path, progress: Progress | None, before: int
+    group: Group, run: Run, cells: list[tuple[int, int]], out: str | Path, progress: SurfaceWatcher | None, before: int
 ) -> Found:
     """What this rank knows when all have finished theirs."""
     shown = _Shown(group, run, progress, before)
@@ -123,7 +123,7 @@ def _mine(
 class _Shown:
     """Progress of all ranks: each notes its own on the board, rank 0 shows the sum."""
 
-    def __init__(self, group: Group, run: Run, progress: Progress | None, before: int) -> None:
+    def __init__(self, group: Group, run: Run, progress: SurfaceWatcher | None, before: int) -> None:
         self.group, self.run, self.progress = group, run, progress if group.rank == 0 else None
         self.before, self.started, self.last = before, time.monotonic(), 0.0
         self.lost: CnnvizError | None = None
@@ -146,4 +146,4 @@ class _Shown:
         total = self.run.plan.steps**2
         left = (now - self.started) / max(done, 1) * (total - self.before - done)
         surface = self.run.plan.surface(self.run.values)
-        return self.progress(SurfaceProgress(self.before + done, total, left, surface))
+        return self.progress(SurfaceProgress(self.before + done, total, "points", left, surface=surface))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,18 +18,16 @@ from cnnviz.landscape.plane.grid import Span, axis, ends
 from cnnviz.landscape.plane.plan import numbers
 from cnnviz.landscape.results import Line
 from cnnviz.models.model import LoadedModel
+from cnnviz.progress import Progress
 
 LineWatcher = Callable[["LineProgress"], bool | None]
 
 
 @dataclass(frozen=True, slots=True)
-class LineProgress:
+class LineProgress(Progress):
     """`done` of `total` points, an estimate of the seconds left, and what is known so far (NaN elsewhere)."""
 
-    done: int
-    total: int
-    seconds_left: float
-    line: Line
+    line: Line = field(kw_only=True)
 
 
 def loss_line(
@@ -69,6 +67,10 @@ def loss_line(
         values[:, i] = numbers(line.at(float(point)))
         left = (time.monotonic() - started) / (i + 1) * (len(points) - 1 - i)
         known = Line(points, *values.copy(), meta)
-        if progress and progress(LineProgress(i + 1, len(points), left, known)) is False and i + 1 < len(points):
+        if (
+            progress
+            and progress(LineProgress(i + 1, len(points), "points", left, line=known)) is False
+            and i + 1 < len(points)
+        ):
             raise Cancelled(f"Stopped after {i + 1} of {len(points)} points of the line.")
     return Line(points, *values, meta)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,18 @@ from cnnviz.landscape.plane.grid import Cell, Span
 from cnnviz.landscape.plane.plan import Plan, check, load_finished, numbers
 from cnnviz.landscape.results import Surface
 from cnnviz.models.model import LoadedModel
+from cnnviz.progress import Progress
 
-Progress = Callable[["SurfaceProgress"], bool | None]
+SurfaceWatcher = Callable[["SurfaceProgress"], bool | None]
 
 
 @dataclass(frozen=True, slots=True)
-class SurfaceProgress:
+class SurfaceProgress(Progress):
     """Where a surface stands: `done` of `total` cells, an estimate of the seconds left, and what is known so far
     (NaN elsewhere): coarse grids come first, see `grids.coarse_to_fine`. A callback that returns False stops
     the run; finished cells are kept if there is a file to keep them in."""
 
-    done: int
-    total: int
-    seconds_left: float
-    surface: Surface
+    surface: Surface = field(kw_only=True)
 
 
 def loss_surface(
@@ -43,7 +41,7 @@ def loss_surface(
     span: Span = 1.0,
     seed: int = 0,
     precision: str = "auto",
-    progress: Progress | None = None,
+    progress: SurfaceWatcher | None = None,
     statistics: str = "frozen",
     out: str | Path | None = None,
     directions: Sequence[Mapping[str, Tensor]] | None = None,
@@ -94,7 +92,7 @@ def finish(plan: Plan, found: Found, out: str | Path | None) -> Surface:
 class Run:
     """Evaluates cells one after the other, and keeps what is found, in `found` and on disk."""
 
-    def __init__(self, plan: Plan, found: Found, progress: Progress | None) -> None:
+    def __init__(self, plan: Plan, found: Found, progress: SurfaceWatcher | None) -> None:
         self.plan, self.found, self.progress = plan, found, progress
         self.values = plan.values(found)
         self.started, self.evaluated = time.monotonic(), 0
@@ -126,7 +124,7 @@ class Run:
             return
         seconds = (time.monotonic() - self.started) / max(self.evaluated, 1) * left
         total = self.plan.steps**2
-        state = SurfaceProgress(len(self.found), total, seconds, self.plan.surface(self.values))
+        state = SurfaceProgress(len(self.found), total, "points", seconds, surface=self.plan.surface(self.values))
         if self.progress(state) is False and left:
             word = "kept; the same command goes on" if kept else "lost, since there was no file to keep them in"
             raise Cancelled(f"Stopped after {len(self.found):,} of {total:,} points. They are {word}.")

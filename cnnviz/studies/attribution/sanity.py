@@ -66,7 +66,7 @@ def cascade(
 ) -> Cascade:
     """The cascading randomisation of Adebayo et al. 2018, section 3.1: from the classifier down to the first layer.
 
-    Of a network with more layers than `points` − 1, evenly chosen depths are shown. `progress(StudyProgress)` returns
+    Of a network with more layers than `points` − 1, evenly chosen depths are shown. `progress(Progress)` returns
     False to stop. Raises as `sanity_check` does, and Cancelled."""
     batch = prepare_image(model, image)
     target = predict_image(model, batch).check_label(target)

@@ -62,7 +62,7 @@ class Neighbour:
 def embed_corpus(model: LoadedModel, corpus: Corpus, progress: StudyWatcher | None = None) -> Embedding:
     """Every image of a corpus through the network once.
 
-    Images that cannot be read are left out and listed. `progress(StudyProgress)` returns False to stop. Raises
+    Images that cannot be read are left out and listed. `progress(Progress)` returns False to stop. Raises
     BadInput for a network without a classifier or a corpus of which nothing can be read, Cancelled."""
     height, width = model.input_size[1:]
     many, layer = max(1, min(64, _PIXELS_AT_ONCE // (height * width))), find_classifier(model)

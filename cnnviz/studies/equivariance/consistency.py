@@ -126,7 +126,7 @@ def measure_consistency(
 
     The larger image has `most` pixels more a side than the network's input: for 224 of 256, `most` is 32, the published
     setting; without `most`, a seventh of the input. It is the network's own preprocessing with a larger crop, scaled up
-    where there is nothing more. `progress(StudyProgress)` returns False to stop. Raises BadInput for most < 2 · step or
+    where there is nothing more. `progress(Progress)` returns False to stop. Raises BadInput for most < 2 · step or
     a corpus of which nothing can be read, Cancelled."""
     most = model.input_size[1] * 32 // 224 if most is None else most
     if step < 1 or most < 2 * step:

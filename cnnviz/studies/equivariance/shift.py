@@ -121,7 +121,7 @@ def equivariance(
     passes; see `interventions.padding`. `maps`: keep both maps, not only the errors. The theory says 0 for circular
     shifts by multiples of the layer's total stride if the network lives on a torus, and for all units `inside`
     otherwise; between the multiples the map can only be compared at the nearest one, and the error rises.
-    `progress(StudyProgress)` returns False to stop. Raises UnknownName, Cancelled, and BadInput for shifts, words
+    `progress(Progress)` returns False to stop. Raises UnknownName, Cancelled, and BadInput for shifts, words
     and layers that do not fit, or maps beyond MOST_KEPT bytes.
 
     Example:

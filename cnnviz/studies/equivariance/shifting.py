@@ -72,6 +72,21 @@ def make_canvas(model: LoadedModel, image: Any, margin: int, extra: int = 0) -> 
     return wider.normalise(torch.from_numpy(wider.receive(image))).to(model.device)
 
 
+def denormalise(model: LoadedModel, pixels: Tensor | np.ndarray) -> np.ndarray:
+    """Normalised (C, H, W) → what the network received, uint8 (H, W, C)."""
+    values = pixels.cpu().numpy() if isinstance(pixels, Tensor) else pixels
+    mean, std = (np.array(v, np.float32)[:, None, None] for v in (model.preprocessing.mean, model.preprocessing.std))
+    return np.clip(np.rint((values * std + mean) * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+
+
+def receive_shifted(model: LoadedModel, image: Any, how: str, shifts: Sequence[Shift]) -> list[np.ndarray]:
+    """What the network receives of an image under each shift, uint8 (H, W, C). `image`, `how`: see `make_shiftable`.
+
+    A tensor in "crop" mode has to be larger than the input by the longest shift on each side."""
+    reach = max(abs(step) for shift in shifts for step in shift)
+    return [denormalise(model, one) for one in make_shiftable(model, image, how, reach).at(shifts)]
+
+
 def check_shifts(shifts: Any) -> list[Shift]:
     """[(rows, columns)] from one pair or many. Raises BadInput for what is not whole numbers."""
     array = np.asarray(shifts)

@@ -87,7 +87,7 @@ def measure_field(
     are normalised. `channel` None: for each image another of the channels that are not silent there, so that the field
     is that of the layer.
 
-    `progress(StudyProgress)` returns False to stop. Raises UnknownName, BadInput for a unit the layer has not,
+    `progress(Progress)` returns False to stop. Raises UnknownName, BadInput for a unit the layer has not,
     Cancelled."""
     field = receptive_field(model, layer)
     free, seen = field.box(*place, clip=False), field.box(*place)

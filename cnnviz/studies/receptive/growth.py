@@ -131,7 +131,7 @@ def measure_effective_growth(
     """The effective field of the unit in the middle of each of `layers`, averaged over `images`, normalised (N, C, H,
     W), each with another channel of the layer.
 
-    `progress(StudyProgress)` returns False to stop. Raises Cancelled, and as `effective.measure_field` does.
+    `progress(Progress)` returns False to stop. Raises Cancelled, and as `effective.measure_field` does.
     Source: Luo, Li, Urtasun, Zemel, NeurIPS 2016, arXiv:1701.04128."""
     ticker, found = Ticker(len(layers), progress), []
     for layer in layers:

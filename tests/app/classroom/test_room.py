@@ -11,7 +11,6 @@ from app import access
 from app.classroom import room as classroom
 from app.classroom.room import GONE, PAUSE, TRIES, Classroom
 from app.jobs import background
-from app.pickers.controls import Network
 from app.session import networks
 from app.session.networks import Choice
 from app.views.patches import indexing
@@ -293,7 +292,7 @@ def test_a_student_s_home_says_that_the_index_is_the_lecturer_s_and_shows_the_re
 
 def test_a_student_sees_the_wall_of_an_index_that_the_lecturer_has_stopped_half_way(lesson):
     choice = Choice("lenet5", "bundled", "cpu")
-    network, images = Network(networks.model(choice), choice), corpus("digits")
+    network, images = networks.load(choice), corpus("digits")
     path = indexing.index_path(network, images)
     partial = index_patches(network.model, images, ["conv1"], out=path, progress=lambda state: False, batch=8)
     assert 0 < partial.meta["next"] < len(images)

@@ -87,11 +87,11 @@ def freezes_beside_a_job() -> None:
     assert not background.any_running()
     job, before = background.start("key", "test", until_cancelled), gc.get_freeze_count()
     assert background.any_running()
-    networks.model(Choice("lenet5", "random", "cpu"))
+    networks.load(Choice("lenet5", "random", "cpu"))
     st.session_state["beside"] = gc.get_freeze_count() - before
     job.cancel()
     assert ended(job) and not background.any_running()
-    networks.model(Choice("lenet5", "random", "cpu"))
+    networks.load(Choice("lenet5", "random", "cpu"))
     st.session_state["after"] = gc.get_freeze_count() - before
 
 

@@ -15,8 +15,8 @@ from app import limits
 from app.jobs import background, studies
 from app.jobs.background import Job
 from app.jobs.batch import Wanted, filled
-from app.jobs.queue import Line
-from app.session import shared
+from app.jobs.queue import JobQueue
+from app.session.cache import LruCache, picture_cache
 from cnnviz.errors import BadInput, Cancelled
 
 WAYS = ["study", "inspect"]
@@ -176,23 +176,25 @@ def test_who_may_not_start_it_reads_why(lesson, way):
 
 
 def test_a_result_that_the_store_lets_go_of_meanwhile_is_computed_anew_and_never_kept_as_nothing(monkeypatch):
-    def asked(recipe: tuple) -> bool:
-        there = recipe in shared._pictures()
-        shared._pictures().clear()  # another session needs the room at this moment
+    looked_up = LruCache.__contains__
+
+    def asked(cache: LruCache, recipe: tuple) -> bool:
+        there = looked_up(cache, recipe)
+        cache.clear()  # another session needs the room at this moment
         return there
 
     at = tab("inspect", "quick")
     assert ended(newest()) and turned(at, "quick").session_state["shown"] == "result 1"
     with monkeypatch.context() as patched:
-        patched.setattr(shared, "is_drawn", asked)
+        patched.setattr(LruCache, "__contains__", asked)
         turned(at, "quick")
         assert ended(newest())
     assert ended(newest()) and turned(at, "quick").session_state["shown"]
-    assert shared.found(("quick",)) is not None
+    assert picture_cache().find(("quick",)) is not None
 
 
 def test_a_job_that_is_left_to_others_makes_room_for_the_next_of_the_same_person():
-    line, release = Line(2, 1), threading.Event()
+    line, release = JobQueue(2, 1), threading.Event()
     left = Job("left", lambda report: release.wait(20), line.join(7))
     while left.place:
         time.sleep(0.002)

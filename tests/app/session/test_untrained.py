@@ -56,7 +56,8 @@ def test_random_weights_need_no_switch_and_are_told_all_the_same(opened):
 
 
 def twin_of(choice: networks.Choice) -> tuple:
-    return networks.model(choice), networks.model(networks.Choice(choice.name, choice.weights, untrained=True))
+    untrained = networks.Choice(choice.name, choice.weights, untrained=True)
+    return networks.load(choice).model, networks.load(untrained).model
 
 
 def test_the_twin_of_bundled_weights_differs_in_its_weights_alone():
@@ -83,7 +84,7 @@ def test_the_twin_of_own_weights_has_their_classes_and_preprocessing(tmp_path):
 def test_the_twin_of_pretrained_weights_needs_no_download(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("CNNVIZ_WEIGHTS_MIRROR", str(tmp_path / "nowhere"))
-    twin = networks.model(networks.Choice("squeezenet1_1", "pretrained", untrained=True))
+    twin = networks.load(networks.Choice("squeezenet1_1", "pretrained", untrained=True)).model
     assert twin.origin == "random" and len(twin.class_names) == 1000 and twin.class_names[0] == "tench"
 
 

@@ -180,7 +180,7 @@ def test_a_change_of_page_is_not_undone_by_a_press_made_before_the_browser_saw_i
 def test_the_work_of_a_tour_is_done_ahead_and_a_stop_that_fails_stops_nothing(monkeypatch):
     loaded, told = [], []
     original = shared.maps
-    monkeypatch.setattr(shared, "maps", lambda *where: loaded.append(where[:3]) or original(*where))
+    monkeypatch.setattr(shared, "maps", lambda *where: loaded.append((where[0].key, *where[1:])) or original(*where))
     stops = (
         Stop("playground", {}, "no network", ""),
         Stop("filters", {"net": "no-such-net"}, "fails", ""),
@@ -188,7 +188,7 @@ def test_the_work_of_a_tour_is_done_ahead_and_a_stop_that_fails_stops_nothing(mo
         Stop("feature-maps", {"net": "lenet5", "layer": "conv2", "image": "digit-3"}, "works", ""),
         Stop("top-9", {"net": "lenet5", "layer": "conv1"}, "indexed", ""),
     )
-    prewarm.visit_stops(Tour("t", "T", stops), lambda title: told.append(title) or True)
+    prewarm.visit_stops(Tour("t", "T", stops), lambda progress: told.append(progress.note) or True)
     assert told == ["no network", "fails", "fails", "works", "indexed"]
     assert ("lenet5|bundled|auto||", "digit-3", "conv2") in loaded
     assert [job.name for job in background._registry()[0].values()] == ["Indexing digits"]
@@ -198,5 +198,5 @@ def test_the_work_of_a_tour_is_done_ahead_and_a_stop_that_fails_stops_nothing(mo
 def test_a_tour_that_is_left_prepares_no_further_stop():
     told: list[str] = []
     stops = tuple(Stop("playground", {}, str(n), "") for n in range(3))
-    prewarm.visit_stops(Tour("t", "T", stops), lambda title: told.append(title) or len(told) < 2)
+    prewarm.visit_stops(Tour("t", "T", stops), lambda progress: told.append(progress.note) or len(told) < 2)
     assert told == ["0", "1"]

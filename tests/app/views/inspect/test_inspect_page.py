@@ -188,14 +188,13 @@ def test_choices_of_a_wrong_link_fall_back(opened, label):
 
 
 def test_the_page_computes_what_the_library_computes(opened):
-    from app.pickers.network import Network
     from app.session import networks, shared
     from app.session.networks import Choice
     from app.views.inspect.results import Subject, wanted
 
     opened("inspect", net="lenet5")
     choice = Choice("lenet5", "bundled")
-    network = Network(networks.model(choice), choice)
+    network = networks.load(choice)
     one = wanted(Subject(network, "digit-3", 5), "guided_backprop")
     expected = attribute(network.model, shared.photo("digit-3"), 5, "guided_backprop")
     np.testing.assert_allclose(one.make(None).values, expected.map, rtol=1e-4, atol=1e-7)

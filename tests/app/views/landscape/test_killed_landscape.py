@@ -17,17 +17,16 @@ ROOT = Path(__file__).resolve().parents[4]
 STEPS = 13
 KILLED = """
 import os, signal
-from app import landscape_jobs, networks, session
-from app.views.landscape.jobs import Setting
-from app.pickers.network import Network
+from app.session import networks, shared
+from app.views.landscape import jobs as landscape_jobs
+from app.views.landscape.jobs import SurfaceSetting
 
-choice = networks.Choice("lenet5", "bundled")
-network = Network(networks.model(choice), choice)
-images = session.corpus("digits")
-setting = Setting(100, 13, 1.0, 0, "frozen", "auto", False)
+network = networks.load(networks.Choice("lenet5", "bundled"))
+images = shared.corpus("digits")
+setting = SurfaceSetting(100, 13, 1.0, 0, "frozen", "auto", False)
 
-def report(state):
-    if state.doing == "Points" and state.done >= 20:
+def report(progress, partial=None):
+    if progress.what == "points" and not progress.note and progress.done >= 20:
         os.kill(os.getpid(), signal.SIGKILL)
     return True
 

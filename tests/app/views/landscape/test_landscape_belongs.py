@@ -9,13 +9,13 @@ from app_pages import errors
 from made_surfaces import bowl
 
 import cnnviz
-from app.pickers.network import Network
 from app.session import networks, uploads
-from app.views.landscape import catalogue as landscapes
+from app.session.networks import Network
+from app.views.landscape import catalogue
 from app.views.landscape import jobs as landscape_jobs
 from app.views.landscape import point as landscape_point
 from app.views.landscape import sharpness as landscape_sharpness
-from app.views.landscape.jobs import Setting
+from app.views.landscape.jobs import SurfaceSetting
 from app.weights import owners
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.landscape.geometry.convexity import nonconvexity
@@ -23,7 +23,7 @@ from cnnviz.models.catalogue.registry import build
 from cnnviz.store import write_json
 
 DIGITS = tuple(map(str, range(10)))
-SETTING = Setting(10, 3, 1.0, 0, "frozen", "float32", False)
+SETTING = SurfaceSetting(10, 3, 1.0, 0, "frozen", "float32", False)
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def mine(tmp_path: Path, classes: tuple[str, ...], untrained: bool = False) -> N
     own = owners.OwnWeights(name, "mine.pth", "lenet5", classes, expects, 1, "2026-01-01 10:00")
     write_json(uploads.side_file(name), own.as_dict())
     choice = networks.Choice("lenet5", name, "auto", untrained, own.version)
-    return Network(networks.model(choice), choice)
+    return networks.load(choice)
 
 
-def computed(network: Network) -> landscapes.Shown:
+def computed(network: Network) -> catalogue.ShownLandscape:
     """A surface of it over ten digits, as the page computes and lists it."""
     path = landscape_jobs.path_of(network, images := cnnviz.corpus("digits"), SETTING)
-    landscape_jobs._work(network, images, SETTING, path, lambda _state: True)
-    return landscapes.shown(f"computed-{path.stem}", "")
+    landscape_jobs._work(network, images, SETTING, path, lambda _progress, _partial=None: True)
+    return catalogue.load_landscape(f"computed-{path.stem}", "")
 
 
 def test_corrected_class_names_are_another_surface_and_another_sharpness(tmp_path):
@@ -86,7 +86,7 @@ def test_a_surface_of_one_s_own_file_leads_back_to_that_network_with_its_answers
 )
 def test_a_surface_says_of_which_weights_it_is(weights, untrained, title):
     choice = networks.Choice("plain20_cifar", weights, "cpu", untrained)
-    assert landscapes.network_title(Network(networks.model(choice), choice)) == title
+    assert catalogue.network_title(networks.load(choice)) == title
 
 
 def test_a_point_of_recalibrated_statistics_says_that_the_network_there_keeps_its_own(opened, files):
@@ -120,4 +120,4 @@ def test_a_median_is_no_slice_it_has_no_convexity_no_angle_and_other_bars(opened
     said = " ".join(m.value for m in at.markdown)
     assert "half the distance of the quartiles" in said and "bars are one standard error" not in said
     assert "a median over slices" in said and "This is a slice" not in said
-    assert "cosine" not in landscapes.shown("resnet20_cifar", "median").surface.meta
+    assert "cosine" not in catalogue.load_landscape("resnet20_cifar", "median").surface.meta

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from made_surfaces import bowl, path_of
 from torch import nn
 
 import cnnviz
-from app.views.landscape import catalogue as landscapes
+from app.views.landscape import catalogue
 from app.views.landscape import data as landscape_data
 from app.views.landscape import training as landscape_training
 from cnnviz.data.class_names import CIFAR10, MNIST
 from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput
+from cnnviz.landscape.evaluate.labelled import corpus_class_numbers
 from cnnviz.landscape.results import Surface
 from cnnviz.models.bundled import assets
 
@@ -108,7 +110,7 @@ def test_rolling_anew_shows_the_other_plane_and_the_median_lies_between(opened, 
     assert errors(at) == [] and at.query_params["seed"] == "1"
     at = opened("landscape", seed="median")
     assert errors(at) == [] and "median of 2 planes" in " ".join(c.value for c in at.caption)
-    middle = landscapes.shown("plain20_cifar", "median").surface.loss
+    middle = catalogue.load_landscape("plain20_cifar", "median").surface.loss
     both = [Surface.load(files / f"plain20_cifar-seed{seed}.npz").loss for seed in (0, 1)]
     np.testing.assert_allclose(middle, np.mean(both, axis=0))
 
@@ -201,7 +203,7 @@ def test_without_any_file_a_surface_of_bundled_images_is_computed_at_once(opened
     assert kinds(at)[0] == "surface" and at.selectbox(key="against").value == landscape_data.ANSWERS
     at = opened("landscape", view="3-D")
     assert errors(at) == [] and kinds(at) == ["surface"]  # it is offered to the other views
-    assert "Tiny" in landscapes.label(at.selectbox(key="left").value)
+    assert "Tiny" in catalogue.label(at.selectbox(key="left").value)
 
 
 def test_the_sharpness_is_measured_when_asked_and_stands_in_the_table(opened, nothing, registered):
@@ -247,7 +249,7 @@ def test_images_without_labels_ask_for_them_or_for_the_networks_answers(opened, 
 
 
 def test_classes_are_matched_by_name_in_order_only_where_outputs_have_none_and_others_are_refused():
-    match = landscape_data.class_numbers
+    match = partial(corpus_class_numbers, otherwise=landscape_data.OTHERWISE)
     assert match(["Dog"], ["Dog"], ["cat", "dog"], "x") == {"Dog": 1}
     assert match(["Dog"], ["sea_lion", "Dog"], ["cat", "dog", "sea lion"], "x") == {"sea_lion": 2, "Dog": 1}
     assert match(["b", "a"], ["a", "b"], ["class 0", "class 1"], "x") == {"a": 0, "b": 1}
@@ -260,7 +262,7 @@ def test_classes_are_matched_by_name_in_order_only_where_outputs_have_none_and_o
 
 
 def test_the_folders_of_imagenet_are_in_the_order_of_its_networks_and_names_equal_but_for_case_stay_apart():
-    match = landscape_data.class_numbers
+    match = partial(corpus_class_numbers, otherwise=landscape_data.OTHERWISE)
     folders = [f"n{number:08}" for number in range(1000)]
     names = [f"thing {number}" for number in range(1000)]
     assert match(folders, folders, names, "x") == {name: number for number, name in enumerate(folders)}
@@ -273,11 +275,9 @@ def test_the_folders_of_imagenet_are_in_the_order_of_its_networks_and_names_equa
 
 
 def test_reading_gives_what_the_network_receives_with_the_numbers_of_the_classes(opened, registered):
-    from app.pickers.network import Network
-    from app.session.networks import Choice, model
+    from app.session.networks import Choice, load
 
-    choice = Choice(registered("tiny_reading", Tiny), "random")
-    network = Network(model(choice), choice)
+    network = load(Choice(registered("tiny_reading", Tiny), "random"))
     names = network.model.class_names
     pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
     images = MemoryCorpus("three", ["a", "b", "c"], pixels, labels=[names[2], names[0], names[1]])

@@ -3,10 +3,10 @@
 import pytest
 
 from app import limits
-from app.session import shared
+from app.session.cache import picture_cache
 from app.url import address
 from app.views.patches import deferred
-from app.views.patches.deferred import Later
+from app.views.patches.deferred import Deferred
 
 
 class Redrawn(Exception):
@@ -28,12 +28,12 @@ def made(monkeypatch):
 
 def page(made, names, soon=()):
     """One run of a page that wants these results, of which small letters lead; returns those that were there."""
-    later, found = Later(), []
+    later, found = Deferred(), []
     for name in names:
         result = later.get((name,), lambda n=name: made.append(n) or n, lead=name.islower())
         found += [result] if result is not None else []
     for name in soon:
-        later.ahead((name,), lambda n=name: made.append(n) or n)
+        later.prepare([((name,), lambda n=name: made.append(n) or n)])
     try:
         later.work()
     except Redrawn:
@@ -65,9 +65,9 @@ def test_what_the_next_click_may_need_is_made_when_nothing_else_waits_and_draws_
 def test_the_least_recently_used_pictures_go_when_there_are_too_many_bytes(monkeypatch):
     monkeypatch.setattr(limits, "PICTURES", 1000)
     for name in "abc":
-        shared.drawn((name,), lambda: bytes(300))
-    shared.drawn(("a",), lambda: pytest.fail("it is there"))
-    shared.drawn(("d",), lambda: bytes(300))
-    assert [shared.is_drawn((name,)) for name in "abcd"] == [True, False, True, True]
-    shared.drawn(("e",), lambda: [bytes(950)])
-    assert [shared.is_drawn((name,)) for name in "abcde"] == [False, False, False, False, True]
+        picture_cache().get((name,), lambda: bytes(300))
+    picture_cache().get(("a",), lambda: pytest.fail("it is there"))
+    picture_cache().get(("d",), lambda: bytes(300))
+    assert [(name,) in picture_cache() for name in "abcd"] == [True, False, True, True]
+    picture_cache().get(("e",), lambda: [bytes(950)])
+    assert [(name,) in picture_cache() for name in "abcde"] == [False, False, False, False, True]

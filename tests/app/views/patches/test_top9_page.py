@@ -46,7 +46,6 @@ def cancelling() -> None:
     from app_jobs import until_cancelled
 
     from app.jobs import background
-    from app.pickers.controls import Network
     from app.session import networks
     from app.session.networks import Choice
     from app.views.patches import indexing
@@ -54,7 +53,7 @@ def cancelling() -> None:
 
     images = corpus("digits")
     choices = [Choice("lenet5", weights, "cpu") for weights in ("bundled", "random")]
-    both = [Network(networks.model(choice), choice) for choice in choices]
+    both = [networks.load(choice) for choice in choices]
     key = str(indexing.index_path(both[0], images))
     st.session_state["class_lecturer"] = True
     job = background.start(key, "test", until_cancelled)

@@ -118,7 +118,7 @@ def test_the_chosen_image_s_gradient_stands_in_until_the_mean_is_there(opened, r
 
 
 def test_a_click_finds_the_unit_whose_field_lies_there(opened, registered):
-    model = networks.model(networks.Choice(registered("small_click", Small), "random"))
+    model = networks.load(networks.Choice(registered("small_click", Small), "random")).model
     field = receptive_field(model, "2")
     for row in range(8):
         assert receptive_place.unit_at(field, *field.centre(row, 7 - row)) == (row, 7 - row)

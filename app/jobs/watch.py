@@ -1,0 +1,85 @@
+"""Jobs on a page: one place that waits for a job, and the one way to draw those that run, with progress and Cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import access, limits
+from app.jobs import background
+from app.jobs.background import Job, Work
+from app.markdown import escape_markdown
+from app.url import address
+
+EVERY = 0.5  # seconds between two looks at a job
+
+
+def follow(slot: str, key: str) -> None:
+    """This tab waits for the job `key` in this place now, and no longer for the one before."""
+    place = f"waiting_{slot}"
+    before = st.session_state.get(place)
+    st.session_state[place] = key
+    if before and before != key:
+        background.leave(before)
+
+
+def start_or_offer(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool = True) -> Job | None:
+    """The job while it runs. None where it does not: the page has a button then that says `offer`, or why this session
+    may not start it.
+
+    `at_once`: it takes a moment and begins by itself, but not again after it failed or somebody cancelled it, in
+    whatever tab. One that stopped because nobody waited for it any more begins anew."""
+    job = background.find(key)
+    if job is not None and job.running:
+        return job
+    if problem := job.problem if job is not None else "":
+        st.error(escape_markdown(problem), icon=":material/error:")
+    lane = limits.SHORT if at_once else limits.LONG
+    try:
+        if at_once and not problem and not (job is not None and job.unwanted):
+            return background.start(key, name, work, lane=lane)
+        if st.button(offer, key=f"start_{slot}", type="primary"):
+            background.start(key, name, work, lane=lane)
+            address.rerun()
+    except access.NotAllowed as error:
+        st.info(escape_markdown(str(error)), icon=":material/school:")
+    return None
+
+
+def draw_jobs(
+    slot: str, keys: list[str], ready: Callable[[], bool] = lambda: False, preparing: str = "preparing"
+) -> None:
+    """The running jobs of `keys`, each with its progress and a button that cancels it. The page is drawn anew when all
+    have ended, or `ready()` says that there is more to show. `preparing`: what to say before there is any progress.
+
+    The buttons stand outside the fragment: a click on a fragment's button can be lost while the page itself is being
+    drawn."""
+    jobs = [job for key in keys if (job := background.find(key)) is not None and job.running]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.fragment(_draw_progress, run_every=EVERY)(keys, ready, preparing)
+        for number, job in enumerate(jobs):
+            cancel_button(slot if not number else f"{slot}_{number}", job)
+
+
+def cancel_button(slot: str, job: Job) -> None:
+    """Stops the job, which then waits behind a button."""
+    st.button("Cancel", key=f"cancel_{slot}", on_click=job.cancel, disabled=job.cancelled)
+
+
+def _draw_progress(keys: list[str], ready: Callable[[], bool], preparing: str) -> None:
+    jobs = [job for key in keys if (job := background.find(key)) is not None and job.running]
+    if not jobs or ready():
+        address.rerun()
+    for job in jobs:
+        draw_progress(job, preparing)
+
+
+def draw_progress(job: Job, preparing: str = "preparing", place: Any = st) -> None:
+    """How far a job is, as a bar with words: its place in the queue, what it prepares, or what is done of it."""
+    state = job.state
+    if job.place or state is None:
+        place.progress(0.0, f"{escape_markdown(job.name)}: {job.describe_wait(preparing)}")
+    else:
+        place.progress(state.share, f"{escape_markdown(job.name)}: {state.describe()}")
