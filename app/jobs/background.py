@@ -203,24 +203,9 @@ def leave(key: str) -> None:
         _part(job, mine)
 
 
-class NotAllowed(CnnvizError):
-    """Work that this session may not start now: of a class's lecturer alone, or one too many."""
-
-
-def gate(name: str) -> None:
-    """The one place that decides who may start long work: anyone, but in a class the lecturer, and students while
-    the lecturer lets them. Raises NotAllowed; joining what runs already needs no permission."""
-    if not access.may_start():
-        raise NotAllowed(
-            f"“{name}” takes the whole machine, or its connection, for a while, which in this class only the "
-            "lecturer may start. What the lecturer has computed opens at once; ask for this one, or choose another "
-            "view."
-        )
-
-
 def start(key: str, name: str, work: Work, watched: bool = True, lane: str = limits.LONG) -> Job:
-    """Start work under `key`, or join it if another tab has started it. Raises NotAllowed; see `gate`, and for more
-    than limits.waiting() jobs of one person.
+    """Start work under `key`, or join it if another tab has started it. Raises access.NotAllowed where this
+    session may start none, and for more than limits.waiting() jobs of one person.
 
     `watched`: False from a job's own thread, which was allowed to run: the work needs no tab that stays open.
     `lane`: limits.LONG or SHORT; what takes a moment never waits for what takes minutes."""
@@ -229,7 +214,7 @@ def start(key: str, name: str, work: Work, watched: bool = True, lane: str = lim
     with lock:
         if key not in jobs or not jobs[key].running:
             if watched:
-                gate(name)
+                access.check_may_start(name)
                 _refuse_more(name, queue.held_by(who))
             jobs.pop(key, None)
             jobs[key] = Job(name, work, queue.join(who), patient=lane == limits.LONG)

@@ -105,7 +105,7 @@ def _start(key: str, name: str, fetch: Callable[[Counter], Any]) -> background.J
 
 
 def _show(key: str) -> None:
-    watch.draw_jobs("download", [key], preparing="connecting")
+    watch.draw_jobs("download", [key], preparing="connecting", allowed=access.may_start())
     st.caption("It goes on while you look at something else. This view is drawn as soon as the file is here.")
 
 

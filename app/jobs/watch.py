@@ -49,10 +49,15 @@ def start_or_offer(slot: str, key: str, name: str, work: Work, offer: str, at_on
 
 
 def draw_jobs(
-    slot: str, keys: list[str], ready: Callable[[], bool] = lambda: False, preparing: str = "preparing"
+    slot: str,
+    keys: list[str],
+    ready: Callable[[], bool] = lambda: False,
+    preparing: str = "preparing",
+    allowed: bool = True,
 ) -> None:
     """The running jobs of `keys`, each with its progress and a button that cancels it. The page is drawn anew when all
-    have ended, or `ready()` says that there is more to show. `preparing`: what to say before there is any progress.
+    have ended, or `ready()` says that there is more to show. `preparing`: what to say before there is any progress;
+    `allowed`: whether this session may cancel them.
 
     The buttons stand outside the fragment: a click on a fragment's button can be lost while the page itself is being
     drawn."""
@@ -60,12 +65,12 @@ def draw_jobs(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.fragment(_draw_progress, run_every=EVERY)(keys, ready, preparing)
         for number, job in enumerate(jobs):
-            cancel_button(slot if not number else f"{slot}_{number}", job)
+            cancel_button(slot if not number else f"{slot}_{number}", job, allowed)
 
 
-def cancel_button(slot: str, job: Job) -> None:
+def cancel_button(slot: str, job: Job, allowed: bool = True) -> None:
     """Stops the job, which then waits behind a button."""
-    st.button("Cancel", key=f"cancel_{slot}", on_click=job.cancel, disabled=job.cancelled)
+    st.button("Cancel", key=f"cancel_{slot}", on_click=job.cancel, disabled=job.cancelled or not allowed)
 
 
 def _draw_progress(keys: list[str], ready: Callable[[], bool], preparing: str) -> None:

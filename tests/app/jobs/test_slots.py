@@ -78,7 +78,7 @@ def buttons(at: AppTest) -> list[str]:
 def tabs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The harness gives all its sessions one name; here each watches its own jobs."""
     TRIED.clear()
-    monkeypatch.setattr(background, "_mine", lambda: st.session_state.setdefault("mine", background._Mine()))
+    monkeypatch.setattr(background, "_mine", lambda: st.session_state.setdefault("mine", background._Watched()))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_the_last_to_leave_a_view_stops_its_job_also_where_that_is_a_student(les
     assert newest() is first and len(first.watchers) == 2
     turned(lecturer, "second")
     assert first.running and not first.cancelled and len(first.watchers) == 1
-    assert background._line(limits.SHORT).held_by(id(lecturer.session_state["mine"])) == 1  # the second alone
+    assert background._queue(limits.SHORT).held_by(id(lecturer.session_state["mine"])) == 1  # the second alone
     turned(student, "second")
     assert first.cancelled and ended(first) and len(newest().watchers) == 2
 
