@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.pickers import controls
 from app.session import networks
-from app.views.anatomy import results as anatomies
+from app.views.anatomy import results
 from app.views.anatomy import views as anatomy_views
 
 PAGE = {"title": "Anatomy", "address": "anatomy", "icon": ":material/account_tree:", "place": 70}
@@ -14,14 +14,14 @@ VIEWS = ["Graph", "Layers", "Profile", "Compare", "History"]
 controls.heading("Anatomy")
 with st.sidebar:
     name = controls.pick_name(blocks=True)
-    st.caption(anatomies.caption(name))
+    st.caption(results.caption(name))
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
 if view == "History":
     anatomy_views.history(row)
 else:
-    found = anatomies.anatomy(name)
+    found = results.anatomy(name)
     if view == "Graph":
         anatomy_views.graph(found, row)
     elif view == "Layers":

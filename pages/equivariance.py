@@ -31,13 +31,25 @@ with row:
     view = controls.bind_choice("View", "view", VIEWS)
     how = "circular"
     if view != "Beyond shifts":
-        how = controls.bind(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"],
-                             width=120, help="Circular: what leaves at one side comes in at the other. Crop: both "
-                             "images are cut out of the larger photograph.")  # fmt: skip
+        how = controls.bind(
+            st.selectbox,
+            "Shift",
+            "how",
+            "circular",
+            options=["circular", "crop"],
+            width=120,
+            help="Circular: what leaves at one side comes in at the other. Crop: both "
+            "images are cut out of the larger photograph.",
+        )
     padding = controls.bind(
-        st.selectbox, "Padding", "padding", "native", options=list(PADDING), width=115,
+        st.selectbox,
+        "Padding",
+        "padding",
+        "native",
+        options=list(PADDING),
+        width=115,
         help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()),
-    )  # fmt: skip
+    )
 shift = equivariance_shift.pick_shift(row) if view in ("Shift", "Map") else (0, 0)
 with row, st.container(width=165, gap=None):
     blur = controls.bind(st.toggle, "Blur-pooling", "blur", False, help=BLUR)

@@ -42,9 +42,13 @@ side, main = st.columns([1, 2.3], gap="medium")
 with main:
     left, top, width, height = wall.box(unit)
     picture(
-        wall.png, wall.size, f"{len(found.weights)} filters of {found.layer}", "filter_wall",
-        [Frame(left - 1, top - 1, width + 2, height + 2)], choose,
-    )  # fmt: skip
+        wall.png,
+        wall.size,
+        f"{len(found.weights)} filters of {found.layer}",
+        "filter_wall",
+        [Frame(left - 1, top - 1, width + 2, height + 2)],
+        choose,
+    )
 with side:
     indexing.unit_link(found.layer, unit)
     tile = picture_cache().get((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))

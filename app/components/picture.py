@@ -104,3 +104,9 @@ def picture(
         "grip": asdict(grip) if grip else None,
     }
     _render(key=key, data=number_data(key, data), on_click_change=clicked, on_drag_change=dragged)
+
+
+def labelled_picture(drawn: Any, alt: str, key: str) -> None:
+    """Show what was drawn with its words over it: `drawn.png`, `.size` and `.words`, one (left, top, width, text) for
+    each label."""
+    picture(drawn.png, drawn.size, alt, key, labels=[Label(*words) for words in drawn.words])

@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 if TYPE_CHECKING:
-    from cnnviz.figures.base.scene import Scene
     from cnnviz.studies.anatomy.history import PublishedModel
     from cnnviz.studies.anatomy.rows import Anatomy
 
-PARTNERS = {  # the network that says most beside another
-    "vgg16": "googlenet_2014", "googlenet_2014": "vgg16", "plain34": "resnet34_a", "resnet34_a": "plain34",
-    "plain18": "resnet18_a", "resnet50": "resnet50_v1", "alexnet": "alexnet_2012", "lenet5": "lenet5_1998",
-    "naive_inception": "reduced_inception", "reduced_inception": "naive_inception", "resnet20_cifar": "plain20_cifar",
-    "resnet56_cifar": "densenet_40_k12", "densenet121": "resnet50", "mobilenet_v2": "mobilenet_v1",
-}  # fmt: skip
+_PARTNERS = """
+    vgg16 googlenet_2014
+    googlenet_2014 vgg16
+    plain34 resnet34_a
+    resnet34_a plain34
+    plain18 resnet18_a
+    resnet50 resnet50_v1
+    alexnet alexnet_2012
+    lenet5 lenet5_1998
+    naive_inception reduced_inception
+    reduced_inception naive_inception
+    resnet20_cifar plain20_cifar
+    resnet56_cifar densenet_40_k12
+    densenet121 resnet50
+    mobilenet_v2 mobilenet_v1
+"""
+PARTNERS: dict[str, str] = dict(line.split() for line in _PARTNERS.strip().splitlines())  # says most beside another
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -37,10 +47,8 @@ def about(name: str) -> dict[str, Any]:
     from cnnviz.studies.anatomy.history import find_correction
 
     entry = find(name)
-    return {
-        "title": entry.title, "source": entry.source, "year": entry.year, "published": entry.published,
-        "note": entry.note, "correction": find_correction(name),
-    }  # fmt: skip
+    known = dict(title=entry.title, source=entry.source, year=entry.year, published=entry.published, note=entry.note)
+    return known | {"correction": find_correction(name)}
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -59,19 +67,6 @@ def facts_csv(entries: Any) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def downloads(name: str, scene: Scene | None = None, table: str = "") -> None:
-    """Buttons that save what is shown: SVG, PNG at 2×, CSV."""
-    with st.container(horizontal=True, gap="small"):
-        if scene is not None:
-            st.download_button("SVG", scene.svg(), f"{name}.svg", "image/svg+xml", key=f"{name}_svg", on_click="ignore",
-                               icon=":material/download:")  # fmt: skip
-            st.download_button("PNG", scene.png, f"{name}.png", "image/png", key=f"{name}_png", on_click="ignore",
-                               icon=":material/download:")  # fmt: skip
-        if table:
-            st.download_button("CSV", table, f"{name}.csv", "text/csv", key=f"{name}_csv", on_click="ignore",
-                               icon=":material/download:")  # fmt: skip
 
 
 def about_text(name: str) -> str:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.pickers import controls
-from app.views.anatomy import results as anatomies
+from app.views.anatomy import results
 from cnnviz.figures.anatomy import block_graph, network_graph
 from cnnviz.figures.anatomy import blocks as units
 from cnnviz.figures.anatomy import profile as anatomy_charts
@@ -46,18 +47,20 @@ def graph(found: Anatomy, row: Any) -> None:
         scenes = [network_graph.network_graph(found, 1070, 590, None, repeats)]
         narrow = [network_graph.network_graph(found, NARROW, 590, None, repeats)]
     else:
-        scenes = [network_graph.network_graph(found, 690, 590, chosen, repeats),
-                  block_graph.block_graph(found, chosen, 360, 590)]  # fmt: skip
+        scenes = [
+            network_graph.network_graph(found, 690, 590, chosen, repeats),
+            block_graph.block_graph(found, chosen, 360, 590),
+        ]
     alts = [f"Graph of {found.title}", f"Layers of {block}"][: len(scenes)]
     drawing(scenes, alts, "network_graph", choose, narrow=narrow)
-    anatomies.downloads(f"{found.name}-graph", place_side_by_side(scenes), found.csv())
+    offer_downloads(f"{found.name}-graph", place_side_by_side(scenes), found.csv())
     st.write(
         "Every coloured cell is a layer, in the order of the forward pass, under the size of its output maps. Click a "
         "block to see it in large. **Notice** where the maps shrink, and what runs beside the main way: branches that "
         "are concatenated, skips that are added, dense wires to all later layers."
     )
     with st.expander("How to read it, and source"):
-        st.write(anatomies.about_text(found.name))
+        st.write(results.about_text(found.name))
         st.write(
             "Norms, rectifiers and dropout are drawn with the layer that they follow or, in pre-activation networks, "
             "precede. “/2” is a stride of 2. “× n” stands for n equal blocks in a row. Layers and edges are those of "
@@ -78,9 +81,16 @@ def layers(found: Anatomy, row: Any) -> None:
     longest = max(map(len, table[first]), default=0)
     numbers[first] = st.column_config.TextColumn(width=min(260, 24 + 6 * longest), pinned=True)
     lines = len(table[first])
-    st.dataframe(table, hide_index=True, column_config=numbers, height=min(600, 38 + ROW_HEIGHT * lines),
-                 row_height=ROW_HEIGHT, key=f"table_{kind}", placeholder="")  # fmt: skip
-    anatomies.downloads(f"{found.name}-layers", None, found.csv())
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config=numbers,
+        height=min(600, 38 + ROW_HEIGHT * lines),
+        row_height=ROW_HEIGHT,
+        key=f"table_{kind}",
+        placeholder="",
+    )
+    offer_downloads(f"{found.name}-layers", None, found.csv())
     st.write(
         "One line a step of the forward pass, for one image. **Notice** which layers hold the parameters and which "
         "the multiply-adds; they are rarely the same."
@@ -93,7 +103,7 @@ def layers(found: Anatomy, row: Any) -> None:
         st.write(
             "Multiply-adds count convolutions and linear layers; papers call them FLOPs. Activation bytes are float32. "
             "The receptive field is propagated through the graph (Araujo, Norris, Sim, Distill 2019). "
-            + anatomies.about_text(found.name)
+            + results.about_text(found.name)
         )
 
 
@@ -102,7 +112,7 @@ def profile(found: Anatomy, _row: Any) -> None:
     scene = anatomy_charts.profile(found, 900, 520)
     alts = [f"Activations, parameters and multiply-adds of {found.title}"]
     drawing([scene], alts, "profile", narrow=[anatomy_charts.profile(found, NARROW, 520)])
-    anatomies.downloads(f"{found.name}-profile", scene, found.csv())
+    offer_downloads(f"{found.name}-profile", scene, found.csv())
     st.write(totals_sentence(found))
     st.write(
         "Each line is a layer, first on top; in deep networks a block. **Notice** that memory is spent early, where "
@@ -112,17 +122,17 @@ def profile(found: Anatomy, _row: Any) -> None:
         st.write(
             "Activations: the values of the image and of the outputs of convolutions, pools and linear layers; norms, "
             "rectifiers and dropout work in place. Bars of one column have one scale that starts at 0. "
-            + anatomies.about_text(found.name)
+            + results.about_text(found.name)
         )
 
 
 def compare(found: Anatomy, row: Any, names: list[str]) -> None:
     """Two networks: graphs, totals and bars on one scale."""
-    partner = anatomies.PARTNERS.get(found.name, "vgg16")
+    partner = results.PARTNERS.get(found.name, "vgg16")
     partner = next(n for n in (partner, *names) if n in names and n != found.name)
     with row:
         other_name = controls.bind(st.selectbox, "Compare with", "with", partner, options=names, width=280)
-    other = anatomies.anatomy(other_name)
+    other = results.anatomy(other_name)
     both = [found, other]
     graphs = network_graph.network_graphs(both, 620, 420)
     drawing(graphs, [f"Graph of {one.title}" for one in both], "both_graphs", least=0.7)
@@ -132,16 +142,16 @@ def compare(found: Anatomy, row: Any, names: list[str]) -> None:
     drawing(bars, [f"Bars of {one.title}" for one in both], "both_bars", least=0.7)
     left, right = st.columns(2)
     with left:
-        anatomies.downloads(f"{found.name}-{other.name}-graphs", place_side_by_side(graphs))
+        offer_downloads(f"{found.name}-{other.name}-graphs", place_side_by_side(graphs))
     with right:
-        anatomies.downloads(f"{found.name}-{other.name}-bars", place_side_by_side(bars))
+        offer_downloads(f"{found.name}-{other.name}-bars", place_side_by_side(bars))
     st.write(
         "Both networks, each cell a layer; bars of the two share one scale. **Notice** which of the two pays with "
         "parameters, and which with depth."
     )
     with st.expander("Sources"):
-        st.write(anatomies.about_text(found.name))
-        st.write(anatomies.about_text(other.name))
+        st.write(results.about_text(found.name))
+        st.write(results.about_text(other.name))
 
 
 def history(row: Any) -> None:
@@ -158,13 +168,13 @@ def history(row: Any) -> None:
         saves = controls.bind_choice("The camera saves", "saves", ["PNG", "SVG"]).lower()
     if chart == "Challenge":
         figure, name = timeline_figure(timeline(), HUMAN), "ilsvrc"
-        table = anatomies.facts_csv([*timeline(), HUMAN])
+        table = results.facts_csv([*timeline(), HUMAN])
     else:
         with st.spinner("Reading torchvision's metadata"):
-            entries = anatomies.models(newest)
-        figure, name, table = bubble_figure(entries), "accuracy-size-cost", anatomies.facts_csv(entries)
+            entries = results.models(newest)
+        figure, name, table = bubble_figure(entries), "accuracy-size-cost", results.facts_csv(entries)
     st.plotly_chart(figure, theme=None, config=plot_config(name, saves), key=f"{name}_{saves}")
-    anatomies.downloads(name, None, table)
+    offer_downloads(name, None, table)
     if chart == "Challenge":
         st.write(
             "Top-5 error of the ImageNet challenge, 1,000 classes. **Notice** the fall in 2012, and that winners are "

@@ -87,11 +87,17 @@ def _video() -> bool:
     live = _visit().live
     sink = create_video_sink_track(lambda frame: live.offer(lambda: frame.to_ndarray(format="rgb24")), key="camera")
     stream = webrtc_streamer(
-        "camera_stream", mode=WebRtcMode.SENDONLY, sink_video_track=sink, rtc_configuration={"iceServers": []},
-        media_stream_constraints={**ASKED, "audio": False}, media_toggle_controls=False,
-    )  # fmt: skip
-    st.caption("START asks the browser for the camera. The video stays between this browser and the computer that runs "
-               "cnnviz; nothing of it is kept.")  # fmt: skip
+        "camera_stream",
+        mode=WebRtcMode.SENDONLY,
+        sink_video_track=sink,
+        rtc_configuration={"iceServers": []},
+        media_stream_constraints={**ASKED, "audio": False},
+        media_toggle_controls=False,
+    )
+    st.caption(
+        "START asks the browser for the camera. The video stays between this browser and the computer that runs "
+        "cnnviz; nothing of it is kept."
+    )
     return stream.state.playing
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.components.picture import Label, picture
+from app.components.picture import labelled_picture
 from app.components.plots import plot
 from app.pickers import controls
 from app.session import shared
@@ -33,14 +33,16 @@ def name_of(kind: str, amount: float) -> str:
 
 def view(setting: ShiftSetting, layer: str, channel: int, row: Any) -> None:
     """One transform in pictures, all as bars. Raises BadInput where the padding leaves no map of the layer."""
-    places = {name_of(kind, amount): (kind, at) for kind, amounts in TRANSFORMS.items() for at, amount
-              in enumerate(amounts)}  # fmt: skip
+    places = {
+        name_of(kind, amount): (kind, at) for kind, amounts in TRANSFORMS.items() for at, amount in enumerate(amounts)
+    }
     height, width = setting.network.input_size[1:]
     if height != width:
         places = {name: place for name, place in places.items() if place[0] != "quarter"}
     with row:
-        name = controls.bind(st.selectbox, "Transform", "transform", next(iter(places)), options=list(places),
-                              width=130)  # fmt: skip
+        name = controls.bind(
+            st.selectbox, "Transform", "transform", next(iter(places)), options=list(places), width=130
+        )
     kind, at = places[name]
     try:
         found = {k: results.beyond(setting, layer, k) for k in dict.fromkeys(k for k, _ in places.values())}
@@ -50,16 +52,20 @@ def view(setting: ShiftSetting, layer: str, channel: int, row: Any) -> None:
     one = found[kind][layer]
     name_there = ("beyond", *setting.key, layer, channel, name)
     drawn = picture_cache().get(name_there, lambda: _draw_strip(setting, found[kind], layer, channel, at))
-    picture(drawn.png, drawn.size, f"{name}: {layer}, channel {channel}", "beyond_strip",
-            labels=[Label(*words) for words in drawn.words])  # fmt: skip
+    labelled_picture(drawn, f"{name}: {layer}, channel {channel}", "beyond_strip")
     st.markdown(
         f"`{controls.unit_name(layer, channel)}` Relative error over all channels under *{name}*: "
         f"**{error_text(float(one.relative[at]))}**."
     )
     errors = [float(found[k][layer].relative[i]) for k, i in places.values()]
     costs = [float(found[k][layer].resampling[i]) for k, i in places.values()]
-    plot(beyond_figure(list(places), errors, costs, name), f"Errors of {layer} beyond shifts", "beyond",
-         f"{setting.network.model.name}-{layer}-beyond", on_point=_choose)  # fmt: skip
+    plot(
+        beyond_figure(list(places), errors, costs, name),
+        f"Errors of {layer} beyond shifts",
+        "beyond",
+        f"{setting.network.model.name}-{layer}-beyond",
+        on_point=_choose,
+    )
     st.write(
         "The same comparison where T turns or scales the image and the map about their centres. **Notice** that even "
         "an exact turn by 90° leaves a large error: sharing weights over places gives equivariance to shifts alone; "

@@ -74,9 +74,12 @@ def _corpus(setting: ShiftSetting) -> None:
         count = int(controls.bind(st.selectbox, "Number", "images", COUNTS[0], options=COUNTS, width=105))
     taken = images.take(count)
     found: Measured | None = studies.result(
-        "consistency", ("consistency", setting.network.key, setting.padding, setting.blur, taken.fingerprint),
-        f"Measure over {len(taken):,} images", lambda progress: _measure(setting, taken, progress), at_once=False,
-    )  # fmt: skip
+        "consistency",
+        ("consistency", setting.network.key, setting.padding, setting.blur, taken.fingerprint),
+        f"Measure over {len(taken):,} images",
+        lambda progress: _measure(setting, taken, progress),
+        at_once=False,
+    )
     measured = {
         name: (one.consistency, one.change, one.mean_change, one.standard_error, len(one.ids))
         for name, one in (found or {}).items()

@@ -27,10 +27,12 @@ AXES = ("shift down [pixels]", "shift to the right [pixels]")
 def pick_shift(row: Any) -> tuple[int, int]:
     """(rows, columns) in pixels of the input, in the row above the picture."""
     with row:
-        right = controls.bind(st.number_input, "Right [pixels]", "dx", 1, min_value=-REACH, max_value=REACH, step=1,
-                               width=136)  # fmt: skip
-        down = controls.bind(st.number_input, "Down [pixels]", "dy", 0, min_value=-REACH, max_value=REACH, step=1,
-                              width=136)  # fmt: skip
+        right = controls.bind(
+            st.number_input, "Right [pixels]", "dx", 1, min_value=-REACH, max_value=REACH, step=1, width=136
+        )
+        down = controls.bind(
+            st.number_input, "Down [pixels]", "dy", 0, min_value=-REACH, max_value=REACH, step=1, width=136
+        )
     return int(down), int(right)
 
 
@@ -48,9 +50,14 @@ def view(setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int]
     one = found.row
     st.markdown(
         f"`{controls.unit_name(layer, channel)}` "
-        + shift_sentence(shift, (int(one.steps[0, 0]), int(one.steps[0, 1])), one.stride, float(one.relative[0]),
-                         float(one.relative_inside[0]))
-    )  # fmt: skip
+        + shift_sentence(
+            shift,
+            (int(one.steps[0, 0]), int(one.steps[0, 1])),
+            one.stride,
+            float(one.relative[0]),
+            float(one.relative_inside[0]),
+        )
+    )
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
         _layers(setting, layer, found, mask)
@@ -129,9 +136,11 @@ def _curve(setting: ShiftSetting, layer: str, shift: tuple[int, int], stride: fl
         found = picture_cache().get(recipe, lambda: results.curve(setting, layer, length, along))
     else:
         found = studies.result(
-            "curve", recipe, "Error over shifts",
+            "curve",
+            recipe,
+            "Error over shifts",
             lambda progress: results.curve(setting, layer, length, along, progress),
-        )  # fmt: skip
+        )
     if found is None:
         return
     here = abs(shift[along]) if shift[1 - along] == 0 else None

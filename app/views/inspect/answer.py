@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.components.drawing import drawing
-from app.components.picture import Label, picture
+from app.components.picture import labelled_picture, picture
 from app.jobs.batch import filled
 from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
@@ -33,10 +33,15 @@ def pick_class(row: Any, network: Network, image: str) -> Subject:
     names, best = likely.answer.class_names, likely.target
     with row:
         label = controls.bind(
-            st.selectbox, "Class", "class", PREDICTED, options=[PREDICTED, *range(len(names))], width=190,
+            st.selectbox,
+            "Class",
+            "class",
+            PREDICTED,
+            options=[PREDICTED, *range(len(names))],
+            width=190,
             format_func=lambda c: f"predicted: {names[best]}" if c == PREDICTED else _called(c, names[c]),
             help="What the attributions explain, and the label whose cross-entropy is shown",
-        )  # fmt: skip
+        )
     return Subject(network, image, int(label))
 
 
@@ -48,8 +53,9 @@ def _called(number: int, name: str) -> str:
 def pick_opacity(row: Any) -> float:
     """0 … 1: how much of the map covers the photograph."""
     with row:
-        share = controls.bind(st.slider, "Map's opacity [%]", "opacity", 70, min_value=0, max_value=100, step=5,
-                               width=125)  # fmt: skip
+        share = controls.bind(
+            st.slider, "Map's opacity [%]", "opacity", 70, min_value=0, max_value=100, step=5, width=125
+        )
     return int(share) / 100
 
 
@@ -104,9 +110,15 @@ def panel(
     if cell.problem:
         return photo_panel(subject.received, title, side, (("", "not for this network"),))
     return map_panel(
-        subject.received, cell.values, cell.signed, title, side, opacity, method in GRADIENTS,
+        subject.received,
+        cell.values,
+        cell.signed,
+        title,
+        side,
+        opacity,
+        method in GRADIENTS,
         seconds_text(cell.seconds),
-    )  # fmt: skip
+    )
 
 
 def strip(
@@ -118,11 +130,12 @@ def strip(
         ("attributions", *subject.key[:2], subject.target, methods, there, opacity),
         lambda: compose_panels(
             [panel(subject, m, cell, opacity, side, NAMES[m]) for m, cell in zip(methods, cells, strict=True)],
-            len(methods), side,
+            len(methods),
+            side,
         ),
-    )  # fmt: skip
+    )
     words = f"{', '.join(NAMES[m] for m in methods)} for {subject.name}"
-    picture(shown.png, shown.size, words, key, labels=[Label(*one) for one in shown.words])
+    labelled_picture(shown, words, key)
 
 
 def say_problems(methods: tuple[str, ...], cells: list[AttributionMap | None]) -> None:

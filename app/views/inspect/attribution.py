@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import limits
-from app.components.picture import Label, picture
+from app.components.picture import labelled_picture
 from app.jobs.batch import filled
 from app.markdown import escape_markdown
 from app.session import uploads
@@ -48,13 +48,24 @@ def pick_others(row: Any, network: Network, image: str) -> list[str]:
 
     address.prepare(_KEY, _Names(), parse)
     with row:
-        chosen = st.multiselect("Images beside it", options, key=_KEY, max_selections=MOST - 1, width=230,
-                                placeholder="none", persist_state="session")  # fmt: skip
+        chosen = st.multiselect(
+            "Images beside it",
+            options,
+            key=_KEY,
+            max_selections=MOST - 1,
+            width=230,
+            placeholder="none",
+            persist_state="session",
+        )
     with st.sidebar, st.popover("Upload several", icon=":material/upload:"):
         st.file_uploader(
-            f"Up to {MOST - 1} images beside it", key="inspect_uploads", accept_multiple_files=True, on_change=_take,
-            type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"], max_upload_size=limits.PHOTO_MB,
-        )  # fmt: skip
+            f"Up to {MOST - 1} images beside it",
+            key="inspect_uploads",
+            accept_multiple_files=True,
+            on_change=_take,
+            type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"],
+            max_upload_size=limits.PHOTO_MB,
+        )
     for message in st.session_state.pop("inspect_upload_problems", []):
         st.error(escape_markdown(message), icon=":material/broken_image:")
     address.record(_KEY, _Names(chosen), [])
@@ -120,7 +131,7 @@ def _grid(subjects: list[Subject], rows: list[list[AttributionMap | None]], opac
 
     shown = picture_cache().get(("attribution grid", keys, there, opacity), draw)
     words = f"Six attributions for {', '.join(subject.name for subject in subjects)}"
-    picture(shown.png, shown.size, words, "inspect_grid", labels=[Label(*one) for one in shown.words])
+    labelled_picture(shown, words, "inspect_grid")
 
 
 def _photo(subject: Subject, side: int, single: bool) -> ImagePanel:

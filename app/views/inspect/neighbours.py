@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app.components.picture import Label, picture
+from app.components.picture import labelled_picture
 from app.jobs import studies
 from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
@@ -39,7 +39,7 @@ def view(subject: Subject) -> None:
     with left:
         side, words = subject.side(QUERY), (("", f"answer: {subject.name}"),)
         shown = compose_panels([photo_panel(subject.received, "The image", side, words)], 1, side)
-        picture(shown.png, shown.size, "The query", "inspect_query", labels=[Label(*one) for one in shown.words])
+        labelled_picture(shown, "The query", "inspect_query")
     with right:
         found = _embedding(subject, taken)
         if found is not None:
@@ -104,7 +104,7 @@ def _show(subject: Subject, images: Corpus, found: Embedding) -> None:
         ("neighbours", *subject.key[:2], images.fingerprint),
         lambda: compose_panels([_panel(subject, images, one) for one in near], COLUMNS, subject.side(SIDE)),
     )
-    picture(shown.png, shown.size, "The nearest images", "inspect_near", labels=[Label(*one) for one in shown.words])
+    labelled_picture(shown, "The nearest images", "inspect_near")
     if images.labels is not None:
         own = [images.labels[one.position] for one in near]
         best = max(sorted(set(own)), key=own.count)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app.components.picture import Frame, Label, picture
+from app.components.picture import Frame, Label, labelled_picture, picture
 from app.jobs.batch import Counter, Wanted, filled
 from app.markdown import as_literal
 from app.pickers import controls
@@ -41,10 +41,19 @@ def pick_square(row: Any, network: Network) -> tuple[int, int]:
     short = min(network.input_size[1:])
     usual = default_square(network.input_size[1:])
     with row:
-        size = controls.bind(st.number_input, "Square [pixels]", "square", usual[0], min_value=1, max_value=short,
-                              step=1, width=108)  # fmt: skip
-        stride = controls.bind(st.number_input, "Step [pixels]", "step", usual[1], min_value=max(1, short // 64),
-                                max_value=short, step=1, width=108)  # fmt: skip
+        size = controls.bind(
+            st.number_input, "Square [pixels]", "square", usual[0], min_value=1, max_value=short, step=1, width=108
+        )
+        stride = controls.bind(
+            st.number_input,
+            "Step [pixels]",
+            "step",
+            usual[1],
+            min_value=max(1, short // 64),
+            max_value=short,
+            step=1,
+            width=108,
+        )
     return int(size), int(stride)
 
 
@@ -79,7 +88,7 @@ def view(subject: Subject, square: tuple[int, int], unit: tuple[str, int], opaci
             side = subject.side(SIDE)
             panel = photo_panel(subject.received, "The image", side)
             shown = picture_cache().get(("uncovered", *subject.key[:2]), lambda: compose_panels([panel], 1, side))
-            picture(shown.png, shown.size, "The image", "occluded", labels=[Label(*one) for one in shown.words])
+            labelled_picture(shown, "The image", "occluded")
         else:
             _maps(subject, kept[0], recipe, opacity)
     st.write(
@@ -109,18 +118,23 @@ def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> 
                 label_panel(seen, found.over_image(found.label), names, "Most probable class", side, opacity),
                 map_panel(seen, total, False, f"{found.layer} · {found.channel}", side, opacity),
             ],
-            4, side,
-        )  # fmt: skip
+            4,
+            side,
+        )
 
     shown = picture_cache().get((*recipe, "drawn", row, col, opacity), draw)
     scale = side / max(seen.shape[:2])
     left, top = ((side - scale * length) / 2 for length in seen.shape[1::-1])
     top += TITLE
     frames = [
-        Frame(n * (side + GAP) + left + box[1] * scale, top + box[0] * scale, (box[3] - box[1]) * scale,
-              (box[2] - box[0]) * scale)
+        Frame(
+            n * (side + GAP) + left + box[1] * scale,
+            top + box[0] * scale,
+            (box[3] - box[1]) * scale,
+            (box[2] - box[0]) * scale,
+        )
         for n in range(4)
-    ]  # fmt: skip
+    ]
 
     def choose(x: float, y: float) -> None:
         at = (y - top) / scale, (x % (side + GAP) - left) / scale

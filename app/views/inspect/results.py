@@ -90,9 +90,11 @@ def wanted(subject: Subject, method: str) -> Wanted:
     """One attribution of the subject."""
     model, image, target = subject.network.model, subject.image, subject.target
     return Wanted(
-        ("attribution", *subject.key[:2], target, method), lambda counter: _cell(model, image, target, method, counter),
-        f"{NAMES[method]}, {image}", method in QUICK,
-    )  # fmt: skip
+        ("attribution", *subject.key[:2], target, method),
+        lambda counter: _cell(model, image, target, method, counter),
+        f"{NAMES[method]}, {image}",
+        method in QUICK,
+    )
 
 
 def _cell(model: LoadedModel, image: str, target: int, method: str, counter: Counter | None) -> AttributionMap:
@@ -114,8 +116,9 @@ def wanted_random(subject: Subject, method: str) -> Wanted:
     """The attribution of the same class with random weights, and how alike both are."""
     return Wanted(
         ("randomised", *subject.key[:2], subject.target, method),
-        lambda counter: _random_cell(subject, method, counter), f"{NAMES[method]}, random weights",
-    )  # fmt: skip
+        lambda counter: _random_cell(subject, method, counter),
+        f"{NAMES[method]}, random weights",
+    )
 
 
 def _random_cell(subject: Subject, method: str, counter: Counter | None) -> AttributionMap:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.components.picture import Label, picture
+from app.components.picture import labelled_picture
 from app.components.plots import plot
 from app.jobs import studies
 from app.jobs.batch import filled
@@ -29,8 +29,15 @@ SIDE = 160  # pixels of a panel
 def pick_method(row: Any) -> str:
     """The method whose cascade is shown."""
     with row:
-        return controls.bind(st.selectbox, "Cascade of", "method", "guided_backprop", options=list(CHECKED),
-                              format_func=NAMES.get, width=190)  # fmt: skip
+        return controls.bind(
+            st.selectbox,
+            "Cascade of",
+            "method",
+            "guided_backprop",
+            options=list(CHECKED),
+            format_func=NAMES.get,
+            width=190,
+        )
 
 
 def view(subject: Subject, method: str, opacity: float) -> None:
@@ -77,8 +84,7 @@ def _grid(
         return compose_panels(rows, 1 + len(CHECKED), side)
 
     shown = picture_cache().get(("sanity", *subject.key[:2], subject.target, there, opacity), draw)
-    picture(shown.png, shown.size, f"Attributions for {subject.name}: trained above, random weights below",
-            "inspect_sanity", labels=[Label(*one) for one in shown.words])  # fmt: skip
+    labelled_picture(shown, f"Attributions for {subject.name}: trained above, random weights below", "inspect_sanity")
 
 
 def _panel(subject: Subject, method: str, cell: AttributionMap | None, opacity: float, title: str) -> ImagePanel:
@@ -99,9 +105,12 @@ def _cascade(subject: Subject, method: str) -> None:
         return cascade(model, shared.photo(image), method, target, progress=progress)
 
     found: Cascade | None = studies.result(
-        "cascade", ("cascade", *subject.key[:2], target, method), f"Cascade of {NAMES[method]}", make,
+        "cascade",
+        ("cascade", *subject.key[:2], target, method),
+        f"Cascade of {NAMES[method]}",
+        make,
         at_once=max(model.input_size[1:]) <= 64,
-    )  # fmt: skip
+    )
     if found is None:
         return
     figure = cascade_figure(found.layers, found.correlation, found.absolute)

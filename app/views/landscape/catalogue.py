@@ -153,8 +153,10 @@ def _surface(path: str, stamp: int) -> Surface:
     found = Surface.load(path)
     expected = (len(found.alphas), len(found.betas))
     if found.loss.shape != expected or not found.done:
-        raise BadInput(f"{path} holds no surface: losses of shape {found.loss.shape}, {found.done} of them known, for "
-                       f"{expected[0]}×{expected[1]} points. Delete it and compute again.")  # fmt: skip
+        raise BadInput(
+            f"{path} holds no surface: losses of shape {found.loss.shape}, {found.done} of them known, for "
+            f"{expected[0]}×{expected[1]} points. Delete it and compute again."
+        )
     return found
 
 

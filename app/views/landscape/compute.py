@@ -85,9 +85,14 @@ def pick_images(network: Network, place: Any, usual: int = 250, most: int = 10_0
     against_usual = ANSWERS if images.name == "samples" else LABELS
     with row:
         against = controls.bind(
-            st.selectbox, "Measured against", "against", against_usual, options=[LABELS, ANSWERS], width=175,
+            st.selectbox,
+            "Measured against",
+            "against",
+            against_usual,
+            options=[LABELS, ANSWERS],
+            width=175,
             help="Without labels, the answers of the unmoved network serve: the loss tells how far it is from itself.",
-        )  # fmt: skip
+        )
         counts = [count for count in COUNTS if count <= most]
         count = controls.bind(st.selectbox, "Number", "images", usual, options=counts, width=95)
     return images, row, against == ANSWERS, int(count)
@@ -97,23 +102,45 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Surface
     """The controls in the row above the picture, and that row. `coarse`: the choices of a fresh view take seconds."""
     images, row, own, count = pick_images(network, place, COUNTS[0] if coarse else COUNTS[1])
     with row:
-        steps = controls.bind(st.selectbox, "Grid", "steps", STEPS[0] if coarse else STEPS[1], options=STEPS,
-                               width=120, format_func=lambda steps: f"{steps}×{steps}")  # fmt: skip
+        steps = controls.bind(
+            st.selectbox,
+            "Grid",
+            "steps",
+            STEPS[0] if coarse else STEPS[1],
+            options=STEPS,
+            width=120,
+            format_func=lambda steps: f"{steps}×{steps}",
+        )
         span = controls.bind(st.selectbox, "Span ±", "span", SPANS[0], options=SPANS, width=85)
         seed = controls.bind(
-            st.number_input, "Seed", "roll", 0, min_value=0, max_value=9999, step=1, width=115,
+            st.number_input,
+            "Seed",
+            "roll",
+            0,
+            min_value=0,
+            max_value=9999,
+            step=1,
+            width=115,
             help="Of the two random directions. The plus re-rolls them.",
-        )  # fmt: skip
+        )
     with row, st.popover("More", icon=":material/tune:"):
         statistics = controls.bind(
-            st.selectbox, "Batch statistics", "statistics", STATISTICS[0], options=STATISTICS,
+            st.selectbox,
+            "Batch statistics",
+            "statistics",
+            STATISTICS[0],
+            options=STATISTICS,
             help="Frozen: those of the unmoved network, as in the paper. Recalibrated: measured anew at each point.",
-        )  # fmt: skip
+        )
         slow = device.usable_precision("bfloat16", str(network.model.device)) != "bfloat16"
         precision = controls.bind(
-            st.selectbox, "Precision", "precision", PRECISIONS[0], options=PRECISIONS,
+            st.selectbox,
+            "Precision",
+            "precision",
+            PRECISIONS[0],
+            options=PRECISIONS,
             help="This processor is slow in bfloat16: float32 is computed in its place." if slow else None,
-        )  # fmt: skip
+        )
     return images, SurfaceSetting(count, int(steps), float(span), int(seed), statistics, precision, own), row
 
 

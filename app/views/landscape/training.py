@@ -22,9 +22,7 @@ from cnnviz.landscape.bundled import landscapes as bundled
 if TYPE_CHECKING:
     from cnnviz.landscape.results import Surface
 
-_PAGES = {
-    "first_layer_filters": "First-layer filters", "feature_maps": "Feature maps", "top9": "Top-9 patches",
-}  # fmt: skip
+_PAGES = {"first_layer_filters": "First-layer filters", "feature_maps": "Feature maps", "top9": "Top-9 patches"}
 
 
 def trained() -> dict[str, Landscapes]:

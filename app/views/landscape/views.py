@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.components.downloads import save
 from app.components.plots import as_page, plot
 from app.pickers import controls
 from app.url import address
@@ -50,9 +51,12 @@ def pick_seed(names: list[str]) -> str:
         seed = controls.bind(st.selectbox, "Directions, seed", "seed", seeds[0], options=seeds)
         following = seeds[(seeds.index(seed) + 1) % len(seeds)]
         st.button(
-            "Re-roll", key="reroll", on_click=address.choose, args=("seed", following),
+            "Re-roll",
+            key="reroll",
+            on_click=address.choose,
+            args=("seed", following),
             help="Another pair of random directions. What stays is more than an accident of the slice.",
-        )  # fmt: skip
+        )
     return seed
 
 
@@ -163,16 +167,12 @@ def saves(figure: Figure, chosen: list[ShownLandscape], name: str, path: Traject
     """Buttons for the figure as a page and the numbers as tables, those of a training's path too; PNG and SVG stand
     beside the figure itself."""
     with st.container(horizontal=True, gap="small"):
-        st.download_button("HTML", lambda: as_page(figure), f"{name}.html", "text/html", key="save_html",
-                           on_click="ignore", icon=":material/download:")  # fmt: skip
+        save("HTML", lambda: as_page(figure), f"{name}.html", "text/html", "save_html")
         for one in chosen:
-            st.download_button(
-                f"CSV, {one.title}" if len(chosen) > 1 else "CSV", one.surface.csv, f"{one.name}-landscape.csv",
-                "text/csv", key=f"save_csv_{one.name}", on_click="ignore", icon=":material/download:",
-            )  # fmt: skip
+            label = f"CSV, {one.title}" if len(chosen) > 1 else "CSV"
+            save(label, one.surface.csv, f"{one.name}-landscape.csv", "text/csv", f"save_csv_{one.name}")
         if path is not None:
-            st.download_button("CSV, path", path.csv, f"{name}-path.csv", "text/csv", key="save_csv_path",
-                               on_click="ignore", icon=":material/download:")  # fmt: skip
+            save("CSV, path", path.csv, f"{name}-path.csv", "text/csv", "save_csv_path")
 
 
 def sources(chosen: list[ShownLandscape]) -> None:

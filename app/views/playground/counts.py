@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.pickers import controls
-from app.views.anatomy import results as anatomies
 from app.views.playground.input import whole
 from cnnviz.figures.playground import cards as playground_cards
 from cnnviz.studies.convolution.cost import Cost, conv_cost
@@ -51,7 +51,7 @@ def _layer() -> None:
         "What one convolution costs for one image. **Notice** that the parameters do not depend on the size of the "
         "image and the multiply-adds do, and how much 1×1 kernels and groups save."
     )
-    anatomies.downloads("layer-cost", scenes[0])
+    offer_downloads("layer-cost", scenes[0])
     with st.expander("Formula and source"):
         st.latex(
             r"P=\frac{k^2\,C_{in}}{g}\,C_{out}+C_{out}\qquad "
@@ -82,15 +82,22 @@ def _others(
 def _questions(row: Any) -> None:
     named = {question.key: question for question in list_questions()}
     with row:
-        key = controls.bind(st.selectbox, "Question", "question", next(iter(named)), options=list(named), width=360,
-                             format_func=lambda name: named[name].text)  # fmt: skip
+        key = controls.bind(
+            st.selectbox,
+            "Question",
+            "question",
+            next(iter(named)),
+            options=list(named),
+            width=360,
+            format_func=lambda name: named[name].text,
+        )
     scenes = [playground_cards.question_scene(named[key], width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Answer"], "playground_question", narrow=scenes[1:])
     st.write(
         "The counting questions of the lecture notes, answered by the counters. **Notice** where a number of the notes "
         "does not follow from its own formula."
     )
-    anatomies.downloads(f"question-{key}", scenes[0])
+    offer_downloads(f"question-{key}", scenes[0])
     with st.expander("All questions"):
         said = [playground_cards.answer_text(q.notes_say) if q.notes_say is not None else "" for q in named.values()]
         st.dataframe(

@@ -43,8 +43,9 @@ def view(row: Any) -> None:
     shifts = np.arange(REACH + 1)
     over = [at(int(steps)) for steps in shifts]
     found = over[shift]
-    plot(signal_figure(found, stride, pool_stride, shifts, over), "A time series and its shift", "signal",
-         "signal-shift")  # fmt: skip
+    plot(
+        signal_figure(found, stride, pool_stride, shifts, over), "A time series and its shift", "signal", "signal-shift"
+    )
     st.markdown(
         f"A shift by {shift} is {found.steps} unit{'s' * (found.steps != 1)} of the response at a stride of {stride}. "
         f"Relative error: **{error_text(found.error)}**. Unchanged at their place: **{100 * found.unchanged:.0f} %** "

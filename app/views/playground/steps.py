@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.pickers import controls
 from app.url import address
-from app.views.anatomy import results as anatomies
 from app.views.playground.input import counter, numbers_box, tables, whole, written
 from cnnviz.errors import BadInput
 from cnnviz.figures.base.scene import Scene
@@ -77,8 +77,9 @@ class Task:
 def pick_task() -> Task:
     """Example, grid, kernels and how the window moves, in the sidebar. Raises BadInput for what is no table."""
     with st.sidebar:
-        example = controls.bind(st.selectbox, "Example", "example", next(iter(EXAMPLES)), options=list(EXAMPLES),
-                                 on_change=_follow_example)  # fmt: skip
+        example = controls.bind(
+            st.selectbox, "Example", "example", next(iter(EXAMPLES)), options=list(EXAMPLES), on_change=_follow_example
+        )
         grid, kernel, stride, padding, groups = EXAMPLES[example]
         grid_text = numbers_box("Grid", "grid", written(grid), 5, several=True)
         kernel_text = numbers_box("Kernel", "kernel", written(kernel), 3, several=True)
@@ -139,7 +140,7 @@ def steps(row: Any) -> None:
     scenes = [_scene(task, result, number, width) for width in (1070, NARROW)]
     drawing(scenes[:1], [f"Step {number + 1} of the convolution"], "playground_steps", choose, narrow=scenes[1:])
     st.write(_ONE if task.plain else _SEVERAL)
-    anatomies.downloads("convolution-step", scenes[0])
+    offer_downloads("convolution-step", scenes[0])
     with st.expander("Formula and source"):
         st.latex(r"S_f(i,j)=\sum_c\sum_m\sum_n I_c(s\,i+d\,m-p,\;s\,j+d\,n-p)\,K_{f,c}(m,n)")
         st.latex(
@@ -190,7 +191,7 @@ def matrix(row: Any) -> None:
         "**Notice** that most places are zero (sparse interactions), and that equal colours are one and the same "
         "weight (parameter sharing)."
     )
-    anatomies.downloads("convolution-matrix", scenes[0])
+    offer_downloads("convolution-matrix", scenes[0])
     with st.expander("Formula and source"):
         st.latex(r"y=Wx,\qquad W_{(i,j),(u,v)}=K(u-s\,i+p,\;v-s\,j+p)\ \text{ or }\ 0\quad(d=1)")
         st.write(
@@ -215,7 +216,7 @@ def seen(_row: Any) -> None:
         f"Each number says how many windows read that pixel; at most {kernel}² = {kernel**2}. **Notice** that the "
         "border is read less often than the middle, and that padding evens this out. A stride above 1 makes a pattern."
     )
-    anatomies.downloads("pixels-seen", scenes[0])
+    offer_downloads("pixels-seen", scenes[0])
     with st.expander("Formula and source"):
         st.latex(r"c(u,v)=c(u)\,c(v),\qquad c(u)=\#\{(i,m):\ s\,i+d\,m-p=u\}")
         st.write("Source: Dumoulin and Visin 2016, arXiv:1603.07285, which counts the windows.")

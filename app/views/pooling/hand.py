@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.pickers import controls
-from app.views.anatomy import results as anatomies
 from app.views.playground.input import numbers_box, row_of, table, whole, written
 from cnnviz.errors import BadInput
 from cnnviz.figures.playground import pooling as playground_pooling
@@ -16,9 +16,12 @@ from cnnviz.studies.pooling import pooling as pools
 
 NARROW = 690  # pixels; the page of a window of 1024
 POOLINGS = {
-    "Maximum": "max", "Average": "average", "L2: root of the sum of squares": "l2", "Root mean square": "rms",
+    "Maximum": "max",
+    "Average": "average",
+    "L2: root of the sum of squares": "l2",
+    "Root mean square": "rms",
     "Stochastic": "stochastic",
-}  # fmt: skip
+}
 MAP = ((1, 3, 2, 1), (2, 9, 1, 1), (1, 3, 2, 3), (5, 6, 1, 2))
 
 
@@ -55,7 +58,7 @@ def _shift(row: Any) -> None:
         "detector has changed, but only some of the maxima: max pooling is *nearly* invariant to small shifts. "
         "Averages and L2 change in more places, and a stochastic unit as its chances move."
     )
-    anatomies.downloads("pooling-shift", scenes[0])
+    offer_downloads("pooling-shift", scenes[0])
     with st.expander("What is drawn, and source"):
         st.write(
             "Windows are centred on their unit and cut off at the ends, as in the book's figure. Changed values are "
@@ -94,7 +97,7 @@ def _four_ways(row: Any) -> None:
         "One map, pooled in four ways. **Notice** that the maximum keeps the strongest unit, the average dilutes it "
         "among its neighbours, and stochastic pooling draws one value, strong ones more often."
     )
-    anatomies.downloads("poolings", scenes[0])
+    offer_downloads("poolings", scenes[0])
     with st.expander("Formula and source"):
         st.latex(
             r"\max_i a_i\qquad \tfrac1n\sum_i a_i\qquad \sqrt{\textstyle\sum_i a_i^2}\qquad "

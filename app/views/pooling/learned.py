@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.pickers import controls
 from app.session import shared
-from app.views.anatomy import results as anatomies
 from app.views.playground.input import numbers_box, table, written
 from cnnviz.errors import BadInput
 from cnnviz.figures.pooling import poses as pooling_poses
@@ -41,7 +41,7 @@ def view(row: Any) -> None:
         "places. **Notice** that every picture wakes another filter and the maximum does not care which: a layer can "
         "learn invariance to turns. Take fewer filters, and it is gone for the poses that nobody looks for."
     )
-    anatomies.downloads("learned-invariance", scenes[0])
+    offer_downloads("learned-invariance", scenes[0])
     with st.expander("What is drawn, and source"):
         st.write(
             "The number is the response of the unit in the middle of the map, Σ picture · filter, without a flip. The "
@@ -53,8 +53,9 @@ def view(row: Any) -> None:
 
 def _filters_in_pool() -> int:
     """How many of the four filters are pooled."""
-    return int(controls.bind(st.slider, "Filters in the pool", "pieces", 4, min_value=1, max_value=4, step=1,
-                              width=200))  # fmt: skip
+    return int(
+        controls.bind(st.slider, "Filters in the pool", "pieces", 4, min_value=1, max_value=4, step=1, width=200)
+    )
 
 
 def _pattern(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -71,8 +72,10 @@ def _pattern(name: str) -> tuple[np.ndarray, np.ndarray]:
     kernel, drawn = table(kernel_text, "filter", LARGEST), table(picture_text, "picture", LARGEST)
     for what, one in (("filter", kernel), ("picture", drawn)):
         if one.shape[0] != one.shape[1]:
-            raise BadInput(f"The {what} has {one.shape[0]}×{one.shape[1]} numbers; turned by 90° it must still fit. "
-                           "Give as many rows as columns.")  # fmt: skip
+            raise BadInput(
+                f"The {what} has {one.shape[0]}×{one.shape[1]} numbers; turned by 90° it must still fit. "
+                "Give as many rows as columns."
+            )
     return kernel, drawn
 
 

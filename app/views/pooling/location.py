@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.components.plots import plot
 from app.pickers import controls
 from app.session import shared
 from app.session.networks import Network
-from app.views.anatomy import results as anatomies
 from app.views.equivariance.results import REACH, ShiftSetting
 from app.views.pooling import results
 from cnnviz.figures.equivariance.words import PADDING
@@ -25,11 +25,21 @@ NARROW = 690  # pixels; the page of a window of 1024
 def view(network: Network, image: str, row: Any) -> None:
     """Three curves over shifts, and the same network on several sizes."""
     with row:
-        right = int(controls.bind(st.slider, "Shift to the right [pixels]", "right", 2, min_value=0, max_value=REACH,
-                                   step=1, width=240))  # fmt: skip
+        right = int(
+            controls.bind(
+                st.slider, "Shift to the right [pixels]", "right", 2, min_value=0, max_value=REACH, step=1, width=240
+            )
+        )
         how = controls.bind(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"], width=120)
-        padding = controls.bind(st.selectbox, "Padding", "around", "torus", options=list(PADDING), width=115,
-                                 help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()))  # fmt: skip
+        padding = controls.bind(
+            st.selectbox,
+            "Padding",
+            "around",
+            "torus",
+            options=list(PADDING),
+            width=115,
+            help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()),
+        )
     setting = ShiftSetting(network, image, how, padding)
     _curves(setting, _pick_layer(network), right)
     _sizes(network, image)
@@ -85,7 +95,7 @@ def _sizes(network: Network, image: str) -> None:
         + " ".join(sizes_sentence(name, tried) for name, _, tried in told)
         + " **Notice** that convolutions run on any size; it is the dense layer behind a flattened map that does not."
     )
-    anatomies.downloads("input-sizes", scenes[0])
+    offer_downloads("input-sizes", scenes[0])
 
 
 def _own_image(network: Network) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.components.picture import Label, picture
+from app.components.picture import labelled_picture
 from app.components.plots import plot
 from app.pickers import controls
 from app.session import networks, shared
@@ -35,14 +35,31 @@ def view(network: Network, image: str, row: Any) -> None:
     if not layers:
         return
     with row:
-        right = int(controls.bind(st.slider, "Shift to the right [pixels]", "right", 2, min_value=0, max_value=REACH,
-                                   step=1, width=240))  # fmt: skip
-        how = controls.bind(st.selectbox, "Shift", "how", "circular", options=["circular", "crop"], width=120,
-                             help="Circular: what leaves at one side comes in at the other. Crop: both images are cut "
-                             "out of the larger photograph.")  # fmt: skip
-        percent = controls.bind(st.selectbox, "Tolerance [%]", "tolerance", 5, options=TOLERANCES, width=130,
-                                 help="A unit is unchanged if it differs by at most this part of the layer's largest "
-                                 "value; units below it both times are silent and not counted.")  # fmt: skip
+        right = int(
+            controls.bind(
+                st.slider, "Shift to the right [pixels]", "right", 2, min_value=0, max_value=REACH, step=1, width=240
+            )
+        )
+        how = controls.bind(
+            st.selectbox,
+            "Shift",
+            "how",
+            "circular",
+            options=["circular", "crop"],
+            width=120,
+            help="Circular: what leaves at one side comes in at the other. Crop: both images are cut "
+            "out of the larger photograph.",
+        )
+        percent = controls.bind(
+            st.selectbox,
+            "Tolerance [%]",
+            "tolerance",
+            5,
+            options=TOLERANCES,
+            width=130,
+            help="A unit is unchanged if it differs by at most this part of the layer's largest "
+            "value; units below it both times are silent and not counted.",
+        )
     setting, tolerance = ShiftSetting(network, image, how), percent / 100
     layer = _pick_layer(setting, layers)
     maps = results.around(setting, layer, right)
@@ -68,8 +85,11 @@ def _offer_others(network: Network, layers: dict[str, tuple[int, int, int]]) -> 
     if any(max(shape[1:]) > 1 for shape in layers.values()):
         return
     title = shared.facts(network)["title"]
-    what = f"pools only once, over the whole map, at its end ({', '.join(layers)})" if layers else (
-        "has no pooling layer that can be named; it may take means over places without one")  # fmt: skip
+    what = (
+        f"pools only once, over the whole map, at its end ({', '.join(layers)})"
+        if layers
+        else ("has no pooling layer that can be named; it may take means over places without one")
+    )
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(
             f":blue-background[:material/info: {title} {what}.] Networks that pool on the way:", width="content"
@@ -125,8 +145,7 @@ def _panels(setting: ShiftSetting, layer: str, channel: int, right: int, toleran
         return rows_strip(photo, shifted, _pairs(setting, layer, channel, right, tolerance))
 
     drawn = picture_cache().get(("pooling strip", *setting.key, layer, channel, right, tolerance), draw)
-    picture(drawn.png, drawn.size, f"Before and after {layer}, channel {channel}", "pooling_strip",
-            labels=[Label(*words) for words in drawn.words])  # fmt: skip
+    labelled_picture(drawn, f"Before and after {layer}, channel {channel}", "pooling_strip")
 
 
 def _curve(setting: ShiftSetting, layer: str, right: int, tolerance: float) -> None:
@@ -135,8 +154,12 @@ def _curve(setting: ShiftSetting, layer: str, right: int, tolerance: float) -> N
         return
     one = next(row for row in found.rows if row.layer == layer)
     figure = shares_figure(results.OFFSETS, one.before, one.after, right)
-    plot(figure, f"Unchanged units around {layer} over shifts", "pooling_curve",
-         f"{setting.network.model.name}-{layer}-unchanged")  # fmt: skip
+    plot(
+        figure,
+        f"Unchanged units around {layer} over shifts",
+        "pooling_curve",
+        f"{setting.network.model.name}-{layer}-unchanged",
+    )
 
 
 def _words(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:
@@ -169,8 +192,7 @@ def _instead(setting: ShiftSetting, layer: str, channel: int, right: int, tolera
         except BadInput as error:
             refused = str(error)
     drawn = columns_strip(columns)
-    picture(drawn.png, drawn.size, f"The map before {layer} in four poolings", "pooling_instead",
-            labels=[Label(*words) for words in drawn.words])  # fmt: skip
+    labelled_picture(drawn, f"The map before {layer} in four poolings", "pooling_instead")
     if refused:
         st.caption(refused)
     st.write(
@@ -199,8 +221,13 @@ def _layers(setting: ShiftSetting, layer: str, right: int, tolerance: float) -> 
         [float(row.after[0]) for row in rows],
         layer,
     )
-    plot(figure, "Unchanged units around every pooling layer", "pooling_layers",
-         f"{setting.network.model.name}-pooling", on_point=_choose)  # fmt: skip
+    plot(
+        figure,
+        "Unchanged units around every pooling layer",
+        "pooling_layers",
+        f"{setting.network.model.name}-pooling",
+        on_point=_choose,
+    )
 
 
 def _choose(hit: list[Any]) -> None:

@@ -54,17 +54,17 @@ def over_shifts(setting: ShiftSetting, tolerance: float) -> PoolingInvariance | 
     if is_quick(setting, len(OFFSETS)):
         return picture_cache().get(recipe, lambda: _shares(setting, shifts, tolerance))
     return studies.result(
-        "pooling", recipe, "Unchanged units over shifts",
-        lambda progress: _shares(setting, shifts, tolerance, progress),
-    )  # fmt: skip
+        "pooling", recipe, "Unchanged units over shifts", lambda progress: _shares(setting, shifts, tolerance, progress)
+    )
 
 
 def _shares(setting: ShiftSetting, shifts: np.ndarray, tolerance: float, progress: Any = None) -> PoolingInvariance:
     from cnnviz.studies.pooling.invariance import pooling_invariance
 
     reach, layers = int(np.abs(shifts).max()), list(pool_layers(setting.network))
-    return pooling_invariance(setting.model, setting.pixels(reach), shifts, tolerance, layers, setting.padding,
-                              setting.how, progress)  # fmt: skip
+    return pooling_invariance(
+        setting.model, setting.pixels(reach), shifts, tolerance, layers, setting.padding, setting.how, progress
+    )
 
 
 def around(setting: ShiftSetting, layer: str, right: int) -> PooledMaps:

@@ -49,8 +49,13 @@ def view(row: Any, look: ViewedUnit) -> None:
         place = st.container(gap="small")
         effective = _effective(look, growth, images)
         with place:
-            plot(growth_figure(growth, look.layer, effective or ()), "Growth of the receptive field", "growth",
-                 f"{look.network.model.name}-receptive-field", on_point=_choose_layer)  # fmt: skip
+            plot(
+                growth_figure(growth, look.layer, effective or ()),
+                "Growth of the receptive field",
+                "growth",
+                f"{look.network.model.name}-receptive-field",
+                on_point=_choose_layer,
+            )
     with right:
         _nested(look, growth)
     st.markdown(f"`{look.name}` {_said(growth)}")
@@ -94,16 +99,23 @@ def _nested(look: ViewedUnit, growth: Growth) -> None:
     middle = look.field.centre(*look.place)
     received = shared.received(look.network, look.image)
     nowhere = (0, 0, 0, 0)
-    png = picture_cache().get(("nested photo", look.network.key, look.image, canvas),
-                        lambda: photo_picture(canvas, received, nowhere))  # fmt: skip
+    png = picture_cache().get(
+        ("nested photo", look.network.key, look.image, canvas), lambda: photo_picture(canvas, received, nowhere)
+    )
     frames = []
     for one in sorted(rows, key=lambda r: r.layer == look.layer):  # the chosen one is drawn last, on top
         field = shared.receptive(look.network, one.layer)
         box = field.box(*receptive_place.unit_at(field, *middle), clip=False)
         frames.append(Frame(*canvas.frame(box), CHOSEN if one.layer == look.layer else colours[one.layer]))
-    picture(png, canvas.size, f"Nested fields up to {rows[-1].layer}", "field_nested", frames,
-            lambda x, y: receptive_place.choose(*receptive_place.unit_at(look.field, *canvas.point(x, y))),
-            fill=True)  # fmt: skip
+    picture(
+        png,
+        canvas.size,
+        f"Nested fields up to {rows[-1].layer}",
+        "field_nested",
+        frames,
+        lambda x, y: receptive_place.choose(*receptive_place.unit_at(look.field, *canvas.point(x, y))),
+        fill=True,
+    )
     st.caption(
         "The same unit's field in layer after layer, in the colours of the curve; orange: the chosen layer. Those "
         "wider than the picture are not seen. Click the picture for another place, a point for another layer."

@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     from cnnviz.tracing.receptive_field import ReceptiveField
 
 AVERAGES = {  # words: (images of the corpus, 0 for the chosen one alone; each with another channel)
-    "this image": (0, False), "8 images": (8, False), "32 images": (32, False), "32 images and channels": (32, True),
-}  # fmt: skip
+    "this image": (0, False),
+    "8 images": (8, False),
+    "32 images": (32, False),
+    "32 images and channels": (32, True),
+}
 QUICK = 40_000  # pixels of all images together that need no job
 WHAT = (
     "Left, all the pixels that this unit can depend on; right, how much each of them really moves it, the *effective "
@@ -71,8 +74,7 @@ class ViewedUnit:
 def pick_average(row: Any, network: Network) -> tuple[str, Corpus | None]:
     """Over how many images the gradient is averaged, and which; none for the chosen image alone."""
     with row:
-        words = controls.bind(st.selectbox, "Averaged over", "average", "8 images", options=list(AVERAGES),
-                               width=190)  # fmt: skip
+        words = controls.bind(st.selectbox, "Averaged over", "average", "8 images", options=list(AVERAGES), width=190)
     if not AVERAGES[words][0]:
         return words, None
     with row:
@@ -133,12 +135,20 @@ def canvas_of(field: ReceptiveField) -> Canvas:
 def _photograph(look: ViewedUnit, canvas: Canvas) -> None:
     free, seen = look.field.box(*look.place, clip=False), look.field.box(*look.place)
     received = shared.received(look.network, look.image)
-    png = picture_cache().get(("field photo", look.network.key, look.image, canvas, free),
-                        lambda: photo_picture(canvas, received, free))  # fmt: skip
+    png = picture_cache().get(
+        ("field photo", look.network.key, look.image, canvas, free), lambda: photo_picture(canvas, received, free)
+    )
     frames = [Frame(*canvas.frame(free), cards.FREE)] if free != seen else []
-    picture(png, canvas.size, f"The field of {look.name} on the image", "field_photo",
-            [*frames, Frame(*canvas.frame(seen), cards.THEORY)], lambda x, y: _choose(look.field, canvas, x, y),
-            fill=True, labels=_labels(canvas, free))  # fmt: skip
+    picture(
+        png,
+        canvas.size,
+        f"The field of {look.name} on the image",
+        "field_photo",
+        [*frames, Frame(*canvas.frame(seen), cards.THEORY)],
+        lambda x, y: _choose(look.field, canvas, x, y),
+        fill=True,
+        labels=_labels(canvas, free),
+    )
     st.caption(
         "Orange: what the unit can see."
         + (" Gray and hatched: padding, beyond the image." if frames else "")
@@ -149,17 +159,26 @@ def _photograph(look: ViewedUnit, canvas: Canvas) -> None:
 def _gradient(look: ViewedUnit, canvas: Canvas, found: MeasuredField | None, words: str) -> None:
     if found is None:
         return
-    png, size = picture_cache().get(("field heat", *_recipe(look, words), canvas, hash(found.weight.tobytes())),
-                              lambda: heat_picture(canvas, found.weight, found.free))  # fmt: skip
+    png, size = picture_cache().get(
+        ("field heat", *_recipe(look, words), canvas, hash(found.weight.tobytes())),
+        lambda: heat_picture(canvas, found.weight, found.free),
+    )
     frames = [Frame(*canvas.frame(found.seen), cards.THEORY)]
     if found.weight.any():
         pairs = ((0.95, cards.MOST), (0.5, cards.HALF))
         frames += [Frame(*canvas.frame(found.box(share)), colour) for share, colour in pairs]
     (left, right), under = canvas.inner_columns, size[1] - 1.45 * BAR
     scale = [Label(left, under, 60, "0"), Label(right - 80, under, 160, "max")]
-    picture(png, size, f"The gradient of {look.name}", "field_heat", frames,
-            lambda x, y: _choose(look.field, canvas, x, y), fill=True,
-            labels=[*_labels(canvas, found.free), *scale])  # fmt: skip
+    picture(
+        png,
+        size,
+        f"The gradient of {look.name}",
+        "field_heat",
+        frames,
+        lambda x, y: _choose(look.field, canvas, x, y),
+        fill=True,
+        labels=[*_labels(canvas, found.free), *scale],
+    )
     over = "this photograph" if found.images == 1 else f"{found.images} images"
     silent = f" In {found.silent} of them the unit is silent." if found.silent and found.images > 1 else ""
     if not found.weight.any():

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.pickers import controls
 from app.session import shared
 from app.url import address
-from app.views.anatomy import results as anatomies
 from app.views.playground.input import numbers_box, whole
 from cnnviz.errors import BadInput
 from cnnviz.figures.base.scene import place_side_by_side
@@ -31,9 +31,15 @@ def view(row: Any) -> None:
     with row:
         for name, first in SIDES.items():
             presets[name] = controls.bind(
-                st.selectbox, f"{name.capitalize()} stack", f"{name}preset", first, options=list(PRESETS), width=245,
-                on_change=_follow_preset, args=(name,),
-            )  # fmt: skip
+                st.selectbox,
+                f"{name.capitalize()} stack",
+                f"{name}preset",
+                first,
+                options=list(PRESETS),
+                width=245,
+                on_change=_follow_preset,
+                args=(name,),
+            )
     with st.sidebar:
         stacks = {name: _edited(name, preset) for name, preset in presets.items()}
         left, right = st.columns(2)
@@ -55,8 +61,13 @@ def _edited(name: str, preset: str) -> Stack | None:
     text = numbers_box(f"{name.capitalize()}: kernel, stride, dilation", f"{name}stack", default, 3)
     with st.container(horizontal=True, gap="small"):
         st.button("Add a 3×3", key=f"{name}_add", on_click=_change, args=(name, f"{text}\n3"))
-        st.button("Remove the last", key=f"{name}_remove", on_click=_change, disabled="\n" not in text.strip(),
-                  args=(name, text.strip().rpartition("\n")[0]))  # fmt: skip
+        st.button(
+            "Remove the last",
+            key=f"{name}_remove",
+            on_click=_change,
+            disabled="\n" not in text.strip(),
+            args=(name, text.strip().rpartition("\n")[0]),
+        )
     try:
         return read_stack(text)
     except BadInput as error:
@@ -77,8 +88,9 @@ def _drawn(stacks: dict[str, Stack], presets: dict[str, str], channels: int, sid
     from cnnviz.studies.convolution.stacks import PRESETS
 
     across, peak = max(s.size for s in stacks.values()), max(float(s.profile.max()) for s in stacks.values())
-    titles = {name: presets[name] if stack.layers == PRESETS[presets[name]] else "own stack"
-              for name, stack in stacks.items()}  # fmt: skip
+    titles = {
+        name: presets[name] if stack.layers == PRESETS[presets[name]] else "own stack" for name, stack in stacks.items()
+    }
 
     def scenes(width: float) -> list[Any]:
         return [stack_scene(s, titles[name], channels, side, width, across, peak) for name, s in stacks.items()]
@@ -87,7 +99,7 @@ def _drawn(stacks: dict[str, Stack], presets: dict[str, str], channels: int, sid
     drawing(wide, [f"Cone of the {name} stack" for name in stacks], "stacks", narrow=scenes(NARROW))
     if len(stacks) == 2:
         st.markdown(weights_sentence(stacks["left"], stacks["right"], channels))
-    anatomies.downloads("stacks", place_side_by_side(wide))
+    offer_downloads("stacks", place_side_by_side(wide))
 
 
 def _words() -> None:
@@ -97,8 +109,10 @@ def _words() -> None:
         "three nonlinearities, but look mostly at the middle: there are many paths to it and one to each end."
     )
     with st.expander("Formula and source"):
-        st.latex(r"P=\sum_l k_l^2\,C^2\qquad w=u_{k_1}*u_{k_2}*\dots\qquad \sigma=\sqrt{\textstyle\sum_l "
-                 r"d_l^2\,(k_l^2-1)/12\,\prod_{i<l}s_i^2}")  # fmt: skip
+        st.latex(
+            r"P=\sum_l k_l^2\,C^2\qquad w=u_{k_1}*u_{k_2}*\dots\qquad \sigma=\sqrt{\textstyle\sum_l "
+            r"d_l^2\,(k_l^2-1)/12\,\prod_{i<l}s_i^2}"
+        )
         st.write(
             "Parameters without biases, C channels in and out. The bars are the convolution of the kernels, each "
             "spread by the strides and dilations below it; the line is the Gaussian of the same σ. For n layers of k "

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from app_pages import errors
 
-from app.views.anatomy import results as anatomies
+from app.views.anatomy import results
 
 
 def drawings(at) -> dict[str, list[str]]:
@@ -93,6 +93,6 @@ def test_the_table_of_blocks_adds_up(opened):
 def test_facts_come_out_as_csv_with_condition_and_source():
     from cnnviz.studies.anatomy.history import timeline
 
-    lines = anatomies.facts_csv(timeline()).splitlines()
+    lines = results.facts_csv(timeline()).splitlines()
     assert lines[0].startswith("year,name,top5") and len(lines) == 1 + len(timeline())
     assert any("five networks" in line and "NIPS 2012" in line for line in lines)
