@@ -25,6 +25,6 @@ elif __name__ != "__mp_main__":  # the server, once; worker processes import the
     from starlette.middleware import Middleware
 
     from app.server import Compressed, lifespan
-    from app.views.camera import route as live_route
+    from app.views.camera import live_route
 
     server = st.App(__file__, lifespan=lifespan, routes=live_route.routes(), middleware=[Middleware(Compressed)])

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import cnnviz
-from app.views.camera import worker as live_view
+from app.views.camera import worker
 from app.views.camera.worker import LiveView, Shown, Wish
 from benchmarks.browser import CHROMIUM, FLAGS, server, settled
 
@@ -31,12 +31,12 @@ def main() -> None:
     """Print frames a second."""
     torch.set_num_threads(THREADS)
     model = cnnviz.load("squeezenet1_0", "random", "cpu")
-    bound = live_view.PACE
+    bound = worker.PACE
     for layer in LAYERS:
         paced, took = measure(Wish(model, layer))
-        live_view.PACE = 0.0
+        worker.PACE = 0.0
         free, _ = measure(Wish(model, layer))
-        live_view.PACE = bound
+        worker.PACE = bound
         print(
             f"squeezenet1_0 {layer:20} {paced:5.1f} frames/s, {took:4.0f} ms each, without the bound {free:5.1f} "
             "(wanted: 5)"

@@ -4,8 +4,7 @@ import streamlit as st
 
 from app.pickers import controls
 from app.session import networks
-from app.views.anatomy import results
-from app.views.anatomy import views as anatomy_views
+from app.views.anatomy import results, views
 
 PAGE = {"title": "Anatomy", "address": "anatomy", "icon": ":material/account_tree:", "place": 70}
 
@@ -19,14 +18,14 @@ row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
 if view == "History":
-    anatomy_views.history(row)
+    views.history(row)
 else:
     found = results.anatomy(name)
     if view == "Graph":
-        anatomy_views.graph(found, row)
+        views.graph(found, row)
     elif view == "Layers":
-        anatomy_views.layers(found, row)
+        views.layers(found, row)
     elif view == "Profile":
-        anatomy_views.profile(found, row)
+        views.profile(found, row)
     else:
-        anatomy_views.compare(found, row, list(networks.catalogue(blocks=True)))
+        views.compare(found, row, list(networks.catalogue(blocks=True)))

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.pickers import controls
 from app.session import shared
-from app.views.camera import page as camera_page
+from app.views.camera import live_page
 from app.views.camera.worker import Wish
 
 PAGE = {"title": "Live camera", "address": "camera", "icon": ":material/videocam:", "place": 20}
@@ -14,9 +14,9 @@ network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network)
 channels = shared.layer_shapes(network)[layer][0]
-mode, scale, count = camera_page.choices(channels)
+mode, scale, count = live_page.choices(channels)
 controls.show_device(network)
-camera_page.view(Wish(network.model, layer, scale, count), image, mode)
+live_page.view(Wish(network.model, layer, scale, count), image, mode)
 
 st.write(
     "Each tile is one channel's answer to the newest frame; the bars are the softmax of the last layer. **Notice** "

@@ -3,10 +3,7 @@
 import streamlit as st
 
 from app.pickers import controls
-from app.views.equivariance import beyond as equivariance_beyond
-from app.views.equivariance import map as equivariance_map
-from app.views.equivariance import prediction as equivariance_prediction
-from app.views.equivariance import shift as equivariance_shift
+from app.views.equivariance import beyond, prediction, shift_map, single_shift
 from app.views.equivariance.results import KINDS, ShiftSetting
 from cnnviz.figures.equivariance.words import PADDING
 
@@ -50,18 +47,18 @@ with row:
         width=115,
         help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()),
     )
-shift = equivariance_shift.pick_shift(row) if view in ("Shift", "Map") else (0, 0)
+shift = single_shift.pick_shift(row) if view in ("Shift", "Map") else (0, 0)
 with row, st.container(width=165, gap=None):
     blur = controls.bind(st.toggle, "Blur-pooling", "blur", False, help=BLUR)
     mask = view in ("Shift", "Map") and controls.bind(st.toggle, "Without border", "mask", False, help=MASK)
 setting = ShiftSetting(network, image, how, padding, blur)
-channel = equivariance_shift.pick_channel(setting, layer) if view in ("Shift", "Beyond shifts") else 0
+channel = single_shift.pick_channel(setting, layer) if view in ("Shift", "Beyond shifts") else 0
 controls.show_device(network)
 if view == "Shift":
-    equivariance_shift.view(setting, layer, channel, shift, mask)
+    single_shift.view(setting, layer, channel, shift, mask)
 elif view == "Map":
-    equivariance_map.view(setting, layer, shift, mask)
+    shift_map.view(setting, layer, shift, mask)
 elif view == "Prediction":
-    equivariance_prediction.view(setting)
+    prediction.view(setting)
 else:
-    equivariance_beyond.view(setting, layer, channel, row)
+    beyond.view(setting, layer, channel, row)

@@ -14,7 +14,7 @@ from cnnviz.figures.base import charts, overlay
 from cnnviz.figures.base.mosaic import Mosaic, maps_mosaic
 
 
-class Unit(NamedTuple):
+class ShownUnit(NamedTuple):
     """What the page shows of one unit: its map's frame in the wall, the map over the photograph with the frame of its
     receptive field, a sentence, and the map enlarged."""
 
@@ -68,12 +68,12 @@ def draw_wall() -> tuple[Mosaic, str]:
     return maps_mosaic(maps, chosen, scale, 590, 720), charts.scale_sentence(maps, scale)
 
 
-def draw_unit() -> Unit:
+def draw_unit() -> ShownUnit:
     """What belongs to the chosen unit; pictures of its channel serve all units of it."""
     seen, field, values = shared.received(network, image), shared.receptive(network, layer), maps[unit]
     png, size = picture_cache().get((*name, "overlay", unit), lambda: overlay.map_over_image(seen, values))
     box = wall.box(unit)
-    return Unit(
+    return ShownUnit(
         [Frame(box[0] - 1, box[1] - 1, box[2] + 2, box[3] + 2)] if box else [],
         (png, size),
         Frame(*overlay.scale_box(field.box(row, col), seen.shape[:2], size)),

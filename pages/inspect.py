@@ -3,11 +3,7 @@
 import streamlit as st
 
 from app.pickers import controls
-from app.views.inspect import answer as inspect_answer
-from app.views.inspect import attribution as inspect_attribution
-from app.views.inspect import neighbours as inspect_neighbours
-from app.views.inspect import occlusion as inspect_occlusion
-from app.views.inspect import sanity as inspect_sanity
+from app.views.inspect import answer, attribution, neighbours, occlusion, sanity
 from app.views.inspect.results import Subject
 
 PAGE = {"title": "Inspect your image", "address": "inspect", "icon": ":material/image_search:", "place": 10}
@@ -22,23 +18,23 @@ with row:
     view = controls.bind_choice("View", "view", VIEWS)
 subject, opacity = Subject(network, image), 1.0
 if view != "Neighbours":
-    subject = inspect_answer.pick_class(row, network, image)
-    opacity = inspect_answer.pick_opacity(row)
+    subject = answer.pick_class(row, network, image)
+    opacity = answer.pick_opacity(row)
 if view == "Occlusion":
-    square, unit = inspect_occlusion.pick_square(row, network), inspect_occlusion.pick_map(network, image)
+    square, unit = occlusion.pick_square(row, network), occlusion.pick_map(network, image)
 elif view == "Attribution":
-    others = inspect_attribution.pick_others(row, network, image)
+    others = attribution.pick_others(row, network, image)
 elif view == "Sanity check":
-    method = inspect_sanity.pick_method(row)
+    method = sanity.pick_method(row)
 controls.show_device(network)
 
 if view == "Answer":
-    inspect_answer.view(subject, opacity)
+    answer.view(subject, opacity)
 elif view == "Attribution":
-    inspect_attribution.view([subject, *(Subject(network, name, subject.label) for name in others)], opacity)
+    attribution.view([subject, *(Subject(network, name, subject.label) for name in others)], opacity)
 elif view == "Occlusion":
-    inspect_occlusion.view(subject, square, unit, opacity)
+    occlusion.view(subject, square, unit, opacity)
 elif view == "Sanity check":
-    inspect_sanity.view(subject, method, opacity)
+    sanity.view(subject, method, opacity)
 else:
-    inspect_neighbours.view(subject)
+    neighbours.view(subject)

@@ -3,22 +3,19 @@
 import streamlit as st
 
 from app.pickers import controls
-from app.views.playground import counts as playground_counts
-from app.views.playground import signal as playground_signal
-from app.views.playground import steps as playground_steps
-from app.views.playground import views as playground_views
-from app.views.pooling import hand as pooling_hand
+from app.views.playground import counts, photograph, signal, steps
+from app.views.pooling import hand
 
 PAGE = {"title": "Convolution playground", "address": "playground", "icon": ":material/calculate:", "place": 120}
 
 VIEWS = {
-    "Step by step": playground_steps.steps,
-    "Matrix": playground_steps.matrix,
-    "Seen how often": playground_steps.seen,
-    "Counters": playground_counts.counters,
-    "Photograph": playground_views.photograph,
-    "Pooling": pooling_hand.view,
-    "Signal": playground_signal.view,
+    "Step by step": steps.steps,
+    "Matrix": steps.matrix,
+    "Seen how often": steps.seen,
+    "Counters": counts.counters,
+    "Photograph": photograph.photograph,
+    "Pooling": hand.view,
+    "Signal": signal.view,
 }
 
 controls.heading("Convolution playground")

@@ -4,10 +4,7 @@ import streamlit as st
 
 from app.pickers import controls
 from app.pickers.network import DEFAULT_NETWORK
-from app.views.pooling import hand as pooling_hand
-from app.views.pooling import learned as pooling_learned
-from app.views.pooling import location as pooling_location
-from app.views.pooling import network as pooling_network
+from app.views.pooling import hand, learned, location, pool_layers
 
 PAGE = {"title": "Pooling invariance", "address": "pooling", "icon": ":material/grid_view:", "place": 110}
 
@@ -19,14 +16,14 @@ row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
 with row:
     view = controls.bind_choice("View", "view", [IN_NETWORK, HAND, LEARNED, LOCATION])
 if view == HAND:
-    pooling_hand.view(row)
+    hand.view(row)
 elif view == LEARNED:
-    pooling_learned.view(row)
+    learned.view(row)
 else:
     network = controls.pick_network(title, TELLING[view])
     image = controls.pick_image(network)
     if view == IN_NETWORK:
-        pooling_network.view(network, image, row)
+        pool_layers.view(network, image, row)
     else:
-        pooling_location.view(network, image, row)
+        location.view(network, image, row)
     controls.show_device(network)

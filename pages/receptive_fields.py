@@ -5,10 +5,7 @@ import streamlit as st
 
 from app.pickers import controls
 from app.session import shared
-from app.views.receptive import growth as receptive_growth
-from app.views.receptive import image as receptive_image
-from app.views.receptive import place as receptive_place
-from app.views.receptive import stacks as receptive_stacks
+from app.views.receptive import growth, stacks, unit_field, unit_place
 
 PAGE = {
     "title": "Receptive fields",
@@ -24,7 +21,7 @@ row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
 if view == "Stacks":
-    receptive_stacks.view(row)
+    stacks.view(row)
 else:
     network = controls.pick_network(title)
     image = controls.pick_image(network)
@@ -32,10 +29,10 @@ else:
     maps = shared.maps(network, image, layer)
     channel = controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
     field = shared.receptive(network, layer)
-    place = receptive_place.pick_place(field)
+    place = unit_place.pick_place(field)
     controls.show_device(network)
-    look = receptive_image.ViewedUnit(network, image, layer, channel, field, place)
+    look = unit_field.ViewedUnit(network, image, layer, channel, field, place)
     if view == "Growth":
-        receptive_growth.view(row, look)
+        growth.view(row, look)
     else:
-        receptive_image.view(row, look)
+        unit_field.view(row, look)

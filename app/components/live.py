@@ -1,7 +1,7 @@
 """The live camera's pictures: feature maps, what the network receives, and its answer.
 
-While the video plays, the browser asks app/views/camera/route.py for the next picture as soon as it has painted the
-last one. Nothing of Streamlit's runs for a frame."""
+While the video plays, the browser asks app/views/camera/live_route.py for the next picture as soon as it has painted
+the last one. Nothing of Streamlit's runs for a frame."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _render = st.components.v2.component("cnnviz_live", css=read_source("live.css"),
 def live_pictures(still: dict[str, Any], words: str, live_key: str, idle: str, key: str) -> None:
     """Show `still`, pictures as app.views.camera.worker.pictures gives them, with `words` below, until frames come.
 
-    `live_key`: where app.views.camera.route has the frames; "": nowhere, the video does not play. `idle`: what is
+    `live_key`: where app.views.camera.live_route has the frames; "": nowhere, the video does not play. `idle`: what is
     said of the still picture when frames have come and come no more. The element counts the pictures that it has
     painted since the video started in its attribute data-frames."""
     data = {"still": still, "words": words, "idle": idle, "key": live_key, "playing": bool(live_key)}

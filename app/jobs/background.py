@@ -163,7 +163,7 @@ def _part(job: Job, mine: set[Job]) -> None:
         job.stop()
 
 
-class _Watched(set[Job]):
+class _WatchedJobs(set[Job]):
     """Jobs this tab watches; hashable by identity so that it can leave them."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # a set says that it has none
@@ -171,7 +171,7 @@ class _Watched(set[Job]):
 
 @st.cache_resource(scope="session", on_release=_leave, show_spinner=False)
 def _mine() -> set[Job]:
-    return _Watched()
+    return _WatchedJobs()
 
 
 def find(key: str) -> Job | None:

@@ -282,7 +282,7 @@ def test_a_closed_tab_cancels_its_jobs_also_those_in_line_and_their_memory_comes
         return lambda report: until_cancelled(lambda state: report((state, photographs[0])))
 
     some = [Job(str(i), work_on(np.zeros((100, 100))), line.join("tab")) for i in range(3)]
-    tab = background._Watched(some)
+    tab = background._WatchedJobs(some)
     for job in some:
         job.watchers.add(id(tab))
     assert running(*some) == [True, False, False]

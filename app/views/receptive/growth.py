@@ -14,8 +14,8 @@ from app.pickers.corpus import pick_corpus
 from app.session import shared
 from app.session.cache import picture_cache
 from app.url import address
-from app.views.receptive import place as receptive_place
-from app.views.receptive.image import ViewedUnit
+from app.views.receptive import unit_place
+from app.views.receptive.unit_field import ViewedUnit
 from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.receptive.canvas import Canvas, photo_picture, plan_canvas
 from cnnviz.figures.receptive.growth import depth_colours, growth_figure
@@ -41,7 +41,7 @@ def view(row: Any, look: ViewedUnit) -> None:
     if not growth.spatial:
         st.info(NOTHING_GROWS.format(look.network.model.name, *growth.image))
         return
-    receptive_place.quick_buttons(row, look.field)
+    unit_place.quick_buttons(row, look.field)
     with row:
         images, _row = pick_corpus(look.network, "Images")
     left, right = st.columns([1.62, 1], gap="medium")
@@ -105,7 +105,7 @@ def _nested(look: ViewedUnit, growth: Growth) -> None:
     frames = []
     for one in sorted(rows, key=lambda r: r.layer == look.layer):  # the chosen one is drawn last, on top
         field = shared.receptive(look.network, one.layer)
-        box = field.box(*receptive_place.unit_at(field, *middle), clip=False)
+        box = field.box(*unit_place.unit_at(field, *middle), clip=False)
         frames.append(Frame(*canvas.frame(box), CHOSEN if one.layer == look.layer else colours[one.layer]))
     picture(
         png,
@@ -113,7 +113,7 @@ def _nested(look: ViewedUnit, growth: Growth) -> None:
         f"Nested fields up to {rows[-1].layer}",
         "field_nested",
         frames,
-        lambda x, y: receptive_place.choose(*receptive_place.unit_at(look.field, *canvas.point(x, y))),
+        lambda x, y: unit_place.choose(*unit_place.unit_at(look.field, *canvas.point(x, y))),
         fill=True,
     )
     st.caption(

@@ -103,7 +103,7 @@ def test_objects_are_made_permanent_only_while_no_job_holds_some():
 
 def test_a_job_goes_on_while_one_watcher_is_left_and_stops_with_the_last():
     job = Job("test", until_cancelled)
-    one, other = background._Watched({job}), background._Watched({job})
+    one, other = background._WatchedJobs({job}), background._WatchedJobs({job})
     job.watchers |= {id(one), id(other)}
     background._leave(one)
     assert not job.cancelled and job.running

@@ -78,7 +78,7 @@ def buttons(at: AppTest) -> list[str]:
 def tabs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The harness gives all its sessions one name; here each watches its own jobs."""
     TRIED.clear()
-    monkeypatch.setattr(background, "_mine", lambda: st.session_state.setdefault("mine", background._Watched()))
+    monkeypatch.setattr(background, "_mine", lambda: st.session_state.setdefault("mine", background._WatchedJobs()))
 
 
 @pytest.fixture

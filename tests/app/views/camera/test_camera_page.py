@@ -12,14 +12,13 @@ import cnnviz
 from app import access
 from app.pickers import webcam
 from app.session import uploads
-from app.views.camera import page as camera_page
-from app.views.camera import route as live_route
+from app.views.camera import live_page, live_route
 from cnnviz.data.samples import draw_digit
 from cnnviz.figures.base.mosaic import maps_mosaic
 
 
 def test_without_the_package_the_page_offers_snapshots_and_says_how_to_install_it(opened, monkeypatch):
-    monkeypatch.setattr(camera_page, "has_video", lambda: False)
+    monkeypatch.setattr(live_page, "has_video", lambda: False)
     at = opened("camera", net="lenet5", layer="conv2")
     assert errors(at) == [] and at.get("camera_input")
     at.segmented_control(key="camera").set_value("Video").run()
@@ -38,8 +37,8 @@ def test_until_the_camera_runs_the_page_shows_the_chosen_image(opened):
 
 
 def test_the_pictures_of_a_video_go_under_a_key_of_the_session_s_own_which_ends_with_it(opened, monkeypatch):
-    monkeypatch.setattr(camera_page, "has_video", lambda: True)
-    monkeypatch.setattr(camera_page, "_video", lambda: True)
+    monkeypatch.setattr(live_page, "has_video", lambda: True)
+    monkeypatch.setattr(live_page, "_video", lambda: True)
     at = opened("camera", net="lenet5", layer="conv1", camera="Video")
     sent = pictures(at)["camera_live"]
     assert sent["playing"] and len(sent["key"]) >= 32 and sent["key"] not in at.query_params.values()
@@ -52,7 +51,7 @@ def test_the_pictures_of_a_video_go_under_a_key_of_the_session_s_own_which_ends_
 
 
 def test_who_may_not_start_long_work_gets_no_video_and_no_key(opened, monkeypatch):
-    monkeypatch.setattr(camera_page, "has_video", lambda: True)
+    monkeypatch.setattr(live_page, "has_video", lambda: True)
     monkeypatch.setattr(access, "may_start", lambda: False)
     at = opened("camera", net="lenet5", camera="Video")
     assert errors(at) == [] and "only the lecturer" in at.info[0].value

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 import cnnviz
-from app.views.camera import route as live_route
+from app.views.camera import live_route
 from app.views.camera.worker import LiveView, Wish
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
@@ -111,7 +111,7 @@ def test_pictures_are_read_only_there_is_no_other_method(live):
 
 def test_the_server_has_the_route_and_lets_waiting_threads_sleep_before_torch_is_loaded():
     code = (
-        "import os, sys, app.Home; from app.views.camera import route as live_route\n"
+        "import os, sys, app.Home; from app.views.camera import live_route\n"
         "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules, app.Home.server._user_routes[0].path)"
     )
     plain = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}

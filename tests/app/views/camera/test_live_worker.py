@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cnnviz
-from app.views.camera import worker as live_view
+from app.views.camera import worker
 from app.views.camera.worker import LiveView, Wish
 from cnnviz.figures.base.mosaic import maps_mosaic
 
@@ -103,7 +103,7 @@ def test_no_fault_of_a_frame_s_decoder_ends_the_view(wish, error):
 
 
 def test_its_thread_ends_when_no_frames_come_and_the_next_frame_starts_another(wish, monkeypatch):
-    monkeypatch.setattr(live_view, "REST", 0.05)
+    monkeypatch.setattr(worker, "REST", 0.05)
     live = LiveView()
     live.wish(wish)
     for number in (1, 2):
@@ -113,7 +113,7 @@ def test_its_thread_ends_when_no_frames_come_and_the_next_frame_starts_another(w
 
 
 def test_what_is_sent_is_what_was_drawn_and_the_end_of_the_frames_is_news_too(wish, monkeypatch):
-    monkeypatch.setattr(live_view, "REST", 1.0)
+    monkeypatch.setattr(worker, "REST", 1.0)
     live = LiveView()
     live.wish(wish)
     live.offer(lambda: FRAMES[0])

@@ -18,7 +18,7 @@ STEPS = 13
 KILLED = """
 import os, signal
 from app.session import networks, shared
-from app.views.landscape import jobs as landscape_jobs
+from app.views.landscape import jobs
 from app.views.landscape.jobs import SurfaceSetting
 
 network = networks.load(networks.Choice("lenet5", "bundled"))
@@ -30,7 +30,7 @@ def report(progress, partial=None):
         os.kill(os.getpid(), signal.SIGKILL)
     return True
 
-landscape_jobs._work(network, images, setting, landscape_jobs.path_of(network, images, setting), report)
+jobs._work(network, images, setting, jobs.path_of(network, images, setting), report)
 """
 
 

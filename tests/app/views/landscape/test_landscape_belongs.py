@@ -11,10 +11,8 @@ from made_surfaces import bowl
 import cnnviz
 from app.session import networks, uploads
 from app.session.networks import Network
-from app.views.landscape import catalogue
-from app.views.landscape import jobs as landscape_jobs
+from app.views.landscape import catalogue, jobs, sharpness
 from app.views.landscape import point as landscape_point
-from app.views.landscape import sharpness as landscape_sharpness
 from app.views.landscape.jobs import SurfaceSetting
 from app.weights import owners
 from cnnviz.data.preprocessing import Preprocessing
@@ -50,8 +48,8 @@ def mine(tmp_path: Path, classes: tuple[str, ...], untrained: bool = False) -> N
 
 def computed(network: Network) -> catalogue.ShownLandscape:
     """A surface of it over ten digits, as the page computes and lists it."""
-    path = landscape_jobs.path_of(network, images := cnnviz.corpus("digits"), SETTING)
-    landscape_jobs._work(network, images, SETTING, path, lambda _progress, _partial=None: True)
+    path = jobs.path_of(network, images := cnnviz.corpus("digits"), SETTING)
+    jobs._work(network, images, SETTING, path, lambda _progress, _partial=None: True)
     return catalogue.load_landscape(f"computed-{path.stem}", "")
 
 
@@ -59,8 +57,8 @@ def test_corrected_class_names_are_another_surface_and_another_sharpness(tmp_pat
     wrong, right = mine(tmp_path, DIGITS[::-1]), mine(tmp_path, DIGITS)
     assert wrong.model.fingerprint == right.model.fingerprint
     images = cnnviz.corpus("digits")
-    assert len({landscape_jobs.path_of(network, images, SETTING) for network in (wrong, right)}) == 2
-    assert len({landscape_sharpness._key(network, images, 10, False) for network in (wrong, right)}) == 2
+    assert len({jobs.path_of(network, images, SETTING) for network in (wrong, right)}) == 2
+    assert len({sharpness._key(network, images, 10, False) for network in (wrong, right)}) == 2
     assert not np.array_equal(computed(wrong).surface.loss, computed(right).surface.loss)
 
 

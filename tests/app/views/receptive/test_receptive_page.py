@@ -10,8 +10,7 @@ from app_pages import Failing, errors, frame
 from torch import nn
 
 from app.session import networks
-from app.views.receptive import image as receptive_image
-from app.views.receptive import place as receptive_place
+from app.views.receptive import unit_field, unit_place
 from cnnviz.tracing.receptive_field import receptive_field
 
 BOXES = {"theory": "#e85d04", "most": "#56b4e9", "half": "#cc79a7"}
@@ -111,7 +110,7 @@ def test_the_gradient_is_averaged_over_as_many_images_as_asked(opened, registere
 
 
 def test_the_chosen_image_s_gradient_stands_in_until_the_mean_is_there(opened, registered, monkeypatch):
-    monkeypatch.setattr(receptive_image, "QUICK", 0)  # so that even a small network needs a job
+    monkeypatch.setattr(unit_field, "QUICK", 0)  # so that even a small network needs a job
     at = opened("receptive_fields", net=registered("small_job", Small), layer="2")
     assert errors(at) == [] and len(shown(at)["field_heat"]["boxes"]) == 3
     assert errors(when_built(at)) == [] and "mean over 8 images" in said(at)
@@ -121,8 +120,8 @@ def test_a_click_finds_the_unit_whose_field_lies_there(opened, registered):
     model = networks.load(networks.Choice(registered("small_click", Small), "random")).model
     field = receptive_field(model, "2")
     for row in range(8):
-        assert receptive_place.unit_at(field, *field.centre(row, 7 - row)) == (row, 7 - row)
-    assert receptive_place.unit_at(field, -50, 99) == (0, 7)
+        assert unit_place.unit_at(field, *field.centre(row, 7 - row)) == (row, 7 - row)
+    assert unit_place.unit_at(field, -50, 99) == (0, 7)
 
 
 def test_layers_without_places_and_networks_without_any_say_so(opened, registered):

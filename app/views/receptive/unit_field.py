@@ -16,7 +16,7 @@ from app.pickers.corpus import pick_corpus
 from app.session import shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
-from app.views.receptive import place as receptive_place
+from app.views.receptive import unit_place
 from cnnviz.figures.receptive import cards
 from cnnviz.figures.receptive.canvas import (
     BAR,
@@ -84,7 +84,7 @@ def pick_average(row: Any, network: Network) -> tuple[str, Corpus | None]:
 
 def view(row: Any, look: ViewedUnit) -> None:
     """The view. Raises CnnvizError where the layer has no field or the images cannot be read."""
-    receptive_place.quick_buttons(row, look.field)
+    unit_place.quick_buttons(row, look.field)
     words, corpus = pick_average(row, look.network)
     with row:
         zoom = controls.bind(st.toggle, "Zoom", "zoom", False, help="Show the field alone, enlarged.")
@@ -203,7 +203,7 @@ def _card(look: ViewedUnit, canvas: Canvas, found: MeasuredField | None) -> None
 
 def _choose(field: ReceptiveField, canvas: Canvas, x: float, y: float) -> None:
     """A click chooses the unit whose field is centred there."""
-    receptive_place.choose(*receptive_place.unit_at(field, *canvas.point(x, y)))
+    unit_place.choose(*unit_place.unit_at(field, *canvas.point(x, y)))
 
 
 def _recipe(look: ViewedUnit, words: str) -> tuple:

@@ -1,8 +1,8 @@
 """The live camera: continuous video where streamlit-webrtc is installed, snapshots everywhere.
 
 The page decides what is shown; while the video plays, the pictures take a way of their own, over
-app/views/camera/route.py. The video goes from the browser to the computer that runs cnnviz and no further: no server
-elsewhere is asked for a way, so that both have to be in one network."""
+app/views/camera/live_route.py. The video goes from the browser to the computer that runs cnnviz and no further: no
+server elsewhere is asked for a way, so that both have to be in one network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.components.live import live_pictures
 from app.pickers import controls, webcam
 from app.session import shared
 from app.session.cache import picture_cache
-from app.views.camera import route as live_route
+from app.views.camera import live_route
 from app.views.camera.worker import LiveView, Wish, draw, pictures
 
 MODES = ["Video", "Snapshot"]
