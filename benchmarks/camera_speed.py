@@ -18,7 +18,7 @@ import torch
 
 import cnnviz
 from app.views.camera import worker
-from app.views.camera.worker import LiveView, Shown, Wish
+from app.views.camera.worker import DrawnFrame, LiveView, Wish
 from benchmarks.browser import CHROMIUM, FLAGS, server, settled
 
 THREADS, SOURCE, SECONDS = 2, 30.0, 6.0
@@ -59,7 +59,7 @@ def measure(wish: Wish) -> tuple[float, float]:
     return len(seen) / (time.perf_counter() - started), 1000 * statistics.median(seen.values())
 
 
-def note_picture(shown: Shown | None, seen: dict[int, float]) -> None:
+def note_picture(shown: DrawnFrame | None, seen: dict[int, float]) -> None:
     """Remember the seconds of a picture that is new."""
     if shown is not None:
         seen[shown.number] = shown.seconds

@@ -145,8 +145,9 @@ def _has_bfloat16_instructions() -> bool:
     import torch
 
     checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
-    if None not in checks:
-        return any(check() for check in checks)
+    found = [check() for check in checks if check is not None]
+    if len(found) == len(checks):
+        return any(found)
     try:  # PyTorch may rename what begins with an underscore
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             flags = next((line.split() for line in file if line.startswith("flags")), [])

@@ -4,6 +4,7 @@ import base64
 import io
 import struct
 import zlib
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -54,8 +55,10 @@ def _encode_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+@lru_cache(maxsize=16)
 def data_url(png: bytes) -> str:
-    """The picture as a data: address that a browser shows without another request."""
+    """The picture as a data: address that a browser shows without another request. Those drawn last are kept: a page
+    that is drawn anew shows most of its pictures again."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
