@@ -53,7 +53,7 @@ def tidy() -> None:
 
 def _warm_up() -> None:
     """Import what the first view needs, and load its network; then what other pages need, which nobody waits for."""
-    from app.pickers.network import DEFAULT_NETWORK
+    from app.pickers.controls import DEFAULT_NETWORK
     from app.session import networks, shared
     from app.session.networks import Choice
 

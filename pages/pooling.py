@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.pickers import controls
-from app.pickers.network import DEFAULT_NETWORK
+from app.pickers.controls import DEFAULT_NETWORK
 from app.views.pooling import hand, learned, location, pool_layers
 
 PAGE = {"title": "Pooling invariance", "address": "pooling", "icon": ":material/grid_view:", "place": 110}

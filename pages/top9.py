@@ -6,7 +6,7 @@ from app.components.picture import picture
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session import shared
-from app.url.widgets import bind
+from app.url.address import bind
 from app.views.patches import export, indexing, wall
 from app.views.patches.deferred import Deferred
 

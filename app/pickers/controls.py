@@ -1,25 +1,171 @@
-"""Pickers that every page shares, in the same order, each bound to the URL so that a copied link opens the
-same view: network, image, layer, unit."""
+"""Pickers that every page shares, in the same order, each bound to the URL so that a copied link opens the same view:
+network with its weights and device, image, layer, unit; and a page's title, which tells when the weights are random."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app import limits
+from app.jobs import download
 from app.markdown import escape_markdown
 from app.pickers import webcam
-from app.pickers.network import Network, Title, heading, pick_name, pick_network
 from app.session import networks, shared, uploads
 from app.session.cache import picture_cache
+from app.session.networks import Choice, Network
 from app.url import address
-from app.url.widgets import bind, bind_choice
-from cnnviz.errors import CnnvizError
+from app.url.address import bind, bind_choice
+from app.weights import owners
+from cnnviz.errors import CnnvizError, Offline
 from cnnviz.figures.base.encode import photo_jpeg
 
-__all__ = ["Network", "Title", "bind", "bind_choice", "heading", "pick_name", "pick_network"]
+if TYPE_CHECKING:
+    from app.weights.owners import OwnWeights
+    from cnnviz.models.model import LoadedModel
+
+__all__ = ["Network", "bind", "bind_choice"]
 DEFAULT_PHOTO = "chelsea"
+DEFAULT_NETWORK = "resnet20_cifar"
+WEIGHTS_NOTE = {
+    "bundled": "trained; comes with cnnviz",
+    "random": "nothing learned: what you see is the architecture",
+}
+UNTRAINED_HELP = "The same network, classes and preprocessing without any training: what its structure alone does."
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """The title of a page, which tells when random weights are shown."""
+
+    place: Any
+    text: str
+
+    def show(self, untrained: bool = False) -> None:
+        """Write it, or write it again."""
+        self.place.title(f"{self.text} :orange-badge[random weights]" if untrained else self.text)
+
+
+def heading(text: str) -> Title:
+    """The title of a page; hand it to `pick_network`."""
+    title = Title(st.empty(), text)
+    title.show()
+    return title
+
+
+def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Network:
+    """Network, weights and device, in the sidebar; `title` says if its weights are random. `first`: what the page
+    opens on. Raises CnnvizError if it cannot be loaded, PageEnded while its weights are downloaded."""
+    with st.sidebar:
+        name = pick_name(first=first)
+        choice = _pick_weights(name)
+    network = load_network(choice)
+    _say_how_loaded(network.model)
+    if title is not None and network.untrained:
+        title.show(untrained=True)
+    return network
+
+
+def pick_name(blocks: bool = False, first: str = DEFAULT_NETWORK) -> str:
+    """The name of a network. One that nobody knows is refused in words, and the network stays.
+
+    `blocks`: building blocks without a classifier are offered, too. `first`: what is shown where nobody has chosen."""
+    names = list(networks.catalogue(blocks))
+    own = owners.find(address.read("weights"))
+    default = first if first in names else names[0]
+    asked = address.read("net")
+    if not asked and own is not None:
+        default = own.architecture  # a link that names only a file means its network
+    _take_back_unknown(names)
+    extra = {name for name in (address.read("net"), default) if name and name not in names and _is_known(name)}
+    names = [*sorted(extra), *names]
+    name = bind(st.selectbox, "Network", "net", default, options=names, accept_new_options=True)
+    if asked and first != DEFAULT_NETWORK:
+        address.record("net", name, None)  # other pages open on another network: what was asked for has to move along
+    if message := st.session_state.pop("network_problem", None):
+        st.error(escape_markdown(message), icon=":material/search_off:")
+    return name
+
+
+def _take_back_unknown(names: list[str]) -> None:
+    """Undo the choice of a name that nobody knows, and keep the reason for the page to say. A link with such a
+    name opens the default network; it is told why if another zoo was asked."""
+    asked = address.read("net")
+    try:
+        if asked and asked not in names:
+            networks.check_name(asked)
+    except CnnvizError as error:
+        if address.take_back("net") or networks.is_prefixed(asked):
+            st.session_state["network_problem"] = f"{error} The network is unchanged."
+
+
+def _is_known(name: str) -> bool:
+    try:
+        networks.check_name(name)
+    except CnnvizError:
+        return False
+    return True
+
+
+def _pick_weights(name: str) -> Choice:
+    own: dict[str, OwnWeights | None] = {found.name: found for found in owners.list_own()}
+    asked = address.read("weights")
+    if asked.startswith("file-") and asked not in own:
+        own[asked] = owners.find(asked)  # of a link; None where it is gone, which loading says
+    labels = owners.label_files([found for found in own.values() if found is not None])
+    options = networks.weights_options(name)
+    options += [key for key, found in own.items() if found is None or found.architecture == name]
+    then = networks.snapshots(name)
+    options, labels = [*options, *then], labels | then
+    words = dict(zip(options, options, strict=True)) | labels
+    weights = bind(st.selectbox, "Weights", "weights", options[0], options=options, format_func=words.__getitem__)
+    learned = weights != "random"
+    untrained = (
+        bind(st.toggle, "Random weights", "untrained", False, disabled=not learned, help=UNTRAINED_HELP) and learned
+    )
+    chosen = own.get(weights)
+    st.caption(f"in place of: {labels.get(weights, weights)}" if untrained else _weights_note(name, weights, chosen))
+    return Choice(name, weights, choose_device(), untrained, chosen.version if chosen else "")
+
+
+def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
+    if weights == "pretrained":
+        return f"trained; published by {networks.publisher(name)}"
+    if when := networks.snapshots(name).get(weights):
+        return f"the bundled weights as they were {when}"
+    if own is not None:
+        return f"yours, of {own.stored}; {len(own.classes)} classes"
+    return WEIGHTS_NOTE.get(weights, "a file of yours")
+
+
+def load_network(choice: Choice) -> Network:
+    """The network, its weights downloaded before if need be. Raises as `pick_network`."""
+    if choice.weights == "pretrained" and not choice.untrained:
+        download.require_weights(choice.name)
+    try:
+        return networks.load(choice, download.refuse)
+    except download.Damaged:
+        download.require_weights(choice.name, damaged=True)
+        return networks.load(choice, download.refuse)
+    except Offline as error:
+        raise Offline(download.explain_problem(f"Downloading weights of {choice.name}", str(error))) from error
+
+
+def _say_how_loaded(model: LoadedModel) -> None:
+    if message := model.notes.get("device"):
+        st.sidebar.warning(escape_markdown(message))
+    if model.report is not None and model.report.warnings:
+        with st.sidebar.expander("Notes on these weights", icon=":material/info:"):
+            st.caption(escape_markdown("  \n".join(model.report.warnings)))
+
+
+def choose_device() -> str:
+    """The device to compute on. A link that names a device this machine has not means the best one here."""
+    from cnnviz.device import available
+
+    asked = st.session_state.get("forced_device") or address.read("device")
+    return asked if asked in available() else "auto"
 
 
 def show_device(network: Network) -> None:
@@ -40,15 +186,12 @@ def show_device(network: Network) -> None:
 
 def pick_image(network: Network | None) -> str:
     """The photograph: a sample, a digit, or an upload that replaces it; None: for no network. Returns its name."""
-    from cnnviz.data.samples import sample_names
-
-    digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
     own = [n for n in st.session_state.get("uploads", {}) if uploads.is_stored_photo(n)]
     linked = address.read("image")
-    if linked not in own and uploads.is_stored_photo(linked):
+    if linked and linked not in own and uploads.is_stored_photo(linked):
         own = [*own, linked]
     one_channel = network is not None and network.one_channel
-    options = own + (digits + photos if one_channel else photos + digits)
+    options = own + shared.photo_names(one_channel)
     first = "digit-3" if one_channel else DEFAULT_PHOTO
     with st.sidebar:
         default = first if first in options else options[0]
@@ -94,7 +237,7 @@ def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "poo
     shapes, known = shared.layer_shapes(network), shared.layer_kinds(network)
     options = [layer for layer in shapes if known[layer] in kinds]
     with st.sidebar:
-        default = default_layer(network)
+        default = _find_default(shapes, known)
         default = default if default in options else options[0]
         layer = bind(st.selectbox, "Layer", "layer", default, options=options)
         channels, height, width = shapes[layer]
@@ -105,7 +248,10 @@ def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "poo
 def default_layer(network: Network) -> str:
     """The layer that a page opens on: a third of the way, so that maps are neither plain edges nor tiny (at
     least 8 units a side); a block, whose output is rectified, where the network has blocks."""
-    shapes, kinds = shared.layer_shapes(network), shared.layer_kinds(network)
+    return _find_default(shared.layer_shapes(network), shared.layer_kinds(network))
+
+
+def _find_default(shapes: dict[str, tuple[int, int, int]], kinds: dict[str, str]) -> str:
     mapped = [layer for layer in shapes if min(shapes[layer][1:]) >= 8] or list(shapes)
     mapped = [layer for layer in mapped if kinds[layer] == "block"] or mapped
     return mapped[len(mapped) // 3]

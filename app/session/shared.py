@@ -77,6 +77,15 @@ def corpus(source: str) -> Corpus:
     return opened(source)
 
 
+def photo_names(one_channel: bool) -> list[str]:
+    """The photographs and digits that come with cnnviz; digits first for a network of one channel."""
+    from cnnviz.data.samples import sample_names
+
+    names = picture_cache().get("samples", sample_names)
+    digits = [f"digit-{n}" for n in range(10)]
+    return digits + names if one_channel else names + digits
+
+
 def is_here(name: str) -> bool:
     """True if a public data set needs no download."""
     from cnnviz.data.public.public_files import is_here as found

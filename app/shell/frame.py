@@ -8,12 +8,13 @@ from typing import Any
 
 import streamlit as st
 
+from app import access
 from app.classroom import panel
 from app.components.keys import mark_drawn
 from app.session import shared
 from app.shell import presenting, touring
 from app.shell.pages import list_pages
-from app.url import address, navigation, widgets
+from app.url import address, navigation
 from cnnviz.errors import CnnvizError, DeviceLost
 
 log = logging.getLogger("cnnviz")
@@ -51,26 +52,30 @@ def _run() -> None:
     offered = list(build_pages().values())
     chosen = st.navigation(offered, position="hidden")
     by_address = {page.url_path: page for page in offered}
-    if not panel.join():
-        return
-    panel.follow()
+    in_class = access.is_class()
+    if in_class:
+        if not panel.join():
+            return
+        panel.follow()
     navigation.perform(by_address)
     address.begin(chosen.url_path)
     touring.begin(list(by_address))
     navigation.perform(by_address)
-    panel.announce(chosen.url_path)
-    failed = _frame(chosen, offered)
+    if in_class:
+        panel.announce(chosen.url_path)
+    failed = _frame(chosen, offered, in_class)
     if failed is not None:
         _say(failed)
 
 
-def _frame(chosen: st.Page, offered: list[st.Page]) -> Exception | None:
+def _frame(chosen: st.Page, offered: list[st.Page], in_class: bool) -> Exception | None:
     """What surrounds every page, and the page; returns what went wrong in it."""
     st.html(f"<style>{presenting.read_style()}</style>")
-    widgets.begin(chosen.url_path)
+    address.begin_widgets(chosen.url_path)
     presenting.listen([page.url_path for page in offered])
-    touring.draw_bar(led=panel.is_led())
-    panel.draw()
+    touring.draw_bar(led=in_class and panel.is_led())
+    if in_class:
+        panel.draw()
     links, choices = st.sidebar.empty(), address.link()
     _draw_links(links, offered)
     failed = _draw(chosen)
@@ -78,9 +83,10 @@ def _frame(chosen: st.Page, offered: list[st.Page]) -> Exception | None:
         touring.draw_menu()
         presenting.draw_switch()
     address.finish()
-    widgets.mark_shown()
+    address.mark_shown()
     mark_drawn()
-    panel.publish()
+    if in_class:
+        panel.publish()
     if address.link() != choices:  # the links take along what was chosen on this page
         _draw_links(links, offered)
     return failed
@@ -88,9 +94,10 @@ def _frame(chosen: st.Page, offered: list[st.Page]) -> Exception | None:
 
 def _draw_links(place: Any, offered: list[st.Page]) -> None:
     """The way to the other pages, which takes the present choices along."""
+    choices = address.link()
     with place.container():
         for page in offered:
-            st.page_link(page, query_params=address.link(), width="stretch")
+            st.page_link(page, query_params=choices, width="stretch")
         st.divider()
 
 

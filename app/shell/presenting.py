@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.components import keys
 from app.shell import touring
-from app.url import address, navigation, widgets
-from app.url.widgets import bind, put, step
+from app.url import address, navigation
+from app.url.address import bind, put, step
 
 _THEME = Path(__file__).resolve().parents[2] / "assets" / "theme"
 _STEPPED = {"l": "layer", "u": "unit", "i": "image"}
@@ -69,7 +69,7 @@ def listen(addresses: list[str]) -> None:
 
 
 def _acknowledge(press: int) -> None:
-    widgets.acknowledge(press)
+    address.acknowledge(press)
     navigation.acknowledge(press)
 
 

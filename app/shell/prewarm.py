@@ -10,8 +10,8 @@ from app import limits
 from app.jobs import background, download
 from app.jobs.background import Report
 from app.pickers import controls
+from app.pickers.controls import DEFAULT_NETWORK
 from app.pickers.corpus import OFFLINE, default_corpus
-from app.pickers.network import DEFAULT_NETWORK
 from app.session import networks, shared
 from app.session.networks import Choice, Network
 from app.views.patches import indexing

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.url import address, widgets
+from app.url import address
 
 _GO = "go"  # in the session: (page, query) to be drawn next
 _TARGET = "going"  # in the session: (page, query, number of the press) of the last change that a key asked for
@@ -43,6 +43,6 @@ def perform(pages: dict[str, Any]) -> None:
         return
     page, query = asked
     kept = {"present": "True"} if address.read("present") else {}
-    widgets.forget_presses()
+    address.forget_presses()
     address.leave()
     st.switch_page(pages[page], query_params={key: value for key, value in query.items() if key != "present"} | kept)

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from app.markdown import escape_markdown
-from app.pickers.network import choose_device
+from app.pickers.controls import choose_device
 from app.session import uploads
 from app.url import address
 from app.weights import owners, presets

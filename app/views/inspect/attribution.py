@@ -11,7 +11,7 @@ from app import limits
 from app.components.picture import labelled_picture
 from app.jobs.batch import filled
 from app.markdown import escape_markdown
-from app.session import uploads
+from app.session import shared, uploads
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.url import address
@@ -36,12 +36,9 @@ class _Names(list):
 
 def pick_others(row: Any, network: Network, image: str) -> list[str]:
     """More images beside the chosen one: samples, digits, uploads."""
-    from cnnviz.data.samples import sample_names
-
-    digits, photos = [f"digit-{n}" for n in range(10)], sample_names()
     own = [n for n in st.session_state.get("uploads", {}) if uploads.is_stored_photo(n)]
     own += [n for n in dict.fromkeys(_asked()) if uploads.is_stored_photo(n) and n not in own]
-    options = own + (digits + photos if network.one_channel else photos + digits)
+    options = own + shared.photo_names(network.one_channel)
 
     def parse(text: str) -> list[str]:
         return _Names(n for n in text.split(",") if n in options)[: MOST - 1]

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.pickers import controls
-from app.pickers.network import choose_device, load_network
+from app.pickers.controls import choose_device, load_network
 from app.session import networks, shared
 from app.session.cache import picture_cache
 from app.session.networks import Choice, Network

@@ -14,7 +14,7 @@ from app.markdown import as_literal
 from app.session import shared
 from app.session.cache import picture_cache
 from app.url import address
-from app.url.widgets import bind
+from app.url.address import bind
 from app.views.patches import indexing
 from app.views.patches.deferred import Deferred
 from app.views.patches.indexing import IndexedLayer

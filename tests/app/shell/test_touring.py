@@ -107,18 +107,18 @@ def press(action: str) -> None:
     """A script with pickers, on which a key is pressed."""
     import streamlit as st
 
-    from app.url import address, widgets
+    from app.url import address
 
     address.begin("page")
     action = st.session_state.pop("pressed", None)
     if action:
-        widgets.acknowledge(action[2] - 1)
-        st.session_state["moved"] = widgets.step(*action)
-    widgets.begin("page")
-    widgets.bind(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
-    widgets.bind(st.number_input, "Channel", "unit", 0, min_value=0, max_value=3, step=1)
+        address.acknowledge(action[2] - 1)
+        st.session_state["moved"] = address.step(*action)
+    address.begin_widgets("page")
+    address.bind(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
+    address.bind(st.number_input, "Channel", "unit", 0, min_value=0, max_value=3, step=1)
     address.finish()
-    widgets.mark_shown()
+    address.mark_shown()
 
 
 def test_a_step_moves_a_picker_up_to_its_ends_and_only_one_that_the_page_has():

@@ -8,16 +8,16 @@ def page() -> None:
     """A picker; once `ask` is set, a fragment's kind of rerun."""
     import streamlit as st
 
-    from app.url import address, widgets
+    from app.url import address
 
     address.begin("page")
-    widgets.begin("page")
-    widgets.bind(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
+    address.begin_widgets("page")
+    address.bind(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
     st.session_state["runs"] = st.session_state.get("runs", 0) + 1
     if st.session_state.pop("ask", False):
         address.rerun()
     address.finish()
-    widgets.mark_shown()
+    address.mark_shown()
 
 
 def query(at: AppTest) -> dict[str, str]:
