@@ -62,6 +62,15 @@ def test_the_least_recently_used_result_goes_first_and_the_newest_stays_whatever
     assert kept.bytes == 10
 
 
+def test_there_are_never_more_results_than_allowed_however_small():
+    kept = LruCache(lambda group: 100, lambda: 2)
+    for name in "abc":
+        kept.put(name, None)
+    assert kept.names() == ["b", "c"] and kept.find_all("abc") == [None, None, None]
+    assert kept.get("b", lambda: pytest.fail("it is there, although it is None")) is None
+    assert kept.get_all([("c", str), ("d", lambda: 4)]) == [None, 4] and kept.names() == ["c", "d"]
+
+
 def test_what_many_ask_for_at_once_is_made_once():
     kept, made, found = LruCache(lambda group: 100, lambda: 99), [], []
     barrier = threading.Barrier(8)

@@ -2,14 +2,17 @@
 
 import copy
 import pickle
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
 from nets import tiny
 from slowindex import branching, memory, noise
 from torch import nn
 
 import cnnviz
+from cnnviz.attribution.effective_field import effective_field
 from cnnviz.errors import BadImage, BadInput, UnknownName
 from cnnviz.index.crops import source
 from cnnviz.index.result import PatchIndex
@@ -124,3 +127,24 @@ def test_the_text_of_an_index_is_short(index: PatchIndex) -> None:
     texts = [repr(index), repr(index.layer("a")), repr(index.unit("a", 0))]
     assert all(len(text) < 150 for text in texts) and "2 layers, 11 channels" in texts[0]
     assert "a · channel 0" in texts[2]
+
+
+def test_the_effective_field_is_that_of_the_winners_own_units(index: PatchIndex) -> None:
+    unit, model = index.unit("b", 2), index.source.model
+    units = [(2, winner.row, winner.col) for winner in unit.winners]
+    batch = model.preprocessing.normalise(torch.from_numpy(np.stack(unit.images())))
+    np.testing.assert_array_equal(unit.effective_field().weight, effective_field(model, batch, "b", units).weight)
+    assert unit.effective_field().size == cnnviz.receptive_field(model, "b").size
+
+
+def test_a_caller_may_keep_the_images_that_an_index_reads(index: PatchIndex) -> None:
+    asked: list[int] = []
+
+    def read(images: Sequence[int]) -> list[np.ndarray]:
+        asked.extend(images)
+        return index.source.received(images)
+
+    unit = index.attached(*index.source.known(), read).unit("b", 1)
+    for own, other in zip(unit.patches(), index.unit("b", 1).patches(), strict=True):
+        np.testing.assert_array_equal(own, other)
+    assert asked == [winner.image for winner in unit.winners]

@@ -101,7 +101,7 @@ class IndexedLayer:
     def _cut(self, channel: int) -> list[np.ndarray]:
         if not self.indexed.has_images and self.layer not in self.index.embedded:
             return []
-        return [to_rgb(patch) for patch in self.unit(channel).patches()]
+        return [patch if patch.shape[2] == 3 else to_rgb(patch) for patch in self.unit(channel).patches()]
 
     def reconstructions(self, channel: int, rule: str) -> list[np.ndarray]:
         """The winners projected down, uint8 (h, w, 3), in the order of `patches`; empty without images."""
