@@ -1,11 +1,11 @@
 """How many files a click passes through: calls from one project file into another, traced in the running app.
 
 The app runs in Streamlit's own test harness on the bundled network and photographs, until the index is complete. Then
-each click is traced in the thread that runs the page's script: on a unit that nobody has looked at yet, whose pictures
-are computed within the click, on one that was looked at before, and where nothing changes. A file is visited when one of
-its functions is called; a crossing is a call whose caller stands in another of the project's files, with Streamlit, NumPy
-and the like between them passed over. PYTHONPATH chooses the checkout that is measured; `CLICK_PATH_DETAILS=40` lists the
-files and so many of the most frequent crossings."""
+each click is traced in the thread that runs the page's script: on a unit that nobody has looked at yet, whose
+pictures are computed within the click, on one that was looked at before, and where nothing changes. A file is visited
+when one of its functions is called; a crossing is a call whose caller stands in another of the project's files, with
+Streamlit, NumPy and the like between them passed over. PYTHONPATH chooses the checkout that is measured;
+`CLICK_PATH_DETAILS=40` lists the files and so many of the most frequent crossings."""
 
 from __future__ import annotations
 
