@@ -32,7 +32,7 @@ class Wanted:
     quick: bool = False
 
 
-def filled(slot: str, wanted: list[Wanted], place: Any = None) -> list[Any | None]:
+def fill_results(slot: str, wanted: list[Wanted], place: Any = None) -> list[Any | None]:
     """The results in the order of `wanted`, None for those still to come; the page is drawn anew when one is there.
 
     `slot`: names the view; what this tab was waiting for in it before is given up. `place`: where the progress, a

@@ -20,11 +20,6 @@ def name_of(recipe: tuple) -> str:
     return "equivariance " + hashlib.sha256(repr(recipe).encode()).hexdigest()[:20]
 
 
-def kept(recipe: tuple) -> Any | None:
-    """The result that is there already, or None."""
-    return study_cache().find(name_of(recipe))
-
-
 def result(slot: str, recipe: tuple, words: str, make: Make, at_once: bool = True) -> Any | None:
     """What `make(progress)` returns; None while it is computed, with its progress on the page.
 

@@ -95,7 +95,7 @@ def shown_layers(network: Network, layer: str) -> list[str]:
     return [name for place, name in enumerate(every) if place in places or name == layer]
 
 
-def compared(setting: ShiftSetting, layer: str, shift: tuple[int, int]) -> Compared:
+def compare(setting: ShiftSetting, layer: str, shift: tuple[int, int]) -> Compared:
     """T(f(x)) and f(T(x)) of a layer under one shift (rows, columns), and the error of every layer."""
     return _compared((*setting.key, layer, *shift), setting, layer, shift)
 

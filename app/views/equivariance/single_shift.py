@@ -45,7 +45,7 @@ def pick_channel(setting: ShiftSetting, layer: str) -> int:
 
 def view(setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int], mask: bool) -> None:
     """The view. `mask`: only units that see no padding count. Raises BadInput where the padding leaves no map."""
-    found = results.compared(setting, layer, shift)
+    found = results.compare(setting, layer, shift)
     _panels(setting, layer, channel, found, mask, shift)
     one = found.row
     st.markdown(

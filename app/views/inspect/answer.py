@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components.drawing import drawing
 from app.components.picture import labelled_picture, picture
-from app.jobs.batch import filled
+from app.jobs.batch import fill_results
 from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
 from app.session.cache import picture_cache
@@ -70,7 +70,7 @@ def view(subject: Subject, opacity: float) -> None:
     with right:
         _answer(subject)
     place, waiting = st.empty(), st.container()
-    cells = filled("answer", [wanted(subject, method) for method in QUICK], waiting)
+    cells = fill_results("answer", [wanted(subject, method) for method in QUICK], waiting)
     with place:
         strip(subject, QUICK, cells, opacity, "inspect_quick")
     say_problems(QUICK, cells)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import limits
 from app.components.picture import labelled_picture
-from app.jobs.batch import filled
+from app.jobs.batch import fill_results
 from app.markdown import escape_markdown
 from app.session import shared, uploads
 from app.session.cache import picture_cache
@@ -95,7 +95,7 @@ def view(subjects: list[Subject], opacity: float) -> None:
     place, waiting = st.empty(), st.container()
     asked = [wanted(subject, method) for subject in subjects for method in METHODS]
     asked = sorted(asked, key=lambda one: not one.quick)  # the slow ones of all images come last
-    found = dict(zip((one.recipe for one in asked), filled("attribution", asked, waiting), strict=True))
+    found = dict(zip((one.recipe for one in asked), fill_results("attribution", asked, waiting), strict=True))
     rows = [[found[wanted(subject, method).recipe] for method in METHODS] for subject in subjects]
     with place:
         _grid(subjects, rows, opacity)

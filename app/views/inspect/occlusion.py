@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.picture import Frame, Label, labelled_picture, picture
-from app.jobs.batch import Counter, Wanted, filled
+from app.jobs.batch import Counter, Wanted, fill_results
 from app.markdown import as_literal
 from app.pickers import controls
 from app.session import shared
@@ -82,7 +82,7 @@ def view(subject: Subject, square: tuple[int, int], unit: tuple[str, int], opaci
 
     recipe = ("occlusion", *subject.key[:2], target, *square, *unit)
     place, waiting = st.container(), st.container()
-    (kept,) = filled("occlusion", [Wanted(recipe, make, "Sliding the square")], waiting)
+    (kept,) = fill_results("occlusion", [Wanted(recipe, make, "Sliding the square")], waiting)
     with place:
         if kept is None:
             side = subject.side(SIDE)

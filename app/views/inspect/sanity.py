@@ -9,7 +9,7 @@ import streamlit as st
 from app.components.picture import labelled_picture
 from app.components.plots import plot
 from app.jobs import studies
-from app.jobs.batch import filled
+from app.jobs.batch import fill_results
 from app.pickers import controls
 from app.session import shared
 from app.session.cache import picture_cache
@@ -48,7 +48,7 @@ def view(subject: Subject, method: str, opacity: float) -> None:
     first, second = ([make(subject, m) for m in CHECKED] for make in (wanted, wanted_random))
     quick = len(CHECKED) - 1  # integrated gradients come last
     asked = [*first[:quick], *second[:quick], first[quick], second[quick]]
-    cells = filled("sanity", asked, waiting)
+    cells = fill_results("sanity", asked, waiting)
     found = dict(zip((one.recipe for one in asked), cells, strict=True))
     trained, random = ([found[one.recipe] for one in part] for part in (first, second))
     with place:

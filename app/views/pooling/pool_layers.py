@@ -62,7 +62,7 @@ def view(network: Network, image: str, row: Any) -> None:
         )
     setting, tolerance = ShiftSetting(network, image, how), percent / 100
     layer = _pick_layer(setting, layers)
-    maps = results.around(setting, layer, right)
+    maps = results.capture_around(setting, layer, right)
     channel = controls.pick_unit(len(maps.after), int(np.argmax(maps.after.max(axis=(1, 2)))))
     wide = st.container(horizontal=True, gap="small", vertical_alignment="top")
     with wide:
@@ -108,7 +108,9 @@ def _take(name: str) -> None:
 
 def _pick_layer(setting: ShiftSetting, layers: dict[str, tuple[int, int, int]]) -> str:
     with st.sidebar:
-        layer = controls.bind(st.selectbox, "Pooling layer", "layer", results.telling(setting), options=list(layers))
+        layer = controls.bind(
+            st.selectbox, "Pooling layer", "layer", results.find_default_layer(setting), options=list(layers)
+        )
         channels, high, wide = layers[layer]
         st.caption(f"{channels} channels of {high}×{wide} units after pooling")
         return layer
@@ -120,7 +122,7 @@ def _pairs(
     """Rows of the picture: the channel before pooling and after it; channels without location all at once."""
     from cnnviz.studies.pooling.compare import compare_units
 
-    maps, rows = results.around(setting, layer, right), []
+    maps, rows = results.capture_around(setting, layer, right), []
     for name, first, second in (
         ("before", maps.before, maps.before_shifted),
         ("after", maps.after, maps.after_shifted),
@@ -178,7 +180,7 @@ def _words(setting: ShiftSetting, layer: str, channel: int, right: int, toleranc
 
 def _instead(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:
     """The same map pooled in four ways, with a window and stride of one's own."""
-    maps = results.around(setting, layer, right)
+    maps = results.capture_around(setting, layer, right)
     largest = min(8, *maps.before.shape[1:])
     with st.container(horizontal=True, gap="small"):
         size = whole("Window", "window", min(2, largest), 1, largest)

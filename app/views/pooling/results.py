@@ -29,7 +29,7 @@ def pool_layers(network: Network) -> dict[str, tuple[int, int, int]]:
     return {name: shape for name, shape in shared.layer_shapes(network).items() if name in named}
 
 
-def telling(setting: ShiftSetting) -> str:
+def find_default_layer(setting: ShiftSetting) -> str:
     """The pooling layer that gains most by pooling at a shift of two pixels, among those that keep location."""
     layers = pool_layers(setting.network)
     local = [name for name, shape in layers.items() if max(shape[1:]) > 1] or list(layers)
@@ -67,7 +67,7 @@ def _shares(setting: ShiftSetting, shifts: np.ndarray, tolerance: float, progres
     )
 
 
-def around(setting: ShiftSetting, layer: str, right: int) -> PooledMaps:
+def capture_around(setting: ShiftSetting, layer: str, right: int) -> PooledMaps:
     """The maps around one pooling layer, without and with the shift."""
     return _around((*setting.key, layer, right), setting, layer, right)
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app import limits
 from app.jobs import background, studies
 from app.jobs.background import Job
-from app.jobs.batch import Wanted, filled
+from app.jobs.batch import Wanted, fill_results
 from app.jobs.queue import JobQueue
 from app.session.cache import LruCache, picture_cache
 from cnnviz.errors import BadInput, Cancelled
@@ -39,7 +39,7 @@ def view(way: str, what: str) -> Any:
     """One result, through the jobs of the studies or through those of the inspected image."""
     if way == "study":
         return studies.result("test", (what,), "Study", lambda report: work(what, lambda: report(None)))
-    (found,) = filled("test", [Wanted((what,), lambda counter: work(what, lambda: counter(0, 1)), "Study")])
+    (found,) = fill_results("test", [Wanted((what,), lambda counter: work(what, lambda: counter(0, 1)), "Study")])
     return found
 
 
