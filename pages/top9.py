@@ -7,7 +7,7 @@ from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session import shared
 from app.url.address import bind
-from app.views.patches import export, indexing, wall
+from app.views.patches import indexing, wall
 from app.views.patches.deferred import Deferred
 
 RULES = ["deconvnet", "guided", "gradient"]
@@ -52,7 +52,7 @@ with beside:
     st.caption(wall.write_values(indexed, unit))
 
 wall.ranking(indexed, image, chosen)
-export.offer(indexed, rule)
+wall.offer_files(indexed, rule)
 st.write(
     "Left of each block: the patches with the nine strongest activations, one an image. Right: the same units "
     "projected down to pixels. **Notice** what the nine have in common, and which part of the patch lights up."

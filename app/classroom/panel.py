@@ -9,7 +9,7 @@ import streamlit as st
 from app import access
 from app.classroom import room
 from app.components.token import ask_token, forget_token
-from app.url import address, navigation
+from app.url import address
 from cnnviz.errors import BadInput
 
 _JOINED, _VERSION, _ALLOWED = "class_joined", "class_version", "class_allowed_seen"  # in the session
@@ -67,7 +67,7 @@ def follow() -> None:
     view = room.get_room().view
     if view.version and view.version != st.session_state.get(_VERSION):
         st.session_state[_VERSION] = view.version
-        navigation.go(view.page, view.query)
+        address.go(view.page, view.query)
 
 
 def announce(page: str) -> None:

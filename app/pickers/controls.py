@@ -204,7 +204,8 @@ def pick_image(network: Network | None) -> str:
             on_change=_take_upload,
             label_visibility="collapsed",
         )
-        webcam.draw_button()
+        if st.button("Take a photo", key="take_photo", icon=":material/photo_camera:", type="tertiary"):
+            webcam.open_dialog()
         if message := st.session_state.pop(webcam.PROBLEM, None):
             st.error(escape_markdown(message), icon=":material/broken_image:")
     return choice

@@ -27,14 +27,9 @@ def keep(file: Any) -> bool:
     return True
 
 
-def draw_button() -> None:
-    """Draw the button below the upload: the camera instead of a file."""
-    if st.button("Take a photo", key="take_photo", icon=":material/photo_camera:", type="tertiary"):
-        _dialog()
-
-
 @st.dialog("Take a photo")
-def _dialog() -> None:
+def open_dialog() -> None:
+    """The camera instead of a file."""
     draw_camera("dialog_camera")
     if st.session_state.pop("dialog_camera_kept", False) or PROBLEM in st.session_state:
         st.rerun()  # closes the window

@@ -14,7 +14,7 @@ from app.components.keys import mark_drawn
 from app.session import shared
 from app.shell import presenting, touring
 from app.shell.pages import list_pages
-from app.url import address, navigation
+from app.url import address
 from cnnviz.errors import CnnvizError, DeviceLost
 
 log = logging.getLogger("cnnviz")
@@ -57,10 +57,10 @@ def _run() -> None:
         if not panel.join():
             return
         panel.follow()
-    navigation.perform(by_address)
+    address.perform(by_address)
     address.begin(chosen.url_path)
     touring.begin(list(by_address))
-    navigation.perform(by_address)
+    address.perform(by_address)
     if in_class:
         panel.announce(chosen.url_path)
     failed = _frame(chosen, offered, in_class)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components import keys
 from app.shell import touring
-from app.url import address, navigation
+from app.url import address
 from app.url.address import bind, put, step
 
 _THEME = Path(__file__).resolve().parents[2] / "assets" / "theme"
@@ -65,12 +65,7 @@ def listen(addresses: list[str]) -> None:
     if is_on():
         actions["Escape"] = "leave"
     with st.container(key="cnnviz_keys"):
-        keys.listen(actions, _HELP, is_on(), _acknowledge, lambda action, press: _act(action, press, addresses))
-
-
-def _acknowledge(press: int) -> None:
-    address.acknowledge(press)
-    navigation.acknowledge(press)
+        keys.listen(actions, _HELP, is_on(), address.acknowledge, lambda action, press: _act(action, press, addresses))
 
 
 def _act(action: str, press: int, addresses: list[str]) -> None:
@@ -89,10 +84,10 @@ def _step(what: str, by: int, press: int, addresses: list[str]) -> None:
     if what == "stop" and touring.is_running():
         touring.move(by, press)
     elif what in ("stop", "page"):
-        page, query = navigation.peek() or (address.page() or "", address.link())
+        page, query = address.peek() or (address.page() or "", address.link())
         place = addresses.index(page) + by if page in addresses else 0
         if 0 <= place < len(addresses):
-            navigation.go(addresses[place], query, press)
+            address.go(addresses[place], query, press)
     elif step(what, by, press) and what == "unit":  # the position belonged to the other channel's map
         st.session_state.pop("row", None)
         st.session_state.pop("col", None)
@@ -103,4 +98,4 @@ def _reset(press: int) -> None:
     if touring.is_running():
         touring.move(0, press)
     else:
-        navigation.go(address.page() or "", {}, press)
+        address.go(address.page() or "", {}, press)

@@ -4,6 +4,7 @@ Tour and stop are choices of the URL like any other (`tour=lecture&stop=3`); the
 
 from __future__ import annotations
 
+import os
 import re
 
 import streamlit as st
@@ -11,7 +12,7 @@ import streamlit as st
 from app import access
 from app.markdown import as_literal
 from app.shell import prewarm
-from app.url import address, navigation
+from app.url import address
 from cnnviz.errors import CnnvizError
 from cnnviz.tours import Tour, load_tour, tour_files
 
@@ -35,12 +36,12 @@ def is_running() -> bool:
 
 def move(by: int, press: int = 0) -> None:
     """In a callback: some stops on, not beyond the ends; 0: to the present stop as it was prepared. `press`: see
-    navigation.go."""
+    address.go."""
     try:
         tour = _tour()
     except CnnvizError:
         return
-    there = navigation.peek()  # of a key pressed a moment before
+    there = address.peek()  # of a key pressed a moment before
     _go(tour, _number(there[1].get("stop", "1") if there else address.read("stop"), tour) + by, press)
 
 
@@ -49,12 +50,12 @@ def start(name: str) -> None:
     try:
         _go(load_tour(name, st.session_state.get(_PAGES)), 1)
     except CnnvizError:
-        navigation.go(address.page() or "", {"tour": name, "stop": "1"})
+        address.go(address.page() or "", {"tour": name, "stop": "1"})
 
 
 def leave() -> None:
     """In a callback: the same view without the tour."""
-    navigation.go(address.page() or "", address.link(("tour", "stop")))
+    address.go(address.page() or "", address.link(("tour", "stop")))
 
 
 def draw_bar(led: bool = False) -> None:
@@ -92,13 +93,19 @@ def _show(tour: Tour, led: bool) -> None:
 
 def draw_menu() -> None:
     """Draw the list of tours in the sidebar."""
-    names = list(tour_files())
-    if is_running() or not names:
+    names = [] if is_running() else _list_tours(os.environ.get("CNNVIZ_TOURS", ""))
+    if not names:
         return
     with st.popover("Tours", icon=":material/route:", width="stretch"):
         st.caption("Prepared stops, one key or click apart. Own ones: a folder that CNNVIZ_TOURS names.")
         for name in names:
             st.button(name, on_click=start, args=(name,), key=f"tour_{name}", width="stretch")
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def _list_tours(folders: str) -> list[str]:
+    """Names of the tours here; a file that is added while the app runs is listed within seconds."""
+    return list(tour_files())
 
 
 def _tour() -> Tour:
@@ -114,4 +121,4 @@ def _number(text: str, tour: Tour) -> int:
 def _go(tour: Tour, number: int, press: int = 0) -> None:
     number = min(max(number, 1), len(tour.stops))
     stop = tour.stops[number - 1]
-    navigation.go(stop.page, {**stop.query, "tour": tour.name, "stop": str(number)}, press)
+    address.go(stop.page, {**stop.query, "tour": tour.name, "stop": str(number)}, press)

@@ -1,5 +1,5 @@
 """The choices of the view and the URL, kept equal: a copied link opens the same view in a new browser, choices
-move along to other pages, Back and Forward work.
+move along to other pages, Back and Forward work. Changes of page from within go the same way.
 
 The view is a function of the URL. A choice that equals its default is left out and follows the default. What
 the user has just touched wins over the URL; otherwise the URL wins over what widgets remember. Streamlit's
@@ -19,6 +19,8 @@ _KEY = "address"  # of the memory in the session
 _OFFERED = "offered"  # in the session: {key: values} of the pickers on this page, for the keyboard
 _PAGE = "offered_on"  # in the session: that page
 _STEPPED = "stepped"  # in the session: {key: what the keyboard chose}
+_GO = "go"  # in the session: (page, query) to be drawn next
+_TARGET = "going"  # in the session: (page, query, number of the press) of the last change that a key asked for
 _LAG = 0.7  # seconds for which a browser that has drawn a page may still send a value of the page before
 
 
@@ -222,17 +224,18 @@ def mark_shown() -> None:
 
 def acknowledge(press: int) -> None:
     """In a callback: the browser shows what all presses up to this number did, and, a moment later, sends its own
-    values again. What it sent along with a press made before that is older than what the keyboard chose."""
+    values again. What it sent along with a press made before that is older than what the keyboard chose; and the
+    address of the page on which such a press was made must not undo a change of page."""
     for key, stepped in list(_stepped().items()):
         if stepped.press <= press and stepped.shown is not None and time.monotonic() - stepped.shown > _LAG:
             del _stepped()[key]
         elif st.session_state.get(key) != stepped.value:
             choose(key, stepped.value)
-
-
-def forget_presses() -> None:
-    """Call on a change of page from within: its URL counts, and nothing that keys chose before."""
-    _stepped().clear()
+    target = st.session_state.get(_TARGET)
+    if target is not None and target[2] > press:
+        st.session_state[_GO] = target[:2]
+    else:
+        st.session_state.pop(_TARGET, None)
 
 
 def put(key: str, value: Any, press: int) -> None:
@@ -253,3 +256,32 @@ def step(key: str, by: int, press: int = 0) -> bool:
         return False
     put(key, values[place], press)
     return True
+
+
+# --- changes of page from within -----------------------------------------------------------------------
+
+
+def go(page: str, query: dict[str, str], press: int = 0) -> None:
+    """In a callback, or before `perform`: the page at this address is drawn next. Presenter mode stays as it is.
+
+    `press`: number of the key press that asks for it, 0 for none."""
+    st.session_state[_GO] = page, query
+    if press:
+        st.session_state[_TARGET] = page, query, press
+
+
+def peek() -> tuple[str, dict[str, str]] | None:
+    """(page, query) of a change that was asked for and not yet made."""
+    return st.session_state.get(_GO)
+
+
+def perform(pages: dict[str, Any]) -> None:
+    """Call before the page is drawn: make the change that was asked for. `pages`: {address: page}."""
+    asked = st.session_state.pop(_GO, None)
+    if asked is None or asked[0] not in pages:
+        return
+    page, query = asked
+    kept = {"present": "True"} if read("present") else {}
+    _stepped().clear()  # the new URL counts, and nothing that keys chose before
+    leave()
+    st.switch_page(pages[page], query_params={key: value for key, value in query.items() if key != "present"} | kept)

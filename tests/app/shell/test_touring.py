@@ -159,16 +159,16 @@ def hop() -> None:
     """A script in which keys ask for pages, and the browser's answers lag behind."""
     import streamlit as st
 
-    from app.url import navigation
+    from app.url import address
 
-    navigation.go("playground", {"stop": "2"}, press=4)
+    address.go("playground", {"stop": "2"}, press=4)
     st.session_state.pop("go")  # obeyed
-    navigation.acknowledge(3)  # the next press was made before the browser saw it
-    st.session_state["again"] = navigation.peek()
-    navigation.acknowledge(4)
+    address.acknowledge(3)  # the next press was made before the browser saw it
+    st.session_state["again"] = address.peek()
+    address.acknowledge(4)
     st.session_state.pop("go", None)
-    navigation.acknowledge(4)
-    st.session_state["later"] = navigation.peek()
+    address.acknowledge(4)
+    st.session_state["later"] = address.peek()
 
 
 def test_a_change_of_page_is_not_undone_by_a_press_made_before_the_browser_saw_it():
