@@ -43,15 +43,19 @@ NONSENSE = {
 }
 KEYS = "weights device image layer unit row col scale order count untrained corpus folder tour stop present".split()
 PAGES = {  # page: the choices of its own
-    "home": "", "inspect": "view class opacity method square place images",
+    "home": "",
+    "inspect": "view class opacity method square place images",
     "first_layer_filters": "contrast input_channel",
-    "feature_maps": "scale order count row col", "top9": "wall wall_order rule show find size corpus indexfile",
-    "unit": "rule corpus indexfile", "anatomy": "view block size left right",
+    "feature_maps": "scale order count row col",
+    "top9": "wall wall_order rule show find size corpus indexfile",
+    "unit": "rule corpus indexfile",
+    "anatomy": "view block size left right",
     "receptive_fields": "view row col zoom images",
     "landscape": "view left right heights cut camera point steps span roll images against statistics precision",
-    "equivariance": "view how padding dx dy blur mask along transform", "pooling": "view pool tolerance dx padding",
+    "equivariance": "view how padding dx dy blur mask along transform",
+    "pooling": "view pool tolerance dx padding",
     "playground": "view example grid kernel step groups zeros detector sigkernel sigown sigstride series sigvalues",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -273,10 +277,17 @@ def canary(opened) -> str:
 
 
 VIEWS = [
-    ("home", {}), ("inspect", {}), ("inspect", {"view": "Occlusion"}), ("inspect", {"view": "Attribution"}),
-    ("feature_maps", {}), ("first_layer_filters", {}), ("equivariance", {}), ("equivariance", {"view": "Prediction"}),
-    ("receptive_fields", {}), ("pooling", {}),
-]  # fmt: skip
+    ("home", {}),
+    ("inspect", {}),
+    ("inspect", {"view": "Occlusion"}),
+    ("inspect", {"view": "Attribution"}),
+    ("feature_maps", {}),
+    ("first_layer_filters", {}),
+    ("equivariance", {}),
+    ("equivariance", {"view": "Prediction"}),
+    ("receptive_fields", {}),
+    ("pooling", {}),
+]
 
 
 def test_names_in_a_checkpoint_are_text_on_every_page(opened, canary):

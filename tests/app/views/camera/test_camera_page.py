@@ -61,11 +61,16 @@ def test_who_may_not_start_long_work_gets_no_video_and_no_key(opened, monkeypatc
 @pytest.mark.parametrize(
     "url, trusted",
     [
-        ("http://localhost:8501/camera", True), ("https://192.168.1.20:8501", True), ("http://127.0.0.1:8501", True),
-        ("http://[::1]:8501/", True), ("http://192.168.1.20:8501", False), ("http://lecturer.local:8501", False),
-        ("http://localhost.example.org", False), ("", False),
+        ("http://localhost:8501/camera", True),
+        ("https://192.168.1.20:8501", True),
+        ("http://127.0.0.1:8501", True),
+        ("http://[::1]:8501/", True),
+        ("http://192.168.1.20:8501", False),
+        ("http://lecturer.local:8501", False),
+        ("http://localhost.example.org", False),
+        ("", False),
     ],
-)  # fmt: skip
+)
 def test_a_camera_is_there_for_https_and_for_this_computer_only(url, trusted):
     assert webcam.is_trusted(url) is trusted
 

@@ -78,12 +78,16 @@ def test_there_is_nothing_under_another_key_a_forgotten_one_or_that_of_a_view_th
 @pytest.mark.parametrize(
     "headers, status",
     [
-        ({"sec-fetch-site": "same-origin"}, 204), ({"origin": "http://localhost:8501"}, 204),
-        ({"sec-fetch-site": "cross-site"}, 403), ({"sec-fetch-site": "same-site"}, 403),
-        ({"sec-fetch-site": "none"}, 403), ({"origin": "http://elsewhere.example"}, 403),
-        ({"origin": "http://localhost:9000"}, 403), ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 204),
+        ({"origin": "http://localhost:8501"}, 204),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "none"}, 403),
+        ({"origin": "http://elsewhere.example"}, 403),
+        ({"origin": "http://localhost:9000"}, 403),
+        ({"origin": "null"}, 403),
     ],
-)  # fmt: skip
+)
 def test_only_the_page_that_came_from_here_is_answered(live, headers, status):
     key = live_route.register(live)
     with browser(0.0) as client:

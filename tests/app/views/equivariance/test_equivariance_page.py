@@ -17,9 +17,14 @@ class Striding(nn.Sequential):
 
     def __init__(self, num_classes: int = 4) -> None:
         super().__init__(
-            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 3, 2, padding=1), nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, num_classes),
-        )  # fmt: skip
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(4, 6, 3, 2, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(6, num_classes),
+        )
 
 
 class Unstriding(nn.Sequential):

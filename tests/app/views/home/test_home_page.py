@@ -43,9 +43,21 @@ def test_every_page_opens_without_an_error(opened, page, link):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_link_with_unknown_values_opens_the_default_view_and_is_cleaned(opened, page):
     nonsense = dict(
-        net="nonsense", weights="nonsense", layer="nonsense", unit="99999", row="-1", col="1e9", device="cuda:77",
-        image="upload-deadbeef", corpus="nonsense", scale="nonsense", count="12345", contrast="", wall="0", rule="x",
-    )  # fmt: skip
+        net="nonsense",
+        weights="nonsense",
+        layer="nonsense",
+        unit="99999",
+        row="-1",
+        col="1e9",
+        device="cuda:77",
+        image="upload-deadbeef",
+        corpus="nonsense",
+        scale="nonsense",
+        count="12345",
+        contrast="",
+        wall="0",
+        rule="x",
+    )
     at = opened(page, **nonsense)
     assert errors(at) == []
     assert at.selectbox(key="net").value == "resnet20_cifar"
@@ -114,9 +126,10 @@ def test_an_upload_replaces_the_image_on_every_page_upright(opened, cache):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"this is a letter, not a picture", png(np.zeros((9, 9, 3), np.uint8))[:40]],
+    "data",
+    [b"", b"this is a letter, not a picture", png(np.zeros((9, 9, 3), np.uint8))[:40]],
     ids=["empty", "text", "truncated"],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_image_is_refused_in_words_and_the_view_stays(opened, data):
     at = opened("feature_maps", image="coffee")
     before = pictures(at)["map_wall"]["src"]

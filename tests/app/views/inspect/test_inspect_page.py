@@ -22,9 +22,14 @@ class Small(nn.Sequential):
 
     def __init__(self, num_classes: int = 4) -> None:
         super().__init__(
-            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, padding=1),
-            nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(320, num_classes),
-        )  # fmt: skip
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 5, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Linear(320, num_classes),
+        )
 
 
 class OneOutput(nn.Sequential):

@@ -20,7 +20,7 @@ def maps_of(layer: str) -> np.ndarray:
         (0, 0, (0, 0, 12, 12)),  # cut off at the upper left border
         (9, 9, (16, 16, 12, 12)),  # and at the lower right one
     ],
-)  # fmt: skip
+)
 def test_the_receptive_field_is_framed_on_the_input(opened, row, col, box):
     at = opened("feature_maps", net="lenet5", layer="conv2", unit="1", row=str(row), col=str(col))
     overlay = pictures(at)["map_overlay"]

@@ -36,9 +36,14 @@ def test_another_example_brings_its_own_numbers(opened):
 
 @pytest.mark.parametrize(
     ("view", "says"),
-    [("Matrix", "W: 4×9"), ("Seen how often", "(0, 0): once"), ("Counters", "36,928"), ("Photograph", "−1"),
-     ("Pooling", "4 of 4 inputs and 2 of 4 outputs change.")],
-)  # fmt: skip
+    [
+        ("Matrix", "W: 4×9"),
+        ("Seen how often", "(0, 0): once"),
+        ("Counters", "36,928"),
+        ("Photograph", "−1"),
+        ("Pooling", "4 of 4 inputs and 2 of 4 outputs change."),
+    ],
+)
 def test_every_view_opens_by_its_link(opened, view, says):
     at = opened("playground", view=view)
     assert errors(at) == [] and at.segmented_control(key="view").value == view
@@ -60,23 +65,25 @@ def test_four_poolings_stand_side_by_side_and_negative_numbers_are_no_chances(op
 
 @pytest.mark.parametrize(
     ("query", "says"),
-    [({"grid": "1 two\n3 4"}, "'two', number 2 in row 1 of the grid, is not a number"),
-     ({"grid": "1 2\n3"}, "have 2, 1 numbers"),
-     ({"kernel": "1 1 1 1\n" * 4}, "A window that spans 4 pixels does not fit 3 pixels"),
-     ({"kernel": "1 1 1 1 1 1"}, "at most 5×5"),
-     ({"grid": " "}, "is empty"),
-     ({"grid": "1e9"}, "too large"),
-     ({"view": "Counters", "groups": "3"}, "cannot be divided into 3 groups"),
-     ({"view": "Pooling", "detector": "0.1 x"}, "'x', number 2 in row 1 of the detector row"),
-     ({"grid": "1 2\n3 4\n\n1 2\n3 4"}, "2 kernels or a multiple of that"),
-     ({"grid": "1 2\n3 4\n\n1 2"}, "Give every one the same size"),
-     ({"example": "2 channels: 56, 72, 104, 120", "cgroups": "3"}, "cannot be divided into 3 groups"),
-     ({"kernel": "\n\n".join(["1"] * 17)}, "at most 16"),
-     ({"view": "Signal", "sigkernel": "own", "sigown": "1 a"}, "'a', number 2 in row 1 of the kernel"),
-     ({"view": "Signal", "series": "own", "sigvalues": "0 b"}, "'b', number 2 in row 1 of the series"),
-     ({"view": "Signal", "series": "own", "sigvalues": "1 2"}, "2 numbers, fewer than the 3 of the kernel"),
-     ({"view": "Signal", "series": "own", "sigvalues": "1 " * 129}, "at most")],
-)  # fmt: skip
+    [
+        ({"grid": "1 two\n3 4"}, "'two', number 2 in row 1 of the grid, is not a number"),
+        ({"grid": "1 2\n3"}, "have 2, 1 numbers"),
+        ({"kernel": "1 1 1 1\n" * 4}, "A window that spans 4 pixels does not fit 3 pixels"),
+        ({"kernel": "1 1 1 1 1 1"}, "at most 5×5"),
+        ({"grid": " "}, "is empty"),
+        ({"grid": "1e9"}, "too large"),
+        ({"view": "Counters", "groups": "3"}, "cannot be divided into 3 groups"),
+        ({"view": "Pooling", "detector": "0.1 x"}, "'x', number 2 in row 1 of the detector row"),
+        ({"grid": "1 2\n3 4\n\n1 2\n3 4"}, "2 kernels or a multiple of that"),
+        ({"grid": "1 2\n3 4\n\n1 2"}, "Give every one the same size"),
+        ({"example": "2 channels: 56, 72, 104, 120", "cgroups": "3"}, "cannot be divided into 3 groups"),
+        ({"kernel": "\n\n".join(["1"] * 17)}, "at most 16"),
+        ({"view": "Signal", "sigkernel": "own", "sigown": "1 a"}, "'a', number 2 in row 1 of the kernel"),
+        ({"view": "Signal", "series": "own", "sigvalues": "0 b"}, "'b', number 2 in row 1 of the series"),
+        ({"view": "Signal", "series": "own", "sigvalues": "1 2"}, "2 numbers, fewer than the 3 of the kernel"),
+        ({"view": "Signal", "series": "own", "sigvalues": "1 " * 129}, "at most"),
+    ],
+)
 def test_what_is_wrong_with_the_numbers_is_said_in_words(opened, query, says):
     (message,) = errors(opened("playground", **query))
     assert says in message

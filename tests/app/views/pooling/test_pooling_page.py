@@ -13,9 +13,14 @@ class Pooling(nn.Sequential):
 
     def __init__(self, num_classes: int = 4) -> None:
         super().__init__(
-            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3), nn.ReLU(), nn.Flatten(),
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 5, 3),
+            nn.ReLU(),
+            nn.Flatten(),
             nn.Linear(5 * 6 * 6, num_classes),
-        )  # fmt: skip
+        )
 
 
 class NoPool(nn.Sequential):
@@ -115,11 +120,13 @@ def test_location_ends_on_a_torus_at_multiples_of_the_stride_and_one_of_two_netw
 
 @pytest.mark.parametrize(
     ("query", "says"),
-    [({"view": "Learned", "pattern": "own", "posekernel": "1 2 3"}, "Give as many rows as columns"),
-     ({"view": "Learned", "pattern": "own", "posekernel": "1 2\n3 4"}, "has no middle place"),
-     ({"view": "By hand", "detector": "0.1 x"}, "'x', number 2 in row 1 of the detector row"),
-     ({"view": "By hand", "entering": " "}, "is empty")],
-)  # fmt: skip
+    [
+        ({"view": "Learned", "pattern": "own", "posekernel": "1 2 3"}, "Give as many rows as columns"),
+        ({"view": "Learned", "pattern": "own", "posekernel": "1 2\n3 4"}, "has no middle place"),
+        ({"view": "By hand", "detector": "0.1 x"}, "'x', number 2 in row 1 of the detector row"),
+        ({"view": "By hand", "entering": " "}, "is empty"),
+    ],
+)
 def test_what_is_wrong_with_the_numbers_is_said_in_words(opened, query, says):
     (told,) = errors(opened("pooling", **query))
     assert says in told

@@ -21,17 +21,29 @@ class Small(nn.Sequential):
 
     def __init__(self, num_classes: int = 4) -> None:
         super().__init__(
-            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 3, 2, padding=1), nn.ReLU(),
-            nn.Conv2d(6, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, num_classes),
-        )  # fmt: skip
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(4, 6, 3, 2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(6, 6, 1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(6, num_classes),
+        )
 
 
 class Pointwise(nn.Sequential):
     """(N, 3, 16, 16) → logits; nothing but 1×1 kernels up to the mean."""
 
     def __init__(self, num_classes: int = 4) -> None:
-        super().__init__(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.Conv2d(4, num_classes, 1),
-                         nn.AdaptiveAvgPool2d(1), nn.Flatten())  # fmt: skip
+        super().__init__(
+            nn.Conv2d(3, 4, 1),
+            nn.ReLU(),
+            nn.Conv2d(4, 4, 1),
+            nn.Conv2d(4, num_classes, 1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
 
 
 class Wide(nn.Sequential):
