@@ -1,8 +1,7 @@
 """The index against a brute-force float32 search, channel by channel, and winners replayed.
 
 All convolutions of SqueezeNet 1.0 on all photographs, of three more networks on 200: $CNNVIZ_BENCH_IMAGES (a folder),
-else the samples; $CNNVIZ_BENCH_NETWORKS names other networks. `auto` as it is called, and the screening in bfloat16
-that it takes for large corpora, made to run here. The brute force runs one image at a time and keeps every
+else the samples; $CNNVIZ_BENCH_NETWORKS names other networks. The brute force runs one image at a time and keeps every
 maximum; same images but for ties, values to 1e-4 relative."""
 
 import os
@@ -10,17 +9,13 @@ import os
 import numpy as np
 
 import cnnviz
-from cnnviz.index.exact.screening import Plan, screened
 from cnnviz.index.result import PatchIndex
-from cnnviz.index.search.batch_size import SMALL
-from cnnviz.index.search.build import prepared
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.zoo.download import cache_path, find_weights
 
 TIE = 1e-5  # relative difference up to which two images count as equally strong
 REPLAYED = 400  # winners checked by a fresh forward pass
 FEWER = 200  # images for all but the first network
-KEPT = 64  # of every channel in the screening pass
 
 
 def main() -> None:
@@ -34,13 +29,7 @@ def main() -> None:
         every = search_by_brute_force(model, corpus, layers)
         print(f"{name}, {model.origin} weights: {len(corpus)} images of {corpus.name}, {len(layers)} layers")
         auto = cnnviz.index_patches(model, corpus, layers)
-        print(f"  auto:      {compare(auto, every)}; {REPLAYED} winners replayed: {replay(model, corpus, auto):.1e}")
-        settings = prepared(model, corpus, layers, 9, "auto", SMALL)
-        plan = Plan(dict.fromkeys(settings["wanted_layers"], KEPT), share=0.0, limit=1.0)
-        if (forced := screened(model, corpus, settings, plan=plan)) is not None:
-            how = forced.meta["screening"]
-            again = f"{how['run_again']} images run again, {len(how['searched_again'])} layers searched again"
-            print(f"  screening: {compare(forced, every)}; {again}")
+        print(f"  auto: {compare(auto, every)}; {REPLAYED} winners replayed: {replay(model, corpus, auto):.1e}")
 
 
 def is_downloaded(name: str) -> bool:

@@ -1,8 +1,8 @@
-"""Where screening begins to pay: float32, auto and bfloat16 on a synthetic corpus of small images.
+"""The index in float32 and in bfloat16 on a synthetic corpus of small images: speed and agreement.
 
 ResNet-20 (CIFAR-10, bundled weights), the last convolution of each stage, k = 9, up to $CNNVIZ_BENCH_COUNT images
 (50,000) of coarse to fine noise whose contrast varies as that of photographs does. One run each, in turn, timed
-by the clock and by the processor, which is what counts on a busy machine; auto must find what float32 finds."""
+by the clock and by the processor, which is what counts on a busy machine."""
 
 import os
 import time
@@ -19,7 +19,7 @@ SIDE = 32
 
 
 def main() -> None:
-    """Print images a second, what auto chose, and how its winners differ from float32's."""
+    """Print images a second, and how the winners of bfloat16 differ from float32's."""
     model = cnnviz.load("resnet20_cifar", "bundled", "cpu")
     layers = [f"layer{stage}.2.conv2" for stage in (1, 2, 3)]
     every = make_pictures(COUNT)
@@ -29,7 +29,7 @@ def main() -> None:
     for count in (COUNT // part for part in PARTS):
         corpus = MemoryCorpus("synthetic", [str(i) for i in range(count)], every[:count])
         found, speed, work = dict[str, PatchIndex](), dict[str, float](), dict[str, float]()
-        for precision in ("float32", "auto", "bfloat16"):
+        for precision in ("float32", "bfloat16"):
             started, busy = time.perf_counter(), time.process_time()
             found[precision] = cnnviz.index_patches(model, corpus, layers, precision=precision)
             speed[precision] = count / (time.perf_counter() - started)
@@ -37,7 +37,6 @@ def main() -> None:
         rates = ", ".join(f"{name} {rate:.0f} ({rate / speed['float32']:.2f})" for name, rate in speed.items())
         print(f"{count} images, images/s (of float32): {rates}")
         print("  processor, ms an image: " + ", ".join(f"{name} {1000 * each:.2f}" for name, each in work.items()))
-        print(f"  auto: {describe_way(found['auto'], count)}; {describe_difference(found['float32'], found['auto'])}")
         agreed = found["bfloat16"].meta["agreement"]
         print(f"  bfloat16: {describe_difference(found['float32'], found['bfloat16'])}; its own account: {agreed}")
 
@@ -51,12 +50,6 @@ def make_pictures(count: int) -> np.ndarray:
         noise = np.kron(grain.normal(size=(cells, cells, 3)), np.ones((SIDE // cells, SIDE // cells, 1)))
         picture[:] = np.clip(noise * grain.lognormal(3.0, 0.8) + grain.uniform(60, 200, size=3), 0, 255)
     return found
-
-
-def describe_way(index: PatchIndex, count: int) -> str:
-    """What auto did."""
-    how = index.meta.get("screening")
-    return "plain float32" if how is None else f"screened, {how['run_again'] / count:.1%} run again, {how}"
 
 
 def describe_difference(exact: PatchIndex, other: PatchIndex) -> str:

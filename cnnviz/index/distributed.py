@@ -40,10 +40,9 @@ def index_on_ranks(
 ) -> PatchIndex | None:
     """`topk.index_patches` shared by all processes that torchrun started; the index at rank 0, else None.
 
-    Every rank calls it alike, with the same network and corpus on a device of its own. `precision`: "auto" is
-    float32 here, without screening. `progress` is called at rank 0 alone, with the sum. Raises BadInput if
-    the ranks see different things, CnnvizError when a rank is lost, Cancelled when the run is ended from
-    outside; each leaves partial files from which the same call goes on."""
+    Every rank calls it alike, with the same network and corpus on a device of its own. `progress` is called at rank 0
+    alone, with the sum. Raises BadInput if the ranks see different things, CnnvizError when a rank is lost, Cancelled
+    when the run is ended from outside; each leaves partial files from which the same call goes on."""
     refuse_side(embed)
     settings = prepared(model, corpus, layers, k, precision, batch)
     with join_group() as group:

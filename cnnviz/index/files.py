@@ -13,7 +13,7 @@ from cnnviz.index.merge import Span, merge, refuse_others, seen_by
 from cnnviz.index.result import PatchIndex
 
 _PRECISION = ("precision", "precision_asked")
-SCREENING = "screening"  # phase of an index of which bfloat16 alone has found the winners so far
+SCREENING = "screening"  # phase of what earlier versions left of an unfinished search in bfloat16
 
 
 def rank_file(out: str | Path, rank: int, ranks: int) -> Path:
@@ -22,7 +22,7 @@ def rank_file(out: str | Path, rank: int, ranks: int) -> Path:
 
 
 def state_file(out: str | Path) -> Path:
-    """index.npz → index.npz.screening, where a screening pass goes on."""
+    """index.npz → index.npz.screening, which earlier versions left of an unfinished search in bfloat16."""
     return Path(out).with_name(f"{Path(out).name}.{SCREENING}")
 
 
@@ -35,7 +35,7 @@ def rank_files(out: str | Path) -> list[Path]:
 def found(out: str | Path | None) -> dict[str, PatchIndex]:
     """{path: index} of what is there of a run to `out`; the index itself comes first.
 
-    What a screening pass shows at `out` is left out: nothing can be continued from it."""
+    What an earlier version found in bfloat16 alone is left out: nothing can be continued from it."""
     if out is None:
         return {}
     own = [Path(out)] if Path(out).exists() else []

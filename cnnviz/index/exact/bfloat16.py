@@ -1,18 +1,9 @@
-"""How far bfloat16 is from float32 on this network and these images: measured, channel by channel.
-
-Model of the error. Let v be the strongest unit of a channel on an image in bfloat16, and e its distance from
-the float32 one. Rounding is relative to what was summed, so e is measured against s = max(|v|, typical), with
-`typical` the root mean square of the channel's peaks. `spread` is the root mean square of e / s over a sample
-of the corpus, and z = e / (s spread) compares all channels of a layer. The largest z of an image, over its
-channels, is a block maximum: it tends to a Gumbel law (Fisher and Tippett 1928), whose location and scale come
-from the sample's mean and deviation. Its quantile for `images` draws at once, missed with probability RISK, is
-the bound; it is never below the largest z seen, nor below one rounding to bfloat16."""
+"""Agreement of a search in bfloat16 with one in float32, measured on a sample of the corpus."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
-from math import log, pi, prod, sqrt
+from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,64 +20,18 @@ from cnnviz.models.model import LoadedModel
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
 
-RISK = 1e-3  # of one error in the whole corpus, in one layer, being larger than the bound
 AGREEMENT = 64  # images on which bfloat16 and float32 are compared
 TOGETHER = 3  # of them that lie side by side: a batch with one of them takes longer
-EULER = 0.5772156649
-ROUNDING = 2.0**-8  # the largest relative error of one rounding to bfloat16
 Peaks = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Strongest units of the same images in both precisions: {layer: (images, C) float32}.
-
-    `read`, `slow`, `fast`: seconds an image takes to be read, and to pass in float32 and bfloat16."""
+    """Strongest units of the same images in both precisions: {layer: (images, C) float32}."""
 
     exact: Peaks
     rounded: Peaks
     images: int
-    read: float
-    slow: float
-    fast: float
-
-
-@dataclass(frozen=True, slots=True)
-class Margin:
-    """The largest error believed possible in each channel of a layer (see above).
-
-    `typical`, `spread` (C,); `bound`: largest z believed possible; `seen`: largest z measured so far."""
-
-    typical: np.ndarray
-    spread: np.ndarray
-    bound: float
-    seen: float
-
-    @property
-    def share(self) -> np.ndarray:
-        """(C,) the error relative to max(|value|, typical)."""
-        return np.maximum(self.bound * self.spread, ROUNDING)
-
-    @property
-    def sound(self) -> bool:
-        """False where the margin cannot serve: not finite, a silent layer, or errors as large as the values."""
-        return bool(np.isfinite(self.share).all() and (self.typical > 0).all() and (self.share < 1).all())
-
-    def reach(self, values: np.ndarray) -> np.ndarray:
-        """The largest float32 value that bfloat16 values (C, …) may stand for; grows with the values."""
-        share, typical = (_like(part, values) for part in (self.share, self.typical))
-        return values + share * np.maximum(np.abs(values), typical)
-
-    def excess(self, rounded: np.ndarray, errors: np.ndarray) -> float:
-        """The largest z of errors at bfloat16 values (C, …); NaN and what one rounding explains count as 0."""
-        spread, typical = (_like(part, rounded) for part in (self.spread, self.typical))
-        scale = np.maximum(np.abs(rounded), typical)
-        return float(np.max(np.where(errors > ROUNDING * scale, errors / (scale * spread), 0.0), initial=0.0))
-
-    def widened(self, seen: float) -> Margin:
-        """The margin after an error above it: as far above that one as it was above the largest before."""
-        safety = max(self.bound / self.seen if self.seen else 2.0, 1.25)
-        return replace(self, bound=seen * safety, seen=seen)
 
 
 def sample(model: LoadedModel, layers: list[str], corpus: Corpus, count: int, batch: int, together: int = 1) -> Sample:
@@ -95,14 +40,12 @@ def sample(model: LoadedModel, layers: list[str], corpus: Corpus, count: int, ba
     positions = spread(len(corpus), count, together)
     ways = [_PeakSearch(model, layers, 1, batch, fast) for fast in (False, True)]
     spans = [(at, min(at + batch, len(positions))) for at in range(0, len(positions), batch)]
-    images, started = 0, time.perf_counter()
+    images = 0
     for found in feed(model, Subset(corpus, positions), spans, 0):
         images += len(found.positions)
         for way in ways:
             way.add(found)
-    read = time.perf_counter() - started - sum(sum(way.seconds) for way in ways)
-    slow, fast = (min(way.seconds, default=0.0) / batch for way in ways)  # the best: others may be using the machine
-    return Sample(ways[0].peaks(), ways[1].peaks(), images, read / len(positions), slow, fast)
+    return Sample(ways[0].peaks(), ways[1].peaks(), images)
 
 
 def spread(images: int, count: int, together: int = 1) -> list[int]:
@@ -170,7 +113,7 @@ class Witness:
         for peaks in (exact, rounded):
             if any(len(peaks.get(layer, ())) != images for layer in self.search.layers):
                 return None
-        return agreement(Sample(exact, rounded, images, 0.0, 0.0, 0.0), self.search.k)
+        return agreement(Sample(exact, rounded, images), self.search.k)
 
     def _exact(self, size: int) -> Peaks:
         search = _PeakSearch(self.search.model, self.search.layers, 1, size, False)
@@ -194,47 +137,8 @@ def agreement(found: Sample, k: int) -> dict[str, float]:
     return {"images": found.images, "winners": same / max(places, 1), "values": worst}
 
 
-def margins(found: Sample, images: int) -> dict[str, Margin]:
-    """For every layer the margin that holds for all `images` of the corpus at once, but for RISK."""
-    return {layer: _margin(exact, found.rounded[layer], images) for layer, exact in found.exact.items()}
-
-
-def _margin(exact: np.ndarray, rounded: np.ndarray, images: int) -> Margin:
-    exact, rounded = exact.astype(np.float64), rounded.astype(np.float64)
-    typical = _filled(_rms(rounded))
-    relative = np.abs(rounded - exact) / np.maximum(np.maximum(np.abs(rounded), typical), 1e-30)
-    spread = np.maximum(_filled(_rms(relative)), ROUNDING / 4)
-    z = (relative / spread).max(axis=1)  # of each image the largest of all channels
-    scale = sqrt(6) / pi * float(z.std())
-    gumbel = float(z.mean()) - EULER * scale + scale * (log(max(images, 2)) + log(1 / RISK))
-    return Margin(typical, spread, max(gumbel, float(z.max())), float(z.max()))
-
-
-def _rms(values: np.ndarray) -> np.ndarray:
-    return np.sqrt((values**2).mean(axis=0))
-
-
-def _filled(of_channels: np.ndarray) -> np.ndarray:
-    """Channels silent in the sample get the layer's mean: nothing is known of them."""
-    return np.where(of_channels > 0, of_channels, of_channels.mean())
-
-
-def _like(of_channels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return of_channels.reshape(-1, *[1] * (values.ndim - 1))
-
-
 class _PeakSearch(Search):
-    """Keeps the maxima of all images, and how long each pass took; for samples."""
-
-    def __init__(self, *how: Any) -> None:
-        super().__init__(*how)
-        self.seconds: list[float] = []
-
-    def add(self, found: Batch) -> None:
-        started = time.perf_counter()
-        super().add(found)
-        if found.pixels is not None:
-            self.seconds.append(time.perf_counter() - started)
+    """Keeps the maxima of all images."""
 
     def _top(self, layer: str, maps: Tensor) -> _Keeper:  # type: ignore[override]
         return self.tops.setdefault(layer, _Keeper())  # type: ignore[arg-type, return-value]

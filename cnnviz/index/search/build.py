@@ -17,7 +17,6 @@ from cnnviz.index import files as partials
 from cnnviz.index.crops.crops import refuse_side
 from cnnviz.index.crops.source import Source
 from cnnviz.index.exact.bfloat16 import Witness, measured_agreement
-from cnnviz.index.exact.screening import screened
 from cnnviz.index.merge import left, seen_by, share
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.batch_size import SMALL, best_batch
@@ -51,17 +50,16 @@ def index_patches(
     Values are the named layers' own outputs: a convolution's before its ReLU; for those behind it name the ReLU,
     any name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the
     earlier image. `layers`: None indexes every layer of `model.layers()` whose units have a place in the image, see
-    `placing.misplaced`. `precision`: "float32" and "auto" search exactly, "auto" by screening where that is faster
-    (see `screening`); "bfloat16" is the fast, approximate search and states its "agreement"; a
-    processor that is slow in it searches in float32 instead, and meta["precision_asked"] says so. `out`: file for the
-    index; a partial index found there, or left beside it by a run of several ranks, is continued if it belongs to the
-    same model, corpus and settings. While a corpus is screened, it shows what bfloat16 has found so far. `progress`:
-    called after every batch; returning False stops the run, and the partial index is saved and returned with
-    `complete` False. `batch`: images a forward pass; None measures which size is fastest here. `workers`: see
-    `feeding.feed`. `part`: (i, n) indexes part i (0 … n - 1) of n alone, for `merge`; all parts need the same `batch`.
-    `embed`: keep crops of the winners, at most so many pixels wide and high (1 to 64). The index that is returned
-    knows its network and images, so that a notebook shows its patches.
-    Where memory is short and no `batch` was asked for, fewer images go through the network at once.
+    `spatial.misplaced`. `precision`: "auto" and "float32" search exactly, in float32; "bfloat16" is the fast,
+    approximate search and states its "agreement"; a processor that is slow in it searches in float32 instead, and
+    meta["precision_asked"] says so. `out`: file for the index; a partial index found there, or left beside it by a run
+    of several ranks, is continued if it belongs to the same model, corpus and settings. `progress`: called after every
+    batch; returning False stops the run, and the partial index is saved and returned with `complete` False. `batch`:
+    images a forward pass; None measures which size is fastest here. `workers`: see `loader.feed`. `part`: (i, n)
+    indexes part i (0 … n - 1) of n alone, for `merge`; all parts need the same `batch`. `embed`: keep crops of the
+    winners, at most so many pixels wide and high (1 to 64). The index that is returned knows its network and images,
+    so that a notebook shows its patches. Where memory is short and no `batch` was asked for, fewer images go through
+    the network at once.
     Raises BadInput for wrong settings and for a layer without such units, UnknownName for a layer the network has
     not, DeviceLost where there is no room for one image, CnnvizError if the index cannot be written; a partial index
     on disk is then as it was after the last save.
@@ -82,39 +80,19 @@ def index_patches(
     before = partials.joined(files, settings, out) if files else None
     first = chosen_batch(model, corpus, settings, before)
 
-    def made(size: int) -> tuple[PatchIndex, bool, Witness | None]:
-        if size < first and out is not None:
-            partials.state_file(out).unlink(missing_ok=True)  # it was screened with more images at once
-        return _made(model, corpus, settings | {"batch": size}, before, precision, part, out, progress, workers)
+    def search(size: int) -> tuple[PatchIndex, Witness | None]:
+        spans = left(seen_by(before) if before else [], len(corpus), size)
+        if part is not None:
+            mine = set(share(left([], len(corpus), size), *part))
+            spans = [span for span in spans if span in mine]
+        if before is not None and not spans:
+            return before, None
+        run = Run(model, corpus, settings | {"batch": size}, spans, before, out, progress)
+        return run.to_the_end(workers), run.witness
 
-    if batch is not None or before is not None:  # all parts of one index have the same batch
-        index, whole, witness = made(first)
-    else:
-        index, whole, witness = halving(made, first, model.device)
-    if not whole:
-        return replace(index, source=Source(model, corpus))  # OUT shows the same, OUT.screening has more
+    fixed = batch is not None or before is not None  # all parts of one index have the same batch
+    index, witness = search(first) if fixed else halving(search, first, model.device)
     return finished(index, model, corpus, out, embed, index is not before or len(files) > 1, witness)
-
-
-def _made(
-    model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None, precision: str,
-    part: tuple[int, int] | None, out: str | Path | None, progress: IndexWatcher | None, workers: int | None,
-) -> tuple[PatchIndex, bool, Witness | None]:  # fmt: skip
-    """The index as far as `progress` let it come; False if a screening pass was stopped, which has its own files; what
-    was kept for its agreement."""
-    spans = left(seen_by(before) if before else [], len(corpus), settings["batch"])
-    if part is not None:
-        mine = set(share(left([], len(corpus), settings["batch"]), *part))
-        spans = [span for span in spans if span in mine]
-    index, witness = before, None
-    if precision == "auto" and before is None and part is None:
-        index = screened(model, corpus, settings, out, progress, workers)
-        if index is not None and not index.complete:
-            return index, False, None
-    if index is None or (spans and index is before):
-        run = Run(model, corpus, settings, spans, before, out, progress)
-        index, witness = run.to_the_end(workers), run.witness
-    return index, True, witness
 
 
 def prepared(
@@ -152,8 +130,8 @@ def finished(
     index: PatchIndex, model: LoadedModel, corpus: Corpus, out: str | Path | None, side: int | None, changed: bool,
     witness: Witness | None = None,
 ) -> PatchIndex:  # fmt: skip
-    """`index` saved, and what ranks or screening left beside it removed; then, if it is complete, with its agreement
-    and crops. It is attached to its network and images.
+    """`index` saved, and what ranks or earlier versions left beside it removed; then, if it is complete, with its
+    agreement and crops. It is attached to its network and images.
 
     Raises BadInput if not one image could be read or a winner cannot be read again for its crop, CnnvizError
     if the file cannot be written."""

@@ -55,10 +55,9 @@ class Run:
         self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
-        whole = fast and "phase" not in settings and list(spans) == left([], len(corpus), settings["batch"])
+        whole = fast and list(spans) == left([], len(corpus), settings["batch"])
         self.witness = Witness.beside(self.search, len(corpus)) if whole else None
         self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
-        self.shown: Callable[[PatchIndex], object] = lambda index: None  # told of every index that was saved
 
     def to_the_end(self, workers: int | None) -> PatchIndex:
         """Run the spans; the index of them and of what was before, or less if `progress` said so. Saved now
@@ -83,9 +82,7 @@ class Run:
     def _save(self) -> None:
         """On the way: a disk that is full now may have room at the next time, and what is in memory is kept."""
         try:
-            index = self.result()
-            index.save(self.out)
-            self.shown(index)
+            self.result().save(self.out)
             self.problem = ""
         except CnnvizError as error:
             self.problem = str(error)

@@ -26,8 +26,6 @@ class RunningTop:
     `maximum` (C,), `histogram` (C, BINS) of the images' maxima; of the sampled batches `means` (C,), the sum
     of the maps' means in 1 / FIXED_POINT, `positive` (C,) units above 0, and `units`, how many there were."""
 
-    in_order = True  # images are expected in the order of the corpus
-
     def __init__(self, channels: int, width: int, k: int, device: torch.device) -> None:
         self.k, self.width = k, width
         self.values = torch.full((channels, k), float("-inf"), device=device)
@@ -100,9 +98,6 @@ class RunningTop:
         values = torch.cat([self.values[channels], values], 1)
         images = torch.cat([self.images[channels], images], 1)
         flat = torch.cat([self.flat[channels], flat], 1)
-        if not self.in_order:
-            order = images.argsort(dim=1, stable=True)
-            values, images, flat = values.gather(1, order), images.gather(1, order), flat.gather(1, order)
         values, order = values.sort(dim=1, descending=True, stable=True)
         best = order[:, : self.k]
         self.values[channels], self.images[channels] = values[:, : self.k], images.gather(1, best)

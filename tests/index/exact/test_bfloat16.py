@@ -1,6 +1,4 @@
-"""Measured rounding errors: the agreement and the margins, re-derived one value at a time."""
-
-import math
+"""Measured agreement of bfloat16 with float32, re-derived one value at a time."""
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ from slowindex import branching, memory, noise
 from torch import nn
 
 from cnnviz.index.exact import bfloat16
-from cnnviz.index.exact.bfloat16 import RISK, Witness, agreement, margins, measured_agreement, sample, spread
+from cnnviz.index.exact.bfloat16 import Witness, agreement, measured_agreement, sample, spread
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search import build as topk
 from cnnviz.index.search.build import index_patches
@@ -35,7 +33,7 @@ def test_the_sample_is_spread_evenly_and_seen_in_both_precisions():
     model = branching()
     found = sample(model, LAYERS, memory(noise(COUNT)), 5, 4)
     positions = [0, 75, 150, 224, 299]
-    assert found.images == 5 and min(found.read, found.slow, found.fast) > 0
+    assert found.images == 5
     for layer in LAYERS:
         np.testing.assert_allclose(found.exact[layer], peaks_slowly(model, positions, layer, False), atol=1e-5)
         np.testing.assert_allclose(found.rounded[layer], peaks_slowly(model, positions, layer, True), atol=2e-2)
@@ -150,43 +148,7 @@ def test_what_goes_wrong_after_the_search_costs_no_file(tmp_path, monkeypatch):
 
 def test_identical_peaks_agree_fully_and_reversed_ones_by_chance_alone():
     found = sample(branching(), LAYERS, memory(noise(20)), 20, 4)
-    same = agreement(type(found)(found.exact, found.exact, 20, 0, 0, 0), 9)
+    same = agreement(type(found)(found.exact, found.exact, 20), 9)
     assert same == {"images": 20, "winners": 1.0, "values": 0.0}
     turned = {layer: -peaks for layer, peaks in found.exact.items()}
-    assert agreement(type(found)(found.exact, turned, 20, 0, 0, 0), 9)["winners"] == 0.0
-
-
-def test_the_margin_is_the_quantile_of_the_fitted_gumbel_law():
-    found = sample(branching(), LAYERS, memory(noise(COUNT)), 64, 4)
-    margin = margins(found, 1000)["c"]
-    exact, rounded = found.exact["c"].astype(float), found.rounded["c"].astype(float)
-    typical = [math.sqrt(np.mean(channel**2)) for channel in rounded.T]
-    relative = [
-        [abs(r - e) / max(abs(r), typical[c]) for c, (e, r) in enumerate(zip(*pair, strict=True))]
-        for pair in zip(exact, rounded, strict=True)
-    ]
-    spread = [math.sqrt(np.mean(np.square(column))) for column in zip(*relative, strict=True)]
-    largest = [max(value / spread[c] for c, value in enumerate(row)) for row in relative]
-    scale = np.std(largest) * math.sqrt(6) / math.pi
-    place = np.mean(largest) - 0.5772156649 * scale
-    assert margin.typical == pytest.approx(typical) and margin.spread == pytest.approx(spread)
-    missed = 1 - math.exp(-math.exp(-(margin.bound - place) / scale))  # by one image, in Gumbel's law
-    assert 1 - (1 - missed) ** 1000 == pytest.approx(RISK, rel=0.01)
-
-
-def test_a_margin_from_some_images_holds_for_all_of_them():
-    found = sample(branching(), LAYERS, memory(noise(COUNT)), 64, 4)
-    every = sample(branching(), LAYERS, memory(noise(COUNT)), COUNT, 4)
-    for layer, margin in margins(found, COUNT).items():
-        rounded, exact = every.rounded[layer].T, every.exact[layer].T
-        assert (margin.reach(rounded) >= exact).all()
-        assert margin.excess(rounded, np.abs(rounded - exact)) < margin.bound
-        ordered = np.sort(rounded, axis=1)
-        assert (np.diff(margin.reach(ordered), axis=1) >= 0).all()  # what was dropped reaches less than what is kept
-
-
-def test_a_wider_margin_stands_as_far_above_the_error_that_broke_the_old_one():
-    margin = margins(sample(branching(), LAYERS, memory(noise(COUNT)), 64, 4), COUNT)["c"]
-    wider = margin.widened(2 * margin.bound)
-    assert wider.bound / wider.seen == pytest.approx(margin.bound / margin.seen)
-    assert (wider.share > margin.share).all()
+    assert agreement(type(found)(found.exact, turned, 20), 9)["winners"] == 0.0

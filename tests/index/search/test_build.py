@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from nets import Functional, Written, hooks_left, tiny
+from same_index import assert_same
 from slowindex import branching, memory, noise, run
 from torch import nn
 
@@ -206,6 +207,11 @@ def test_wrong_settings_are_refused_before_any_image_is_read():
         index_patches(model, corpus, ["a", "pol"])
 
 
+def test_auto_is_the_exact_search_in_float32(unbroken):
+    assert unbroken.meta["precision"] == "float32" and "statistics" not in unbroken.meta
+    assert_same(run(None, memory(noise(60)), precision="float32"), unbroken)  # which was built with "auto"
+
+
 @pytest.mark.usefixtures("bfloat16_everywhere")
 def test_bfloat16_finds_mostly_the_same_winners(unbroken):
     fast = run(None, memory(noise(60)), precision="bfloat16")
@@ -252,18 +258,15 @@ def test_rectified_maps_have_the_same_peaks_wherever_there_is_something_above_ze
     assert torch.equal(flat[want > 0], at[want > 0]) and (want > 0).sum() == 4 * 30 - 1
 
 
-@pytest.mark.parametrize("in_order", [True, False])
-def test_few_that_can_enter_among_many_are_found_as_by_sorting_them_all(in_order):
+def test_few_that_can_enter_among_many_are_found_as_by_sorting_them_all():
     """Some channels get many new records at once, some one, some none, one has too few images for its places."""
     values = np.random.default_rng(3).normal(size=(700, 6)).astype(np.float32).round(2)
     values[:, 1] += np.arange(700) / 100  # always more
     values[:, 2] -= np.arange(700) / 100
     values[20:, 3] = values[:20, 3].max()  # equal ones
     values[3:, 4] = np.nan
-    order = np.arange(700) if in_order else np.random.default_rng(4).permutation(700)
     top = RunningTop(6, 700, 5, torch.device("cpu"))
-    top.in_order = in_order
-    for part in np.array_split(order, 140):
+    for part in np.array_split(np.arange(700), 140):
         top.found(torch.from_numpy(values[part]), torch.from_numpy(part)[:, None].expand(-1, 6), torch.from_numpy(part))
     top.settle()
     for channel in range(6):

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,19 @@ def test_a_finished_index_is_returned_without_looking_at_an_image(unbroken, tmp_
     corpus.image = lambda position, side=None: calls.append(position)
     assert_same(run(out, corpus), unbroken)
     assert not calls
+
+
+def test_what_earlier_versions_left_of_a_search_in_bfloat16_is_not_continued(unbroken, tmp_path):
+    out, state = tmp_path / "index.npz", tmp_path / "index.npz.screening"
+    partial = run(None, memory(noise(60)), progress=lambda p: p.done < 24)
+    replace(partial, meta=partial.meta | {"precision": "bfloat16", "phase": "screening"}).save(out)
+    state.write_bytes(b"no index")
+    seen = []
+    assert_same(run(out, memory(noise(60)), progress=lambda p: seen.append(p.done)), unbroken)
+    assert seen[0] == 4 and [path.name for path in tmp_path.iterdir()] == ["index.npz"]
+    screened = replace(unbroken, meta=unbroken.meta | {"screening": {"run_again": 9}, "statistics": "bfloat16"})
+    screened.save(out)
+    assert_same(run(out, memory(noise(60)), progress=lambda _: pytest.fail("searched again")), screened)
 
 
 def killed(command: list[str], paths: str, out: Path, saves: int, later: float) -> None:
