@@ -14,9 +14,9 @@ import torch
 from cnnviz.device import halving, precision_meta, usable_precision
 from cnnviz.errors import BadInput
 from cnnviz.index import files as partials
+from cnnviz.index.agreement import Witness, measured_agreement
 from cnnviz.index.crops.crops import refuse_side
 from cnnviz.index.crops.source import Source
-from cnnviz.index.exact.bfloat16 import Witness, measured_agreement
 from cnnviz.index.merge import left, seen_by, share
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.batch_size import SMALL, best_batch

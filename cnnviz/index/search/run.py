@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import CnnvizError
-from cnnviz.index.exact.bfloat16 import Witness
+from cnnviz.index.agreement import Witness
 from cnnviz.index.merge import Span, left, merge, seen_by, standing, together
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.collect import taken

@@ -7,8 +7,8 @@ from nets import tiny
 from slowindex import branching, memory, noise
 from torch import nn
 
-from cnnviz.index.exact import bfloat16
-from cnnviz.index.exact.bfloat16 import Witness, agreement, measured_agreement, sample, spread
+from cnnviz.index import agreement as agreement_module
+from cnnviz.index.agreement import Witness, agreement, measured_agreement, sample, spread
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search import build as topk
 from cnnviz.index.search.build import index_patches
@@ -122,16 +122,16 @@ def test_where_memory_is_short_the_sample_is_passed_in_smaller_batches(witnessed
     (model, pixels), sizes = mostly_silent(), []
     want = index_patches(model, memory(pixels), ["0"], k=3, batch=8, precision="bfloat16").meta["agreement"]
 
-    class Short(bfloat16._PeakSearch):
+    class Short(agreement_module._PeakSearch):
         def add(self, found):
             sizes.append(len(found.positions))
             if len(found.positions) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             super().add(found)
 
-    monkeypatch.setattr(bfloat16, "_PeakSearch", Short)
+    monkeypatch.setattr(agreement_module, "_PeakSearch", Short)
     if not witnessed:
-        monkeypatch.setattr(bfloat16, "CHUNK_BYTES", 100)
+        monkeypatch.setattr(agreement_module, "CHUNK_BYTES", 100)
     index = index_patches(model, memory(pixels), ["0"], k=3, batch=8, precision="bfloat16")
     assert index.meta["agreement"] == want and sizes[:2] == [8, 4] and max(sizes[2:]) == 2
     assert len(sizes) == 2 + (8 if witnessed else 16)  # its bfloat16 passes are those of the search
