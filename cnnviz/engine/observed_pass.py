@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Graph, Node
 
-from cnnviz.engine.maxpool import pooled_whole, pools_first, rectified_pools
 from cnnviz.engine.recorder import Packing, Recorder, Step, item
 from cnnviz.engine.replay import same
 from cnnviz.index.search.topk import HUGE, peaks
@@ -36,12 +35,11 @@ _TAME = frozenset(  # operations that make no NaN of numbers that are finite and
 
 class _Shown(Step):
     """`calls`: the layers whose output it gives. `rectifier`: what alone reads that, where it can be computed within
-    the convolution that this is. `pools`: whether it is a max-pooling of rectified maps."""
+    the convolution that this is."""
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
         self.calls: list[str] = []
-        self.pools = False
         readers = list(node.users)
         joins = (
             str(node.target) == _CONV
@@ -55,17 +53,12 @@ class _Shown(Step):
         arguments, _named = self.filled(values)
         return self.target(*arguments[:-3], "relu", [], "")
 
-    def pooled(self, values: dict[Node, Any]) -> Tensor:
-        """What it gives, of maps in which there is no NaN."""
-        return pooled_whole(*self.filled(values)[0])
-
 
 class WatchedPass:
     """A recorded pass for batches of one shape. The network's tensors must stay as they are; whoever calls holds its
     lock, in inference mode."""
 
     def __init__(self, graph: Graph, constants: list[Tensor], packings: list[Packing], shown: dict[str, Node]) -> None:
-        shown = pools_first(graph, shown)
         (self._input, *given) = (node for node in graph.nodes if node.op == "placeholder")
         made = zip(given, (*constants, *(packing() for packing in packings)), strict=True)
         self._own = {node: tensor for node, tensor in made if node.users}  # packed ones are read in their place
@@ -74,11 +67,9 @@ class WatchedPass:
         for call, node in shown.items():
             at[node].calls.append(call)
         self.calls = set(shown)
-        tame = all(map(_is_tame, graph.nodes))
-        pools = rectified_pools(graph) if tame else ()
-        for step in self._steps:
-            step.pools = step.node in pools
-            step.rectifier = step.rectifier if tame else None
+        if not all(map(_is_tame, graph.nodes)):
+            for step in self._steps:
+                step.rectifier = None
 
     @property
     def joinable(self) -> set[str]:
@@ -97,8 +88,6 @@ class WatchedPass:
                     value = done.pop(step.node)
                 elif rectified:
                     value = done[step.rectifier] = step.rectified(values)
-                elif step.pools and joined:
-                    value = step.pooled(values)
                 else:
                     value = step(values)
                 values[step.node] = value

@@ -194,7 +194,6 @@ class Recorder(TorchDispatchMode):
     def _keep(self, output: Any, node: Node) -> None:
         if isinstance(output, Tensor):
             self._tag(output, node)
-            node.meta |= {"shape": output.shape, "dtype": output.dtype}
             if self._fixed and output.is_floating_point() and output.numel():
                 ends = [abs(float(end)) for end in _as_it_lies(output).aminmax()]
                 if not all(map(math.isfinite, ends)):  # a NaN anywhere is both ends
