@@ -13,15 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Graph, Node
 
+from cnnviz.engine.peaks import HUGE, Peaks, find_peaks
 from cnnviz.engine.recorder import Packing, Recorder, Step, item
 from cnnviz.engine.replay import same
-from cnnviz.index.search.topk import HUGE, peaks
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import ForwardStopped, visit_layers
 
 Visit = Callable[[str, Tensor], Any]
 Watch = Callable[[str, Tensor, bool], Any]  # also told whether it is behind the rectifier
-Peaks = tuple[Tensor, Tensor]  # see `running.peaks`
 _CONV = "mkldnn._convolution_pointwise.default"
 _RELU = ("aten.relu.default", "aten.relu_.default")
 _TAME = frozenset(  # operations that make no NaN of numbers that are finite and not huge
@@ -108,7 +107,7 @@ class WatchedPass:
         seen: dict[str, bool] = {}
 
         def compare(call: str, maps: Tensor, rectified: bool) -> None:
-            values, places = peaks(maps, rectified)
+            values, places = find_peaks(maps, rectified)
             wanted, at = own[call]
             if rectified:
                 places, at, wanted = places.where(wanted > 0, -1), at.where(wanted > 0, -1), wanted.relu()
@@ -145,7 +144,7 @@ def watched_pass(
         if recorder.written is not None and recorder.written > shown[call]:
             raise ValueError("It may have been changed since, through a view.")
         with recorder.paused():
-            own[call] = peaks(maps)
+            own[call] = find_peaks(maps)
 
     try:
         with half_precision(batch.device, bfloat16), recorder:

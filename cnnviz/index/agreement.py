@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cnnviz.data.corpus import Subset
 from cnnviz.device import halving
-from cnnviz.index.search import topk as running
+from cnnviz.engine.peaks import find_peaks
 from cnnviz.index.search.loader import CHUNK_BYTES, Batch, feed
 from cnnviz.index.search.search import Search
 from cnnviz.models.model import LoadedModel
@@ -154,4 +154,4 @@ class _Keeper:
         self.parts: list[np.ndarray] = []
 
     def seen(self, maps: Tensor, _images: Tensor, _sample: bool = False, rectified: bool = False) -> None:
-        self.parts.append(running.peaks(maps, rectified)[0].float().cpu().numpy())
+        self.parts.append(find_peaks(maps, rectified)[0].float().cpu().numpy())

@@ -14,12 +14,12 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from cnnviz.device import fuses_bfloat16
 from cnnviz.engine.observed_pass import until_seen, watched_pass
+from cnnviz.engine.peaks import find_peaks
 from cnnviz.engine.recorder import Recorder
 from cnnviz.index.search import search as search_module
 from cnnviz.index.search.build import index_patches
 from cnnviz.index.search.loader import Batch
 from cnnviz.index.search.search import PAYS, RECORDED, Search
-from cnnviz.index.search.topk import peaks
 
 STATISTICS = ("maximum", "histogram", "means", "positive")
 
@@ -288,4 +288,4 @@ def test_the_peaks_of_the_recorded_batch_are_those_of_its_maps():
         until_seen(model.module, ["a", "c"], batch, lambda call, output: maps.update({call: output.clone()}))
     for call, (values, places) in own.items():
         assert torch.equal(values, maps[call].flatten(2).max(2).values)
-        assert torch.equal(places, peaks(maps[call])[1])
+        assert torch.equal(places, find_peaks(maps[call])[1])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cnnviz.engine.observed_pass import Peaks, WatchedPass, half_precision, until_seen, watched_pass
+from cnnviz.engine.observed_pass import WatchedPass, half_precision, until_seen, watched_pass
+from cnnviz.engine.peaks import Peaks, find_peaks
 from cnnviz.index.search.batch_size import PAYS
 from cnnviz.index.search.loader import Batch
-from cnnviz.index.search.topk import RunningTop, peaks
+from cnnviz.index.search.topk import RunningTop
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import count_calls, split_call
@@ -91,7 +92,9 @@ class Search:
         own: dict[str, Peaks] = {}
         with half_precision(self.model.device, self.bfloat16):
             calls = list(self._calls)
-            until_seen(self.model.module, calls, batch, lambda call, maps: own.update({call: peaks(as_maps(maps))}))
+            until_seen(
+                self.model.module, calls, batch, lambda call, maps: own.update({call: find_peaks(as_maps(maps))})
+            )
         return own
 
     def _joined(self) -> set[str]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cnnviz.device import doubled
+from cnnviz.engine.peaks import HUGE, find_peaks
 from cnnviz.index.records import FIXED_POINT
 
 BINS = 64  # half octaves: bin 0 holds what is 0 or less, bin i values up to 2 ** ((i - 24) / 2)
 _LOWEST = -24
 SETTLE = 512  # images whose maxima wait before they are compared: one visit of a layer stays one operation
 FIRST = 16  # the same at the beginning; then twice as many each time
-WHOLE_NUMBERS = 2**15 - 1  # units of a map at most whose bfloat16 values can be pooled as whole numbers of 16 bits
-HUGE = 1e12  # a network whose maps reach this may overflow further on
 
 
 class RunningTop:
@@ -46,10 +44,10 @@ class RunningTop:
         at every unit, for the means and the share above 0. `rectified`: none is below 0, nor NaN."""
         if sample:
             self._look(maps)
-        self.found(*peaks(maps, rectified), images)
+        self.found(*find_peaks(maps, rectified), images)
 
     def found(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
-        """Take in the `peaks` of maps of these images."""
+        """Take in what `find_peaks` gives for maps of these images."""
         self.newest = values
         self.waiting.append((values, flat, images))
         self._count += len(images)
@@ -111,21 +109,6 @@ class RunningTop:
         self.positive += above.sum(dim=(2, 3)).long().sum(0)
         self.units += maps.shape[0] * maps.shape[2] * maps.shape[3]
         self.sampled += maps.shape[0]
-
-
-def peaks(maps: Tensor, rectified: bool = False) -> tuple[Tensor, Tensor]:
-    """(N, C) maximum of each map of (N, C, H, W), and (N, C) its position row · W + column, of equal maxima the
-    first. One reading of the maps: on a CPU by a pooling window as large as the map, whose kernel is the one
-    that finds both at the speed of memory in either memory layout. `rectified`: none of the units is below 0, nor NaN;
-    the bits of such bfloat16 values, read as whole numbers, have the same order, and are compared in half the time.
-    A maximum of -0 is then one of 0, anywhere."""
-    if maps.device.type == "cpu" and maps.shape[2] * maps.shape[3] > 1:
-        whole = rectified and maps.dtype == torch.bfloat16 and maps.shape[2] * maps.shape[3] <= WHOLE_NUMBERS
-        values, flat = F.max_pool2d(maps.view(torch.int16) if whole else maps, maps.shape[2:], return_indices=True)
-        values = values.view(maps.dtype) if whole else values
-        return values.flatten(1), flat.flatten(1)
-    values, flat = maps.flatten(2).max(dim=2)
-    return values, flat
 
 
 def bin_edges() -> list[float]:

@@ -13,7 +13,7 @@ from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput, UnknownName
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.build import index_patches
-from cnnviz.index.search.topk import SETTLE, RunningTop, peaks
+from cnnviz.index.search.topk import SETTLE, RunningTop
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import capture
 from cnnviz.tracing.receptive_field import receptive_field
@@ -233,29 +233,6 @@ def test_what_is_kept_in_memory_does_not_grow_with_the_corpus():
     assert most < SETTLE
     top.settle()
     assert not top.waiting
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_peaks_are_the_maxima_and_the_first_place_that_has_them(layout, kind):
-    maps = torch.randint(-3, 3, (3, 37, 6, 5), generator=torch.Generator().manual_seed(0)).to(kind)  # many ties
-    maps[1, 4] = -7.0
-    values, flat = peaks(maps.contiguous(memory_format=layout))
-    for image, channel in np.ndindex(3, 37):
-        units = maps[image, channel].flatten().tolist()
-        assert values[image, channel].item() == max(units)
-        assert flat[image, channel].item() == units.index(max(units))
-
-
-def test_rectified_maps_have_the_same_peaks_wherever_there_is_something_above_zero():
-    generator = torch.Generator().manual_seed(0)
-    maps = (
-        torch.randn(4, 30, 9, 11, generator=generator).bfloat16().relu().contiguous(memory_format=torch.channels_last)
-    )
-    maps[1, 4] = 0.0
-    (values, flat), (want, at) = peaks(maps, True), peaks(maps.double())
-    assert values.dtype == torch.bfloat16 and torch.equal(values.double(), want)
-    assert torch.equal(flat[want > 0], at[want > 0]) and (want > 0).sum() == 4 * 30 - 1
 
 
 def test_few_that_can_enter_among_many_are_found_as_by_sorting_them_all():
