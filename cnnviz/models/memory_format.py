@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
-from collections.abc import Iterable, Iterator, Sequence
-from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-_VIEWS = {"view", "view_as", "as_strided", "set_"}
 _BATCHES = (1, 2)  # some networks take one image alone, some only several
 
 
@@ -34,76 +30,19 @@ def choose_memory_format(
 ) -> torch.memory_format:
     """channels_last, unless `module`, in eval mode, cannot run in it and can in contiguous_format.
 
-    Only a network whose code speaks of views is tried, by passes of images of zeros in which convolutions and matrix
-    products only lay out their results. `input_size`: (C, H, W). `training`: it is to run in training mode, too. The
-    module may be in either format afterwards: `module.to(memory_format=…)`."""
+    It is tried, by passes of images of zeros in which convolutions and matrix products only lay out their results: 0.02
+    to 0.2 s. `input_size`: (C, H, W). `training`: it is to run in training mode, too. The module may be in either
+    format afterwards: `module.to(memory_format=…)`."""
     import torch
 
     if any(tensor.dim() == 5 for tensor in module.parameters()):  # Conv3d, for which there is another one
         return torch.contiguous_format
-    if not _may_view(module):
-        return torch.channels_last
     modes = (False, True) if training else (False,)
     found = [_compare(module, input_size, mode) for mode in modes]
     return torch.contiguous_format if torch.contiguous_format in found else torch.channels_last
 
 
-def _may_view(module: nn.Module) -> bool:
-    """Whether the code of a network, or a function that it calls, has a word of _VIEWS; True where it cannot be read.
-    PyTorch's own layers take every format."""
-    import torch
-
-    children = list(module.modules())
-    if any(isinstance(child, torch.jit.ScriptModule) for child in children):
-        return True
-    kinds = {kind for child_kind in {type(child) for child in children} for kind in child_kind.__mro__}
-    waiting: list[Any] = [own for kind in kinds if _is_read(kind) for own in vars(kind).values()]
-    waiting += [own for child in children if _is_read(type(child)) for own in child.__dict__.values()]
-    seen = set[int]()
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, property | functools.partial):
-            waiting.append(found.fget if isinstance(found, property) else found.func)
-        elif isinstance(found, list | tuple):
-            waiting += found
-        elif isinstance(function := inspect.unwrap(getattr(found, "__func__", found)), FunctionType):
-            if id(function) not in seen and _is_read(function):
-                seen.add(id(function))
-                if _VIEWS & (words := set(_words(function.__code__))):
-                    return True
-                waiting += _called(function, words)
-    return False
-
-
-def _is_read(code: Any) -> bool:
-    return str(getattr(code, "__module__", "")).split(".")[0] not in ("torch", "builtins", "numpy")
-
-
-def _words(code: CodeType) -> Iterator[Any]:
-    """Names and constants of a function and of those that are defined in it."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _words(constant)
-        elif isinstance(constant, str):
-            yield constant
-
-
-def _called(function: FunctionType, words: Iterable[str]) -> Iterator[Any]:
-    """The functions that these words may stand for: of its file, of files that it imports, of its closure."""
-    own = [function.__globals__[word] for word in words if word in function.__globals__]
-    yield from own
-    for file in own:
-        if isinstance(file, ModuleType) and file.__name__.split(".")[0] not in ("torch", "numpy"):
-            yield from (vars(file)[word] for word in words if word in vars(file))
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # it is empty still
-            continue
-
-
-def _compare(module: nn.Module, input_size: Sequence[int], training: bool) -> torch.memory_format:
+def _compare(module: nn.Module, input_size: tuple[int, int, int], training: bool) -> torch.memory_format:
     import torch
 
     try:
@@ -118,7 +57,7 @@ def _compare(module: nn.Module, input_size: Sequence[int], training: bool) -> to
     return torch.channels_last
 
 
-def _runs(module: nn.Module, count: int, input_size: Sequence[int], memory_format: torch.memory_format) -> bool:
+def _runs(module: nn.Module, count: int, input_size: tuple[int, int, int], memory_format: torch.memory_format) -> bool:
     """Whether `module` takes so many images in this format."""
     import torch
 
@@ -141,9 +80,9 @@ def _without_arithmetic(module: nn.Module) -> nn.Module:
     tried = copy.deepcopy(module, {id(tensor): tensor for tensor in module.parameters()})
     for child in tried.modules():
         if type(child) is nn.Conv2d and child.padding_mode == "zeros" and not isinstance(child.padding, str):
-            child.forward = functools.partial(_convolve, child)
+            child.forward = functools.partial(_convolve, child)  # type: ignore[method-assign]
         elif type(child) is nn.Linear:
-            child.forward = functools.partial(_multiply, child)
+            child.forward = functools.partial(_multiply, child)  # type: ignore[method-assign]
     return tried
 
 
@@ -154,11 +93,12 @@ def _convolve(conv: nn.Conv2d, images: Tensor) -> Tensor:
 
     if images.dim() != 4 or images.shape[1] != conv.in_channels:
         return nn.Conv2d.forward(conv, images)
+    assert not isinstance(conv.padding, str)
     how = zip(images.shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation, strict=True)
-    size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in how]
-    zeros = images.new_zeros(len(images), conv.out_channels, *size)
-    kinds = [_memory_format(tensor) for tensor in (images, conv.weight)]
-    return zeros.contiguous(memory_format=torch.channels_last) if torch.channels_last in kinds else zeros
+    size = [len(images), conv.out_channels, *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in how)]
+    last = torch.channels_last in (_memory_format(images), _memory_format(conv.weight))
+    layout = torch.channels_last if last else torch.contiguous_format
+    return torch.empty(size, dtype=images.dtype, device=images.device, memory_format=layout).zero_()
 
 
 def _multiply(linear: nn.Linear, vectors: Tensor) -> Tensor:
