@@ -29,8 +29,7 @@ from torchvision import transforms
 import cnnviz
 from cnnviz.data.labelled import load_labelled
 from cnnviz.heap import keep_freed_memory
-from cnnviz.landscape.evaluate.evaluator import Evaluator, Plane
-from cnnviz.landscape.evaluate.precision import log_error
+from cnnviz.landscape.evaluate.evaluator import Evaluator, Plane, log_error
 from cnnviz.landscape.evaluate.runner import RECORDED
 from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.models.bundled import bundled

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable, Mapping
+import math
+import statistics as numbers
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from cnnviz.device import precision_meta, usable_precision
+from cnnviz.device import fast_bfloat16, precision_meta, usable_precision
 from cnnviz.engine.fold_batchnorm import Pair, fold, fold_direction, folds_linearly, followed, pairs
 from cnnviz.engine.fuse_relu import Fusion, fusable
 from cnnviz.errors import BadInput
 from cnnviz.landscape.evaluate.bn_statistics import BATCH, Recalibrator
 from cnnviz.landscape.evaluate.images import read_images, read_labels, refuse_labels_beyond
 from cnnviz.landscape.evaluate.loss import Images, exactness
-from cnnviz.landscape.evaluate.precision import PRECISIONS, bfloat16_errors, within_bounds
 from cnnviz.landscape.evaluate.runner import Runner, named_tensors
 from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.landscape.results import Measured
 from cnnviz.models.model import LoadedModel
 from cnnviz.training.loss import main_logits
 
-STATISTICS = ("frozen", "recalibrated")
+PRECISIONS, STATISTICS = ("auto", "float32", "bfloat16"), ("frozen", "recalibrated")
+MEDIAN, MAXIMUM = 0.01, 0.03  # of |Δlog10 loss| at a few points measured both ways, up to which bfloat16 serves
+STEPS = ((0.0, 0.0), (0.25, -0.25), (-0.5, 0.5), (0.7, 0.3), (-1.0, -1.0))  # these points: spans along the directions
 PROBE = 8  # images on which the folded network is compared with the network itself
 FOLDED = 1e-3  # difference of the logits, relative to the largest, up to which folding is trusted
 
@@ -102,9 +105,21 @@ class Evaluator:
         """The precision in use, "float32" or "bfloat16". "auto" is decided here, once, by `directions` (a
         random plane where none are given), up to `span` away."""
         if self._precision == "auto":
-            self.precision_errors = bfloat16_errors(self, directions or plane_directions(self.model), span)
-            self._precision = "bfloat16" if within_bounds(self.precision_errors) else "float32"
+            self.precision_errors = self._measure_errors(directions or plane_directions(self.model), span)
+            self._precision = "bfloat16" if is_within_bounds(self.precision_errors) else "float32"
         return self._precision
+
+    def _measure_errors(self, directions: Sequence[Mapping[str, Tensor]], span: float) -> list[float]:
+        """|Δlog10 loss| of bfloat16 at five points up to `span` along `directions`; [] where the device gains nothing
+        by bfloat16, so that nothing was measured."""
+        if not fast_bfloat16(str(self.device)):
+            return []
+        plane, errors = self.plane(*directions), []
+        for steps in STEPS:
+            point = tuple(span * steps[i % 2] for i in range(len(directions)))
+            exact, fast = (plane._at(point, bfloat16).loss for bfloat16 in (False, True))
+            errors.append(log_error(exact, fast))
+        return errors
 
     def fix(self, precision: str, batch: int, errors: Iterable[float] = ()) -> None:
         """Take over what another evaluator of the same settled, so that both measure alike to the bit."""
@@ -237,7 +252,7 @@ class Plane:
         with torch.inference_mode():
             point = list(self._start)
             for way, step in zip(self._ways, steps, strict=True):
-                point = torch._foreach_add(point, way, alpha=float(step)) if point else point
+                point = list(torch._foreach_add(point, way, alpha=float(step))) if point else point
             runner.set(dict(zip(self._moving, point, strict=True)), self)
         return runner.run()
 
@@ -248,6 +263,20 @@ class Plane:
             for name, way in direction.items():
                 state[name] = state[name] + float(step) * way
         return state
+
+
+def log_error(exact: float, other: float) -> float:
+    """|log10 other − log10 exact|; 0 for two equal losses, also where both are 0 or inf."""
+    if exact == other:
+        return 0.0
+    if not (0 < exact < math.inf and 0 < other < math.inf):
+        return math.inf
+    return abs(math.log10(other / exact))
+
+
+def is_within_bounds(errors: Sequence[float]) -> bool:
+    """Whether these errors let bfloat16 serve. False if none were measured."""
+    return bool(errors) and numbers.median(errors) <= MEDIAN and max(errors) <= MAXIMUM
 
 
 def _nonzero(direction: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -140,8 +140,9 @@ class Runner:
         sizes = [size for size in sizes if size <= self.images.count] or [self.images.count]
         chosen, least = sizes[0], math.inf
         for size in sizes if len(sizes) > 1 else ():
-            first, *times = (self._seconds(size) for _ in range(ROUNDS + 1))  # the first pass fetches its memory
-            if first is None or None in times or (each := min(times) / size) > SLOWER * least:
+            times = [self._seconds(size) for _ in range(ROUNDS + 1)]
+            known = [seconds for seconds in times[1:] if seconds is not None]  # the first pass fetches its memory
+            if None in times or (each := min(known) / size) > SLOWER * least:
                 break
             if each < least:
                 chosen, least = size, each

@@ -16,8 +16,7 @@ from torch import nn
 import cnnviz
 from cnnviz.errors import BadInput, DeviceLost
 from cnnviz.landscape.evaluate.bn_statistics import BATCH
-from cnnviz.landscape.evaluate.evaluator import Evaluator
-from cnnviz.landscape.evaluate.precision import log_error, within_bounds
+from cnnviz.landscape.evaluate.evaluator import Evaluator, is_within_bounds, log_error
 from cnnviz.landscape.plane.directions import normalised, plane_directions
 
 POINTS = [(a, b) for a in (-1.0, -0.3, 0.0, 0.4, 1.1) for b in (-0.8, 0.0, 0.2, 0.9)]
@@ -151,12 +150,12 @@ def test_real_images_in_float32_and_bfloat16_at_twenty_points(shared):
 def test_auto_is_bfloat16_only_where_it_was_measured_to_be_good(monkeypatch):
     model = residual()
     for fast in (True, False):
-        monkeypatch.setattr("cnnviz.landscape.evaluate.precision.fast_bfloat16", lambda _device, fast=fast: fast)
+        monkeypatch.setattr("cnnviz.landscape.evaluate.evaluator.fast_bfloat16", lambda _device, fast=fast: fast)
         evaluator = Evaluator(model, IMAGES, LABELS)
-        assert evaluator.settled() == ("bfloat16" if within_bounds(evaluator.precision_errors) else "float32")
+        assert evaluator.settled() == ("bfloat16" if is_within_bounds(evaluator.precision_errors) else "float32")
         assert len(evaluator.precision_errors) == (5 if fast else 0)
-    assert within_bounds([0.0, 0.005, 0.02]) and not within_bounds([0.0, 0.02, 0.02])
-    assert not within_bounds([0.0, 0.0, 0.04]) and not within_bounds([])
+    assert is_within_bounds([0.0, 0.005, 0.02]) and not is_within_bounds([0.0, 0.02, 0.02])
+    assert not is_within_bounds([0.0, 0.0, 0.04]) and not is_within_bounds([])
     assert log_error(1.0, 10.0) == 1 and log_error(math.inf, 3.0) == math.inf and log_error(math.inf, math.inf) == 0
 
 
