@@ -78,9 +78,10 @@ def readers_of(graph: Graph) -> dict[int, list[Node]]:
 
 
 def _fits(conv: nn.Module, norm: nn.Module) -> bool:
-    if type(conv) not in _FOLDABLE or type(norm) not in _NORMS or conv._parameters.get("weight") is None:
+    weight = conv._parameters.get("weight")
+    if type(conv) not in _FOLDABLE or type(norm) not in _NORMS or weight is None:
         return False
-    return norm.running_var is not None and norm.num_features == len(conv.weight)
+    return norm.running_var is not None and bool(norm.num_features == len(weight))
 
 
 def _shared(module: nn.Module) -> set[str]:
@@ -144,7 +145,7 @@ def fold_direction(direction: State, state: State, folds: Iterable[Pair]) -> dic
         if weight in direction:
             folded[weight] = _scaled(direction[weight], scale)
         if moved:
-            folded[bias] = sum(moved).to(state[weight].dtype)
+            folded[bias] = sum(moved[1:], moved[0]).to(state[weight].dtype)
     return folded
 
 

@@ -68,7 +68,7 @@ def fuse(module: nn.Module, fusions: Iterable[Fusion]) -> None:
     for fusion in fusions:
         conv = module.get_submodule(fusion.conv)
         conv.__class__ = _Promising
-        conv.overwrites = fusion.overwrites
+        conv.__dict__["overwrites"] = fusion.overwrites
 
 
 class _Promising(nn.Conv2d):
@@ -91,7 +91,7 @@ class Promise:
         if self._added is None:
             return torch.ops.mkldnn._convolution_pointwise(self._images, *tensors, *how, after, [], "")
         unary = after if after != "none" else None
-        more = (*tensors, *how, "add", None, unary, [], "")
+        more: tuple[Any, ...] = (*tensors, *how, "add", None, unary, [], "")
         if conv.overwrites and self._added.is_contiguous(memory_format=torch.channels_last):
             return torch.ops.mkldnn._convolution_pointwise_.binary(self._added, self._images, *more)
         return torch.ops.mkldnn._convolution_pointwise.binary(self._images, self._added, *more)

@@ -5,6 +5,7 @@ only what is above 0 matters, one reading and writing of them all is saved."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.fx import Graph, Node
 
 from cnnviz.engine.peaks import HUGE, Peaks, find_peaks
-from cnnviz.engine.recorder import Packing, Recorder, Step, item
+from cnnviz.engine.recorder import Packing, Recorder, Step
 from cnnviz.engine.replay import same
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import ForwardStopped, visit_layers
@@ -82,16 +83,16 @@ class WatchedPass:
             values: dict[Node, Any] = {self._input: batch, **self._own}
             done: dict[Node, Tensor] = {}
             for step in self._steps:
-                rectified = step.rectifier is not None and joined and all(call in joined for call in step.calls)
+                rectifier = step.rectifier if joined and all(call in joined for call in step.calls) else None
                 if step.node in done:
                     value = done.pop(step.node)
-                elif rectified:
-                    value = done[step.rectifier] = step.rectified(values)
+                elif rectifier is not None:
+                    value = done[rectifier] = step.rectified(values)
                 else:
                     value = step(values)
                 values[step.node] = value
                 for call in step.calls:
-                    visit(call, value, rectified)
+                    visit(call, value, rectifier is not None)
                 for read in step.last:
                     del values[read]
 
@@ -118,7 +119,7 @@ class WatchedPass:
 
 
 def _is_tame(node: Node) -> bool:
-    if node.op != "call_function" or node.target is item:
+    if node.op != "call_function" or node.target is operator.getitem:
         return True
     return str(node.target).split(".")[1].rstrip("_") in _TAME
 
@@ -148,7 +149,7 @@ def watched_pass(
 
     try:
         with half_precision(batch.device, bfloat16), recorder:
-            until_seen(module, calls, *recorder.inputs, note)
+            until_seen(module, calls, recorder.inputs[0], note)
         if not recorder.largest < HUGE:
             return None
         return WatchedPass(*recorder.finished(None), shown), own

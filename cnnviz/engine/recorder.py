@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,10 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from cnnviz.device import fuses_bfloat16
 
 _VALUES = (  # without a tag of their own: results whose shape depends on values, and the way to NumPy and Python
-    "aten.where.default", "aten.nonzero_numpy.default", "aten.repeat_interleave.self_Tensor",
-    "aten.tensor_split.tensor_indices_or_sections", "aten._pack_padded_sequence.default", "aten.resolve_neg.default",
-)  # fmt: skip
-_PLAIN = (None, [1, 1], [0, 0], [1, 1], 1)  # what a convolution is without more words: bias, stride …
+    "aten.where.default aten.nonzero_numpy.default aten.repeat_interleave.self_Tensor aten.resolve_neg.default "
+    "aten.tensor_split.tensor_indices_or_sections aten._pack_padded_sequence.default".split()
+)
+_PLAIN: tuple[Any, ...] = (None, [1, 1], [0, 0], [1, 1], 1)  # what a convolution is without more words: bias, stride …
 _CASTS = ("aten.to.dtype", "aten._to_copy.default")
 _TAG = "_cnnviz_recorded"
 _CONVOLUTIONS = {  # where their images and weights stand; behind the weights: bias, padding, stride, dilation, groups
@@ -33,6 +34,7 @@ class Step:
     """A recorded operation, and in `last` what nobody reads after it, itself included."""
 
     def __init__(self, node: Node) -> None:
+        assert callable(node.target)
         self.node, self.target, self.arguments, self.named = node, node.target, node.args, node.kwargs
         self.last = [read for read in node.all_input_nodes if max(read.users) == node]  # nodes compare by their order
         self.last += [] if node.users else [node]
@@ -201,7 +203,7 @@ class Recorder(TorchDispatchMode):
                 self.largest = max(self.largest, *ends)
         elif isinstance(output, list | tuple):
             for number, part in enumerate(output):
-                self._keep(part, self._graph.call_function(item, (node, number)))
+                self._keep(part, self._graph.call_function(operator.getitem, (node, number)))
         elif output is not None:
             raise _Depends
 
@@ -231,7 +233,7 @@ def pointwise(func: Any, args: tuple, kwargs: dict) -> tuple[Any, tuple, dict]:
     """A convolution of two dimensions as the one of oneDNN's that can have a rectifier; any other call as it is."""
     if func is not torch.ops.aten.conv2d.default or kwargs:
         return func, args, kwargs
-    images, weight, bias, stride, padding, dilation, groups = (*args, *_PLAIN[len(args) - 2 :])
+    images, weight, bias, stride, padding, dilation, groups = args + _PLAIN[len(args) - 2 :]
     taken = images.dtype == torch.float32 or (images.dtype == torch.bfloat16 and fuses_bfloat16())
     if not taken or images.dtype != weight.dtype or images.dim() != 4:
         return func, args, kwargs
@@ -241,7 +243,3 @@ def pointwise(func: Any, args: tuple, kwargs: dict) -> tuple[Any, tuple, dict]:
 
 def _pair(numbers: list[int]) -> list[int]:
     return [*numbers] * (2 // len(numbers))
-
-
-def item(parts: Any, number: int) -> Any:
-    return parts[number]

@@ -49,22 +49,20 @@ def index_on_ranks(
         files, problem = _visible(group, out)
         settings = _in_one_precision(group, settings, files, precision)
         before, spans = _plan(group, model, corpus, settings, out, files, problem)
-        own = _mine(group, Run(
-            model, corpus, settings, share(spans, group.rank, group.ranks), None,
-            partials.rank_file(out, group.rank, group.ranks),
-        ), _Shown(group, progress, len(corpus), before), workers)  # fmt: skip
-        found = group.gather(own)
+        file = partials.rank_file(out, group.rank, group.ranks)
+        run = Run(model, corpus, settings, share(spans, group.rank, group.ranks), None, file)
+        found = group.gather(_mine(group, run, file, _Shown(group, progress, len(corpus), before), workers))
         parts = [before, *found] if before is not None else found
         index = group.run_alone(lambda: finished(merge(parts), model, corpus, out, None, changed=True))
-        partials.rank_file(out, group.rank, group.ranks).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
     return index and finished(index, model, corpus, out, embed, changed=False)  # others need not wait for crops
 
 
-def _mine(group: Group, run: Run, shown: _Shown, workers: int | None) -> PatchIndex:
-    """What this rank finds, when all have found theirs."""
+def _mine(group: Group, run: Run, file: Path, shown: _Shown, workers: int | None) -> PatchIndex:
+    """What this rank finds, when all have found theirs; it is in `file` too."""
     run.progress = shown.mine
     own = run.to_the_end(workers)
-    own.save(run.out)  # before anything else: the others may be lost
+    own.save(file)  # before anything else: the others may be lost
     if shown.lost is not None:
         raise shown.lost
     if len(run.done) < len(run.spans):
@@ -76,9 +74,14 @@ def _mine(group: Group, run: Run, shown: _Shown, workers: int | None) -> PatchIn
 
 
 def _plan(
-    group: Group, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], out: str | Path,
-    files: dict[str, PatchIndex], problem: str,
-) -> tuple[PatchIndex | None, list[Span]]:  # fmt: skip
+    group: Group,
+    model: LoadedModel,
+    corpus: Corpus,
+    settings: dict[str, Any],
+    out: str | Path,
+    files: dict[str, PatchIndex],
+    problem: str,
+) -> tuple[PatchIndex | None, list[Span]]:
     """What was found before, at rank 0 and now in one file; and the spans that are left, everywhere.
 
     Settles the batch size. Not every rank may see every file; what several see is taken once."""

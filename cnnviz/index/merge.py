@@ -14,9 +14,9 @@ from cnnviz.index.result import PatchIndex
 
 Span = tuple[int, int]  # positions low … high - 1 of a corpus
 SAME = (
-    "model", "model_fingerprint", "weights", "wanted_layers", "k", "batch", "preprocessing", "corpus",
-    "corpus_fingerprint", "precision", "torch", "images",
-)  # fmt: skip
+    "model model_fingerprint weights wanted_layers k batch preprocessing corpus corpus_fingerprint precision torch "
+    "images"
+).split()
 """What parts must have in common: the network, the corpus and the settings."""
 _JOINED = {*SAME, "seen", "next", "complete", "skipped", "skipped_at", "widths", "labels"}
 
@@ -95,10 +95,9 @@ def share(spans: Sequence[Span], part: int, parts: int) -> list[Span]:
 def standing(seen: Sequence[Span], total: int, skipped: Iterable[tuple[int, str, str]]) -> dict[str, Any]:
     """How far an index is, as metadata. `skipped`: (position, id, reason)."""
     count, faults = sum(high - low for low, high in seen), sorted(skipped)
-    return {
-        "next": count, "images": total, "complete": count >= total, "seen": [list(span) for span in seen],
-        "skipped": [[name, why] for _, name, why in faults], "skipped_at": [at for at, _, _ in faults],
-    }  # fmt: skip
+    skipped_images = {"skipped": [[name, why] for _, name, why in faults], "skipped_at": [at for at, _, _ in faults]}
+    spans = [list(span) for span in seen]
+    return {"next": count, "images": total, "complete": count >= total, "seen": spans} | skipped_images
 
 
 def skipped_by(meta: dict[str, Any]) -> list[tuple[int, str, str]]:

@@ -83,14 +83,11 @@ class PatchIndex(Displayed):
         found = self._layer(layer)
         if not 0 <= channel < len(found.values):
             raise BadInput(f"{layer} has channels 0..{len(found.values) - 1}, got {channel}.")
-        return [
-            Winner(
-                int(image), self.ids[int(image)], int(found.rows[channel, i]), int(found.cols[channel, i]),
-                float(found.values[channel, i]), _box(found.boxes[channel, i]), _box(found.full_boxes[channel, i]),
-            )
-            for i, image in enumerate(found.images[channel])
-            if image >= 0
-        ]  # fmt: skip
+        return [self._winner(found, (channel, i)) for i, image in enumerate(found.images[channel]) if image >= 0]
+
+    def _winner(self, found: LayerTop, at: tuple[int, int]) -> Winner:
+        image, value, boxes = int(found.images[at]), float(found.values[at]), (found.boxes[at], found.full_boxes[at])
+        return Winner(image, self.ids[image], int(found.rows[at]), int(found.cols[at]), value, *map(_box, boxes))
 
     def dead(self, layer: str) -> np.ndarray:
         """(C,) True where no unit of any image was above 0."""
@@ -130,14 +127,10 @@ class PatchIndex(Displayed):
     def save(self, path: str | Path) -> Path:
         """Write arrays and JSON into one .npz file, atomically."""
         arrays = {f"{name}/{layer}": a for layer, top in self.tops.items() for name, a in top.arrays().items()}
-        arrays |= {
-            f"{name}/{layer}": np.asarray(getattr(found, name))
-            for layer, found in self.statistics.items() for name in ChannelStatistics.__slots__
-        }  # fmt: skip
-        arrays |= {
-            f"crops/{name}/{layer}": getattr(found, name)
-            for layer, found in self.embedded.items() for name in LayerCrops.__slots__
-        }  # fmt: skip
+        for layer, found in self.statistics.items():
+            arrays |= {f"{name}/{layer}": np.asarray(getattr(found, name)) for name in ChannelStatistics.__slots__}
+        for layer, crops in self.embedded.items():
+            arrays |= {f"crops/{name}/{layer}": getattr(crops, name) for name in LayerCrops.__slots__}
         ids = {str(image): name for image, name in self.ids.items()}
         meta = {"format": FORMAT, "kind": "patch index", "layers": self.layers, "ids": ids, **self.meta}
         save_arrays(path, arrays, meta)
@@ -151,14 +144,11 @@ class PatchIndex(Displayed):
             raise BadInput(f"{path} is not a patch index of this version. Build it again: `cnnviz index`.")
         layers = meta.pop("layers")
         tops = {layer: LayerTop(**_named(arrays, layer, LayerTop)) for layer in layers}
-        statistics = {
-            layer: ChannelStatistics(**_named(arrays, layer, ChannelStatistics))
-            for layer in layers if f"maximum/{layer}" in arrays
-        }  # fmt: skip
-        embedded = {
-            layer: LayerCrops(**{name: arrays[f"crops/{name}/{layer}"] for name in LayerCrops.__slots__})
-            for layer in layers if f"crops/at/{layer}" in arrays
-        }  # fmt: skip
+        counted = [layer for layer in layers if f"maximum/{layer}" in arrays]
+        statistics = {layer: ChannelStatistics(**_named(arrays, layer, ChannelStatistics)) for layer in counted}
+        cropped = [layer for layer in layers if f"crops/at/{layer}" in arrays]
+        crops = {layer: [arrays[f"crops/{name}/{layer}"] for name in LayerCrops.__slots__] for layer in cropped}
+        embedded = {layer: LayerCrops(*parts) for layer, parts in crops.items()}
         return cls(tops, {int(image): name for image, name in meta.pop("ids").items()}, meta, statistics, embedded)
 
 

@@ -107,12 +107,10 @@ def _check_layer(layer: str, top: LayerTop, known: np.ndarray) -> None:
 
 def _check_crops(layer: str, crops: LayerCrops, shape: tuple[int, ...]) -> None:
     pixels, sizes, at = crops.pixels, crops.sizes, crops.at
-    fits = (
-        pixels.ndim == 4 and pixels.dtype == np.uint8 and at.shape == shape and sizes.shape == (len(pixels), 2)
-        and at.dtype.kind == sizes.dtype.kind == "i" and bool(((at >= -1) & (at < len(pixels))).all())
-        and bool(((sizes > 0) & (sizes <= pixels.shape[1:3])).all())
-    )  # fmt: skip
-    if not fits:
+    fits = pixels.ndim == 4 and pixels.dtype == np.uint8 and at.dtype.kind == sizes.dtype.kind == "i"
+    fits = fits and at.shape == shape and sizes.shape == (len(pixels), 2)
+    fits = fits and bool(((at >= -1) & (at < len(pixels))).all())
+    if not fits or not bool(((sizes > 0) & (sizes <= pixels.shape[1:3])).all()):
         raise ValueError(f"the crops of {layer} do not fit")
 
 

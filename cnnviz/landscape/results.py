@@ -32,7 +32,7 @@ class _Kept:
         wanted = {f.name for f in fields(cls) if f.name != "meta"}  # type: ignore[arg-type]
         if meta.pop("kind", None) != cls.__name__ or set(arrays) != wanted:
             raise BadInput(f"{path} holds no {cls.__name__.lower()} of a loss landscape. Compute it again.")
-        return cls(**arrays, meta=meta)
+        return cls(**{**arrays, "meta": meta})
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,14 +28,13 @@ def embed(index: PatchIndex, model: LoadedModel, corpus: Corpus, side: int = SID
     if a winner cannot be read any more."""
     refuse_side(side)
     refuse_strangers(index.meta, model, corpus)
-    size = model.input_size[1:]
     cuts: dict[str, tuple[list[np.ndarray], np.ndarray]] = {
         layer: ([], np.full(top.images.shape, -1, np.int64)) for layer, top in index.tops.items()
     }
     for image in sorted(index.ids):
         received = _received(model, corpus, image)
         for layer, top in index.tops.items():
-            _cut(received, top, image, size, side, *cuts[layer])
+            _cut(received, top, image, side, *cuts[layer])
     found = {layer: LayerCrops.packed(*cuts[layer]) for layer in index.tops}
     return replace(index, embedded=found, meta=index.meta | {"embedded": side})
 
@@ -50,14 +49,12 @@ def _received(model: LoadedModel, corpus: Corpus, image: int) -> np.ndarray:
         ) from error
 
 
-def _cut(
-    received: np.ndarray, top: LayerTop, image: int, size: tuple[int, int], side: int,
-    crops: list[np.ndarray], at: np.ndarray,
-) -> None:  # fmt: skip
-    """Cut what this image won in one layer."""
+def _cut(received: np.ndarray, top: LayerTop, image: int, side: int, crops: list[np.ndarray], at: np.ndarray) -> None:
+    """Cut what this image, as `received`, won in one layer."""
     known: dict[tuple[int, ...], int] = {}
     for channel, place in np.argwhere(top.images == image):
-        box = window(tuple(int(v) for v in top.full_boxes[channel, place]), size)  # type: ignore[arg-type]
+        upper, left, lower, right = (int(v) for v in top.full_boxes[channel, place])
+        box = window((upper, left, lower, right), received.shape[:2])
         if box not in known:
             known[box] = len(crops)
             crops.append(_reduced(cut(received, box), side))

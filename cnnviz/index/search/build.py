@@ -108,28 +108,34 @@ def prepared(
     names = list(layers) if layers is not None else model.layers()
     find_modules(model.module, names)
     used = "bfloat16" if usable_precision(precision, str(model.device)) == "bfloat16" else "float32"
-    settings = {
-        "model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin,
-        "wanted_layers": _with_places(model, _that_run(model, names), layers is None), "k": k,
-        "preprocessing": json.loads(json.dumps(model.preprocessing.as_dict())), "corpus": corpus.name,
-        "corpus_fingerprint": corpus.fingerprint, "images": len(corpus),
-        **precision_meta(precision, used), "torch": torch.__version__,
-    }  # fmt: skip
+    settings = (
+        {"model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin}
+        | {"wanted_layers": _with_places(model, _that_run(model, names), layers is None), "k": k}
+        | {"preprocessing": json.loads(json.dumps(model.preprocessing.as_dict())), "corpus": corpus.name}
+        | {"corpus_fingerprint": corpus.fingerprint, "images": len(corpus)}
+        | {**precision_meta(precision, used), "torch": torch.__version__}
+    )
     return settings if batch is None else settings | {"batch": batch}
 
 
 def chosen_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None) -> int:
     """The batch size asked for, else that of the index that is continued, else the fastest here."""
-    if "batch" in settings or before is not None:
-        return settings.get("batch") or before.meta["batch"]
+    given = settings.get("batch") or (before.meta["batch"] if before is not None else 0)
+    if given:
+        return given
     fast, layers = settings["precision"] == "bfloat16", len(settings["wanted_layers"])
     return best_batch(model, fast, layers, len(corpus)) if len(corpus) >= MANY else SMALL
 
 
 def finished(
-    index: PatchIndex, model: LoadedModel, corpus: Corpus, out: str | Path | None, side: int | None, changed: bool,
+    index: PatchIndex,
+    model: LoadedModel,
+    corpus: Corpus,
+    out: str | Path | None,
+    side: int | None,
+    changed: bool,
     witness: Witness | None = None,
-) -> PatchIndex:  # fmt: skip
+) -> PatchIndex:
     """`index` saved, and what ranks or earlier versions left beside it removed; then, if it is complete, with its
     agreement and crops. It is attached to its network and images.
 

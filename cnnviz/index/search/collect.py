@@ -35,8 +35,10 @@ def taken(search: Search, corpus: Corpus, meta: dict[str, Any]) -> PatchIndex:
 
 
 def _statistics(top: RunningTop) -> ChannelStatistics:
-    arrays = (getattr(top, name).cpu().numpy() for name in ("maximum", "histogram", "means", "positive"))
-    return ChannelStatistics(*arrays, units=top.units, sampled=top.sampled)
+    maximum, histogram, means, positive = (
+        tensor.cpu().numpy() for tensor in (top.maximum, top.histogram, top.means, top.positive)
+    )
+    return ChannelStatistics(maximum, histogram, means, positive, top.units, top.sampled)
 
 
 def _records(model: LoadedModel, layer: str, top: RunningTop) -> LayerTop:

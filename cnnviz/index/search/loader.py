@@ -57,10 +57,9 @@ def feed(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int | N
 def _spare() -> int:
     if may_start_processes():
         return max(1, min(16, (os.cpu_count() or 2) - 1))
-    warnings.warn(
-        f"Images are decoded in this process alone, which is slower: put what {sys.modules['__main__'].__file__} does "
-        'below `if __name__ == "__main__":`, or worker processes would run it again.', stacklevel=3,
-    )  # fmt: skip
+    script = sys.modules["__main__"].__file__
+    slower = f"Images are decoded in this process alone, which is slower: put what {script} does below "
+    warnings.warn(slower + '`if __name__ == "__main__":`, or worker processes would run it again.', stacklevel=3)
     return 0
 
 
@@ -111,10 +110,8 @@ def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[
 
 
 def _ahead(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int) -> Iterator[Batch]:
-    loader = DataLoader(
-        _Decoder(corpus, model.preprocessing, spans), batch_size=None, num_workers=min(workers, len(spans) or 1),
-        prefetch_factor=2, multiprocessing_context="spawn", pin_memory=False,
-    )  # fmt: skip
+    decoder, many = _Decoder(corpus, model.preprocessing, spans), min(workers, len(spans) or 1)
+    loader = DataLoader(decoder, None, num_workers=many, prefetch_factor=2, multiprocessing_context="spawn")
     try:
         yield from loader
     except RuntimeError as error:

@@ -48,9 +48,15 @@ class Run:
     since every run keeps records of its own."""
 
     def __init__(
-        self, model: LoadedModel, corpus: Corpus, settings: dict[str, Any], spans: Sequence[Span],
-        before: PatchIndex | None = None, out: str | Path | None = None, progress: IndexWatcher | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: LoadedModel,
+        corpus: Corpus,
+        settings: dict[str, Any],
+        spans: Sequence[Span],
+        before: PatchIndex | None = None,
+        out: str | Path | None = None,
+        progress: IndexWatcher | None = None,
+    ) -> None:
         fast = settings["precision"] == "bfloat16"
         self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
@@ -75,14 +81,14 @@ class Run:
             if self._told(time.monotonic() - started) is False:
                 break
             if self.out is not None and time.monotonic() > next_save:
-                self._save()
+                self._save(self.out)
                 next_save = time.monotonic() + SAVE_EVERY
         return self.result()
 
-    def _save(self) -> None:
+    def _save(self, out: str | Path) -> None:
         """On the way: a disk that is full now may have room at the next time, and what is in memory is kept."""
         try:
-            self.result().save(self.out)
+            self.result().save(out)
             self.problem = ""
         except CnnvizError as error:
             self.problem = str(error)

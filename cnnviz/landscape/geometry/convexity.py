@@ -70,8 +70,8 @@ def nonconvexity(
         stride = 2 if surface.meta.get("precision") == "bfloat16" and min(surface.loss.shape) >= 21 else 1
     steps = [_spacing(axis, stride) for axis in (surface.alphas, surface.betas)]
     if not 0 <= correlation <= 1 or sigmas < 0 or rounding < 0:
-        raise BadInput(f"correlation must lie in 0..1, sigmas and rounding be >= 0, got {correlation}, {sigmas}, "
-                       f"{rounding}.")  # fmt: skip
+        given = f"{correlation}, {sigmas}, {rounding}"
+        raise BadInput(f"correlation must lie in 0..1, sigmas and rounding be >= 0, got {given}.")
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         values = np.where(surface.loss > 0, np.log(surface.loss), np.nan) if log else surface.loss
         spread = np.nan_to_num(surface.loss_error) / (surface.loss if log else 1.0)
@@ -84,18 +84,15 @@ def nonconvexity(
         negative = usable & (smallest + sigmas * np.nan_to_num(error) < 0)
     counted = int(usable.sum())
 
-    def placed(part: np.ndarray, empty: float | bool) -> np.ndarray:
+    def fill(part: np.ndarray, empty: float | bool) -> np.ndarray:
         whole = np.full(values.shape, empty)
         whole[inner] = np.where(usable, part, empty)
         return whole
 
-    maps = [placed(part, np.nan) for part in (smallest, largest, error)]
-    bent = placed(negative, False)
-    away = np.hypot(surface.alphas[:, None], surface.betas[None, :])
-    return Nonconvexity(
-        float(negative.sum() / counted) if counted else np.nan, counted, *maps, bent,
-        float(away.min(where=bent, initial=np.inf)),
-    )  # fmt: skip
+    bent, share = fill(negative, False), float(negative.sum() / counted) if counted else np.nan
+    nearest = np.hypot(surface.alphas[:, None], surface.betas[None, :]).min(where=bent, initial=np.inf)
+    eigenvalues = fill(smallest, np.nan), fill(largest, np.nan)
+    return Nonconvexity(share, counted, *eigenvalues, fill(error, np.nan), bent, float(nearest))
 
 
 def _spacing(axis: np.ndarray, stride: int) -> float:
@@ -118,9 +115,7 @@ def _scaled(name: str, alpha: float, beta: float) -> np.ndarray:
 def _neighbours(values: np.ndarray, stride: int) -> np.ndarray:
     """(3, 3, A - 2 stride, B - 2 stride): every inner point's surroundings."""
     rows, columns = (size - 2 * stride for size in values.shape)
-    return np.array(
-        [[values[i * stride :, j * stride :][:rows, :columns] for j in range(3)] for i in range(3)]
-    )  # fmt: skip
+    return np.array([[values[i * stride :, j * stride :][:rows, :columns] for j in range(3)] for i in range(3)])
 
 
 def _differences(values: np.ndarray, stencil: np.ndarray, stride: int) -> np.ndarray:

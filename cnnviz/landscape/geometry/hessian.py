@@ -56,7 +56,8 @@ class Objective:
         along, total = self._shaped(vector), torch.zeros_like(vector)
         for part in self._parts(batch):
             gradients = torch.autograd.grad(part, self.parameters, create_graph=True, materialize_grads=True)
-            component = sum((g * v).sum() for g, v in zip(gradients, along, strict=True))
+            parts = [(g * v).sum() for g, v in zip(gradients, along, strict=True)]
+            component = sum(parts[1:], parts[0])
             if not component.requires_grad:  # a loss that is linear in the parameters
                 continue
             products = torch.autograd.grad(component, self.parameters, materialize_grads=True)
@@ -91,7 +92,7 @@ class Extremes:
 
 
 def lanczos(
-    product: Product, start: Tensor, count: int, steps: int, tolerance: float = 1e-3, tick: Callable[[], None] = bool
+    product: Product, start: Tensor, count: int, steps: int, tolerance: float = 1e-3, tick: Callable[[], object] = bool
 ) -> Extremes:
     """The `count` largest eigenvalues and the smallest one of the symmetric matrix behind `product`.
 
@@ -131,7 +132,7 @@ def _extremes(diagonal: np.ndarray, beside: np.ndarray, count: int) -> Extremes:
 
 
 def hutchinson(
-    product: Product, like: Tensor, probes: int, generator: torch.Generator, tick: Callable[[], None] = bool
+    product: Product, like: Tensor, probes: int, generator: torch.Generator, tick: Callable[[], object] = bool
 ) -> tuple[float, float]:
     """(trace, standard error of it) of the matrix behind `product`, from `probes` random vectors of ±1, at
     least 2. `like` gives their length, device and precision. Source: Hutchinson 1990."""

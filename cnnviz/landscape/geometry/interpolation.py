@@ -50,12 +50,14 @@ def interpolate(
         at = evaluator.at(weights)
         rows.append((at.loss, at.accuracy, at.loss_error, at.accuracy_error))
         ticker.tick("interpolating")
-    meta = {
-        "kind of line": "interpolation", "architecture": model_a.name, "data": evaluator.data,
-        "weights": [model_a.fingerprint, model_b.fingerprint], "origins": [model_a.origin, model_b.origin],
-        "images": evaluator.count, **evaluator.precision_meta(), "statistics": statistics, "clamped": clamped,
-    }  # fmt: skip
-    return Line(points, *np.array(rows, np.float64).T, meta)
+    both = (model_a, model_b)
+    meta = (
+        {"kind of line": "interpolation", "architecture": model_a.name, "data": evaluator.data}
+        | {"weights": [model.fingerprint for model in both], "origins": [model.origin for model in both]}
+        | {"images": evaluator.count, **evaluator.precision_meta(), "statistics": statistics, "clamped": clamped}
+    )
+    loss, accuracy, loss_error, accuracy_error = np.array(rows, np.float64).T
+    return Line(points, loss, accuracy, loss_error, accuracy_error, meta)
 
 
 def barrier(line: Line, of: str = "loss") -> float:
@@ -76,8 +78,10 @@ def barrier(line: Line, of: str = "loss") -> float:
         raise BadInput("A barrier needs the values at both networks: interpolate with 0 and 1 among the steps.")
     start, stop = (values[end[0]] for end in ends)
     if not np.isfinite([start, stop]).all():
-        raise BadInput(f"A barrier needs a finite {of} at both networks, got {start:.4g} and {stop:.4g}: the weights "
-                       "or the images of one hold NaN or far too large numbers.")  # fmt: skip
+        raise BadInput(
+            f"A barrier needs a finite {of} at both networks, got {start:.4g} and {stop:.4g}: the weights or the "
+            "images of one hold NaN or far too large numbers."
+        )
     t = line.steps[between]
     return max(0.0, float(np.max(values[between] - ((1 - t) * start + t * stop))))
 
@@ -91,14 +95,16 @@ def state_of(model: LoadedModel, device: torch.device) -> dict[str, Tensor]:
 
 def check_same(first: State, second: State, name: str, other: str) -> None:
     """Raise BadInput, naming the first difference, unless both states have the same names and shapes."""
+    differ = f"{name} and {other} are not the same network"
     for key in [*first, *second]:
         if key not in second or key not in first:
             has, lacks = (name, other) if key in first else (other, name)
-            raise BadInput(f"{name} and {other} are not the same network: {has} has {key!r}, {lacks} has not. Choose "
-                           "two sets of weights of one architecture.")  # fmt: skip
+            raise BadInput(
+                f"{differ}: {has} has {key!r}, {lacks} has not. Choose two sets of weights of one architecture."
+            )
         if first[key].shape != second[key].shape:
-            raise BadInput(f"{name} and {other} are not the same network: {key!r} has shapes "
-                           f"{tuple(first[key].shape)} and {tuple(second[key].shape)}.")  # fmt: skip
+            shapes = f"{tuple(first[key].shape)} and {tuple(second[key].shape)}"
+            raise BadInput(f"{differ}: {key!r} has shapes {shapes}.")
 
 
 def _check_alike(a: LoadedModel, b: LoadedModel) -> None:
@@ -111,8 +117,10 @@ def _check_alike(a: LoadedModel, b: LoadedModel) -> None:
             "between them has a preprocessing. Load both with the same one, cnnviz.load(…, preprocessing=…)."
         )
     if a.name != b.name:
-        raise BadInput(f"{a.name} and {b.name} have the same tensors but are two networks: no line between them is "
-                       "one network. Load both as the same architecture.")  # fmt: skip
+        raise BadInput(
+            f"{a.name} and {b.name} have the same tensors but are two networks: no line between them is one network. "
+            "Load both as the same architecture."
+        )
 
 
 def _steps(steps: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -60,8 +60,8 @@ def principal_directions(rows: Mapping[str, Tensor], shapes: Mapping[str, torch.
     one line."""
     count = len(next(iter(rows.values()), ()))
     gram = np.zeros((count, count))
-    for values in rows.values():
-        points = values.double()
+    for row in rows.values():
+        points = row.double()
         gram += (points @ points.T).numpy()
     centring = np.eye(count) - 1 / max(count, 1)
     values, vectors = np.linalg.eigh(centring @ gram @ centring)

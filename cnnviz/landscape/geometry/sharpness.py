@@ -104,7 +104,7 @@ def highest(
     start: tuple[float, list[Tensor]],
     step: Step,
     ascent: int,
-    tick: Callable[[], None] = bool,
+    tick: Callable[[], object] = bool,
 ) -> float:
     """The highest loss that `ascent` steps find around `weights`. `start`: loss and gradient there; `step(offset,
     gradient, size)`: the offset moved uphill by `size` of the region, and brought back into it.

@@ -81,10 +81,8 @@ def spectrum_of(
     ends = lanczos(objective.times, start, count, steps, tolerance, _telling(ticker, "eigenvalues"))
     ticker.tick("eigenvalues", steps - ends.products)
     trace, error = hutchinson(objective.times, start, probes, generator, _telling(ticker, "trace"))
-    return Spectrum(
-        ends.largest, ends.largest_error, ends.smallest, ends.smallest_error, trace, error,
-        objective.size, objective.count, ends.products + probes,
-    )  # fmt: skip
+    extremes = ends.largest, ends.largest_error, ends.smallest, ends.smallest_error
+    return Spectrum(*extremes, trace, error, objective.size, objective.count, ends.products + probes)
 
 
 def _telling(ticker: Ticker, what: str) -> Callable[[], None]:

@@ -36,8 +36,10 @@ def read_snapshots(folder: str | Path) -> list[tuple[int, Path]]:
     files = root.glob("epoch-*.safetensors") if root.is_dir() else ()
     found = [(int(match[1]), path) for path in files if (match := _FILE.fullmatch(path.name))]
     if not found:
-        raise BadInput(f"{folder} holds no snapshots (epoch-000.safetensors, …). Train with `cnnviz train … "
-                       "--snapshots 2` to keep some.")  # fmt: skip
+        raise BadInput(
+            f"{folder} holds no snapshots (epoch-000.safetensors, …). Train with `cnnviz train … --snapshots 2` to "
+            "keep some."
+        )
     return sorted(found)
 
 
@@ -78,7 +80,7 @@ def trajectory(
     last = state_of(model, torch.device("cpu"))
     names = _moving(model, over)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot[0])
-    _check_end(*ordered[-1], model, last, names)
+    _check_end(ordered[-1], model, last, names)
     ticker, epochs, measured, tolerances = Ticker(len(ordered), progress), [], [], []
     differences: dict[str, list[Tensor]] = {name: [] for name in names}
     for epoch, kept in ordered:
@@ -94,16 +96,15 @@ def trajectory(
     plane = _given(directions, last, names) if directions is not None else principal_directions(rows, shapes)
     shown = project(rows, plane)
     near = shown.distance <= np.array(tolerances)
-    meta = {
-        "architecture": model.name, "weights": model.fingerprint, "data": evaluator.data, "images": evaluator.count,
-        "over": over, "plane": "given" if directions is not None else "PCA", "explained": shown.explained.tolist(),
-        "cosine": shown.cosine, "distance": shown.distance.tolist(), **evaluator.precision_meta(),
-        "statistics": statistics,
-    }  # fmt: skip
-    path = Trajectory(
-        np.array(epochs), shown.positions, np.where(near, 0.0, shown.residual),
-        np.array([m.loss for m in measured]), np.array([m.accuracy for m in measured]), meta,
-    )  # fmt: skip
+    meta = (
+        {"architecture": model.name, "weights": model.fingerprint, "data": evaluator.data, "images": evaluator.count}
+        | {"over": over, "plane": "given" if directions is not None else "PCA", "explained": shown.explained.tolist()}
+        | {"cosine": shown.cosine, "distance": shown.distance.tolist(), **evaluator.precision_meta()}
+        | {"statistics": statistics}
+    )
+    residual = np.where(near, 0.0, shown.residual)
+    loss, accuracy = (np.array([getattr(m, name) for m in measured]) for name in ("loss", "accuracy"))
+    path = Trajectory(np.array(epochs), shown.positions, residual, loss, accuracy, meta)
     return path, plane, shown.explained
 
 
@@ -130,11 +131,9 @@ def _state(
     return {name: tensor.to("cpu", torch.float32) for name, tensor in floats.items()}, half
 
 
-def _check_end(
-    epoch: int, kept: Mapping[str, Tensor] | str | Path, model: LoadedModel, last: Mapping[str, Tensor],
-    names: list[str],
-) -> None:  # fmt: skip
+def _check_end(snapshot: Snapshot, model: LoadedModel, last: Mapping[str, Tensor], names: list[str]) -> None:
     """Raise BadInput unless the last snapshot is the model's weights: a plane through others shows another path."""
+    epoch, kept = snapshot
     state, half = _state(kept, model, last)
     apart, length = _length([state[n] - last[n] for n in names]), _length([last[n] for n in names])
     if apart > (_HALF if half else _SINGLE) * length:
@@ -151,8 +150,10 @@ def _given(directions: Sequence[Direction], last: Mapping[str, Tensor], names: l
     for direction in directions:
         check_direction(direction, last)
         if outside := [name for name in direction if name not in names and bool(direction[name].any())]:
-            raise BadInput(f"The direction moves {outside[0]!r}, which this path leaves out: over=\"parameters\" takes "
-                           "all parameters.")  # fmt: skip
+            raise BadInput(
+                f"The direction moves {outside[0]!r}, which this path leaves out: "
+                'over="parameters" takes all parameters.'
+            )
     return [{name: tensor.to("cpu", torch.float32) for name, tensor in d.items()} for d in directions]
 
 

@@ -31,9 +31,8 @@ def axis(steps: int, span: Span) -> np.ndarray:
 
 def ends(span: Span) -> tuple[float, float]:
     """(low, high) of a span. Raises BadInput if there is nothing between them."""
-    pair = isinstance(span, tuple | list)
     try:
-        low, high = (float(end) for end in span) if pair else (-float(span), float(span))
+        low, high = map(float, span if isinstance(span, tuple | list) else (-span, span))
     except (TypeError, ValueError):
         raise BadInput(f"span must be a number above 0, or a pair (low, high), got {span!r}.") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):

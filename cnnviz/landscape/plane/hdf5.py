@@ -34,16 +34,15 @@ def read_directions(path: str | Path, model: LoadedModel) -> list[dict[str, Tens
     its state, running statistics included (`dir_type` states, of which counters are left out). Directions are
     taken as they are, normalised or not. Raises BadInput for a file of another kind or network, naming the first
     tensor that differs; CnnvizError with the command if h5py is not installed."""
+    name = Path(path).name
     with model.lock:
-        weights = {name: tuple(p.shape) for name, p in model.module.named_parameters()}
-        state = {name: tuple(t.shape) for name, t in model.module.state_dict().items()}
+        weights = {key: tuple(p.shape) for key, p in model.module.named_parameters()}
+        state = {key: tuple(t.shape) for key, t in model.module.state_dict().items()}
     with _opened(path) as file:
-        groups = [name for name in GROUPS if name in file]
+        groups = [group for group in GROUPS if group in file]
         if not groups:
-            raise BadInput(f"{Path(path).name} holds no {GROUPS[0]}: is it a direction file? It holds "
-                           f"{_listed(file)}.")  # fmt: skip
-        return [_named(_numbered(file[group], group), weights, state, f"{group} of {Path(path).name}")
-                for group in groups]  # fmt: skip
+            raise BadInput(f"{name} holds no {GROUPS[0]}: is it a direction file? It holds {_listed(file)}.")
+        return [_named(_numbered(file[group], group), weights, state, f"{group} of {name}") for group in groups]
 
 
 def read_surface(path: str | Path, split: str = "train") -> Surface | Line:
@@ -64,24 +63,27 @@ def read_surface(path: str | Path, split: str = "train") -> Surface | Line:
         if "dir_file" in file:
             meta["directions"] = Path(_text(file["dir_file"][()])).name
     if any(axis.ndim != 1 for axis in axes) or any(v.size != np.prod([len(a) for a in axes]) for v in (loss, accuracy)):
-        raise BadInput(f"{Path(path).name} is no whole surface: {[len(a) for a in axes]} coordinates but "
-                       f"{loss.size} losses and {accuracy.size} accuracies.")  # fmt: skip
+        raise BadInput(
+            f"{Path(path).name} is no whole surface: {[len(a) for a in axes]} coordinates but {loss.size} losses and "
+            f"{accuracy.size} accuracies."
+        )
     absent = (loss < 0) | (accuracy < 0)
     loss = np.where(absent, np.nan, np.where(np.isnan(loss), np.inf, loss))
     accuracy = np.where(absent, np.nan, accuracy / 100)
     values = [v.reshape([len(axis) for axis in reversed(axes)]).T for v in (loss, accuracy)]
     unknown = np.full(values[0].shape, np.nan)
-    kind: type[Surface] | type[Line] = Surface if len(axes) == 2 else Line
-    if kind is Line:
-        meta["kind of line"] = "direction"
-    return kind(*axes, *values, unknown, unknown.copy(), meta)
+    if len(axes) == 2:
+        return Surface(axes[0], axes[1], values[0], values[1], unknown, unknown.copy(), meta)
+    return Line(axes[0], values[0], values[1], unknown, unknown.copy(), meta | {"kind of line": "direction"})
 
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[h5py.File]:
     if find_spec("h5py") is None:
-        raise CnnvizError('Files of the reference tool (.h5) need the package h5py, which is not installed. Use pip '
-                          'install "cnnviz[reference]", or pip install h5py.')  # fmt: skip
+        raise CnnvizError(
+            "Files of the reference tool (.h5) need the package h5py, which is not installed. Use pip "
+            'install "cnnviz[reference]", or pip install h5py.'
+        )
     import h5py
 
     if not Path(path).is_file():

@@ -52,25 +52,23 @@ def loss_line(
     points = axis(steps, span)
     evaluator = Evaluator(model, images, labels, precision, statistics, batch)
     way = plane_directions(model, seed)[0] if direction is None else direction
-    line = evaluator.plane(way)
+    plane = evaluator.plane(way)
     evaluator.settled(way, span=max(map(abs, ends(span))))
-    if not math.isfinite(line.at(0.0).loss):
+    if not math.isfinite(plane.at(0.0).loss):
         raise BadInput(f"The loss of {model.name} itself is not finite over these images.")
     values = np.full((4, len(points)), math.nan)
-    meta = {
-        "kind of line": "direction", "architecture": model.name, "weights": model.fingerprint,
-        "data": evaluator.data, "images": evaluator.count, "seed": seed if direction is None else None,
-        "span": list(ends(span)), **evaluator.precision_meta(), "statistics": statistics, "batch": evaluator.batch,
-    }  # fmt: skip
+    meta = (
+        {"kind of line": "direction", "architecture": model.name, "weights": model.fingerprint}
+        | {"data": evaluator.data, "images": evaluator.count, "seed": seed if direction is None else None}
+        | {"span": list(ends(span)), **evaluator.precision_meta(), "statistics": statistics, "batch": evaluator.batch}
+    )
     started = time.monotonic()
     for i, point in enumerate(points):
-        values[:, i] = numbers(line.at(float(point)))
+        values[:, i] = numbers(plane.at(float(point)))
         left = (time.monotonic() - started) / (i + 1) * (len(points) - 1 - i)
-        known = Line(points, *values.copy(), meta)
-        if (
-            progress
-            and progress(LineProgress(i + 1, len(points), "points", left, line=known)) is False
-            and i + 1 < len(points)
-        ):
+        loss, accuracy, loss_error, accuracy_error = values.copy()
+        line = Line(points, loss, accuracy, loss_error, accuracy_error, meta)
+        state = LineProgress(i + 1, len(points), "points", left, line=line)
+        if progress and progress(state) is False and i + 1 < len(points):
             raise Cancelled(f"Stopped after {i + 1} of {len(points)} points of the line.")
-    return Line(points, *values, meta)
+    return line

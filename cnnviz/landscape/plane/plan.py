@@ -72,12 +72,13 @@ class Plan:
 
     def _fixed(self) -> dict[str, Any]:
         evaluator = self.evaluator
-        return {
-            "architecture": evaluator.model.name, "weights": evaluator.model.fingerprint, "data": evaluator.data,
-            "images": evaluator.count, "seed": None if self.own else self.seed, "span": list(self.span),
-            "steps": self.steps, "statistics": evaluator.statistics,
-            "directions": _hash(self.directions) if self.own else None,
-        }  # fmt: skip
+        model, own = evaluator.model, self.own
+        return (
+            {"architecture": model.name, "weights": model.fingerprint}
+            | {"data": evaluator.data, "images": evaluator.count, "seed": None if own else self.seed}
+            | {"span": list(self.span), "steps": self.steps, "statistics": evaluator.statistics}
+            | {"directions": _hash(self.directions) if own else None}
+        )
 
     def resume(self, out: str | Path | None) -> Found:
         """Cells that are stored beside `out`, or in it: a surface with NaN is one to be continued.
@@ -121,18 +122,18 @@ class Plan:
 
     def surface(self, values: np.ndarray) -> Surface:
         """What is known so far, with its provenance. `values`: as `values` returns; copied."""
-        return Surface(self.points, self.points.copy(), *values.copy(), self.meta())
+        loss, accuracy, loss_error, accuracy_error = values.copy()
+        return Surface(self.points, self.points.copy(), loss, accuracy, loss_error, accuracy_error, self.meta())
 
     def meta(self) -> dict[str, Any]:
         """The identity, the cosine of the directions, the errors by which bfloat16 was judged, and "centre", loss
         (to four digits) and accuracy of the network itself in float32, once it was evaluated."""
         errors, centre = self.evaluator.precision_errors, self._centre
-        return {
-            **self._fixed(), **self.evaluator.precision_meta(), "batch": self.evaluator.batch,
-            "cosine": self.cosine, "direction seeds": None if self.own else [2 * self.seed, 2 * self.seed + 1],
-            "bfloat16 errors": [float(f"{error:.3g}") for error in errors], "folded layers": len(self.evaluator.folds),
-            **({"centre": [float(f"{centre.loss:.4g}"), centre.accuracy]} if centre is not None else {}),
-        }  # fmt: skip
+        meta = self._fixed() | self.evaluator.precision_meta() | {"batch": self.evaluator.batch, "cosine": self.cosine}
+        meta["direction seeds"] = None if self.own else [2 * self.seed, 2 * self.seed + 1]
+        meta["bfloat16 errors"] = [float(f"{error:.3g}") for error in errors]
+        meta["folded layers"] = len(self.evaluator.folds)
+        return meta if centre is None else meta | {"centre": [float(f"{centre.loss:.4g}"), centre.accuracy]}
 
 
 def load_finished(plan: Plan, out: str | Path | None) -> Surface | None:
