@@ -114,21 +114,33 @@ def read_before(n: Functional, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(
     "code",
     [
-        read_after, read_by_a_later_layer, read_by_a_promise, read_before,
-        lambda n, x: torch.relu(n.a(x)), lambda n, x: n.a(x).relu(), lambda n, x: n.a(x) + x, lambda n, x: x + n.a(x),
-        lambda n, x: torch.add(n.a(x), x), lambda n, x: torch.add(n.a(x), x, alpha=2), lambda n, x: n.a(x).add(x),
-        lambda n, x: n.a(x) + n.b(x), lambda n, x: (n.a(x) + n.b(x)) + x, lambda n, x: n.a(x) + 1,
-        lambda n, x: x.clone().add_(n.a(x)), lambda n, x: n.a(x) + x[:, :, :1, :1], lambda n, x: (n.a(x) + x).relu_(),
-        lambda n, x: nn.functional.relu(x + n.a(x), inplace=True), lambda n, x: torch.cat([n.a(x), n.b(x)])[: len(x)],
+        read_after,
+        read_by_a_later_layer,
+        read_by_a_promise,
+        read_before,
+        lambda n, x: torch.relu(n.a(x)),
+        lambda n, x: n.a(x).relu(),
+        lambda n, x: n.a(x) + x,
+        lambda n, x: x + n.a(x),
+        lambda n, x: torch.add(n.a(x), x),
+        lambda n, x: torch.add(n.a(x), x, alpha=2),
+        lambda n, x: n.a(x).add(x),
+        lambda n, x: n.a(x) + n.b(x),
+        lambda n, x: (n.a(x) + n.b(x)) + x,
+        lambda n, x: n.a(x) + 1,
+        lambda n, x: x.clone().add_(n.a(x)),
+        lambda n, x: n.a(x) + x[:, :, :1, :1],
+        lambda n, x: (n.a(x) + x).relu_(),
+        lambda n, x: nn.functional.relu(x + n.a(x), inplace=True),
+        lambda n, x: torch.cat([n.a(x), n.b(x)])[: len(x)],
         lambda n, x: n.relu(n.a(x) + n.relu(n.b(x))),
     ],
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("bfloat16_everywhere")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_promise_keeps_what_the_convolution_would_have_said(code, precision):
     torch.manual_seed(0)
-    net = Functional(lambda n, x: code(n, x).mean((2, 3)), a=conv(), b=conv(), c=conv(),
-                     relu=nn.ReLU(inplace=True))  # fmt: skip
+    net = Functional(lambda n, x: code(n, x).mean((2, 3)), a=conv(), b=conv(), c=conv(), relu=nn.ReLU(inplace=True))
     model = tiny(net)
     directions = plane_directions(model)
     evaluator = Evaluator(model, IMAGES, LABELS, precision)

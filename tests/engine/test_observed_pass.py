@@ -29,10 +29,13 @@ def rectified(dead: bool = False) -> nn.Module:
     torch.manual_seed(1)
     net = Functional(
         lambda n, x: n.d(torch.cat([s := n.relu(n.b(n.relu_(n.a(x)))), n.c(s) + s], 1)),
-        a=nn.Conv2d(3, 6, 3, padding=1), relu_=nn.ReLU(inplace=True), b=nn.Conv2d(6, 6, 3, padding=1),
-        relu=nn.ReLU(), c=nn.Conv2d(6, 6, 1, padding="same"),
+        a=nn.Conv2d(3, 6, 3, padding=1),
+        relu_=nn.ReLU(inplace=True),
+        b=nn.Conv2d(6, 6, 3, padding=1),
+        relu=nn.ReLU(),
+        c=nn.Conv2d(6, 6, 1, padding="same"),
         d=nn.Sequential(nn.Conv2d(12, 4, 3), nn.ReLU(), nn.Dropout()),
-    )  # fmt: skip
+    )
     if dead:
         with torch.no_grad():
             net.a.bias[2] = -100.0
@@ -166,7 +169,7 @@ def remembering(n, x):
         lambda n, x: n.conv(n.mean.add_(1) + x),
     ],
     ids=["compares", "reads past PyTorch", "remembers", "changes its buffer"],
-)  # fmt: skip
+)
 def test_what_one_pass_cannot_tell_is_not_trusted(forward, monkeypatch):
     torch.manual_seed(0)
     net = Functional(forward, conv=nn.Conv2d(3, 4, 3))
@@ -208,8 +211,10 @@ def test_images_of_which_the_network_makes_nan_enter_nothing_behind_a_rectifier(
     torch.manual_seed(0)
     net = Functional(
         lambda n, x: n.b(n.relu(n.a(x / x.norm(dim=1, keepdim=True)))),
-        a=nn.Conv2d(3, 4, 3), relu=nn.ReLU(), b=nn.Conv2d(4, 4, 3),
-    )  # fmt: skip
+        a=nn.Conv2d(3, 4, 3),
+        relu=nn.ReLU(),
+        b=nn.Conv2d(4, 4, 3),
+    )
     pixels = noise(4 * PAYS)
     pixels[100:, 5, 5] = 0  # 0 / 0
     have, want, search = both(tiny(net, (12, 12)), pixels, monkeypatch, layers=["a", "b"], precision="float32")

@@ -40,8 +40,10 @@ def test_the_sample_is_spread_evenly_and_seen_in_both_precisions():
         assert (found.exact[layer] != found.rounded[layer]).any()
 
 
-@pytest.mark.parametrize("images, count, together", [(300, 16, 3), (1000, 18, 3), (5, 16, 3), (1, 16, 3), (2, 1, 3),
-                                                     (300, 5, 1), (40, 40, 1), (41, 40, 3)])  # fmt: skip
+@pytest.mark.parametrize(
+    "images, count, together",
+    [(300, 16, 3), (1000, 18, 3), (5, 16, 3), (1, 16, 3), (2, 1, 3), (300, 5, 1), (40, 40, 1), (41, 40, 3)],
+)
 def test_positions_are_distinct_inside_and_reach_both_ends(images, count, together):
     found = spread(images, count, together)
     assert found == sorted(set(found)) and 0 <= found[0] and found[-1] < images

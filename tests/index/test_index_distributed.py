@@ -30,9 +30,13 @@ def started(command: list[str], **more: str) -> subprocess.Popen[str]:
     """A Python process in a session of its own, so that all it started can be ended with it."""
     paths = os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent)])
     return subprocess.Popen(
-        [sys.executable, *command], env=os.environ | {"PYTHONPATH": paths} | more, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, *command],
+        env=os.environ | {"PYTHONPATH": paths} | more,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def together(out: Path, ranks: int, seconds: float = 0.0) -> subprocess.Popen[str]:

@@ -32,11 +32,16 @@ def test_winners_come_strongest_first_with_every_field(index):
     for channel in range(4):
         expected = [
             Winner(
-                top.images[channel, i], f"photo/{top.images[channel, i]}", top.rows[channel, i], top.cols[channel, i],
-                float(top.values[channel, i]), tuple(top.boxes[channel, i]), tuple(top.full_boxes[channel, i]),
+                top.images[channel, i],
+                f"photo/{top.images[channel, i]}",
+                top.rows[channel, i],
+                top.cols[channel, i],
+                float(top.values[channel, i]),
+                tuple(top.boxes[channel, i]),
+                tuple(top.full_boxes[channel, i]),
             )
             for i in range(3)
-        ]  # fmt: skip
+        ]
         assert index.top("conv1", channel) == expected
         assert index.strength("conv1")[channel] == max(w.value for w in expected)
 

@@ -80,18 +80,28 @@ HUGE = (
 @pytest.mark.parametrize(
     "change",
     [
-        described(kind="surface"), described(format=99), described(layers=["conv9"]), described(images="many"),
-        described(model=None), described(ids={}), described(ids=[]), described(labels={"0": 5}),
-        replaced(f"values/{LAYER}.npy", None), replaced(f"values/{LAYER}.npy", HUGE),
+        described(kind="surface"),
+        described(format=99),
+        described(layers=["conv9"]),
+        described(images="many"),
+        described(model=None),
+        described(ids={}),
+        described(ids=[]),
+        described(labels={"0": 5}),
+        replaced(f"values/{LAYER}.npy", None),
+        replaced(f"values/{LAYER}.npy", HUGE),
         replaced(f"values/{LAYER}.npy", array(np.zeros((6, 4), np.float32))),
         replaced(f"rows/{LAYER}.npy", array(np.zeros((6, 9), np.float32))),
         replaced(f"images/{LAYER}.npy", array(np.full((6, 9), 77))),
         replaced(f"crops/at/{LAYER}.npy", array(np.full((6, 9), 10**6))),
         replaced(f"crops/sizes/{LAYER}.npy", array(np.full((6, 2), 64))),
-        replaced(f"crops/pixels/{LAYER}.npy", None), replaced(f"maximum/{LAYER}.npy", array(np.zeros(2))),
-        replaced("meta.json", b"[]"), replaced("meta.json", None), replaced(f"values/{LAYER}.npy", b"no array"),
+        replaced(f"crops/pixels/{LAYER}.npy", None),
+        replaced(f"maximum/{LAYER}.npy", array(np.zeros(2))),
+        replaced("meta.json", b"[]"),
+        replaced("meta.json", None),
+        replaced(f"values/{LAYER}.npy", b"no array"),
     ],
-)  # fmt: skip
+)
 def test_a_file_whose_parts_do_not_fit_is_refused(file, tmp_path, change):
     with pytest.raises(BadInput):
         open_index(changed(file, tmp_path, change))

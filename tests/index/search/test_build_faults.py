@@ -42,9 +42,12 @@ def spoil(path, kind):
 
 
 REASONS = {
-    "unreadable": "does not exist", "truncated": "damaged or incomplete", "zero bytes": "is empty (0 bytes)",
-    "text": "holds text", "bomb": "million pixels",
-}  # fmt: skip
+    "unreadable": "does not exist",
+    "truncated": "damaged or incomplete",
+    "zero bytes": "is empty (0 bytes)",
+    "text": "holds text",
+    "bomb": "million pixels",
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +87,14 @@ def test_twenty_faulty_files_among_a_thousand_are_reported_and_change_nothing_el
     everything, good, faulty = folders
     told = []
     found = index_patches(
-        branching(), corpus(everything), LAYERS, out=tmp_path / "index.npz", batch=16, workers=workers,
+        branching(),
+        corpus(everything),
+        LAYERS,
+        out=tmp_path / "index.npz",
+        batch=16,
+        workers=workers,
         progress=lambda state: told.append(state),
-    )  # fmt: skip
+    )
     expected = index_patches(branching(), corpus(good), LAYERS, batch=16)
     assert_same_winners(found, expected)
     assert found.complete and not expected.meta["skipped"]

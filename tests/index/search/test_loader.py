@@ -38,10 +38,19 @@ def main_module(monkeypatch, tmp_path):
     return place
 
 
-@pytest.mark.parametrize("text, spec, may", [
-    (BARE, None, False), (GUARDED, None, True), (OTHER_WAY, None, True), (None, None, True),
-    (BARE, "package.__main__", True), (BARE, "package.script", False), ("if", None, False),
-], ids=["bare", "guarded", "other way", "notebook", "package", "module", "unreadable"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, spec, may",
+    [
+        (BARE, None, False),
+        (GUARDED, None, True),
+        (OTHER_WAY, None, True),
+        (None, None, True),
+        (BARE, "package.__main__", True),
+        (BARE, "package.script", False),
+        ("if", None, False),
+    ],
+    ids=["bare", "guarded", "other way", "notebook", "package", "module", "unreadable"],
+)
 def test_processes_start_only_where_the_main_module_can_be_imported_without_harm(main_module, text, spec, may):
     main_module(text, spec)
     assert may_start_processes() is may

@@ -92,9 +92,16 @@ def test_an_index_of_the_default_layers_is_that_of_a_loop_over_the_outputs_as_th
                 assert winner.box == receptive_field(model, layer).box(winner.row, winner.col)
 
 
-@pytest.mark.parametrize("layer, axis", [("features.1.0.block.3", 3), ("features.1.0.block.4", 3),
-                                         ("features.1.0.block.2", 3), ("features.1.0.block", 1),
-                                         ("features.2.0", 1)])  # fmt: skip
+@pytest.mark.parametrize(
+    "layer, axis",
+    [
+        ("features.1.0.block.3", 3),
+        ("features.1.0.block.4", 3),
+        ("features.1.0.block.2", 3),
+        ("features.1.0.block", 1),
+        ("features.2.0", 1),
+    ],
+)
 def test_maps_have_their_channels_in_front_behind_linear_layers_norms_and_activations(layer, axis):
     model, batch = small(convnext), images(2, (32, 32))
     found, expected = capture(model, batch, layer)[layer], outputs_slowly(model, batch, layer).movedim(axis, 1)
@@ -103,8 +110,9 @@ def test_maps_have_their_channels_in_front_behind_linear_layers_norms_and_activa
 
 
 @pytest.mark.parametrize("made", [swin, swin_v2])
-@pytest.mark.parametrize("layer", ["features.1", "features.1.0", "features.3.0.attn", "features.2", "features.3",
-                                   "features"])  # fmt: skip
+@pytest.mark.parametrize(
+    "layer", ["features.1", "features.1.0", "features.3.0.attn", "features.2", "features.3", "features"]
+)
 def test_blocks_of_linear_layers_and_norms_have_their_channels_in_front(made, layer):
     """Of 8 × 8 places with 8 channels, and of 4 × 4 with 16."""
     model, batch = small(made), images(2, (32, 32))
@@ -118,8 +126,9 @@ def test_a_gate_of_linear_layers_over_maps_keeps_their_axes(width):
     """Squeeze and excitation with a functional mean: as many channels as columns, or more."""
     gate = Functional(
         lambda n, x: x * n.up(n.down(x.mean((2, 3))).relu()).sigmoid()[:, :, None, None],
-        down=nn.Linear(width, 2), up=nn.Linear(2, width),
-    )  # fmt: skip
+        down=nn.Linear(width, 2),
+        up=nn.Linear(2, width),
+    )
     model = tiny(Functional(lambda n, x: n.gate(n.conv(x)), conv=nn.Conv2d(3, width, 3), gate=gate), (6, 6))
     batch = images(2, (6, 6))
     np.testing.assert_array_equal(capture(model, batch, "gate")["gate"], outputs_slowly(model, batch, "gate"))
@@ -129,8 +138,10 @@ def test_an_activation_that_is_also_used_on_maps_keeps_their_axes():
     relu = nn.ReLU()
     net = Functional(
         lambda n, x: n.head(n.relu(n.conv(x)).flatten(1)),
-        conv=nn.Conv2d(3, 4, 3), relu=relu, head=nn.Sequential(nn.Linear(144, 5), relu),
-    )  # fmt: skip
+        conv=nn.Conv2d(3, 4, 3),
+        relu=relu,
+        head=nn.Sequential(nn.Linear(144, 5), relu),
+    )
     model = tiny(net)
     assert capture(model, images(1), "relu:1")["relu:1"].shape == (1, 4, 6, 6)
     assert capture(model, images(1), "head")["head"].shape == (1, 5, 1, 1)
@@ -172,8 +183,9 @@ def test_every_token_behind_attention_sees_the_whole_image():
 def test_a_module_that_returns_a_number_disturbs_no_trace():
     net = Functional(
         lambda n, x: n.conv(x) * n.level(x)[:, None, None, None],
-        conv=nn.Conv2d(3, 4, 3), level=Written(lambda x: x.mean((1, 2, 3))),
-    )  # fmt: skip
+        conv=nn.Conv2d(3, 4, 3),
+        level=Written(lambda x: x.mean((1, 2, 3))),
+    )
     assert receptive_field(tiny(net), "conv").box(0, 0) == (0, 0, 3, 3)
 
 
@@ -199,10 +211,12 @@ def test_layers_that_work_on_windows_or_tables_are_left_out_unless_they_are_name
     assert tables and not set(tables) & set(index.layers)
     with pytest.raises(BadInput, match="no receptive field"):
         index_patches(model, noise(2), tables[:1], k=1, batch=2)
-    windows = tiny(Functional(
-        lambda n, x: n.qkv(x.unfold(2, 4, 4).unfold(3, 4, 4).reshape(-1, 3, 16)).reshape(len(x), -1),
-        qkv=nn.Linear(16, 5),
-    ))  # fmt: skip
+    windows = tiny(
+        Functional(
+            lambda n, x: n.qkv(x.unfold(2, 4, 4).unfold(3, 4, 4).reshape(-1, 3, 16)).reshape(len(x), -1),
+            qkv=nn.Linear(16, 5),
+        )
+    )
     assert "answers 8 times to 2 images" in misplaced(windows, ["qkv"])["qkv"]
 
 

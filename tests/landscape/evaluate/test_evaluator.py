@@ -205,8 +205,12 @@ def test_other_networks_of_the_catalogue_can_be_evaluated(name):
 
 def test_of_a_network_with_auxiliary_heads_the_main_one_counts():
     torch.manual_seed(0)
-    net = Functional(lambda n, x: (n.head(n.conv(x).mean((2, 3))), n.aux(x.mean((2, 3)))),
-                     conv=nn.Conv2d(3, 4, 3), head=nn.Linear(4, 3), aux=nn.Linear(3, 3))  # fmt: skip
+    net = Functional(
+        lambda n, x: (n.head(n.conv(x).mean((2, 3))), n.aux(x.mean((2, 3)))),
+        conv=nn.Conv2d(3, 4, 3),
+        head=nn.Linear(4, 3),
+        aux=nn.Linear(3, 3),
+    )
     have = Evaluator(tiny(net), IMAGES, LABELS, "float32").at()
     assert have.loss == pytest.approx(F.cross_entropy(net(IMAGES)[0], LABELS).item(), rel=1e-5)
 
@@ -234,10 +238,15 @@ def test_shared_weights_move_together_under_either_name():
 
 @pytest.mark.parametrize(
     "labels, said",
-    [(None, "needs labels"), ([0, 1], "Expected 20 labels"), (torch.rand(20), "whole numbers"),
-     ([-1] * 20, "count from 0"), ([3] * 20, "has 3 outputs, so labels go from 0 to 2"),
-     (["cat"] * 20, "class numbers")],
-)  # fmt: skip
+    [
+        (None, "needs labels"),
+        ([0, 1], "Expected 20 labels"),
+        (torch.rand(20), "whole numbers"),
+        ([-1] * 20, "count from 0"),
+        ([3] * 20, "has 3 outputs, so labels go from 0 to 2"),
+        (["cat"] * 20, "class numbers"),
+    ],
+)
 def test_labels_that_cannot_be_used_are_refused_in_words(labels, said):
     with pytest.raises(BadInput, match=said):
         Evaluator(residual(), IMAGES, labels)

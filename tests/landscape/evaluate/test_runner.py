@@ -45,8 +45,9 @@ def test_every_point_is_that_of_the_network_to_the_bit(model, precision, batch):
 def test_what_depends_on_values_is_not_recorded_and_evaluated_as_it_is():
     net = Functional(
         lambda n, x: n.fc(n.conv(x).mean((2, 3)) * (2 if x.mean() > 0 else 3)),
-        conv=nn.Conv2d(3, 4, 3), fc=nn.Linear(4, 3),
-    )  # fmt: skip
+        conv=nn.Conv2d(3, 4, 3),
+        fc=nn.Linear(4, 3),
+    )
     have, want, runner = surfaces(tiny(net), batch=7)
     assert have == want and runner._flat == {}
 

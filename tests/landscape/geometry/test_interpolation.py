@@ -19,9 +19,13 @@ IMAGES, LABELS = images(12), torch.arange(12) % 3
 def network(seed: int, width: int = 4) -> LoadedModel:
     torch.manual_seed(seed)
     module = nn.Sequential(
-        nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Conv2d(3, width, 3),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
         nn.Linear(width, 3),
-    )  # fmt: skip
+    )
     module[1].running_mean.normal_()
     module[1].running_var.uniform_(0.5, 2)
     return tiny(module)

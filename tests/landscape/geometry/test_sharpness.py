@@ -21,8 +21,11 @@ IMAGES, LABELS = images(12), torch.arange(12) % 3
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return tiny(nn.Sequential(nn.Conv2d(3, 2, 5), nn.BatchNorm2d(2), nn.Tanh(), nn.AdaptiveMaxPool2d(1), nn.Flatten(),
-                              nn.Linear(2, 3)))  # fmt: skip
+    return tiny(
+        nn.Sequential(
+            nn.Conv2d(3, 2, 5), nn.BatchNorm2d(2), nn.Tanh(), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(2, 3)
+        )
+    )
 
 
 def linear_objective() -> tuple[Objective, list[torch.Tensor]]:
@@ -85,10 +88,7 @@ def test_sharpness_reports_keskars_percentage_and_the_loss_at_the_weights(model)
     assert found.loss == pytest.approx(loss, rel=1e-5)
     assert found.keskar == pytest.approx(100 * (found.box_loss - loss) / (1 + loss), rel=1e-3)
     assert found.box_loss > loss
-    first_order = sum(
-        (1e-2 * (p.abs() + 1) * g.abs()).sum().item()
-        for p, g in zip(*_own_gradient(model), strict=True)
-    )  # fmt: skip
+    first_order = sum((1e-2 * (p.abs() + 1) * g.abs()).sum().item() for p, g in zip(*_own_gradient(model), strict=True))
     assert found.box_loss - loss == pytest.approx(first_order, rel=0.5)
     plain = found.as_dict()
     assert plain["caveat"] == CAVEAT and "2302.07011" in CAVEAT and plain["spectrum"]["images"] == 12

@@ -124,8 +124,9 @@ def test_the_path_lies_on_the_plane_of_the_returned_directions(model, planar):
 
 
 def test_over_parameters_biases_and_normalisation_count_too(model):
-    base = [(e, moved(model, c.tolist(), [random_direction(model, s) for s in (1, 2)]))
-            for e, c in enumerate(COORDINATES)]  # fmt: skip
+    base = [
+        (e, moved(model, c.tolist(), [random_direction(model, s) for s in (1, 2)])) for e, c in enumerate(COORDINATES)
+    ]
     for epoch, state in base:
         state["1.weight"] += 5.0 * (epoch == 2)
     weights, *_ = trajectory(model, base, IMAGES, LABELS, precision="float32")

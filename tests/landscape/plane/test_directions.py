@@ -39,8 +39,11 @@ def test_biases_and_batch_normalisation_get_zeros():
 
 def test_directions_are_gaussian_before_they_are_scaled():
     model = cnnviz.load("lenet5", "random", "cpu")
-    weight = dict(model.module.named_parameters())["fc1.weight"] if hasattr(model.module, "fc1") else max(
-        model.module.parameters(), key=torch.numel)  # fmt: skip
+    weight = (
+        dict(model.module.named_parameters())["fc1.weight"]
+        if hasattr(model.module, "fc1")
+        else max(model.module.parameters(), key=torch.numel)
+    )
     name = next(n for n, p in model.module.named_parameters() if p is weight)
     values = filter_directions(model)[name].flatten(1).double()
     scaled = (values / values.std(1, keepdim=True)).flatten().numpy()

@@ -96,10 +96,18 @@ def test_one_step_is_the_network_itself_and_even_steps_pass_it_by(steps):
 
 @pytest.mark.parametrize(
     "more, said",
-    [({"span": 0}, "span must be a number above 0"), ({"span": -1.0}, "span"), ({"span": math.nan}, "span"),
-     ({"span": (1, 0)}, "low < high"), ({"span": "far"}, "span"), ({"steps": 0}, "steps must be"),
-     ({"steps": 2.5}, "steps must be"), ({"seed": -1}, "seed"), ({"directions": [{}]}, "two directions, got 1")],
-)  # fmt: skip
+    [
+        ({"span": 0}, "span must be a number above 0"),
+        ({"span": -1.0}, "span"),
+        ({"span": math.nan}, "span"),
+        ({"span": (1, 0)}, "low < high"),
+        ({"span": "far"}, "span"),
+        ({"steps": 0}, "steps must be"),
+        ({"steps": 2.5}, "steps must be"),
+        ({"seed": -1}, "seed"),
+        ({"directions": [{}]}, "two directions, got 1"),
+    ],
+)
 def test_a_plane_that_is_none_is_refused_in_words(more, said):
     with pytest.raises(BadInput, match=said):
         compute(**more)
@@ -185,10 +193,16 @@ def test_cells_of_nan_are_not_finished_and_are_evaluated(whole, tmp_path):
 
 @pytest.mark.parametrize(
     "more, said",
-    [({"steps": 3}, "steps"), ({"seed": 1}, "seed"), ({"span": 0.5}, "span"),
-     ({"statistics": "recalibrated"}, "statistics"),
-     ({"precision": "bfloat16"}, "precision"), ({"batch": 9}, "batch"), ({"model": residual(4)}, "weights")],
-)  # fmt: skip
+    [
+        ({"steps": 3}, "steps"),
+        ({"seed": 1}, "seed"),
+        ({"span": 0.5}, "span"),
+        ({"statistics": "recalibrated"}, "statistics"),
+        ({"precision": "bfloat16"}, "precision"),
+        ({"batch": 9}, "batch"),
+        ({"model": residual(4)}, "weights"),
+    ],
+)
 @pytest.mark.parametrize("finished", [True, False])
 def test_cells_of_another_surface_are_never_mixed_in(whole, tmp_path, more, said, finished):
     out = tmp_path / "s.npz"
@@ -248,8 +262,10 @@ def test_a_kill_costs_the_cell_under_way(whole, tmp_path):
     script = str(ROOT / "tests" / "helpers" / "planenets.py")
     process = subprocess.Popen(
         [sys.executable, script, str(out), str(torch.get_num_threads()), "0.05", "5"],
-        env=os.environ | {"PYTHONPATH": paths}, text=True, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        env=os.environ | {"PYTHONPATH": paths},
+        text=True,
+        stdout=subprocess.PIPE,
+    )
     end = time.monotonic() + 60
     told = ""
     while not told.startswith("done 6 ") and time.monotonic() < end:

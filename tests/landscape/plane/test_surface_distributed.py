@@ -25,9 +25,12 @@ def together(out: Path, ranks: int, seconds: float) -> subprocess.Popen[str]:
     words = [str(SCRIPT), str(out), str(torch.get_num_threads()), str(seconds), str(STEPS)]
     return subprocess.Popen(
         [sys.executable, *TORCHRUN, f"--nproc-per-node={ranks}", *words],
-        env=os.environ | {"PYTHONPATH": paths}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": paths},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
