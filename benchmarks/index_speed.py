@@ -17,7 +17,7 @@ import torch
 
 import cnnviz
 from cnnviz.heap import keep_freed_memory
-from cnnviz.index.search.batch_size import best_batch
+from cnnviz.index.search.batch_size import choose_batch_size
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.zoo.download import cache_path, find_weights
 
@@ -36,7 +36,7 @@ def main() -> None:
     fast = ready.contiguous(memory_format=torch.channels_last)
 
     plain = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format)
-    size = best_batch(model)
+    size = choose_batch_size(model)
 
     def bare(module: torch.nn.Module, batch: torch.Tensor, size: int = BATCH, fast: bool = False) -> None:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):

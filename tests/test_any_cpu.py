@@ -10,7 +10,7 @@ from torch import nn
 
 from cnnviz.cli.doctor import _print_devices
 from cnnviz.device import describe_precision, fast_bfloat16, fuses_bfloat16, precision_meta, usable_precision
-from cnnviz.engine.observed_pass import watched_pass
+from cnnviz.engine.observed_pass import record_observed_pass
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.figures.landscape.words import provenance
 from cnnviz.index.result import PatchIndex
@@ -143,7 +143,7 @@ def test_an_index_asked_for_in_bfloat16_is_one_in_float32_that_says_so(tmp_path)
 def test_a_recorded_pass_in_bfloat16_calls_what_is_there():
     batch = images(4).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        found, own = watched_pass(network().eval(), ["a", "pool"], batch, True)
+        found, own = record_observed_pass(network().eval(), ["a", "pool"], batch, True)
         assert found.joinable == set() and found.agrees(batch, own)
 
 

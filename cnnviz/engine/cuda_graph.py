@@ -14,21 +14,21 @@ CLOSE = 1e-3  # largest relative difference of a loss between the replay and the
 _ONE = threading.Lock()  # captures of one process share its allocator
 
 
-def replayed(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+def capture_graph(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
     """`run`, which reads and writes tensors on a CUDA device that stay where they are, as a captured graph.
 
     `run` itself where it cannot be captured, or where the replay gives something else. Other threads may use the
     device meanwhile."""
     try:
         with _ONE:
-            return _captured(run)
+            return _capture(run)
     except RuntimeError:  # the capture met what a graph cannot hold, or the memory did not suffice
         with suppress(RuntimeError):  # what the capture left behind may be told here once more
             torch.cuda.synchronize()
         return run
 
 
-def _captured(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+def _capture(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
     beside = torch.cuda.Stream()
     beside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(beside):

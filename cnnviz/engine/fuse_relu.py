@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnviz.engine.fold_batchnorm import Pair, readers_of
+from cnnviz.engine.fold_batchnorm import ConvNorm, find_readers
 from cnnviz.tracing.graph import Graph, Node
 
 _RELU = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
@@ -30,12 +30,12 @@ class Fusion:
     overwrites: bool
 
 
-def fusable(module: nn.Module, graph: Graph | None, folds: Iterable[Pair]) -> tuple[Fusion, ...]:
+def find_fusable(module: nn.Module, graph: Graph | None, folds: Iterable[ConvNorm]) -> tuple[Fusion, ...]:
     """The convolutions of `module` whose output, behind a folded normalisation, goes to a sum or ReLU and nowhere
     else. () where oneDNN is not at hand."""
     if graph is None or not torch.backends.mkldnn.is_available() or not hasattr(torch.ops, "mkldnn"):
         return ()
-    modules, readers = dict(module.named_modules()), readers_of(graph)
+    modules, readers = dict(module.named_modules()), find_readers(graph)
     norms = {pair.norm: pair.conv for pair in folds}
     found = []
     for node in graph.nodes:
@@ -43,16 +43,16 @@ def fusable(module: nn.Module, graph: Graph | None, folds: Iterable[Pair]) -> tu
         if not node.call or len(after) != 1 or after[0].operation.detail not in ("ReLU", "sum of 2"):
             continue
         conv = norms.get(node.module, node.module)
-        if _plain(modules[conv]) and (conv != node.module or node.kind == "conv"):
-            found.append(Fusion(conv, _overwrites(node, after[0], readers)))
+        if _is_plain(modules[conv]) and (conv != node.module or node.kind == "conv"):
+            found.append(Fusion(conv, _may_overwrite(node, after[0], readers)))
     return tuple(found)
 
 
-def _plain(conv: nn.Module) -> bool:
+def _is_plain(conv: nn.Module) -> bool:
     return type(conv) is nn.Conv2d and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
 
 
-def _overwrites(node: Node, joined: Node, readers: dict[int, list[Node]]) -> bool:
+def _may_overwrite(node: Node, joined: Node, readers: dict[int, list[Node]]) -> bool:
     """Whether the other summand comes from one layer whose other readers are done before, and so are theirs: a
     reader may be a promise that is kept only when it is read."""
     others = [parent for parent in joined.parents if parent != node.id]
@@ -67,15 +67,15 @@ def fuse(module: nn.Module, fusions: Iterable[Fusion]) -> None:
     """Let these convolutions of a private network answer with promises."""
     for fusion in fusions:
         conv = module.get_submodule(fusion.conv)
-        conv.__class__ = _Promising
+        conv.__class__ = _PromisingConv
         conv.__dict__["overwrites"] = fusion.overwrites
 
 
-class _Promising(nn.Conv2d):
+class _PromisingConv(nn.Conv2d):
     overwrites = False
 
     def forward(self, input: Any) -> Any:  # noqa: A002, the name that PyTorch uses
-        return Promise(self, _settled(input).to(self.weight.dtype))
+        return Promise(self, _settle(input).to(self.weight.dtype))
 
 
 class Promise:
@@ -102,7 +102,7 @@ class Promise:
         return self._kept
 
     def __add__(self, other: Any) -> Promise | Tensor:
-        other = _settled(other)
+        other = _settle(other)
         same = isinstance(other, Tensor) and other.dtype == self._conv.weight.dtype
         if not same or self._added is not None or other.dim() != 4 or other.shape[1] != self._conv.out_channels:
             return self._value() + other
@@ -122,13 +122,13 @@ class Promise:
         if function in _ADD and len(args) == 2 and not kwargs:
             first, second = args if isinstance(args[0], Promise) else args[::-1]
             return first + second
-        return function(*_settled(list(args)), **_settled(kwargs or {}))
+        return function(*_settle(list(args)), **_settle(kwargs or {}))
 
 
-def _settled(value: Any) -> Any:
+def _settle(value: Any) -> Any:
     """`value` with every promise in it kept."""
     if isinstance(value, Promise):
         return value._value()
     if isinstance(value, list | tuple):
-        return type(value)(_settled(part) for part in value)
-    return {key: _settled(part) for key, part in value.items()} if isinstance(value, dict) else value
+        return type(value)(_settle(part) for part in value)
+    return {key: _settle(part) for key, part in value.items()} if isinstance(value, dict) else value

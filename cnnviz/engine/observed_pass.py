@@ -1,6 +1,6 @@
 """A pass that shows the outputs of layers on its way, recorded once and called again without the network's own code.
 
-Beside what `flattening` saves, a rectifier that alone reads a convolution can be computed within it: for maps of which
+Beside what `replay` saves, a rectifier that alone reads a convolution can be computed within it: for maps of which
 only what is above 0 matters, one reading and writing of them all is saved."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.fx import Graph, Node
 
 from cnnviz.engine.peaks import HUGE, Peaks, find_peaks
-from cnnviz.engine.recorder import Packing, Recorder, Step
-from cnnviz.engine.replay import same
+from cnnviz.engine.recorder import Packing, RecordedCall, Recorder
+from cnnviz.engine.replay import is_same
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import ForwardStopped, visit_layers
 
@@ -33,7 +33,7 @@ _TAME = frozenset(  # operations that make no NaN of numbers that are finite and
 )
 
 
-class _Shown(Step):
+class ObservedCall(RecordedCall):
     """`calls`: the layers whose output it gives. `rectifier`: what alone reads that, where it can be computed within
     the convolution that this is."""
 
@@ -48,13 +48,13 @@ class _Shown(Step):
         )
         self.rectifier = readers[0] if joins else None
 
-    def rectified(self, values: dict[Node, Any]) -> Tensor:
+    def compute_rectified(self, values: dict[Node, Any]) -> Tensor:
         """What the rectifier makes of it."""
-        arguments, _named = self.filled(values)
+        arguments, _named = self.read_arguments(values)
         return self.target(*arguments[:-3], "relu", [], "")
 
 
-class WatchedPass:
+class ObservedPass:
     """A recorded pass for batches of one shape. The network's tensors must stay as they are; whoever calls holds its
     lock, in inference mode."""
 
@@ -62,7 +62,7 @@ class WatchedPass:
         (self._input, *given) = (node for node in graph.nodes if node.op == "placeholder")
         made = zip(given, (*constants, *(packing() for packing in packings)), strict=True)
         self._own = {node: tensor for node, tensor in made if node.users}  # packed ones are read in their place
-        self._steps = [_Shown(node) for node in graph.nodes if node.op == "call_function"]
+        self._steps = [ObservedCall(node) for node in graph.nodes if node.op == "call_function"]
         at = {step.node: step for step in self._steps}
         for call, node in shown.items():
             at[node].calls.append(call)
@@ -87,7 +87,7 @@ class WatchedPass:
                 if step.node in done:
                     value = done.pop(step.node)
                 elif rectifier is not None:
-                    value = done[rectifier] = step.rectified(values)
+                    value = done[rectifier] = step.compute_rectified(values)
                 else:
                     value = step(values)
                 values[step.node] = value
@@ -112,7 +112,7 @@ class WatchedPass:
             wanted, at = own[call]
             if rectified:
                 places, at, wanted = places.where(wanted > 0, -1), at.where(wanted > 0, -1), wanted.relu()
-            seen[call] = same(values, wanted) and same(places, at)
+            seen[call] = is_same(values, wanted) and is_same(places, at)
 
         self(batch.clone(), compare, joined)
         return seen.keys() == own.keys() and all(seen.values())
@@ -124,9 +124,9 @@ def _is_tame(node: Node) -> bool:
     return str(node.target).split(".")[1].rstrip("_") in _TAME
 
 
-def watched_pass(
+def record_observed_pass(
     module: nn.Module, calls: list[str], batch: Tensor, bfloat16: bool
-) -> tuple[WatchedPass, dict[str, Peaks]] | None:
+) -> tuple[ObservedPass, dict[str, Peaks]] | None:
     """The pass of `module` over batches of this shape up to the last of these calls, see `forward.visit_layers`; and
     the peaks of each over this batch. Trust it once it agrees on another batch, passed by the network's own code. The
     caller holds the model's lock, in inference mode, on a CPU.
@@ -144,15 +144,15 @@ def watched_pass(
         shown[call] = recorder.node(maps)
         if recorder.written is not None and recorder.written > shown[call]:
             raise ValueError("It may have been changed since, through a view.")
-        with recorder.paused():
+        with recorder.pause():
             own[call] = find_peaks(maps)
 
     try:
         with half_precision(batch.device, bfloat16), recorder:
-            until_seen(module, calls, recorder.inputs[0], note)
+            run_until_seen(module, calls, recorder.inputs[0], note)
         if not recorder.largest < HUGE:
             return None
-        return WatchedPass(*recorder.finished(None), shown), own
+        return ObservedPass(*recorder.finish(None), shown), own
     except Exception:  # noqa: BLE001, a stranger's network may mind being looked at in any way; there may be no room
         return None
 
@@ -162,7 +162,7 @@ def half_precision(device: torch.device, wanted: bool) -> AbstractContextManager
     return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
 
 
-def until_seen(module: nn.Module, calls: list[str], batch: Tensor, visit: Visit) -> None:
+def run_until_seen(module: nn.Module, calls: list[str], batch: Tensor, visit: Visit) -> None:
     """One forward pass that ends when each of these calls has been visited, see `forward.visit_layers`."""
     remaining = len(calls)
 

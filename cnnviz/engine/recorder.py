@@ -30,7 +30,7 @@ _CONVOLUTIONS = {  # where their images and weights stand; behind the weights: b
 }
 
 
-class Step:
+class RecordedCall:
     """A recorded operation, and in `last` what nobody reads after it, itself included."""
 
     def __init__(self, node: Node) -> None:
@@ -39,36 +39,36 @@ class Step:
         self.last = [read for read in node.all_input_nodes if max(read.users) == node]  # nodes compare by their order
         self.last += [] if node.users else [node]
         direct = sum(isinstance(value, Node) for value in self.arguments)
-        self._nested = direct < len(_nodes_in((self.arguments, self.named)))
+        self._nested = direct < len(_find_nodes((self.arguments, self.named)))
 
-    def filled(self, values: dict[Node, Any]) -> tuple[Any, Any]:
+    def read_arguments(self, values: dict[Node, Any]) -> tuple[Any, Any]:
         """The arguments by position and by name."""
         if self._nested:
             return map_arg((self.arguments, self.named), values.__getitem__)
         return [values[value] if value.__class__ is Node else value for value in self.arguments], self.named
 
     def __call__(self, values: dict[Node, Any]) -> Any:
-        arguments, named = self.filled(values)
+        arguments, named = self.read_arguments(values)
         return self.target(*arguments, **named)
 
 
-def _as_it_lies(tensor: Tensor) -> Tensor:
+def _permute_to_memory_order(tensor: Tensor) -> Tensor:
     """Its axes in the order in which memory holds them: sums and extremes of all of it are then many times faster."""
     strides = tensor.stride()
     return tensor.permute(sorted(range(tensor.dim()), key=lambda axis: -strides[axis]))
 
 
-def _nodes_in(value: Any) -> list[Node]:
+def _find_nodes(value: Any) -> list[Node]:
     found: list[Node] = []
     map_arg(value, found.append)
     return found
 
 
-class _Depends(Exception):
+class _DependsOnValues(Exception):
     """What the network does next depends on values."""
 
 
-def _written(func: Any, args: tuple, kwargs: dict) -> list[Any]:
+def _find_written(func: Any, args: tuple, kwargs: dict) -> list[Any]:
     """What an operation writes into."""
     if not func._schema.is_mutable:
         return []
@@ -109,19 +109,19 @@ class Recorder(TorchDispatchMode):
         if self._paused:
             return func(*args, **kwargs)
         if _reads_values(func, args):
-            raise _Depends
+            raise _DependsOnValues
         if self._fixed and str(func) in _CASTS and self._is_own(args[0]):
             return func(*args, **kwargs)  # one more of the network's own
-        if self._fixed and any(map(self._lies_in_own, _written(func, args, kwargs))):
-            raise _Depends  # on how often it was called
+        if self._fixed and any(map(self._lies_in_own, _find_written(func, args, kwargs))):
+            raise _DependsOnValues  # on how often it was called
         output = func(*args, **kwargs)
         if isinstance(output, Tensor) and not func._schema.is_mutable and any(output is value for value in args):
             return output  # there was nothing to do
         if self._fixed and self._pack:
-            func, args, kwargs = pointwise(func, args, kwargs)
+            func, args, kwargs = convert_to_pointwise(func, args, kwargs)
         nodes = map_aggregate((args, kwargs), self._node)
         if self._pack and str(func) in _CONVOLUTIONS:
-            nodes = (self._packed(args, nodes[0], *_CONVOLUTIONS[str(func)]), nodes[1])
+            nodes = (self._pack_weights(args, nodes[0], *_CONVOLUTIONS[str(func)]), nodes[1])
         node = self._graph.call_function(func, nodes[0], nodes[1])
         self._keep(output, node)
         self.written = node if func._schema.is_mutable else self.written
@@ -143,7 +143,7 @@ class Recorder(TorchDispatchMode):
         return self._node(tensor)
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def pause(self) -> Iterator[None]:
         """Inside, nothing is recorded."""
         self._paused = True
         try:
@@ -151,18 +151,18 @@ class Recorder(TorchDispatchMode):
         finally:
             self._paused = False
 
-    def finished(self, output: Tensor | None) -> tuple[Graph, list[Tensor], list[Packing]]:
+    def finish(self, output: Tensor | None) -> tuple[Graph, list[Tensor], list[Packing]]:
         """The graph, ending with `output`, and what it takes after the inputs: tensors of the network, and those that
         are to be packed."""
         self._graph.output(self._node(output))
         constants = list(self._constants.values())
         packings = list(self._packings.values())
         order = [node for node, _ in constants] + [node for node, _ in packings]
-        self._last_first(order)
+        self._order_placeholders(order)
         self._forget()
         return self._graph, [tensor for _, tensor in constants], [packing for _, packing in packings]
 
-    def _last_first(self, order: list[Node]) -> None:
+    def _order_placeholders(self, order: list[Node]) -> None:
         """Put the placeholders that came up on the way behind those of the inputs, in this order."""
         before = list(self._graph.nodes)[self._given - 1]
         for node in order:
@@ -197,17 +197,17 @@ class Recorder(TorchDispatchMode):
         if isinstance(output, Tensor):
             self._tag(output, node)
             if self._fixed and output.is_floating_point() and output.numel():
-                ends = [abs(float(end)) for end in _as_it_lies(output).aminmax()]
+                ends = [abs(float(end)) for end in _permute_to_memory_order(output).aminmax()]
                 if not all(map(math.isfinite, ends)):  # a NaN anywhere is both ends
-                    raise _Depends
+                    raise _DependsOnValues
                 self.largest = max(self.largest, *ends)
         elif isinstance(output, list | tuple):
             for number, part in enumerate(output):
                 self._keep(part, self._graph.call_function(operator.getitem, (node, number)))
         elif output is not None:
-            raise _Depends
+            raise _DependsOnValues
 
-    def _packed(self, args: tuple, nodes: tuple, images: int, place: int) -> tuple:
+    def _pack_weights(self, args: tuple, nodes: tuple, images: int, place: int) -> tuple:
         """The arguments of a convolution, its weights in oneDNN's own layout if they are the network's own."""
         weight, how = args[place], args[place + 2 : place + 6]
         if id(weight) not in self._constants:
@@ -229,7 +229,7 @@ class Packing:
         return torch.ops.mkldnn._reorder_convolution_weight(self._weight, *self._how, self._size)
 
 
-def pointwise(func: Any, args: tuple, kwargs: dict) -> tuple[Any, tuple, dict]:
+def convert_to_pointwise(func: Any, args: tuple, kwargs: dict) -> tuple[Any, tuple, dict]:
     """A convolution of two dimensions as the one of oneDNN's that can have a rectifier; any other call as it is."""
     if func is not torch.ops.aten.conv2d.default or kwargs:
         return func, args, kwargs
@@ -237,9 +237,9 @@ def pointwise(func: Any, args: tuple, kwargs: dict) -> tuple[Any, tuple, dict]:
     taken = images.dtype == torch.float32 or (images.dtype == torch.bfloat16 and fuses_bfloat16())
     if not taken or images.dtype != weight.dtype or images.dim() != 4:
         return func, args, kwargs
-    how = [_pair(padding), _pair(stride), _pair(dilation), groups]
+    how = [_make_pair(padding), _make_pair(stride), _make_pair(dilation), groups]
     return torch.ops.mkldnn._convolution_pointwise.default, (images, weight, bias, *how, "none", [], ""), {}
 
 
-def _pair(numbers: list[int]) -> list[int]:
+def _make_pair(numbers: list[int]) -> list[int]:
     return [*numbers] * (2 // len(numbers))

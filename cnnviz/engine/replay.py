@@ -1,6 +1,6 @@
 """The operations of one pass, recorded once and called again without the network's own code.
 
-Beside small feature maps, PyTorch's modules, autocast and the promises of `landscape.fusing` take as long as some
+Beside small feature maps, PyTorch's modules, autocast and the promises of `fuse_relu` take as long as some
 convolutions, and oneDNN lays the weights of each anew for every part of the images. A recorded pass is
 one function that calls the same operations on the same tensors, and lays weights out once a point."""
 
@@ -13,19 +13,19 @@ from torch import Tensor
 from torch.fx import Graph
 
 from cnnviz.device import out_of_memory
-from cnnviz.engine.recorder import Packing, Recorder, Step
+from cnnviz.engine.recorder import Packing, RecordedCall, Recorder
 
 Pass = Callable[[Tensor, Tensor], Tensor]
 
 
-class Flat:
+class RecordedPass:
     """A recorded pass for images and labels of one shape. The tensors of the network are read where they are: set in
     place, they count from the next call on, those of convolutions after `pack`."""
 
     def __init__(self, graph: Graph, constants: list[Tensor], packings: list[Packing]) -> None:
         self.graph, self.packings, self._constants = graph, packings, constants
         self._given = [node for node in graph.nodes if node.op == "placeholder"]
-        self._steps = [Step(node) for node in graph.nodes if node.op == "call_function"]
+        self._steps = [RecordedCall(node) for node in graph.nodes if node.op == "call_function"]
         (self._answer,) = graph.output_node().args
         self.pack()
 
@@ -45,7 +45,7 @@ class Flat:
             return values[self._answer]
 
 
-def flattened(run: Pass, images: Tensor, labels: Tensor) -> Flat | None:
+def record_pass(run: Pass, images: Tensor, labels: Tensor) -> RecordedPass | None:
     """`run`, which gives one tensor, recorded on these images and checked on others. In inference mode.
 
     None where the operations depend on values, or the recorded ones give anything else, to the bit. What code of the
@@ -54,8 +54,8 @@ def flattened(run: Pass, images: Tensor, labels: Tensor) -> Flat | None:
     wanted = [(some, run(some.clone(), labels)) for some in (images, images.flip(0))]
     for pack in (True, False):
         try:
-            flat = _recorded(run, images, labels, pack)
-            if all(same(flat(some.clone(), labels), want) for some, want in wanted):
+            flat = _record(run, images, labels, pack)
+            if all(is_same(flat(some.clone(), labels), want) for some, want in wanted):
                 return flat
         except Exception as error:  # a stranger's network may mind being looked at in any way
             if out_of_memory(error):
@@ -63,13 +63,13 @@ def flattened(run: Pass, images: Tensor, labels: Tensor) -> Flat | None:
     return None
 
 
-def same(one: Tensor, other: Tensor) -> bool:
+def is_same(one: Tensor, other: Tensor) -> bool:
     """Whether two results are equal to the bit, NaN included."""
     return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
-def _recorded(run: Pass, images: Tensor, labels: Tensor, pack: bool) -> Flat:
+def _record(run: Pass, images: Tensor, labels: Tensor, pack: bool) -> RecordedPass:
     recorder = Recorder(images, labels, pack=pack)
     with recorder:
         output = run(*recorder.inputs)
-    return Flat(*recorder.finished(output))
+    return RecordedPass(*recorder.finish(output))

@@ -16,10 +16,10 @@ from cnnviz.distributed import KEPT, Group, join_group
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.index import files as partials
 from cnnviz.index.crops.crops import refuse_side
-from cnnviz.index.merge import Span, left, merge, seen_by, share
+from cnnviz.index.merge import Span, find_unseen, list_seen, merge, share
 from cnnviz.index.result import PatchIndex
-from cnnviz.index.search.build import chosen_batch, finished, prepared
-from cnnviz.index.search.run import IndexProgress, IndexWatcher, Run
+from cnnviz.index.search.build import choose_batch, finish_index, prepare_settings
+from cnnviz.index.search.run import IndexProgress, IndexRun, IndexWatcher
 from cnnviz.models.model import LoadedModel
 
 if TYPE_CHECKING:
@@ -38,38 +38,38 @@ def index_on_ranks(
     workers: int | None = None,
     embed: int | None = None,
 ) -> PatchIndex | None:
-    """`topk.index_patches` shared by all processes that torchrun started; the index at rank 0, else None.
+    """`index_patches` shared by all processes that torchrun started; the index at rank 0, else None.
 
     Every rank calls it alike, with the same network and corpus on a device of its own. `progress` is called at rank 0
     alone, with the sum. Raises BadInput if the ranks see different things, CnnvizError when a rank is lost, Cancelled
     when the run is ended from outside; each leaves partial files from which the same call goes on."""
     refuse_side(embed)
-    settings = prepared(model, corpus, layers, k, precision, batch)
+    settings = prepare_settings(model, corpus, layers, k, precision, batch)
     with join_group() as group:
-        files, problem = _visible(group, out)
-        settings = _in_one_precision(group, settings, files, precision)
+        files, problem = _load_visible(group, out)
+        settings = _agree_on_precision(group, settings, files, precision)
         before, spans = _plan(group, model, corpus, settings, out, files, problem)
         file = partials.rank_file(out, group.rank, group.ranks)
-        run = Run(model, corpus, settings, share(spans, group.rank, group.ranks), None, file)
-        found = group.gather(_mine(group, run, file, _Shown(group, progress, len(corpus), before), workers))
+        run = IndexRun(model, corpus, settings, share(spans, group.rank, group.ranks), None, file)
+        found = group.gather(_search_own(group, run, file, _IndexBoard(group, progress, len(corpus), before), workers))
         parts = [before, *found] if before is not None else found
-        index = group.run_alone(lambda: finished(merge(parts), model, corpus, out, None, changed=True))
+        index = group.run_alone(lambda: finish_index(merge(parts), model, corpus, out, None, changed=True))
         file.unlink(missing_ok=True)
-    return index and finished(index, model, corpus, out, embed, changed=False)  # others need not wait for crops
+    return index and finish_index(index, model, corpus, out, embed, changed=False)  # others need not wait for crops
 
 
-def _mine(group: Group, run: Run, file: Path, shown: _Shown, workers: int | None) -> PatchIndex:
+def _search_own(group: Group, run: IndexRun, file: Path, shown: _IndexBoard, workers: int | None) -> PatchIndex:
     """What this rank finds, when all have found theirs; it is in `file` too."""
-    run.progress = shown.mine
-    own = run.to_the_end(workers)
+    run.progress = shown.report_own
+    own = run.run(workers)
     own.save(file)  # before anything else: the others may be lost
     if shown.lost is not None:
         raise shown.lost
     if len(run.done) < len(run.spans):
         raise Cancelled(f"Rank {group.rank} was asked to end. {KEPT}")
-    group.wait(shown.all)
+    group.wait(shown.report_all)
     shown.last = 0.0
-    shown.all()
+    shown.report_all()
     return own
 
 
@@ -85,32 +85,32 @@ def _plan(
     """What was found before, at rank 0 and now in one file; and the spans that are left, everywhere.
 
     Settles the batch size. Not every rank may see every file; what several see is taken once."""
-    problem = problem or _problem(files, settings, out)
-    seen = {name: seen_by(index) for name, index in files.items()}
+    problem = problem or _find_problem(files, settings, out)
+    seen = {name: list_seen(index) for name, index in files.items()}
     told = group.gather((settings, seen, problem))
-    wanted = group.decide(lambda: _chosen(told))
+    wanted = group.decide(lambda: _choose_files(told))
     held = group.gather({name: index for name, index in files.items() if name in wanted})
     before = None
 
     def plan() -> tuple[int, list[Span]]:
         nonlocal before
         parts = {name: index for some in held for name, index in some.items()}
-        before = partials.joined(parts, settings, out) if parts else None
-        size = chosen_batch(model, corpus, settings, before)
+        before = partials.join_files(parts, settings, out) if parts else None
+        size = choose_batch(model, corpus, settings, before)
         if before is not None and set(parts) != {f"{Path(out)} at rank 0"}:
             before.save(out)
-        return size, left(seen_by(before) if before else [], len(corpus), size)
+        return size, find_unseen(list_seen(before) if before else [], len(corpus), size)
 
     settings["batch"], spans = group.decide(plan)
-    partials.remove(out)  # all of it is in the index now
+    partials.remove_rank_files(out)  # all of it is in the index now
     group.meet()  # before anyone writes a new one
     return before, spans
 
 
-def _visible(group: Group, out: str | Path) -> tuple[dict[str, PatchIndex], str]:
+def _load_visible(group: Group, out: str | Path) -> tuple[dict[str, PatchIndex], str]:
     """{file at a rank: index} of what this rank sees of earlier runs, and why it cannot be read."""
     try:
-        files = partials.found(out)
+        files = partials.load_files(out)
         if group.rank > 0:
             files.pop(str(Path(out)), None)  # rank 0 has it
     except BadInput as error:
@@ -118,25 +118,25 @@ def _visible(group: Group, out: str | Path) -> tuple[dict[str, PatchIndex], str]
     return {f"{name} at rank {group.rank}": index for name, index in files.items()}, ""
 
 
-def _problem(files: dict[str, PatchIndex], settings: dict[str, Any], out: str | Path) -> str:
+def _find_problem(files: dict[str, PatchIndex], settings: dict[str, Any], out: str | Path) -> str:
     """Why these files cannot be continued; "" if they can."""
     try:
-        partials.joined(files, settings, out) if files else None
+        partials.join_files(files, settings, out) if files else None
     except BadInput as error:
         return str(error)
     return ""
 
 
-def _in_one_precision(
+def _agree_on_precision(
     group: Group, settings: dict[str, Any], files: dict[str, PatchIndex], asked: str
 ) -> dict[str, Any]:
     """`settings` in the precision that rank 0 or an earlier run can compute in, where all ask for the same."""
     metas = group.gather([index.meta for index in files.values()])
     first, begun = group.decide(lambda: (asked, partials.adopt_precision(settings, chain(*metas), asked)))
-    return partials.with_precision(settings, begun) if asked == first else settings
+    return partials.set_precision(settings, begun) if asked == first else settings
 
 
-def _chosen(told: list[tuple[dict[str, Any], dict[str, list[Span]], str]]) -> list[str]:
+def _choose_files(told: list[tuple[dict[str, Any], dict[str, list[Span]], str]]) -> list[str]:
     """The files to go on from. Raises BadInput if the ranks do not agree on what they do."""
     mine = told[0][0]
     for rank, (settings, _seen, problem) in enumerate(told):
@@ -145,29 +145,29 @@ def _chosen(told: list[tuple[dict[str, Any], dict[str, list[Span]], str]]) -> li
         other = [key.replace("_", " ") for key in mine if settings.get(key) != mine[key]]
         if other:
             raise BadInput(f"Rank {rank} has another {', '.join(other)} than rank 0. Give all the same files.")
-    return partials.apart({name: spans for _settings, seen, _problem in told for name, spans in seen.items()})
+    return partials.choose_disjoint({name: spans for _settings, seen, _problem in told for name, spans in seen.items()})
 
 
-class _Shown:
+class _IndexBoard:
     """Progress of all ranks: each notes its own on the board, rank 0 shows the sum."""
 
     def __init__(self, group: Group, progress: IndexWatcher | None, total: int, before: PatchIndex | None) -> None:
         self.group, self.progress, self.total = group, progress if group.rank == 0 else None, total
-        self.before = sum(high - low for low, high in seen_by(before)) if before is not None else 0
+        self.before = sum(high - low for low, high in list_seen(before)) if before is not None else 0
         self.started, self.last, self.problem, self.shown = time.monotonic(), 0.0, "", 0
         self.lost: CnnvizError | None = None
 
-    def mine(self, state: IndexProgress) -> bool:
+    def report_own(self, state: IndexProgress) -> bool:
         """After each batch of this rank; False when it must stop."""
         self.problem = state.problem
         try:
             self.group.note(state.done, 0.0 if state.done == state.total else 0.5)
-            return self.all() is not False and not self.group.ended
+            return self.report_all() is not False and not self.group.ended
         except CnnvizError as error:
             self.lost = error
             return False
 
-    def all(self) -> bool | None:
+    def report_all(self) -> bool | None:
         """Show how far all are together."""
         now = time.monotonic()
         if self.progress is None or now - self.last < 0.1:

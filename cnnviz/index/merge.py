@@ -31,8 +31,8 @@ def merge(indexes: Sequence[PatchIndex]) -> PatchIndex:
     if not indexes:
         raise BadInput("Nothing to merge: give at least one index.")
     refuse_others(indexes[0].meta, indexes[1:], "The indexes are of different things")
-    seen = together(span for index in indexes for span in seen_by(index))
-    indexes = [index for index in indexes if seen_by(index)] or indexes[:1]
+    seen = join_spans(span for index in indexes for span in list_seen(index))
+    indexes = [index for index in indexes if list_seen(index)] or indexes[:1]
     if len(indexes) == 1:
         return indexes[0]
     wanted = indexes[0].meta.get("wanted_layers", indexes[0].layers)
@@ -40,14 +40,14 @@ def merge(indexes: Sequence[PatchIndex]) -> PatchIndex:
     having = {layer: some for layer, some in having.items() if some}
     tops, embedded = {}, {}
     for layer, some in having.items():
-        tops[layer], order = _best([index.tops[layer] for index in some])
+        tops[layer], order = _merge_tops([index.tops[layer] for index in some])
         if all(layer in index.embedded for index in some):
-            embedded[layer] = LayerCrops.chosen([index.embedded[layer] for index in some], order)
-    statistics = {layer: _sum([index.statistics[layer] for index in some]) for layer, some in having.items()}
+            embedded[layer] = LayerCrops.choose([index.embedded[layer] for index in some], order)
+    statistics = {layer: _sum_statistics([index.statistics[layer] for index in some]) for layer, some in having.items()}
     winners = sorted({int(i) for top in tops.values() for i in np.unique(top.images) if i >= 0})
     ids = {image: name for index in indexes for image, name in index.ids.items()}
     return PatchIndex(
-        tops, {i: ids[i] for i in winners}, _meta([i.meta for i in indexes], seen, winners), statistics, embedded
+        tops, {i: ids[i] for i in winners}, _merge_meta([i.meta for i in indexes], seen, winners), statistics, embedded
     )
 
 
@@ -59,12 +59,12 @@ def refuse_others(meta: dict[str, Any], indexes: Iterable[PatchIndex], what: str
         raise BadInput(f"{what} (different {names}). Choose another file, or remove it to start anew.")
 
 
-def seen_by(index: PatchIndex) -> list[Span]:
+def list_seen(index: PatchIndex) -> list[Span]:
     """The spans of the corpus that an index has seen, in order."""
     return [(low, high) for low, high in index.meta.get("seen", [(0, index.meta.get("next", 0))]) if low < high]
 
 
-def together(spans: Iterable[Span]) -> list[Span]:
+def join_spans(spans: Iterable[Span]) -> list[Span]:
     """Spans in order, those that touch made one. Raises BadInput where two overlap."""
     found: list[Span] = []
     for low, high in sorted(spans):
@@ -80,9 +80,9 @@ def together(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
-def left(seen: Iterable[Span], total: int, size: int) -> list[Span]:
+def find_unseen(seen: Iterable[Span], total: int, size: int) -> list[Span]:
     """What of `total` images has not been seen, in spans of `size` that begin at its multiples."""
-    done = together(seen)
+    done = join_spans(seen)
     begun = {low // size for first, last in done for low in range(first, last, size)}
     return [(low, min(low + size, total)) for low in range(0, total, size) if low // size not in begun]
 
@@ -92,7 +92,7 @@ def share(spans: Sequence[Span], part: int, parts: int) -> list[Span]:
     return list(spans[len(spans) * part // parts : len(spans) * (part + 1) // parts])
 
 
-def standing(seen: Sequence[Span], total: int, skipped: Iterable[tuple[int, str, str]]) -> dict[str, Any]:
+def describe_state(seen: Sequence[Span], total: int, skipped: Iterable[tuple[int, str, str]]) -> dict[str, Any]:
     """How far an index is, as metadata. `skipped`: (position, id, reason)."""
     count, faults = sum(high - low for low, high in seen), sorted(skipped)
     skipped_images = {"skipped": [[name, why] for _, name, why in faults], "skipped_at": [at for at, _, _ in faults]}
@@ -100,16 +100,16 @@ def standing(seen: Sequence[Span], total: int, skipped: Iterable[tuple[int, str,
     return {"next": count, "images": total, "complete": count >= total, "seen": spans} | skipped_images
 
 
-def skipped_by(meta: dict[str, Any]) -> list[tuple[int, str, str]]:
+def list_skipped(meta: dict[str, Any]) -> list[tuple[int, str, str]]:
     """(position, id, reason) of what an index could not read."""
     at = meta.get("skipped_at") or range(len(meta["skipped"]))
     return [(place, name, why) for place, (name, why) in zip(at, meta["skipped"], strict=True)]
 
 
-def _meta(metas: Sequence[dict[str, Any]], seen: list[Span], winners: list[int]) -> dict[str, Any]:
+def _merge_meta(metas: Sequence[dict[str, Any]], seen: list[Span], winners: list[int]) -> dict[str, Any]:
     first = metas[0]
     found = {key: first[key] for key in SAME if key in first}
-    found |= standing(seen, first["images"], [fault for meta in metas for fault in skipped_by(meta)])
+    found |= describe_state(seen, first["images"], [fault for meta in metas for fault in list_skipped(meta)])
     found["widths"] = {layer: width for meta in metas for layer, width in meta["widths"].items()}
     if "labels" in first:
         labels = {image: label for meta in metas for image, label in meta["labels"].items()}
@@ -118,7 +118,7 @@ def _meta(metas: Sequence[dict[str, Any]], seen: list[Span], winners: list[int])
     return found | {key: first[key] for key in alike}
 
 
-def _best(tops: Sequence[LayerTop]) -> tuple[LayerTop, np.ndarray]:
+def _merge_tops(tops: Sequence[LayerTop]) -> tuple[LayerTop, np.ndarray]:
     """The k best of each channel, and where in the tops laid side by side they come from, (C, k)."""
     beside = {name: np.concatenate([getattr(top, name) for top in tops], axis=1) for name in LayerTop.__slots__}
     order = np.lexsort((beside["images"], -beside["values"]), axis=1)[:, : tops[0].values.shape[1]]
@@ -129,6 +129,6 @@ def _best(tops: Sequence[LayerTop]) -> tuple[LayerTop, np.ndarray]:
     return LayerTop(**{name: ordered(array) for name, array in beside.items()}), order
 
 
-def _sum(parts: Sequence[ChannelStatistics]) -> ChannelStatistics:
+def _sum_statistics(parts: Sequence[ChannelStatistics]) -> ChannelStatistics:
     added = {name: sum(getattr(p, name) for p in parts) for name in ChannelStatistics.__slots__ if name != "maximum"}
     return ChannelStatistics(maximum=np.maximum.reduce([p.maximum for p in parts]), **added)

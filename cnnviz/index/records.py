@@ -49,7 +49,7 @@ class ChannelStatistics:
     """What one pass learnt of a layer's channels beside the winners.
 
     Of every image: `maximum` (C,) float32, `histogram` (C, 64) int64, how many images had their strongest
-    unit in each half octave (see `running.bin_edges`; the first bin is 0 and below). Of the `sampled` images
+    unit in each half octave (see `topk.bin_edges`; the first bin is 0 and below). Of the `sampled` images
     looked at unit by unit, one batch in 32: `means` (C,) int64, the sum over images of the map's mean, in
     1 / 2^20, and `positive` (C,) int64, units above 0 of `units` in each channel. Whole numbers, so that
     adding the statistics of two parts of a corpus gives exactly those of the whole."""

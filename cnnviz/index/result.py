@@ -13,7 +13,7 @@ from cnnviz.display import Displayed
 from cnnviz.errors import BadInput, unknown
 from cnnviz.index.crops.crops import LayerCrops
 from cnnviz.index.crops.cut import cut_windows
-from cnnviz.index.crops.source import Source, refuse_strangers
+from cnnviz.index.crops.source import Source, refuse_mismatch
 from cnnviz.index.records import Box, ChannelStatistics, LayerTop, Winner
 from cnnviz.store import load_arrays, save_arrays
 
@@ -87,7 +87,7 @@ class PatchIndex(Displayed):
 
     def _winner(self, found: LayerTop, at: tuple[int, int]) -> Winner:
         image, value, boxes = int(found.images[at]), float(found.values[at]), (found.boxes[at], found.full_boxes[at])
-        return Winner(image, self.ids[image], int(found.rows[at]), int(found.cols[at]), value, *map(_box, boxes))
+        return Winner(image, self.ids[image], int(found.rows[at]), int(found.cols[at]), value, *map(_to_box, boxes))
 
     def dead(self, layer: str) -> np.ndarray:
         """(C,) True where no unit of any image was above 0."""
@@ -110,7 +110,7 @@ class PatchIndex(Displayed):
 
         `read(images)`: what the network sees of images of the corpus, uint8 (H, W, C) each, for a caller that keeps
         them itself. Raises BadInput if the index was made from others."""
-        refuse_strangers(self.meta, model, corpus)
+        refuse_mismatch(self.meta, model, corpus)
         return replace(self, source=Source(model, corpus, read))
 
     def crops(self, layer: str, channel: int) -> list[np.ndarray] | None:
@@ -143,21 +143,21 @@ class PatchIndex(Displayed):
         if meta.pop("kind", None) != "patch index" or meta.pop("format", None) != FORMAT:
             raise BadInput(f"{path} is not a patch index of this version. Build it again: `cnnviz index`.")
         layers = meta.pop("layers")
-        tops = {layer: LayerTop(**_named(arrays, layer, LayerTop)) for layer in layers}
+        tops = {layer: LayerTop(**_read_arrays(arrays, layer, LayerTop)) for layer in layers}
         counted = [layer for layer in layers if f"maximum/{layer}" in arrays]
-        statistics = {layer: ChannelStatistics(**_named(arrays, layer, ChannelStatistics)) for layer in counted}
+        statistics = {layer: ChannelStatistics(**_read_arrays(arrays, layer, ChannelStatistics)) for layer in counted}
         cropped = [layer for layer in layers if f"crops/at/{layer}" in arrays]
         crops = {layer: [arrays[f"crops/{name}/{layer}"] for name in LayerCrops.__slots__] for layer in cropped}
         embedded = {layer: LayerCrops(*parts) for layer, parts in crops.items()}
         return cls(tops, {int(image): name for image, name in meta.pop("ids").items()}, meta, statistics, embedded)
 
 
-def _named(arrays: dict[str, np.ndarray], layer: str, kind: type[LayerTop | ChannelStatistics]) -> dict[str, Any]:
+def _read_arrays(arrays: dict[str, np.ndarray], layer: str, kind: type[LayerTop | ChannelStatistics]) -> dict[str, Any]:
     found = {name: arrays[f"{name}/{layer}"] for name in kind.__slots__}
     return {name: array if array.ndim else int(array) for name, array in found.items()}
 
 
-def _box(values: np.ndarray) -> Box:
+def _to_box(values: np.ndarray) -> Box:
     top, left, bottom, right = (int(v) for v in values)
     return top, left, bottom, right
 

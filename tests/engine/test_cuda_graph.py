@@ -13,9 +13,9 @@ def test_what_cannot_be_captured_runs_plainly_also_where_the_capture_is_told_of_
     def run() -> torch.Tensor:
         return torch.zeros(2, 3)
 
-    monkeypatch.setattr(cuda_graph, "_captured", broken)
+    monkeypatch.setattr(cuda_graph, "_capture", broken)
     monkeypatch.setattr(torch.cuda, "synchronize", broken)
-    assert cuda_graph.replayed(run) is run and not cuda_graph._ONE.locked()
+    assert cuda_graph.capture_graph(run) is run and not cuda_graph._ONE.locked()
 
 
 @pytest.mark.gpu
@@ -37,7 +37,7 @@ def test_a_capture_does_not_mind_what_other_threads_do_on_the_device():
     other.start()
     try:
         for _ in range(5):
-            replay = cuda_graph.replayed(lambda: numbers * 2)
+            replay = cuda_graph.capture_graph(lambda: numbers * 2)
             assert torch.equal(replay(), numbers * 2) and replay.__name__ == "replay"
     finally:
         done.set()

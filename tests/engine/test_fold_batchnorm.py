@@ -6,8 +6,8 @@ from nets import Functional, tiny
 from planenets import IMAGES, LABELS, residual, settled
 from torch import nn
 
-from cnnviz.engine.fold_batchnorm import fold, folded_copy, followed, pairs
-from cnnviz.engine.fuse_relu import Fusion, fusable
+from cnnviz.engine.fold_batchnorm import copy_folded, find_foldable, fold, try_trace
+from cnnviz.engine.fuse_relu import Fusion, find_fusable
 from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.evaluate.runner import named_tensors
 from cnnviz.landscape.plane.directions import plane_directions
@@ -21,13 +21,13 @@ def conv() -> nn.Conv2d:
 
 def found(module: nn.Module) -> list[tuple[str, str]]:
     module = settled(module).eval()
-    return [(pair.conv, pair.norm) for pair in pairs(module, followed(module, SIZE))]
+    return [(pair.conv, pair.norm) for pair in find_foldable(module, try_trace(module, SIZE))]
 
 
 def test_each_normalisation_of_a_residual_network_is_folded_into_the_layer_before_it():
     net = residual().module
     assert found(net) == [("a", "bn1"), ("b", "bn2"), ("c", "bn3")]
-    twin = folded_copy(net, folds := pairs(net, followed(net, SIZE)))
+    twin = copy_folded(net, folds := find_foldable(net, try_trace(net, SIZE)))
     with torch.no_grad():
         for name, tensor in fold(named_tensors(net), folds).items():
             named_tensors(twin)[name].copy_(tensor)
@@ -85,9 +85,9 @@ def test_a_fold_that_changes_the_answers_is_not_trusted(monkeypatch):
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="oneDNN is not in this build")
 def test_sums_and_rectifiers_join_the_convolutions_of_a_residual_network():
     net = residual().module
-    graph = followed(net, SIZE)
-    assert fusable(net, graph, pairs(net, graph)) == tuple(Fusion(n, n == "c") for n in "abc")
-    assert fusable(net, None, ()) == ()
+    graph = try_trace(net, SIZE)
+    assert find_fusable(net, graph, find_foldable(net, graph)) == tuple(Fusion(n, n == "c") for n in "abc")
+    assert find_fusable(net, None, ()) == ()
 
 
 def read_after(n: Functional, x: torch.Tensor) -> torch.Tensor:

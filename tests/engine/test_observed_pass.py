@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from cnnviz.device import fuses_bfloat16
-from cnnviz.engine.observed_pass import until_seen, watched_pass
+from cnnviz.engine.observed_pass import record_observed_pass, run_until_seen
 from cnnviz.engine.peaks import find_peaks
 from cnnviz.engine.recorder import Recorder
 from cnnviz.index.search import search as search_module
@@ -73,7 +73,7 @@ def test_a_recorded_search_finds_the_same_to_the_bit(precision, monkeypatch):
     have, want, search = both(model, pixels, monkeypatch, precision=precision)
     assert search._recorded is not None
     joins = {"a", "b"} if precision == "float32" or fuses_bfloat16() else set()
-    assert search._recorded.joinable == joins and {"a", "b"} <= search._joined()  # a sum reads c, nothing d.0
+    assert search._recorded.joinable == joins and {"a", "b"} <= search._find_joined()  # a sum reads c, nothing d.0
     assert_same(have, want)
     assert hooks_left(model.module) == 0
 
@@ -81,7 +81,7 @@ def test_a_recorded_search_finds_the_same_to_the_bit(precision, monkeypatch):
 def test_what_can_be_won_below_zero_is_searched_there(monkeypatch):
     pixels = noise(4 * PAYS)
     have, want, search = both(tiny(rectified(dead=True), (12, 12)), pixels, monkeypatch, precision="float32")
-    assert "a" in search._recorded.joinable and "a" not in search._joined()
+    assert "a" in search._recorded.joinable and "a" not in search._find_joined()
     assert have.tops["a"].values[2].max() < 0
     assert_same(have, want)
 
@@ -96,10 +96,10 @@ def test_networks_of_the_catalogue_show_the_same_maps(name, size, bfloat16):
     model.module.to(memory_format=torch.channels_last)
     want, plain, joined = {}, {}, {}
     with torch.inference_mode():
-        found, own = watched_pass(model.module, calls, batch, bfloat16)
+        found, own = record_observed_pass(model.module, calls, batch, bfloat16)
         exact = found.agrees(batch, own)  # else it is not used: on one core oneDNN may add up in another order
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            until_seen(model.module, calls, other, lambda call, maps: want.update({call: maps.clone()}))
+            run_until_seen(model.module, calls, other, lambda call, maps: want.update({call: maps.clone()}))
         found(other, lambda call, maps, _: plain.update({call: maps.clone()}))
         found(other, lambda call, maps, _: joined.update({call: maps.clone()}), found.joinable)
     assert own.keys() == want.keys() == plain.keys() == joined.keys() == set(calls)
@@ -241,7 +241,7 @@ def test_maps_are_let_go_as_soon_as_they_were_seen():
         most = max(most, sum(reference() is not None for reference in alive))
 
     with torch.inference_mode():
-        found, _ = watched_pass(net, [str(i) for i in range(6)], torch.randn(2, 5, 5, 3), False)
+        found, _ = record_observed_pass(net, [str(i) for i in range(6)], torch.randn(2, 5, 5, 3), False)
         found(torch.randn(2, 5, 5, 3), visit)
     assert len(alive) == 6 and most == 1
 
@@ -250,7 +250,7 @@ def test_a_recording_that_fails_leaves_nothing_on_the_network():
     net = Functional(lambda n, x: n.conv(x) + float((n.scale.relu() * x.mean()).sum()), conv=nn.Conv2d(3, 4, 3))
     net.scale = nn.Parameter(torch.ones(1))
     with torch.inference_mode():
-        assert watched_pass(net, ["out"], images(2), False) is None
+        assert record_observed_pass(net, ["out"], images(2), False) is None
     assert not [name for tensor in net.parameters() for name in vars(tensor)]
     assert hooks_left(net) == 0
 
@@ -263,7 +263,7 @@ def test_a_short_run_is_not_recorded(monkeypatch):
 def test_nothing_of_a_recorded_pass_stays(monkeypatch):
     model = tiny(rectified(), (12, 12))
     with torch.inference_mode():
-        found, _ = watched_pass(model.module, ["a", "b"], images(4, (12, 12)), False)
+        found, _ = record_observed_pass(model.module, ["a", "b"], images(4, (12, 12)), False)
     assert not [name for tensor in model.module.state_dict(keep_vars=True).values() for name in vars(tensor)]
     gone = weakref.ref(found)
     del found
@@ -289,8 +289,8 @@ def test_a_failure_in_the_middle_counts_no_image_twice(monkeypatch):
 def test_the_peaks_of_the_recorded_batch_are_those_of_its_maps():
     model, batch, maps = tiny(rectified(), (12, 12)), images(4, (12, 12)), {}
     with torch.inference_mode():
-        _, own = watched_pass(model.module, ["a", "c"], batch, False)
-        until_seen(model.module, ["a", "c"], batch, lambda call, output: maps.update({call: output.clone()}))
+        _, own = record_observed_pass(model.module, ["a", "c"], batch, False)
+        run_until_seen(model.module, ["a", "c"], batch, lambda call, output: maps.update({call: output.clone()}))
     for call, (values, places) in own.items():
         assert torch.equal(values, maps[call].flatten(2).max(2).values)
         assert torch.equal(places, find_peaks(maps[call])[1])

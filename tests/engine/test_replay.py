@@ -11,7 +11,7 @@ from nets import images
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 import cnnviz
-from cnnviz.engine.replay import flattened
+from cnnviz.engine.replay import record_pass
 from cnnviz.landscape.evaluate.evaluator import Evaluator
 
 X, Y = images(6, seed=5), torch.arange(6) % 3
@@ -32,8 +32,8 @@ def test_networks_of_the_catalogue_are_recorded(name):
     flat = []
     with torch.inference_mode():
         for part, labels in runner.images.parts(2):
-            flat.append((flattened(runner._plain, part, labels), part, labels))
-        convolutions = sum(type(child).__name__ == "_Promising" for child in runner.module.modules())
+            flat.append((record_pass(runner._plain, part, labels), part, labels))
+        convolutions = sum(type(child).__name__ == "_PromisingConv" for child in runner.module.modules())
         assert {len(recorded.packings) for recorded, _, _ in flat} == {convolutions} and convolutions > 0
         moved = {key: tensor * 1.1 for key, tensor in runner.tensors.items() if tensor.is_floating_point()}
         runner.set(moved)
@@ -49,7 +49,7 @@ def test_operations_with_several_results_and_tensors_made_on_the_way_are_recorde
         return best.relu_() * where + torch.stack(list(y.float().split(1)), dim=1).mean() + torch.arange(3).sum()
 
     with torch.inference_mode():
-        flat = flattened(run, X, Y)
+        flat = record_pass(run, X, Y)
         other = X * 2 - 0.1
         assert torch.equal(flat(other, Y.flip(0)), run(other, Y.flip(0)))
 
@@ -68,7 +68,7 @@ def test_tensors_of_the_way_are_let_go_while_it_is_recorded():
         return step
 
     with torch.inference_mode():
-        assert flattened(run, X, Y) is not None
+        assert record_pass(run, X, Y) is not None
 
 
 def test_other_threads_are_not_recorded():
@@ -91,7 +91,7 @@ def test_other_threads_are_not_recorded():
     thread = threading.Thread(target=beside)
     thread.start()
     with torch.inference_mode():
-        flat = flattened(run, X, Y)
+        flat = record_pass(run, X, Y)
     thread.join()
     assert done.is_set() and len(calls(flat)) == 3  # a sum, a view and a product
 
@@ -114,12 +114,12 @@ BRANCHES = {
 @pytest.mark.parametrize("branch", BRANCHES.values(), ids=BRANCHES)
 def test_what_reads_values_is_not_recorded(branch):
     with torch.inference_mode():
-        assert flattened(branch, X, Y) is None
+        assert record_pass(branch, X, Y) is None
 
 
 def test_places_given_as_numbers_are_recorded():
     with torch.inference_mode():
-        flat = flattened(lambda x, y: x[:, torch.tensor([2, 0, 1])] + x[y], X, Y)
+        flat = record_pass(lambda x, y: x[:, torch.tensor([2, 0, 1])] + x[y], X, Y)
         assert torch.equal(flat(-X, Y.flip(0)), -X[:, [2, 0, 1]] - X[Y.flip(0)])
 
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_written_down_runs_as_it_is():
         return x + torch.randn(1, generator=torch.Generator().manual_seed(1))
 
     with torch.inference_mode():
-        assert flattened(run, X, Y) is None
+        assert record_pass(run, X, Y) is None
 
 
 def test_running_out_of_memory_is_passed_on():
@@ -138,13 +138,13 @@ def test_running_out_of_memory_is_passed_on():
         return x + 1
 
     with torch.inference_mode(), pytest.raises(MemoryError):
-        flattened(run, X, Y)
+        record_pass(run, X, Y)
 
 
 def test_a_record_leaves_nothing_behind():
     with torch.inference_mode():
         weights = [torch.rand(X.shape[-1], 3)]
-        flat, gone = flattened(lambda x, y: x @ weights[0], X, Y), weakref.ref(weights[0])
+        flat, gone = record_pass(lambda x, y: x @ weights[0], X, Y), weakref.ref(weights[0])
         assert len(calls(flat)) == 1
         weights.clear()
         gc.collect()

@@ -8,7 +8,7 @@ from slowindex import branching, memory, noise
 from torch import nn
 
 from cnnviz.index import agreement as agreement_module
-from cnnviz.index.agreement import Witness, agreement, measured_agreement, sample, spread
+from cnnviz.index.agreement import AgreementMonitor, compare_peaks, measure_agreement, measure_peaks, spread_positions
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search import build as topk
 from cnnviz.index.search.build import index_patches
@@ -31,7 +31,7 @@ def peaks_slowly(model: LoadedModel, positions, layer: str, rounded: bool) -> np
 
 def test_the_sample_is_spread_evenly_and_seen_in_both_precisions():
     model = branching()
-    found = sample(model, LAYERS, memory(noise(COUNT)), 5, 4)
+    found = measure_peaks(model, LAYERS, memory(noise(COUNT)), 5, 4)
     positions = [0, 75, 150, 224, 299]
     assert found.images == 5
     for layer in LAYERS:
@@ -45,7 +45,7 @@ def test_the_sample_is_spread_evenly_and_seen_in_both_precisions():
     [(300, 16, 3), (1000, 18, 3), (5, 16, 3), (1, 16, 3), (2, 1, 3), (300, 5, 1), (40, 40, 1), (41, 40, 3)],
 )
 def test_positions_are_distinct_inside_and_reach_both_ends(images, count, together):
-    found = spread(images, count, together)
+    found = spread_positions(images, count, together)
     assert found == sorted(set(found)) and 0 <= found[0] and found[-1] < images
     assert min(images, count) - together < len(found) <= min(images, count)
     if count > together:
@@ -92,10 +92,10 @@ def test_what_a_recorded_search_shows_of_the_sample_is_what_passes_of_their_own_
     (model, pixels), searches, asked = mostly_silent(), [], []
     corpus, built = memory(pixels), Search.__init__
     monkeypatch.setattr(Search, "__init__", lambda self, *how: searches.append(self) or built(self, *how))
-    monkeypatch.setattr(topk, "measured_agreement", lambda *how: asked.append(how))
+    monkeypatch.setattr(topk, "measure_agreement", lambda *how: asked.append(how))
     index = index_patches(model, corpus, ["0", "2"], k=8, batch=4, precision="bfloat16")
-    assert searches[0]._recorded is not None and "0" in searches[0]._joined() and not asked
-    assert index.meta["agreement"] == measured_agreement(model, corpus, index.meta)
+    assert searches[0]._recorded is not None and "0" in searches[0]._find_joined() and not asked
+    assert index.meta["agreement"] == measure_agreement(model, corpus, index.meta)
     assert index.meta["agreement"]["images"] == 16 and index.meta["agreement"]["values"] > 0
 
 
@@ -106,16 +106,16 @@ def test_parts_of_an_index_and_layers_that_are_not_always_called_are_measured_af
     how = dict(k=3, batch=4, precision="bfloat16", out=out)
     index_patches(model, corpus, ["0", "2"], progress=lambda p: p.done < 100, **how)
     resumed = index_patches(model, corpus, ["0", "2"], **how)
-    assert resumed.meta["agreement"] == measured_agreement(model, corpus, resumed.meta)
+    assert resumed.meta["agreement"] == measure_agreement(model, corpus, resumed.meta)
     search = Search(model, ["0", "2"], 3, 4, True)
-    witness = Witness.beside(search, COUNT)
+    witness = AgreementMonitor.attach(search, COUNT)
     for start in range(0, COUNT, 4):
         found = Batch(torch.from_numpy(pixels[start : start + 4]), list(range(start, start + 4)), [], start + 4)
         search.add(found)
         if start == 0:
             search.tops["2"].newest = None  # as if it had not been called
-        witness.saw(found)
-    assert witness.agreement() is None
+        witness.observe(found)
+    assert witness.measure() is None
 
 
 @pytest.mark.usefixtures("bfloat16_everywhere")
@@ -142,15 +142,15 @@ def test_where_memory_is_short_the_sample_is_passed_in_smaller_batches(witnessed
 @pytest.mark.usefixtures("bfloat16_everywhere")
 def test_what_goes_wrong_after_the_search_costs_no_file(tmp_path, monkeypatch):
     model, pixels = mostly_silent()
-    monkeypatch.setattr(Witness, "agreement", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(AgreementMonitor, "measure", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         index_patches(model, memory(pixels), ["0"], k=3, batch=8, precision="bfloat16", out=tmp_path / "index.npz")
     assert PatchIndex.load(tmp_path / "index.npz").complete
 
 
 def test_identical_peaks_agree_fully_and_reversed_ones_by_chance_alone():
-    found = sample(branching(), LAYERS, memory(noise(20)), 20, 4)
-    same = agreement(type(found)(found.exact, found.exact, 20), 9)
+    found = measure_peaks(branching(), LAYERS, memory(noise(20)), 20, 4)
+    same = compare_peaks(type(found)(found.exact, found.exact, 20), 9)
     assert same == {"images": 20, "winners": 1.0, "values": 0.0}
     turned = {layer: -peaks for layer, peaks in found.exact.items()}
-    assert agreement(type(found)(found.exact, turned, 20), 9)["winners"] == 0.0
+    assert compare_peaks(type(found)(found.exact, turned, 20), 9)["winners"] == 0.0

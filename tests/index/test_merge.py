@@ -13,7 +13,7 @@ from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.index.crops.cut import cut, window
 from cnnviz.index.files import rank_file
-from cnnviz.index.merge import left, merge, share
+from cnnviz.index.merge import find_unseen, merge, share
 from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.build import index_patches
 
@@ -133,7 +133,7 @@ def test_a_part_without_a_batch_size_for_all_is_refused():
 
 @pytest.mark.parametrize("total,parts", [(60, 1), (60, 7), (3, 5), (129, 8)])
 def test_shares_are_neighbours_of_like_length_and_together_everything(total, parts):
-    spans = left([], total, 4)
+    spans = find_unseen([], total, 4)
     shares = [share(spans, i, parts) for i in range(parts)]
     assert [image for some in shares for low, high in some for image in range(low, high)] == list(range(total))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1

@@ -225,9 +225,9 @@ def build(network: Network, images: Corpus, watched: bool = True) -> background.
 
     def work(report: Any) -> None:
         from cnnviz.index.search.build import index_patches
-        from cnnviz.index.search.spatial import placed
+        from cnnviz.index.search.spatial import find_spatial
 
-        layers = placed(network.model, list(shared.layer_shapes(network)))
+        layers = find_spatial(network.model, list(shared.layer_shapes(network)))
         try:
             index_patches(network.model, images, layers, out=path, progress=report)
         except BadInput:  # a partial index with other settings, left by another version: begin anew

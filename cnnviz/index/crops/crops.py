@@ -28,7 +28,7 @@ class LayerCrops:
         return [self.pixels[i, : self.sizes[i, 0], : self.sizes[i, 1]] for i in self.at[channel] if i >= 0]
 
     @classmethod
-    def packed(cls, crops: Sequence[np.ndarray], at: np.ndarray) -> LayerCrops:
+    def pack(cls, crops: Sequence[np.ndarray], at: np.ndarray) -> LayerCrops:
         """From crops (h, w, channels) and where they belong; those that `at` does not name are dropped, the
         others numbered in the order of `at`, so that equal winners make equal arrays."""
         used = list(dict.fromkeys(int(i) for i in at.ravel() if i >= 0))
@@ -42,13 +42,13 @@ class LayerCrops:
         return cls(pixels, sizes, renamed)
 
     @classmethod
-    def chosen(cls, parts: Sequence[LayerCrops], order: np.ndarray) -> LayerCrops:
+    def choose(cls, parts: Sequence[LayerCrops], order: np.ndarray) -> LayerCrops:
         """The crops at `order` (C, k) of parts laid side by side."""
         crops, beside = list[np.ndarray](), []
         for part in parts:
             beside.append(np.where(part.at >= 0, part.at + len(crops), -1))
             crops += [part.pixels[i, :h, :w] for i, (h, w) in enumerate(part.sizes)]
-        return cls.packed(crops, np.take_along_axis(np.concatenate(beside, axis=1), order, axis=1))
+        return cls.pack(crops, np.take_along_axis(np.concatenate(beside, axis=1), order, axis=1))
 
 
 def refuse_side(side: int | None) -> None:

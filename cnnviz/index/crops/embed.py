@@ -11,7 +11,7 @@ from PIL import Image
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.index.crops.crops import SIDE, LayerCrops, refuse_side
 from cnnviz.index.crops.cut import cut, window
-from cnnviz.index.crops.source import refuse_strangers
+from cnnviz.index.crops.source import refuse_mismatch
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -27,19 +27,19 @@ def embed(index: PatchIndex, model: LoadedModel, corpus: Corpus, side: int = SID
     Raises BadInput if `side` is not 1 to SIDE, or if the index belongs to another network or corpus, or
     if a winner cannot be read any more."""
     refuse_side(side)
-    refuse_strangers(index.meta, model, corpus)
+    refuse_mismatch(index.meta, model, corpus)
     cuts: dict[str, tuple[list[np.ndarray], np.ndarray]] = {
         layer: ([], np.full(top.images.shape, -1, np.int64)) for layer, top in index.tops.items()
     }
     for image in sorted(index.ids):
-        received = _received(model, corpus, image)
+        received = _receive(model, corpus, image)
         for layer, top in index.tops.items():
             _cut(received, top, image, side, *cuts[layer])
-    found = {layer: LayerCrops.packed(*cuts[layer]) for layer in index.tops}
+    found = {layer: LayerCrops.pack(*cuts[layer]) for layer in index.tops}
     return replace(index, embedded=found, meta=index.meta | {"embedded": side})
 
 
-def _received(model: LoadedModel, corpus: Corpus, image: int) -> np.ndarray:
+def _receive(model: LoadedModel, corpus: Corpus, image: int) -> np.ndarray:
     try:
         return model.received_from(corpus, image)
     except BadImage as error:
@@ -57,11 +57,11 @@ def _cut(received: np.ndarray, top: LayerTop, image: int, side: int, crops: list
         box = window((upper, left, lower, right), received.shape[:2])
         if box not in known:
             known[box] = len(crops)
-            crops.append(_reduced(cut(received, box), side))
+            crops.append(_reduce(cut(received, box), side))
         at[channel, place] = known[box]
 
 
-def _reduced(pixels: np.ndarray, side: int) -> np.ndarray:
+def _reduce(pixels: np.ndarray, side: int) -> np.ndarray:
     height, width = pixels.shape[:2]
     if max(height, width) <= side:
         return pixels

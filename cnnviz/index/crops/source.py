@@ -61,7 +61,7 @@ class Source:
         return found
 
 
-def refuse_strangers(meta: dict[str, Any], model: LoadedModel, corpus: Corpus) -> None:
+def refuse_mismatch(meta: dict[str, Any], model: LoadedModel, corpus: Corpus) -> None:
     """Raise BadInput if an index with this metadata is of other images or of another network."""
     if meta.get("corpus_fingerprint") != corpus.fingerprint:
         raise BadInput(

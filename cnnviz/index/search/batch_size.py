@@ -22,9 +22,9 @@ NEARLY = 1.05  # on a CPU the smallest size that is nearly as fast as the best: 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, dict[int, float]]] = WeakKeyDictionary()
 
 
-def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0, images: int = 0) -> int:
+def choose_batch_size(model: LoadedModel, bfloat16: bool = False, layers: int = 0, images: int = 0) -> int:
     """The batch size, a power of two, at which forward passes that look at so many layers are expected to be soonest
-    through with so many images; 0: with any number, by passes that are not recorded (see `watched`).
+    through with so many images; 0: with any number, by passes that are not recorded (see `engine.observed_pass`).
 
     Four sizes are compared in turn, each at its best round, since others may be using the machine. On a CPU
     small batches, whose feature maps stay in the cache, can be up to twice as fast as large ones, and the smallest
@@ -33,7 +33,7 @@ def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0, imag
     key = (str(model.device), model.input_size, bfloat16)
     known = _KNOWN.setdefault(model.module, {})
     if key not in known:
-        known[key] = _measured(model, bfloat16)
+        known[key] = _measure(model, bfloat16)
     seconds = known[key]
 
     def expected(size: int) -> float:
@@ -45,28 +45,28 @@ def best_batch(model: LoadedModel, bfloat16: bool = False, layers: int = 0, imag
     return min((size for size in seconds if expected(size) <= fastest), default=SMALL)
 
 
-def sizes(model: LoadedModel) -> list[int]:
+def list_sizes(model: LoadedModel) -> list[int]:
     """The four sizes that are compared, smallest first; an accelerator is given eight times more."""
     largest = min(256, 1 << ((PIXELS // prod(model.input_size[1:])).bit_length() - 1))
     largest = max(8, largest) * (1 if model.device.type == "cpu" else 8)
     return [largest >> i for i in (3, 2, 1, 0)]
 
 
-def _measured(model: LoadedModel, bfloat16: bool) -> dict[int, float]:
+def _measure(model: LoadedModel, bfloat16: bool) -> dict[int, float]:
     """{batch size: seconds an image}; {} where there is no room for any."""
-    tried, seconds = sizes(model), dict[int, float]()
+    tried, seconds = list_sizes(model), dict[int, float]()
     started = time.monotonic()
     for size in tried * ROUNDS:
         if seconds and time.monotonic() - started > PATIENCE:
             break
-        if (found := _seconds(model, size, bfloat16)) is None:
+        if (found := _time_pass(model, size, bfloat16)) is None:
             tried = [smaller for smaller in tried if smaller < size]
         elif size in tried:
             seconds[size] = min(found / size, seconds.get(size, found))
     return seconds
 
 
-def _seconds(model: LoadedModel, size: int, bfloat16: bool) -> float | None:
+def _time_pass(model: LoadedModel, size: int, bfloat16: bool) -> float | None:
     """Of one pass; None if the device has no room for it."""
     device = model.device
     autocast = torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext()

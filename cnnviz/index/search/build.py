@@ -14,14 +14,14 @@ import torch
 from cnnviz.device import halving, precision_meta, usable_precision
 from cnnviz.errors import BadInput
 from cnnviz.index import files as partials
-from cnnviz.index.agreement import Witness, measured_agreement
+from cnnviz.index.agreement import AgreementMonitor, measure_agreement
 from cnnviz.index.crops.crops import refuse_side
 from cnnviz.index.crops.source import Source
-from cnnviz.index.merge import left, seen_by, share
+from cnnviz.index.merge import find_unseen, list_seen, share
 from cnnviz.index.result import PatchIndex
-from cnnviz.index.search.batch_size import SMALL, best_batch
-from cnnviz.index.search.run import IndexWatcher, Run
-from cnnviz.index.search.spatial import misplaced
+from cnnviz.index.search.batch_size import SMALL, choose_batch_size
+from cnnviz.index.search.run import IndexRun, IndexWatcher
+from cnnviz.index.search.spatial import find_misplaced
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.forward import count_calls, find_modules, split_call
 
@@ -50,7 +50,7 @@ def index_patches(
     Values are the named layers' own outputs: a convolution's before its ReLU; for those behind it name the ReLU,
     any name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the
     earlier image. `layers`: None indexes every layer of `model.layers()` whose units have a place in the image, see
-    `spatial.misplaced`. `precision`: "auto" and "float32" search exactly, in float32; "bfloat16" is the fast,
+    `spatial.find_misplaced`. `precision`: "auto" and "float32" search exactly, in float32; "bfloat16" is the fast,
     approximate search and states its "agreement"; a processor that is slow in it searches in float32 instead, and
     meta["precision_asked"] says so. `out`: file for the index; a partial index found there, or left beside it by a run
     of several ranks, is continued if it belongs to the same model, corpus and settings. `progress`: called after every
@@ -72,30 +72,30 @@ def index_patches(
         (3, (16,))
     """
     refuse_side(embed)
-    settings = prepared(model, corpus, layers, k, precision, batch)
+    settings = prepare_settings(model, corpus, layers, k, precision, batch)
     if part is not None and (batch is None or not 0 <= part[0] < part[1]):
         raise BadInput(f"part is (i, n), i from 0 to n - 1, and needs a batch for all parts, got {part}, {batch}.")
-    files = partials.found(out)
+    files = partials.load_files(out)
     settings = partials.adopt_precision(settings, (index.meta for index in files.values()), precision)
-    before = partials.joined(files, settings, out) if files else None
-    first = chosen_batch(model, corpus, settings, before)
+    before = partials.join_files(files, settings, out) if files else None
+    first = choose_batch(model, corpus, settings, before)
 
-    def search(size: int) -> tuple[PatchIndex, Witness | None]:
-        spans = left(seen_by(before) if before else [], len(corpus), size)
+    def search(size: int) -> tuple[PatchIndex, AgreementMonitor | None]:
+        spans = find_unseen(list_seen(before) if before else [], len(corpus), size)
         if part is not None:
-            mine = set(share(left([], len(corpus), size), *part))
+            mine = set(share(find_unseen([], len(corpus), size), *part))
             spans = [span for span in spans if span in mine]
         if before is not None and not spans:
             return before, None
-        run = Run(model, corpus, settings | {"batch": size}, spans, before, out, progress)
-        return run.to_the_end(workers), run.witness
+        run = IndexRun(model, corpus, settings | {"batch": size}, spans, before, out, progress)
+        return run.run(workers), run.witness
 
     fixed = batch is not None or before is not None  # all parts of one index have the same batch
     index, witness = search(first) if fixed else halving(search, first, model.device)
-    return finished(index, model, corpus, out, embed, index is not before or len(files) > 1, witness)
+    return finish_index(index, model, corpus, out, embed, index is not before or len(files) > 1, witness)
 
 
-def prepared(
+def prepare_settings(
     model: LoadedModel, corpus: Corpus, layers: list[str] | None, k: int, precision: str, batch: int | None
 ) -> dict[str, Any]:
     """The settings of a run as its index will name them; "batch" is missing where it is still to be chosen.
@@ -110,7 +110,7 @@ def prepared(
     used = "bfloat16" if usable_precision(precision, str(model.device)) == "bfloat16" else "float32"
     settings = (
         {"model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin}
-        | {"wanted_layers": _with_places(model, _that_run(model, names), layers is None), "k": k}
+        | {"wanted_layers": _keep_spatial(model, _keep_called(model, names), layers is None), "k": k}
         | {"preprocessing": json.loads(json.dumps(model.preprocessing.as_dict())), "corpus": corpus.name}
         | {"corpus_fingerprint": corpus.fingerprint, "images": len(corpus)}
         | {**precision_meta(precision, used), "torch": torch.__version__}
@@ -118,23 +118,23 @@ def prepared(
     return settings if batch is None else settings | {"batch": batch}
 
 
-def chosen_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None) -> int:
+def choose_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None) -> int:
     """The batch size asked for, else that of the index that is continued, else the fastest here."""
     given = settings.get("batch") or (before.meta["batch"] if before is not None else 0)
     if given:
         return given
     fast, layers = settings["precision"] == "bfloat16", len(settings["wanted_layers"])
-    return best_batch(model, fast, layers, len(corpus)) if len(corpus) >= MANY else SMALL
+    return choose_batch_size(model, fast, layers, len(corpus)) if len(corpus) >= MANY else SMALL
 
 
-def finished(
+def finish_index(
     index: PatchIndex,
     model: LoadedModel,
     corpus: Corpus,
     out: str | Path | None,
     side: int | None,
     changed: bool,
-    witness: Witness | None = None,
+    witness: AgreementMonitor | None = None,
 ) -> PatchIndex:
     """`index` saved, and what ranks or earlier versions left beside it removed; then, if it is complete, with its
     agreement and crops. It is attached to its network and images.
@@ -146,12 +146,12 @@ def finished(
         raise BadInput(f"No image of {corpus.name} could be read: {reason}")
     if out is not None and changed:
         index.save(out)
-        partials.remove(out)
+        partials.remove_rank_files(out)
         if index.complete:
             partials.state_file(out).unlink(missing_ok=True)
     found = index
     if found.complete and found.meta["precision"] == "bfloat16" and "agreement" not in found.meta:
-        agreed = (witness and witness.agreement()) or measured_agreement(model, corpus, found.meta)
+        agreed = (witness and witness.measure()) or measure_agreement(model, corpus, found.meta)
         found = replace(found, meta=found.meta | {"agreement": agreed})
     if side is not None and found.complete and found.meta.get("embedded") != side:
         from cnnviz.index.crops.embed import embed
@@ -162,7 +162,7 @@ def finished(
     return replace(found, source=Source(model, corpus))
 
 
-def _that_run(model: LoadedModel, names: list[str]) -> list[str]:
+def _keep_called(model: LoadedModel, names: list[str]) -> list[str]:
     """The layers that run in a forward pass (branches used only in training do not), each once."""
     with model.lock:
         counts = count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
@@ -174,9 +174,9 @@ def _that_run(model: LoadedModel, names: list[str]) -> list[str]:
     return [layer for layer in dict.fromkeys(names) if runs(layer)]
 
 
-def _with_places(model: LoadedModel, layers: list[str], choose: bool) -> list[str]:
+def _keep_spatial(model: LoadedModel, layers: list[str], choose: bool) -> list[str]:
     """`layers` whose units have a place in the image; unless we `choose`, all of them must. Raises BadInput."""
-    faults = misplaced(model, layers)
+    faults = find_misplaced(model, layers)
     kept = [layer for layer in layers if layer not in faults]
     if faults and not (choose and kept):
         raise BadInput(next(iter(faults.values())))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
 
 
-def taken(search: Search, corpus: Corpus, meta: dict[str, Any]) -> PatchIndex:
+def collect_index(search: Search, corpus: Corpus, meta: dict[str, Any]) -> PatchIndex:
     """The index as it stands, with exact crop boxes, the winners' ids and, where there are, their labels."""
     search.settle()
     tops, statistics, widths = {}, {}, {}
@@ -25,8 +25,8 @@ def taken(search: Search, corpus: Corpus, meta: dict[str, Any]) -> PatchIndex:
         if layer in search.tops:
             top = search.tops[layer]
             widths[layer] = top.width
-            tops[layer] = _records(search.model, layer, top)
-            statistics[layer] = _statistics(top)
+            tops[layer] = _collect_records(search.model, layer, top)
+            statistics[layer] = _collect_statistics(top)
     winners = sorted({int(i) for top in tops.values() for i in np.unique(top.images) if i >= 0})
     labels = corpus.labels
     named = {"labels": {str(i): labels[i] for i in winners}} if labels is not None else {}
@@ -34,14 +34,14 @@ def taken(search: Search, corpus: Corpus, meta: dict[str, Any]) -> PatchIndex:
     return PatchIndex(tops, ids, meta | {"widths": widths} | named, statistics)
 
 
-def _statistics(top: RunningTop) -> ChannelStatistics:
+def _collect_statistics(top: RunningTop) -> ChannelStatistics:
     maximum, histogram, means, positive = (
         tensor.cpu().numpy() for tensor in (top.maximum, top.histogram, top.means, top.positive)
     )
     return ChannelStatistics(maximum, histogram, means, positive, top.units, top.sampled)
 
 
-def _records(model: LoadedModel, layer: str, top: RunningTop) -> LayerTop:
+def _collect_records(model: LoadedModel, layer: str, top: RunningTop) -> LayerTop:
     values, images, flat = (t.cpu().numpy() for t in (top.values, top.images, top.flat))
     rows, cols = np.divmod(flat, top.width)
     field = receptive_field(model, layer)

@@ -50,11 +50,11 @@ def feed(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int | N
     many as there are spare cores beside an accelerator; there, too, none from a script that does not guard its
     main part, with a warning, since every process would run the script again."""
     if workers is None:
-        workers = 0 if model.device.type == "cpu" else _spare()
-    return _ahead(model, corpus, spans, workers) if workers else _in_turn(model, corpus, spans)
+        workers = 0 if model.device.type == "cpu" else _count_spare_workers()
+    return _feed_ahead(model, corpus, spans, workers) if workers else _feed_in_turn(model, corpus, spans)
 
 
-def _spare() -> int:
+def _count_spare_workers() -> int:
     if may_start_processes():
         return max(1, min(16, (os.cpu_count() or 2) - 1))
     script = sys.modules["__main__"].__file__
@@ -78,29 +78,29 @@ def may_start_processes() -> bool:
     return any(isinstance(part, ast.Name) and part.id == "__name__" for test in tests for part in test)
 
 
-def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[Batch]:
+def _feed_in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[Batch]:
     """Chunks grow from one batch to CHUNK images or CHUNK_BYTES, so that the first results come early."""
     preprocessing, at, many, threads = model.preprocessing, 0, 1, os.cpu_count() or 2
     most = min(CHUNK, CHUNK_BYTES // prod(model.input_size))
     over = False
     with ThreadPoolExecutor(threads) as pool:
 
-        def begun(low: int, high: int, parts: int) -> list[Future[Batch]]:
+        def submit(low: int, high: int, parts: int) -> list[Future[Batch]]:
             step = -(-(high - low) // parts)
             return [pool.submit(read, start, min(start + step, high)) for start in range(low, high, step)]
 
         def read(low: int, high: int) -> Batch:
-            return _batch((low, high), [_read(corpus, preprocessing, i) for i in range(low, high) if not over])
+            return _make_batch((low, high), [_read(corpus, preprocessing, i) for i in range(low, high) if not over])
 
         try:
             while at < len(spans):
                 chunk = spans[at : at + many]
                 even = len(chunk) >= 2 * threads and len(chunk) % threads == 0
                 parts = 1 if even else threads  # else all threads work on each batch, so that none waits at the end
-                futures = [begun(*span, parts) for span in chunk]
+                futures = [submit(*span, parts) for span in chunk]
                 wait([future for waiting in futures for future in waiting], PATIENCE)
                 for waiting in futures:
-                    yield _joined([future.result() for future in waiting])
+                    yield _join([future.result() for future in waiting])
                 at += many
                 size = max(span[1] - span[0] for span in chunk)
                 many = min(2 * many, max(1, most // size))
@@ -109,7 +109,7 @@ def _in_turn(model: LoadedModel, corpus: Corpus, spans: list[Span]) -> Iterator[
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _ahead(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int) -> Iterator[Batch]:
+def _feed_ahead(model: LoadedModel, corpus: Corpus, spans: list[Span], workers: int) -> Iterator[Batch]:
     decoder, many = _Decoder(corpus, model.preprocessing, spans), min(workers, len(spans) or 1)
     loader = DataLoader(decoder, None, num_workers=many, prefetch_factor=2, multiprocessing_context="spawn")
     try:
@@ -135,7 +135,7 @@ class _Decoder(Dataset):
 
     def __getitem__(self, index: int) -> Batch:
         span = self.spans[index]
-        return _batch(span, [_read(self.corpus, self.preprocessing, i) for i in range(*span)])
+        return _make_batch(span, [_read(self.corpus, self.preprocessing, i) for i in range(*span)])
 
 
 def _read(corpus: Corpus, preprocessing: Preprocessing, position: int) -> np.ndarray | str:
@@ -146,14 +146,14 @@ def _read(corpus: Corpus, preprocessing: Preprocessing, position: int) -> np.nda
         return str(error)
 
 
-def _batch(span: Span, read: list[Any]) -> Batch:
+def _make_batch(span: Span, read: list[Any]) -> Batch:
     good = [(span[0] + i, found) for i, found in enumerate(read) if not isinstance(found, str)]
     faults = [(span[0] + i, found) for i, found in enumerate(read) if isinstance(found, str)]
     pixels = torch.from_numpy(np.stack([found for _, found in good])) if good else None
     return Batch(pixels, [position for position, _ in good], faults, span[1])
 
 
-def _joined(parts: list[Batch]) -> Batch:
+def _join(parts: list[Batch]) -> Batch:
     """Batches that follow upon each other as one."""
     if len(parts) == 1:
         return parts[0]

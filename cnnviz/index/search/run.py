@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import CnnvizError
-from cnnviz.index.agreement import Witness
-from cnnviz.index.merge import Span, left, merge, seen_by, standing, together
+from cnnviz.index.agreement import AgreementMonitor
+from cnnviz.index.merge import Span, describe_state, find_unseen, join_spans, list_seen, merge
 from cnnviz.index.result import PatchIndex
-from cnnviz.index.search.collect import taken
+from cnnviz.index.search.collect import collect_index
 from cnnviz.index.search.loader import feed
 from cnnviz.index.search.search import Search
 from cnnviz.models.model import LoadedModel
@@ -41,7 +41,7 @@ class IndexProgress(Progress):
 IndexWatcher = Callable[[IndexProgress], bool | None]
 
 
-class Run:
+class IndexRun:
     """One run over some spans of the corpus: where it stands, what it saves, whom it tells.
 
     `before`: an index of other spans, with which the outcome is merged; the spans need not follow upon it,
@@ -61,11 +61,11 @@ class Run:
         self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
-        whole = fast and list(spans) == left([], len(corpus), settings["batch"])
-        self.witness = Witness.beside(self.search, len(corpus)) if whole else None
+        whole = fast and list(spans) == find_unseen([], len(corpus), settings["batch"])
+        self.witness = AgreementMonitor.attach(self.search, len(corpus)) if whole else None
         self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
 
-    def to_the_end(self, workers: int | None) -> PatchIndex:
+    def run(self, workers: int | None) -> PatchIndex:
         """Run the spans; the index of them and of what was before, or less if `progress` said so. Saved now
         and then where there is a file."""
         started = time.monotonic()
@@ -75,10 +75,10 @@ class Run:
         ):
             self.search.add(found)
             if self.witness is not None:
-                self.witness.saw(found)
+                self.witness.observe(found)
             self.skipped += [(at, self.corpus.ids[at], reason) for at, reason in found.faults]
             self.done.append(span)
-            if self._told(time.monotonic() - started) is False:
+            if self._report(time.monotonic() - started) is False:
                 break
             if self.out is not None and time.monotonic() > next_save:
                 self._save(self.out)
@@ -93,20 +93,20 @@ class Run:
         except CnnvizError as error:
             self.problem = str(error)
 
-    def _told(self, seconds: float) -> bool | None:
+    def _report(self, seconds: float) -> bool | None:
         if self.progress is None:
             return None
-        mine, own = _images(self.done), _images(self.spans)
-        before = _images(seen_by(self.before)) if self.before else 0
+        mine, own = _count_images(self.done), _count_images(self.spans)
+        before = _count_images(list_seen(self.before)) if self.before else 0
         rate = mine / max(seconds, 1e-9)
         return self.progress(IndexProgress.at_rate(before + mine, before + own, rate, self.problem))
 
     def result(self) -> PatchIndex:
         """The index as it stands."""
-        state = standing(together(self.done), len(self.corpus), self.skipped)
-        index = taken(self.search, self.corpus, self.settings | state)
+        state = describe_state(join_spans(self.done), len(self.corpus), self.skipped)
+        index = collect_index(self.search, self.corpus, self.settings | state)
         return index if self.before is None else merge([self.before, index])
 
 
-def _images(spans: Sequence[Span]) -> int:
+def _count_images(spans: Sequence[Span]) -> int:
     return sum(high - low for low, high in spans)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cnnviz.engine.observed_pass import WatchedPass, half_precision, until_seen, watched_pass
+from cnnviz.engine.observed_pass import ObservedPass, half_precision, record_observed_pass, run_until_seen
 from cnnviz.engine.peaks import Peaks, find_peaks
 from cnnviz.index.search.batch_size import PAYS
 from cnnviz.index.search.loader import Batch
@@ -23,21 +23,21 @@ class Search:
 
     Every pass holds `batch` images, the last one too, filled up with repetitions that count for nothing: so
     an image's values depend on neither the size of the corpus nor on who computes its neighbours. On a CPU a pass is
-    recorded where there will be many, `passes`; then a rectifier is computed within its convolution, see `watched`, as
-    long as only maps with something above 0 can enter the records."""
+    recorded where there will be many, `passes`; then a rectifier is computed within its convolution, see
+    `engine.observed_pass`, as long as only maps with something above 0 can enter the records."""
 
     def __init__(
         self, model: LoadedModel, layers: list[str], k: int, batch: int, bfloat16: bool, passes: int = 0
     ) -> None:
         self.model, self.layers, self.k, self.batch, self.bfloat16 = model, layers, k, batch, bfloat16
         self.tops: dict[str, RunningTop] = {}
-        self.passes, self._calls = passes, self._named_calls()
+        self.passes, self._calls = passes, self._name_calls()
         self.plainly: frozenset[int] = frozenset()  # images whose peaks are wanted also where they are below 0
-        self._candidate: WatchedPass | None = None
+        self._candidate: ObservedPass | None = None
         self._until = RECORDED + 1 if model.device.type == "cpu" and passes >= PAYS else 0  # passes left until then
-        self._recorded: WatchedPass | None = None
+        self._recorded: ObservedPass | None = None
 
-    def _named_calls(self) -> dict[str, list[str]]:
+    def _name_calls(self) -> dict[str, list[str]]:
         """{call to be visited: names wanted for it}: "relu" and "relu:2" may be the same call."""
         with self.model.lock, torch.inference_mode():
             counts = count_calls(self.model.module, torch.zeros(1, *self.model.input_size, device=self.model.device))
@@ -57,26 +57,26 @@ class Search:
         def visit(call: str, output: Tensor, rectified: bool = False) -> None:
             maps = as_maps(output)[:count]
             for layer in self._calls[call]:
-                self._top(layer, maps).seen(maps, images, sample, rectified)
+                self._find_top(layer, maps).add_maps(maps, images, sample, rectified)
 
         with self.model.lock, torch.inference_mode():
-            batch = self._normalised(found.pixels)
+            batch = self._normalise(found.pixels)
             if self._recorded is not None:
                 plainly = sample or not self.plainly.isdisjoint(found.positions)
-                self._recorded(batch, visit, () if plainly else self._joined())
-            elif sample or not self._records(batch, count, images):  # of a sample, more than the maxima is wanted
+                self._recorded(batch, visit, () if plainly else self._find_joined())
+            elif sample or not self._record_or_compare(batch, count, images):  # a sample needs more than the maxima
                 with half_precision(self.model.device, self.bfloat16):
-                    until_seen(self.model.module, list(self._calls), batch, visit)
+                    run_until_seen(self.model.module, list(self._calls), batch, visit)
 
-    def _records(self, batch: Tensor, count: int, images: Tensor) -> bool:
+    def _record_or_compare(self, batch: Tensor, count: int, images: Tensor) -> bool:
         """Record the pass over this batch, or compare the record with it, when it is time, and take its maxima in;
         False if the batch still has to be passed."""
         self._until -= 1
         if self._until == 1 and self.tops.keys() >= set(self.layers):  # else some are not always called
-            recorded = watched_pass(self.model.module, list(self._calls), batch, self.bfloat16)
+            recorded = record_observed_pass(self.model.module, list(self._calls), batch, self.bfloat16)
             self._candidate, seen = recorded or (None, None)
         elif self._until == 0 and self._candidate is not None:
-            seen = self._own(batch)
+            seen = self._find_own_peaks(batch)
             if self._candidate.agrees(batch, seen):
                 self._recorded = self._candidate
             self._candidate = None
@@ -84,30 +84,30 @@ class Search:
             return False
         for call, (values, flat) in (seen or {}).items():
             for layer in self._calls[call]:
-                self.tops[layer].found(values[:count], flat[:count], images)
+                self.tops[layer].add_peaks(values[:count], flat[:count], images)
         return seen is not None
 
-    def _own(self, batch: Tensor) -> dict[str, Peaks]:
+    def _find_own_peaks(self, batch: Tensor) -> dict[str, Peaks]:
         """The peaks that the network's own code gives."""
         own: dict[str, Peaks] = {}
         with half_precision(self.model.device, self.bfloat16):
             calls = list(self._calls)
-            until_seen(
+            run_until_seen(
                 self.model.module, calls, batch, lambda call, maps: own.update({call: find_peaks(as_maps(maps))})
             )
         return own
 
-    def _joined(self) -> set[str]:
+    def _find_joined(self) -> set[str]:
         """Calls of which what is not above 0 counts for nothing."""
         sure = {layer for layer, top in self.tops.items() if top.above_zero}
         return {call for call, layers in self._calls.items() if sure.issuperset(layers)}
 
-    def _normalised(self, pixels: Tensor) -> Tensor:
+    def _normalise(self, pixels: Tensor) -> Tensor:
         if len(pixels) < self.batch:
             pixels = torch.cat([pixels, pixels[-1:].expand(self.batch - len(pixels), -1, -1, -1)])
         return self.model.normalise(pixels)
 
-    def _top(self, layer: str, maps: Tensor) -> RunningTop:
+    def _find_top(self, layer: str, maps: Tensor) -> RunningTop:
         if layer not in self.tops:
             self.tops[layer] = RunningTop(maps.shape[1], maps.shape[3], self.k, maps.device)
         return self.tops[layer]

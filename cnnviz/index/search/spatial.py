@@ -15,24 +15,24 @@ from cnnviz.probes.forward import visit_layers
 from cnnviz.tracing.receptive_field import receptive_field
 
 
-def placed(model: LoadedModel, layers: Sequence[str]) -> list[str]:
-    """Those of `layers`, which all run, that `misplaced` has nothing against."""
-    found = misplaced(model, layers)
+def find_spatial(model: LoadedModel, layers: Sequence[str]) -> list[str]:
+    """Those of `layers`, which all run, that `find_misplaced` has nothing against."""
+    found = find_misplaced(model, layers)
     return [layer for layer in layers if layer not in found]
 
 
-def misplaced(model: LoadedModel, layers: Sequence[str]) -> dict[str, str]:
+def find_misplaced(model: LoadedModel, layers: Sequence[str]) -> dict[str, str]:
     """{layer: why} of those of `layers` whose values cannot be told apart by image and place: what does not depend on
     the image (a table of positions), what mixes images and windows in its first axis (attention inside windows), and
     maps whose rows and columns are not those of the receptive field.
 
     One pass and one trace, which `receptive_field` remembers: so a search learns it before it begins, not at its end.
     Raises UnknownName for a layer the network has not."""
-    shapes = halving(lambda size: _shapes(model, layers, size), 2, model.device)
-    return {layer: why for layer in layers if (why := _fault(model, layer, *shapes[layer]))}
+    shapes = halving(lambda size: _measure_shapes(model, layers, size), 2, model.device)
+    return {layer: why for layer in layers if (why := _find_fault(model, layer, *shapes[layer]))}
 
 
-def _shapes(model: LoadedModel, layers: Sequence[str], count: int) -> dict[str, tuple[tuple[int, ...], int]]:
+def _measure_shapes(model: LoadedModel, layers: Sequence[str], count: int) -> dict[str, tuple[tuple[int, ...], int]]:
     """{layer: (shape of its maps, images in the pass)}."""
     found: dict[str, tuple[tuple[int, ...], int]] = {}
 
@@ -44,7 +44,7 @@ def _shapes(model: LoadedModel, layers: Sequence[str], count: int) -> dict[str, 
     return found
 
 
-def _fault(model: LoadedModel, layer: str, shape: tuple[int, ...], count: int) -> str:
+def _find_fault(model: LoadedModel, layer: str, shape: tuple[int, ...], count: int) -> str:
     try:
         field = receptive_field(model, layer)
     except BadInput as error:

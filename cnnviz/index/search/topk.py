@@ -39,14 +39,14 @@ class RunningTop:
         self._count, self._settle = 0, FIRST
         self.above_zero = False  # whether only maps with something above 0 can enter from now on
 
-    def seen(self, maps: Tensor, images: Tensor, sample: bool = False, rectified: bool = False) -> None:
+    def add_maps(self, maps: Tensor, images: Tensor, sample: bool = False, rectified: bool = False) -> None:
         """Take in maps (N, C, H, W) of the images at these positions (N,) of the corpus. `sample`: also look
         at every unit, for the means and the share above 0. `rectified`: none is below 0, nor NaN."""
         if sample:
-            self._look(maps)
-        self.found(*find_peaks(maps, rectified), images)
+            self._sample_units(maps)
+        self.add_peaks(*find_peaks(maps, rectified), images)
 
-    def found(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
+    def add_peaks(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
         """Take in what `find_peaks` gives for maps of these images."""
         self.newest = values
         self.waiting.append((values, flat, images))
@@ -101,7 +101,7 @@ class RunningTop:
         self.values[channels], self.images[channels] = values[:, : self.k], images.gather(1, best)
         self.flat[channels] = flat.gather(1, best)
 
-    def _look(self, maps: Tensor) -> None:
+    def _sample_units(self, maps: Tensor) -> None:
         maps = maps.float()
         means = doubled(maps.mean(dim=(2, 3)).nan_to_num())
         self.means += (means * FIXED_POINT).round().long().sum(0).to(self.means.device)

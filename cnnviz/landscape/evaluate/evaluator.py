@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cnnviz.device import fast_bfloat16, precision_meta, usable_precision
-from cnnviz.engine.fold_batchnorm import Pair, fold, fold_direction, folds_linearly, followed, pairs
-from cnnviz.engine.fuse_relu import Fusion, fusable
+from cnnviz.engine.fold_batchnorm import ConvNorm, find_foldable, fold, fold_direction, folds_linearly, try_trace
+from cnnviz.engine.fuse_relu import Fusion, find_fusable
 from cnnviz.errors import BadInput
 from cnnviz.landscape.evaluate.bn_statistics import BATCH, Recalibrator
 from cnnviz.landscape.evaluate.images import read_images, read_labels, refuse_labels_beyond
@@ -166,16 +166,16 @@ class Evaluator:
 
     def _trusted(self) -> Runner:
         """The float32 network, with all folded and fused that leaves its answers as they are."""
-        graph = followed(self._module, self.model.input_size)
-        folds = pairs(self._module, graph)
-        fused = fusable(self._module, graph, folds) if self.device.type == "cpu" else ()
+        graph = try_trace(self._module, self.model.input_size)
+        folds = find_foldable(self._module, graph)
+        fused = find_fusable(self._module, graph, folds) if self.device.type == "cpu" else ()
         want = self._logits(self._module)
         for attempt in ((folds, fused), (folds, ())):
             if any(attempt) and bool(want.isfinite().all()) and (runner := self._agreeing(*attempt, want)):
                 return runner
         return Runner(self._module, (), (), self.images, bfloat16=False, size=self._batch)
 
-    def _agreeing(self, folds: tuple[Pair, ...], fused: tuple[Fusion, ...], want: Tensor) -> Runner | None:
+    def _agreeing(self, folds: tuple[ConvNorm, ...], fused: tuple[Fusion, ...], want: Tensor) -> Runner | None:
         runner = Runner(self._module, folds, fused, self.images, bfloat16=False, size=self._batch)
         runner.set(fold(self._own, folds))
         try:

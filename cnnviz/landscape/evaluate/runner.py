@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.device import fuses_bfloat16, halving, out_of_memory
-from cnnviz.engine.cuda_graph import replayed
-from cnnviz.engine.fold_batchnorm import Pair, folded_copy
+from cnnviz.engine.cuda_graph import capture_graph
+from cnnviz.engine.fold_batchnorm import ConvNorm, copy_folded
 from cnnviz.engine.fuse_relu import Fusion, fuse
-from cnnviz.engine.replay import Flat, flattened, same
+from cnnviz.engine.replay import RecordedPass, is_same, record_pass
 from cnnviz.landscape.evaluate.loss import Images, exactness, measured, scores
 from cnnviz.landscape.results import Measured
 
@@ -27,12 +27,12 @@ class Runner:
     """`module` is copied, folded, and fused where `fused` names convolutions and the processor can. With
     `bfloat16` its convolutions and linear layers hold bfloat16 weights, so that autocast need not convert
     them again for every part. `size`: images of one pass; 0: measured. On a CPU a pass is recorded after a few
-    runs, see `probes.flattening`."""
+    runs, see `engine.replay`."""
 
     def __init__(
         self,
         module: nn.Module,
-        folds: tuple[Pair, ...],
+        folds: tuple[ConvNorm, ...],
         fused: tuple[Fusion, ...],
         images: Images,
         bfloat16: bool,
@@ -41,7 +41,7 @@ class Runner:
         fused = fused if not bfloat16 or fuses_bfloat16() else ()
         self.images, self.bfloat16, self.folds, self.fused = images, bfloat16, folds, fused
         self.device = images.labels.device
-        self.module = folded_copy(module, folds).to(memory_format=images.memory_format)
+        self.module = copy_folded(module, folds).to(memory_format=images.memory_format)
         if bfloat16:
             _lower(self.module)
         fuse(self.module, fused)
@@ -51,7 +51,7 @@ class Runner:
         self.records = self.device.type == "cpu"  # whether a pass may be recorded
         self._pass: Callable[[], Tensor] | None = None
         self._runs, self._packed, self._trusted = 0, False, False
-        self._flat: dict[torch.Size, Flat] = {}
+        self._flat: dict[torch.Size, RecordedPass] = {}
 
     def set(self, tensors: Mapping[str, Tensor], holder: object | None = None) -> None:
         """Give the network these tensors; others stay as they were."""
@@ -77,7 +77,7 @@ class Runner:
             self.resize(size)
         with exactness(self.device, self.bfloat16):
             if self._pass is None:
-                self._pass = replayed(self._scored) if self.device.type == "cuda" else self._scored
+                self._pass = capture_graph(self._scored) if self.device.type == "cuda" else self._scored
             return measured(self._pass())
 
     def _scored(self) -> Tensor:
@@ -101,7 +101,7 @@ class Runner:
         for images, labels in self.images.parts(self.size):
             if images.shape not in self._flat:
                 try:
-                    flat = flattened(self._plain, images, labels)
+                    flat = record_pass(self._plain, images, labels)
                 except (RuntimeError, MemoryError):  # no room to record, though there is to compute
                     flat = None
                 if flat is None:
@@ -127,7 +127,7 @@ class Runner:
     def _compare(self, have: Tensor | None, want: Tensor) -> None:
         """Trust the records, made at another point, once they give what the network gives here, computed after them:
         they hold nothing then that the weights decide. Where nothing is finite, nothing is learned."""
-        if have is None or not same(have, want):
+        if have is None or not is_same(have, want):
             self._flat = {}
         self._trusted = bool(want.isfinite().all())
 

@@ -7,36 +7,36 @@ from torch import nn
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.index.search import batch_size
-from cnnviz.index.search.batch_size import SMALL, best_batch, sizes
+from cnnviz.index.search.batch_size import SMALL, choose_batch_size, list_sizes
 from cnnviz.models.model import LoadedModel
 
 
 @pytest.mark.parametrize("layers, best", [(0, 4), (200, 8), (10_000, 32)])
 def test_what_every_pass_costs_counts_less_for_more_images(layers, best, monkeypatch):
-    monkeypatch.setattr(batch_size, "_measured", lambda *_: {4: 0.0100, 8: 0.0101, 32: 0.0120})
-    assert best_batch(tiny(nn.Conv2d(3, 4, 3)), layers=layers) == best
+    monkeypatch.setattr(batch_size, "_measure", lambda *_: {4: 0.0100, 8: 0.0101, 32: 0.0120})
+    assert choose_batch_size(tiny(nn.Conv2d(3, 4, 3)), layers=layers) == best
 
 
 @pytest.mark.parametrize("images, best", [(0, 32), (300, 32), (600, 8), (1_000_000, 32)])
 def test_a_pass_is_recorded_where_small_batches_make_many(images, best, monkeypatch):
     """300 images are 38 passes of 8 and 10 of 32: none is recorded. 600 are 75 of 8, of which a part each is saved."""
-    monkeypatch.setattr(batch_size, "_measured", lambda *_: {8: 0.0107, 32: 0.0100})
-    assert best_batch(tiny(nn.Conv2d(3, 4, 3)), images=images) == best
+    monkeypatch.setattr(batch_size, "_measure", lambda *_: {8: 0.0107, 32: 0.0100})
+    assert choose_batch_size(tiny(nn.Conv2d(3, 4, 3)), images=images) == best
 
 
 @pytest.mark.parametrize("device, best", [("cpu", 8), ("meta", 32)])
 def test_on_a_cpu_what_differs_from_time_to_time_decides_nothing(device, best, monkeypatch):
-    monkeypatch.setattr(batch_size, "_measured", lambda *_: {4: 0.0110, 8: 0.0103, 32: 0.0100})
+    monkeypatch.setattr(batch_size, "_measure", lambda *_: {4: 0.0110, 8: 0.0103, 32: 0.0100})
     model = LoadedModel(nn.Conv2d(3, 2, 3), "some", Preprocessing((12, 12)), ["a"], torch.device(device))
-    assert best_batch(model) == best
+    assert choose_batch_size(model) == best
 
 
 def test_the_size_is_one_of_those_that_are_measured_and_stays():
     model = tiny(nn.Conv2d(3, 4, 3))
-    first = best_batch(model, layers=1)
-    assert first in sizes(model) and best_batch(model, layers=1) == first
+    first = choose_batch_size(model, layers=1)
+    assert first in list_sizes(model) and choose_batch_size(model, layers=1) == first
 
 
 def test_without_room_for_any_it_is_small(monkeypatch):
-    monkeypatch.setattr(batch_size, "_seconds", lambda *_: None)
-    assert best_batch(tiny(nn.Conv2d(3, 4, 3))) == SMALL
+    monkeypatch.setattr(batch_size, "_time_pass", lambda *_: None)
+    assert choose_batch_size(tiny(nn.Conv2d(3, 4, 3))) == SMALL

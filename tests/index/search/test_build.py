@@ -228,7 +228,7 @@ def test_what_is_kept_in_memory_does_not_grow_with_the_corpus():
     top, most = RunningTop(6, 4, 3, torch.device("cpu")), 0
     generator = torch.Generator().manual_seed(0)
     for start in range(0, 4000, 4):
-        top.seen(torch.rand(4, 6, 4, 4, generator=generator), torch.arange(start, start + 4))
+        top.add_maps(torch.rand(4, 6, 4, 4, generator=generator), torch.arange(start, start + 4))
         most = max(most, sum(len(images) for _values, _flat, images in top.waiting))
     assert most < SETTLE
     top.settle()
@@ -244,7 +244,9 @@ def test_few_that_can_enter_among_many_are_found_as_by_sorting_them_all():
     values[3:, 4] = np.nan
     top = RunningTop(6, 700, 5, torch.device("cpu"))
     for part in np.array_split(np.arange(700), 140):
-        top.found(torch.from_numpy(values[part]), torch.from_numpy(part)[:, None].expand(-1, 6), torch.from_numpy(part))
+        top.add_peaks(
+            torch.from_numpy(values[part]), torch.from_numpy(part)[:, None].expand(-1, 6), torch.from_numpy(part)
+        )
     top.settle()
     for channel in range(6):
         real = [i for i in range(700) if not np.isnan(values[i, channel])]
@@ -259,7 +261,7 @@ def test_equal_values_go_to_the_earlier_image_however_they_come(batch):
     top = RunningTop(5, 1, 9, torch.device("cpu"))
     for start in range(0, 200, batch):
         part = torch.from_numpy(values[start : start + batch])
-        top.seen(part[:, :, None, None], torch.arange(start, start + len(part)))
+        top.add_maps(part[:, :, None, None], torch.arange(start, start + len(part)))
     top.settle()
     for channel in range(5):
         best = sorted(range(200), key=lambda i: (-values[i, channel], i))[:9]
@@ -269,7 +271,7 @@ def test_equal_values_go_to_the_earlier_image_however_they_come(batch):
 def test_a_map_of_nan_leaves_its_place_free():
     top = RunningTop(2, 2, 3, torch.device("cpu"))
     maps = torch.tensor([[1.0, float("nan")], [2.0, 5.0]])[:, :, None, None].expand(2, 2, 2, 2).contiguous()
-    top.seen(maps, torch.arange(2))
+    top.add_maps(maps, torch.arange(2))
     top.settle()
     assert top.images.tolist() == [[1, 0, -1], [1, -1, -1]]
 

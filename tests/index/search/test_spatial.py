@@ -13,7 +13,7 @@ from cnnviz.attribution.reconstruct import reconstruct
 from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput
 from cnnviz.index.search.build import index_patches
-from cnnviz.index.search.spatial import misplaced, placed
+from cnnviz.index.search.spatial import find_misplaced, find_spatial
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import capture, layer_shapes
 from cnnviz.tracing.receptive_field import receptive_field
@@ -118,7 +118,7 @@ def test_blocks_of_linear_layers_and_norms_have_their_channels_in_front(made, la
     model, batch = small(made), images(2, (32, 32))
     found, expected = capture(model, batch, layer)[layer], outputs_slowly(model, batch, layer).movedim(-1, 1)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
-    assert found.shape[2:] == receptive_field(model, layer).shape and misplaced(model, [layer]) == {}
+    assert found.shape[2:] == receptive_field(model, layer).shape and find_misplaced(model, [layer]) == {}
 
 
 @pytest.mark.parametrize("width", [4, 6])
@@ -201,7 +201,7 @@ def test_a_layer_whose_maps_are_not_those_of_its_field_is_refused_before_the_sea
     with pytest.raises(BadInput, match=r"'turn' was read as maps of 4×6 units, .* has 6×6.*Leave it out"):
         index_patches(model, noise(3, 8), ["conv", "turn"], batch=1, progress=told.append)
     assert not told
-    assert placed(model, ["conv", "turn"]) == ["conv"]
+    assert find_spatial(model, ["conv", "turn"]) == ["conv"]
 
 
 def test_layers_that_work_on_windows_or_tables_are_left_out_unless_they_are_named():
@@ -217,7 +217,7 @@ def test_layers_that_work_on_windows_or_tables_are_left_out_unless_they_are_name
             qkv=nn.Linear(16, 5),
         )
     )
-    assert "answers 8 times to 2 images" in misplaced(windows, ["qkv"])["qkv"]
+    assert "answers 8 times to 2 images" in find_misplaced(windows, ["qkv"])["qkv"]
 
 
 @pytest.mark.parametrize(("shape", "width"), [((8, 16, 16), 8), ((16, 16, 16), 16), ((16, 16), 8)])
@@ -228,4 +228,4 @@ def test_a_norm_over_whole_maps_keeps_their_axes(shape, width):
     for layer in ("1", "2"):
         expected = outputs_slowly(model, batch, layer)
         np.testing.assert_array_equal(capture(model, batch, [layer])[layer], expected)
-        assert misplaced(model, [layer]) == {}
+        assert find_misplaced(model, [layer]) == {}

@@ -65,7 +65,7 @@ def test_a_file_keeps_the_statistics(index, tmp_path):
 def test_values_on_an_edge_belong_to_the_lower_bin_and_nothing_falls_outside():
     top = RunningTop(1, 1, 1, torch.device("cpu"))
     values = torch.tensor([0.0, -3.0, 1e-9, 1.0, 1.0001, 2.0**0.5, 1e30])
-    top.seen(values.view(-1, 1, 1, 1), torch.arange(len(values)))
+    top.add_maps(values.view(-1, 1, 1, 1), torch.arange(len(values)))
     top.settle()
     edges = bin_edges()
     assert len(edges) == BINS - 1 and int(top.histogram.sum()) == len(values)

@@ -7,7 +7,7 @@ from nets import Functional, tiny
 from planenets import IMAGES, LABELS, plain, residual, slowly
 from torch import nn
 
-from cnnviz.engine.replay import flattened
+from cnnviz.engine.replay import record_pass
 from cnnviz.landscape.evaluate import runner as runner_module
 from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.evaluate.runner import RECORDED
@@ -92,7 +92,7 @@ def test_a_record_that_holds_what_the_weights_decide_is_dropped(net, monkeypatch
     recorded = []
 
     def spy(*parts):
-        recorded.append(flattened(*parts))
+        recorded.append(record_pass(*parts))
         return recorded[-1]
 
     monkeypatch.setattr(runner_module, "flattened", spy)
