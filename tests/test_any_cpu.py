@@ -17,7 +17,7 @@ from cnnviz.index.result import PatchIndex
 from cnnviz.index.search.build import index_patches
 from cnnviz.index.search.search import PAYS
 from cnnviz.landscape.evaluate.evaluator import Evaluator
-from cnnviz.landscape.plane.checkpoint import file_of
+from cnnviz.landscape.plane.checkpoint import name_file
 from cnnviz.landscape.plane.surface import loss_surface
 from cnnviz.landscape.results import Surface
 from cnnviz.studies.channels.tables import describe_index
@@ -115,7 +115,7 @@ def test_a_surface_begun_in_bfloat16_goes_on_in_it(begun, request):
                 surface(precision, begun[0])
             continue
         found = surface(precision, begun[0])
-        assert found.meta["precision"] == "bfloat16" and found.complete and not file_of(begun[0]).exists()
+        assert found.meta["precision"] == "bfloat16" and found.complete and not name_file(begun[0]).exists()
         np.testing.assert_allclose(found.loss, surface("float32").loss, rtol=0.05)
 
 
@@ -151,7 +151,7 @@ def test_a_recorded_pass_in_bfloat16_calls_what_is_there():
 def test_what_oneDNN_cannot_fuse_in_bfloat16_is_fused_in_float32():
     evaluator = Evaluator(tiny(network(), (8, 8)), images(20), LABELS, "bfloat16", batch=20)
     assert evaluator.fused and evaluator._runner(False).fused and not evaluator._runner(True).fused
-    losses = [evaluator._at(evaluator._moved({}), half).loss for half in (False, True)]
+    losses = [evaluator._at(evaluator._move({}), half).loss for half in (False, True)]
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 

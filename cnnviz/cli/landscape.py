@@ -100,7 +100,7 @@ def read_images(options: argparse.Namespace, model: LoadedModel) -> tuple[np.nda
     import numpy as np
 
     from cnnviz.data.labelled import load_labelled
-    from cnnviz.landscape.evaluate.label_map import class_numbers
+    from cnnviz.landscape.evaluate.label_map import map_classes
 
     if options.images < 0:
         raise BadInput(f"--images must be 0 (all) or more, got {options.images}.")
@@ -111,7 +111,7 @@ def read_images(options: argparse.Namespace, model: LoadedModel) -> tuple[np.nda
         "Name the class folders as the network names its classes, give the data that it was trained on, or say the "
         'classes of weights of your own in a side file, mine.pth.json: {"classes": ["cat", "dog"]}.'
     )
-    numbers = class_numbers(data.class_names, model.class_names, str(options.data), otherwise)
+    numbers = map_classes(data.class_names, model.class_names, str(options.data), otherwise)
     outputs = np.array([numbers[name] for name in data.class_names], np.int64)
     return data.batch(rows), outputs[data.labels[rows]]
 

@@ -47,8 +47,8 @@ def landscapes() -> dict[str, Landscapes]:
             own[f"{match['kind']}s"][int(match["number"])] = path
         else:
             own[match["kind"]] = path
-    return {name: Landscapes(name, **_ascending(own)) for name, own in sorted(found.items())}
+    return {name: Landscapes(name, **_sort(own)) for name, own in sorted(found.items())}
 
 
-def _ascending(own: dict) -> dict:
+def _sort(own: dict) -> dict:
     return own | {kind: dict(sorted(own[kind].items())) for kind in ("seeds", "epochs")}

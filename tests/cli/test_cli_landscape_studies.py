@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import cnnviz
 from cnnviz.cli import main
 from cnnviz.data.class_names import CIFAR10
-from cnnviz.landscape.evaluate.moved_model import perturbed
+from cnnviz.landscape.evaluate.moved_model import perturb
 from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.landscape.results import Line, Surface, Trajectory
 from cnnviz.models.bundled import assets, snapshots
@@ -43,7 +43,7 @@ def words(data: Path, out: Path, *more: str) -> list[str]:
 
 
 def test_the_line_to_other_weights_is_saved_with_its_barrier(data, model, tmp_path, capsys):
-    moved = perturbed(model, plane_directions(model), 0.5, 0.0)
+    moved = perturb(model, plane_directions(model), 0.5, 0.0)
     state = {name: tensor.contiguous() for name, tensor in moved.module.state_dict().items()}
     save_file(state, tmp_path / "other.safetensors")
     assert main(words(data, tmp_path / "l.npz", "--interpolate", str(tmp_path / "other.safetensors"))) == 0
@@ -56,7 +56,7 @@ def test_the_line_to_other_weights_is_saved_with_its_barrier(data, model, tmp_pa
 
 def test_a_path_is_saved_with_the_plane_it_lies_on(data, model, tmp_path, capsys):
     for epoch, steps in enumerate([(0.5, 0.0), (0.3, 0.2), (0.1, 0.1), (0.0, 0.0)]):
-        save_snapshot(tmp_path, "lenet5", epoch, perturbed(model, plane_directions(model), *steps).module)
+        save_snapshot(tmp_path, "lenet5", epoch, perturb(model, plane_directions(model), *steps).module)
     plane, path = tmp_path / "plane.npz", tmp_path / "path.npz"
     assert main(words(data, path, "--trajectory", str(tmp_path), "--plane", str(plane))) == 0
     found, surface = Trajectory.load(path), Surface.load(plane)
@@ -77,7 +77,7 @@ def test_a_path_of_another_run_is_refused_until_the_run_brings_its_own_weights(d
     run = tmp_path / "run"
     run.mkdir()
     for epoch, steps in enumerate([(0.5, 0.0), (0.3, 0.2), (0.2, 0.4)]):
-        last = perturbed(model, plane_directions(model), *steps).module
+        last = perturb(model, plane_directions(model), *steps).module
         save_snapshot(run, "lenet5", epoch, last)
     path = tmp_path / "path.npz"
     assert main(words(data, path, "--trajectory", str(run))) == 1 and not path.exists()

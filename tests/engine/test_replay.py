@@ -32,14 +32,14 @@ def test_networks_of_the_catalogue_are_recorded(name):
     flat = []
     with torch.inference_mode():
         for part, labels in runner.images.parts(2):
-            flat.append((record_pass(runner._plain, part, labels), part, labels))
+            flat.append((record_pass(runner._score_part, part, labels), part, labels))
         convolutions = sum(type(child).__name__ == "_PromisingConv" for child in runner.module.modules())
         assert {len(recorded.packings) for recorded, _, _ in flat} == {convolutions} and convolutions > 0
         moved = {key: tensor * 1.1 for key, tensor in runner.tensors.items() if tensor.is_floating_point()}
         runner.set(moved)
         for recorded, part, labels in flat:
             recorded.pack()
-            assert torch.equal(recorded(part, labels), runner._plain(part, labels))
+            assert torch.equal(recorded(part, labels), runner._score_part(part, labels))
 
 
 def test_operations_with_several_results_and_tensors_made_on_the_way_are_recorded():

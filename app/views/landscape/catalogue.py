@@ -176,11 +176,11 @@ def _median_of(paths: tuple[str, ...], stamps: tuple[int, ...]) -> Surface:
     """Cell by cell over the planes; the errors are half the distance of the quartiles."""
     import numpy as np
 
-    from cnnviz.landscape.plane.seeds import median_and_spread
+    from cnnviz.landscape.plane.seeds import summarise_planes
     from cnnviz.landscape.results import Surface
 
     every = [_surface(path, stamp) for path, stamp in zip(paths, stamps, strict=True)]
-    found = median_and_spread(every)
+    found = summarise_planes(every)
     low, high = np.quantile([one.accuracy for one in every], [0.25, 0.75], axis=0)
     meta = {name: value for name, value in every[0].meta.items() if name != "cosine"}  # each plane has its own
     meta |= {"seed": None, "median of": found.planes}

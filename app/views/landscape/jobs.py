@@ -65,9 +65,9 @@ def saved(path: Path) -> Surface | None:
 
 def is_begun(path: Path) -> bool:
     """Whether some points of this surface are kept from a computation that was stopped."""
-    from cnnviz.landscape.plane.checkpoint import files_beside
+    from cnnviz.landscape.plane.checkpoint import find_files
 
-    return bool(files_beside(path))
+    return bool(find_files(path))
 
 
 def build(network: Network, images: Corpus, setting: SurfaceSetting) -> background.Job:

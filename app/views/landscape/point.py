@@ -122,10 +122,10 @@ def network_of(one: ShownLandscape) -> Network:
 
 def _move(network: Network, seed: int, alpha: float, beta: float) -> Network:
     """The network at a point of the plane."""
-    from cnnviz.landscape.evaluate.moved_model import perturbed
+    from cnnviz.landscape.evaluate.moved_model import perturb
     from cnnviz.landscape.plane.directions import plane_directions
 
     def make() -> LoadedModel:
-        return perturbed(network.model, plane_directions(network.model, seed), alpha, beta)
+        return perturb(network.model, plane_directions(network.model, seed), alpha, beta)
 
     return networks.derive(network, f"moved {seed} {alpha!r} {beta!r}", make)

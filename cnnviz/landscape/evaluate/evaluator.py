@@ -39,8 +39,8 @@ class Evaluator:
     Eval mode, mean cross-entropy over the images without augmentation. `images`: uint8 (N, H, W, C) as the
     network receives them, or float (N, C, H, W) already preprocessed; `labels`: (N,) class numbers.
     `precision`: "float32", "bfloat16", or "auto": bfloat16 where the device is fast in it and a few points,
-    measured both ways, agree; see `settled`. Where the processor is slow in bfloat16, "bfloat16" is computed in
-    float32, see `device.usable_precision`; `asked` keeps the word. `statistics` of batch normalisation: "frozen",
+    measured both ways, agree; see `settle_precision`. Where the processor is slow in bfloat16, "bfloat16" is computed
+    in float32, see `device.usable_precision`; `asked` keeps the word. `statistics` of batch normalisation: "frozen",
     the network's own at every point (Li et al. 2018), or "recalibrated" over these images at each point (Garipov
     et al. 2018).
     `batch`: images of one pass; None measures which number is fastest. `data`: sha256 of images and labels.
@@ -68,7 +68,7 @@ class Evaluator:
         with model.lock:
             self._module = copy.deepcopy(model.module).float().eval().requires_grad_(False)
         self._own = {name: tensor.detach() for name, tensor in named_tensors(self._module).items()}
-        self._names = _canonical(self._module)
+        self._names = _map_names(self._module)
         self.data = _hash(received, answers)
         self.images = Images(received, answers, model.preprocessing, self.device, model.memory_format)
         self.labels, self.count = self.images.labels, self.images.count  # labels (N,) on the device
@@ -76,8 +76,8 @@ class Evaluator:
         refuse_labels_beyond(self.outputs, self.labels, model.name)
         self.asked = precision
         self._precision = usable_precision(precision, str(self.device))
-        self._batch = batch or (BATCH if _minds_its_batch(self._module) else 0)
-        exact = self._trusted()
+        self._batch = batch or (BATCH if _depends_on_batch(self._module) else 0)
+        exact = self._build_trusted()
         self.folds, self.fused = exact.folds, exact.fused
         self._runners = {False: exact}
         self._recalibrator: Recalibrator | None = None
@@ -86,12 +86,12 @@ class Evaluator:
         """The network with these parameters and buffers replaced; others are its own.
 
         Raises BadInput for names or shapes that the network does not have."""
-        return self._at(self._moved(weights or {}), self.settled() == "bfloat16")
+        return self._at(self._move(weights or {}), self.settle_precision() == "bfloat16")
 
     def plane(self, *directions: Mapping[str, Tensor]) -> Plane:
         """The plane (line, space) through the network's weights along `directions`, {name of a parameter or
         buffer: tensor of its shape}. Raises BadInput for names or shapes that the network does not have."""
-        return Plane(self, [_nonzero(self._checked(direction)) for direction in directions])
+        return Plane(self, [_drop_zeros(self._check(direction)) for direction in directions])
 
     def module(self) -> nn.Module:
         """A new float32 copy of the network in eval mode, for gradients; nobody else uses it."""
@@ -101,7 +101,7 @@ class Evaluator:
         """(N, C, H, W) float32, all images preprocessed, on the device."""
         return torch.cat([images for images, _labels in self.images.parts(self.count)])
 
-    def settled(self, *directions: Mapping[str, Tensor], span: float = 1.0) -> str:
+    def settle_precision(self, *directions: Mapping[str, Tensor], span: float = 1.0) -> str:
         """The precision in use, "float32" or "bfloat16". "auto" is decided here, once, by `directions` (a
         random plane where none are given), up to `span` away."""
         if self._precision == "auto":
@@ -145,37 +145,37 @@ class Evaluator:
     def _probe(self) -> int:
         """How many outputs the network has. Raises BadInput if it cannot take the images."""
         try:
-            before = self._first().clone()
+            before = self._take_first().clone()
             outputs = self._logits(self._module).shape[1]
-            if not torch.equal(self._first(), before):  # it works in place on what it is given
-                self._first().copy_(before)
+            if not torch.equal(self._take_first(), before):  # it works in place on what it is given
+                self._take_first().copy_(before)
                 self.images.copied = True
             return outputs
         except RuntimeError as error:
             first = (str(error).splitlines() or ["no reason given"])[0]
             raise BadInput(
-                f"{self.model.name} cannot take images of shape {tuple(self._first().shape[1:])}: {first}"
+                f"{self.model.name} cannot take images of shape {tuple(self._take_first().shape[1:])}: {first}"
             ) from error
 
-    def _first(self) -> Tensor:
+    def _take_first(self) -> Tensor:
         return next(self.images.parts(PROBE))[0][:PROBE]
 
     def _logits(self, module: nn.Module) -> Tensor:
         with exactness(self.device, bfloat16=False):
-            return main_logits(module(self._first())).float()
+            return main_logits(module(self._take_first())).float()
 
-    def _trusted(self) -> Runner:
+    def _build_trusted(self) -> Runner:
         """The float32 network, with all folded and fused that leaves its answers as they are."""
         graph = try_trace(self._module, self.model.input_size)
         folds = find_foldable(self._module, graph)
         fused = find_fusable(self._module, graph, folds) if self.device.type == "cpu" else ()
         want = self._logits(self._module)
         for attempt in ((folds, fused), (folds, ())):
-            if any(attempt) and bool(want.isfinite().all()) and (runner := self._agreeing(*attempt, want)):
+            if any(attempt) and bool(want.isfinite().all()) and (runner := self._try_folding(*attempt, want)):
                 return runner
         return Runner(self._module, (), (), self.images, bfloat16=False, size=self._batch)
 
-    def _agreeing(self, folds: tuple[ConvNorm, ...], fused: tuple[Fusion, ...], want: Tensor) -> Runner | None:
+    def _try_folding(self, folds: tuple[ConvNorm, ...], fused: tuple[Fusion, ...], want: Tensor) -> Runner | None:
         runner = Runner(self._module, folds, fused, self.images, bfloat16=False, size=self._batch)
         runner.set(fold(self._own, folds))
         try:
@@ -200,10 +200,10 @@ class Evaluator:
         runner.set(fold(state, self.folds))
         return runner.run()
 
-    def _moved(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {**self._own, **self._checked(weights)}
+    def _move(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {**self._own, **self._check(weights)}
 
-    def _checked(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _check(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """By canonical name, on the device, in the precision of the network's own."""
         found = {}
         for name, tensor in tensors.items():
@@ -231,11 +231,11 @@ class Plane:
             moving = set().union(*folded)
             self._moving = [name for name in self._base if name in moving]
             self._start = [self._base[name] for name in self._moving]
-            self._ways = [[_filled(d, name, self._base) for name in self._moving] for d in folded]
+            self._ways = [[_fill(d, name, self._base) for name in self._moving] for d in folded]
 
     def at(self, *steps: float) -> Measured:
         """Loss and accuracy at weights + Σ step × direction; one step a direction."""
-        return self._at(steps, self.evaluator.settled(*self.directions) == "bfloat16")
+        return self._at(steps, self.evaluator.settle_precision(*self.directions) == "bfloat16")
 
     def exactly(self, *steps: float) -> Measured:
         """The same in float32, whatever the precision in use."""
@@ -279,12 +279,12 @@ def is_within_bounds(errors: Sequence[float]) -> bool:
     return bool(errors) and numbers.median(errors) <= MEDIAN and max(errors) <= MAXIMUM
 
 
-def _nonzero(direction: dict[str, Tensor]) -> dict[str, Tensor]:
+def _drop_zeros(direction: dict[str, Tensor]) -> dict[str, Tensor]:
     """Without tensors of zeros, and without counters, which do not move."""
     return {name: way for name, way in direction.items() if way.is_floating_point() and bool(way.any())}
 
 
-def _filled(direction: Mapping[str, Tensor], name: str, base: Mapping[str, Tensor]) -> Tensor:
+def _fill(direction: Mapping[str, Tensor], name: str, base: Mapping[str, Tensor]) -> Tensor:
     way = direction.get(name)
     return torch.zeros_like(base[name]) if way is None else torch.empty_like(base[name]).copy_(way)
 
@@ -297,14 +297,14 @@ def _hash(images: Tensor, labels: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _canonical(module: nn.Module) -> dict[str, str]:
+def _map_names(module: nn.Module) -> dict[str, str]:
     """Every name of a parameter or buffer → the name under which `named_tensors` lists it."""
     first = {id(tensor): name for name, tensor in named_tensors(module).items()}
     every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
     return {name: first[id(tensor)] for name, tensor in every}
 
 
-def _minds_its_batch(module: nn.Module) -> bool:
+def _depends_on_batch(module: nn.Module) -> bool:
     """Whether an answer depends on the other images of its pass: batch normalisation without statistics."""
     return any(isinstance(child, _BatchNorm) and child.running_mean is None for child in module.modules())
 

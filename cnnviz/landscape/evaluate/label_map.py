@@ -12,7 +12,7 @@ _NAMED = 3  # classes named in a message
 _WORDNET, _IMAGENET = re.compile(r"n\d{8}"), 1000
 
 
-def class_numbers(classes: Sequence[str], class_names: Sequence[str], source: str, otherwise: str) -> dict[str, int]:
+def map_classes(classes: Sequence[str], class_names: Sequence[str], source: str, otherwise: str) -> dict[str, int]:
     """{class of the images: output of the network}, by name: upper and lower case and underscores for spaces do not
     matter where no two outputs differ in them alone.
 
@@ -21,9 +21,9 @@ def class_numbers(classes: Sequence[str], class_names: Sequence[str], source: st
     what the message calls the images; `otherwise`: what can be done, a sentence. Raises BadInput where the classes are
     not the network's."""
     exact = {name: number for number, name in enumerate(class_names)}
-    alike = Counter(map(_plain, class_names))
-    outputs = {_plain(name): number for name, number in exact.items() if alike[_plain(name)] == 1}
-    found = {name: exact.get(name, outputs.get(_plain(name))) for name in classes}
+    alike = Counter(map(_simplify, class_names))
+    outputs = {_simplify(name): number for name, number in exact.items() if alike[_simplify(name)] == 1}
+    found = {name: exact.get(name, outputs.get(_simplify(name))) for name in classes}
     strange = [name for name, number in found.items() if number is None]
     if not strange:
         return {name: number for name, number in found.items() if number is not None}
@@ -31,15 +31,16 @@ def class_numbers(classes: Sequence[str], class_names: Sequence[str], source: st
     imagenet = len(class_names) == _IMAGENET and all(map(_WORDNET.fullmatch, classes))
     if (nameless or imagenet) and len(classes) == len(class_names):
         return {name: number for number, name in enumerate(sorted(classes) if imagenet else classes)}
+    verb, network = "is" if len(strange) == 1 else "are", f"the {len(class_names)} of the network"
     raise BadInput(
-        f"{source} has {len(classes)} classes, and {_some(strange)} {'is' if len(strange) == 1 else 'are'} not among "
-        f"the {len(class_names)} of the network ({_some(class_names)}). {otherwise}"
+        f"{source} has {len(classes)} classes, and {_list_some(strange)} {verb} not among {network} "
+        f"({_list_some(class_names)}). {otherwise}"
     )
 
 
-def _plain(name: str) -> str:
+def _simplify(name: str) -> str:
     return name.casefold().replace("_", " ")
 
 
-def _some(names: Sequence[str]) -> str:
+def _list_some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

@@ -9,7 +9,7 @@ import torch
 
 from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
-from cnnviz.landscape.evaluate.label_map import class_numbers
+from cnnviz.landscape.evaluate.label_map import map_classes
 from cnnviz.models.model import LoadedModel
 
 BATCH, EVERY = 64, 32  # images of a pass; between two reports
@@ -22,13 +22,13 @@ def corpus_class_numbers(
     corpus: str,
     otherwise: str = "",
 ) -> dict[str, int]:
-    """{label of the images: output of the network}, see `label_map.class_numbers`.
+    """{label of the images: output of the network}, see `label_map.map_classes`.
 
     Raises BadInput, followed by what can be done `otherwise`, where there are no labels or they are not the network's
     classes."""
     if labels is None or not classes:
         raise BadInput(f"The images of {corpus} have no labels. Give a folder of class folders. {otherwise}".rstrip())
-    return class_numbers(classes, class_names, corpus, otherwise)
+    return map_classes(classes, class_names, corpus, otherwise)
 
 
 def read_labelled(

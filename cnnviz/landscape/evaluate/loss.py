@@ -37,15 +37,15 @@ class Images:
         self.labels = labels.to(device)
         self._images = images.to(device)
         if images.dtype != torch.uint8 or images.numel() * 4 <= RESIDENT:
-            self._images = self._ready(self._images)
+            self._images = self._prepare(self._images)
 
     def parts(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(images float32 (n, C, H, W) in `memory_format`, labels (n,)) of at most `size` images."""
         count = math.ceil(self.count / size)
         for images, labels in zip(self._images.tensor_split(count), self.labels.tensor_split(count), strict=True):
-            yield self._ready(images).clone() if self.copied else self._ready(images), labels
+            yield self._prepare(images).clone() if self.copied else self._prepare(images), labels
 
-    def _ready(self, images: Tensor) -> Tensor:
+    def _prepare(self, images: Tensor) -> Tensor:
         if images.dtype == torch.uint8:
             images = self.preprocessing.normalise(images)
         return lay_out(images.float(), self.memory_format)
@@ -61,7 +61,7 @@ def exactness(device: torch.device, bfloat16: bool) -> AbstractContextManager:
     return stack
 
 
-def scores(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+def score(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """(2, N) float32: each image's cross-entropy in nats, and 1 where the label has the highest score.
 
     The softmax is computed in float32 whatever the precision of the logits. Where the logits are not finite
@@ -72,7 +72,7 @@ def scores(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([losses, right.float()])
 
 
-def measured(scored: Tensor) -> Measured:
+def average(scored: Tensor) -> Measured:
     """Means and standard errors of `scores` (2, N), summed in float64. A loss that is not finite is inf."""
     losses, right = scored.cpu().numpy().astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):

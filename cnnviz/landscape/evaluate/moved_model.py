@@ -13,7 +13,7 @@ from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 
 
-def perturbed(
+def perturb(
     model: LoadedModel, directions: Sequence[Mapping[str, Tensor]], alpha: float, beta: float = 0.0
 ) -> LoadedModel:
     """The network at (alpha, beta) of the plane through `model`'s weights: weights + alpha d1 + beta d2.

@@ -14,7 +14,7 @@ from cnnviz.engine.cuda_graph import capture_graph
 from cnnviz.engine.fold_batchnorm import ConvNorm, copy_folded
 from cnnviz.engine.fuse_relu import Fusion, fuse
 from cnnviz.engine.replay import RecordedPass, is_same, record_pass
-from cnnviz.landscape.evaluate.loss import Images, exactness, measured, scores
+from cnnviz.landscape.evaluate.loss import Images, average, exactness, score
 from cnnviz.landscape.results import Measured
 
 SIZES = (64, 128, 256, 512, 1024)  # images of one pass that are compared on a CPU
@@ -69,7 +69,7 @@ class Runner:
     def run(self) -> Measured:
         """Loss and accuracy over all images; where memory is short, with fewer of them a pass from now on."""
         if not self.size:
-            self.size = self._fastest()
+            self.size = self._find_fastest()
         return halving(self._run, min(self.size, self.images.count), self.device)
 
     def _run(self, size: int) -> Measured:
@@ -77,31 +77,31 @@ class Runner:
             self.resize(size)
         with exactness(self.device, self.bfloat16):
             if self._pass is None:
-                self._pass = capture_graph(self._scored) if self.device.type == "cuda" else self._scored
-            return measured(self._pass())
+                self._pass = capture_graph(self._score) if self.device.type == "cuda" else self._score
+            return average(self._pass())
 
-    def _scored(self) -> Tensor:
+    def _score(self) -> Tensor:
         self._runs += self.records
         if self._runs == RECORDED:
             self._record()
-        have = self._recorded() if self._flat and self._runs > RECORDED else None
+        have = self._replay() if self._flat and self._runs > RECORDED else None
         if have is not None and self._trusted:
             return have
-        want = torch.cat([self._plain(*part) for part in self.images.parts(self.size)], dim=1)
+        want = torch.cat([self._score_part(*part) for part in self.images.parts(self.size)], dim=1)
         if self._flat and self._runs > RECORDED:
             self._compare(have, want)
         return want
 
-    def _plain(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _score_part(self, images: Tensor, labels: Tensor) -> Tensor:
         self.module.eval()  # some networks forget there what they derived from other weights
-        return scores(self.module, images, labels)
+        return score(self.module, images, labels)
 
     def _record(self) -> None:
         """Record the pass over a part; the parts of one size share a record."""
         for images, labels in self.images.parts(self.size):
             if images.shape not in self._flat:
                 try:
-                    flat = record_pass(self._plain, images, labels)
+                    flat = record_pass(self._score_part, images, labels)
                 except (RuntimeError, MemoryError):  # no room to record, though there is to compute
                     flat = None
                 if flat is None:
@@ -109,7 +109,7 @@ class Runner:
                     return
                 self._flat[images.shape] = flat
 
-    def _recorded(self) -> Tensor | None:
+    def _replay(self) -> Tensor | None:
         """What the records give; None, and they are dropped, where they fail."""
         try:
             if not self._packed:
@@ -131,7 +131,7 @@ class Runner:
             self._flat = {}
         self._trusted = bool(want.isfinite().all())
 
-    def _fastest(self) -> int:
+    def _find_fastest(self) -> int:
         """The number of images a pass at which an image takes least time, on some of the images; the search goes up
         as long as larger is not clearly slower.
 
@@ -140,7 +140,7 @@ class Runner:
         sizes = [size for size in sizes if size <= self.images.count] or [self.images.count]
         chosen, least = sizes[0], math.inf
         for size in sizes if len(sizes) > 1 else ():
-            times = [self._seconds(size) for _ in range(ROUNDS + 1)]
+            times = [self._time_pass(size) for _ in range(ROUNDS + 1)]
             known = [seconds for seconds in times[1:] if seconds is not None]  # the first pass fetches its memory
             if None in times or (each := min(known) / size) > SLOWER * least:
                 break
@@ -148,13 +148,13 @@ class Runner:
                 chosen, least = size, each
         return chosen
 
-    def _seconds(self, size: int) -> float | None:
+    def _time_pass(self, size: int) -> float | None:
         """Of one pass of `size` images; None if the device has no room for it."""
         images, labels = next(self.images.parts(size))
         try:
             with exactness(self.device, self.bfloat16):
                 started = time.perf_counter()
-                float(scores(self.module, images, labels).sum())  # waits for the device
+                float(score(self.module, images, labels).sum())  # waits for the device
                 return time.perf_counter() - started
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):

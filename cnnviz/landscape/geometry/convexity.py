@@ -68,7 +68,7 @@ def nonconvexity(
         rounding = ROUNDING.get(str(surface.meta.get("precision")), ROUNDING["float32"])
     if stride is None:
         stride = 2 if surface.meta.get("precision") == "bfloat16" and min(surface.loss.shape) >= 21 else 1
-    steps = [_spacing(axis, stride) for axis in (surface.alphas, surface.betas)]
+    steps = [_measure_spacing(axis, stride) for axis in (surface.alphas, surface.betas)]
     if not 0 <= correlation <= 1 or sigmas < 0 or rounding < 0:
         given = f"{correlation}, {sigmas}, {rounding}"
         raise BadInput(f"correlation must lie in 0..1, sigmas and rounding be >= 0, got {given}.")
@@ -76,9 +76,9 @@ def nonconvexity(
         values = np.where(surface.loss > 0, np.log(surface.loss), np.nan) if log else surface.loss
         spread = np.nan_to_num(surface.loss_error) / (surface.loss if log else 1.0)
         single = np.full(values.shape, rounding) if log else rounding * np.abs(surface.loss)
-        aa, bb, ab = (_differences(values, _scaled(name, *steps), stride) for name in _STENCILS)
-        smallest, largest, turn = _eigen(aa, bb, ab)
-        error = _error(spread, single, turn, steps, stride, correlation)
+        aa, bb, ab = (_take_differences(values, _scale_stencil(name, *steps), stride) for name in _STENCILS)
+        smallest, largest, turn = _compute_eigenvalues(aa, bb, ab)
+        error = _propagate_error(spread, single, turn, steps, stride, correlation)
         inner = (slice(stride, -stride), slice(stride, -stride))
         usable = np.isfinite(smallest) & (surface.loss[inner] <= clip)
         negative = usable & (smallest + sigmas * np.nan_to_num(error) < 0)
@@ -95,7 +95,7 @@ def nonconvexity(
     return Nonconvexity(share, counted, *eigenvalues, fill(error, np.nan), bent, float(nearest))
 
 
-def _spacing(axis: np.ndarray, stride: int) -> float:
+def _measure_spacing(axis: np.ndarray, stride: int) -> float:
     """The distance between points that a difference spans on one side."""
     if stride < 1 or len(axis) < 2 * stride + 1:
         raise BadInput(
@@ -108,36 +108,36 @@ def _spacing(axis: np.ndarray, stride: int) -> float:
     return float(gaps[0]) * stride
 
 
-def _scaled(name: str, alpha: float, beta: float) -> np.ndarray:
+def _scale_stencil(name: str, alpha: float, beta: float) -> np.ndarray:
     return _STENCILS[name] / {"aa": alpha**2, "bb": beta**2, "ab": alpha * beta}[name]
 
 
-def _neighbours(values: np.ndarray, stride: int) -> np.ndarray:
+def _stack_neighbours(values: np.ndarray, stride: int) -> np.ndarray:
     """(3, 3, A - 2 stride, B - 2 stride): every inner point's surroundings."""
     rows, columns = (size - 2 * stride for size in values.shape)
     return np.array([[values[i * stride :, j * stride :][:rows, :columns] for j in range(3)] for i in range(3)])
 
 
-def _differences(values: np.ndarray, stencil: np.ndarray, stride: int) -> np.ndarray:
-    around = _neighbours(values, stride)
+def _take_differences(values: np.ndarray, stencil: np.ndarray, stride: int) -> np.ndarray:
+    around = _stack_neighbours(values, stride)
     return sum(stencil[i, j] * around[i, j] for i in range(3) for j in range(3) if stencil[i, j])
 
 
-def _eigen(aa: np.ndarray, bb: np.ndarray, ab: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _compute_eigenvalues(aa: np.ndarray, bb: np.ndarray, ab: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Eigenvalues of [[aa, ab], [ab, bb]], smallest and largest, and the angle of the smallest one's vector."""
     middle, radius = (aa + bb) / 2, np.hypot((aa - bb) / 2, ab)
     return middle - radius, middle + radius, np.arctan2(2 * ab, aa - bb) / 2 + np.pi / 2
 
 
-def _error(
+def _propagate_error(
     spread: np.ndarray, single: np.ndarray, turn: np.ndarray, steps: list[float], stride: int, correlation: float
 ) -> np.ndarray:
     """Standard error of the second difference along the direction `turn`, a first-order expansion of the
     eigenvalue: its stencil is v·H·v, linear in the nine losses."""
     cos, sin = np.cos(turn), np.sin(turn)
-    aa, bb, ab = (_scaled(name, *steps)[:, :, None, None] for name in _STENCILS)
+    aa, bb, ab = (_scale_stencil(name, *steps)[:, :, None, None] for name in _STENCILS)
     weights = cos**2 * aa + sin**2 * bb + 2 * sin * cos * ab
-    shared = weights * _neighbours(spread, stride)
-    alone = weights * _neighbours(single, stride)
+    shared = weights * _stack_neighbours(spread, stride)
+    alone = weights * _stack_neighbours(single, stride)
     together, apart = shared.sum(axis=(0, 1)) ** 2, (shared**2).sum(axis=(0, 1))
     return np.sqrt(correlation * together + (1 - correlation) * apart + (alone**2).sum(axis=(0, 1)))

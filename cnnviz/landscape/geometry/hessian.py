@@ -53,7 +53,7 @@ class Objective:
         return halving(lambda batch: self._times(vector, batch), self.batch, vector.device)
 
     def _times(self, vector: Tensor, batch: int) -> Tensor:
-        along, total = self._shaped(vector), torch.zeros_like(vector)
+        along, total = self._split(vector), torch.zeros_like(vector)
         for part in self._parts(batch):
             gradients = torch.autograd.grad(part, self.parameters, create_graph=True, materialize_grads=True)
             parts = [(g * v).sum() for g, v in zip(gradients, along, strict=True)]
@@ -72,7 +72,7 @@ class Objective:
                 logits = main_logits(self.module(images))
                 yield F.cross_entropy(logits, labels, reduction="sum") / self.count
 
-    def _shaped(self, vector: Tensor) -> list[Tensor]:
+    def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
 
@@ -113,7 +113,7 @@ def lanczos(
         for _ in range(2):
             image = image - known.T @ (known @ image)
         beside.append(float(image.norm()))
-        found = _extremes(np.array(diagonal), np.array(beside), count)
+        found = _find_extremes(np.array(diagonal), np.array(beside), count)
         scale = max(abs(found.smallest), abs(found.largest[0]), 1e-300)
         worst = max(found.smallest_error, found.largest_error.max())
         enough = step + 1 >= min(2 * count, len(start)) and worst <= tolerance * scale
@@ -123,7 +123,7 @@ def lanczos(
     return found
 
 
-def _extremes(diagonal: np.ndarray, beside: np.ndarray, count: int) -> Extremes:
+def _find_extremes(diagonal: np.ndarray, beside: np.ndarray, count: int) -> Extremes:
     matrix = np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1)
     values, vectors = np.linalg.eigh(matrix)
     errors = np.abs(beside[-1] * vectors[-1])

@@ -37,9 +37,9 @@ def interpolate(
     Sources: Goodfellow, Vinyals, Saxe, ICLR 2015, arXiv:1412.6544; Li et al. 2018, section 2, whose tool moves
     the running statistics too. Raises BadInput, naming the first difference, for networks that are not the same
     function of their tensors or prepare images differently; Cancelled when `progress` returns False."""
-    points = _steps(steps)
+    points = _check_steps(steps)
     evaluator = Evaluator(model_a, images, labels, precision, statistics)
-    first, second = (state_of(model, evaluator.device) for model in (model_a, model_b))
+    first, second = (copy_state(model, evaluator.device) for model in (model_a, model_b))
     check_same(first, second, f"{model_a.name} (the first)", f"{model_b.name} (the second)")
     _check_alike(model_a, model_b)
     ticker, rows, clamped = Ticker(len(points), progress), [], []
@@ -86,7 +86,7 @@ def barrier(line: Line, of: str = "loss") -> float:
     return max(0.0, float(np.max(values[between] - ((1 - t) * start + t * stop))))
 
 
-def state_of(model: LoadedModel, device: torch.device) -> dict[str, Tensor]:
+def copy_state(model: LoadedModel, device: torch.device) -> dict[str, Tensor]:
     """Copies of `model`'s floating-point parameters and running statistics, float32, on `device`."""
     with model.lock:
         state = model.module.state_dict()
@@ -123,7 +123,7 @@ def _check_alike(a: LoadedModel, b: LoadedModel) -> None:
         )
 
 
-def _steps(steps: Sequence[float] | np.ndarray) -> np.ndarray:
+def _check_steps(steps: Sequence[float] | np.ndarray) -> np.ndarray:
     points = np.array(steps, np.float64)
     if points.ndim != 1 or not len(points) or not np.isfinite(points).all():
         raise BadInput(f"steps must be a list of finite numbers, e.g. 0, 0.5, 1, got {steps!r:.80}.")

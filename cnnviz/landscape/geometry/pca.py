@@ -36,7 +36,7 @@ def project(rows: Mapping[str, Tensor], directions: Sequence[Direction]) -> Proj
     products, squares, gram, total = np.zeros((count, 2)), np.zeros(count), np.zeros((2, 2)), 0.0
     for name, values in rows.items():
         points = values.double()
-        along = torch.stack([_entry(direction, name, points) for direction in directions])
+        along = torch.stack([_take_entry(direction, name, points) for direction in directions])
         products += (points @ along.T).numpy()
         squares += points.square().sum(1).numpy()
         gram += (along @ along.T).numpy()
@@ -80,5 +80,5 @@ def principal_directions(rows: Mapping[str, Tensor], shapes: Mapping[str, torch.
     return found
 
 
-def _entry(direction: Direction, name: str, like: Tensor) -> Tensor:
+def _take_entry(direction: Direction, name: str, like: Tensor) -> Tensor:
     return direction[name].flatten().to(like) if name in direction else like.new_zeros(like.shape[1])

@@ -13,7 +13,7 @@ from torch import Tensor
 from cnnviz.errors import BadInput
 from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.geometry.hessian import Objective
-from cnnviz.landscape.geometry.spectrum import Spectrum, check_sizes, objective_of, spectrum_of
+from cnnviz.landscape.geometry.spectrum import Spectrum, build_objective, check_sizes, compute_spectrum
 from cnnviz.models.model import LoadedModel
 from cnnviz.progress import StudyWatcher, Ticker
 
@@ -83,14 +83,15 @@ def sharpness(
     check_sizes(count, steps, probes)
     evaluator = Evaluator(model, images, labels, precision="float32")
     ticker = Ticker(2 * ascent + 1 + steps + probes, progress)
-    objective = objective_of(evaluator)
+    objective = build_objective(evaluator)
     weights = [p.detach().clone() for p in objective.parameters]
     start = objective.gradient()
     ticker.tick("gradient")
-    box = highest(objective, weights, start, box_step(weights, epsilon), ascent, lambda: ticker.tick("ε-sharpness"))
-    ball = highest(objective, weights, start, ball_step(weights, radius), ascent, lambda: ticker.tick("filter norms"))
-    _place(objective, weights)
-    found = spectrum_of(objective, count, steps, probes, seed, 1e-2, ticker)
+    box_step, ball_step = make_box_step(weights, epsilon), make_ball_step(weights, radius)
+    box = find_highest(objective, weights, start, box_step, ascent, lambda: ticker.tick("ε-sharpness"))
+    ball = find_highest(objective, weights, start, ball_step, ascent, lambda: ticker.tick("filter norms"))
+    _set_parameters(objective, weights)
+    found = compute_spectrum(objective, count, steps, probes, seed, 1e-2, ticker)
     loss = start[0]
     return Sharpness(loss, epsilon, box, 100 * (box - loss) / (1 + loss), radius, ball, found)
 
@@ -98,7 +99,7 @@ def sharpness(
 Step = Callable[[Offset, list[Tensor], float], Offset]
 
 
-def highest(
+def find_highest(
     objective: Objective,
     weights: list[Tensor],
     start: tuple[float, list[Tensor]],
@@ -114,7 +115,7 @@ def highest(
     (loss, gradient), offset, size = start, [torch.zeros_like(w) for w in weights], 1.0
     for _ in range(ascent):
         tried = step(offset, gradient, size)
-        _place(objective, [w + d for w, d in zip(weights, tried, strict=True)])
+        _set_parameters(objective, [w + d for w, d in zip(weights, tried, strict=True)])
         found, slope = objective.gradient()
         if math.isfinite(found) and found > loss:
             loss, gradient, offset = found, slope, tried
@@ -124,7 +125,7 @@ def highest(
     return loss
 
 
-def box_step(weights: list[Tensor], epsilon: float) -> Step:
+def make_box_step(weights: list[Tensor], epsilon: float) -> Step:
     """Ascent within |d| <= epsilon (|w| + 1), weight by weight: by the gradient's sign, then clipped."""
     widths = [epsilon * (w.abs() + 1) for w in weights]
 
@@ -135,28 +136,28 @@ def box_step(weights: list[Tensor], epsilon: float) -> Step:
     return step
 
 
-def ball_step(weights: list[Tensor], radius: float) -> Step:
+def make_ball_step(weights: list[Tensor], radius: float) -> Step:
     """Ascent within ‖d‖ <= radius ‖w‖ for each filter (first index of tensors of two dimensions and more); other
     tensors stay. By each filter's normalised gradient, then scaled back."""
-    limits = [radius * _norms(w) if w.dim() > 1 else torch.zeros_like(w) for w in weights]
+    limits = [radius * _compute_norms(w) if w.dim() > 1 else torch.zeros_like(w) for w in weights]
 
     def step(offset: Offset, gradient: list[Tensor], size: float) -> Offset:
         moved = []
         for d, g, limit in zip(offset, gradient, limits, strict=True):
             if d.dim() > 1:
-                d = d + size * limit * g / _norms(g).clamp_min(1e-30)
-                d = d * (limit / _norms(d).clamp_min(1e-30)).clamp_max(1.0)
+                d = d + size * limit * g / _compute_norms(g).clamp_min(1e-30)
+                d = d * (limit / _compute_norms(d).clamp_min(1e-30)).clamp_max(1.0)
             moved.append(d)
         return moved
 
     return step
 
 
-def _norms(tensor: Tensor) -> Tensor:
+def _compute_norms(tensor: Tensor) -> Tensor:
     return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.dim())), keepdim=True)
 
 
-def _place(objective: Objective, values: list[Tensor]) -> None:
+def _set_parameters(objective: Objective, values: list[Tensor]) -> None:
     """Give the private network these parameters."""
     with torch.no_grad():
         torch._foreach_copy_(objective.parameters, values)

@@ -58,34 +58,34 @@ def spectrum(
 
     In float32, with batch normalisation's statistics frozen, on a private copy. `images`, `labels`: as for
     `Evaluator`. A product costs about two passes forward and two backward; memory holds `steps` copies of the
-    parameters. For another point of a landscape give it `perturbed(model, directions, alpha, beta)`.
+    parameters. For another point of a landscape give it `perturb(model, directions, alpha, beta)`.
     Sources: Lanczos 1950; Hutchinson 1990; both for networks, Yao, Gholami, Keutzer, Mahoney 2020,
     arXiv:1912.07145. Raises BadInput, Cancelled when `progress` returns False."""
     check_sizes(count, steps, probes)
     evaluator = Evaluator(model, images, labels, precision="float32")
     ticker = Ticker(steps + probes, progress)
-    return spectrum_of(objective_of(evaluator), count, steps, probes, seed, tolerance, ticker)
+    return compute_spectrum(build_objective(evaluator), count, steps, probes, seed, tolerance, ticker)
 
 
-def objective_of(evaluator: Evaluator) -> Objective:
+def build_objective(evaluator: Evaluator) -> Objective:
     """The evaluator's loss with derivatives, on a private copy of its network."""
     return Objective(evaluator.module(), evaluator.images.parts, evaluator.count, min(BATCH, evaluator.count))
 
 
-def spectrum_of(
+def compute_spectrum(
     objective: Objective, count: int, steps: int, probes: int, seed: int, tolerance: float, ticker: Ticker
 ) -> Spectrum:
     """As `spectrum`, of any objective."""
     generator, like = torch.Generator().manual_seed(seed), objective.parameters[0]
     start = torch.randn(objective.size, generator=generator).to(like)
-    ends = lanczos(objective.times, start, count, steps, tolerance, _telling(ticker, "eigenvalues"))
+    ends = lanczos(objective.times, start, count, steps, tolerance, _make_tick(ticker, "eigenvalues"))
     ticker.tick("eigenvalues", steps - ends.products)
-    trace, error = hutchinson(objective.times, start, probes, generator, _telling(ticker, "trace"))
+    trace, error = hutchinson(objective.times, start, probes, generator, _make_tick(ticker, "trace"))
     extremes = ends.largest, ends.largest_error, ends.smallest, ends.smallest_error
     return Spectrum(*extremes, trace, error, objective.size, objective.count, ends.products + probes)
 
 
-def _telling(ticker: Ticker, what: str) -> Callable[[], None]:
+def _make_tick(ticker: Ticker, what: str) -> Callable[[], None]:
     return lambda: ticker.tick(what)
 
 

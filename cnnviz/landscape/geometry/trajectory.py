@@ -14,7 +14,7 @@ from torch import Tensor
 from cnnviz.errors import BadInput
 from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.evaluate.moved_model import check_direction
-from cnnviz.landscape.geometry.interpolation import check_same, state_of
+from cnnviz.landscape.geometry.interpolation import check_same, copy_state
 from cnnviz.landscape.geometry.pca import Direction, principal_directions, project
 from cnnviz.landscape.results import Trajectory
 from cnnviz.models.checkpoint.read import read_weights
@@ -77,23 +77,23 @@ def trajectory(
     if not snapshots:
         raise BadInput("A path needs at least three snapshots, got none.")
     evaluator = Evaluator(model, images, labels, precision, statistics)
-    last = state_of(model, torch.device("cpu"))
-    names = _moving(model, over)
+    last = copy_state(model, torch.device("cpu"))
+    names = _list_moving(model, over)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot[0])
     _check_end(ordered[-1], model, last, names)
     ticker, epochs, measured, tolerances = Ticker(len(ordered), progress), [], [], []
     differences: dict[str, list[Tensor]] = {name: [] for name in names}
     for epoch, kept in ordered:
-        state, half = _state(kept, model, last)
+        state, half = _load_state(kept, model, last)
         for name in names:
             differences[name].append((state[name] - last[name]).flatten())
         measured.append(evaluator.at(state))
-        tolerances.append(_HALF * _length([last[name] for name in names]) if half else 0.0)
+        tolerances.append(_HALF * _measure_length([last[name] for name in names]) if half else 0.0)
         epochs.append(epoch)
         ticker.tick(f"epoch {epoch}")
     rows = {name: torch.stack(parts) for name, parts in differences.items() if parts}
     shapes = {name: last[name].shape for name in names}
-    plane = _given(directions, last, names) if directions is not None else principal_directions(rows, shapes)
+    plane = _check_plane(directions, last, names) if directions is not None else principal_directions(rows, shapes)
     shown = project(rows, plane)
     near = shown.distance <= np.array(tolerances)
     meta = (
@@ -108,13 +108,13 @@ def trajectory(
     return path, plane, shown.explained
 
 
-def _moving(model: LoadedModel, over: str) -> list[str]:
+def _list_moving(model: LoadedModel, over: str) -> list[str]:
     """The names of the tensors that a path is taken over."""
     with model.lock:
         return [name for name, p in model.module.named_parameters() if over == "parameters" or p.dim() > 1]
 
 
-def _state(
+def _load_state(
     kept: Mapping[str, Tensor] | str | Path, model: LoadedModel, last: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], bool]:
     """A snapshot's tensors, float32 on the CPU, and whether they were rounded to float16."""
@@ -134,8 +134,8 @@ def _state(
 def _check_end(snapshot: Snapshot, model: LoadedModel, last: Mapping[str, Tensor], names: list[str]) -> None:
     """Raise BadInput unless the last snapshot is the model's weights: a plane through others shows another path."""
     epoch, kept = snapshot
-    state, half = _state(kept, model, last)
-    apart, length = _length([state[n] - last[n] for n in names]), _length([last[n] for n in names])
+    state, half = _load_state(kept, model, last)
+    apart, length = _measure_length([state[n] - last[n] for n in names]), _measure_length([last[n] for n in names])
     if apart > (_HALF if half else _SINGLE) * length:
         raise BadInput(
             f"The last snapshot, of epoch {epoch}, is {apart:.3g} away from the weights of {model.name}, which are "
@@ -144,7 +144,9 @@ def _check_end(snapshot: Snapshot, model: LoadedModel, last: Mapping[str, Tensor
         )
 
 
-def _given(directions: Sequence[Direction], last: Mapping[str, Tensor], names: list[str]) -> list[dict[str, Tensor]]:
+def _check_plane(
+    directions: Sequence[Direction], last: Mapping[str, Tensor], names: list[str]
+) -> list[dict[str, Tensor]]:
     if len(directions) != 2:
         raise BadInput(f"A plane needs two directions, got {len(directions)}.")
     for direction in directions:
@@ -157,5 +159,5 @@ def _given(directions: Sequence[Direction], last: Mapping[str, Tensor], names: l
     return [{name: tensor.to("cpu", torch.float32) for name, tensor in d.items()} for d in directions]
 
 
-def _length(tensors: Sequence[Tensor]) -> float:
+def _measure_length(tensors: Sequence[Tensor]) -> float:
     return float(np.sqrt(sum(float(t.double().square().sum()) for t in tensors)))

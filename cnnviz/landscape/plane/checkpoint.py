@@ -36,10 +36,10 @@ class CellFile:
             if read_header(path) is None:
                 write_bytes_atomic(path, json.dumps(identity, sort_keys=True).encode() + b"\n")
             self._file = open(path, "r+b")  # noqa: SIM115, closed by close()
-            self._file.seek(_whole(self._file.read()))
+            self._file.seek(_find_end(self._file.read()))
             self._file.truncate()
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise _describe_failure(path, error) from error
 
     def add(self, cell: Cell, found: Measured) -> None:
         """Write one finished cell. Raises CnnvizError if it cannot be written."""
@@ -51,7 +51,7 @@ class CellFile:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise _describe_failure(self.path, error) from error
 
     def close(self) -> None:
         self._file.close()
@@ -63,7 +63,7 @@ class CellFile:
         self.close()
 
 
-def files_beside(out: str | Path) -> list[Path]:
+def find_files(out: str | Path) -> list[Path]:
     """Files of cells of the surface `out`, by one process or several ranks."""
     out = Path(out)
     names = [f"{out.name}.cells", *(p.name for p in out.parent.glob("*.cells-*of*"))]
@@ -71,7 +71,7 @@ def files_beside(out: str | Path) -> list[Path]:
     return sorted(out.with_name(name) for name in own if out.with_name(name).is_file())
 
 
-def file_of(out: str | Path, rank: int = 0, ranks: int = 1) -> Path:
+def name_file(out: str | Path, rank: int = 0, ranks: int = 1) -> Path:
     """Where a process writes the cells of the surface `out`."""
     part = f"-{rank}of{ranks}" if ranks > 1 else ""
     return Path(out).with_name(f"{Path(out).name}.cells{part}")
@@ -85,7 +85,7 @@ def read_header(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _describe_failure(path, error) from error
     try:
         header = json.loads(line)
     except ValueError:
@@ -108,13 +108,13 @@ def read_cells(path: Path, steps: int) -> Found:
     return found
 
 
-def _whole(data: bytes) -> int:
+def _find_end(data: bytes) -> int:
     """Bytes up to the end of the last whole record."""
     start = data.index(b"\n") + 1
     return start + (len(data) - start) // _RECORD.size * _RECORD.size
 
 
-def _unwritable(path: Path, error: OSError) -> CnnvizError:
+def _describe_failure(path: Path, error: OSError) -> CnnvizError:
     return CnnvizError(
         f"Could not write {path}: {error.strerror or error}. What was finished is kept. Free space on that disk, or "
         "choose a folder that can be written."

@@ -33,25 +33,25 @@ def filter_directions(model: LoadedModel, seed: int = 0) -> dict[str, Tensor]:
         >>> [round(float(tensor[0].norm()), 4) for tensor in (step, weights)]
         [1.7603, 1.7603]
     """
-    generator = torch.Generator().manual_seed(_seed(seed))
-    weights = own_parameters(model)
+    generator = torch.Generator().manual_seed(_check_seed(seed))
+    weights = copy_parameters(model)
     noise = {name: torch.randn(tensor.shape, generator=generator) for name, tensor in weights.items()}
-    return normalised(weights, noise)
+    return normalise_filters(weights, noise)
 
 
 def plane_directions(model: LoadedModel, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The two directions of plane `seed`: those of the seeds 2 × seed and 2 × seed + 1, so that no two planes
     share one. They are not made orthogonal to each other, as in the paper; see `cosine`."""
-    return filter_directions(model, 2 * _seed(seed)), filter_directions(model, 2 * _seed(seed) + 1)
+    return filter_directions(model, 2 * _check_seed(seed)), filter_directions(model, 2 * _check_seed(seed) + 1)
 
 
-def own_parameters(model: LoadedModel) -> dict[str, Tensor]:
+def copy_parameters(model: LoadedModel) -> dict[str, Tensor]:
     """A copy of the network's parameters, float32 on the CPU, in order; shared ones once."""
     with model.lock:
         return {name: p.detach().to("cpu", torch.float32, copy=True) for name, p in model.module.named_parameters()}
 
 
-def normalised(weights: Mapping[str, Tensor], direction: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def normalise_filters(weights: Mapping[str, Tensor], direction: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`direction`, each filter scaled to the norm of that of `weights`; zeros where a tensor has fewer than two
     dimensions, and for parameters that `direction` leaves out. Neither argument is changed.
 
@@ -61,7 +61,7 @@ def normalised(weights: Mapping[str, Tensor], direction: Mapping[str, Tensor]) -
             there = f"shape {tuple(weights[name].shape)}" if name in weights else "no such parameter"
             raise BadInput(f"The direction's {name!r} has shape {tuple(noise.shape)}, the network has {there}.")
     moved = {name for name in direction if weights[name].dim() > 1}
-    return {n: _per_filter(w, direction[n]) if n in moved else torch.zeros_like(w) for n, w in weights.items()}
+    return {n: _scale_filters(w, direction[n]) if n in moved else torch.zeros_like(w) for n, w in weights.items()}
 
 
 def cosine(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
@@ -71,14 +71,14 @@ def cosine(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
     return dot / (sizes[0] * sizes[1]) if all(sizes) else math.nan
 
 
-def _per_filter(weight: Tensor, noise: Tensor) -> Tensor:
+def _scale_filters(weight: Tensor, noise: Tensor) -> Tensor:
     """In float64: with squares of many small weights, float32 norms would be off by more than 1e-6."""
     across = tuple(range(1, weight.dim()))
     want, have = (t.double().square().sum(across, keepdim=True).sqrt() for t in (weight, noise))
     return (noise.double() * (want / (have + TINY))).to(weight.dtype)
 
 
-def _seed(seed: int) -> int:
+def _check_seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise BadInput(f"The seed must be a whole number from 0, got {seed!r}.")
     return int(seed)

@@ -16,10 +16,10 @@ from torch import Tensor
 from cnnviz.distributed import KEPT, Group, join_group
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.landscape.evaluate.evaluator import Evaluator
-from cnnviz.landscape.plane.checkpoint import Found, file_of, files_beside
-from cnnviz.landscape.plane.grid import Span
-from cnnviz.landscape.plane.plan import Plan, check
-from cnnviz.landscape.plane.surface import Run, SurfaceProgress, SurfaceWatcher, finish
+from cnnviz.landscape.plane.checkpoint import Found, find_files, name_file
+from cnnviz.landscape.plane.grid import Cell, Span
+from cnnviz.landscape.plane.plan import Plan, check_settings
+from cnnviz.landscape.plane.surface import SurfaceProgress, SurfaceRun, SurfaceWatcher, finish
 from cnnviz.landscape.results import Surface
 from cnnviz.models.model import LoadedModel
 
@@ -45,46 +45,46 @@ def surface_on_ranks(
     Every rank calls it alike, with the same network and images on a device of its own. `progress` is called
     at rank 0 alone, with all cells counted. Raises BadInput if the ranks were given different things,
     CnnvizError when a rank is lost, Cancelled when the run is ended from outside; what is finished is kept."""
-    check(steps, span, seed, directions)
+    check_settings(steps, span, seed, directions)
     with join_group() as group:
         plan = Plan(Evaluator(model, images, labels, precision, statistics, batch), steps, span, seed, directions)
-        before = _agreed(group, plan, out)
+        before = _agree(group, plan, out)
         left = [cell for cell in plan.order if cell not in before]
-        mine = _mine(group, Run(plan, dict(before), None), left[group.rank :: group.ranks], out, progress, len(before))
-        found = group.gather(mine)
+        run = SurfaceRun(plan, dict(before), None)
+        found = group.gather(_evaluate_own(group, run, left[group.rank :: group.ranks], out, progress))
         together = {cell: at for part in found for cell, at in part.items()}
         surface = group.run_alone(lambda: finish(plan, together, out))
-        for path in files_beside(out):
+        for path in find_files(out):
             path.unlink(missing_ok=True)
     return surface
 
 
-def _agreed(group: Group, plan: Plan, out: str | Path) -> Found:
+def _agree(group: Group, plan: Plan, out: str | Path) -> Found:
     """What any rank finds of earlier runs, everywhere; and one precision and batch for all."""
-    found, problem = _stored(plan, out)
+    found, problem = _load_stored(plan, out)
     settings = {name: value for name, value in plan.meta().items() if name not in _SETTLED}
-    told = group.gather((settings, found, problem, _taken_over(plan) if found else None))
+    told = group.gather((settings, found, problem, _read_settled(plan) if found else None))
 
     def decide() -> tuple[Found, tuple[str, int, list[float]]]:
         stored = _refuse_differences(told)
         if stored is not None:
             plan.evaluator.fix(*stored)
         plan.settle()
-        return {cell: at for part in told for cell, at in part[1].items()}, _taken_over(plan)
+        return {cell: at for part in told for cell, at in part[1].items()}, _read_settled(plan)
 
     before, settled = group.decide(decide)
     plan.evaluator.fix(*settled)
     return before
 
 
-def _stored(plan: Plan, out: str | Path) -> tuple[Found, str]:
+def _load_stored(plan: Plan, out: str | Path) -> tuple[Found, str]:
     try:
         return plan.resume(out), ""
     except BadInput as error:
         return {}, str(error)
 
 
-def _taken_over(plan: Plan) -> tuple[str, int, list[float]]:
+def _read_settled(plan: Plan) -> tuple[str, int, list[float]]:
     return plan.evaluator.precision, plan.evaluator.batch, plan.evaluator.precision_errors
 
 
@@ -103,41 +103,41 @@ def _refuse_differences(told: list[tuple[dict[str, Any], Found, str, Any]]) -> t
     return stored
 
 
-def _mine(
-    group: Group, run: Run, cells: list[tuple[int, int]], out: str | Path, progress: SurfaceWatcher | None, before: int
+def _evaluate_own(
+    group: Group, run: SurfaceRun, cells: list[Cell], out: str | Path, progress: SurfaceWatcher | None
 ) -> Found:
     """What this rank knows when all have finished theirs."""
-    shown = _Shown(group, run, progress, before)
-    run.progress = shown.mine
-    run.evaluate(cells, file_of(out, group.rank, group.ranks))
+    shown = _SurfaceBoard(group, run, progress, len(run.found))
+    run.progress = shown.report_own
+    run.evaluate(cells, name_file(out, group.rank, group.ranks))
     if shown.lost is not None:
         raise shown.lost
     if group.ended:
         raise Cancelled(f"Rank {group.rank} was asked to end. {KEPT}")
     group.note(run.evaluated, 0.0)
-    group.wait(shown.all)
-    shown.all(last=True)
+    group.wait(shown.report_all)
+    shown.report_all(last=True)
     return run.found
 
 
-class _Shown:
+class _SurfaceBoard:
     """Progress of all ranks: each notes its own on the board, rank 0 shows the sum."""
 
-    def __init__(self, group: Group, run: Run, progress: SurfaceWatcher | None, before: int) -> None:
+    def __init__(self, group: Group, run: SurfaceRun, progress: SurfaceWatcher | None, before: int) -> None:
         self.group, self.run, self.progress = group, run, progress if group.rank == 0 else None
         self.before, self.started, self.last = before, time.monotonic(), 0.0
         self.lost: CnnvizError | None = None
 
-    def mine(self, _state: SurfaceProgress) -> bool:
+    def report_own(self, _state: SurfaceProgress) -> bool:
         """After each cell of this rank; False when it must stop."""
         try:
             self.group.note(self.run.evaluated)
-            return self.all() is not False and not self.group.ended
+            return self.report_all() is not False and not self.group.ended
         except CnnvizError as error:
             self.lost = error
             return False
 
-    def all(self, last: bool = False) -> bool | None:
+    def report_all(self, last: bool = False) -> bool | None:
         """Show how far all are together."""
         now = time.monotonic()
         if self.progress is None or (now - self.last < 0.1 and not last):

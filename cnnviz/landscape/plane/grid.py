@@ -13,14 +13,14 @@ Span = float | tuple[float, float]
 Cell = tuple[int, int]
 
 
-def axis(steps: int, span: Span) -> np.ndarray:
+def space_points(steps: int, span: Span) -> np.ndarray:
     """(steps,) equally spaced coordinates, ends included: -span … span, or low … high for a pair.
 
     An odd number of steps about 0 has 0 itself in the middle; one step is the middle alone. Raises BadInput for
     fewer than one step, or a span that is empty or not finite."""
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise BadInput(f"steps must be a whole number from 1, got {steps!r}.")
-    low, high = ends(span)
+    low, high = find_ends(span)
     if steps == 1:
         return np.array([(low + high) / 2])
     points = np.linspace(low, high, int(steps))
@@ -29,7 +29,7 @@ def axis(steps: int, span: Span) -> np.ndarray:
     return points
 
 
-def ends(span: Span) -> tuple[float, float]:
+def find_ends(span: Span) -> tuple[float, float]:
     """(low, high) of a span. Raises BadInput if there is nothing between them."""
     try:
         low, high = map(float, span if isinstance(span, tuple | list) else (-span, span))

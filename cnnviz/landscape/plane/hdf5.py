@@ -38,11 +38,12 @@ def read_directions(path: str | Path, model: LoadedModel) -> list[dict[str, Tens
     with model.lock:
         weights = {key: tuple(p.shape) for key, p in model.module.named_parameters()}
         state = {key: tuple(t.shape) for key, t in model.module.state_dict().items()}
-    with _opened(path) as file:
+    with _open(path) as file:
         groups = [group for group in GROUPS if group in file]
         if not groups:
-            raise BadInput(f"{name} holds no {GROUPS[0]}: is it a direction file? It holds {_listed(file)}.")
-        return [_named(_numbered(file[group], group), weights, state, f"{group} of {name}") for group in groups]
+            raise BadInput(f"{name} holds no {GROUPS[0]}: is it a direction file? It holds {_list_keys(file)}.")
+        found = [(_read_numbered(file[group], group), f"{group} of {name}") for group in groups]
+    return [_name_tensors(tensors, weights, state, what) for tensors, what in found]
 
 
 def read_surface(path: str | Path, split: str = "train") -> Surface | Line:
@@ -52,16 +53,17 @@ def read_surface(path: str | Path, split: str = "train") -> Surface | Line:
     (negative there) become NaN, losses that are NaN there become inf; standard errors are not in the file: NaN.
     The file's arrays run over y first, then x, whatever their shape says, since the tool numbers its points by
     `meshgrid`; here alpha, its x, comes first. Raises BadInput and CnnvizError as `read_directions`."""
-    with _opened(path) as file:
+    with _open(path) as file:
         keys = (f"{split}_loss", f"{split}_acc")
         missing = [key for key in ("xcoordinates", *keys) if key not in file]
         if missing:
-            raise BadInput(f"{Path(path).name} holds no {missing[0]}: is it a surface file? It holds {_listed(file)}.")
-        axes = [_array(file, key) for key in ("xcoordinates", "ycoordinates") if key in file]
-        loss, accuracy = (_array(file, key) for key in keys)
+            name, held = Path(path).name, _list_keys(file)
+            raise BadInput(f"{name} holds no {missing[0]}: is it a surface file? It holds {held}.")
+        axes = [_read_array(file, key) for key in ("xcoordinates", "ycoordinates") if key in file]
+        loss, accuracy = (_read_array(file, key) for key in keys)
         meta = {"made_by": "tomgoldstein/loss-landscape", "file": Path(path).name, "split": split}
         if "dir_file" in file:
-            meta["directions"] = Path(_text(file["dir_file"][()])).name
+            meta["directions"] = Path(_decode(file["dir_file"][()])).name
     if any(axis.ndim != 1 for axis in axes) or any(v.size != np.prod([len(a) for a in axes]) for v in (loss, accuracy)):
         raise BadInput(
             f"{Path(path).name} is no whole surface: {[len(a) for a in axes]} coordinates but {loss.size} losses and "
@@ -78,7 +80,7 @@ def read_surface(path: str | Path, split: str = "train") -> Surface | Line:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[h5py.File]:
+def _open(path: str | Path) -> Iterator[h5py.File]:
     if find_spec("h5py") is None:
         raise CnnvizError(
             "Files of the reference tool (.h5) need the package h5py, which is not installed. Use pip "
@@ -96,7 +98,7 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
         yield file
 
 
-def _array(holder: Any, key: str) -> np.ndarray:
+def _read_array(holder: Any, key: str) -> np.ndarray:
     try:
         if holder[key].size > LARGEST:  # a small file may declare a huge array
             raise ValueError(f"it declares {holder[key].size:,} values, {LARGEST:,} are allowed")
@@ -105,14 +107,14 @@ def _array(holder: Any, key: str) -> np.ndarray:
         raise BadInput(f"{key} of this file cannot be read as numbers ({str(error)[:200]}). Make it again.") from error
 
 
-def _numbered(group: Any, name: str) -> list[np.ndarray]:
+def _read_numbered(group: Any, name: str) -> list[np.ndarray]:
     """The data sets "0", "1", … of a group, in that order."""
     if not hasattr(group, "keys") or sorted(group) != sorted(str(i) for i in range(len(group))):
         raise BadInput(f"{name} needs data sets named 0, 1, 2, …, one a tensor; it is another kind of file.")
-    return [_array(group, str(i)) for i in range(len(group))]
+    return [_read_array(group, str(i)) for i in range(len(group))]
 
 
-def _named(
+def _name_tensors(
     tensors: Sequence[np.ndarray],
     weights: dict[str, tuple[int, ...]],
     state: dict[str, tuple[int, ...]],
@@ -136,9 +138,9 @@ def _named(
     return {name: torch.from_numpy(t).float() for name, t in found if not is_bookkeeping(name)}
 
 
-def _listed(file: Any) -> str:
+def _list_keys(file: Any) -> str:
     return ", ".join(list(file)[:8]) or "nothing"
 
 
-def _text(value: Any) -> str:
+def _decode(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -14,8 +14,8 @@ from torch import Tensor
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.plane.directions import plane_directions
-from cnnviz.landscape.plane.grid import Span, axis, ends
-from cnnviz.landscape.plane.plan import numbers
+from cnnviz.landscape.plane.grid import Span, find_ends, space_points
+from cnnviz.landscape.plane.plan import list_values
 from cnnviz.landscape.results import Line
 from cnnviz.models.model import LoadedModel
 from cnnviz.progress import Progress
@@ -49,22 +49,23 @@ def loss_line(
     surface's row beta = 0; `direction`: one of your own. The network is not changed. Raises BadInput if
     something cannot be used or the network's own loss is not finite, Cancelled when `progress` returns
     False."""
-    points = axis(steps, span)
+    points = space_points(steps, span)
     evaluator = Evaluator(model, images, labels, precision, statistics, batch)
     way = plane_directions(model, seed)[0] if direction is None else direction
     plane = evaluator.plane(way)
-    evaluator.settled(way, span=max(map(abs, ends(span))))
+    evaluator.settle_precision(way, span=max(map(abs, find_ends(span))))
     if not math.isfinite(plane.at(0.0).loss):
         raise BadInput(f"The loss of {model.name} itself is not finite over these images.")
     values = np.full((4, len(points)), math.nan)
     meta = (
         {"kind of line": "direction", "architecture": model.name, "weights": model.fingerprint}
         | {"data": evaluator.data, "images": evaluator.count, "seed": seed if direction is None else None}
-        | {"span": list(ends(span)), **evaluator.precision_meta(), "statistics": statistics, "batch": evaluator.batch}
+        | {"span": list(find_ends(span)), **evaluator.precision_meta()}
+        | {"statistics": statistics, "batch": evaluator.batch}
     )
     started = time.monotonic()
     for i, point in enumerate(points):
-        values[:, i] = numbers(plane.at(float(point)))
+        values[:, i] = list_values(plane.at(float(point)))
         left = (time.monotonic() - started) / (i + 1) * (len(points) - 1 - i)
         loss, accuracy, loss_error, accuracy_error = values.copy()
         line = Line(points, loss, accuracy, loss_error, accuracy_error, meta)

@@ -13,18 +13,18 @@ from torch import Tensor
 
 from cnnviz.errors import BadInput
 from cnnviz.landscape.evaluate.evaluator import Evaluator
-from cnnviz.landscape.plane.checkpoint import Found, files_beside, read_cells, read_header
+from cnnviz.landscape.plane.checkpoint import Found, find_files, read_cells, read_header
 from cnnviz.landscape.plane.directions import cosine, plane_directions
-from cnnviz.landscape.plane.grid import Cell, Span, axis, coarse_to_fine, ends
+from cnnviz.landscape.plane.grid import Cell, Span, coarse_to_fine, find_ends, space_points
 from cnnviz.landscape.results import Measured, Surface
 
 _SETTLED = ("precision", "batch")  # decided by measuring where the caller leaves them open; kept on resuming
 Directions = Sequence[Mapping[str, Tensor]] | None
 
 
-def check(steps: int, span: Span, seed: int, directions: Directions) -> None:
+def check_settings(steps: int, span: Span, seed: int, directions: Directions) -> None:
     """Raise BadInput before anything expensive is begun."""
-    axis(steps, span)
+    space_points(steps, span)
     if directions is not None and len(directions) != 2:
         raise BadInput(f"A plane needs two directions, got {len(directions)}.")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
@@ -35,12 +35,12 @@ class Plan:
     """One surface: an evaluator, a plane through its network's weights, and a grid on it."""
 
     def __init__(self, evaluator: Evaluator, steps: int, span: Span, seed: int, directions: Directions) -> None:
-        self.evaluator, self.steps, self.span, self.seed = evaluator, int(steps), ends(span), int(seed)
+        self.evaluator, self.steps, self.span, self.seed = evaluator, int(steps), find_ends(span), int(seed)
         self.own = directions is not None
         self.directions = tuple(directions or plane_directions(evaluator.model, self.seed))
         self.plane = evaluator.plane(*self.directions)
         self.cosine = cosine(*self.directions)
-        self.points, self.order = axis(steps, span), coarse_to_fine(self.steps)
+        self.points, self.order = space_points(steps, span), coarse_to_fine(self.steps)
         self._asked = {"precision": evaluator.asked, "batch": evaluator.batch}
         self._centre: Measured | None = None  # the network itself, in float32 whatever the points are measured in
 
@@ -49,7 +49,7 @@ class Plan:
         if self._centre is not None:
             return
         evaluator = self.evaluator
-        evaluator.settled(*self.directions, span=max(map(abs, self.span)))
+        evaluator.settle_precision(*self.directions, span=max(map(abs, self.span)))
         centre = self.plane.exactly(0.0, 0.0)
         if not math.isfinite(centre.loss):
             raise BadInput(
@@ -87,7 +87,7 @@ class Plan:
         found: Found = {}
         if out is None:
             return found
-        for path in files_beside(out):
+        for path in find_files(out):
             self._adopt(read_header(path) or {}, path)
             found.update(read_cells(path, self.steps))
         if Path(out).is_file():
@@ -95,7 +95,7 @@ class Plan:
             self._adopt(surface.meta, Path(out))
             for cell in self.order:
                 if not np.isnan(surface.loss[cell]):
-                    found.setdefault(cell, _measured(surface, cell))
+                    found.setdefault(cell, _read_cell(surface, cell))
         return found
 
     def _adopt(self, stored: Mapping[str, Any], path: Path) -> None:
@@ -117,7 +117,7 @@ class Plan:
         """(4, steps, steps): loss, accuracy and their errors; NaN where nothing was found."""
         values = np.full((4, self.steps, self.steps), math.nan)
         for (i, j), m in found.items():
-            values[:, i, j] = numbers(m)
+            values[:, i, j] = list_values(m)
         return values
 
     def surface(self, values: np.ndarray) -> Surface:
@@ -145,12 +145,12 @@ def load_finished(plan: Plan, out: str | Path | None) -> Surface | None:
     return surface if surface.complete else None
 
 
-def numbers(found: Measured) -> tuple[float, float, float, float]:
+def list_values(found: Measured) -> tuple[float, float, float, float]:
     """Loss, accuracy, and their errors."""
     return found.loss, found.accuracy, found.loss_error, found.accuracy_error
 
 
-def _measured(surface: Surface, cell: Cell) -> Measured:
+def _read_cell(surface: Surface, cell: Cell) -> Measured:
     arrays = (surface.loss, surface.accuracy, surface.loss_error, surface.accuracy_error)
     return Measured(*(float(array[cell]) for array in arrays))
 

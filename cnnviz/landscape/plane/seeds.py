@@ -26,7 +26,7 @@ class Spread:
     planes: int
 
 
-def median_and_spread(surfaces: Sequence[Surface]) -> Spread:
+def summarise_planes(surfaces: Sequence[Surface]) -> Spread:
     """Median and quartiles of the loss over surfaces of one network on re-rolled directions.
 
     Raises BadInput for none, for different grids, or for surfaces of different networks, data or statistics."""
@@ -36,8 +36,8 @@ def median_and_spread(surfaces: Sequence[Surface]) -> Spread:
     for other in surfaces[1:]:
         _refuse_another(first, other)
     losses = np.stack([surface.loss for surface in surfaces])
-    lower, median, upper = _quantiles(losses, (0.25, 0.5, 0.75))
-    (accuracy,) = _quantiles(np.stack([surface.accuracy for surface in surfaces]), (0.5,))
+    lower, median, upper = _compute_quantiles(losses, (0.25, 0.5, 0.75))
+    (accuracy,) = _compute_quantiles(np.stack([surface.accuracy for surface in surfaces]), (0.5,))
     return Spread(first.alphas, first.betas, median, lower, upper, accuracy, len(surfaces))
 
 
@@ -51,7 +51,7 @@ def _refuse_another(first: Surface, other: Surface) -> None:
         raise BadInput(f"The surfaces differ in {', '.join(differ)}; a median is over directions alone.")
 
 
-def _quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
+def _compute_quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
     """Linear between order statistics along the first axis, as NumPy's, where infinite values are allowed."""
     ordered = np.sort(values, axis=0)  # NaN last
     missing = np.isnan(values).any(axis=0)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from cnnviz.errors import Cancelled
 from cnnviz.landscape.evaluate.evaluator import Evaluator
-from cnnviz.landscape.plane.checkpoint import CellFile, Found, file_of, files_beside
+from cnnviz.landscape.plane.checkpoint import CellFile, Found, find_files, name_file
 from cnnviz.landscape.plane.grid import Cell, Span
-from cnnviz.landscape.plane.plan import Plan, check, load_finished, numbers
+from cnnviz.landscape.plane.plan import Plan, check_settings, list_values, load_finished
 from cnnviz.landscape.results import Surface
 from cnnviz.models.model import LoadedModel
 from cnnviz.progress import Progress
@@ -66,15 +66,15 @@ def loss_surface(
         >>> surface.loss.shape, np.unravel_index(surface.loss.argmin(), (3, 3)) == (1, 1)
         ((3, 3), True)
     """
-    check(steps, span, seed, directions)
+    check_settings(steps, span, seed, directions)
     evaluator = Evaluator(model, images, labels, precision, statistics, batch)
     plan = Plan(evaluator, steps, span, seed, directions)
     finished = load_finished(plan, out)
     if finished is not None:
         return finished
     found = plan.resume(out)
-    run = Run(plan, found, progress)
-    keep = None if out is None else file_of(out)
+    run = SurfaceRun(plan, found, progress)
+    keep = None if out is None else name_file(out)
     run.evaluate([cell for cell in plan.order if cell not in found], keep)
     return finish(plan, found, out)
 
@@ -84,12 +84,12 @@ def finish(plan: Plan, found: Found, out: str | Path | None) -> Surface:
     surface = plan.surface(plan.values(found))
     if out is not None:
         surface.save(out)
-        for path in files_beside(out):
+        for path in find_files(out):
             path.unlink(missing_ok=True)
     return surface
 
 
-class Run:
+class SurfaceRun:
     """Evaluates cells one after the other, and keeps what is found, in `found` and on disk."""
 
     def __init__(self, plan: Plan, found: Found, progress: SurfaceWatcher | None) -> None:
@@ -109,17 +109,17 @@ class Run:
         if cells:
             self.plan.settle()
         self.started = time.monotonic()  # what was settled before says nothing of the time that a cell takes
-        self._tell(len(cells), file is not None)
+        self._report(len(cells), file is not None)
         for left, cell in zip(range(len(cells) - 1, -1, -1), cells, strict=True):
             measured = self.plan.at(cell)
             if file is not None:
                 file.add(cell, measured)
             self.found[cell] = measured
-            self.values[:, *cell] = numbers(measured)
+            self.values[:, *cell] = list_values(measured)
             self.evaluated += 1
-            self._tell(left, file is not None)
+            self._report(left, file is not None)
 
-    def _tell(self, left: int, kept: bool) -> None:
+    def _report(self, left: int, kept: bool) -> None:
         if self.progress is None:
             return
         seconds = (time.monotonic() - self.started) / max(self.evaluated, 1) * left

@@ -17,7 +17,7 @@ import cnnviz
 from cnnviz.errors import BadInput, DeviceLost
 from cnnviz.landscape.evaluate.bn_statistics import BATCH
 from cnnviz.landscape.evaluate.evaluator import Evaluator, is_within_bounds, log_error
-from cnnviz.landscape.plane.directions import normalised, plane_directions
+from cnnviz.landscape.plane.directions import normalise_filters, plane_directions
 
 POINTS = [(a, b) for a in (-1.0, -0.3, 0.0, 0.4, 1.1) for b in (-0.8, 0.0, 0.2, 0.9)]
 
@@ -152,7 +152,8 @@ def test_auto_is_bfloat16_only_where_it_was_measured_to_be_good(monkeypatch):
     for fast in (True, False):
         monkeypatch.setattr("cnnviz.landscape.evaluate.evaluator.fast_bfloat16", lambda _device, fast=fast: fast)
         evaluator = Evaluator(model, IMAGES, LABELS)
-        assert evaluator.settled() == ("bfloat16" if is_within_bounds(evaluator.precision_errors) else "float32")
+        used = evaluator.settle_precision()
+        assert used == ("bfloat16" if is_within_bounds(evaluator.precision_errors) else "float32")
         assert len(evaluator.precision_errors) == (5 if fast else 0)
     assert is_within_bounds([0.0, 0.005, 0.02]) and not is_within_bounds([0.0, 0.02, 0.02])
     assert not is_within_bounds([0.0, 0.0, 0.04]) and not is_within_bounds([])
@@ -197,7 +198,7 @@ def test_other_networks_of_the_catalogue_can_be_evaluated(name):
     labels = torch.tensor([1, 0])
     small = [name for name, p in model.module.named_parameters() if 1 < p.dim() and p.numel() < 1_000_000][:3]
     weights = dict(model.module.named_parameters())
-    direction = normalised(weights, {name: torch.randn_like(weights[name]) for name in small})
+    direction = normalise_filters(weights, {name: torch.randn_like(weights[name]) for name in small})
     have = Evaluator(model, pixels, labels, "float32").plane(direction).at(0.3)
     ready = model.preprocessing.normalise(torch.from_numpy(pixels))
     assert have.loss == pytest.approx(slowly(model, [(0.3, direction)], ready, labels).loss, rel=1e-4)

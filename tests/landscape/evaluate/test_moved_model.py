@@ -8,7 +8,7 @@ from torch import nn
 
 import cnnviz
 from cnnviz.errors import BadInput
-from cnnviz.landscape.evaluate.moved_model import perturbed
+from cnnviz.landscape.evaluate.moved_model import perturb
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def random_direction(model, seed: int) -> dict[str, torch.Tensor]:
 
 def test_every_weight_is_moved_by_both_steps_and_nothing_else(model):
     one, other = random_direction(model, 1), random_direction(model, 2)
-    moved = perturbed(model, [one, other], 0.3, -0.7)
+    moved = perturb(model, [one, other], 0.3, -0.7)
     before, after = model.module.state_dict(), moved.module.state_dict()
     for name, tensor in before.items():
         expected = tensor + 0.3 * one[name] - 0.7 * other[name] if name in one else tensor
@@ -33,7 +33,7 @@ def test_every_weight_is_moved_by_both_steps_and_nothing_else(model):
 
 def test_the_moved_network_predicts_and_is_captured_as_a_hand_made_one(model):
     one = random_direction(model, 1)
-    moved, batch = perturbed(model, [one], 0.5), images(3)
+    moved, batch = perturb(model, [one], 0.5), images(3)
     weight = model.module[0].weight + 0.5 * one["0.weight"]
     expected = nn.functional.conv2d(batch, weight, model.module[0].bias)
     np.testing.assert_allclose(cnnviz.capture(moved, batch, ["0"])["0"], expected.detach(), rtol=1e-4, atol=1e-5)
@@ -44,7 +44,7 @@ def test_the_moved_network_predicts_and_is_captured_as_a_hand_made_one(model):
 
 def test_the_original_shares_nothing_with_it(model):
     before = {k: v.clone() for k, v in model.module.state_dict().items()}
-    moved = perturbed(model, [random_direction(model, 1)], 1.0)
+    moved = perturb(model, [random_direction(model, 1)], 1.0)
     for tensor in moved.module.state_dict().values():
         tensor.zero_()
     assert moved.lock is not model.lock
@@ -52,7 +52,7 @@ def test_the_original_shares_nothing_with_it(model):
 
 
 def test_no_step_is_the_network_itself(model):
-    moved = perturbed(model, [random_direction(model, 1), random_direction(model, 2)], 0.0, 0.0)
+    moved = perturb(model, [random_direction(model, 1), random_direction(model, 2)], 0.0, 0.0)
     np.testing.assert_array_equal(moved.predict(images(2)), model.predict(images(2)))
 
 
@@ -68,7 +68,7 @@ def test_no_step_is_the_network_itself(model):
 def test_directions_of_another_network_are_refused_and_change_nothing(model, direction, alpha, said):
     before = {k: v.clone() for k, v in model.module.state_dict().items()}
     with pytest.raises(BadInput, match=said):
-        perturbed(model, [direction], alpha)
+        perturb(model, [direction], alpha)
     with pytest.raises(BadInput, match="one or two"):
-        perturbed(model, [], alpha)
+        perturb(model, [], alpha)
     assert all(torch.equal(v, before[k]) for k, v in model.module.state_dict().items())

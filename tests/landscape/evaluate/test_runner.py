@@ -95,7 +95,7 @@ def test_a_record_that_holds_what_the_weights_decide_is_dropped(net, monkeypatch
         recorded.append(record_pass(*parts))
         return recorded[-1]
 
-    monkeypatch.setattr(runner_module, "flattened", spy)
+    monkeypatch.setattr(runner_module, "record_pass", spy)
     torch.manual_seed(1)
     have, want, runner = surfaces(tiny(net()), batch=20)
     assert recorded and all(recorded)  # it was made, and is wrong

@@ -12,7 +12,7 @@ from torch.func import functional_call, hessian
 
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.landscape.geometry.hessian import Objective
-from cnnviz.landscape.geometry.sharpness import CAVEAT, ball_step, box_step, highest, sharpness
+from cnnviz.landscape.geometry.sharpness import CAVEAT, find_highest, make_ball_step, make_box_step, sharpness
 from cnnviz.landscape.geometry.spectrum import spectrum
 
 IMAGES, LABELS = images(12), torch.arange(12) % 3
@@ -45,7 +45,7 @@ def test_the_box_maximum_of_a_convex_loss_is_that_of_its_best_corner():
         signs = torch.tensor([1.0 if corner >> bit & 1 else -1.0 for bit in range(8)]).split([6, 2])
         shifted = [w + s.view_as(w) * width for w, s, width in zip(weights, signs, widths, strict=True)]
         best = max(best, F.cross_entropy(F.linear(x, *shifted), labels).item())
-    found = highest(objective, weights, objective.gradient(), box_step(weights, 0.3), 20)
+    found = find_highest(objective, weights, objective.gradient(), make_box_step(weights, 0.3), 20)
     assert found == pytest.approx(best, rel=1e-5)
 
 
@@ -54,7 +54,7 @@ def test_ascent_stays_in_the_box_and_in_the_ball_of_every_filter():
     weights = [torch.randn(4, 3, 2, 2, generator=generator), torch.randn(4, generator=generator)]
     gradient = [100 * torch.randn(w.shape, generator=generator) for w in weights]
     offset = [torch.zeros_like(w) for w in weights]
-    box, ball = box_step(weights, 1e-3), ball_step(weights, 0.2)
+    box, ball = make_box_step(weights, 1e-3), make_ball_step(weights, 0.2)
     inside, round_ = offset, offset
     for size in (1.0, 0.7, 3.0):
         inside, round_ = box(inside, gradient, size), ball(round_, gradient, size)

@@ -8,7 +8,7 @@ from torch import nn
 
 import cnnviz
 from cnnviz.errors import BadInput
-from cnnviz.landscape.plane.directions import cosine, filter_directions, normalised, plane_directions
+from cnnviz.landscape.plane.directions import cosine, filter_directions, normalise_filters, plane_directions
 
 
 def test_every_filter_and_every_row_has_the_norm_of_the_networks_own():
@@ -26,7 +26,7 @@ def test_it_is_the_papers_formula_filter_by_filter_not_layer_by_layer():
     weights = {"w": torch.tensor([[[[3.0, 4.0]]], [[[0.6, 0.8]]]])}
     noise = {"w": torch.tensor([[[[2.0, 0.0]]], [[[0.0, -5.0]]]])}
     expected = torch.tensor([[[[5.0, 0.0]]], [[[0.0, -1.0]]]])
-    torch.testing.assert_close(normalised(weights, noise)["w"], expected)
+    torch.testing.assert_close(normalise_filters(weights, noise)["w"], expected)
 
 
 def test_biases_and_batch_normalisation_get_zeros():
@@ -89,6 +89,6 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed):
 
 def test_a_direction_of_another_network_is_refused_by_name():
     with pytest.raises(BadInput, match=r"'a.weight' has shape \(2, 2\), the network has shape \(6, 3, 3, 3\)"):
-        normalised(dict(residual().module.named_parameters()), {"a.weight": torch.ones(2, 2)})
+        normalise_filters(dict(residual().module.named_parameters()), {"a.weight": torch.ones(2, 2)})
     with pytest.raises(BadInput, match="'z' .* no such parameter"):
-        normalised({"w": nn.Parameter(torch.ones(1, 1))}, {"z": torch.ones(1, 1)})
+        normalise_filters({"w": nn.Parameter(torch.ones(1, 1))}, {"z": torch.ones(1, 1)})

@@ -9,7 +9,7 @@ from planenets import IMAGES, LABELS, assert_untouched, residual, slowly, state_
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.landscape.plane.directions import filter_directions, plane_directions
 from cnnviz.landscape.plane.line import loss_line
-from cnnviz.landscape.plane.seeds import median_and_spread
+from cnnviz.landscape.plane.seeds import summarise_planes
 from cnnviz.landscape.plane.surface import loss_surface
 from cnnviz.landscape.results import Line, Surface
 
@@ -60,7 +60,7 @@ def surface(values, weights="w") -> Surface:
 
 def test_median_and_quartiles_are_numpys_cell_by_cell():
     values = [3, 1, 4, 1, 5]
-    spread = median_and_spread([surface(v) for v in values])
+    spread = summarise_planes([surface(v) for v in values])
     for have, share in ((spread.lower, 0.25), (spread.median, 0.5), (spread.upper, 0.75)):
         np.testing.assert_allclose(have, np.quantile(values, share))
     np.testing.assert_allclose(spread.accuracy, 0.3)
@@ -68,19 +68,19 @@ def test_median_and_quartiles_are_numpys_cell_by_cell():
 
 
 def test_an_overflow_is_larger_than_any_loss_and_an_unevaluated_cell_stays_unknown():
-    spread = median_and_spread([surface(1), surface(math.inf), surface(2)])
+    spread = summarise_planes([surface(1), surface(math.inf), surface(2)])
     assert spread.median[0, 0] == 2 and spread.upper[0, 0] == math.inf and spread.lower[0, 0] == 1.5
-    both = median_and_spread([surface(math.inf), surface(math.inf)])
+    both = summarise_planes([surface(math.inf), surface(math.inf)])
     assert both.median[0, 0] == both.lower[0, 0] == math.inf
-    assert np.isnan(median_and_spread([surface(1), surface(math.nan)]).median).all()
+    assert np.isnan(summarise_planes([surface(1), surface(math.nan)]).median).all()
 
 
 def test_surfaces_that_do_not_belong_together_have_no_median():
     with pytest.raises(BadInput, match="at least one"):
-        median_and_spread([])
+        summarise_planes([])
     with pytest.raises(BadInput, match="differ in weights"):
-        median_and_spread([surface(1), surface(1, "other")])
+        summarise_planes([surface(1), surface(1, "other")])
     moved = surface(1)
     other = Surface(moved.alphas + 1, moved.betas, moved.loss, moved.loss, moved.loss, moved.loss, moved.meta)
     with pytest.raises(BadInput, match="different alphas"):
-        median_and_spread([moved, other])
+        summarise_planes([moved, other])

@@ -15,9 +15,9 @@ from planenets import IMAGES, LABELS, assert_untouched, plain, residual, slowly,
 
 import cnnviz
 from cnnviz.errors import BadInput, Cancelled
-from cnnviz.landscape.plane.checkpoint import CellFile, file_of, read_cells, read_header
+from cnnviz.landscape.plane.checkpoint import CellFile, name_file, read_cells, read_header
 from cnnviz.landscape.plane.directions import cosine, filter_directions, plane_directions
-from cnnviz.landscape.plane.grid import axis, coarse_to_fine
+from cnnviz.landscape.plane.grid import coarse_to_fine, space_points
 from cnnviz.landscape.plane.surface import loss_surface
 from cnnviz.landscape.results import Measured, Surface
 
@@ -80,10 +80,10 @@ def test_coarse_grids_come_first_and_every_cell_once():
 
 
 def test_the_grid_is_linspace_with_the_network_itself_in_the_middle():
-    np.testing.assert_allclose(axis(51, 1.0), np.linspace(-1, 1, 51), atol=1e-15)
-    assert all(axis(steps, span)[steps // 2] == 0 for steps in (1, 3, 51, 101) for span in (0.3, 1.0, 7.0))
-    assert axis(4, 1.0).tolist() == pytest.approx([-1, -1 / 3, 1 / 3, 1])
-    assert axis(3, (0, 1)).tolist() == [0, 0.5, 1]
+    np.testing.assert_allclose(space_points(51, 1.0), np.linspace(-1, 1, 51), atol=1e-15)
+    assert all(space_points(steps, span)[steps // 2] == 0 for steps in (1, 3, 51, 101) for span in (0.3, 1.0, 7.0))
+    assert space_points(4, 1.0).tolist() == pytest.approx([-1, -1 / 3, 1 / 3, 1])
+    assert space_points(3, (0, 1)).tolist() == [0, 0.5, 1]
 
 
 @pytest.mark.parametrize("steps", [1, 2])
@@ -167,7 +167,7 @@ def test_after_an_exception_the_network_is_as_it_was(tmp_path):
     with pytest.raises(OSError, match="broken"):
         compute(model=model, progress=broken, out=tmp_path / "s.npz")
     assert_untouched(model, before)
-    assert len(read_cells(file_of(tmp_path / "s.npz"), 5)) == 3
+    assert len(read_cells(name_file(tmp_path / "s.npz"), 5)) == 3
 
 
 def test_a_finished_surface_is_not_computed_again(whole, tmp_path):
@@ -209,7 +209,7 @@ def test_cells_of_another_surface_are_never_mixed_in(whole, tmp_path, more, said
     if finished:
         whole.save(out)
     else:
-        CellFile(file_of(out), whole.meta).close()
+        CellFile(name_file(out), whole.meta).close()
     with pytest.raises(BadInput, match=f"of a surface with another {said}"):
         compute(out=out, **more)
 
@@ -227,9 +227,9 @@ def test_the_header_of_cells_says_the_batch_that_was_found_so_that_resuming_keep
     out, settings = tmp_path / "s.npz", {"precision": precision, "batch": None}
     with pytest.raises(Cancelled):
         compute(out=out, progress=lambda state: state.done < 3, **settings)
-    assert read_header(file_of(out))["batch"] == 20  # all images: fewer than the smallest size that is tried
+    assert read_header(name_file(out))["batch"] == 20  # all images: fewer than the smallest size that is tried
     monkeypatch.setattr(
-        "cnnviz.landscape.evaluate.runner.Runner._fastest", lambda _self: 7
+        "cnnviz.landscape.evaluate.runner.Runner._find_fastest", lambda _self: 7
     )  # what another hour would find
     assert compute(out=out, **settings).meta["batch"] == 20
 
@@ -238,7 +238,7 @@ def test_torn_and_damaged_records_are_evaluated_again(whole, tmp_path):
     out = tmp_path / "s.npz"
     with pytest.raises(Cancelled):
         compute(out=out, progress=lambda state: state.done < 6)
-    path = file_of(out)
+    path = name_file(out)
     data = bytearray(path.read_bytes())
     data[-60] ^= 1  # within the last but one record
     path.write_bytes(bytes(data[:-3]))  # and the last is torn
@@ -251,7 +251,7 @@ def test_torn_and_damaged_records_are_evaluated_again(whole, tmp_path):
 @pytest.mark.parametrize("data", [b"", b"no cells", b"[1]\n", b"\xff\xfe\n"])
 def test_a_file_that_holds_no_cells_is_named(tmp_path, data):
     out = tmp_path / "s.npz"
-    file_of(out).write_bytes(data)
+    name_file(out).write_bytes(data)
     with pytest.raises(BadInput, match=r"s.npz.cells is damaged or holds no cells"):
         compute(out=out)
 
@@ -272,7 +272,7 @@ def test_a_kill_costs_the_cell_under_way(whole, tmp_path):
         told = process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    kept = len(read_cells(file_of(out), 5))
+    kept = len(read_cells(name_file(out), 5))
     assert 6 <= kept < 25
     seen = []
     assert_same(compute(out=out, progress=lambda state: seen.append(state.done)), whole)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from planenets import IMAGES, LABELS, residual
 
-from cnnviz.landscape.plane.checkpoint import files_beside, read_cells
+from cnnviz.landscape.plane.checkpoint import find_files, read_cells
 from cnnviz.landscape.plane.surface import loss_surface
 from cnnviz.landscape.results import Surface
 
@@ -64,7 +64,7 @@ def test_what_ranks_have_found_before_a_kill_one_process_takes_over(alone, tmp_p
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    files = files_beside(out)
+    files = find_files(out)
     kept = {cell for path in files for cell in read_cells(path, STEPS)}
     assert 4 <= len(kept) < STEPS**2 and len(files) == 2
     seen = []
