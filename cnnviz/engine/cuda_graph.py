@@ -1,4 +1,4 @@
-"""A CUDA graph of the pass over all images: one launch a point in place of hundreds of small ones."""
+"""CUDA graph of the pass over all images: one launch a point in place of hundreds of small ones."""
 
 from __future__ import annotations
 

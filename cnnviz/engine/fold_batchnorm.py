@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it, so that a point of a landscape costs less.
+"""Folding batch normalisation into the convolution before it, so that a point of a landscape costs less.
 
 With frozen statistics, normalisation multiplies each filter by γ / √(σ² + ε) and shifts its output. While a
 direction leaves γ and σ² alone, these factors are constants: weights and directions are folded once, and
@@ -46,7 +46,7 @@ def try_trace(module: nn.Module, input_size: tuple[int, int, int]) -> Graph | No
 
 
 def find_foldable(module: nn.Module, graph: Graph | None) -> tuple[ConvNorm, ...]:
-    """Where batch normalisation can be folded. `graph`: of `module`, see `followed`.
+    """Where batch normalisation can be folded. `graph`: of `module`, see `try_trace`.
 
     Left out are layers that are called twice, share their weights or are not exactly PyTorch's own, outputs
     that something else reads too, and normalisations without running statistics."""

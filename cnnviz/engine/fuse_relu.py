@@ -1,4 +1,4 @@
-"""Sum and rectifier computed within the convolution before them, on CPUs, where oneDNN can.
+"""Fusing a sum and a ReLU into the convolution before them, on CPUs, where oneDNN can.
 
 Beside narrow convolutions, reading and writing maps for `+` and ReLU takes as long as the convolution itself. Here
 a convolution that is read by one of these alone answers with a promise; the sum joins it, the rectifier, or

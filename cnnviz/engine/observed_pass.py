@@ -1,4 +1,4 @@
-"""A pass that shows the outputs of layers on its way, recorded once and called again without the network's own code.
+"""A recorded forward pass that shows the outputs of layers, called again without the network's own code.
 
 Beside what `replay` saves, a rectifier that alone reads a convolution can be computed within it: for maps of which
 only what is above 0 matters, one reading and writing of them all is saved."""

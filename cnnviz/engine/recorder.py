@@ -1,4 +1,4 @@
-"""Writing the operations of one pass down as a graph, and calling them again one by one."""
+"""Recording the operations of one forward pass as a graph, to call them again one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations of one pass, recorded once and called again without the network's own code.
+"""Replaying the operations of one pass, recorded once, without the network's own code.
 
 Beside small feature maps, PyTorch's modules, autocast and the promises of `fuse_relu` take as long as some
 convolutions, and oneDNN lays the weights of each anew for every part of the images. A recorded pass is

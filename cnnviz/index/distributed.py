@@ -1,4 +1,4 @@
-"""One index by many processes: each searches a run of the corpus, rank 0 merges what they found.
+"""Distributed top-k search (torchrun): each process searches a part of the corpus, rank 0 merges the indexes.
 
 The corpus is split between batches, so every image meets the same neighbours in its batch whatever the
 number of ranks; winners and statistics merge exactly. So the outcome is bit-identical to that of one process

@@ -1,4 +1,4 @@
-"""The files of a run that is not finished: the index itself, and those that ranks keep beside it."""
+"""Partial index files: finding, joining and removing what an unfinished run left, of one process or several ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indexes of parts of one corpus become the index of all of it, whatever the parts and their order."""
+"""Merging the indexes of parts of a corpus into the index of all of it, whatever the parts and their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an index holds of a layer: the k winners of every channel, and each channel's statistics."""
+"""Records of an indexed layer: the k winners of every channel, and each channel's statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result of an index run: for every channel the k images that drive it most, and where."""
+"""PatchIndex: for every channel the k images that activate it most strongly, and where; views of a layer and a unit."""
 
 from __future__ import annotations
 

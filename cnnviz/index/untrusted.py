@@ -1,4 +1,4 @@
-"""Opening index files that others have made: nothing is unpickled, nothing unpacks beyond the file, all parts fit."""
+"""Opening index files from untrusted sources: nothing is unpickled, sizes are checked before reading, all parts fit."""
 
 from __future__ import annotations
 

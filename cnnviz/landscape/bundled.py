@@ -1,4 +1,4 @@
-"""The computed landscapes that come with cnnviz: assets/landscapes/*.npz, any subset of them.
+"""Bundled loss landscapes: assets/landscapes/*.npz, any subset of them.
 
 `<architecture>-seed<k>.npz`: a Surface on the plane of direction seed k. `<architecture>-trajectory.npz`: the
 Trajectory of its training, and `<architecture>-plane.npz`: the Surface that it runs on.

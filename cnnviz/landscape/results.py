@@ -1,4 +1,4 @@
-"""What a loss landscape comes as: planes, lines and paths in weight space, with their provenance."""
+"""Results of loss landscapes: surfaces, lines and trajectories in weight space, with their provenance."""
 
 from __future__ import annotations
 

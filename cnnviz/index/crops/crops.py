@@ -1,4 +1,4 @@
-"""Small pictures of the winners inside an index, so that it can be shown without its corpus."""
+"""Embedded crops: small pictures of the winners inside an index, so that it can be shown without its corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting what a unit saw out of the network's input."""
+"""Cutting a unit's receptive field out of the network's input."""
 
 from collections.abc import Sequence
 

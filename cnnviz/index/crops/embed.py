@@ -1,4 +1,4 @@
-"""Cutting small pictures of the winners out of the corpus, to be kept inside the index."""
+"""Embedding crops: cutting pictures of the winners out of the corpus, to be kept inside the index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an index comes from: the network and the images, as long as they are at hand."""
+"""The network and the corpus that an index was made from, as long as they are at hand."""
 
 from __future__ import annotations
 

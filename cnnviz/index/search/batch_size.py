@@ -1,4 +1,4 @@
-"""How many images a forward pass should hold on this device: measured, not guessed."""
+"""Choosing the batch size of forward passes on this device by timing a few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass over a corpus that keeps the k strongest activations of every channel of every wanted layer.
+"""Building a patch index: one pass over a corpus that keeps the k strongest activations of every channel.
 
 Memory holds channels × k records and a few batches, whatever the size of the corpus."""
 
@@ -88,11 +88,11 @@ def index_patches(
         if before is not None and not spans:
             return before, None
         run = IndexRun(model, corpus, settings | {"batch": size}, spans, before, out, progress)
-        return run.run(workers), run.witness
+        return run.run(workers), run.monitor
 
     fixed = batch is not None or before is not None  # all parts of one index have the same batch
-    index, witness = search(first) if fixed else halving(search, first, model.device)
-    return finish_index(index, model, corpus, out, embed, index is not before or len(files) > 1, witness)
+    index, monitor = search(first) if fixed else halving(search, first, model.device)
+    return finish_index(index, model, corpus, out, embed, index is not before or len(files) > 1, monitor)
 
 
 def prepare_settings(
@@ -134,7 +134,7 @@ def finish_index(
     out: str | Path | None,
     side: int | None,
     changed: bool,
-    witness: AgreementMonitor | None = None,
+    monitor: AgreementMonitor | None = None,
 ) -> PatchIndex:
     """`index` saved, and what ranks or earlier versions left beside it removed; then, if it is complete, with its
     agreement and crops. It is attached to its network and images.
@@ -151,7 +151,7 @@ def finish_index(
             partials.state_file(out).unlink(missing_ok=True)
     found = index
     if found.complete and found.meta["precision"] == "bfloat16" and "agreement" not in found.meta:
-        agreed = (witness and witness.measure()) or measure_agreement(model, corpus, found.meta)
+        agreed = (monitor and monitor.measure()) or measure_agreement(model, corpus, found.meta)
         found = replace(found, meta=found.meta | {"agreement": agreed})
     if side is not None and found.complete and found.meta.get("embedded") != side:
         from cnnviz.index.crops.embed import embed

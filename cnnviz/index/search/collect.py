@@ -1,4 +1,4 @@
-"""From running records to a PatchIndex."""
+"""Collecting the running top k and statistics of a search into a PatchIndex."""
 
 from __future__ import annotations
 

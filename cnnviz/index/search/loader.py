@@ -1,4 +1,4 @@
-"""Batches of images for a long pass over a corpus, decoded where that disturbs the network least."""
+"""Loading images in batches for a pass over a corpus, decoded by threads between passes or by worker processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of the search over some spans of a corpus: its progress, what it saves, and the index as it stands."""
+"""One run of the search over spans of a corpus: progress, partial saves, and the index so far."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ IndexWatcher = Callable[[IndexProgress], bool | None]
 
 
 class IndexRun:
-    """One run over some spans of the corpus: where it stands, what it saves, whom it tells.
+    """One run over some spans of the corpus: its state, what it saves, and whom it reports to.
 
     `before`: an index of other spans, with which the outcome is merged; the spans need not follow upon it,
     since every run keeps records of its own."""
@@ -62,7 +62,7 @@ class IndexRun:
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
         whole = fast and list(spans) == find_unseen([], len(corpus), settings["batch"])
-        self.witness = AgreementMonitor.attach(self.search, len(corpus)) if whole else None
+        self.monitor = AgreementMonitor.attach(self.search, len(corpus)) if whole else None
         self.done, self.skipped = list[Span](), list[tuple[int, str, str]]()
 
     def run(self, workers: int | None) -> PatchIndex:
@@ -74,8 +74,8 @@ class IndexRun:
             self.spans, feed(self.search.model, self.corpus, list(self.spans), workers), strict=True
         ):
             self.search.add(found)
-            if self.witness is not None:
-                self.witness.observe(found)
+            if self.monitor is not None:
+                self.monitor.observe(found)
             self.skipped += [(at, self.corpus.ids[at], reason) for at, reason in found.faults]
             self.done.append(span)
             if self._report(time.monotonic() - started) is False:

@@ -1,4 +1,4 @@
-"""The search itself: forward passes of one size, and what every layer's running records take from them."""
+"""The top-k search: forward passes of one batch size that feed the running records of every layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers have units that can be laid on the image: those whose maps are what their receptive fields say."""
+"""Finding the layers whose units have a place in the image: those whose maps agree with their receptive fields."""
 
 from __future__ import annotations
 

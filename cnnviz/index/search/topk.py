@@ -1,4 +1,4 @@
-"""What a long pass keeps of one layer: the top k of every channel, and its statistics. Never the maps."""
+"""Running top k and statistics of every channel of a layer during a long pass, without keeping its maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST = 16  # the same at the beginning; then twice as many each time
 class RunningTop:
     """The k strongest images of every channel so far. Memory: (C, k) records and (SETTLE, C) waiting maxima.
 
-    `seen` takes the maxima of a few images, with their positions; they wait until there are SETTLE of them,
+    `add_maps` takes the maxima of a few images, with their positions; they wait until there are SETTLE of them,
     and only then are compared with the records, counted, and sorted in where a channel has new ones.
 
     `maximum` (C,), `histogram` (C, BINS) of the images' maxima; of the sampled batches `means` (C,), the sum
@@ -59,7 +59,7 @@ class RunningTop:
         """Bring everything that waits into the records."""
         if not self.waiting:
             return
-        with torch.inference_mode():  # as `seen`, so that the records stay of one kind
+        with torch.inference_mode():  # as `add_maps`, so that the records stay of one kind
             values, flat, images = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
             self.waiting, self._count = [], 0
             self._take(values.float().T.nan_to_num(nan=float("-inf")), flat.T, images)

@@ -1,4 +1,4 @@
-"""Statistics of batch normalisation recomputed at each point of a landscape, over the landscape's images.
+"""Recalibrating batch normalisation: its statistics recomputed at each point of a landscape, over the images.
 
 Source: Izmailov, Podoprikhin, Garipov, Vetrov, Wilson, UAI 2018 (arXiv:1803.05407), section 3.2; used for
 landscapes by Garipov et al., NeurIPS 2018 (arXiv:1802.10026)."""

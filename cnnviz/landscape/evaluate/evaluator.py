@@ -1,4 +1,4 @@
-"""Loss and accuracy of weights near a network's own. The network itself is never moved: private copies are."""
+"""Evaluating loss and accuracy at weights near a network's own, on private copies of the network."""
 
 from __future__ import annotations
 

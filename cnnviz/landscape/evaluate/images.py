@@ -1,4 +1,4 @@
-"""Images and labels as a landscape takes them, checked before anything is computed."""
+"""Reading and checking the images and labels of a landscape before anything is computed."""
 
 from __future__ import annotations
 

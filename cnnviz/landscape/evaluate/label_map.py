@@ -1,4 +1,4 @@
-"""Which output of a network each class of labelled images belongs to: a loss against the wrong ones says nothing."""
+"""Mapping the classes of labelled images to the outputs of a network, by name or order."""
 
 from __future__ import annotations
 

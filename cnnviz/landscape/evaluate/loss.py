@@ -1,4 +1,4 @@
-"""Loss and accuracy of one network over images that stay on the device: the inner loop of every landscape."""
+"""Loss and accuracy of a network over images that stay on the device: the inner loop of every landscape."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def score(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def average(scored: Tensor) -> Measured:
-    """Means and standard errors of `scores` (2, N), summed in float64. A loss that is not finite is inf."""
+    """Means and standard errors of what `score` gives, (2, N), summed in float64. A loss that is not finite is inf."""
     losses, right = scored.cpu().numpy().astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         loss, loss_error = _mean(losses)

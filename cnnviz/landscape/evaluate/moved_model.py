@@ -1,4 +1,4 @@
-"""A network with moved weights, to look at a point of a landscape with every other probe."""
+"""A network with perturbed weights, to look at a point of a landscape with every other probe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One private network whose tensors are set for each point: folded, fused, in one precision, over the same images."""
+"""Running a private copy of the network at each point: folded, fused, in one precision, over the same images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a slice through a loss landscape is from convex, counted on its grid."""
+"""Nonconvexity of a loss surface: the share of its grid where it curves downwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Hessian of the loss by its products with vectors: top eigenvalues (Lanczos) and trace (Hutchinson)."""
+"""Hessian-vector products of the loss: top eigenvalues (Lanczos) and trace (Hutchinson)."""
 
 from __future__ import annotations
 

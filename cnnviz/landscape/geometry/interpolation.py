@@ -1,4 +1,4 @@
-"""The straight line between two networks, and the barrier on it."""
+"""Linear interpolation between two networks, and the loss barrier on the line."""
 
 from __future__ import annotations
 

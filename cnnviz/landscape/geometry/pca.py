@@ -1,4 +1,4 @@
-"""Points of weight space on a plane: principal directions, coordinates, and what the plane leaves out."""
+"""Principal component analysis of points in weight space: directions, coordinates, and what the plane leaves out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sharp a minimum is: the highest loss near it, in two senses of near, and the curvature at it."""
+"""Sharpness of a minimum: the highest loss in a box and in a ball of filter norms around it, and its curvature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Hessian at a network's weights in a few numbers."""
+"""Spectrum of the Hessian at a network's weights: extreme eigenvalues and trace."""
 
 from __future__ import annotations
 

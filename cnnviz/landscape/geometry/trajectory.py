@@ -1,4 +1,4 @@
-"""The way of a training run through weight space, seen in a plane through its last weights."""
+"""Training trajectory: the path of a run through weight space, projected on a plane through its last weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished cells of a surface, written down as they come: a kill costs the cell under way.
+"""Checkpoint of a surface: finished cells are appended to a file, so that a kill costs only the cell under way.
 
 A file of cells lies beside the surface: one line of JSON that says what the surface is of, then records of
 equal length, each with its checksum. It is only ever appended to. What a kill tore, or a disk damaged, fails

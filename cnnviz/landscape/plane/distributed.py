@@ -1,4 +1,4 @@
-"""One surface by many processes: each evaluates every n-th cell that is left, rank 0 joins them.
+"""Distributed loss surface (torchrun): each process evaluates every n-th cell that is left, rank 0 joins them.
 
 A cell depends on its coordinates, the precision and the batch alone, which rank 0 settles for all, so the
 outcome is that of one process with as many threads. Each rank keeps a file of cells of its own; a later run,

@@ -1,4 +1,4 @@
-"""The points of a line or plane, and an order in which a coarse picture comes first."""
+"""Grid of a line or plane: its points, and an order in which a coarse picture comes first."""
 
 from __future__ import annotations
 

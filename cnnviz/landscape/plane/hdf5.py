@@ -1,4 +1,4 @@
-"""Files of the reference tool, tomgoldstein/loss-landscape: directions and surfaces in HDF5.
+"""Reading HDF5 files of tomgoldstein/loss-landscape, the reference tool: directions and surfaces.
 
 Its direction files hold one group a direction, in it one data set a tensor, numbered in the network's order;
 its surface files hold coordinates, losses and accuracies. Reading them needs the extra package h5py."""

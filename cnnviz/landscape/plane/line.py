@@ -1,4 +1,4 @@
-"""The loss along one direction. Source: Li et al., NeurIPS 2018 (arXiv:1712.09913), figures 2 and 3."""
+"""Loss along one direction. Source: Li et al., NeurIPS 2018 (arXiv:1712.09913), figures 2 and 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a surface is of: its plane, grid and settings, and which stored cells belong to it."""
+"""Plan of a surface: its plane, grid and settings, and which stored cells belong to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several planes through one network: how much of a picture is owed to the directions that chance drew."""
+"""Spread over direction seeds: median and quartiles of the loss over several random planes through one network."""
 
 from __future__ import annotations
 

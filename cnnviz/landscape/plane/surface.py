@@ -1,4 +1,4 @@
-"""The loss on a plane through a network's weights, coarse to fine, with every finished cell kept.
+"""Loss surface: the loss on a plane through a network's weights, coarse to fine, with every finished cell kept.
 
 Source: Li, Xu, Taylor, Studer, Goldstein, NeurIPS 2018 (arXiv:1712.09913)."""
 
@@ -27,7 +27,7 @@ SurfaceWatcher = Callable[["SurfaceProgress"], bool | None]
 @dataclass(frozen=True, slots=True)
 class SurfaceProgress(Progress):
     """Where a surface stands: `done` of `total` cells, an estimate of the seconds left, and what is known so far
-    (NaN elsewhere): coarse grids come first, see `grids.coarse_to_fine`. A callback that returns False stops
+    (NaN elsewhere): coarse grids come first, see `grid.coarse_to_fine`. A callback that returns False stops
     the run; finished cells are kept if there is a file to keep them in."""
 
     surface: Surface = field(kw_only=True)
