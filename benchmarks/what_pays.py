@@ -1,7 +1,7 @@
 """What each mechanism that makes cnnviz faster brings in wall time: a call as it is against the same without it.
 
-`python -m benchmarks what_pays`; with words in the titles of the cases, `python -m benchmarks.what_pays surface`. All in
-one process, alternating rounds, medians; freed memory is kept, as the command line has it.
+`python -m benchmarks what_pays`; with words in the titles of the cases, `python -m benchmarks.what_pays surface`. All
+in one process, alternating rounds, medians; freed memory is kept, as the command line has it.
 
 - index: the recorded pass, all layers, over $CNNVIZ_BENCH_IMAGES (a folder), else the samples.
 - surface: the recorded pass, and sums and rectifiers within convolutions; points in a row after the recording, over
@@ -25,7 +25,7 @@ import numpy as np
 
 import cnnviz
 from cnnviz.data.corpus import Subset
-from cnnviz.heap import keep_freed
+from cnnviz.heap import keep_freed_memory
 from cnnviz.index.search import batch_size, search
 from cnnviz.landscape.evaluate import evaluator, runner
 from cnnviz.landscape.plane.directions import plane_directions
@@ -49,7 +49,7 @@ SURFACE: dict[str, list[Switch]] = {
 
 def main(*words: str) -> None:
     """Print the median seconds of every way, and their ratio to those of the call as it is."""
-    keep_freed()
+    keep_freed_memory()
     cases: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {}
     for precision in ("float32", "bfloat16"):
         for name in ("squeezenet1_0", "resnet18", "googlenet_2014"):
