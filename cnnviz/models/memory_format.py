@@ -9,6 +9,8 @@ import copy
 import functools
 from typing import TYPE_CHECKING
 
+from cnnviz.device import out_of_memory
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
@@ -68,8 +70,8 @@ def _runs(module: nn.Module, count: int, input_size: tuple[int, int, int], memor
         module.to(memory_format=memory_format)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             module(lay_out(pixels, memory_format))
-    except Exception:  # noqa: BLE001, a stranger's network may fail in any way
-        return False
+    except Exception as error:  # noqa: BLE001, a stranger's network may fail in any way
+        return out_of_memory(error)  # which says nothing of the format
     return True
 
 
