@@ -21,7 +21,6 @@ NAMES = (
     "class_load",
     "camera_speed",
     "consistency",
-    "what_pays",
 )
 
 for name in sys.argv[1:] or NAMES:

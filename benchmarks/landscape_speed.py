@@ -2,10 +2,10 @@
 
 The plain loop: a DataLoader over single images (ToTensor and Normalize an image, batch 128, no workers), float32,
 PyTorch's own memory format, the nn.Module moved in place from point to point. Ours: what `loss_surface` does at a
-point, once its pass is recorded: from the tenth point of a surface on. Alternating, median of the rounds. The plain
+point after the first two. Alternating, median of the rounds. The plain
 loop runs twice: in a process of its own, as a script of those lines does, and in ours, where freed memory stays with
 the process, as `cnnviz landscape` has it (CNNVIZ_BENCH_KEEP=0: as PyTorch comes, for both). Then the cost against
-points and images, and what recording, fused sums and rectifiers and torch.compile are worth.
+points and images, and what fused sums and rectifiers and torch.compile are worth.
 
 ResNet-56, bundled weights where they are there, else random. Images: $CNNVIZ_BENCH_CIFAR, a folder of class
 folders, else random pixels. $CNNVIZ_BENCH_COUNT: how many (1000)."""
@@ -30,7 +30,6 @@ import cnnviz
 from cnnviz.data.labelled import load_labelled
 from cnnviz.heap import keep_freed_memory
 from cnnviz.landscape.evaluate.evaluator import Evaluator, Plane, log_error
-from cnnviz.landscape.evaluate.runner import RECORDED
 from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.models.bundled import bundled
 
@@ -148,12 +147,11 @@ def _answer(asked: Connection) -> None:
 
 
 def alternate(ways: dict[str, Callable[[float, float], float]]) -> tuple[dict, dict]:
-    """(losses, seconds) of each way at each point, one after the other; each is warmed up first, ours until its pass
-    is recorded."""
+    """(losses, seconds) of each way at each point, one after the other; each is warmed up first."""
     losses: dict[str, list[float]] = {way: [] for way in ways}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for way, work in ways.items():
-        for step in range(RECORDED + 2 if way.startswith("cnnviz") else 1):
+        for step in range(2 if way.startswith("cnnviz") else 1):
             work(0.1 * step, 0.0)
     for point in POINTS[:ROUNDS]:
         for way, work in ways.items():
@@ -170,7 +168,7 @@ def measure_growth(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.nda
     for part in (4, 2, 1):
         rows = slice(0, max(1, len(pixels) // part))
         plane = Evaluator(model, pixels[rows], labels[rows], "bfloat16").plane(*directions)
-        for step in range(RECORDED + 2):
+        for step in range(2):
             plane.at(0.1 * step, 0.0)
         for points in (2, 4, 8):
             started = time.perf_counter()
@@ -200,16 +198,14 @@ def draw(found: list[tuple[int, int, float]]) -> Path:
 
 
 def compare_compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.ndarray, plane: Plane) -> None:
-    """Our recorded pass against the same as it is, without fused sums and rectifiers, and through torch.compile, which
-    fuses them in its own way."""
-    ways = {"recorded": plane}
-    for way in ("not recorded", "nor fused", "through torch.compile"):
+    """Our pass as it is, without fused sums and rectifiers, and through torch.compile, which fuses them in its own
+    way."""
+    ways = {"fused": plane}
+    for way in ("not fused", "through torch.compile"):
         evaluator = Evaluator(model, pixels, labels, "bfloat16", batch=plane.evaluator.batch)
-        if way != "not recorded":
-            evaluator.fused = ()
-            evaluator._runners.clear()
+        evaluator.fused = ()
+        evaluator._runners.clear()
         runner = evaluator._runner(True)
-        runner.records = False
         if way == "through torch.compile":
             compiled: Any = torch.compile(runner.module)
             runner.module = compiled

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
 
 AGREEMENT = 64  # images on which bfloat16 and float32 are compared
-TOGETHER = 3  # of them that lie side by side: a batch with one of them takes longer
+TOGETHER = 3  # of them that lie side by side
 LayerPeaks = dict[str, np.ndarray]
 
 
@@ -86,7 +86,6 @@ class AgreementMonitor:
         self.search, self.positions = search, frozenset(positions)
         self.pixels: list[Tensor] = []
         self.rounded: dict[str, list[np.ndarray]] = {layer: [] for layer in search.layers}
-        search.plainly = self.positions
 
     @classmethod
     def attach(cls, search: Search, images: int) -> AgreementMonitor | None:
@@ -155,5 +154,5 @@ class _PeakList:
     def __init__(self) -> None:
         self.parts: list[np.ndarray] = []
 
-    def add_maps(self, maps: Tensor, _images: Tensor, _sample: bool = False, rectified: bool = False) -> None:
-        self.parts.append(find_peaks(maps, rectified)[0].float().cpu().numpy())
+    def add_maps(self, maps: Tensor, _images: Tensor, _sample: bool = False) -> None:
+        self.parts.append(find_peaks(maps)[0].float().cpu().numpy())

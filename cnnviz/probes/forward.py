@@ -76,6 +76,24 @@ def visit_layers(module: nn.Module, layers: list[str], visit: Visitor) -> Iterat
         yield
 
 
+def run_until_seen(module: nn.Module, calls: list[str], batch: Tensor, visit: Visitor) -> None:
+    """One forward pass that ends when each of these calls has been visited once, see `visit_layers`."""
+    remaining = len(calls)
+
+    def see(call: str, output: Tensor) -> None:
+        nonlocal remaining
+        visit(call, output)
+        remaining -= 1
+        if remaining == 0:
+            raise ForwardStopped
+
+    with visit_layers(module, calls, see):
+        try:
+            module(batch)
+        except ForwardStopped:
+            pass
+
+
 def move_channels_first(module: nn.Module, layer: str, output: Tensor) -> Tensor:
     """The output of a sub-module with its channels as axis 1: a view (N, C, H, W) of the (N, H, W, C) that linear
     layers and layer norms make of maps, in ConvNeXt and Swin for instance, and blocks that are built of them; of any

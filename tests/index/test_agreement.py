@@ -87,14 +87,12 @@ def mostly_silent() -> tuple[LoadedModel, np.ndarray]:
 
 
 @pytest.mark.usefixtures("bfloat16_everywhere")
-def test_what_a_recorded_search_shows_of_the_sample_is_what_passes_of_their_own_show(monkeypatch):
-    """Rectifiers within convolutions would show 0 for the images of the sample that reach less."""
-    (model, pixels), searches, asked = mostly_silent(), [], []
-    corpus, built = memory(pixels), Search.__init__
-    monkeypatch.setattr(Search, "__init__", lambda self, *how: searches.append(self) or built(self, *how))
+def test_what_a_search_shows_of_the_sample_is_what_passes_of_their_own_show(monkeypatch):
+    (model, pixels), asked = mostly_silent(), []
+    corpus = memory(pixels)
     monkeypatch.setattr(topk, "measure_agreement", lambda *how: asked.append(how))
     index = index_patches(model, corpus, ["0", "2"], k=8, batch=4, precision="bfloat16")
-    assert searches[0]._recorded is not None and "0" in searches[0]._find_joined() and not asked
+    assert not asked
     assert index.meta["agreement"] == measure_agreement(model, corpus, index.meta)
     assert index.meta["agreement"]["images"] == 16 and index.meta["agreement"]["values"] > 0
 

@@ -17,14 +17,12 @@ SMALL = 8  # for short runs, where measuring would not pay
 PIXELS = 32 * 224 * 224  # of the largest batch that is tried on a CPU
 ROUNDS, PATIENCE = 4, 2.0  # rounds of measuring at most, and seconds after which none is begun
 VISIT = 5e-5  # seconds that a pass takes longer for each layer that is looked at, on a CPU, whatever its size
-PAYS, COSTS, SAVES = 50, 6, 0.12  # passes from which on one is recorded; passes that it costs, share of each it saves
 NEARLY = 1.05  # on a CPU the smallest size that is nearly as fast as the best: so much differs from time to time
 _KNOWN: WeakKeyDictionary[nn.Module, dict[tuple, dict[int, float]]] = WeakKeyDictionary()
 
 
-def choose_batch_size(model: LoadedModel, bfloat16: bool = False, layers: int = 0, images: int = 0) -> int:
-    """The batch size, a power of two, at which forward passes that look at so many layers are expected to be soonest
-    through with so many images; 0: with any number, by passes that are not recorded (see `engine.observed_pass`).
+def choose_batch_size(model: LoadedModel, bfloat16: bool = False, layers: int = 0) -> int:
+    """The batch size, a power of two, at which forward passes that look at so many layers are expected to be fastest.
 
     Four sizes are compared in turn, each at its best round, since others may be using the machine. On a CPU
     small batches, whose feature maps stay in the cache, can be up to twice as fast as large ones, and the smallest
@@ -37,9 +35,7 @@ def choose_batch_size(model: LoadedModel, bfloat16: bool = False, layers: int = 
     seconds = known[key]
 
     def expected(size: int) -> float:
-        passes = -(-images // size)
-        recorded = model.device.type == "cpu" and passes >= PAYS
-        return seconds[size] * (1 + COSTS / passes - SAVES if recorded else 1) + VISIT * layers / size
+        return seconds[size] + VISIT * layers / size
 
     fastest = min(map(expected, seconds), default=0.0) * (NEARLY if model.device.type == "cpu" else 1)
     return min((size for size in seconds if expected(size) <= fastest), default=SMALL)

@@ -124,7 +124,7 @@ def choose_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], b
     if given:
         return given
     fast, layers = settings["precision"] == "bfloat16", len(settings["wanted_layers"])
-    return choose_batch_size(model, fast, layers, len(corpus)) if len(corpus) >= MANY else SMALL
+    return choose_batch_size(model, fast, layers) if len(corpus) >= MANY else SMALL
 
 
 def finish_index(

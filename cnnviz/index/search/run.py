@@ -58,7 +58,7 @@ class IndexRun:
         progress: IndexWatcher | None = None,
     ) -> None:
         fast = settings["precision"] == "bfloat16"
-        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, len(spans))
+        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast)
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
         whole = fast and list(spans) == find_unseen([], len(corpus), settings["batch"])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
-from cnnviz.engine.observed_pass import ObservedPass, half_precision, record_observed_pass, run_until_seen
-from cnnviz.engine.peaks import Peaks, find_peaks
-from cnnviz.index.search.batch_size import PAYS
 from cnnviz.index.search.loader import Batch
 from cnnviz.index.search.topk import RunningTop
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import count_calls, split_call
+from cnnviz.probes.forward import count_calls, run_until_seen, split_call
 
-RECORDED = 2  # the pass that is recorded: layers that are called now and then may be missing from the first
 SAMPLE_EVERY = 32  # one batch in so many is looked at unit by unit, for the statistics: it costs as much as a layer
 
 
@@ -22,20 +20,12 @@ class Search:
     """The running top k of the wanted layers; all of it lives on the model's device.
 
     Every pass holds `batch` images, the last one too, filled up with repetitions that count for nothing: so
-    an image's values depend on neither the size of the corpus nor on who computes its neighbours. On a CPU a pass is
-    recorded where there will be many, `passes`; then a rectifier is computed within its convolution, see
-    `engine.observed_pass`, as long as only maps with something above 0 can enter the records."""
+    an image's values depend on neither the size of the corpus nor on who computes its neighbours."""
 
-    def __init__(
-        self, model: LoadedModel, layers: list[str], k: int, batch: int, bfloat16: bool, passes: int = 0
-    ) -> None:
+    def __init__(self, model: LoadedModel, layers: list[str], k: int, batch: int, bfloat16: bool) -> None:
         self.model, self.layers, self.k, self.batch, self.bfloat16 = model, layers, k, batch, bfloat16
         self.tops: dict[str, RunningTop] = {}
-        self.passes, self._calls = passes, self._name_calls()
-        self.plainly: frozenset[int] = frozenset()  # images whose peaks are wanted also where they are below 0
-        self._candidate: ObservedPass | None = None
-        self._until = RECORDED + 1 if model.device.type == "cpu" and passes >= PAYS else 0  # passes left until then
-        self._recorded: ObservedPass | None = None
+        self._calls = self._name_calls()
 
     def _name_calls(self) -> dict[str, list[str]]:
         """{call to be visited: names wanted for it}: "relu" and "relu:2" may be the same call."""
@@ -54,53 +44,15 @@ class Search:
         count, sample = len(found.positions), (found.end - 1) // self.batch % SAMPLE_EVERY == 0
         images = torch.tensor(found.positions, device=self.model.device)
 
-        def visit(call: str, output: Tensor, rectified: bool = False) -> None:
+        def visit(call: str, output: Tensor) -> None:
             maps = as_maps(output)[:count]
             for layer in self._calls[call]:
-                self._find_top(layer, maps).add_maps(maps, images, sample, rectified)
+                self._find_top(layer, maps).add_maps(maps, images, sample)
 
-        with self.model.lock, torch.inference_mode():
-            batch = self._normalise(found.pixels)
-            if self._recorded is not None:
-                plainly = sample or not self.plainly.isdisjoint(found.positions)
-                self._recorded(batch, visit, () if plainly else self._find_joined())
-            elif sample or not self._record_or_compare(batch, count, images):  # a sample needs more than the maxima
-                with half_precision(self.model.device, self.bfloat16):
-                    run_until_seen(self.model.module, list(self._calls), batch, visit)
-
-    def _record_or_compare(self, batch: Tensor, count: int, images: Tensor) -> bool:
-        """Record the pass over this batch, or compare the record with it, when it is time, and take its maxima in;
-        False if the batch still has to be passed."""
-        self._until -= 1
-        if self._until == 1 and self.tops.keys() >= set(self.layers):  # else some are not always called
-            recorded = record_observed_pass(self.model.module, list(self._calls), batch, self.bfloat16)
-            self._candidate, seen = recorded or (None, None)
-        elif self._until == 0 and self._candidate is not None:
-            seen = self._find_own_peaks(batch)
-            if self._candidate.agrees(batch, seen):
-                self._recorded = self._candidate
-            self._candidate = None
-        else:
-            return False
-        for call, (values, flat) in (seen or {}).items():
-            for layer in self._calls[call]:
-                self.tops[layer].add_peaks(values[:count], flat[:count], images)
-        return seen is not None
-
-    def _find_own_peaks(self, batch: Tensor) -> dict[str, Peaks]:
-        """The peaks that the network's own code gives."""
-        own: dict[str, Peaks] = {}
-        with half_precision(self.model.device, self.bfloat16):
-            calls = list(self._calls)
-            run_until_seen(
-                self.model.module, calls, batch, lambda call, maps: own.update({call: find_peaks(as_maps(maps))})
-            )
-        return own
-
-    def _find_joined(self) -> set[str]:
-        """Calls of which what is not above 0 counts for nothing."""
-        sure = {layer for layer, top in self.tops.items() if top.above_zero}
-        return {call for call, layers in self._calls.items() if sure.issuperset(layers)}
+        device = self.model.device
+        autocast = torch.autocast(device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
+        with self.model.lock, torch.inference_mode(), autocast:
+            run_until_seen(self.model.module, list(self._calls), self._normalise(found.pixels), visit)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         if len(pixels) < self.batch:

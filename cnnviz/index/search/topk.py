@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cnnviz.device import doubled
-from cnnviz.engine.peaks import HUGE, find_peaks
+from cnnviz.engine.peaks import find_peaks
 from cnnviz.index.records import FIXED_POINT
 
 BINS = 64  # half octaves: bin 0 holds what is 0 or less, bin i values up to 2 ** ((i - 24) / 2)
@@ -37,14 +37,13 @@ class RunningTop:
         self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []  # maxima (N, C), their positions (N, C), images (N,)
         self.newest: Tensor | None = None  # the maxima (N, C) of the batch that came last
         self._count, self._settle = 0, FIRST
-        self.above_zero = False  # whether only maps with something above 0 can enter from now on
 
-    def add_maps(self, maps: Tensor, images: Tensor, sample: bool = False, rectified: bool = False) -> None:
+    def add_maps(self, maps: Tensor, images: Tensor, sample: bool = False) -> None:
         """Take in maps (N, C, H, W) of the images at these positions (N,) of the corpus. `sample`: also look
-        at every unit, for the means and the share above 0. `rectified`: none is below 0, nor NaN."""
+        at every unit, for the means and the share above 0."""
         if sample:
             self._sample_units(maps)
-        self.add_peaks(*find_peaks(maps, rectified), images)
+        self.add_peaks(*find_peaks(maps), images)
 
     def add_peaks(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
         """Take in what `find_peaks` gives for maps of these images."""
@@ -63,7 +62,6 @@ class RunningTop:
             values, flat, images = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
             self.waiting, self._count = [], 0
             self._take(values.float().T.nan_to_num(nan=float("-inf")), flat.T, images)
-            self.above_zero = bool((self.values[:, -1] > 0).all() and (self.maximum < HUGE).all())
 
     def _take(self, values: Tensor, flat: Tensor, images: Tensor) -> None:
         """Maxima (C, M) and positions (C, M) of images (M,). A NaN has become -inf, which enters nothing: a

@@ -13,12 +13,10 @@ from cnnviz.device import fuses_bfloat16, halving, out_of_memory
 from cnnviz.engine.cuda_graph import capture_graph
 from cnnviz.engine.fold_batchnorm import ConvNorm, copy_folded
 from cnnviz.engine.fuse_relu import Fusion, fuse
-from cnnviz.engine.replay import RecordedPass, is_same, record_pass
 from cnnviz.landscape.evaluate.loss import Images, average, exactness, score
 from cnnviz.landscape.results import Measured
 
 SIZES = (64, 128, 256, 512, 1024)  # images of one pass that are compared on a CPU
-RECORDED = 8  # runs after which the pass is recorded: for fewer it does not pay
 ROUNDS, SLOWER = 3, 1.1  # passes timed a size; how much slower an image may be before the search ends
 _LOWERED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -26,8 +24,7 @@ _LOWERED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 class Runner:
     """`module` is copied, folded, and fused where `fused` names convolutions and the processor can. With
     `bfloat16` its convolutions and linear layers hold bfloat16 weights, so that autocast need not convert
-    them again for every part. `size`: images of one pass; 0: measured. On a CPU a pass is recorded after a few
-    runs, see `engine.replay`."""
+    them again for every part. `size`: images of one pass; 0: measured."""
 
     def __init__(
         self,
@@ -48,10 +45,7 @@ class Runner:
         self.tensors = named_tensors(self.module)
         self.holder: object | None = None  # whose tensors were set last
         self.size = size
-        self.records = self.device.type == "cpu"  # whether a pass may be recorded
         self._pass: Callable[[], Tensor] | None = None
-        self._runs, self._packed, self._trusted = 0, False, False
-        self._flat: dict[torch.Size, RecordedPass] = {}
 
     def set(self, tensors: Mapping[str, Tensor], holder: object | None = None) -> None:
         """Give the network these tensors; others stay as they were."""
@@ -59,12 +53,10 @@ class Runner:
             for name, tensor in tensors.items():
                 self.tensors[name].copy_(tensor)
         self.holder = holder
-        self._packed = False
 
     def resize(self, size: int) -> None:
         """Take another number of images a pass."""
         self.size, self._pass = size, None
-        self._runs, self._flat, self._trusted = 0, {}, False
 
     def run(self) -> Measured:
         """Loss and accuracy over all images; where memory is short, with fewer of them a pass from now on."""
@@ -81,55 +73,11 @@ class Runner:
             return average(self._pass())
 
     def _score(self) -> Tensor:
-        self._runs += self.records
-        if self._runs == RECORDED:
-            self._record()
-        have = self._replay() if self._flat and self._runs > RECORDED else None
-        if have is not None and self._trusted:
-            return have
-        want = torch.cat([self._score_part(*part) for part in self.images.parts(self.size)], dim=1)
-        if self._flat and self._runs > RECORDED:
-            self._compare(have, want)
-        return want
+        return torch.cat([self._score_part(*part) for part in self.images.parts(self.size)], dim=1)
 
     def _score_part(self, images: Tensor, labels: Tensor) -> Tensor:
         self.module.eval()  # some networks forget there what they derived from other weights
         return score(self.module, images, labels)
-
-    def _record(self) -> None:
-        """Record the pass over a part; the parts of one size share a record."""
-        for images, labels in self.images.parts(self.size):
-            if images.shape not in self._flat:
-                try:
-                    flat = record_pass(self._score_part, images, labels)
-                except (RuntimeError, MemoryError):  # no room to record, though there is to compute
-                    flat = None
-                if flat is None:
-                    self._flat = {}
-                    return
-                self._flat[images.shape] = flat
-
-    def _replay(self) -> Tensor | None:
-        """What the records give; None, and they are dropped, where they fail."""
-        try:
-            if not self._packed:
-                for flat in self._flat.values():
-                    flat.pack()
-                self._packed = True
-            parts = self.images.parts(self.size)
-            return torch.cat([self._flat[images.shape](images, labels) for images, labels in parts], dim=1)
-        except Exception as error:  # what was recorded of a stranger's network may not fit other weights
-            if out_of_memory(error):
-                raise
-            self._flat = {}
-            return None
-
-    def _compare(self, have: Tensor | None, want: Tensor) -> None:
-        """Trust the records, made at another point, once they give what the network gives here, computed after them:
-        they hold nothing then that the weights decide. Where nothing is finite, nothing is learned."""
-        if have is None or not is_same(have, want):
-            self._flat = {}
-        self._trusted = bool(want.isfinite().all())
 
     def _find_fastest(self) -> int:
         """The number of images a pass at which an image takes least time, on some of the images; the search goes up

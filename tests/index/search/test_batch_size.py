@@ -17,13 +17,6 @@ def test_what_every_pass_costs_counts_less_for_more_images(layers, best, monkeyp
     assert choose_batch_size(tiny(nn.Conv2d(3, 4, 3)), layers=layers) == best
 
 
-@pytest.mark.parametrize("images, best", [(0, 32), (300, 32), (600, 8), (1_000_000, 32)])
-def test_a_pass_is_recorded_where_small_batches_make_many(images, best, monkeypatch):
-    """300 images are 38 passes of 8 and 10 of 32: none is recorded. 600 are 75 of 8, of which a part each is saved."""
-    monkeypatch.setattr(batch_size, "_measure", lambda *_: {8: 0.0107, 32: 0.0100})
-    assert choose_batch_size(tiny(nn.Conv2d(3, 4, 3)), images=images) == best
-
-
 @pytest.mark.parametrize("device, best", [("cpu", 8), ("meta", 32)])
 def test_on_a_cpu_what_differs_from_time_to_time_decides_nothing(device, best, monkeypatch):
     monkeypatch.setattr(batch_size, "_measure", lambda *_: {4: 0.0110, 8: 0.0103, 32: 0.0100})

@@ -1,4 +1,4 @@
-"""A pass that is recorded after a few points gives the network's own values, to the bit, at every point."""
+"""Every point of a plane has the loss of the network with its weights moved there, whatever its code does."""
 
 import numpy as np
 import pytest
@@ -7,57 +7,36 @@ from nets import Functional, tiny
 from planenets import IMAGES, LABELS, plain, residual, slowly
 from torch import nn
 
-from cnnviz.engine.replay import record_pass
-from cnnviz.landscape.evaluate import runner as runner_module
 from cnnviz.landscape.evaluate.evaluator import Evaluator
-from cnnviz.landscape.evaluate.runner import RECORDED
 from cnnviz.landscape.plane.directions import plane_directions
 
-STEPS = [(0.1 * k - 0.7, 0.3 - 0.05 * k) for k in range(RECORDED + 6)]
+STEPS = [(0.1 * k - 0.2, 0.3 - 0.05 * k) for k in range(4)]
 
 
-def surfaces(model, precision="float32", batch=None, pixels=IMAGES, labels=LABELS):
-    """(losses with recording, without, the runner that recorded)."""
-    directions, found = plane_directions(model), []
-    for records in (True, False):
-        evaluator = Evaluator(model, pixels, labels, precision, batch=batch)
-        plane, runner = evaluator.plane(*directions), evaluator._runner(precision == "bfloat16")
-        runner.records = records
-        found.append([plane.at(*step) for step in STEPS])
-        if records:
-            recorder = runner
-    return *found, recorder
+def check_points(model, batch, statistics="frozen"):
+    """Points in a row against a copy whose weights are moved and which sees all images at once."""
+    directions = plane_directions(model)
+    plane = Evaluator(model, IMAGES.clone(), LABELS, "float32", statistics, batch=batch).plane(*directions)
+    for step in STEPS:
+        want = slowly(model, list(zip(step, directions, strict=True)), pixels=IMAGES.clone())
+        assert plane.at(*step).loss == pytest.approx(want.loss, rel=1e-4)
 
 
-@pytest.mark.usefixtures("bfloat16_everywhere")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("batch", [20, 7])  # parts of one size, and of two
 @pytest.mark.parametrize("model", [residual(), plain()], ids=["residual", "without batch norm"])
-def test_every_point_is_that_of_the_network_to_the_bit(model, precision, batch):
-    have, want, runner = surfaces(model, precision, batch)
-    assert have == want
-    assert {shape[0] for shape in runner._flat} == ({20} if batch == 20 else {6, 7})
-    if precision == "float32":
-        moves = list(zip(STEPS[-1], plane_directions(model), strict=True))
-        assert have[-1].loss == pytest.approx(slowly(model, moves).loss, rel=1e-4)
+def test_points_are_those_of_the_network(model, batch):
+    check_points(model, batch)
 
 
-def test_what_depends_on_values_is_not_recorded_and_evaluated_as_it_is():
-    net = Functional(
-        lambda n, x: n.fc(n.conv(x).mean((2, 3)) * (2 if x.mean() > 0 else 3)),
-        conv=nn.Conv2d(3, 4, 3),
-        fc=nn.Linear(4, 3),
-    )
-    have, want, runner = surfaces(tiny(net), batch=7)
-    assert have == want and runner._flat == {}
+class Choosing(nn.Module):
+    """Takes another way where its images are bright."""
 
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
 
-def test_what_reads_its_weights_is_not_recorded():
-    def forward(n, x):
-        return n.fc(n.conv(x).mean((2, 3))) * float(n.fc.weight.detach().numpy()[0, 0])
-
-    have, want, runner = surfaces(tiny(Functional(forward, conv=nn.Conv2d(3, 4, 3), fc=nn.Linear(4, 3))), batch=7)
-    assert have == want and runner._flat == {}
+    def forward(self, x):
+        return self.fc(self.conv(x).mean((2, 3)) * (2 if self.fc.weight[0, 0] > 0 else 3))
 
 
 class Unseen(nn.Module):
@@ -87,21 +66,6 @@ class Cached(nn.Module):
         return self.conv(x).mean((2, 3)) @ self.rounded.T
 
 
-@pytest.mark.parametrize("net", [Unseen, Cached])
-def test_a_record_that_holds_what_the_weights_decide_is_dropped(net, monkeypatch):
-    recorded = []
-
-    def spy(*parts):
-        recorded.append(record_pass(*parts))
-        return recorded[-1]
-
-    monkeypatch.setattr(runner_module, "record_pass", spy)
-    torch.manual_seed(1)
-    have, want, runner = surfaces(tiny(net()), batch=20)
-    assert recorded and all(recorded)  # it was made, and is wrong
-    assert have == want and runner._flat == {}
-
-
 class Forgetting(nn.Module):
     """Keeps what it derived from its weights until the next train() or eval(), as some of timm's networks do."""
 
@@ -117,34 +81,6 @@ class Forgetting(nn.Module):
         if "doubled" not in self.kept:
             self.kept["doubled"] = self.fc.weight * 2
         return self.conv(x).mean((2, 3)) @ self.kept["doubled"].T
-
-
-@pytest.mark.parametrize("statistics", ["frozen", "recalibrated"])
-def test_what_a_network_derived_from_other_weights_is_forgotten(statistics):
-    torch.manual_seed(1)
-    model = tiny(Forgetting())
-    directions = plane_directions(model)
-    evaluator = Evaluator(model, IMAGES, LABELS, "float32", statistics, batch=7)
-    plane = evaluator.plane(*directions)
-    for step in STEPS:
-        want = slowly(model, list(zip(step, directions, strict=True)))
-        assert plane.at(*step).loss == pytest.approx(want.loss, rel=1e-4)
-    assert evaluator._runner(False)._trusted
-
-
-def test_another_size_of_a_pass_is_recorded_anew():
-    model = residual()
-    evaluator = Evaluator(model, IMAGES, LABELS, "float32", batch=20)
-    plane = evaluator.plane(*plane_directions(model))
-    for step in STEPS:
-        plane.at(*step)
-    before = plane.at(0.2, 0.2)
-    evaluator.fix("float32", 5)
-    assert evaluator._runner(False)._flat == {}
-    for step in STEPS:
-        plane.at(*step)
-    assert {shape[0] for shape in evaluator._runner(False)._flat} == {5}
-    assert plane.at(0.2, 0.2).loss == pytest.approx(before.loss, rel=1e-6)
 
 
 class Routed(nn.Module):
@@ -208,54 +144,37 @@ class Reshaping(nn.Module):
         return self.fc(x.new_ones(len(x), size).sum(1, keepdim=True) * self.conv(x).mean((2, 3)))
 
 
-@pytest.mark.parametrize("net", [Routed, Sorted, Remembering, Reshaping])
+@pytest.mark.parametrize("net", [Choosing, Unseen, Cached, Routed, Sorted, Remembering, Reshaping])
 def test_networks_that_read_their_values_are_evaluated_as_they_are(net):
     torch.manual_seed(2)
-    have, want, runner = surfaces(tiny(net()), batch=7)
-    assert have == want and runner._flat == {}
+    check_points(tiny(net()), 7)
 
 
-def test_records_are_not_trusted_where_nothing_is_finite():
-    model = plain()
-    evaluator = Evaluator(model, IMAGES, LABELS, "float32", batch=20)
-    plane, runner = evaluator.plane(*plane_directions(model)), evaluator._runner(False)
-    for _ in range(RECORDED + 3):
-        assert plane.at(1e38, 1e38).loss == float("inf")
-    assert runner._flat and not runner._trusted
-    plane.at(0.1, 0.1)
-    assert runner._trusted
+@pytest.mark.parametrize("statistics", ["frozen", "recalibrated"])
+def test_what_a_network_derived_from_other_weights_is_forgotten(statistics):
+    torch.manual_seed(1)
+    check_points(tiny(Forgetting()), 7, statistics)
 
 
-def test_a_record_that_fails_later_is_dropped_and_the_point_is_the_network_s():
+def test_another_size_of_a_pass_gives_the_same():
     model = residual()
     evaluator = Evaluator(model, IMAGES, LABELS, "float32", batch=20)
-    plane, runner = evaluator.plane(*plane_directions(model)), evaluator._runner(False)
-    for step in STEPS:
-        plane.at(*step)
-    want = plane.at(0.2, 0.1)
-    (shape,) = runner._flat
-    runner._flat[shape]._steps.pop()
-    assert plane.at(0.2, 0.1) == want and runner._flat == {}
+    plane = evaluator.plane(*plane_directions(model))
+    before = plane.at(0.2, 0.2)
+    evaluator.fix("float32", 5)
+    assert plane.at(0.2, 0.2).loss == pytest.approx(before.loss, rel=1e-6)
 
 
-def test_recalibrated_statistics_are_those_of_each_point_with_records_too():
-    model, found = residual(), []
-    for records in (True, False):
-        evaluator = Evaluator(model, IMAGES, LABELS, "float32", "recalibrated", batch=20)
-        evaluator._runner(False).records = records
-        plane = evaluator.plane(*plane_directions(model))
-        found.append([plane.at(*step) for step in STEPS])
-        assert bool(evaluator._runner(False)._flat) == records
-    assert found[0] == found[1]
+def test_where_nothing_is_finite_the_next_point_is_right():
+    model = plain()
+    plane = Evaluator(model, IMAGES, LABELS, "float32", batch=20).plane(*plane_directions(model))
+    want = plane.at(0.1, 0.1)
+    assert plane.at(1e38, 1e38).loss == float("inf")
+    assert plane.at(0.1, 0.1) == want
 
 
 def test_a_network_that_writes_into_its_input_sees_the_same_images_at_every_point():
     def forward(n, x):
         return n.fc(n.conv(x.sub_(0.5)).mean((2, 3)))
 
-    model = tiny(Functional(forward, conv=nn.Conv2d(3, 4, 3), fc=nn.Linear(4, 3)))
-    kept = IMAGES.clone()
-    have, want, runner = surfaces(model, batch=7)
-    assert have == want and torch.equal(IMAGES, kept) and runner._trusted
-    moves = list(zip(STEPS[-1], plane_directions(model), strict=True))
-    assert have[-1].loss == pytest.approx(slowly(model, moves, pixels=IMAGES.clone()).loss, rel=1e-4)
+    check_points(tiny(Functional(forward, conv=nn.Conv2d(3, 4, 3), fc=nn.Linear(4, 3))), 7)
