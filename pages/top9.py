@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app.components.picture import picture
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session import shared
@@ -32,24 +31,14 @@ if not chosen.channels:
     raise shared.PageEnded
 with row:
     size = bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=135)
-columns, rows, side = wall.plan(indexed, channels, size == "true scale")
-shown, following = wall.pick_page(row, chosen, unit, columns * rows)
+page, following = wall.pick_page(row, indexed, chosen, unit, rule, size == "true scale")
 
 later = Deferred()
-own = later.get(indexed.name(unit, rule), lambda: indexed.reconstructions(unit, rule))
 main, beside = st.columns([3.1, 1], gap="medium")
-with main:
-    page = wall.WallPage(indexed, shown, chosen, columns, side, rule, fill=size == "enlarged")
-    wall.show(later, page, following, unit)
 with beside:
-    indexing.unit_link(layer, unit)
-    large = indexing.small_side(indexed, 84)
-    picture(*indexed.tile_png(unit, large), f"Top-9 patches of channel {unit}", "unit_large", fill=True)
-    waiting = "Reconstructions are being computed" if own is None else "Reconstructions need the images themselves"
-    words = f"Reconstructions of channel {unit}" if own else waiting
-    low = indexing.draw_empty(large) if own is None else indexed.tile_png(unit, large, rule)
-    picture(*low, words, "unit_low_large", fill=True)
-    st.caption(wall.write_values(indexed, unit))
+    indexing.draw_unit(later, indexed, unit, rule)
+with main:
+    wall.show(later, page, following, unit)
 
 wall.ranking(indexed, image, chosen)
 wall.offer_files(indexed, rule)

@@ -23,6 +23,7 @@ from cnnviz.figures.base.encode import photo_jpeg
 
 if TYPE_CHECKING:
     from app.weights.owners import OwnWeights
+    from cnnviz.device import DeviceInfo
     from cnnviz.models.model import LoadedModel
 
 __all__ = ["Network", "bind", "bind_choice"]
@@ -162,22 +163,32 @@ def _say_how_loaded(model: LoadedModel) -> None:
 
 def choose_device() -> str:
     """The device to compute on. A link that names a device this machine has not means the best one here."""
+    asked = st.session_state.get("forced_device") or address.read("device")
+    return asked if asked in _list_devices() else "auto"
+
+
+@st.cache_resource(show_spinner=False)
+def _list_devices() -> list[str]:
     from cnnviz.device import available
 
-    asked = st.session_state.get("forced_device") or address.read("device")
-    return asked if asked in available() else "auto"
+    return available()
+
+
+@st.cache_data(ttl=2, show_spinner=False)
+def _describe_device(device: str) -> DeviceInfo:
+    from cnnviz.device import describe
+
+    return describe(device)
 
 
 def show_device(network: Network) -> None:
     """At the foot of the sidebar: what is known of the weights, and where it is computed."""
-    from cnnviz.device import available, describe
-
     if facts := [] if network.untrained else networks.card(network.model.name, network.choice.weights):
         with st.sidebar, st.expander("About these weights", icon=":material/description:"):
             st.caption("  \n".join("**{}** {}".format(*fact.split(None, 1)) for fact in facts))
-    info = describe(str(network.model.device))
+    info = _describe_device(str(network.model.device))
     with st.sidebar, st.expander(f"Device: {info.device}", icon=":material/memory:"):
-        bind(st.selectbox, "Compute on", "device", "auto", options=["auto", *available()])
+        bind(st.selectbox, "Compute on", "device", "auto", options=["auto", *_list_devices()])
         if message := st.session_state.get("device_message"):
             st.warning(message)
         used, total = info.memory_used / 2**30, info.memory_total / 2**30

@@ -70,20 +70,21 @@ def _run() -> None:
 
 def _frame(chosen: st.Page, offered: list[st.Page], in_class: bool) -> Exception | None:
     """What surrounds every page, and the page; returns what went wrong in it."""
-    st.html(f"<style>{presenting.read_style()}</style>")
-    address.begin_widgets(chosen.url_path)
-    presenting.listen([page.url_path for page in offered])
-    touring.draw_bar(led=in_class and panel.is_led())
+    presented, touring_now = presenting.is_on(), touring.is_running()
+    st.html(f"<style>{presenting.read_style(presented)}</style>")
+    presenting.listen([page.url_path for page in offered], presented, touring_now)
+    if touring_now:
+        touring.draw_bar(led=in_class and panel.is_led())
     if in_class:
         panel.draw()
     links, choices = st.sidebar.empty(), address.link()
     _draw_links(links, offered)
     failed = _draw(chosen)
     with st.sidebar:
-        touring.draw_menu()
+        if not touring_now:
+            touring.draw_menu()
         presenting.draw_switch()
-    address.finish()
-    address.mark_shown()
+    address.finish(drawn=True)
     mark_drawn()
     if in_class:
         panel.publish()

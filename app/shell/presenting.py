@@ -46,10 +46,10 @@ def draw_switch() -> None:
     bind(st.toggle, "Presenter mode", "present", False, help=explained)
 
 
-def read_style() -> str:
+def read_style(presented: bool) -> str:
     """The style sheets of this view. The dark one follows the theme of the browser."""
     sheets = ["style.css", *(["dark.css"] if st.context.theme.type == "dark" else [])]
-    return "".join(_sheet(name) for name in [*sheets, *(["present.css"] if is_on() else [])])
+    return "".join(_sheet(name) for name in [*sheets, *(["present.css"] if presented else [])])
 
 
 @st.cache_resource(show_spinner=False)
@@ -57,15 +57,19 @@ def _sheet(name: str) -> str:
     return (_THEME / name).read_text(encoding="utf-8")
 
 
-def listen(addresses: list[str]) -> None:
-    """Listen to the keyboard. `addresses`: of all pages, in their order."""
+def listen(addresses: list[str], presented: bool, touring_now: bool) -> None:
+    """Listen to the keyboard. `addresses`: of all pages, in their order. `touring_now`: a tour runs."""
     actions = dict(_KEYS)
-    if touring.is_running():  # remote controls for slides send these; elsewhere they scroll
+    if touring_now:  # remote controls for slides send these; elsewhere they scroll
         actions |= {"PageDown": "stop +1", "PageUp": "stop -1"}
-    if is_on():
+    if presented:
         actions["Escape"] = "leave"
+
+    def press_key(action: str, press: int) -> None:
+        _act(action, press, addresses)
+
     with st.container(key="cnnviz_keys"):
-        keys.listen(actions, _HELP, is_on(), address.acknowledge, lambda action, press: _act(action, press, addresses))
+        keys.listen(actions, _HELP, presented, address.acknowledge, press_key)
 
 
 def _act(action: str, press: int, addresses: list[str]) -> None:

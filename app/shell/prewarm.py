@@ -14,7 +14,7 @@ from app.pickers.controls import DEFAULT_NETWORK
 from app.pickers.corpus import OFFLINE, default_corpus
 from app.session import networks, shared
 from app.session.networks import Choice, Network
-from app.views.patches import indexing
+from app.views.patches import building, indexing
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.progress import Progress
 from cnnviz.tours import Stop, Tour
@@ -76,4 +76,4 @@ def _index(network: Network) -> None:
     images = shared.corpus(default_corpus(network))
     indexed = indexing.find_index(network, images)
     if images.name in OFFLINE and (indexed is None or not indexed.index.complete):
-        indexing.build(network, images, watched=False)
+        building.build(network, images, watched=False)

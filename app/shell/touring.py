@@ -59,9 +59,7 @@ def leave() -> None:
 
 
 def draw_bar(led: bool = False) -> None:
-    """Draw where the tour is, at the foot of the page. `led`: by a lecturer, so that there is nothing to press."""
-    if not is_running():
-        return
+    """Draw where the tour that runs is, at the foot of the page. `led`: by a lecturer, with nothing to press."""
     with st.container(key="tour_bar", horizontal=True, vertical_alignment="center", gap="small"):
         try:
             tour = _tour()
@@ -92,8 +90,8 @@ def _show(tour: Tour, led: bool) -> None:
 
 
 def draw_menu() -> None:
-    """Draw the list of tours in the sidebar."""
-    names = [] if is_running() else _list_tours(os.environ.get("CNNVIZ_TOURS", ""))
+    """Draw the list of tours in the sidebar, where none runs."""
+    names = _list_tours(os.environ.get("CNNVIZ_TOURS", ""))
     if not names:
         return
     with st.popover("Tours", icon=":material/route:", width="stretch"):

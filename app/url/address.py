@@ -53,6 +53,7 @@ def begin(page: str) -> None:
         memory.page, memory.query = page, asked
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
     memory.draft, memory.noted = dict(memory.query), dict(memory.shown)
+    _begin_widgets(page)
 
 
 def leave() -> None:
@@ -66,13 +67,16 @@ def page() -> str | None:
     return _memory().page
 
 
-def finish() -> None:
-    """Call after the page is drawn: the URL gets what was chosen, in one step of the browser's history. A run
-    that the user's next click interrupts never comes here, so that what was touched still counts as touched."""
+def finish(drawn: bool = False) -> None:
+    """Call after the page is drawn, `drawn`: to its end. The URL gets what was chosen, in one step of the browser's
+    history. A run that the user's next click interrupts never comes here, so that what was touched still counts as
+    touched."""
     memory = _memory()
     memory.query, memory.shown = dict(memory.draft), dict(memory.noted)
     if memory.query != st.query_params.to_dict():
         st.query_params.from_dict(memory.query)
+    if drawn:
+        _mark_shown()
 
 
 def rerun() -> NoReturn:
@@ -203,9 +207,9 @@ def _offered() -> dict[str, Sequence[Any]]:
     return st.session_state.setdefault(_OFFERED, {})
 
 
-def begin_widgets(page: str | None) -> None:
-    """Call before a page is drawn: what it does not offer cannot be stepped through. What it offered before stays
-    until it is drawn anew, so that a key pressed meanwhile finds it."""
+def _begin_widgets(page: str | None) -> None:
+    """What a page does not offer cannot be stepped through. What it offered before stays until it is drawn anew, so
+    that a key pressed meanwhile finds it."""
     if st.session_state.get(_PAGE) != page:
         st.session_state[_PAGE] = page
         _offered().clear()
@@ -215,8 +219,7 @@ def _stepped() -> dict[str, _Step]:
     return st.session_state.setdefault(_STEPPED, {})
 
 
-def mark_shown() -> None:
-    """Call after a page was drawn to its end."""
+def _mark_shown() -> None:
     for key, stepped in _stepped().items():
         if stepped.shown is None:
             _stepped()[key] = stepped._replace(shown=time.monotonic())

@@ -11,7 +11,7 @@ from app.pickers.corpus import default_corpus
 from app.session import shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
-from app.views.patches import indexing
+from app.views.patches import building, indexing
 from app.views.patches.indexing import IndexedLayer
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import signed_tiles
@@ -53,10 +53,10 @@ def top9(network: Network) -> None:
     images = shared.corpus(default_corpus(network))
     indexed = indexing.find_index(network, images)
     if indexed is None or not indexed.holds(layer):
-        job = background.find(str(indexing.index_path(network, images)))
+        job = background.find(str(building.index_path(network, images)))
         try:
-            if indexing.wants_start(images, indexed, job):
-                job = indexing.build(network, images)
+            if building.wants_start(images, None if indexed is None else indexed.index, job):
+                job = building.build(network, images)
         except access.NotAllowed as error:
             st.caption(escape_markdown(str(error)))
             return

@@ -6,24 +6,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from app import access
 from app.components.picture import picture
-from app.jobs import background, watch
+from app.jobs import background
 from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
-from app.pickers.corpus import OFFLINE, find_chosen_corpus
+from app.pickers.corpus import find_chosen_corpus
 from app.pickers.index_file import AbsentCorpus
-from app.session import shared, uploads
+from app.session import shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.url import address
-from app.views.patches.deferred import Task
-from cnnviz.errors import BadInput, CnnvizError
+from app.views.patches import building
+from app.views.patches.deferred import Deferred, Task
+from cnnviz.errors import CnnvizError
+from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.patches.wall import crisp_side, reconstruction_rgb, three_by_three
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from cnnviz.index.result import PatchIndex, UnitView
     from cnnviz.studies.channels.selectivity import Selectivity
 
-AT_ONCE = 64  # pixels: reconstructions for inputs up to this size take no noticeable time
+SOON = 0.1  # seconds from a painted page to the work for what is missing beside it
 PATCHES = "patches"  # in place of a rule: the winners' patches themselves
 Picture = tuple[bytes, tuple[int, int]]  # PNG, (width, height)
 
@@ -43,21 +44,26 @@ Picture = tuple[bytes, tuple[int, int]]  # PNG, (width, height)
 
 @dataclass(frozen=True, eq=False)
 class IndexedNetwork:
-    """A network, images, and the index of one over the other, complete or partial. `stamp`: of the file it is from."""
+    """A network, images, and the index of one over the other, complete or partial. `stamp`: of the file it is from.
+    `name`: in caches. `whole`: nothing is missing and nothing was left out."""
 
     network: Network
     images: Corpus
     index: PatchIndex
     stamp: tuple[str, int]
-    name: tuple = field(init=False)  # in caches
+    name: tuple = field(init=False)
+    whole: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", (self.network.key, self.images.fingerprint, self.index.meta.get("next")))
+        object.__setattr__(
+            self, "whole", self.has_images and self.index.complete and not self.index.meta.get("skipped")
+        )
 
     @property
     def has_images(self) -> bool:
         """False for an index file that has come without its images: nothing can be projected down then."""
-        return has_images(self.images)
+        return building.has_images(self.images)
 
     def holds(self, layer: str) -> bool:
         """Whether the layer is indexed."""
@@ -67,10 +73,14 @@ class IndexedNetwork:
 @dataclass(frozen=True, eq=False)
 class IndexedLayer:
     """One layer of an index. Its pictures are made once for all sessions; what they are of is the library's
-    `UnitView`."""
+    `UnitView`. `key`: of the layer in caches."""
 
     indexed: IndexedNetwork
     layer: str
+    key: tuple = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", (*self.indexed.name, self.layer))
 
     @property
     def network(self) -> Network:
@@ -87,7 +97,7 @@ class IndexedLayer:
 
     def name(self, channel: int, kind: str) -> tuple:
         """The name under which pictures of a channel are kept."""
-        return (*self.indexed.name, self.layer, channel, kind)
+        return (*self.key, channel, kind)
 
     def unit(self, channel: int) -> UnitView:
         """One of its channels, as the library shows it."""
@@ -170,17 +180,6 @@ def draw_empty(side: int) -> Picture:
 # --- opening and building ----------------------------------------------------------------------------------
 
 
-def has_images(images: Corpus) -> bool:
-    """False for an index file that has come without its images."""
-    return not isinstance(images, AbsentCorpus)
-
-
-def index_path(network: Network, images: Corpus) -> Path:
-    """Where the index of this network over these images lies; the same after a restart."""
-    name = f"{network.model.fingerprint[:20]}-{images.fingerprint[:20]}.npz"
-    return uploads.cache_folder("indexes") / name
-
-
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _load_index(path: str, stamp: int) -> PatchIndex:
     from cnnviz.index.result import PatchIndex
@@ -193,7 +192,7 @@ def find_index(network: Network, images: Corpus) -> IndexedNetwork | None:
     before: IndexedNetwork | None = network.indexes.find(images)
     if isinstance(images, AbsentCorpus):
         return before or _keep(IndexedNetwork(network, images, images.kept, ("", 0)))
-    path = Path(before.stamp[0]) if before is not None else index_path(network, images)
+    path = Path(before.stamp[0]) if before is not None else building.index_path(network, images)
     try:
         stamp = str(path), path.stat().st_mtime_ns
     except OSError:
@@ -219,66 +218,30 @@ def _receive(network: Network, images: Corpus, places: Sequence[int]) -> list[np
     return picture_cache().get_all([((*name, place), partial(read, images, place)) for place in places])
 
 
-def build(network: Network, images: Corpus, watched: bool = True) -> background.Job:
-    """Start (or continue) indexing all layers beside the page. `watched`: see background.start."""
-    path = index_path(network, images)
-
-    def work(report: Any) -> None:
-        from cnnviz.index.search.build import index_patches
-        from cnnviz.index.search.spatial import find_spatial
-
-        layers = find_spatial(network.model, list(shared.layer_shapes(network)))
-        try:
-            index_patches(network.model, images, layers, out=path, progress=report)
-        except BadInput:  # a partial index with other settings, left by another version: begin anew
-            path.unlink(missing_ok=True)
-            index_patches(network.model, images, layers, out=path, progress=report)
-
-    return background.start(str(path), f"Indexing {images.name}", work, watched=watched)
-
-
-def try_build(network: Network, images: Corpus) -> background.Job | None:
-    """`build`; None where this session may not start it, which the page says."""
-    try:
-        return build(network, images)
-    except access.NotAllowed as error:
-        st.info(escape_markdown(str(error)), icon=":material/school:")
-        return None
-
-
-def wants_start(images: Corpus, index: IndexedNetwork | None, job: background.Job | None) -> bool:
-    """True for a small corpus whose index is missing or unfinished, unless somebody cancelled it, in whatever tab."""
-    if not has_images(images) or images.name not in OFFLINE or (index is not None and index.index.complete):
-        return False
-    return job is None or not (job.running or job.problem or job.unwanted)
-
-
-def watch_build(key: str, shown: bool) -> None:
-    """Progress of a running job; the page is drawn anew also when a first partial index can be `shown`."""
-    watch.draw_jobs("index", [key], lambda: not shown and Path(key).is_file())
-
-
 def require_layer(network: Network, images: Corpus, layer: str) -> IndexedLayer:
     """The layer's index, complete or partial; progress, a button, and what was left out are said above.
 
     Raises PageEnded while there is nothing to show of this layer."""
-    key = str(index_path(network, images))
-    indexed, job = find_index(network, images), background.find(key)
+    indexed = find_index(network, images)
+    if indexed is not None and indexed.whole and layer in indexed.index.tops:
+        return IndexedLayer(indexed, layer)
+    key = str(building.index_path(network, images))
+    job = background.find(key)
     refused = False
-    if wants_start(images, indexed, job):
-        job = try_build(network, images)
+    if building.wants_start(images, None if indexed is None else indexed.index, job):
+        job = building.try_build(network, images)
         refused = job is None
     index = None if indexed is None else indexed.index
     if job is not None and job.running:
-        watch_build(key, index is not None)
-    elif index is not None and not has_images(images):
+        building.watch_build(key, index is not None)
+    elif index is not None and not building.has_images(images):
         part = "" if index.complete else f" It is not complete: {index.meta['next']:,} images are searched."
         st.caption(
             f"An index of {index.meta['images']:,} images ({as_literal(images.name)}) without them: patches are small "
             f"crops, and nothing can be projected down.{part}"
         )
     elif not refused and (index is None or not index.complete):
-        _offer_build(network, images, index)
+        building.offer_build(network, images, index)
     if job is not None and job.problem:
         st.error(escape_markdown(job.problem))
     if index is not None and index.meta.get("skipped"):
@@ -290,15 +253,6 @@ def require_layer(network: Network, images: Corpus, layer: str) -> IndexedLayer:
     if indexed is None or not indexed.holds(layer):
         raise shared.PageEnded
     return IndexedLayer(indexed, layer)
-
-
-def _offer_build(network: Network, images: Corpus, index: PatchIndex | None) -> None:
-    done = f" {index.meta['next']:,} are done." if index else ""
-    name = as_literal(images.name)
-    st.info(f"{len(images):,} images of {name} to index.{done} One pass serves every layer and channel.")
-    asked = st.button("Continue" if index else "Build the index", type="primary")
-    if asked and try_build(network, images) is not None:
-        address.rerun()
 
 
 # --- parts of other pages ------------------------------------------------------------------------------------
@@ -324,6 +278,30 @@ def unit_links(
         )
 
 
+def draw_unit(later: Deferred, layer: IndexedLayer, channel: int, rule: str) -> None:
+    """The way to a unit's page, its patches, their reconstructions as soon as they are there, and the values."""
+    low = later.get(layer.name(channel, rule), lambda: layer.reconstructions(channel, rule))
+    unit_link(layer.layer, channel)
+    side = small_side(layer, 84)
+    picture(*layer.tile_png(channel, side), f"Top-9 patches of channel {channel}", "unit_large", fill=True)
+    waiting = "Reconstructions are being computed" if low is None else "Reconstructions need the images themselves"
+    words = f"Reconstructions of channel {channel}" if low else waiting
+    png = draw_empty(side) if low is None else layer.tile_png(channel, side, rule)
+    picture(*png, words, "unit_low_large", fill=True)
+    st.caption(_write_values(layer, channel))
+
+
+def _write_values(layer: IndexedLayer, channel: int) -> str:
+    """The size of the receptive field, and the values of the winners."""
+
+    def write() -> str:
+        high, wide = shared.receptive(layer.network, layer.layer).size
+        values = ", ".join(value_text(winner.value) for winner in layer.unit(channel).winners)
+        return f"Receptive field {high}×{wide} pixels. Values {values}."
+
+    return picture_cache().get(layer.name(channel, "values"), write)
+
+
 def unit_patches(network: Network, layer: str, channel: int) -> None:
     """What drives this unit in general: its top-9 with reconstructions, small, and the way to the page."""
     st.markdown("**What drives it**")
@@ -336,12 +314,12 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
     if indexed is not None and indexed.holds(layer) and indexed.index.tops[layer].images[channel, 0] >= 0:
         _show_unit(IndexedLayer(indexed, layer), channel)
     else:
-        key = str(index_path(network, images))
+        key = str(building.index_path(network, images))
         job = background.find(key)
-        if wants_start(images, indexed, job):
-            job = try_build(network, images)
+        if building.wants_start(images, None if indexed is None else indexed.index, job):
+            job = building.try_build(network, images)
         if job is not None and job.running:
-            watch_build(key, indexed is not None)
+            building.watch_build(key, indexed is not None)
         else:
             st.caption("The top-9 patches are not indexed for these images yet.")
     st.page_link(
@@ -353,12 +331,26 @@ def unit_patches(network: Network, layer: str, channel: int) -> None:
 
 
 def _show_unit(layer: IndexedLayer, channel: int) -> None:
-    input_size = layer.network.input_size[1:]
+    """Patches and reconstructions beside a page; what nobody has seen yet is made once the page is painted."""
     side = small_side(layer, 62)
-    png, size = layer.tile_png(channel, side)
-    picture(png, size, f"Top-9 patches of channel {channel}", "unit_patches", fill=True)
-    soon = layer.name(channel, "deconvnet") in picture_cache() or max(input_size) <= AT_ONCE
-    st.fragment(_unit_low, run_every=None if soon else 0.3)(layer, channel, side, soon)
+    names = [layer.name(channel, f"{kind} at {side}, PNG") for kind in (PATCHES, "deconvnet")]
+    ready = None not in picture_cache().find_all(names)
+    st.fragment(_draw_unit, run_every=None if ready else SOON)(layer, channel, side, ready)
+
+
+def _draw_unit(layer: IndexedLayer, channel: int, side: int, ready: bool) -> None:
+    asked = (*layer.key, channel)
+    if not ready and st.session_state.get("asked_unit") == asked:  # the fragment's own run
+        layer.tile_png(channel, side)
+        layer.tile_png(channel, side, "deconvnet")
+        address.rerun()
+    st.session_state["asked_unit"] = None if ready else asked
+    for kind, words, key in (
+        (PATCHES, "Top-9 patches", "unit_patches"),
+        ("deconvnet", "Their reconstructions", "unit_low"),
+    ):
+        png, size = layer.tile_png(channel, side, kind) if ready else draw_empty(side)
+        picture(png, size, f"{words}, channel {channel}" if ready else f"{words} are being computed", key, fill=True)
 
 
 def small_side(layer: IndexedLayer, wanted: int) -> int:
@@ -367,16 +359,3 @@ def small_side(layer: IndexedLayer, wanted: int) -> int:
         ("side", layer.network.key, layer.layer, wanted),
         lambda: crisp_side(shared.receptive(layer.network, layer.layer).size, layer.network.input_size[1:], wanted),
     )
-
-
-def _unit_low(layer: IndexedLayer, channel: int, side: int, soon: bool) -> None:
-    """The winners' reconstructions. What takes long is left to the fragment's own run, so that the page is
-    painted first."""
-    asked = (layer.network.key, layer.layer, channel)
-    if not soon and st.session_state.get("asked_low") == asked:
-        layer.reconstructions(channel, "deconvnet")
-        address.rerun()
-    st.session_state["asked_low"] = None if soon else asked
-    png, size = layer.tile_png(channel, side, "deconvnet") if soon else draw_empty(side)
-    words = f"Their reconstructions, channel {channel}" if soon else "Reconstructions are being computed"
-    picture(png, size, words, "unit_low", fill=True)

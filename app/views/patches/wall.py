@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -19,7 +19,7 @@ from app.session import shared, uploads
 from app.session.cache import picture_cache
 from app.url import address
 from app.url.address import bind
-from app.views.patches import indexing
+from app.views.patches import building, indexing
 from app.views.patches.deferred import Deferred
 from app.views.patches.indexing import IndexedLayer
 from cnnviz.figures.base.charts import value_text
@@ -61,13 +61,10 @@ class Chosen:
 
 def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
     """The controls in the row above the wall, and the channels that pass them."""
-    from cnnviz.studies.channels.sorting import ORDERS
-
-    selective = layer.selectivity
-    orders = [o for o in ORDERS if selective is not None or o != "Most selective"]
+    orders, filters, channels = picture_cache().get((*layer.key, "offered"), lambda: _list_offered(layer))
     with row:
-        order = bind(st.selectbox, "Order", "wall_order", ORDERS[0], options=orders, width=150)
-        show = bind(st.selectbox, "Show", "show", ALL, options=_list_filters(layer), width=140)
+        order = bind(st.selectbox, "Order", "wall_order", orders[0], options=orders, width=150)
+        show = bind(st.selectbox, "Show", "show", ALL, options=filters, width=140)
         find = bind(
             st.text_input,
             "Find",
@@ -76,9 +73,9 @@ def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
             placeholder="17, or dog",
             width=112,
             on_change=_jump,
-            args=(layer.index.channels(layer.layer),),
+            args=(channels,),
         )
-    name = (*layer.name(-1, "chosen"), order, show, find, image)
+    name = (*layer.key, "chosen", order, show, find, image)
     return picture_cache().get(name, lambda: _choose(layer, image, order, show, find))
 
 
@@ -95,9 +92,13 @@ def _choose(layer: IndexedLayer, image: str, order: str, show: str, find: str) -
     return Chosen(channels, selective, places, own, found, (order, show, find, image))
 
 
-def _list_filters(layer: IndexedLayer) -> list[str]:
-    """What can be shown: everything, or the channels of a class."""
-    return picture_cache().get(layer.name(-1, "filters"), lambda: _name_filters(layer.selectivity))
+def _list_offered(layer: IndexedLayer) -> tuple[list[str], list[str], int]:
+    """The orders; what can be shown: everything, or the channels of a class; and the number of channels."""
+    from cnnviz.studies.channels.sorting import ORDERS
+
+    selective = layer.selectivity
+    orders = [order for order in ORDERS if selective is not None or order != "Most selective"]
+    return orders, _name_filters(selective), layer.index.channels(layer.layer)
 
 
 def _name_filters(selective: Selectivity | None) -> list[str]:
@@ -158,15 +159,12 @@ def explain_empty(chosen: Chosen, layer: str) -> None:
         st.info(f"No channel of {layer} passes both “Show” and “Find”.")
 
 
-def plan(layer: IndexedLayer, channels: int, true_scale: bool) -> tuple[int, int, int]:
-    """(columns, rows, pixels of a patch's side) of a page of the wall."""
-    field, input_size = shared.receptive(layer.network, layer.layer).size, layer.network.input_size[1:]
-    name = ("wall plan", field, input_size, channels, true_scale)
-    return picture_cache().get(name, lambda: plan_wall(field, input_size, channels, true_scale))
-
-
-def pick_page(row: Any, chosen: Chosen, unit: int, per_page: int) -> tuple[list[int], list[int]]:
-    """The channels of one page of the wall, by default the page with the chosen unit, and those of the page after."""
+def pick_page(
+    row: Any, layer: IndexedLayer, chosen: Chosen, unit: int, rule: str, true_scale: bool
+) -> tuple[WallPage, list[int]]:
+    """One page of the wall, by default the page with the chosen unit, and the channels of the page after."""
+    columns, rows, side = _plan(layer, true_scale)
+    per_page = columns * rows
     pages = math.ceil(len(chosen.channels) / per_page)
     first = chosen.channels.index(unit) // per_page + 1 if unit in chosen.channels else 1
     with row:
@@ -174,7 +172,26 @@ def pick_page(row: Any, chosen: Chosen, unit: int, per_page: int) -> tuple[list[
             st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=130
         )
     start = (int(page) - 1) * per_page
-    return chosen.channels[start : start + per_page], chosen.channels[start + per_page : start + 2 * per_page]
+    shown, following = (chosen.channels[at : at + per_page] for at in (start, start + per_page))
+    return WallPage(layer, shown, chosen, columns, side, rule, fill=not true_scale), following
+
+
+def _plan(layer: IndexedLayer, true_scale: bool) -> tuple[int, int, int]:
+    """(columns, rows, pixels of a patch's side) of a page of the wall."""
+
+    def make() -> tuple[int, int, int]:
+        field, input_size = shared.receptive(layer.network, layer.layer).size, layer.network.input_size[1:]
+        return plan_wall(field, input_size, layer.index.channels(layer.layer), true_scale)
+
+    return picture_cache().get((*layer.key, "wall plan", true_scale), make)
+
+
+class WallPicture(NamedTuple):
+    """The wall as it is drawn. `frames`: {channel: the frame round its block}."""
+
+    mosaic: Mosaic
+    labels: list[Label]
+    frames: dict[int, Frame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +215,8 @@ def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> No
     order = sorted(page.channels, key=lambda channel: channel != unit)
     low = dict(zip(order, later.get_all(page.layer.list_tiles(order, page.side, page.rule), lead=True), strict=True))
     known = tuple((channel, low[channel] is not None) for channel in page.channels)
-    wall, labels = picture_cache().get(
-        (*page.layer.name(-1, "wall"), page.rule, page.side, page.columns, known, page.chosen.name),
+    wall, labels, frames = picture_cache().get(
+        (*page.layer.key, "wall", page.rule, page.side, page.columns, known, page.chosen.name),
         lambda: _draw_wall(page, low),
     )
 
@@ -208,20 +225,21 @@ def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> No
         if 0 <= line * page.columns + column < len(wall.items):
             st.session_state["unit"] = wall.items[line * page.columns + column]
 
-    left, top, width, height = wall.box(unit) or (0, 0, 0, 0)
-    frames = [Frame(left - 2, top - 2, width + 4, height + 4)] if width else []
+    around = [frames[unit]] if unit in frames else []
     ready = sum(part is not None for part in low.values())
     words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {len(low)} channels"
-    picture(wall.png, wall.size, words, "wall_picture", frames, choose, fill=page.fill, labels=labels)
+    picture(wall.png, wall.size, words, "wall_picture", around, choose, fill=page.fill, labels=labels)
 
 
-def _draw_wall(page: WallPage, low: dict[int, np.ndarray | None]) -> tuple[Mosaic, list[Label]]:
+def _draw_wall(page: WallPage, low: dict[int, np.ndarray | None]) -> WallPicture:
     blocks = [
         Block(channel, page.layer.tile(channel, page.side), low[channel], caption(page.layer, channel, page.chosen))
         for channel in page.channels
     ]
     wall = patch_wall(blocks, page.columns, page.side, False)
-    return wall, [Label(*words) for words in list_captions(wall, blocks)]
+    boxes = {channel: wall.box(channel) for channel in page.channels}
+    frames = {channel: Frame(b[0] - 2, b[1] - 2, b[2] + 4, b[3] + 4) for channel, b in boxes.items() if b}
+    return WallPicture(wall, [Label(*words) for words in list_captions(wall, blocks)], frames)
 
 
 def caption(layer: IndexedLayer, channel: int, chosen: Chosen) -> str:
@@ -235,17 +253,6 @@ def caption(layer: IndexedLayer, channel: int, chosen: Chosen) -> str:
     elif chosen.selective is not None and (label := chosen.selective.commonest[channel]):
         words.append(f"{label} {chosen.selective.classes[channel][label]} of {len(best)}")
     return " · ".join([*words, *([f"up to {value_text(best[0].value)}"] if best else [])])
-
-
-def write_values(layer: IndexedLayer, channel: int) -> str:
-    """The size of the receptive field, and the values of the winners."""
-
-    def write() -> str:
-        high, wide = shared.receptive(layer.network, layer.layer).size
-        values = ", ".join(value_text(winner.value) for winner in layer.unit(channel).winners)
-        return f"Receptive field {high}×{wide} pixels. Values {values}."
-
-    return picture_cache().get(layer.name(channel, "values"), write)
 
 
 def ranking(layer: IndexedLayer, image: str, chosen: Chosen, most: int = 8) -> None:
@@ -270,9 +277,9 @@ def ranking(layer: IndexedLayer, image: str, chosen: Chosen, most: int = 8) -> N
 
 def offer_files(layer: IndexedLayer, rule: str) -> None:
     """A button that makes the files, progress while they are made, then one button for each."""
-    files = _sheet_files(layer, rule)
-    key, count = str(files[0]), len(layer.index.tops[layer.layer].values)
-    job = background.find(key)
+    files, count = picture_cache().get((*layer.key, "sheet", rule), lambda: _plan_sheet(layer, rule))
+    key, asked = str(files[0]), st.session_state.setdefault("sheets_asked", set())
+    job = background.find(key) if key in asked else None
     if all(file.is_file() for file in files):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             for file, kind in zip(files, ("application/pdf", "image/png"), strict=True):
@@ -282,14 +289,20 @@ def offer_files(layer: IndexedLayer, rule: str) -> None:
     elif job is not None and job.running:
         watch.draw_jobs("sheet", [key])
     elif st.button(f"Prepare the whole layer for print ({count} units)", **PREPARE):
+        asked.add(key)
         background.start(key, f"Drawing {layer.layer}", partial(_make_sheet, layer, rule))
         address.rerun()
     if job is not None and job.problem:
         st.error(escape_markdown(job.problem))
 
 
+def _plan_sheet(layer: IndexedLayer, rule: str) -> tuple[tuple[Path, Path], int]:
+    """The files, and how many units they show."""
+    return _sheet_files(layer, rule), layer.index.channels(layer.layer)
+
+
 def _sheet_files(layer: IndexedLayer, rule: str) -> tuple[Path, Path]:
-    base = indexing.index_path(layer.network, layer.indexed.images).stem
+    base = building.index_path(layer.network, layer.indexed.images).stem
     safe = layer.layer.replace("/", "_").replace(":", "_")
     name = f"{base}-{layer.index.meta.get('next')}-{safe}-{rule}"
     folder = uploads.cache_folder("sheets")

@@ -13,7 +13,7 @@ from app.classroom.room import GONE, PAUSE, TRIES, Classroom
 from app.jobs import background
 from app.session import networks
 from app.session.networks import Choice
-from app.views.patches import indexing
+from app.views.patches import building
 from cnnviz.data.open import corpus
 from cnnviz.errors import BadInput
 from cnnviz.index.search.build import index_patches
@@ -293,7 +293,7 @@ def test_a_student_s_home_says_that_the_index_is_the_lecturer_s_and_shows_the_re
 def test_a_student_sees_the_wall_of_an_index_that_the_lecturer_has_stopped_half_way(lesson):
     choice = Choice("lenet5", "bundled", "cpu")
     network, images = networks.load(choice), corpus("digits")
-    path = indexing.index_path(network, images)
+    path = building.index_path(network, images)
     partial = index_patches(network.model, images, ["conv1"], out=path, progress=lambda state: False, batch=8)
     assert 0 < partial.meta["next"] < len(images)
     at = entered("top9", net="lenet5", layer="conv1", device="cpu")

@@ -18,7 +18,7 @@ from torch import nn
 from app.classroom import room
 from app.jobs import background
 from app.shell import prewarm
-from app.views.patches import indexing
+from app.views.patches import building
 from cnnviz.data.public import public_files
 from cnnviz.data.public.public_files import Archive, PublicSet
 from cnnviz.models.catalogue import architecture, registry
@@ -37,7 +37,7 @@ def mnist_files() -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def no_indexing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here is about indexes."""
-    monkeypatch.setattr(indexing, "wants_start", lambda *_: False)
+    monkeypatch.setattr(building, "wants_start", lambda *_: False)
 
 
 @pytest.fixture

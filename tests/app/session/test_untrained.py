@@ -5,7 +5,7 @@ import torch
 from app_pages import errors, pictures, turned
 
 from app.session import networks, uploads
-from app.views.patches import indexing
+from app.views.patches import building
 from app.weights import owners
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.models.catalogue.registry import build
@@ -16,7 +16,7 @@ PAGES = ("home", "first_layer_filters", "feature_maps", "top9")
 @pytest.fixture(autouse=True)
 def no_indexing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here is about indexes, which would be built beside every page."""
-    monkeypatch.setattr(indexing, "wants_start", lambda *_: False)
+    monkeypatch.setattr(building, "wants_start", lambda *_: False)
 
 
 def badge(at) -> bool:

@@ -15,7 +15,7 @@ from own_weights import dropped, lenet, saved, take
 
 from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
-from app.views.patches import indexing
+from app.views.patches import building
 
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning", "ignore:Corrupt EXIF")
 KEPT = {"net": "lenet5", "image": "digit-5", "layer": "conv2", "unit": "5"}
@@ -61,7 +61,7 @@ PAGES = {  # page: the choices of its own
 @pytest.fixture(autouse=True)
 def no_indexing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here is about indexes, which would be built beside every page."""
-    monkeypatch.setattr(indexing, "wants_start", lambda *_: False)
+    monkeypatch.setattr(building, "wants_start", lambda *_: False)
 
 
 @pytest.fixture(autouse=True)

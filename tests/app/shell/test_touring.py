@@ -114,11 +114,9 @@ def press(action: str) -> None:
     if action:
         address.acknowledge(action[2] - 1)
         st.session_state["moved"] = address.step(*action)
-    address.begin_widgets("page")
     address.bind(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
     address.bind(st.number_input, "Channel", "unit", 0, min_value=0, max_value=3, step=1)
-    address.finish()
-    address.mark_shown()
+    address.finish(drawn=True)
 
 
 def test_a_step_moves_a_picker_up_to_its_ends_and_only_one_that_the_page_has():

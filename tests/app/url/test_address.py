@@ -11,13 +11,11 @@ def page() -> None:
     from app.url import address
 
     address.begin("page")
-    address.begin_widgets("page")
     address.bind(st.selectbox, "Layer", "layer", "b", options=["a", "b", "c"])
     st.session_state["runs"] = st.session_state.get("runs", 0) + 1
     if st.session_state.pop("ask", False):
         address.rerun()
-    address.finish()
-    address.mark_shown()
+    address.finish(drawn=True)
 
 
 def query(at: AppTest) -> dict[str, str]:

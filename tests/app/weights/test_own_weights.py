@@ -13,7 +13,7 @@ from torch import nn
 
 from app import access
 from app.session import uploads
-from app.views.patches import indexing
+from app.views.patches import building
 from app.weights import owners
 from cnnviz.models.bundled import bundled
 from cnnviz.models.catalogue import registry
@@ -22,7 +22,7 @@ from cnnviz.models.catalogue import registry
 @pytest.fixture(autouse=True)
 def no_indexing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here is about indexes, which would be built beside every page."""
-    monkeypatch.setattr(indexing, "wants_start", lambda *_: False)
+    monkeypatch.setattr(building, "wants_start", lambda *_: False)
 
 
 def answer(at: AppTest, field: str):

@@ -48,21 +48,21 @@ def cancelling() -> None:
     from app.jobs import background
     from app.session import networks
     from app.session.networks import Choice
-    from app.views.patches import indexing
+    from app.views.patches import building
     from cnnviz.data.open import corpus
 
     images = corpus("digits")
     choices = [Choice("lenet5", weights, "cpu") for weights in ("bundled", "random")]
     both = [networks.load(choice) for choice in choices]
-    key = str(indexing.index_path(both[0], images))
+    key = str(building.index_path(both[0], images))
     st.session_state["class_lecturer"] = True
     job = background.start(key, "test", until_cancelled)
     st.session_state["class_lecturer"] = not st.session_state["student"]
     job.cancel()
     st.session_state["goes_on"] = not job.cancelled
     job.end(30)  # a student's click did not; now nobody watches any more
-    found = [background.find(str(indexing.index_path(one, images))) for one in both]
-    st.session_state["starts"] = [indexing.wants_start(images, None, one) for one in found]
+    found = [background.find(str(building.index_path(one, images))) for one in both]
+    st.session_state["starts"] = [building.wants_start(images, None, one) for one in found]
 
 
 @pytest.mark.parametrize("student", [False, True])
