@@ -51,17 +51,17 @@ def run(options: argparse.Namespace) -> None:
 
 def _print(options: argparse.Namespace, index: PatchIndex) -> None:
     from cnnviz.studies.anatomy.text import align_columns
-    from cnnviz.studies.channels import tables as indexed
+    from cnnviz.studies.channels import tables
 
     right: tuple[int, ...]
     cut: tuple[int, ...]
     if options.layer is None:
-        print("\n".join([options.network, *(f"{name:10} {value}" for name, value in indexed.describe_index(index))]))
-        table, right, cut = indexed.layer_table(index), (1, 2, 3, 5), (0, 7)
+        print("\n".join([options.network, *(f"{name:10} {value}" for name, value in tables.describe_index(index))]))
+        table, right, cut = tables.layer_table(index), (1, 2, 3, 5), (0, 7)
     elif options.unit is None:
-        table, right, cut = indexed.channel_table(index, options.layer), (0, 1, 2, 4, 5), (3, 6)
+        table, right, cut = tables.channel_table(index, options.layer), (0, 1, 2, 4, 5), (3, 6)
     else:
-        table, right, cut = indexed.winner_table(index, options.layer, options.unit), (0, 1), (2, 5)
+        table, right, cut = tables.winner_table(index, options.layer, options.unit), (0, 1), (2, 5)
     lines = align_columns(table, right, [column for column in cut if column < len(table[0])], WIDTH)
     print("\n" + "\n".join([lines[0], "─" * max(len(line) for line in lines), *lines[1:]]))
 

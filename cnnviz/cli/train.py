@@ -77,8 +77,8 @@ def run(options: argparse.Namespace) -> None:
             )
         reported = len(state.finished)
         bar.update(
-            state.step / state.steps,
-            f"epoch {state.epoch}/{state.epochs}  loss {state.loss:.4f}  accuracy {state.accuracy:.2%}  "
+            state.part,
+            f"epoch {state.done + 1}/{state.total}  loss {state.loss:.4f}  accuracy {state.accuracy:.2%}  "
             f"{state.images_per_second:,.0f} images/s  {duration(state.seconds_left)} left",
         )
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from cnnviz.device import choose, exact_float32, fast_bfloat16, halving, precisi
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.memory_format import choose_memory_format, lay_out
+from cnnviz.progress import Progress
 from cnnviz.training.augment import random_crop, random_flip
 from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate
@@ -34,24 +35,20 @@ from cnnviz.training.state import (
     save_snapshot,
 )
 
-Progress = Callable[["TrainingProgress"], bool | None]
+TrainingWatcher = Callable[["TrainingProgress"], bool | None]
 EVALUATED = 500  # images of one pass without gradients
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """Where a run stands. `seconds_left` is an estimate for the whole run; `finished` holds the epochs
-    that are done. A progress callback that returns False stops the run after its last checkpoint."""
+class TrainingProgress(Progress):
+    """Where a run stands: `done` of `total` epochs, `part` of the next. `seconds_left` is an estimate for the whole
+    run; `loss` and `accuracy` are those of the epoch so far; `finished` holds the epochs that are done. A callback that
+    returns False stops the run after its last checkpoint."""
 
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    accuracy: float
-    images_per_second: float
-    seconds_left: float
-    finished: list[Epoch]
+    loss: float = math.nan
+    accuracy: float = math.nan
+    images_per_second: float = 0.0
+    finished: list[Epoch] = field(default_factory=list)
 
 
 def train(
@@ -60,7 +57,7 @@ def train(
     out: str | Path,
     recipe: Recipe | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
+    progress: TrainingWatcher | None = None,
     snapshots: int = 0,
     compiled: bool = False,
 ) -> Path:
@@ -189,7 +186,7 @@ class _Run:
         where: torch.device,
         preprocessing: Preprocessing,
         data: LabelledSet,
-        progress: Progress | None,
+        progress: TrainingWatcher | None,
         history: list[Epoch],
         compiled: bool = False,
         memory_format: torch.memory_format = torch.channels_last,
@@ -261,10 +258,10 @@ class _Run:
         share_left = (self.recipe.epochs - epoch) - seen / len(self.data)
         rate = seen / seconds
         report = TrainingProgress(
-            epoch=epoch + 1,
-            epochs=self.recipe.epochs,
-            step=step,
-            steps=self.steps,
+            done=epoch,
+            total=self.recipe.epochs,
+            what="epochs",
+            part=step / self.steps,
             loss=self.loss,
             accuracy=self.accuracy,
             images_per_second=rate,

@@ -107,7 +107,7 @@ from cnnviz.training.loop import train
 from cnnviz.training.recipe import Recipe
 torch.set_num_threads(int(sys.argv[4]))
 def at(progress):
-    if progress.epoch == 2 and progress.step < progress.steps:
+    if progress.done == 1 and progress.part < 1:
         os.kill(os.getpid(), signal.SIGKILL)
 train("lenet5", sys.argv[1], sys.argv[2], Recipe.from_dict(json.loads(sys.argv[3])), "cpu", at)
 """
@@ -231,12 +231,12 @@ def test_cancelling_keeps_the_finished_epochs_and_the_run_can_be_continued(folde
 
     def stop(progress):
         reports.append(progress)
-        return not (progress.epoch == 2 and progress.step == 20)
+        return not (progress.done == 1 and progress.part < 1)
 
     with pytest.raises(Cancelled, match="1 finished epoch"):
         train("lenet5", folders, tmp_path, MANY_STEPS, "cpu", stop)
     assert history(tmp_path) == history(unbroken)[:1]
-    assert [(r.epoch, r.step, r.steps) for r in reports] == [(1, 20, 30), (1, 30, 30), (2, 20, 30)]
+    assert [(r.done, r.total, r.part) for r in reports] == [(0, 2, 20 / 30), (0, 2, 1), (1, 2, 20 / 30)]
     assert [len(r.finished) for r in reports] == [0, 0, 1]
     assert all(r.seconds_left >= 0 and r.images_per_second > 0 for r in reports)
     train("lenet5", folders, tmp_path, MANY_STEPS, "cpu")
@@ -251,7 +251,7 @@ def test_dropout_falls_alike_in_a_run_that_was_stopped_and_continued(folders, tm
     recipe = replace(MANY_STEPS, lr=0.002)
     train("drops", folders, tmp_path / "unbroken", recipe, "cpu")
     with pytest.raises(Cancelled):
-        train("drops", folders, tmp_path / "stopped", recipe, "cpu", lambda progress: progress.epoch < 2)
+        train("drops", folders, tmp_path / "stopped", recipe, "cpu", lambda progress: progress.done < 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(99)  # another process, another state of the global generator
         train("drops", folders, tmp_path / "stopped", recipe, "cpu")
@@ -301,7 +301,7 @@ def test_test_folders_that_name_other_classes_are_refused(tmp_path):
 def test_progress_reports_hold_plain_numbers(folders, tmp_path):
     reports = []
     train("lenet5", folders, tmp_path, replace(QUICK, epochs=1), "cpu", reports.append)
-    assert json.loads(json.dumps(asdict(reports[-1])))["epochs"] == 1
+    assert json.loads(json.dumps(asdict(reports[-1])))["total"] == 1
     assert reports[-1].loss == history(tmp_path)[0]["train_loss"]
 
 

@@ -10,7 +10,7 @@ from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.pickers import controls
 from app.views.playground.input import whole
-from cnnviz.figures.playground import cards as playground_cards
+from cnnviz.figures.playground import cards
 from cnnviz.studies.convolution.cost import Cost, conv_cost
 from cnnviz.studies.convolution.lecture_questions import list_questions
 
@@ -45,7 +45,7 @@ def _layer() -> None:
     others = [("this layer", cost), *_others(channels, filters, kernel, side, stride, padding, groups, bias)]
     working = f"{kernel} · {kernel} · {channels}" + (f" / {groups}" if groups > 1 else "")
     working = f"{working} · {filters}" + (f" + {filters}" if bias else "") + f" = {cost.parameters:,} parameters"
-    scenes = [playground_cards.cost_scene(working, cost, others, width) for width in (1070, NARROW)]
+    scenes = [cards.cost_scene(working, cost, others, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Cost of the layer"], "playground_cost", narrow=scenes[1:])
     st.write(
         "What one convolution costs for one image. **Notice** that the parameters do not depend on the size of the "
@@ -91,7 +91,7 @@ def _questions(row: Any) -> None:
             width=360,
             format_func=lambda name: named[name].text,
         )
-    scenes = [playground_cards.question_scene(named[key], width) for width in (1070, NARROW)]
+    scenes = [cards.question_scene(named[key], width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Answer"], "playground_question", narrow=scenes[1:])
     st.write(
         "The counting questions of the lecture notes, answered by the counters. **Notice** where a number of the notes "
@@ -99,11 +99,11 @@ def _questions(row: Any) -> None:
     )
     offer_downloads(f"question-{key}", scenes[0])
     with st.expander("All questions"):
-        said = [playground_cards.answer_text(q.notes_say) if q.notes_say is not None else "" for q in named.values()]
+        said = [cards.answer_text(q.notes_say) if q.notes_say is not None else "" for q in named.values()]
         st.dataframe(
             {
                 "question": [q.text for q in named.values()],
-                "right": [f"{playground_cards.answer_text(q.value)} {q.unit}" for q in named.values()],
+                "right": [f"{cards.answer_text(q.value)} {q.unit}" for q in named.values()],
                 "the notes say": said,
                 "remark": [q.remark for q in named.values()],
             },
