@@ -8,6 +8,7 @@ from app.session import shared
 from app.url.address import bind
 from app.views.patches import indexing, wall
 from app.views.patches.deferred import Deferred
+from cnnviz.data.grouping import describe_grouping
 
 RULES = ["deconvnet", "guided", "gradient"]
 
@@ -40,17 +41,18 @@ with beside:
 with main:
     wall.show(later, page, following, unit)
 
+winners = describe_grouping(images.group)
 wall.ranking(indexed, image, chosen)
 wall.offer_files(indexed, rule)
 st.write(
-    "Left of each block: the patches with the nine strongest activations, one an image. Right: the same units "
+    f"Left of each block: the patches with the nine strongest activations, {winners}. Right: the same units "
     "projected down to pixels. **Notice** what the nine have in common, and which part of the patch lights up."
 )
 with st.expander("Formula and source"):
     st.write(
         "Zeiler and Fergus, ECCV 2014, section 2.1 and Figure 2. All other activations are set to zero; the signal "
         "passes transposed filters, max-pooling switches and, under the deconvnet rule, a ReLU on the way down. "
-        "Gradient masks by the forward input instead; guided does both. One winner an image. Selectivity: 1 − entropy "
+        f"Gradient masks by the forward input instead; guided does both. Winners: {winners}. Selectivity: 1 − entropy "
         "of the winners' classes / log₂ of their number. Dead: no unit of any image above 0. True scale: patches of "
         "all layers of a network are drawn at one scale."
     )

@@ -9,7 +9,10 @@ Before or after the ReLU: values are the named layer's own output, so a convolut
 For those after it name the ReLU's own module (--layers features.3 in VGG-16), or what ends with it, a residual
 block or a pool (--layers layer2.0); "layer2.0.relu:1" is the first call of a module that is used twice. The
 default takes convolutions, pools, linear layers and blocks, each as it puts them out.
-Of equal values the lowest position on the map wins (row by row), then the earlier image; one winner an image.
+Of equal values the lowest position on the map wins (row by row), then the earlier image. One winner an image; with
+--group one a group of images that show the same thing: "name" (frames of a video, shots of a burst, crops: what
+stands before the last number of the file's name), "folder", or a regular expression whose parentheses hold the
+group's name. Of "samples", one a source photograph.
 
 Many processes or GPUs: torchrun --nproc-per-node=4 -m cnnviz index NETWORK --data … --out …
 Each process takes a GPU; on CPUs set OMP_NUM_THREADS to the cores of each, torchrun's own choice is 1. A
@@ -47,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-k", type=int, default=9, help="winners a channel (default: 9)")
     parser.add_argument("--limit", type=int, help="at most so many images")
+    parser.add_argument("--group", help="one winner a group of images: name, folder, image or a regular expression")
     parser.add_argument("--batch", type=int, help="images a forward pass (default: the size measured to be fastest)")
     parser.add_argument("--workers", type=int, help="processes that decode (default: none on a CPU, spare cores else)")
     parser.add_argument(
@@ -105,7 +109,7 @@ def _index(options: argparse.Namespace) -> None:
     if ranks:
         _share_machine(options)
     model, bar = open_network(options), ProgressBar()
-    images = corpus(options.data, options.limit, lambda done, total: _show_fetching(bar, done, total))
+    images = corpus(options.data, options.limit, lambda done, total: _show_fetching(bar, done, total), options.group)
     _report_listing(bar, images)
     wanted = (model, images, options.layers, options.k, options.out, options.precision)
     more = {"batch": options.batch, "workers": options.workers, "embed": options.embed}

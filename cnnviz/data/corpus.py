@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cnnviz.data.grouping import EACH
 from cnnviz.data.images import open_image, to_uint8
 from cnnviz.errors import BadImage, BadInput, unknown
 
@@ -24,7 +25,10 @@ class Corpus(ABC):
 
     `name`: for people. `ids`: one distinct str an image; they depend neither on the order in which a file
     system lists files nor on the machine. `labels`: one class name an image, or None. `classes`: the
-    distinct labels in their order, or None."""
+    distinct labels in their order, or None. `group`: which images show the same thing, see `grouping.find_group`: an
+    index names one winner a group."""
+
+    group = EACH
 
     def __init__(
         self,
@@ -117,7 +121,7 @@ class Subset(Corpus):
     def __init__(self, parent: Corpus, indices: Sequence[int]) -> None:
         labels = None if parent.labels is None else [parent.labels[i] for i in indices]
         super().__init__(parent.name, [parent.ids[i] for i in indices], labels, parent.classes)
-        self.parent, self.indices = parent, list(indices)
+        self.parent, self.indices, self.group = parent, list(indices), parent.group
 
     @property
     def skipped(self) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from cnnviz.data import folders, samples
 from cnnviz.data.corpus import Corpus, MemoryCorpus
+from cnnviz.data.grouping import check_grouping
 from cnnviz.data.images import image_sha256, to_uint8
 from cnnviz.data.public import public_sets
 from cnnviz.data.public.public_files import DOWNLOADED
@@ -22,7 +24,12 @@ from cnnviz.store import is_there
 NAMES = ("samples", "digits", *DOWNLOADED)
 
 
-def corpus(source: Any, limit: int | None = None, progress: Callable[[int, int], None] | None = None) -> Corpus:
+def corpus(
+    source: Any,
+    limit: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    group: str | None = None,
+) -> Corpus:
     """Many images from almost anything.
 
     `source`: one of NAMES (public data sets are downloaded once to $CNNVIZ_DATA or ~/.cache/cnnviz/data); a
@@ -31,7 +38,9 @@ def corpus(source: Any, limit: int | None = None, progress: Callable[[int, int],
     list of paths, of uploads (name, bytes), of open binary files, PIL images or uint8 pixels; or a corpus.
     A folder called like a data set is "./samples". `limit`: see `Corpus.take`. `progress(done, total)`: in
     bytes while a data set is downloaded; images found so far, and 0, while files are listed. What it raises
-    ends the work; shards that were gone through are known the next time.
+    ends the work; shards that were gone through are known the next time. `group`: which images show the same thing,
+    so that an index names one winner of them: "name" (frames of a video, shots of a burst), "folder", or a regular
+    expression, see `grouping.find_group`; None: each image by itself, of "samples" the crops of one photograph.
     Raises UnknownName, BadInput for what is missing or holds no image, Offline.
 
     Example:
@@ -46,6 +55,9 @@ def corpus(source: Any, limit: int | None = None, progress: Callable[[int, int],
         raise BadInput(
             f"{found.name!r} holds no images. Give a folder, zip or tar with JPEG or PNG files in it.{faults}"
         )
+    if group is not None:
+        found = copy.copy(found)  # the caller's own stays as it is
+        found.group = check_grouping(group)
     return found if limit is None else found.take(limit)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cnnviz.data.corpus import Corpus
+from cnnviz.data.grouping import SOURCE
 from cnnviz.data.images import open_image
 from cnnviz.errors import BadInput, CnnvizError, unknown
 
@@ -84,6 +85,8 @@ def samples() -> Corpus:
 
 class SampleCorpus(Corpus):
     """See `samples`."""
+
+    group = SOURCE
 
     def __init__(self) -> None:
         photos = _list_photos()

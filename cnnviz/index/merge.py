@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnviz.data.grouping import EACH, number_groups
 from cnnviz.errors import BadInput
 from cnnviz.index.crops.crops import LayerCrops
 from cnnviz.index.records import ChannelStatistics, LayerTop
@@ -15,7 +16,7 @@ from cnnviz.index.result import PatchIndex
 Span = tuple[int, int]  # positions low … high - 1 of a corpus
 SAME = (
     "model model_fingerprint weights wanted_layers k batch preprocessing corpus corpus_fingerprint precision torch "
-    "images"
+    "images group"
 ).split()
 """What parts must have in common: the network, the corpus and the settings."""
 _JOINED = {*SAME, "seen", "next", "complete", "skipped", "skipped_at", "widths", "labels"}
@@ -38,14 +39,16 @@ def merge(indexes: Sequence[PatchIndex]) -> PatchIndex:
     wanted = indexes[0].meta.get("wanted_layers", indexes[0].layers)
     having = {layer: [index for index in indexes if layer in index.tops] for layer in wanted}
     having = {layer: some for layer, some in having.items() if some}
+    ids = {image: name for index in indexes for image, name in index.ids.items()}
+    rule = indexes[0].meta.get("group")
+    groups = dict(zip(ids, number_groups(rule, ids.values()), strict=True)) if rule else None
     tops, embedded = {}, {}
     for layer, some in having.items():
-        tops[layer], order = _merge_tops([index.tops[layer] for index in some])
+        tops[layer], order = _merge_tops([index.tops[layer] for index in some], groups)
         if all(layer in index.embedded for index in some):
-            embedded[layer] = LayerCrops.choose([index.embedded[layer] for index in some], order)
+            embedded[layer] = LayerCrops.choose([i.embedded[layer] for i in some], order, tops[layer].images >= 0)
     statistics = {layer: _sum_statistics([index.statistics[layer] for index in some]) for layer, some in having.items()}
     winners = sorted({int(i) for top in tops.values() for i in np.unique(top.images) if i >= 0})
-    ids = {image: name for index in indexes for image, name in index.ids.items()}
     return PatchIndex(
         tops, {i: ids[i] for i in winners}, _merge_meta([i.meta for i in indexes], seen, winners), statistics, embedded
     )
@@ -53,7 +56,13 @@ def merge(indexes: Sequence[PatchIndex]) -> PatchIndex:
 
 def refuse_others(meta: dict[str, Any], indexes: Iterable[PatchIndex], what: str) -> None:
     """Raise BadInput, beginning with `what`, if an index is not of the network, corpus and settings of `meta`."""
-    changed = {key for index in indexes for key in SAME if key in meta and index.meta.get(key) != meta[key]}
+    wanted = {"group": EACH} | {key: meta[key] for key in SAME if key in meta}
+    changed = {
+        key
+        for index in indexes
+        for key, value in wanted.items()
+        if index.meta.get(key, EACH if key == "group" else None) != value
+    }
     if changed:
         names = ", ".join(key for key in SAME if key in changed).replace("_", " ")
         raise BadInput(f"{what} (different {names}). Choose another file, or remove it to start anew.")
@@ -118,15 +127,34 @@ def _merge_meta(metas: Sequence[dict[str, Any]], seen: list[Span], winners: list
     return found | {key: first[key] for key in alike}
 
 
-def _merge_tops(tops: Sequence[LayerTop]) -> tuple[LayerTop, np.ndarray]:
-    """The k best of each channel, and where in the tops laid side by side they come from, (C, k)."""
+def _merge_tops(tops: Sequence[LayerTop], groups: dict[int, int] | None = None) -> tuple[LayerTop, np.ndarray]:
+    """The k best of each channel, of a group of images the best alone, and where in the tops laid side by side they
+    come from, (C, k). `groups`: {image: its group}."""
     beside = {name: np.concatenate([getattr(top, name) for top in tops], axis=1) for name in LayerTop.__slots__}
+    if groups is not None:
+        again = _find_again(beside["images"], beside["values"], groups)
+        beside["images"], beside["values"] = beside["images"].copy(), beside["values"].copy()
+        beside["images"][again], beside["values"][again] = -1, -np.inf
+        for name in ("rows", "cols", "boxes", "full_boxes"):
+            beside[name] = np.where(again.reshape(*again.shape, *(1,) * (beside[name].ndim - 2)), 0, beside[name])
     order = np.lexsort((beside["images"], -beside["values"]), axis=1)[:, : tops[0].values.shape[1]]
 
     def ordered(array: np.ndarray) -> np.ndarray:
         return np.take_along_axis(array, order.reshape(*order.shape, *(1,) * (array.ndim - 2)), axis=1)
 
     return LayerTop(**{name: ordered(array) for name, array in beside.items()}), order
+
+
+def _find_again(images: np.ndarray, values: np.ndarray, groups: dict[int, int]) -> np.ndarray:
+    """(C, n) True for winners of whose group a stronger one, or an equal one of an earlier image, is there."""
+    own = np.vectorize(lambda image: groups.get(int(image), -1), otypes=[np.int64])(images)
+    order = np.lexsort((images, -values, own), axis=1)
+    by_group = np.take_along_axis(own, order, axis=1)
+    again = np.zeros_like(order, dtype=bool)
+    again[:, 1:] = (by_group[:, 1:] == by_group[:, :-1]) & (by_group[:, 1:] >= 0)
+    found = np.zeros_like(again)
+    np.put_along_axis(found, order, again, axis=1)
+    return found
 
 
 def _sum_statistics(parts: Sequence[ChannelStatistics]) -> ChannelStatistics:

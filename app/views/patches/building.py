@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from app.pickers.index_file import AbsentCorpus
 from app.session import shared, uploads
 from app.session.networks import Network
 from app.url import address
+from cnnviz.data.grouping import EACH
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ def has_images(images: Corpus) -> bool:
 
 def index_path(network: Network, images: Corpus) -> Path:
     """Where the index of this network over these images lies; the same after a restart."""
-    name = f"{network.model.fingerprint[:20]}-{images.fingerprint[:20]}.npz"
+    group = "" if images.group == EACH else f"-{hashlib.sha256(images.group.encode()).hexdigest()[:8]}"
+    name = f"{network.model.fingerprint[:20]}-{images.fingerprint[:20]}{group}.npz"
     return uploads.cache_folder("indexes") / name
 
 

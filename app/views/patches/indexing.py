@@ -164,7 +164,7 @@ class IndexedLayer:
         from cnnviz.studies.channels.ranking import rank_image
 
         images = self.indexed.images
-        own = images.index(image) if image in images.ids[:1000] else None
+        own = image if image in images.ids[:1000] else None
         return rank_image(self.index, self.layer, shared.maps(self.network, image, self.layer), own), own is not None
 
 

@@ -42,13 +42,14 @@ class LayerCrops:
         return cls(pixels, sizes, renamed)
 
     @classmethod
-    def choose(cls, parts: Sequence[LayerCrops], order: np.ndarray) -> LayerCrops:
-        """The crops at `order` (C, k) of parts laid side by side."""
+    def choose(cls, parts: Sequence[LayerCrops], order: np.ndarray, filled: np.ndarray) -> LayerCrops:
+        """The crops at `order` (C, k) of parts laid side by side, of the places that are `filled` (C, k)."""
         crops, beside = list[np.ndarray](), []
         for part in parts:
             beside.append(np.where(part.at >= 0, part.at + len(crops), -1))
             crops += [part.pixels[i, :h, :w] for i, (h, w) in enumerate(part.sizes)]
-        return cls.pack(crops, np.take_along_axis(np.concatenate(beside, axis=1), order, axis=1))
+        chosen = np.take_along_axis(np.concatenate(beside, axis=1), order, axis=1)
+        return cls.pack(crops, np.where(filled, chosen, -1))
 
 
 def refuse_side(side: int | None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cnnviz.data.grouping import EACH
 from cnnviz.device import halving, precision_meta, usable_precision
 from cnnviz.errors import BadInput
 from cnnviz.index import files as partials
@@ -45,7 +46,8 @@ def index_patches(
     part: tuple[int, int] | None = None,
     embed: int | None = None,
 ) -> PatchIndex:
-    """The k strongest activations of every channel, one winner an image, and statistics of every channel.
+    """The k strongest activations of every channel, one winner an image, or a group of images that show
+    the same thing (see `corpus`), and statistics of every channel.
 
     Values are the named layers' own outputs: a convolution's before its ReLU; for those behind it name the ReLU,
     any name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the
@@ -115,6 +117,7 @@ def prepare_settings(
         | {"corpus_fingerprint": corpus.fingerprint, "images": len(corpus)}
         | {**precision_meta(precision, used), "torch": torch.__version__}
     )
+    settings |= {"group": corpus.group} if corpus.group != EACH else {}
     return settings if batch is None else settings | {"batch": batch}
 
 

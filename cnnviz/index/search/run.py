@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnviz.data.grouping import number_groups
 from cnnviz.errors import CnnvizError
 from cnnviz.index.agreement import AgreementMonitor
 from cnnviz.index.merge import Span, describe_state, find_unseen, join_spans, list_seen, merge
@@ -58,7 +59,8 @@ class IndexRun:
         progress: IndexWatcher | None = None,
     ) -> None:
         fast = settings["precision"] == "bfloat16"
-        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast)
+        groups = number_groups(settings["group"], corpus.ids) if "group" in settings else None
+        self.search = Search(model, settings["wanted_layers"], settings["k"], settings["batch"], fast, groups)
         self.corpus, self.settings, self.spans, self.before = corpus, settings, spans, before
         self.out, self.progress, self.problem = out, progress, ""
         whole = fast and list(spans) == find_unseen([], len(corpus), settings["batch"])

@@ -20,12 +20,16 @@ class Search:
     """The running top k of the wanted layers; all of it lives on the model's device.
 
     Every pass holds `batch` images, the last one too, filled up with repetitions that count for nothing: so
-    an image's values depend on neither the size of the corpus nor on who computes its neighbours."""
+    an image's values depend on neither the size of the corpus nor on who computes its neighbours. `groups`: a number
+    an image of the corpus, of which one alone can be among the winners of a channel."""
 
-    def __init__(self, model: LoadedModel, layers: list[str], k: int, batch: int, bfloat16: bool) -> None:
+    def __init__(
+        self, model: LoadedModel, layers: list[str], k: int, batch: int, bfloat16: bool, groups: list[int] | None = None
+    ) -> None:
         self.model, self.layers, self.k, self.batch, self.bfloat16 = model, layers, k, batch, bfloat16
         self.tops: dict[str, RunningTop] = {}
         self._calls = self._name_calls()
+        self._groups = None if groups is None else torch.tensor(groups, device=model.device)
 
     def _name_calls(self) -> dict[str, list[str]]:
         """{call to be visited: names wanted for it}: "relu" and "relu:2" may be the same call."""
@@ -61,7 +65,7 @@ class Search:
 
     def _find_top(self, layer: str, maps: Tensor) -> RunningTop:
         if layer not in self.tops:
-            self.tops[layer] = RunningTop(maps.shape[1], maps.shape[3], self.k, maps.device)
+            self.tops[layer] = RunningTop(maps.shape[1], maps.shape[3], self.k, maps.device, self._groups)
         return self.tops[layer]
 
     def settle(self) -> None:

@@ -19,13 +19,14 @@ class RunningTop:
     """The k strongest images of every channel so far. Memory: (C, k) records and (SETTLE, C) waiting maxima.
 
     `add_maps` takes the maxima of a few images, with their positions; they wait until there are SETTLE of them,
-    and only then are compared with the records, counted, and sorted in where a channel has new ones.
+    and only then are compared with the records, counted, and sorted in where a channel has new ones. `groups` (N,): of
+    each image of the corpus, where only the strongest image of a group may be among the k.
 
     `maximum` (C,), `histogram` (C, BINS) of the images' maxima; of the sampled batches `means` (C,), the sum
     of the maps' means in 1 / FIXED_POINT, `positive` (C,) units above 0, and `units`, how many there were."""
 
-    def __init__(self, channels: int, width: int, k: int, device: torch.device) -> None:
-        self.k, self.width = k, width
+    def __init__(self, channels: int, width: int, k: int, device: torch.device, groups: Tensor | None = None) -> None:
+        self.k, self.width, self.groups = k, width, groups
         self.values = torch.full((channels, k), float("-inf"), device=device)
         self.images = torch.full((channels, k), -1, device=device)
         self.flat = torch.zeros((channels, k), dtype=torch.long, device=device)
@@ -95,9 +96,26 @@ class RunningTop:
         images = torch.cat([self.images[channels], images], 1)
         flat = torch.cat([self.flat[channels], flat], 1)
         values, order = values.sort(dim=1, descending=True, stable=True)
+        if self.groups is not None:
+            values, order, free = self._keep_strongest(values, order, images, self.groups)
+            images, flat = images.masked_fill(free, -1), flat.masked_fill(free, 0)
         best = order[:, : self.k]
         self.values[channels], self.images[channels] = values[:, : self.k], images.gather(1, best)
         self.flat[channels] = flat.gather(1, best)
+
+    @staticmethod
+    def _keep_strongest(values: Tensor, order: Tensor, images: Tensor, groups: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Sorted values and their order, all but the first of each group behind the others, as -inf; and which of the
+        unsorted places are free (C, n)."""
+        own = groups[images.gather(1, order).clamp_min(0)]
+        by_group, place = own.sort(dim=1, stable=True)
+        again = torch.zeros_like(by_group, dtype=torch.bool)
+        again[:, 1:] = by_group[:, 1:] == by_group[:, :-1]
+        again = torch.zeros_like(again).scatter(1, place, again)
+        values, kept = values.masked_fill(again, float("-inf")).sort(dim=1, descending=True, stable=True)
+        order = order.gather(1, kept)
+        free = torch.zeros_like(images, dtype=torch.bool).scatter(1, order, values == float("-inf"))
+        return values, order, free
 
     def _sample_units(self, maps: Tensor) -> None:
         maps = maps.float()

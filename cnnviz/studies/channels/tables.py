@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cnnviz.data.grouping import EACH, describe_grouping
 from cnnviz.device import describe_precision
 from cnnviz.index.result import PatchIndex
 from cnnviz.studies.anatomy.text import format_size
@@ -26,7 +27,7 @@ def describe_index(index: PatchIndex) -> list[tuple[str, str]]:
         ("network", f"{meta.get('model', '?')}, {meta.get('weights', '?')} weights"),
         ("corpus", f"{meta.get('corpus', '?')}, {total:,} images"),
         ("state", state),
-        ("winners", f"{meta.get('k', '?')} a channel, one an image; {TIES}"),
+        ("winners", f"{meta.get('k', '?')} a channel, {describe_grouping(meta.get('group', EACH))}; {TIES}"),
         ("values", VALUES),
         ("precision", _precision(index)),
         ("skipped", f"{len(meta['skipped']):,} images that could not be read" if meta.get("skipped") else "none"),

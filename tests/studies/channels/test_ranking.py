@@ -34,7 +34,7 @@ def test_an_image_of_the_corpus_finds_its_own_place_and_does_not_compete_with_it
     index = index_patches(model, memory(pixels), LAYERS, k=3)
     for image in (0, 5):
         for layer in LAYERS:
-            found = rank_image(index, layer, capture(model, pixels[image], layer)[layer][0], own=image)
+            found = rank_image(index, layer, capture(model, pixels[image], layer)[layer][0], own=f"n/{image:03d}")
             for channel, place in enumerate(found):
                 at = [i for i, w in enumerate(index.top(layer, channel), 1) if w.image == image]
                 assert place == (at[0] if at else 0)
