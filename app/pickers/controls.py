@@ -31,6 +31,7 @@ DEFAULT_PHOTO = "chelsea"
 DEFAULT_NETWORK = "resnet20_cifar"
 WEIGHTS_NOTE = {
     "bundled": "trained; comes with cnnviz",
+    "packaged": "trained on ImageNet; a Python package of its own",
     "random": "nothing learned: what you see is the architecture",
 }
 UNTRAINED_HELP = "The same network, classes and preprocessing without any training: what its structure alone does."

@@ -26,7 +26,8 @@ INDEXES = 4  # that are kept with a network, over different images
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which network: architecture, weights ("bundled", "epoch-5", "pretrained", "random", "file-<hash>"), device.
+    """Which network: architecture, weights ("bundled", "packaged", "epoch-5", "pretrained", "random", "file-<hash>"),
+    device.
 
     `untrained`: its random twin, with the classes and the preprocessing of those weights. `version`: which
     answers about a file of one's own."""
@@ -129,15 +130,16 @@ def _load_untrained(choice: Choice, progress: Any) -> LoadedModel:
 
 @st.cache_data(show_spinner=False)
 def catalogue(blocks: bool = False) -> dict[str, str]:
-    """{architecture: title} in the order of the picker: bundled networks first, then the families in the order
-    of their first publication, within a family by depth. `blocks`: building blocks without a classifier, too."""
+    """{architecture: title} in the order of the picker: networks with weights here first, then the families in the
+    order of their first publication, within a family by depth. `blocks`: building blocks without a classifier, too."""
     from cnnviz.models.catalogue.registry import architectures, find
 
     entries = [entry for entry in map(find, architectures()) if blocks or entry.classifier]
     first: dict[str, int] = {}
+    here = {*_bundled(), *_packaged()}
     for entry in entries:
         first[entry.family] = min(first.get(entry.family, 9999), entry.year or 9999)
-    order = sorted(entries, key=lambda e: (e.name not in _bundled(), first[e.family], e.family, _natural(e.name)))
+    order = sorted(entries, key=lambda e: (e.name not in here, first[e.family], e.family, _natural(e.name)))
     return {entry.name: entry.title for entry in order}
 
 
@@ -182,7 +184,7 @@ def card(name: str, weights: str) -> list[str]:
     """What is known of bundled or published weights, a line a fact, without the file's own address; [] for others."""
     from cnnviz.models.catalogue.cards import cards
 
-    if weights not in ("bundled", "pretrained"):
+    if weights not in ("bundled", "packaged", "pretrained"):
         return []
     lines = [line.strip() for found in cards(name) if found.weights == weights for line in found.lines()[1:]]
     return [line for line in lines if not line.startswith(("address", "here"))]
@@ -197,10 +199,18 @@ def _bundled() -> list[str]:
 
 def weights_options(name: str) -> list[str]:
     """Weights that `name` can take, the best that needs no download first."""
-    options = [*(["bundled"] if name in _bundled() else []), "random"]
+    here = {"bundled": _bundled(), "packaged": _packaged()}
+    options = [*(word for word, names in here.items() if name in names), "random"]
     if (file := _published_file(name)) is not None:
         options.insert(len(options) - 1 if file.is_file() else len(options), "pretrained")
     return options
+
+
+@st.cache_data(show_spinner=False)
+def _packaged() -> list[str]:
+    from cnnviz.models.packaged import packaged
+
+    return sorted(packaged())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

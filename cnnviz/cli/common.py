@@ -19,8 +19,8 @@ def add_network(parser: argparse.ArgumentParser, required: bool = True) -> None:
     network = "of `cnnviz list`, of another zoo (timm:resnet18), or a weights file"
     parser.add_argument("network", metavar="NETWORK", nargs=None if required else "?", help=network)
     weights = (
-        '"bundled", "pretrained", "random", "epoch-N" (the bundled ones after N epochs, where `cnnviz list` says '
-        "snapshots) or a file; default: bundled, else pretrained, else random"
+        '"bundled", "packaged", "pretrained", "random", "epoch-N" (the bundled ones after N epochs, where '
+        "`cnnviz list` says snapshots) or a file; default: bundled, else packaged, else pretrained, else random"
     )
     parser.add_argument("--weights", help=weights)
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "cuda:1", "mps" (default: auto)')
@@ -51,11 +51,13 @@ def open_network(options: argparse.Namespace) -> LoadedModel:
     from cnnviz.models.bundled import bundled
     from cnnviz.models.catalogue.registry import find
     from cnnviz.models.load import load
+    from cnnviz.models.packaged import packaged
 
     if Path(options.network).is_file():
         return _report_warnings(load(None, options.network, options.device))
     weights = options.weights
-    if weights is None and options.network not in bundled() and find(options.network).pretrained:
+    trained = {*bundled(), *packaged()}
+    if weights is None and options.network not in trained and find(options.network).pretrained:
         weights = "pretrained"
     bar = ProgressBar()
     model = load(

@@ -103,11 +103,13 @@ def _print_offline() -> None:
     from cnnviz.data.public.public_files import SETS, is_here
     from cnnviz.models.bundled import bundled, snapshots
     from cnnviz.models.catalogue.cards import all_cards
+    from cnnviz.models.packaged import packaged
 
     here = [card.name for card in all_cards() if card.here and card.weights == "pretrained"]
     sets = [name for name in SETS if is_here(name)]
     print("  works offline: every architecture with random weights; sample photographs and digits")
     print(f"  bundled weights: {', '.join(bundled()) or 'none'}")
+    print(f"  packaged weights here: {', '.join(packaged()) or 'none'}")
     print(f"  as they were in training: {', '.join(name for name in bundled() if snapshots(name)) or 'none'}")
     print(f"  pretrained weights here: {', '.join(here) or 'none'} (bring more: cnnviz prefetch NAME)")
     print(f"  data sets here: {', '.join(sets) or 'none'} (bring more: cnnviz prefetch --data NAME)")
@@ -155,19 +157,21 @@ def _try_bundled() -> None:
     from cnnviz.data.samples import draw_digit, sample_names, sample_photo
     from cnnviz.models.bundled import bundled
     from cnnviz.models.load import load
+    from cnnviz.models.packaged import packaged
 
     failed = []
-    for name in bundled():
+    trained = {name: "bundled" for name in bundled()} | {name: "packaged" for name in packaged()}
+    for name, weights in trained.items():
         try:
-            model = load(name, "bundled")
+            model = load(name, weights)
             image = draw_digit(3) if model.input_size[0] == 1 else sample_photo(sample_names()[0])
             best = int(model.predict(image)[0].argmax())
         except CnnvizError as error:
-            print(f"  {name:16} broken: {error}", file=sys.stdout)
+            print(f"  {name:18} broken: {error}", file=sys.stdout)
             failed.append(name)
             continue
         accuracy = model.notes.get("accuracy") or {}
-        scored = f"{accuracy['test']:.1%} on {accuracy['test_images']:,} test images" if "test" in accuracy else "?"
-        print(f"  {name:16} {scored}; works (answers {model.class_names[best]!r})")
+        scored = f"{accuracy['test']:.1%} on {accuracy['test_images']:,} test images" if "test" in accuracy else weights
+        print(f"  {name:18} {scored}; works (answers {model.class_names[best]!r})")
     if failed:
         raise CnnvizError(f"{', '.join(failed)} cannot be used.")

@@ -84,6 +84,7 @@ def _list_architectures(names_only: bool) -> None:
     from cnnviz.models.bundled import bundled, snapshots
     from cnnviz.models.catalogue.parameter_counts import count_parameters, format_count
     from cnnviz.models.catalogue.registry import architectures, find
+    from cnnviz.models.packaged import PACKAGES
 
     names = architectures()
     if names_only:
@@ -102,7 +103,8 @@ def _list_architectures(names_only: bool) -> None:
         print(f"\n{family}")
         for e in members:
             size = "×".join(str(n) for n in e.input_size)
-            weights = ["bundled"] * (e.name in shipped) + ["pretrained"] * (e.pretrained is not None)
+            weights = ["bundled"] * (e.name in shipped) + ["packaged"] * (e.name in PACKAGES)
+            weights += ["pretrained"] * (e.pretrained is not None)
             weights += ["snapshots"] * bool(snapshots(e.name))
             print(f"  {e.name:29} {format_count(counts[e.name]):>7}  {size:>9}  {e.year or '':4}  {', '.join(weights)}")
     print(f"\n{len(entries)} architectures: name, parameters, input, year, trained weights.")

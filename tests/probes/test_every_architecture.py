@@ -99,7 +99,8 @@ ORACLE_SIZES = {  # input of the comparison: names; odd sizes where the network 
     (107, 91): "zfnet zfnet_b cnn_m cnn_s cnn_m_128",
     (67, 51): "vgg11_lrn vgg16_c vgg16 vgg13_bn",
     (29, 26): "nin_cifar10 all_cnn_a all_cnn_b all_cnn_c plain20_cifar resnet20_cifar_b resnet56_noshort",
-    (99, 91): "googlenet_2014 resnet50_v1 resnet18_a resnet34_c plain18 mobilenet_v1 mobilenet_v2 squeezenet1_1",
+    (99, 91): "googlenet_2014 resnet50_v1 resnet18_a resnet34_c plain18 mobilenet_v1 mobilenet_v2 squeezenet1_1 "
+    "efficientnet_lite0",
     (95, 63): "bn_inception",
     (11, 9): "naive_inception reduced_inception",
 }

