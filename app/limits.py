@@ -50,7 +50,7 @@ def each(lane: str) -> int:
 
 
 def waiting() -> int:
-    """How many jobs one person may have, running and in line."""
+    """How many jobs one person may have, running and queued."""
     return 6 if access.is_shared() else 40
 
 

@@ -30,7 +30,7 @@ VIEWS = {
     "equivariance": ["Shift", "Map", "Prediction", "Beyond shifts"],
     "receptive-fields": ["On the image", "Growth", "Stacks"],
     "pooling": ["In a network", "By hand", "Learned", "Location"],
-    "playground": ["Step by step", "Matrix", "Seen how often", "Counters", "Photograph", "Pooling", "Signal"],
+    "playground": ["Step by step", "Matrix", "Coverage", "Counters", "Photograph", "Pooling", "Signal"],
     "camera": ["Snapshot"],
 }  # page: the views that its address can name
 NETWORKS = ["", "lenet5", "plain20_cifar"]  # "": the one that a page opens on

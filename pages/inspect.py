@@ -1,4 +1,4 @@
-"""Inspect your image: what the network answers, and what in the image the answer hangs on."""
+"""Inspect your image: what the network answers, and what in the image the answer depends on."""
 
 import streamlit as st
 

@@ -11,7 +11,7 @@ PAGE = {"title": "Convolution playground", "address": "playground", "icon": ":ma
 VIEWS = {
     "Step by step": steps.steps,
     "Matrix": steps.matrix,
-    "Seen how often": steps.seen,
+    "Coverage": steps.seen,
     "Counters": counts.counters,
     "Photograph": photograph.photograph,
     "Pooling": hand.view,

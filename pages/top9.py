@@ -46,7 +46,7 @@ wall.ranking(indexed, image, chosen)
 wall.offer_files(indexed, rule)
 st.write(
     f"Left of each block: the patches with the nine strongest activations, {winners}. Right: the same units "
-    "projected down to pixels. **Notice** what the nine have in common, and which part of the patch lights up."
+    "projected back to pixels. **Notice** what the nine have in common, and which part of the patch lights up."
 )
 with st.expander("Formula and source"):
     st.write(

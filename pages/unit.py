@@ -39,7 +39,7 @@ else:
     st.info("No image of this corpus gives this channel a value. Choose another channel or other images.")
 
 st.write(
-    "Each column is one image: whole, with the unit's receptive field; the patch alone; the same unit projected down "
+    "Each column is one image: whole, with the unit's receptive field; the patch alone; the same unit projected back "
     "to pixels. **Notice** what changes between the three projections, and how small the effective field is."
 )
 with st.expander("Formula and source"):

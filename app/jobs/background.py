@@ -19,6 +19,7 @@ from app import access, limits
 from app.jobs.queue import JobQueue, Ticket
 from cnnviz.device import out_of_memory, release
 from cnnviz.errors import CnnvizError
+from cnnviz.progress import format_ordinal
 
 NICE = 5  # of long work: a third of the time of a click's
 log = logging.getLogger("cnnviz")
@@ -85,15 +86,15 @@ class Job:
 
     @property
     def place(self) -> int:
-        """Its place in line, from 1; 0 once it runs, or has ended."""
+        """Its place in the queue, from 1; 0 once it runs, or has ended."""
         return 0 if self._ticket is None else self._ticket.place
 
     def describe_wait(self, otherwise: str = "preparing") -> str:
-        """What to say while there is no state: its place in line, or `otherwise`."""
+        """What to say while there is no state: its place in the queue, or `otherwise`."""
         if not (place := self.place) or self._ticket is None:
             return otherwise
         most = self._ticket.queue.places
-        return f"waits, place {place} in line; this machine computes {most} of this kind at once"
+        return f"queued ({format_ordinal(place)}); this machine computes {most} of this kind at once"
 
     @property
     def cancelled(self) -> bool:
@@ -106,7 +107,7 @@ class Job:
             self.stop()
 
     def stop(self) -> None:
-        """Ask the work to stop, whoever asks; in line it leaves at once."""
+        """Ask the work to stop, whoever asks; a queued one leaves at once."""
         self._cancelled.set()
         if self._ticket is not None:
             self._ticket.queue.wake()
@@ -228,7 +229,7 @@ def start(key: str, name: str, work: Work, watched: bool = True, lane: str = lim
 def _refuse_more(name: str, held: int) -> None:
     if held >= limits.waiting():
         raise access.NotAllowed(
-            f"“{name}” was not started: {held} jobs of yours are running or in line already, and one person may have "
+            f"“{name}” was not started: {held} jobs of yours are running or queued already, and one person may have "
             f"{limits.waiting()}. Cancel one, or wait until one has ended."
         )
 

@@ -21,6 +21,12 @@ _PAGE = "offered_on"  # in the session: that page
 _STEPPED = "stepped"  # in the session: {key: what the keyboard chose}
 _GO = "go"  # in the session: (page, query) to be drawn next
 _TARGET = "going"  # in the session: (page, query, number of the press) of the last change that a key asked for
+RENAMED = {
+    "Photo enters": "Channels with your photo in the top 9",
+    "Most often on": "Most often active",
+    "Most seldom on": "Least often active",
+    "Seen how often": "Coverage",
+}  # choices of older links
 _LAG = 0.7  # seconds for which a browser that has drawn a page may still send a value of the page before
 
 
@@ -46,7 +52,7 @@ def _memory() -> _Memory:
 def begin(page: str) -> None:
     """Call before the page is drawn. Another page, or another URL while no widget was touched (Back, Forward,
     a link), makes the URL the truth for every choice."""
-    memory, asked = _memory(), st.query_params.to_dict()
+    memory, asked = _memory(), {key: RENAMED.get(text, text) for key, text in st.query_params.to_dict().items()}
     again, memory.again = memory.again, False  # such a run may bring a URL that the browser sent before it had the new
     if page != memory.page or (asked != memory.query and not again and not any(map(_touched, memory.shown))):
         memory.drawn = memory.drawn if page == memory.page else set()

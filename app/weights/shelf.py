@@ -31,7 +31,7 @@ def draw_shelf() -> None:
         form.ask()
     with right:
         kept = owners.list_own()
-        st.subheader(f"Kept here ({len(kept)})" if kept else "Kept here")
+        st.subheader(f"Saved weights ({len(kept)})" if kept else "Saved weights")
         if not kept:
             st.caption("None yet. Drop a file: its network is recognised, and every page can use it.")
         chosen = address.read("weights")

@@ -199,7 +199,7 @@ class LayerView(Displayed):
 @dataclass(frozen=True, slots=True, repr=False)
 class UnitView(Displayed):
     """One channel of an index: `index.unit("features.3", 17)`. In a notebook its winners in the whole image, as
-    patches and projected down, as in Zeiler and Fergus, ECCV 2014, Figure 2."""
+    patches and projected back, as in Zeiler and Fergus, ECCV 2014, Figure 2."""
 
     index: PatchIndex
     layer: str
@@ -241,7 +241,7 @@ class UnitView(Displayed):
         return cut_windows(pictures, [winner.full_box for winner in self.winners[:most]])
 
     def reconstructions(self, rule: str = "deconvnet", most: int | None = None) -> list[np.ndarray]:
-        """Each winner projected down to pixels, float32 (C, h, w), signed, cut as `patches`.
+        """Each winner projected back to pixels, float32 (C, h, w), signed, cut as `patches`.
 
         `rule`: "deconvnet", "guided" or "gradient", see `reconstruct`. Raises as `images` does, and BadInput for
         another rule."""

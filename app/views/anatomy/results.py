@@ -80,6 +80,24 @@ def about_text(name: str) -> str:
     return " ".join(parts)
 
 
+def compare_costs(one: Anatomy, other: Anatomy) -> str:
+    """What two networks cost beside each other, as a sentence."""
+    parts = []
+    for word, first, second in (
+        ("parameters", one.parameters, other.parameters),
+        ("multiply-adds", one.macs, other.macs),
+    ):
+        low, high = sorted((first, second))
+        if high <= 1.02 * low:
+            parts.append(f"as many {word}")
+        else:
+            more = one if first > second else other
+            parts.append(f"{high / max(low, 1):.1f} times the {word} in {more.name}")
+    if all(part.startswith("as many") for part in parts):
+        return "**Notice** that both cost the same: what differs is how the layers are connected."
+    return f"**Notice** what each choice costs: {' and '.join(parts)}."
+
+
 def caption(name: str) -> str:
     """Title and year of a network, for the sidebar."""
     facts = about(name)

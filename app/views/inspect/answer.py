@@ -22,8 +22,8 @@ from cnnviz.figures.base.charts import value_text
 SIDE = 224  # pixels of a panel
 GRADIENTS = ("saliency", "guided_backprop", "deconvolution", "integrated_gradients")
 NOTHING = (
-    "0 everywhere. By the rule of this method no part of the image speaks for the class: rectifiers on the way down "
-    "hold everything back."
+    "0 everywhere: by the rule of this method no part of the image speaks for the class, since the ReLUs block every "
+    "signal in the backward pass."
 )
 
 
@@ -76,8 +76,8 @@ def view(subject: Subject, opacity: float) -> None:
     say_problems(QUICK, cells)
     st.write(
         "Above: the five highest logits z and the softmax of all of them. Below: which pixels the logit of the class "
-        "hangs on, by four methods that need one pass down. **Notice** that they do not agree: see the view *Sanity "
-        "check* for which of them hang on what was learned at all."
+        "depends on, by four methods that need one backward pass. **Notice** that they do not agree: see the view "
+        "*Sanity check* for which of them depend on what was learned at all."
     )
     sources(QUICK)
 

@@ -46,7 +46,7 @@ def pick_others(row: Any, network: Network, image: str) -> list[str]:
     address.prepare(_KEY, _Names(), parse)
     with row:
         chosen = st.multiselect(
-            "Images beside it",
+            "Compare with",
             options,
             key=_KEY,
             max_selections=MOST - 1,

@@ -45,8 +45,9 @@ def view(subject: Subject) -> None:
         if found is not None:
             _show(subject, taken, found)
     st.write(
-        "The images whose activations before the classifier lie closest to those of yours. **Notice** that they are "
-        "alike in what they show rather than pixel by pixel; with random weights they are alike in colour and layout."
+        "The images whose activations before the classifier lie closest to those of yours. **Notice** which of them "
+        "share what they show, and which only colour and layout: with random weights all are of the second kind. "
+        "(Crops of your own photograph, where it is one of the samples, are close in either way.)"
     )
     with st.expander("Formula and source"):
         st.write(

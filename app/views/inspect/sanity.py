@@ -43,7 +43,7 @@ def pick_method(row: Any) -> str:
 def view(subject: Subject, method: str, opacity: float) -> None:
     """Two rows of maps with their rank correlations, then the curve."""
     if subject.network.untrained:
-        st.info("This network has random weights already: load trained ones to check what hangs on them.")
+        st.info("This network has random weights already: load trained ones to check what depends on them.")
     place, waiting = st.empty(), st.container()
     first, second = ([make(subject, m) for m in CHECKED] for make in (wanted, wanted_random))
     quick = len(CHECKED) - 1  # integrated gradients come last

@@ -82,7 +82,7 @@ def show(one: ShownLandscape, alpha: float, beta: float) -> None:
     place = point_text(alpha, beta)
     head, forget = st.columns([5, 1], vertical_alignment="center")
     head.markdown(f"**{one.title} at {place}** on {image}: answers, and feature maps of {layer} on one scale")
-    forget.button("Forget the point", key="forget_point", on_click=address.choose, args=("point", ""))
+    forget.button("Clear the point", key="forget_point", on_click=address.choose, args=("point", ""))
     if meta.get("statistics", "frozen") != "frozen":
         st.caption(RECALIBRATED)
     before, after = shared.maps(network, image, layer), shared.maps(moved, image, layer)

@@ -59,9 +59,10 @@ def training(row: Any) -> None:
         else ""
     )
     st.write(
-        "Left: the loss around the weights after each epoch, always in the same two directions; drag the slider or "
-        "press play. Right: the weights of the run, projected on the plane of their principal components. **Notice** "
-        f"when the bowl appears, and how little of the way the plane shows.{residual} **{SLICE}**"
+        "Left: the loss around the weights of each snapshot of the run, always in the same two directions; drag "
+        "the slider or press play. Right: the weights of the run, projected on the plane of their principal "
+        f"components. **Notice** when the bowl appears, and how little of the way the plane shows.{residual} "
+        f"**{SLICE}**"
     )
     with st.expander("Formula and source"):
         st.write(

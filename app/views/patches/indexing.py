@@ -62,7 +62,7 @@ class IndexedNetwork:
 
     @property
     def has_images(self) -> bool:
-        """False for an index file that has come without its images: nothing can be projected down then."""
+        """False for an index file that has come without its images: nothing can be projected back then."""
         return building.has_images(self.images)
 
     def holds(self, layer: str) -> bool:
@@ -114,7 +114,7 @@ class IndexedLayer:
         return [patch if patch.shape[2] == 3 else to_rgb(patch) for patch in self.unit(channel).patches()]
 
     def reconstructions(self, channel: int, rule: str) -> list[np.ndarray]:
-        """The winners projected down, uint8 (h, w, 3), in the order of `patches`; empty without images."""
+        """The winners projected back to pixels, uint8 (h, w, 3), in the order of `patches`; empty without images."""
         return picture_cache().get(self.name(channel, rule), lambda: self._project(channel, rule))
 
     def _project(self, channel: int, rule: str) -> list[np.ndarray]:
@@ -238,7 +238,7 @@ def require_layer(network: Network, images: Corpus, layer: str) -> IndexedLayer:
         part = "" if index.complete else f" It is not complete: {index.meta['next']:,} images are searched."
         st.caption(
             f"An index of {index.meta['images']:,} images ({as_literal(images.name)}) without them: patches are small "
-            f"crops, and nothing can be projected down.{part}"
+            f"crops, and nothing can be projected back.{part}"
         )
     elif not refused and (index is None or not index.complete):
         building.offer_build(network, images, index)

@@ -114,7 +114,7 @@ def fields(later: Deferred, layer: IndexedLayer, channel: int) -> None:
         f"mean absolute gradient over the winners; half of it lies within {high}×{wide}, 95 % within "
         f"{most_high}×{most_wide} (orange)."
     )
-    text = f"Left, theoretical: {size[0]}×{size[1]} pixels, all alike. Right, effective: "
+    text = f"Left: theoretical field {size[0]}×{size[1]}. Right: effective field, "
     st.caption(text + ("no gradient arrives." if dark else effective))
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cnnviz.figures.base.mosaic import Mosaic
     from cnnviz.studies.channels.selectivity import Selectivity
 
-ALL, ALIVE, DEAD, ENTERED = "All", "Alive", "Dead", "Photo enters"
+ALL, ALIVE, DEAD, ENTERED = "All", "Alive", "Dead", "Channels with your photo in the top 9"
 MOSTLY = "Mostly "
 CLASSES = 40  # of the winners that are offered in the filter at most
 PREPARE: dict[str, Any] = dict(
@@ -259,15 +259,14 @@ def ranking(layer: IndexedLayer, image: str, chosen: Chosen, most: int = 8) -> N
     """In which channels the photograph would be among the winners, and where, as links."""
     entered = [int(c) for c in np.argsort(chosen.places, kind="stable") if chosen.places[c]]
     first = int((chosen.places == 1).sum())
-    who = f"**{image}** joins the ranking: it"
     also = " (It is one of the images searched.)" if chosen.own else ""
-    if not entered:
-        st.write(f"{who} is among the {layer.k} strongest of none of the {len(chosen.places)} channels of this layer.")
-        return
     st.write(
-        f"{who} is among the {layer.k} strongest of {len(entered)} of {len(chosen.places)} channels"
-        f"{f', the first in {first}' if first else ''}.{also} “Show: {ENTERED}” gives their wall."
+        f"**{image}** is in the top {layer.k} of {len(entered)} of {len(chosen.places)} channels"
+        f"{f', the strongest in {first}' if first else ''}.{also}"
+        + (f" “Show: {ENTERED}” gives their wall." if entered else "")
     )
+    if not entered:
+        return
     with st.container(horizontal=True, gap="small"):
         indexing.unit_links((layer.layer, channel, f": place {chosen.places[channel]}") for channel in entered[:most])
 

@@ -54,8 +54,8 @@ def view(row: Any) -> None:
     st.write(
         "The same comparison for a time series: an event that comes later, a layer that responds, and pooling over "
         "neighbouring responses. **Notice** that the response moves along with the event, exactly where the shift is a "
-        "multiple of the stride (dashed lines) and only roughly between: the teeth. Maxima stay at their place while "
-        "the event moves within their window."
+        "multiple of the stride (dashed lines) and only roughly between: the teeth. A maximum over a "
+        "window stays the same as long as the event moves within that window."
     )
     with st.expander("Formula and source"):
         st.write(

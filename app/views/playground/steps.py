@@ -92,7 +92,7 @@ def pick_task() -> Task:
             dilation = whole("Dilation", "dilate", 1, 1, 4)
         several = tables(grid_text, "grid", GRID, MANY)
         groups = whole("Groups", "cgroups", groups, 1, MANY) if len(several) > 1 else 1
-        flip = controls.bind_choice("The kernel is laid on by", "op", [CORRELATION, CONVOLUTION]) == CONVOLUTION
+        flip = controls.bind_choice("Operation", "op", [CORRELATION, CONVOLUTION]) == CONVOLUTION
     kernels = filters_of(tables(kernel_text, "kernel", KERNEL, MANY * MANY), len(several), groups)
     return Task(several, kernels, stride, padding, dilation, groups, flip)
 

@@ -91,11 +91,17 @@ def _sizes(network: Network, image: str) -> None:
     scenes = [sizes_scene(told, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Input sizes"], "location_sizes", narrow=scenes[1:])
     st.write(
-        "One photograph at several sizes. "
+        f"{_describe_pictures(lines)} at several sizes. "
         + " ".join(sizes_sentence(name, tried) for name, _, tried in told)
         + " **Notice** that convolutions run on any size; it is the dense layer behind a flattened map that does not."
     )
     offer_downloads("input-sizes", scenes[0])
+
+
+def _describe_pictures(lines: list[tuple[Network, str]]) -> str:
+    """What the rows show: one photograph or digit, or one of each."""
+    kinds = list(dict.fromkeys("digit" if picture.startswith("digit-") else "photograph" for _, picture in lines))
+    return "One " + " and one ".join(kinds)
 
 
 def _own_image(network: Network) -> str:

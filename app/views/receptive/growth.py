@@ -156,8 +156,8 @@ def _choose_layer(hit: list[Any]) -> None:
 
 def _words() -> None:
     st.write(
-        "Every kernel widens the field by its reach times the stride so far, so the curve is steeper behind every "
-        "stride. **Notice** how far the effective field stays behind the theoretical one: for equal weights it grows "
+        "Each layer adds (kernel − 1) × the product of earlier strides, so the curve is steeper after every stride. "
+        "**Notice** how far the effective field stays behind the theoretical one: for equal weights it grows "
         "with the square root of the depth alone, and strides are what makes it large."
     )
     with st.expander("Formula and source"):

@@ -84,7 +84,7 @@ def _place_words(lefts: list[int], peak: float) -> tuple[tuple[float, float, flo
     under, top = _TOP + BAR + 2, value_text(peak)
     titles = ("T(f(x)): the map, moved", "f(T(x)): of the moved image", "|difference|, black is 0")
     named = [(left, 0, SIDE, text) for left, text in zip(lefts, titles, strict=True)]
-    photos = [(0, 0, PHOTO, "x, the image"), (0, SIDE - PHOTO, PHOTO, "T(x): drag it")]
+    photos = [(0, 0, PHOTO, "x, the image"), (0, SIDE - PHOTO, PHOTO, "T(x), the shifted image")]
     scales = [
         (lefts[0], under, 60, "0"),
         (lefts[0] + SIDE - 40, under, 140, "activation"),

@@ -41,7 +41,7 @@ def training_figure(
     plane: Surface | None = None,
     height: int = 560,
 ) -> Figure:
-    """Left the surface after each epoch, in fixed directions, with a slider; right the `path` of the weights over
+    """Left the surface around each snapshot, in fixed directions, with a slider; right the `path` of the weights over
     `plane`, its present epoch marked. Either may be absent: `epochs` may be {}, `path` None. Plotly.
 
     `epoch`: the one shown first, by default the last."""
@@ -54,7 +54,7 @@ def training_figure(
     if epochs:
         figure.update_layout(scene={"domain": {"x": (0, 0.49 if path is not None else 0.91), "y": (0, 1)}})
         figure.layout.annotations[0].update(
-            x=0.23 if path is not None else 0.45, text=f"<b>{title}</b>, after each epoch"
+            x=0.23 if path is not None else 0.45, text=f"<b>{title}</b>, along its training"
         )
         figure.data[0].showscale = True
         _add_slider(figure, epochs, scale, _choose_epoch(epochs, epoch), path, now)
@@ -95,7 +95,7 @@ def _add_path(
     figure.update_layout(plot_bgcolor="#ffffff")
     figure.update_xaxes(title_text="principal direction 1")
     figure.update_yaxes(title_text="principal direction 2")
-    figure.add_annotation(heading("<b>Way of the weights</b>", sum(wide) / 2))
+    figure.add_annotation(heading("<b>Training trajectory</b>", sum(wide) / 2))
     return len(figure.data) - 1
 
 

@@ -57,7 +57,7 @@ def layer_html(view: LayerView) -> str:
 
 
 def unit_html(unit: UnitView) -> str:
-    """A unit's winners in the whole image, as patches and projected down, and their records."""
+    """A unit's winners in the whole image, as patches and projected back, and their records."""
     best, labels = unit.winners, unit.index.meta.get("labels") or {}
     said = [("receptive field", _pixels(best[0].full_box) if best else ""), ("images", _describe_images(unit.index))]
     title = f"{unit.name} of {unit.index.meta.get('model', 'a network')}"

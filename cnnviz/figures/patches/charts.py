@@ -79,12 +79,13 @@ def statistics_sentence(found: ChannelStatistics, channel: int, edges: Sequence[
         return f"Dead over these {images:,} images: no unit is ever above 0; the highest value is " + (
             f"{value_text(float(found.maximum[channel]))}."
         )
-    parts = [f"Over {images:,} images the strongest unit is {value_text(float(found.maximum[channel]))}"]
     middle = int(np.searchsorted(np.cumsum(counts), (images + 1) / 2))
-    parts.append(f"the middle image's strongest {_describe_bin(middle, edges)}")
-    text = ", ".join(parts) + "."
+    text = (
+        f"Maximum per image over {images:,} images: highest {value_text(float(found.maximum[channel]))}, "
+        f"median {_describe_bin(middle, edges)}."
+    )
     if counts[0]:
-        text += f" {int(counts[0]):,} images ({share_text(counts[0] / images)}) leave it at 0 or below."
+        text += f" In {int(counts[0]):,} images ({share_text(counts[0] / images)}) no unit is above 0."
     if found.sampled:
         mean, density = value_text(float(found.mean[channel])), share_text(found.density[channel])
         text += f" On average a unit is {mean}; {density} of the units are above 0 "
@@ -94,8 +95,8 @@ def statistics_sentence(found: ChannelStatistics, channel: int, edges: Sequence[
 
 def _describe_bin(place: int, edges: Sequence[float]) -> str:
     if place == 0:
-        return "is 0 or below"
-    return f"lies between {value_text(edges[place - 1])} and {value_text(edges[min(place, len(edges) - 1)])}"
+        return "0 or below"
+    return f"{value_text(edges[place - 1])} to {value_text(edges[min(place, len(edges) - 1)])}"
 
 
 def classes_sentence(classes: dict[str, int], entropy: float, selective: float) -> str:

@@ -15,7 +15,7 @@ from cnnviz.figures.base.text import load_font, truncate
 from cnnviz.figures.patches.wall import EMPTY, fit_tile
 
 GAP, ROW_TITLE, LETTERS, LINE = 12, 26, 13, 24
-TITLES = ("In the whole image", "What the unit sees", "Projected down to pixels")
+TITLES = ("In the whole image", "What the unit sees", "Projected back to pixels")
 PER_LINE = 9
 
 

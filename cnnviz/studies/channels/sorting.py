@@ -10,7 +10,7 @@ from cnnviz.errors import BadInput
 from cnnviz.index.result import PatchIndex
 from cnnviz.studies.channels.selectivity import Selectivity
 
-ORDERS = ("By index", "Strongest first", "Most selective", "Most often on", "Most seldom on")
+ORDERS = ("By index", "Strongest first", "Most selective", "Most often active", "Least often active")
 
 
 def order_channels(index: PatchIndex, layer: str, order: str, selective: Selectivity | None = None) -> list[int]:
@@ -26,7 +26,7 @@ def order_channels(index: PatchIndex, layer: str, order: str, selective: Selecti
     elif order == "Most selective":
         keys = np.full(count, np.nan) if selective is None else -selective.index
     elif order != "By index":
-        sign = -1 if order == "Most often on" else 1
+        sign = -1 if order == "Most often active" else 1
         keys = sign * index.statistics[layer].density if layer in index.statistics else np.full(count, np.nan)
     return [int(c) for c in np.argsort(np.where(np.isnan(keys), np.inf, keys), kind="stable")]
 

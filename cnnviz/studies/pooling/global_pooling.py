@@ -107,4 +107,7 @@ def _last(model: LoadedModel) -> str:
 def _why(shape: tuple[int, ...] | None, error: str) -> str:
     if shape is None:
         return f"The maps shrink away before the last convolution: {error[:100]}"
-    return f"The last map has {shape[0]}×{shape[1]}×{shape[2]} values, and the layer behind it wants another number."
+    return (
+        f"The last convolution gives {shape[0]}×{shape[1]}×{shape[2]} values; after pooling and flattening "
+        "their number is another than the dense layer was built for."
+    )

@@ -3,6 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.url.address import RENAMED
+
 
 def page() -> None:
     """A picker; once `ask` is set, a fragment's kind of rerun."""
@@ -51,3 +53,20 @@ def test_a_rerun_draws_the_page_anew_with_what_was_chosen(at: AppTest):
     at.selectbox(key="layer").select("a").run()
     assert at.session_state["runs"] == 4 and not at.session_state["address"].again
     assert at.selectbox(key="layer").value == "a" and query(at)["layer"] == "a"
+
+
+def test_choices_of_older_links_are_known_by_their_new_names():
+    def old(words: str) -> None:
+        import streamlit as st
+
+        from app.url import address
+
+        address.begin("page")
+        address.bind(st.selectbox, "Show", "show", "All", options=["All", *address.RENAMED.values()])
+        address.finish(drawn=True)
+
+    for words in RENAMED:
+        at = AppTest.from_function(old, default_timeout=30, args=(words,))
+        at.query_params["show"] = words
+        at.run()
+        assert at.selectbox(key="show").value == RENAMED[words] == query(at)["show"]

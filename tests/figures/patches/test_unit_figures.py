@@ -76,7 +76,7 @@ def test_a_field_larger_than_the_image_is_cut_to_it():
 
 def test_the_sentence_gives_maximum_median_and_density():
     text = statistics_sentence(statistics({0.0: 10, 1.2: 60, 3.0: 30}, 3.9), 0, EDGES)
-    assert "Over 100 images" in text and "3.9" in text and "between 1 and 1.41" in text
+    assert "over 100 images" in text and "highest 3.9" in text and "median 1 to 1.41" in text
     assert "10 images (10 %)" in text and "is 0.5;" in text and "25 % of the units" in text
 
 

@@ -21,8 +21,8 @@ def test_orders_follow_their_quantity():
     index = index_patches(branching(), memory(noise(6)), ["b"], k=3)
     strength, density = index.strength("b"), index.statistics["b"].density
     assert (np.diff(strength[order_channels(index, "b", "Strongest first")]) <= 0).all()
-    assert (np.diff(density[order_channels(index, "b", "Most often on")]) <= 0).all()
-    assert (np.diff(density[order_channels(index, "b", "Most seldom on")]) >= 0).all()
+    assert (np.diff(density[order_channels(index, "b", "Most often active")]) <= 0).all()
+    assert (np.diff(density[order_channels(index, "b", "Least often active")]) >= 0).all()
     assert order_channels(index, "b", "By index") == list(range(5))
     with pytest.raises(BadInput, match="By index"):
         order_channels(index, "b", "by colour")

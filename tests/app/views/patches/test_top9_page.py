@@ -217,8 +217,8 @@ def test_the_photograph_joins_the_ranking_and_its_channels_make_a_wall(opened, c
     own = {c for c in range(16) for w in index.top("conv2", c) if w.image_id == "digit-1/00"}  # the same pixels
     assert len(places) >= min(len(own), 8)
     assert all("unit=" in query and "layer=conv2" in query for query in places.values())
-    at.selectbox(key="show").select("Photo enters").run()
-    assert errors(at) == [] and at.query_params["show"] == "Photo enters"
+    at.selectbox(key="show").select("Channels with your photo in the top 9").run()
+    assert errors(at) == [] and at.query_params["show"] == "Channels with your photo in the top 9"
 
 
 def test_true_scale_draws_early_layers_smaller_than_late_ones(opened):

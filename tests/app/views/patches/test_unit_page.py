@@ -34,7 +34,7 @@ def test_winners_histogram_fields_and_words_are_there(unit, cache):
     told = [int(text.partition(" ")[0].replace(",", "")) for text in bars["hovertext"]]
     assert sum(told) == index.meta["images"] and max(told) == found.histogram[7].max()
     text = captions(unit)
-    assert f"Over {index.meta['images']:,} images" in text and "effective" in text and "95 %" in text
+    assert f"over {index.meta['images']:,} images" in text and "effective" in text and "95 %" in text
     assert "Classes of the 9 winners" in text  # the digits have labels
 
 

@@ -38,7 +38,7 @@ def test_another_example_brings_its_own_numbers(opened):
     ("view", "says"),
     [
         ("Matrix", "W: 4×9"),
-        ("Seen how often", "(0, 0): once"),
+        ("Coverage", "(0, 0): once"),
         ("Counters", "36,928"),
         ("Photograph", "−1"),
         ("Pooling", "4 of 4 inputs and 2 of 4 outputs change."),
