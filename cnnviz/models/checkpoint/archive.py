@@ -1,38 +1,25 @@
-"""Check what a torch file declares, names and sizes, before anything of it is loaded or run.
+"""Read the containers of torch.save: a zip of a pickle and of storages, or before torch 1.6 one after the other.
 
-`torch.load(weights_only=True)` runs no code, yet a deflated archive grows a thousandfold and 1.6 KB can
-declare 10^10 elements. Here the pickle is read by an inert reader that only notes names and sizes."""
+Every size is checked against the file before anything is unpacked: a deflated archive grows a thousandfold, and 1.6 KB
+can declare 10^10 elements."""
 
 from __future__ import annotations
 
-import math
 import os
-import pickle
+import struct
 import zipfile
-from collections import OrderedDict
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cnnviz.errors import BadCheckpoint, BadInput
-from cnnviz.models.checkpoint.stubs import STAND_INS
+from cnnviz.models.checkpoint.pickled import PICKLE_BYTES, Bounded, StorageTable, read_pickle
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INSTEAD = "In the program that made it, write torch.save(model.state_dict(), 'weights.pt') instead."
 AGAIN = "Copy or download it again."
-PICKLE_BYTES = 2**23  # the list of contents: about 200 bytes a tensor; as Python objects it is 60 times as large
-_ENTRIES = 100_000  # parts of one tuple, those of the tuples in it too: shared ones make it 2 to the power of lines
-_MODULES = set(
-    "torch torch._utils torch._tensor torch.storage torch.serialization torch.nn.parameter collections "
-    "numpy.dtypes".split()
-)
-_NAMES = {*STAND_INS, "builtins.set", "builtins.complex", "_codecs.encode"}  # of other modules
-_ITEM_BYTES = {
-    "ComplexDoubleStorage": 16,
-    **dict.fromkeys(("DoubleStorage", "LongStorage", "ComplexFloatStorage"), 8),
-    **dict.fromkeys(("FloatStorage", "IntStorage", "QInt32Storage"), 4),
-    **dict.fromkeys(("HalfStorage", "BFloat16Storage", "ShortStorage"), 2),
-}  # the others hold one byte an element
 
 
 def cap_bytes() -> int:
@@ -46,42 +33,59 @@ def cap_bytes() -> int:
         raise BadInput(f"CNNVIZ_MAX_WEIGHTS_MB must be a number of MiB, got {limit!r}.") from None
 
 
-def survey_zip(path: Path) -> None:
-    """Check a torch archive: entries stored, not deflated; sizes within the file; tensors within their
-    entries; no program and no foreign objects inside. Raises BadCheckpoint with the reason."""
+def read_zip(path: Path) -> Any:
+    """What a torch archive holds. Its entries must be stored, not deflated, lie within the file, and be one set of
+    weights. Raises BadCheckpoint with the reason."""
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+            entries = {entry.filename.partition("/")[2]: entry for entry in archive.infolist()}
+            _check_entries(archive, entries, path)
+            listed = entries["data.pkl"]
+            held = {name[5:]: entry.file_size for name, entry in entries.items() if name.startswith("data/")}
+            storages = StorageTable(held, sum(held.values()))
+            with archive.open(listed) as pickled:
+                content = read_pickle(Bounded(BytesIO(pickled.read(PICKLE_BYTES)), listed.file_size), storages)
+            big = "byteorder" in entries and archive.read(entries["byteorder"]) == b"big"
+            for key, buffer in storages.buffers.items():
+                _seek_data(file, entries[f"data/{key}"])
+                _fill(buffer, file)
+                if big:
+                    buffer.copy_(buffer.view(-1, storages.widths[key]).flip(1).flatten())
+    except BadCheckpoint as error:
+        raise _name(error, path) from None
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
         raise BadCheckpoint(f"{path.name} is cut short or damaged ({error}). {AGAIN}") from None
-    with archive:
-        entries = {entry.filename.partition("/")[2]: entry for entry in archive.infolist()}
-        _check_entries(archive, entries, path)
-        pickled = entries["data.pkl"]
-        try:
-            with archive.open(pickled) as file:
-                survey = _read_survey(_Bounded(BytesIO(file.read(PICKLE_BYTES)), pickled.file_size), path)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-            raise BadCheckpoint(f"{path.name} is cut short or damaged ({error}). {AGAIN}") from None
-    for key, declared in survey.storages.items():
-        held = entries[f"data/{key}"].file_size if f"data/{key}" in entries else 0
-        if declared > held:
-            raise BadCheckpoint(f"{path.name} declares {declared:,} bytes where it holds {held:,}: refused unread.")
+    return content
 
 
-def survey_legacy(path: Path) -> None:
-    """Check a file of torch before 1.6: four pickles (magic, version, system, content), the list of
-    storages, then their bytes. Raises BadCheckpoint with the reason."""
+def read_legacy(path: Path) -> Any:
+    """What a file of torch before 1.6 holds: four pickles (magic, version, system, content), the list of storages, then
+    their lengths and bytes. Raises BadCheckpoint with the reason."""
     size = path.stat().st_size
-    with path.open("rb") as file:
-        bounded = _Bounded(file, min(size, PICKLE_BYTES))
-        content = [_read_survey(bounded, path) for _ in range(4)][-1]
-        _read_survey(bounded, path)
-        left = size - file.tell()
-    declared = sum(content.storages.values())
-    if declared > left:
-        raise BadCheckpoint(
-            f"{path.name} is cut short, or false: it declares {declared:,} bytes of tensors and holds {left:,}. {AGAIN}"
-        )
+    try:
+        with path.open("rb") as file:
+            bounded = Bounded(file, min(size, PICKLE_BYTES))
+            storages = StorageTable(None, size)
+            content = [read_pickle(bounded, storages) for _ in range(4)][-1]
+            keys = read_pickle(bounded, storages)
+            declared, left = sum(buffer.numel() for buffer in storages.buffers.values()), size - file.tell()
+            if declared > left:
+                raise BadCheckpoint(
+                    f"is cut short, or false: it declares {declared:,} bytes of tensors and holds {left:,}. {AGAIN}"
+                )
+            if not isinstance(keys, list) or {str(key) for key in keys} < storages.buffers.keys():
+                raise BadCheckpoint(f"is cut short or damaged (its list of storages lacks some). {AGAIN}")
+            for key in map(str, keys):
+                count = int.from_bytes(file.read(8), "little")
+                buffer = storages.buffers.get(key)
+                if buffer is None or count * storages.widths[key] != buffer.numel():
+                    raise BadCheckpoint(f"is cut short or damaged (storage {key[:40]} has another size). {AGAIN}")
+                _fill(buffer, file)
+    except BadCheckpoint as error:
+        raise _name(error, path) from None
+    except (OSError, EOFError) as error:
+        raise BadCheckpoint(f"{path.name} is cut short or damaged ({error}). {AGAIN}") from None
+    return content
 
 
 def is_intact(path: Path) -> bool:
@@ -95,9 +99,24 @@ def is_intact(path: Path) -> bool:
         return False
 
 
+def _name(error: BadCheckpoint, path: Path) -> BadCheckpoint:
+    text = str(error)
+    return error if text.startswith(path.name) else BadCheckpoint(f"{path.name} {text}")
+
+
+def _seek_data(file: BinaryIO, entry: zipfile.ZipInfo) -> None:
+    """Go to the first byte of a stored entry, which its own header stands before."""
+    file.seek(entry.header_offset + 26)
+    name, extra = struct.unpack("<HH", file.read(4))
+    file.seek(name + extra, os.SEEK_CUR)
+
+
+def _fill(buffer: Tensor, file: BinaryIO) -> None:
+    if buffer.numel() and file.readinto(buffer.numpy()) != buffer.numel():  # type: ignore[attr-defined]
+        raise EOFError("it ends in the middle")
+
+
 def _check_entries(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], path: Path) -> None:
-    if "constants.pkl" in entries or any(name.startswith("code/") for name in entries):
-        raise BadCheckpoint(f"{path.name} is a TorchScript archive, which is a program, not weights. {INSTEAD}")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
         raise BadCheckpoint(f"{path.name} is a compressed archive, and torch.save never compresses. {INSTEAD}")
     if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
@@ -105,131 +124,10 @@ def _check_entries(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]
     if any(".." in entry.filename.replace("\\", "/").split("/") for entry in archive.infolist()):
         raise BadCheckpoint(f"{path.name} holds names that lead out of the archive ('..'): refused. {INSTEAD}")
     tops = {entry.filename.partition("/")[0] for entry in archive.infolist()}
-    if "data.pkl" in entries and (len(tops) > 1 or len(entries) < len(archive.infolist())):
+    if len(tops) > 1 or len(entries) < len(archive.infolist()):
         raise BadCheckpoint(f"{path.name} is a zip archive of several things, not one set of weights. {INSTEAD}")
-    if "data.pkl" not in entries:
-        raise BadCheckpoint(f"{path.name} is a zip archive without weights. {INSTEAD}")
     if entries["data.pkl"].file_size > PICKLE_BYTES:
         raise BadCheckpoint(
             f"{path.name} has a list of contents of {entries['data.pkl'].file_size:,} bytes; "
             f"{PICKLE_BYTES:,} are allowed. {INSTEAD}"
-        )
-
-
-class _Bounded:
-    """The next `size` bytes of a file; asking for more fails instead of allocating."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self.file, self.left = file, size
-
-    def read(self, count: int) -> bytes:
-        if not 0 <= count <= self.left:
-            raise EOFError("it ends in the middle")
-        self.left -= count
-        return self.file.read(count)
-
-    def readline(self) -> bytes:
-        line = self.file.readline(1 << 16)
-        self.left -= len(line)
-        return line
-
-
-class _Inert:
-    """Stands for whatever a pickle names: it can be made and filled, and does nothing."""
-
-    def __new__(cls, *_arguments: Any) -> _Inert:
-        return object.__new__(cls)
-
-    def __init__(self, *_arguments: Any) -> None: ...
-
-    def __setstate__(self, _state: Any) -> None: ...
-
-    def __setitem__(self, _key: Any, _value: Any) -> None: ...
-
-    append = extend = add = __setstate__
-
-
-def _count_parts(load: Callable[[Any], None]) -> Callable[[Any], None]:
-    """The reader of one kind of tuple, which counts the parts: tuples of one another twice over take 2ⁿ
-    steps to hash or to compare."""
-
-    def weigh(survey: Any) -> None:
-        load(survey)
-        made = survey.stack[-1]
-        survey.parts[id(made)] = parts = 1 + sum(survey.parts.get(id(part), 1) for part in made)
-        if parts > _ENTRIES:
-            raise ValueError(f"tuples in tuples with {parts:,} parts")
-
-    return weigh
-
-
-class _Survey(pickle._Unpickler):  # the Python one: C's makes its memo as large as the file asks
-    """Reads a pickle without importing or running anything in it; notes names, storages and tensors."""
-
-    dispatch = pickle._Unpickler.dispatch | {
-        code[0]: _count_parts(pickle._Unpickler.dispatch[code[0]])
-        for code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
-    }
-
-    def __init__(self, file: _Bounded) -> None:
-        super().__init__(file)
-        self.foreign: list[str] = []
-        self.storages: dict[str, int] = {}  # key → bytes declared
-        self.tensors: list[tuple[Any, ...]] = []  # arguments of the functions that rebuild tensors
-        self.parts: dict[int, int] = {}  # id of a tuple → its parts, to the last
-
-    def find_class(self, module: str, name: str) -> type:
-        if module not in _MODULES and f"{module.replace('__builtin__', 'builtins')}.{name}" not in _NAMES:
-            self.foreign.append(f"{module}.{name}")
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-
-        def noting(cls: type[_Inert], *arguments: Any) -> _Inert:
-            self.tensors.append(arguments)
-            return object.__new__(cls)
-
-        return type(name, (_Inert,), {"__new__": noting} if "_rebuild_" in name else {})
-
-    def persistent_load(self, pid: Any) -> Any:
-        if pid[0] == "module":  # how torch before 1.6 stored the class of a whole module
-            self.foreign.append(getattr(pid[1], "__name__", "a module"))
-            return _Inert
-        _, kind, key, _, count = pid[:5]
-        item = _ITEM_BYTES.get(getattr(kind, "__name__", ""), 1)
-        self.storages[str(key)] = int(count) * item
-        return (item, int(count))
-
-    def impossible(self) -> str | None:
-        """What no honest file declares: a tensor that reaches beyond what is stored for it."""
-        for arguments in self.tensors:
-            if len(arguments) < 4 or not isinstance(arguments[0], tuple):
-                continue
-            (_, held), offset, sizes, strides = arguments[:4]
-            reach = offset + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True)) + 1
-            needed = max(math.prod(sizes), reach) if all(sizes) else 0
-            if needed > held or min((*sizes, *strides, offset), default=0) < 0:
-                return f"declares a tensor of {math.prod(sizes):,} elements and stores {held:,}"
-        return None
-
-
-def _read_survey(file: _Bounded, path: Path) -> _Survey:
-    survey = _Survey(file)
-    try:
-        survey.load()
-        impossible = survey.impossible()
-    except Exception as error:  # a hostile pickle can raise anything; all of it means the same
-        _refuse_foreign(survey, path)
-        reason = f"{type(error).__name__}: {str(error)[:100]}"
-        raise BadCheckpoint(f"{path.name} is cut short or damaged ({reason}). {AGAIN}") from None
-    _refuse_foreign(survey, path)
-    if impossible:
-        raise BadCheckpoint(f"{path.name} {impossible}: refused unread. {INSTEAD}")
-    return survey
-
-
-def _refuse_foreign(survey: _Survey, path: Path) -> None:
-    if survey.foreign:
-        names = ", ".join(list(dict.fromkeys(survey.foreign))[:4])[:200]
-        raise BadCheckpoint(
-            f"{path.name} holds pickled Python objects ({names}), which can run code when opened. {INSTEAD}"
         )

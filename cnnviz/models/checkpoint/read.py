@@ -1,34 +1,39 @@
-"""Read weights files safely (.pt, .pth, .ckpt, .safetensors): nothing pickled in them is ever run."""
+"""Read weights files safely, of PyTorch and of others (safetensors, ONNX, .npz): nothing pickled is ever run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
-import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import BadCheckpoint
-from cnnviz.models.checkpoint.archive import AGAIN, INSTEAD, PICKLE_BYTES, cap_bytes, survey_legacy, survey_zip
+from cnnviz.models.checkpoint.archive import AGAIN, INSTEAD, cap_bytes, read_legacy, read_zip
+from cnnviz.models.checkpoint.formats.foreign import describe_zip
+from cnnviz.models.checkpoint.formats.hf_folder import MODELS, SETTINGS, list_parts, read_json, read_metadata
+from cnnviz.models.checkpoint.formats.hf_names import rename
+from cnnviz.models.checkpoint.formats.npz import read_npz
+from cnnviz.models.checkpoint.formats.onnx_layers import read_onnx
+from cnnviz.models.checkpoint.formats.packed import unpack_weights
+from cnnviz.models.checkpoint.pickled import PICKLE_BYTES
 from cnnviz.models.checkpoint.prefixes import drop_average, strip_prefixes
 from cnnviz.models.checkpoint.reparametrised import join_parts
-from cnnviz.models.checkpoint.sniff import LEGACY_MAGIC, ZIP_MAGIC, describe_content, describe_first_bytes
-from cnnviz.models.checkpoint.stubs import STAND_INS
+from cnnviz.models.checkpoint.saved_modules import SavedModule, SavedState
+from cnnviz.models.checkpoint.sniff import describe_content, find_kind
 from cnnviz.models.checkpoint.unwrap import CLASS_KEYS, unwrap
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".safetensors")
+SUFFIXES = tuple(".pt .pth .th .ckpt .safetensors .bin .onnx .npz .zip .tar .gz .tgz .t7 .pkl .pickle".split())
 KNOWN_METADATA = tuple(
     "architecture classes class_names class_to_idx preprocessing recipe accuracy data made_by".split()
 )
 _STRUCTURED = (*CLASS_KEYS, "preprocessing")  # of no use as text
 _SIDE_FILE_BYTES = 2**22
-_ONE_AT_A_TIME = threading.Lock()  # torch keeps one list for all threads of what it may make
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +41,102 @@ class Checkpoint:
     """What a weights file holds.
 
     `tensors`: in the file's order, common prefixes removed. `metadata`: plain values stored beside them.
-    `sha256`: of the file, hex. `kind`: "safetensors", "torch" or "torch, before 1.6". `warnings`:
-    sentences for the user."""
+    `sha256`: of the file, hex. `kind`: as in `sniff.find_kind`. `warnings`: sentences for the user.
+    `modules`: of a whole network that was saved, its modules in order of definition, the root
+    first; the names of tensors are as they are there."""
 
     tensors: dict[str, Tensor]
     metadata: dict[str, Any]
     sha256: str
     kind: str
     warnings: list[str] = field(default_factory=list)
+    modules: tuple[SavedModule, ...] = ()
 
 
 def read_weights(path: str | Path) -> Checkpoint:
-    """Read a `.pt .pth .th .ckpt .safetensors` file, recognised by its content, onto the CPU.
+    """Read weights onto the CPU: a file, recognised by its content, or a folder as HuggingFace's libraries save it.
 
-    The weights may be bare or in a dict within, as `unwrap.unwrap` finds them; PREFIXES that all keys
-    share are removed. A side file `<path>.json` or `<stem>.json` adds metadata that the file itself lacks. Files
-    over $CNNVIZ_MAX_WEIGHTS_MB (default 4096) are refused. Raises BadCheckpoint: reason and way out."""
-    path = Path(path)
+    Files of torch.save (a state_dict, a training checkpoint, a whole network), safetensors, ONNX, NumPy's .npz, and a
+    zip, tar or gzip that holds one of them. The weights may be bare or in a dict within, as `unwrap.unwrap` finds them;
+    PREFIXES that all keys share are removed, HuggingFace's names become torchvision's. A side file `<path>.json` or
+    `<stem>.json` adds metadata that the file itself lacks. Files over $CNNVIZ_MAX_WEIGHTS_MB (default 4096) are
+    refused. Raises BadCheckpoint: reason and way out."""
+    return _read(Path(path), may_unpack=True)
+
+
+def _read(path: Path, may_unpack: bool) -> Checkpoint:
+    if path.is_dir():
+        return _read_folder(path)
     kind = find_kind(path)
+    if kind != "packed":
+        return _read_parts([path], kind, read_json(path.with_name(SETTINGS[0])) if path.name in MODELS else {}, {})
+    if not may_unpack:
+        raise BadCheckpoint(f"{path.name} is an archive within an archive. Unpack it, and give the weights file.")
+    with unpack_weights(path) as inner:
+        try:
+            found = _read(inner, may_unpack=False)
+        except BadCheckpoint as error:
+            raise BadCheckpoint(f"{path.name}: {error}") from None
+    side = _read_side_file(path, found.warnings)
+    return replace(found, sha256=_hash([path]), metadata=side | found.metadata)
+
+
+def _read_folder(folder: Path) -> Checkpoint:
+    """HuggingFace's folder, or the one weights file in another one."""
+    try:
+        parts = list_parts(folder)
+        others = [path for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES and path.is_file()]
+        names = [str(path.relative_to(folder)) for path in folder.iterdir()]
+    except OSError as error:
+        raise BadCheckpoint(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from None
+    if parts:
+        config, processor = (read_json(folder / name) for name in SETTINGS)
+        return _read_parts(parts, find_kind(parts[0]), config, processor)
+    if known := describe_zip(names):
+        raise BadCheckpoint(f"{folder.name} {known}")
+    if len(others) == 1:
+        return _read(others[0], may_unpack=True)
+    what = f"with {len(others)} weights files ({', '.join(path.name for path in others[:5])})" if others else "without weights"
+    raise BadCheckpoint(f"{folder} is a folder {what}. Give the weights file inside it ({' '.join(SUFFIXES)}).")
+
+
+def _read_parts(paths: list[Path], kind: str, config: dict[str, Any], processor: dict[str, Any]) -> Checkpoint:
+    """One file, or the shards of one set of weights; `config` and `processor` as in HuggingFace's folder."""
     metadata: dict[str, Any] = {}
-    if kind == "safetensors":
-        content = _read_safetensors(path, metadata)
-    else:
-        (survey_zip if kind == "torch" else survey_legacy)(path)
-        content = _read_torch(path)
     warnings: list[str] = []
-    tensors = unwrap(content, metadata, warnings)
+    tensors: dict[str, Tensor] = {}
+    modules: tuple[SavedModule, ...] = ()
+    for path in paths:
+        found = _read_tensors(path, find_kind(path) if len(paths) > 1 else kind, metadata, warnings)
+        tensors |= found
+        modules = found.modules if isinstance(found, SavedState) else ()
+    path = paths[0]
+    if not any(tensor.is_floating_point() for tensor in tensors.values()):
+        raise BadCheckpoint(f"{path.name} holds whole numbers only; weights are fractions (float32). {INSTEAD}")
+    if not modules:  # the names of a whole network are its modules'
+        tensors = drop_average(strip_prefixes(tensors), warnings)
+    tensors = join_parts(tensors, warnings)
+    if renamed := rename(tensors, config):
+        tensors = renamed.tensors
+        warnings += renamed.warnings
+        if renamed.architecture:
+            metadata.setdefault("architecture", renamed.architecture)
+    warnings += _warn_not_finite(tensors)
+    told = read_metadata(config, processor) | _read_side_file(path, warnings)
+    return Checkpoint(tensors, told | _parse_metadata(metadata, warnings), _hash(paths), kind, warnings, modules)
+
+
+def _read_tensors(path: Path, kind: str, metadata: dict[str, Any], warnings: list[str]) -> dict[str, Tensor]:
+    """The checked tensors of one file under the names in it. Plain values beside them enter `metadata`."""
+    if kind == "onnx":
+        tensors: dict[str, Tensor] = read_onnx(path, metadata)
+        content: Any = tensors
+    else:
+        content = _read_safetensors(path, metadata) if kind == "safetensors" else _READERS[kind](path)
+        try:
+            tensors = unwrap(content, metadata, warnings)
+        except BadCheckpoint as error:
+            raise BadCheckpoint(f"{path.name} {error}") from None
     if not tensors:
         raise BadCheckpoint(f"{path.name} {describe_content(content)}. {INSTEAD}")
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
@@ -72,44 +147,20 @@ def read_weights(path: str | Path) -> Checkpoint:
         )
     for key, tensor in tensors.items():
         _check_tensor(key, tensor, path)
-    if not any(tensor.is_floating_point() for tensor in tensors.values()):
-        raise BadCheckpoint(f"{path.name} holds whole numbers only; weights are fractions (float32). {INSTEAD}")
-    tensors = join_parts(drop_average(strip_prefixes(tensors), warnings), warnings)
-    warnings += _warn_not_finite(tensors)
-    metadata = _read_side_file(path, warnings) | _parse_metadata(metadata, warnings)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Checkpoint(tensors, metadata, digest, kind, warnings)
+    return tensors
 
 
-def find_kind(path: Path) -> str:
-    """One of "safetensors", "torch" and "torch, before 1.6", by the first bytes. Raises BadCheckpoint for
-    anything else, a missing, empty or too large file, or a folder."""
-    if path.is_dir():
-        raise BadCheckpoint(f"{path} is a folder. Give the weights file inside it ({' '.join(SUFFIXES)}).")
-    if not path.is_file():
-        raise BadCheckpoint(f"There is no file {path}. Check the path.")
-    size = path.stat().st_size
-    cap = cap_bytes()
-    if size == 0:
-        raise BadCheckpoint(f"{path.name} is empty (0 bytes). {AGAIN}")
-    if size > cap:
-        raise BadCheckpoint(
-            f"{path.name} has {size / 2**20:,.1f} MiB, the limit is {cap / 2**20:,.1f} MiB. "
-            "Set CNNVIZ_MAX_WEIGHTS_MB higher if you trust the file."
-        )
-    try:
+_READERS: dict[str, Callable[[Path], Any]] = {"torch": read_zip, "torch, before 1.6": read_legacy, "npz": read_npz}
+
+
+def _hash(paths: list[Path]) -> str:
+    """SHA-256 of a file, or of several as if they were one, hex."""
+    digest = hashlib.sha256()
+    for path in paths:
         with path.open("rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        raise BadCheckpoint(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
-    if head.startswith(ZIP_MAGIC):
-        return "torch"
-    if head.startswith(LEGACY_MAGIC):
-        return "torch, before 1.6"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**40:  # length of the header, header
-        return "safetensors"
-    raise BadCheckpoint(f"{path.name} {describe_first_bytes(head)}")
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()
 
 
 def _read_safetensors(path: Path, metadata: dict[str, Any]) -> dict[str, Tensor]:
@@ -135,36 +186,21 @@ def _natural(key: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", key)]
 
 
-def _read_torch(path: Path) -> Any:
-    import torch
-
-    stand_ins: list[Any] = [(made, name) for name, made in STAND_INS.items()]
-    try:
-        # an open file, since a path would be judged by its suffix
-        with _ONE_AT_A_TIME, torch.serialization.safe_globals(stand_ins), path.open("rb") as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, ValueError, TypeError) as error:
-        reason = (str(error).splitlines() or [""])[0][:200]
-        raise BadCheckpoint(f"{path.name} could not be read safely ({reason}). {INSTEAD}") from None
-    except (AttributeError, KeyError, IndexError, EOFError, AssertionError, MemoryError) as error:
-        raise BadCheckpoint(f"{path.name} is damaged ({type(error).__name__}: {error}). {AGAIN}") from None
-
-
 def _check_tensor(key: str, tensor: Tensor, path: Path) -> None:
     import torch
 
     odd = tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu"
+    if odd or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise BadCheckpoint(
+            f"{path.name}: {key} is no plain tensor stored in full (sparse, quantised, meta or expanded). "
+            "Convert the network to float32 and save its state_dict again."
+        )
     if tensor.is_complex():
         raise BadCheckpoint(f"{path.name}: {key} holds complex numbers; weights are real (float32). {INSTEAD}")
     if not tensor.numel() and key.endswith((".weight", ".bias")):
         raise BadCheckpoint(
             f"{path.name}: {key} is empty, its shape is {tuple(tensor.shape)}: a layer without outputs, or a head "
             f"with 0 classes. {INSTEAD}"
-        )
-    if odd or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise BadCheckpoint(
-            f"{path.name}: {key} is no plain tensor stored in full (sparse, quantised, meta or expanded). "
-            "Convert the network to float32 and save its state_dict again."
         )
 
 

@@ -1,52 +1,81 @@
-"""Recognise files that are no weights by their first bytes or content, and say what they are instead."""
+"""Tell what kind of file holds the weights, by its contents alone; and what is in one that holds none."""
 
 from __future__ import annotations
 
-import re
+import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from cnnviz.models.checkpoint.archive import AGAIN, INSTEAD
-from cnnviz.models.checkpoint.stubs import Dropped
+from cnnviz.errors import BadCheckpoint
+from cnnviz.models.checkpoint.archive import AGAIN, cap_bytes
+from cnnviz.models.checkpoint.formats.foreign import describe_file, describe_zip
+from cnnviz.models.checkpoint.formats.onnx_graph import looks_like_onnx
+from cnnviz.models.checkpoint.formats.packed import SINGLE, is_tar
+from cnnviz.models.checkpoint.stubs import Dropped, Stub
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before 1.6
-ZIP_MAGIC = b"PK\x03\x04"
-_FOREIGN = (
-    (b"\x89HDF", "is an HDF5 (Keras) file. Convert it to a PyTorch state_dict first."),
-    (b"version https://git-lfs", "is a Git LFS pointer, not the weights. Run `git lfs pull`, or download the file."),
-    (b"\xff\xd8\xff", "is a JPEG image, not weights."),
-    (b"\x89PNG", "is a PNG image, not weights."),
-    (b"\x1f\x8b", "is packed with gzip. Unpack it first, and give the weights file inside."),
-    (b"GGUF", "is a GGUF file of a language model, not a PyTorch state_dict."),
-    (b"%PDF", "is a PDF document, not weights."),
-)  # first bytes and what they are
-# pickle's oldest form is readable text: a function's module and name, or a marked dict or list
-_PICKLE_TEXT = re.compile(rb"[(\]})]*c[\w.]+\n[\w.]+\n(p\d+\n|\()|\([dl]p?\d*\n")
+_HEAD = 4096  # bytes
+_SCRIPT = "torch.save(torch.jit.load({name!r}).state_dict(), 'weights.pth')"
 
 
-def describe_first_bytes(head: bytes) -> str:
-    """What a file is that begins like no weights file, and what to do."""
-    if LEGACY_MAGIC.startswith(head) or ZIP_MAGIC.startswith(head):
-        return f"is cut short. {AGAIN}"
-    if (head[0] == 0x80 and head[1] in (2, 3, 4, 5)) or _PICKLE_TEXT.match(head):
-        return f"is a pickled Python object, which can run code when opened. {INSTEAD}"
-    if known := next((words for magic, words in _FOREIGN if head.startswith(magic)), None):
-        return known
+def find_kind(path: Path) -> str:
+    """One of "safetensors", "torch", "torch, before 1.6", "onnx", "npz" and "packed" (zip, tar, gzip), whatever the
+    file is called. Raises BadCheckpoint for anything else, and for a missing, empty or too large file."""
+    if not path.is_file():
+        raise BadCheckpoint(f"There is no file {path}. Check the path.")
+    size, cap = path.stat().st_size, cap_bytes()
+    if size == 0:
+        raise BadCheckpoint(f"{path.name} is empty (0 bytes). {AGAIN}")
+    if size > cap:
+        raise BadCheckpoint(
+            f"{path.name} has {size / 2**20:,.1f} MiB, the limit is {cap / 2**20:,.1f} MiB. "
+            "Set CNNVIZ_MAX_WEIGHTS_MB higher if you trust the file."
+        )
     try:
-        text = head.decode("utf-8", "strict" if len(head) < 4096 else "ignore")
-    except UnicodeDecodeError:
-        text = "\0"
-    if re.match(r"\s*<(!doctype html|html|head|body|\?xml)", text, re.IGNORECASE):
-        return "is a text file, the web page of a download (HTML). Download the weights themselves."
-    if "\0" not in text:
-        return "is a text file, not weights. Download the weights themselves."
-    return f"is neither a torch nor a safetensors file, or its beginning is damaged. {AGAIN}"
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise BadCheckpoint(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
+    if head.startswith(b"PK\x03\x04"):
+        return _find_zip_kind(path)
+    if head.startswith(LEGACY_MAGIC):
+        return "torch, before 1.6"
+    if LEGACY_MAGIC.startswith(head):
+        raise BadCheckpoint(f"{path.name} is cut short. {AGAIN}")
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**40:  # length of the header, header
+        return "safetensors"
+    if head.startswith(tuple(SINGLE)) or is_tar(path):
+        return "packed"
+    if looks_like_onnx(head, size):
+        return "onnx"
+    raise BadCheckpoint(f"{path.name} {describe_file(path, head)}")
+
+
+def _find_zip_kind(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise BadCheckpoint(f"{path.name} is cut short or damaged ({error}). {AGAIN}") from None
+    inner = {name.partition("/")[2] for name in names}
+    if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
+        raise BadCheckpoint(
+            f"{path.name} is a TorchScript archive, which is a program, not weights. Where you trust it: "
+            f"{_SCRIPT.format(name=path.name)}"
+        )
+    if known := describe_zip(names):
+        raise BadCheckpoint(f"{path.name} {known}")
+    if "data.pkl" in inner:
+        return "torch"
+    return "npz" if names and all(name.endswith(".npy") for name in names) else "packed"
 
 
 def describe_content(content: Any) -> str:
     """Describe, as a phrase for messages, what the file holds in place of weights."""
     if not isinstance(content, Mapping):
-        return f"holds no weights by name, but a {type(content).__name__}"
+        kind = content.kind if isinstance(content, Stub) else type(content).__name__
+        return f"holds no weights by name, but a {kind[:80]}"
     if any(map(_is_optimizer, (content, *content.values()))):
         return "holds the state of an optimizer and no weights by name"
     if any("_packed_params" in str(key) for key in content):

@@ -1,14 +1,19 @@
-"""Stand-ins for harmless classes that training scripts pickle beside weights: argparse settings, paths, scalars.
+"""Stand-ins for the classes that a pickle names: arguments of scripts, paths, scalars, arrays, modules of networks.
 
 None of the classes that a file names is made. What stands for them copies nothing and calls nothing, since
 a small file may name one of its own parts a million times."""
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _LONGEST = 4096  # characters of a path or a text that is kept
 _MOST_BYTES = 2**22  # of an array of texts
@@ -16,6 +21,47 @@ _TEXT = re.compile(r"U[1-9]\d{0,3}")  # NumPy's code of texts of so many charact
 _NUMBERS = dict(
     zip("f2 f4 f8 b1 i1 i2 i4 i8 u1 u2 u4 u8".split(), "efd?bhiqBHIQ", strict=True)
 )  # NumPy's code of a type → struct's
+
+
+@dataclass(slots=True, eq=False)
+class StubClass:
+    """For a class or function that has no stand-in of its own. `name`: in full, e.g. "torch.nn.modules.conv.Conv2d";
+    `called`: the file calls it as a function."""
+
+    name: str
+    called: bool = False
+
+    def make(self, *_arguments: object) -> Stub:
+        """What stands for an object of the class."""
+        return Stub(self.name)
+
+
+@dataclass(slots=True, eq=False)
+class Stub:
+    """For an object: what the file fills into it. `state`: its attributes; `entries`: as of a dict; lists and sets of
+    one's own classes stay empty."""
+
+    kind: str
+    state: dict[Any, Any] = field(default_factory=dict)
+    entries: dict[Any, Any] = field(default_factory=dict)
+
+    def __setstate__(self, state: object) -> None:
+        if isinstance(state, tuple) and len(state) == 2:  # attributes, and those in __slots__
+            state = state[0] or state[1]
+        self.state = state if isinstance(state, dict) else {}
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.entries[key] = value
+
+    def append(self, _value: object) -> None:
+        """Drop it."""
+
+    extend = add = append
+
+    @property
+    def is_module(self) -> bool:
+        """True for a torch.nn.Module, whatever its class is called: it keeps its layers and parameters so."""
+        return all(isinstance(self.state.get(name), dict) for name in ("_modules", "_parameters"))
 
 
 class Settings(Mapping[str, Any]):
@@ -63,7 +109,7 @@ class Dropped:
 
 
 class Array(Dropped):
-    """For a NumPy array: kept as stored in the file; only arrays of class names are ever decoded."""
+    """For a NumPy array: kept as stored in the file, and decoded where it is class names or weights."""
 
     _state: tuple[object, ...] = ()
 
@@ -81,6 +127,21 @@ class Array(Dropped):
         if not width or not isinstance(data, bytes) or len(data) > _MOST_BYTES or len(data) % width:
             return None
         return [_decode(kind, data[at : at + width]) for at in range(0, len(data), width)]
+
+
+    def tensor(self) -> Tensor | None:
+        """The numbers of an array of floating point with axes; None for any other one."""
+        import numpy as np
+        import torch
+
+        _, shape, kind, columns_first, data = self._state if len(self._state) == 5 else (None,) * 5
+        if not isinstance(kind, ScalarType) or kind.code not in ("f2", "f4", "f8") or not isinstance(data, bytes):
+            return None
+        whole = isinstance(shape, tuple) and shape and all(isinstance(n, int) and n > 0 for n in shape)
+        if not whole or math.prod(shape) * int(str(kind.code)[1]) != len(data):
+            return None
+        values = np.frombuffer(data, kind.order + str(kind.code)).reshape(shape, order="F" if columns_first else "C")
+        return torch.from_numpy(values.astype(f"={kind.code}", order="C"))
 
 
 class ScalarType:
