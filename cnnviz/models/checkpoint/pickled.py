@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import pickle
 import sys
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
 
 PICKLE_BYTES = 2**23  # the list of contents: about 200 bytes a tensor; as Python objects it is 60 times as large
 _PARTS, _DEEPEST = 100_000, 1_000  # of one tuple, those of the tuples in it too: shared ones make it 2ⁿ
-_NAMES = 10_000  # different classes in a file
+_NAMES, _OBJECTS = 10_000, 200_000  # different classes in a file; objects of them, and tuples with tuples
 _REFERRED = ("torch.", "numpy.dtypes.", "typing.")  # packages whose names stand in files as settings
 _HOLDERS = ("functools.partial", "builtins.getattr", "torch.device")  # calls that only keep what they are given
-_OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as Python 2 called them
 _DTYPES = {
     **{f"{name}Storage": name.lower() for name in ("Double", "Float", "Half", "BFloat16", "Bool")},
     **dict(ComplexDoubleStorage="complex128", ComplexFloatStorage="complex64", LongStorage="int64"),
@@ -131,11 +131,15 @@ def _guard(code: bytes) -> Callable[[Any], None]:
     def read(reader: Any) -> None:
         load(reader)
         made = reader.stack[-1]
-        inner = [reader.sizes.get(id(part), (1, 0)) for part in made if type(part) is tuple]
+        inner = [reader.sizes.get(id(part), (len(part), 1)) for part in made if type(part) is tuple and part]
+        if not inner:
+            return
         parts = 1 + len(made) + sum(count for count, _ in inner)
-        depth = 1 + max((depth for _, depth in inner), default=0)
+        depth = 1 + max(depth for _, depth in inner)
         if parts > _PARTS or depth > _DEEPEST:
             raise ValueError(f"tuples in tuples with {parts:,} parts")
+        if len(reader.kept) >= _OBJECTS:
+            raise ValueError(f"more than {_OBJECTS:,} tuples of tuples")
         reader.sizes[id(made)] = parts, depth
         reader.kept.append(made)  # an id names the one tuple as long as it lives
 
@@ -157,7 +161,8 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the Pyth
     # ---- names -----------------------------------------------------------------------------------------
 
     def find_class(self, module: str, name: str) -> Any:
-        full = f"{_OLD_MODULES.get(module, module)}.{name}"
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))  # of Python 2
+        full = f"{module}.{name}"
         if known := _TABLE.get(full) or STAND_INS.get(full):
             return known
         if full.startswith("torch._utils._rebuild_"):
@@ -186,7 +191,9 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the Pyth
         if isinstance(function, StubClass):
             function.called |= bool(arguments) or not _may_be_called(function.name)
             bound = function.name == "builtins.getattr" and arguments and isinstance(arguments[0], Stub)
-            return arguments[0] if bound else self._make(function)  # torch.save(net.state_dict), without brackets
+            return arguments[0] if bound else self._make(function, arguments)  # torch.save(net.state_dict), no brackets
+        if isinstance(function, Stub):  # what a call has returned is called
+            return self.call(self.classes.setdefault(f"{function.kind}.call", StubClass("call")), (function,))
         if function is _reconstruct:
             return self.new(arguments[0], ())
         if function not in _CALLABLE:
@@ -201,8 +208,10 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the Pyth
         """What stands for a new object of `cls`."""
         return self._make(cls) if isinstance(cls, StubClass) else self.call(cls, arguments)
 
-    def _make(self, cls: StubClass) -> Stub:
-        self.made.append(made := cls.make())
+    def _make(self, cls: StubClass, arguments: tuple[Any, ...] = ()) -> Stub:
+        if len(self.made) >= _OBJECTS:
+            raise ValueError(f"more than {_OBJECTS:,} objects")
+        self.made.append(made := cls.make(arguments))
         return made
 
     def load_reduce(self) -> None:
@@ -265,7 +274,7 @@ def _may_be_called(name: str) -> bool:
     module, _, last = name.rpartition(".")
     if name in _HOLDERS:
         return True
-    return module.partition(".")[0] not in (*sys.stdlib_module_names, "__builtin__") and last.lstrip("_")[:1].isupper()
+    return module.partition(".")[0] not in sys.stdlib_module_names and last.lstrip("_")[:1].isupper()
 
 
 # ---- tensors -----------------------------------------------------------------------------------------------

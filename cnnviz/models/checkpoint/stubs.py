@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _TEXT = re.compile(r"U[1-9]\d{0,3}")  # NumPy's code of texts of so many charact
 _NUMBERS = dict(
     zip("f2 f4 f8 b1 i1 i2 i4 i8 u1 u2 u4 u8".split(), "efd?bhiqBHIQ", strict=True)
 )  # NumPy's code of a type → struct's
+_NOTHING: Any = MappingProxyType({})  # one for all: a file may hold a million objects
 
 
 @dataclass(slots=True, eq=False)
@@ -31,9 +33,10 @@ class StubClass:
     name: str
     called: bool = False
 
-    def make(self, *_arguments: object) -> Stub:
-        """What stands for an object of the class."""
-        return Stub(self.name)
+    def make(self, arguments: tuple[object, ...] = ()) -> Stub:
+        """What stands for an object of the class; it keeps the networks that it is made of."""
+        inner = {str(place): part for place, part in enumerate(arguments[:8]) if isinstance(part, Stub)}
+        return Stub(self.name, inner or _NOTHING)
 
 
 @dataclass(slots=True, eq=False)
@@ -42,15 +45,17 @@ class Stub:
     one's own classes stay empty."""
 
     kind: str
-    state: dict[Any, Any] = field(default_factory=dict)
-    entries: dict[Any, Any] = field(default_factory=dict)
+    state: Any = field(default_factory=lambda: _NOTHING)
+    entries: Any = field(default_factory=lambda: _NOTHING)
 
     def __setstate__(self, state: object) -> None:
         if isinstance(state, tuple) and len(state) == 2:  # attributes, and those in __slots__
             state = state[0] or state[1]
-        self.state = state if isinstance(state, dict) else {}
+        self.state = state if isinstance(state, dict) else _NOTHING
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if not self.entries:
+            self.entries = {}
         self.entries[key] = value
 
     def append(self, _value: object) -> None:
@@ -193,5 +198,5 @@ STAND_INS: dict[str, Callable[..., Any]] = {
     **{f"{module}.multiarray.scalar": scalar for module in ("numpy.core", "numpy._core")},
     **{f"{module}.multiarray._reconstruct": Array for module in ("numpy.core", "numpy._core")},
     **{f"datetime.{name}": Dropped for name in ("datetime", "date", "time", "timedelta")},
-    **{f"builtins.{name}": Dropped for name in ("list", "dict", "int", "float", "str", "bool", "bytes")},
+    **{f"builtins.{name}": Dropped for name in "object list dict int float str bool bytes".split()},
 }  # full name in a file → what is made instead
