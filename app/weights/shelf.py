@@ -21,13 +21,16 @@ def draw_shelf() -> None:
     with left:
         st.subheader("Your own weights")
         st.file_uploader(
-            "A state_dict: .pt, .pth, .th, .ckpt or .safetensors",
+            "Weights: PyTorch, safetensors, ONNX, .npz, or a zip or tar that holds them",
             max_upload_size=limits.weights_mb(),
             key="own_weights_file",
             on_change=_take,
             label_visibility="collapsed",
         )
-        st.caption("A state_dict, .pt .pth .th .ckpt or .safetensors. Nothing in it is run; it stays on this machine.")
+        st.caption(
+            "PyTorch (a state_dict, or torch.save(model)), safetensors, ONNX, .npz, a zipped HuggingFace folder; up to "
+            f"{limits.weights_mb()} MB. Nothing in it is run; it stays on this machine."
+        )
         form.ask()
     with right:
         kept = owners.list_own()

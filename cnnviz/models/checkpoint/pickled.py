@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 import sys
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
@@ -28,6 +29,9 @@ _PARTS, _DEEPEST = 100_000, 1_000  # of one tuple, those of the tuples in it too
 _NAMES, _OBJECTS = 10_000, 200_000  # different classes in a file; objects of them, and tuples with tuples
 _REFERRED = ("torch.", "numpy.dtypes.", "typing.")  # packages whose names stand in files as settings
 _HOLDERS = ("functools.partial", "builtins.getattr", "torch.device")  # calls that only keep what they are given
+_PROGRAMS = re.compile(
+    r"(os|posix|nt|pty|subprocess|shutil|runpy|importlib|socket|ctypes)\.|builtins\.(eval|exec|compile|open|__import__)$"
+)  # what no network refers to, even uncalled
 _DTYPES = {
     **{f"{name}Storage": name.lower() for name in ("Double", "Float", "Half", "BFloat16", "Bool")},
     **dict(ComplexDoubleStorage="complex128", ComplexFloatStorage="complex64", LongStorage="int64"),
@@ -57,8 +61,8 @@ class StorageTable:
             if not 0 <= declared <= held:
                 if self._held is None:
                     raise BadCheckpoint(
-                        f"is cut short, or false: it declares {declared:,} bytes of tensors and holds {held:,}. Copy or "
-                        "download it again."
+                        f"is cut short, or false: it declares {declared:,} bytes of tensors and holds {held:,}. "
+                        "Copy or download it again."
                     )
                 raise BadCheckpoint(f"declares {declared:,} bytes where it holds {held:,}: refused unread.")
             self._left -= declared
@@ -149,6 +153,9 @@ def _guard(code: bytes) -> Callable[[Any], None]:
 class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the Python one: C's makes its memo as large as
     """the file asks. Every instruction that could reach into Python is replaced."""
 
+    stack: list[Any]
+    append: Callable[[Any], None]
+
     def __init__(self, file: Bounded, storages: StorageTable) -> None:
         super().__init__(file, encoding="latin1")  # texts of Python 2
         self.storages = storages
@@ -234,7 +241,7 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the Pyth
         if type(self.stack[-1]) in _FILLED:
             self.stack[-1].__setstate__(state)
 
-    dispatch = pickle._Unpickler.dispatch | {  # type: ignore[attr-defined]
+    dispatch = pickle._Unpickler.dispatch | {  # type: ignore[assignment]
         pickle.REDUCE[0]: load_reduce,
         pickle.NEWOBJ[0]: load_newobj,
         pickle.NEWOBJ_EX[0]: load_newobj_ex,
@@ -256,7 +263,9 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the Pyth
             )
         called = {name for name, cls in self.classes.items() if cls.called}
         if any(made.is_module for made in self.made):
-            foreign = [name for name in called if not _may_be_called(name)]
+            foreign = [name for name in called if not _may_be_called(name)] or list(
+                filter(_PROGRAMS.match, self.classes)
+            )
         else:
             known = {made.kind for made in self.made} - called
             known |= {name for name in self.classes if name.startswith(_REFERRED) and name not in called}

@@ -96,7 +96,11 @@ def _read_folder(folder: Path) -> Checkpoint:
         raise BadCheckpoint(f"{folder.name} {known}")
     if len(others) == 1:
         return _read(others[0], may_unpack=True)
-    what = f"with {len(others)} weights files ({', '.join(path.name for path in others[:5])})" if others else "without weights"
+    what = (
+        f"with {len(others)} weights files ({', '.join(path.name for path in others[:5])})"
+        if others
+        else "without weights"
+    )
     raise BadCheckpoint(f"{folder} is a folder {what}. Give the weights file inside it ({' '.join(SUFFIXES)}).")
 
 
@@ -129,7 +133,7 @@ def _read_parts(paths: list[Path], kind: str, config: dict[str, Any], processor:
 def _read_tensors(path: Path, kind: str, metadata: dict[str, Any], warnings: list[str]) -> dict[str, Tensor]:
     """The checked tensors of one file under the names in it. Plain values beside them enter `metadata`."""
     if kind == "onnx":
-        tensors: dict[str, Tensor] = read_onnx(path, metadata)
+        tensors: dict[str, Tensor] = read_onnx(path, metadata, warnings)
         content: Any = tensors
     else:
         content = _read_safetensors(path, metadata) if kind == "safetensors" else _READERS[kind](path)

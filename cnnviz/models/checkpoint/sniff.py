@@ -47,7 +47,7 @@ def find_kind(path: Path) -> str:
         return "safetensors"
     if head.startswith(tuple(SINGLE)) or is_tar(path):
         return "packed"
-    if looks_like_onnx(head, size):
+    if looks_like_onnx(head):
         return "onnx"
     raise BadCheckpoint(f"{path.name} {describe_file(path, head)}")
 

@@ -133,17 +133,16 @@ class Array(Dropped):
             return None
         return [_decode(kind, data[at : at + width]) for at in range(0, len(data), width)]
 
-
     def tensor(self) -> Tensor | None:
         """The numbers of an array of floating point with axes; None for any other one."""
         import numpy as np
         import torch
 
-        _, shape, kind, columns_first, data = self._state if len(self._state) == 5 else (None,) * 5
+        _, sizes, kind, columns_first, data = self._state if len(self._state) == 5 else (None,) * 5
         if not isinstance(kind, ScalarType) or kind.code not in ("f2", "f4", "f8") or not isinstance(data, bytes):
             return None
-        whole = isinstance(shape, tuple) and shape and all(isinstance(n, int) and n > 0 for n in shape)
-        if not whole or math.prod(shape) * int(str(kind.code)[1]) != len(data):
+        shape = [n for n in sizes if isinstance(n, int) and n > 0] if isinstance(sizes, tuple) else []
+        if not shape or shape != list(sizes) or math.prod(shape) * int(str(kind.code)[1]) != len(data):  # type: ignore
             return None
         values = np.frombuffer(data, kind.order + str(kind.code)).reshape(shape, order="F" if columns_first else "C")
         return torch.from_numpy(values.astype(f"={kind.code}", order="C"))

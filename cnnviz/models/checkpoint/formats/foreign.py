@@ -44,23 +44,45 @@ _STARTS = (
 )  # first bytes and what they are
 _SAVE = "save the arrays under the names of a state_dict with numpy.savez('weights.npz', **arrays)."
 _TEXTS = (
-    (r"\s*<(!doctype html|html|head|body)", "is a text file, the web page of a download (HTML). " + "Download the weights themselves."),
-    (r"(\s*<\?xml[^>]*>)?\s*<net\b", "describes a network of OpenVINO (its .xml), whose numbers are in the .bin beside it. "
-     "Give the network that it was converted from: PyTorch's, or the ONNX file."),
+    (
+        r"\s*<(!doctype html|html|head|body)",
+        "is a text file, the web page of a download (HTML). " + "Download the weights themselves.",
+    ),
+    (
+        r"(\s*<\?xml[^>]*>)?\s*<net\b",
+        "describes a network of OpenVINO (its .xml), whose numbers are in the .bin beside it. "
+        "Give the network that it was converted from: PyTorch's, or the ONNX file.",
+    ),
     (r"\s*(<\?xml|<svg)", "is a text file (XML), not weights. Download the weights themselves."),
     (r"model_checkpoint_path:", "is the list of a TensorFlow checkpoint (text), not weights. " + _TO_ONNX_TF),
-    (r"(?s).{0,3000}?\blayers?\s*\{", "is a Caffe prototxt, the text that describes a network; its numbers are in the "
-     ".caffemodel. " + _TO_ONNX.format("with caffe2onnx or MMdnn")),
+    (
+        r"(?s).{0,3000}?\blayers?\s*\{",
+        "is a Caffe prototxt, the text that describes a network; its numbers are in the "
+        ".caffemodel. " + _TO_ONNX.format("with caffe2onnx or MMdnn"),
+    ),
     (r"\s*#?.{0,200}\[net\]", "is Darknet's description of a network (text); its numbers are in the .weights file."),
-    (r"(?s)\s*\{.*\"weight_map\"", "is the list of a model's shards (text), not weights. Give the folder that it lies in."),
+    (
+        r"(?s)\s*\{.*\"weight_map\"",
+        "is the list of a model's shards (text), not weights. Give the folder that it lies in.",
+    ),
     (r"(?s)\s*\{.*\"nbformat\"|(?s:\s*\{\s*\"cells\")", "is a Jupyter notebook (text), not weights."),
-    (r"(?s)(.*\n)?(import|from) [\w.]+", "is a Python program (text), not weights. A network's class is registered as a "
-     "plugin: CNNVIZ_PLUGINS=FILE.py, or --plugin FILE.py."),
+    (
+        r"(?s)(.*\n)?(import|from) [\w.]+",
+        "is a Python program (text), not weights. A network's class is registered as a "
+        "plugin: CNNVIZ_PLUGINS=FILE.py, or --plugin FILE.py.",
+    ),
     (r"[\d.,;eE+\-\s]+$", "is a table of numbers (text), not weights by name."),
 )  # how a text begins
 _KERAS = (b"keras_version", b"model_weights", b"layer_names", b"keras.src", b"_layer_checkpoint_dependencies")
 # pickle's oldest form is readable text: a function's module and name, or a marked dict or list
 _PICKLE_TEXT = re.compile(rb"[(\]})]*c[\w.]+\n[\w.]+\n(p\d+\n|\()|\([dl]p?\d*\n")
+# Torch 7's objects: type 3 (table) or 4 (object), number 1; a version and class, or a table's size and first key; as
+# bytes or as text
+_TORCH7 = re.compile(
+    rb"\x04\0\0\0\x01\0\0\0.\0\0\0(V \d|torch\.|nn\.)|\x03\0\0\0\x01\0\0\0.{3}\0[\x01\x02]\0\0\0"
+    rb"|4\n1\n\d+\n(V \d|torch|nn)|3\n1\n\d+\n[12]\n",
+    re.DOTALL,
+)
 _LEVELDB = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # how the tables of TensorFlow's checkpoints end
 _SEARCHED = 2**22  # bytes
 
@@ -84,15 +106,13 @@ def describe_file(path: Path, head: bytes) -> str:
         return "is a BMP image, not weights."
     if _read_tail(path).endswith(_LEVELDB):
         return "is the index of a TensorFlow checkpoint. " + _TO_ONNX_TF
+    if _TORCH7.match(head):
+        return (
+            "is a file of Torch 7, the Lua program. Read its tensors with the package torchfile, or with load_lua of "
+            f"torch 0.4, and {_SAVE}"
+        )
     if (text := _decode(head)) is not None:
         return _describe_text(text)
-    if re.match(rb"[\x01-\x08]\0\0\0[\x01-\xff]\0\0\0.\0\0\0(V \d|torch\.|nn\.)", head, re.DOTALL) or re.match(
-        rb"[34]\n1\n\d+\n(V \d|torch|nn)", head
-    ):
-        return (
-            "is a file of Torch 7, the Lua program. With the package torchfile, or torch 0.4's load_lua, read its tensors, "
-            "and " + _SAVE
-        )
     if found := _describe_message(memoryview(_read_some(path)), path.stat().st_size):
         return found
     if len(head) >= 20 and _is_darknet(head):
@@ -117,16 +137,20 @@ def _read_tail(path: Path) -> bytes:
 def _decode(head: bytes) -> str | None:
     """The text that a file begins with; None for anything else."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
+        ways = [("utf-16", head[: len(head) // 2 * 2])]
     else:
-        encoding = "utf-8-sig"
-    try:
-        text = head[: len(head) - len(head) % 2].decode(encoding, "strict" if len(head) < 4096 else "ignore")
-    except UnicodeDecodeError:
-        return None
-    odd = sum(not (letter.isprintable() or letter in "\t\n\r\f\x1b") for letter in text)
-    lost = len(head) > 2 and encoding == "utf-8-sig" and len(text.encode()) < 0.98 * len(head.removeprefix(b"\xef\xbb\xbf")) - 4
-    return None if odd or lost else text
+        cut = range(4 if len(head) == 4096 else 1)  # bytes of a letter that goes on
+        ways = [("utf-8-sig", head[: len(head) - lost]) for lost in cut]
+        if sum(byte < 0x80 for byte in head) > 0.8 * len(head):
+            ways.append(("cp1252", head))
+    for encoding, data in ways:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if all(letter >= " " or letter in "\t\n\r\f\x1b" for letter in text):
+            return text
+    return None
 
 
 def _describe_text(text: str) -> str:
@@ -139,7 +163,7 @@ def _describe_text(text: str) -> str:
 def _describe_hdf5(data: bytes) -> str:
     if any(word in data for word in _KERAS):
         return f"is a Keras file (HDF5), not PyTorch weights. {TO_ONNX_KERAS}"
-    return f"is an HDF5 file. If it is of Keras: {TO_ONNX_KERAS[0].lower()}{TO_ONNX_KERAS[1:]} Else read it with h5py: {_SAVE}"
+    return f"is an HDF5 file, and says nothing of Keras. Read it with h5py, and {_SAVE}"
 
 
 def _describe_pickle(data: bytes) -> str:
@@ -220,7 +244,7 @@ def describe_zip(names: list[str]) -> str | None:
         return f"is a package of torch.package, which holds programs, not weights. {INSTEAD}"
     if "serialized_exported_program.json" in bases or "models/model.json" in inner:
         return (
-            "is an exported program (torch.export), not weights. Where you trust it: torch.save(torch.export.load('FILE')"
-            ".state_dict, 'weights.pth')."
+            "is an exported program (torch.export), not weights. Where you trust it: "
+            "torch.save(torch.export.load('FILE').state_dict, 'weights.pth')."
         )
     return None

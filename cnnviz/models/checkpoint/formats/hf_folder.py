@@ -88,7 +88,8 @@ def _read_timm(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(names, list) and names:
         found["classes"] = [str(name) for name in names]
     said = {key: config[key] for key in ("mean", "std") if _are_numbers(config.get(key))}
-    size, crop = config.get("input_size"), config.get("crop_pct")
+    size: Any = config.get("input_size")
+    crop = config.get("crop_pct")
     if _are_numbers(size) and len(size) == 3:
         said["size"] = [int(size[1]), int(size[2])]
         if isinstance(crop, int | float) and crop > 0:
@@ -123,6 +124,7 @@ def _read_processor(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_size(size: Any) -> tuple[int, int] | None:
     """(height, width) of 224, {"height": 224, "width": 224} or {"shortest_edge": 224}."""
+    sides: list[Any]
     if isinstance(size, dict):
         sides = [size.get("height", size.get("shortest_edge")), size.get("width", size.get("shortest_edge"))]
     else:

@@ -23,14 +23,14 @@ _REGNETS = {
         3_2gf 2,5,13,1 72,216,576,1512; 8gf 2,4,10,1 224,448,896,2016; 16gf 2,4,11,1 224,448,1232,3024;
         32gf 2,5,12,1 232,696,1392,3712; 128gf 2,7,17,1 528,1056,2904,7392""",
 }  # name, blocks a stage, channels a stage
-_RESNETS = {
+_RESNETS: dict[tuple[str, tuple[int, ...]], str] = {
     ("basic", (2, 2, 2, 2)): "resnet18",
     ("basic", (3, 4, 6, 3)): "resnet34",
     ("bottleneck", (3, 4, 6, 3)): "resnet50",
     ("bottleneck", (3, 4, 23, 3)): "resnet101",
     ("bottleneck", (3, 8, 36, 3)): "resnet152",
 }
-_CONVNEXTS = {
+_CONVNEXTS: dict[tuple[tuple[int, ...], int], str] = {
     ((3, 3, 9, 3), 96): "tiny",
     ((3, 3, 27, 3), 96): "small",
     ((3, 3, 27, 3), 128): "base",
@@ -60,7 +60,9 @@ def rename(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Renamed 
     return None
 
 
-def _apply(tensors: Mapping[str, Tensor], rules: Mapping[str, str | Callable[[re.Match[str]], str]]) -> dict[str, Tensor]:
+def _apply(
+    tensors: Mapping[str, Tensor], rules: Mapping[str, str | Callable[[re.Match[str]], str]]
+) -> dict[str, Tensor]:
     """Every key by the first rule that fits its whole beginning; the others as they are."""
     found: dict[str, Tensor] = {}
     for key, tensor in tensors.items():

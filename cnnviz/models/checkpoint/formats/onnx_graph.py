@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.checkpoint.archive import AGAIN
-from cnnviz.models.checkpoint.formats.protobuf import Message, Value, fields
+from cnnviz.models.checkpoint.formats.protobuf import Message, read_varint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,11 +29,14 @@ _DTYPES = {
     11: ("<f8", 10),
 }  # TensorProto.DataType → NumPy's code, the field of values that are not raw
 _BFLOAT16 = 16
+_VERSION, _GRAPH = 1 << 3, 7 << 3 | 2  # tags of ModelProto: field and wire type
+_TEXTS = {field << 3 | 2 for field in (2, 3, 4, 6)}  # producer, its version, domain, notes
+_MESSAGES = {field << 3 | 2 for field in (8, 14, 20, 25, 26)}  # operators, metadata, training, functions, devices
 _WHOLE = "Save it in one piece: onnx.save(onnx.load('{}'), 'whole.onnx')."
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class OnnxNode:
     """An operation: its type ("Conv"), its name, the names of what it reads and writes, its settings."""
 
     kind: str
@@ -44,42 +47,41 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class OnnxGraph:
     """The operations in the file's order, each after those that it reads from; `tensors` by name; `image`: the name and
     the shape of the input, 0 for a free size."""
 
-    nodes: list[Node]
+    nodes: list[OnnxNode]
     tensors: dict[str, Tensor]
     image: tuple[str, tuple[int, ...]]
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-def looks_like_onnx(head: bytes, size: int) -> bool:
-    """True if a file of `size` bytes begins with the fields of an ONNX model: the version of its format first."""
-    seen: list[int] = []
-    data = memoryview(head)
-    at_end = len(head) >= size
+def looks_like_onnx(head: bytes) -> bool:
+    """True if a file begins with the fields of an ONNX model: the version of its format, who made it (printable texts),
+    the operators it uses, the graph."""
+    data, at, seen = memoryview(head), 0, list[int]()
     try:
-        for number, wire, value in fields(data):
-            seen.append(number)
-            if number > 26 or (number == 1 and (wire != 0 or not isinstance(value, int) or not 1 <= value <= 99)):
+        while at < len(data):
+            tag, at = read_varint(data, at)
+            seen.append(tag)
+            value, at = read_varint(data, at)
+            if tag == _GRAPH:
+                return seen[0] == _VERSION
+            if tag in _TEXTS:
+                text, at = bytes(data[at : at + value]), at + value
+                if not text.decode().isprintable():
+                    return False
+            elif tag in _MESSAGES:
+                at += value
+            elif tag not in (_VERSION, 5 << 3) or value > 2**31:  # the model's version
                 return False
-            if number == 2 and not _is_text(value):
-                return False
-    except ValueError:  # the graph goes on after the head
-        at_end = True
-    return at_end and bool(seen) and seen[0] == 1 and (2 in seen or 8 in seen or _opens_graph(data, seen))
+    except ValueError:
+        return False
+    return False
 
 
-def _opens_graph(data: memoryview, seen: list[int]) -> bool:
-    return seen == [1] and len(data) > 2 and data[2] == 0x3A  # field 7, the graph
-
-
-def _is_text(value: Value) -> bool:
-    return not isinstance(value, int) and bytes(value).isascii()
-
-
-def read_graph(path: Path) -> Graph:
+def read_graph(path: Path) -> OnnxGraph:
     """The graph of an ONNX file. Raises BadCheckpoint if it is damaged, or keeps its tensors in a file that is not
     beside it."""
     data = memoryview(path.read_bytes())
@@ -95,12 +97,12 @@ def read_graph(path: Path) -> Graph:
     except (ValueError, IndexError, OverflowError, MemoryError, TypeError) as error:
         raise BadCheckpoint(f"{path.name} is cut short or damaged ({str(error)[:100]}). {AGAIN}") from None
     image = next(((name, shape) for name, shape in inputs if name not in tensors), ("", ()))
-    return Graph(nodes, tensors, image, told)
+    return OnnxGraph(nodes, tensors, image, told)
 
 
-def _read_node(message: Message, path: Path) -> Node:
+def _read_node(message: Message, path: Path) -> OnnxNode:
     settings = {attribute.text(1): _read_attribute(attribute, path) for attribute in message.messages(5)}
-    return Node(message.text(4), message.text(3), tuple(message.texts(1)), tuple(message.texts(2)), settings)
+    return OnnxNode(message.text(4), message.text(3), tuple(message.texts(1)), tuple(message.texts(2)), settings)
 
 
 def _read_attribute(attribute: Message, path: Path) -> Any:

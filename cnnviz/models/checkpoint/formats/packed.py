@@ -59,7 +59,7 @@ def unpack_weights(path: Path) -> Iterator[Path]:
 
 def _unpack(path: Path, folder: Path) -> Path:
     try:
-        if zipfile.is_zipfile(path):
+        if is_zip(path):
             with zipfile.ZipFile(path) as archive:
                 return _take(_list_zip(archive), folder, path)
         if is_tar(path):
@@ -70,6 +70,12 @@ def _unpack(path: Path, folder: Path) -> Path:
         raise
     except _FAULTS as error:
         raise BadCheckpoint(f"{path.name} is cut short or damaged ({str(error)[:100]}). {AGAIN}") from None
+
+
+def is_zip(path: Path) -> bool:
+    """By the first bytes: a tar may end with a zip that lies in it."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def is_tar(path: Path) -> bool:
@@ -108,7 +114,8 @@ def _take(members: list[_Member], folder: Path, path: Path) -> Path:
     shown = [m for m in members if not m.name.startswith("__MACOSX/") and not m.name.rpartition("/")[2].startswith(".")]
     if {"pickle", "storages", "tensors"} <= {m.name for m in shown}:
         raise BadCheckpoint(
-            f"{path.name} is a file of torch 0.1, of 2016. Open it with torch 0.4 to 1.13 and save its state_dict again."
+            f"{path.name} is a file of torch 0.1, of 2016. Open it with torch 0.4 to 1.13, and save its state_dict "
+            "again."
         )
     found = [m for m in shown if m.base.lower().endswith(WEIGHTS)] or [m for m in shown if _looks_like_weights(m)]
     settings = {m.folder for m in shown if m.base == "config.json"}
@@ -121,8 +128,10 @@ def _take(members: list[_Member], folder: Path, path: Path) -> Path:
         return folder
     if not found:
         names = ", ".join(m.name[:60] for m in shown[:3]) or "nothing"
-        kind = "zip archive" if zipfile.is_zipfile(path) else "tar archive"
-        raise BadCheckpoint(f"{path.name} is a {kind} without weights (it holds {names}). Give the weights file itself.")
+        kind = "zip archive" if is_zip(path) else "tar archive"
+        raise BadCheckpoint(
+            f"{path.name} is a {kind} without weights (it holds {names}). Give the weights file itself."
+        )
     if len(found) > 1:
         names = ", ".join(m.name[:80] for m in found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
         raise BadCheckpoint(f"{path.name} holds {len(found)} weights files: {names}. Give the one that you mean.")
