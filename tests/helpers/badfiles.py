@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import struct
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,65 @@ def hidden(gadget: Callable[[Path], object], zipped: bool) -> Maker:
         torch.save(content, path, _use_new_zipfile_serialization=zipped)
 
     return make
+
+
+def starts(canary: Path) -> Runs:
+    return Runs(subprocess.Popen, ["touch", str(canary)])
+
+
+def opens(canary: Path) -> Runs:
+    return Runs(torch.load, str(canary))
+
+
+def names(_canary: Path) -> object:
+    return functools.partial(os.system, "true")
+
+
+def in_module(gadget: Callable[[Path], object], zipped: bool) -> Maker:
+    """A whole network, one of whose settings is the gadget."""
+
+    def make(path: Path, canary: Path) -> None:
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        net.callback = gadget(canary)
+        torch.save(net, path, _use_new_zipfile_serialization=zipped)
+
+    return make
+
+
+def text_opcode(text: str) -> bytes:
+    return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+
+MODULE = b"cmine\nNet\n)\x81"  # pickle's instructions for an object of mine.Net
+FIELDS = b"}(" + text_opcode("_parameters") + b"}" + text_opcode("_modules")  # the beginning of a module's state
+
+
+def called_method() -> bytes:
+    """getattr(module, "forward")(), where the class of the module could be any."""
+    state = MODULE + FIELDS + b"}ub"
+    return b"\x80\x02" + b"cbuiltins\ngetattr\n" + state + text_opcode("forward") + b"\x86R)R."
+
+
+def many_objects() -> bytes:
+    return b"\x80\x02cmine\nNet\nq\x010(" + b"h\x01)\x81" * 300_000 + b"l."
+
+
+def many_texts() -> bytes:
+    """Four megabytes of text that are encoded 300,000 times."""
+    start = b"\x80\x02c_codecs\nencode\nq\x010" + text_opcode("a" * 4_000_000) + b"q\x020("
+    return start + b"h\x01h\x02\x85R" * 300_000 + b"l."
+
+
+def endless_modules() -> bytes:
+    return b"\x80\x02" + MODULE + b"q\x01" + FIELDS + b"}" + text_opcode("a") + b"h\x01sub."
+
+
+def doubled_modules(levels: int = 40) -> bytes:
+    """Each level has the one below it twice: 2⁴⁰ names in 4 KB."""
+    content = b"\x80\x02Nq\x050"
+    for _ in range(levels):
+        content += MODULE + FIELDS + b"}(" + text_opcode("a") + b"h\x05" + text_opcode("b") + b"h\x05uubq\x050"
+    return content + b"h\x05."
 
 
 def bare_pickle(protocol: int) -> Maker:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import badfiles as bad
-from torch import nn
 
 CODE = r"pickled Python objects.*can run code.*torch\.save\(model\.state_dict\(\)"
 
@@ -21,8 +20,14 @@ HOSTILE = {  # file: (maker, reason): whoever opens these runs a stranger's prog
     "object array, legacy": (bad.hidden(bad.object_array, False), CODE),
     "bare pickle": (bad.bare_pickle(4), "is a pickled Python object"),
     "bare pickle as text": (bad.bare_pickle(0), "is a pickled Python object"),
-    "whole module, zip": (bad.as_saved(lambda: nn.Linear(2, 2)), rf"Linear.*{CODE[22:]}"),
-    "whole module, legacy": (bad.as_saved(lambda: nn.Linear(2, 2), False), rf"Linear.*{CODE[22:]}"),
+    "shell command in a module, zip": (bad.in_module(bad.shell, True), rf"system.*{CODE[22:]}"),
+    "shell command in a module, legacy": (bad.in_module(bad.shell, False), rf"system.*{CODE[22:]}"),
+    "eval in a module": (bad.in_module(bad.evaluates, True), rf"builtins.eval.*{CODE[22:]}"),
+    "a call in a call in a module": (bad.in_module(bad.imports, True), rf"mkdir.*{CODE[22:]}"),
+    "a process in a module": (bad.in_module(bad.starts, True), rf"subprocess.Popen.*{CODE[22:]}"),
+    "a program that a module only names": (bad.in_module(bad.names, True), rf"system.*{CODE[22:]}"),
+    "a bound method that is called": (bad.with_pickle(bad.called_method()), rf"Net.call.*{CODE[22:]}"),
+    "a file that torch would open": (bad.in_module(bad.opens, True), rf"torch.serialization.load.*{CODE[22:]}"),
     "TorchScript": (bad.torchscript, "TorchScript archive, which is a program"),
 }
 
@@ -44,6 +49,18 @@ BOMBS = {  # small files that would take memory or time without end
     "legacy, a size beyond the file": (bad.legacy_overdeclared, "declares 8,000,000,000 bytes"),
     "one storage under many names": (bad.one_storage_for_all, "4,613,734,400 bytes of tensors, which share"),
     "tuples of tuples": (bad.with_pickle(bad.doubled_tuples()), "cut short or damaged"),
+    "a million objects": (bad.with_pickle(bad.many_objects()), "more than 100,000 objects"),
+    "a million tuples of tuples": (bad.with_pickle(b"\x80\x02(" + b")\x85\x85" * 300_000 + b"l."), "100,000 tuples"),
+    "one text a million times": (bad.with_pickle(bad.many_texts()), "copies of copies"),
+    "modules that are their own children": (
+        bad.with_pickle(bad.endless_modules()),
+        "modules within modules without end",
+    ),
+    "modules that share their children": (bad.with_pickle(bad.doubled_modules()), "modules within modules without end"),
+    "tuples as deep as the file": (
+        bad.with_pickle(b"\x80\x02K\x01" + b"\x85" * 90_000 + b"."),
+        "cut short or damaged .*tuples in tuples",
+    ),
     "a long list of contents": (bad.with_pickle(b"\x80\x02" + b"]" * 9_000_000), "list of contents of 9,000,002"),
     "safetensors, a header without end": (
         bad.safetensors({"w": bad.floats(0, 16, 4)}, length=2**39),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PICKLE_BYTES = 2**23  # the list of contents: about 200 bytes a tensor; as Python objects it is 60 times as large
 _PARTS, _DEEPEST = 100_000, 1_000  # of one tuple, those of the tuples in it too: shared ones make it 2ⁿ
-_NAMES, _OBJECTS = 10_000, 200_000  # different classes in a file; objects of them, and tuples with tuples
+_NAMES, _OBJECTS = 10_000, 100_000  # different classes in a file; objects of them, and tuples with tuples
 _REFERRED = ("torch.", "numpy.dtypes.", "typing.")  # packages whose names stand in files as settings
 _HOLDERS = ("functools.partial", "builtins.getattr", "torch.device")  # calls that only keep what they are given
 _PROGRAMS = re.compile(

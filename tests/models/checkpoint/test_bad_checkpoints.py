@@ -20,8 +20,8 @@ STRANGERS = {  # honest files of another kind
     "web page": (bad.as_bytes(b"\n<!DOCTYPE html><html>404 not found</html>"), "web page"),
     "JPEG": (bad.as_bytes(bad.jpeg()), "is a JPEG image"),
     "Git LFS pointer": (bad.as_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0"), "git lfs pull"),
-    "Keras": (bad.as_bytes(b"\x89HDF\r\n\x1a\n" + bytes(90)), "HDF5"),
-    "gzip": (bad.as_bytes(b"\x1f\x8b\x08" + bytes(90)), "Unpack it first"),
+    "HDF5": (bad.as_bytes(b"\x89HDF\r\n\x1a\n" + bytes(90)), "HDF5"),
+    "gzip that is cut short": (bad.as_bytes(b"\x1f\x8b\x08" + bytes(90)), "cut short or damaged"),
     "zip of pictures": (bad.zipped({"cat.jpg": bad.jpeg()}), "zip archive without weights"),
     "zip with paths that lead out": (
         bad.zipped({"archive/data.pkl": pickle.dumps({}, 2), "archive/../../evil.py": b"1"}),
@@ -31,7 +31,7 @@ STRANGERS = {  # honest files of another kind
     "optimizer beside an epoch": (bad.as_saved(lambda: {"epoch": 3, "opt": bad.optimizer()}), "state of an optimizer"),
     "empty dict": (bad.as_saved(dict), "no weights by name, but a dict with nothing"),
     "dict of text": (bad.as_saved(lambda: {"conv1.weight": "heavy", "b": "light"}), "a dict with conv1.weight, b"),
-    "arrays": (bad.as_saved(lambda: {"conv1.weight": np.ones(3)}), "no tensors by name, but NumPy arrays"),
+    "arrays": (bad.as_saved(lambda: {"counts": np.arange(3)}), "no tensors by name, but NumPy arrays"),
     "list of tensors": (bad.as_saved(lambda: [torch.ones(3), torch.ones(2)]), "no weights by name, but a list"),
     "dicts in dicts": (
         bad.as_saved(lambda: {"a": {"b": {"c": {"d": {"e": torch.ones(3)}}}}}),

@@ -220,9 +220,9 @@ def _pads(node: OnnxNode, sides: int = 2) -> tuple[int, ...]:
 
 def _window(node: OnnxNode) -> dict[str, Any]:
     size = tuple(node.settings.get("kernel_shape") or ())
-    if len(size) != 2:
-        raise _NoChain("a window that is not of rows and columns")
     stride = tuple(node.settings.get("strides") or (1, 1))
+    if not len(size) == len(stride) == 2:
+        raise _NoChain("a window that is not of rows and columns")
     return {"kernel_size": size, "stride": stride, "padding": _pads(node)}
 
 

@@ -92,14 +92,14 @@ def is_tar(path: Path) -> bool:
 
 def _list_zip(archive: zipfile.ZipFile) -> list[_Member]:
     def member(info: zipfile.ZipInfo) -> _Member:
-        return _Member(info.filename, info.file_size, lambda: archive.open(info))
+        return _Member(info.filename.replace("\\", "/"), info.file_size, lambda: archive.open(info))
 
     return [member(info) for info in archive.infolist()[:_MOST] if not info.is_dir()]
 
 
 def _list_tar(archive: tarfile.TarFile) -> list[_Member]:
     def member(info: tarfile.TarInfo) -> _Member:
-        return _Member(info.name, info.size, lambda: archive.extractfile(info))  # type: ignore[arg-type,return-value]
+        return _Member(info.name.replace("\\", "/"), info.size, lambda: archive.extractfile(info))  # type: ignore[arg-type,return-value]
 
     found: list[_Member] = []
     for info in archive:  # one after the other: the list of a packed tar may be endless
