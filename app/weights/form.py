@@ -91,7 +91,7 @@ def _inspect(pending: Pending) -> None:
     except Exception as error:  # whatever a file makes the reader do, the page must stand
         log.exception("reading %s failed", pending.file_name)
         discard()
-        st.session_state[PROBLEM] = f"{pending.file_name} could not be read ({type(error).__name__}); the log says more."
+        st.session_state[PROBLEM] = f"{pending.file_name} could not be read ({type(error).__name__}): see the log."
         return
     _answer("net", found.candidates[0])
     _answer("names_preset", next(iter(presets.name_presets(found))))
