@@ -16,7 +16,7 @@ from cnnviz.models.checkpoint.stubs import Dropped, Stub
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before 1.6
 _HEAD = 4096  # bytes
-_SCRIPT = "torch.save(torch.jit.load({name!r}).state_dict(), 'weights.pth')"
+_SCRIPT = "torch.save(torch.{}.load({!r}).state_dict(), 'weights.pth')"  # what the user may do; nothing here loads one
 
 
 def find_kind(path: Path) -> str:
@@ -62,7 +62,7 @@ def _find_zip_kind(path: Path) -> str:
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
         raise BadCheckpoint(
             f"{path.name} is a TorchScript archive, which is a program, not weights. Where you trust it: "
-            f"{_SCRIPT.format(name=path.name)}"
+            f"{_SCRIPT.format('jit', path.name)}"
         )
     if known := describe_zip(names):
         raise BadCheckpoint(f"{path.name} {known}")
