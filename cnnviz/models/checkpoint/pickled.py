@@ -187,7 +187,13 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the Pyth
         if pid[0] == "module":  # how torch before 1.6 kept the class of a whole module: (class, file, source)
             return pid[1]
         _, kind, key, _, count, *view = pid
-        width = getattr(torch, _DTYPES[kind.name.rpartition(".")[2]])
+        name = kind.name.rpartition(".")[2]
+        if name not in _DTYPES:
+            raise BadCheckpoint(
+                f"holds values of a type that is not read here ({name[:40]}), quantised perhaps. Convert the network to "
+                "float32 and save its state_dict again."
+            )
+        width = getattr(torch, _DTYPES[name])
         buffer = self.storages.allot(str(key), width, int(count))
         return _Storage(buffer, width, int(view[0][1]) if view and view[0] else 0)
 
