@@ -190,8 +190,8 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the Pyth
         name = kind.name.rpartition(".")[2]
         if name not in _DTYPES:
             raise BadCheckpoint(
-                f"holds values of a type that is not read here ({name[:40]}), quantised perhaps. Convert the network to "
-                "float32 and save its state_dict again."
+                f"holds values of a type that is not read here ({name[:40]}), quantised perhaps. Convert the network "
+                "to float32 and save its state_dict again."
             )
         width = getattr(torch, _DTYPES[name])
         buffer = self.storages.allot(str(key), width, int(count))
