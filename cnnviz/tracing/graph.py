@@ -15,9 +15,10 @@ from torch.overrides import TorchFunctionMode
 
 from cnnviz.errors import BadInput
 from cnnviz.tracing.operations import FACTORIES, FunctionCall, Operation, describe, plain_name
-from cnnviz.tracing.rf_intervals import pixel_range
+from cnnviz.tracing.rf_call import find_tensors
+from cnnviz.tracing.rf_intervals import Axis, collapse_axis, pixel_range
 from cnnviz.tracing.rf_tensor import TensorField, image_field
-from cnnviz.tracing.rf_tracker import FieldTracker, find_tensors
+from cnnviz.tracing.rf_tracker import FieldTracker
 
 IMAGE = -1  # the source of what is computed from the image alone
 _ORDER = "conv linear pool lrn norm activation dropout concat add multiply other".split()
@@ -204,7 +205,7 @@ class _Tracer(TorchFunctionMode):
                 inputs=node.inputs,
                 parents=tuple(node.parents),
                 parameters=fresh,
-                receptive_field=_field_size(self._fields.fields.get(output)),
+                receptive_field=_field_size(self._fields[output]),
             )
         )
 
@@ -224,8 +225,14 @@ def _combine(operations: list[Operation], parents: int) -> Operation:
 def _field_size(found: TensorField | None) -> tuple[int, int] | None:
     if found is None:
         return None
-    (top, bottom), (left, right) = (pixel_range(axis, len(axis) // 2, clip=False) for axis in found.axes)
-    return bottom - top, right - left
+    rows, cols = (pixel_range(*_find_middle(axis), clip=False) for axis in found.axes)
+    return rows[1] - rows[0], cols[1] - cols[0]
+
+
+def _find_middle(axis: Axis) -> tuple[Axis, tuple[int, ...]]:
+    """The axis, and where in its arrays the unit in the middle of the map stands, which has all channels."""
+    flat = collapse_axis(axis, [dim for dim in range(axis.low.ndim) if dim != axis.dim])
+    return flat, tuple(n // 2 for n in flat.low.shape)
 
 
 def trace_graph(module: nn.Module, input_size: tuple[int, ...]) -> Graph:
@@ -281,7 +288,7 @@ def _follow(module: nn.Module, image: Tensor, state: dict[str, Tensor] | None) -
             )
             hooks.callback(enter.remove)
             hooks.callback(leave.remove)
-        fields.fields[image] = image_field(tuple(image.shape))
+        fields[image] = image_field(tuple(image.shape))
         with fields, tracer:
             if state is None:
                 module(image)
