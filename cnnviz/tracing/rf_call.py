@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cnnviz.tracing.rf_intervals import Axis, collapse_axis
+from cnnviz.tracing.rf_intervals import Axis
 from cnnviz.tracing.rf_tensor import Shape, TensorField
 
 
@@ -55,16 +55,6 @@ class AtenCall:
 
 Rule = Callable[[AtenCall], TensorField | list[TensorField | None] | None]
 """The field of all outputs, or of each; None if the call is one that the rule does not cover."""
-
-
-def mix_along(field: TensorField, dims: Sequence[int]) -> TensorField:
-    """Every element sees all that those see which lie in line with it along `dims`; the shape is kept."""
-    return field.map(lambda axis: collapse_axis(axis, dims) if changes_along(axis, dims) else axis)
-
-
-def changes_along(axis: Axis, dims: Sequence[int]) -> bool:
-    """Whether elements along `dims` see different pixels of the axis."""
-    return axis.dim in dims or any(axis.low.shape[dim] > 1 for dim in dims)
 
 
 def find_tensors(values: Any) -> Iterator[Tensor]:

@@ -36,7 +36,7 @@ class Axis:
     dim: int | None = 0
 
     def __len__(self) -> int:
-        return self.low.shape[self.dim or 0]
+        return self.low.shape[self.dim or 0] if self.low.ndim else 1
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -74,7 +74,7 @@ def gather(
     valid = (inside >= 0) & (inside < (length or here))
     line = axis.dim == dim
     if here == 1 and not line:  # the same all along `dim`
-        return _blank(axis, ~valid.any(axis=1), dim)
+        return _blank(axis, np.logical_not(valid.any(axis=1)), dim)
     index = np.where(valid, np.minimum(inside, here - 1), 0)
     shown = valid.reshape(*valid.shape, *(1,) * (axis.low.ndim - dim - 1))
     step = axis.step if line else Fraction(0)
@@ -117,7 +117,7 @@ def windows(
 
     `where`, here and below: `dim` and `length` of `gather`."""
     starts = np.arange(count)[:, None] * stride - padding
-    return gather(axis, starts + dilation * np.arange(kernel), stride, **where)
+    return gather(axis, starts + dilation * np.arange(kernel), stride, None, **where)
 
 
 def transposed_windows(
@@ -162,16 +162,17 @@ def resize(
     base = np.floor(places[0]).astype(np.int64)
     reach = np.array([0, 1] if mode == "linear" else [-1, 0, 1, 2])
     on_unit = (places[0] == base) & (places[1] == base)
-    near = np.abs(places[0] - np.round(places[0])) < 1e-5
     taps = np.where(on_unit[:, None], base[:, None], base[:, None] + reach)
-    low = np.where(near & ~on_unit, np.round(places[0]).astype(np.int64) + reach[0] - (mode == "linear"), taps[:, 0])
-    taps = np.concatenate([low[:, None], taps], axis=1)
+    near = (np.abs(places[0] - np.round(places[0])) < 1e-5) & ~on_unit
+    either = np.round(places[0]).astype(np.int64)[:, None] + [reach[0] - 1, reach[-1]]
+    taps = np.concatenate([taps, np.where(near[:, None], either, taps[:, :1])], axis=1)
     return gather(axis, taps, pace, np.clip(taps, 0, size - 1), dim, length)
 
 
 def _find_places(kind: type, count: int, size: int, mode: str, corners: bool, ratio: float) -> np.ndarray:
     """Where on the map, in units, each unit of an interpolation lies, in the precision `kind`."""
-    j, half = np.arange(count).astype(kind), kind(0.5)
+    j: np.ndarray = np.arange(count).astype(kind)
+    half = kind(0.5)
     place = j * kind((size - 1) / max(count - 1, 1)) if corners else (j + half) * kind(ratio) - half
     return np.maximum(place, 0) if mode == "linear" and not corners else place
 
@@ -181,7 +182,9 @@ def collapse_axis(axis: Axis, dims: Iterable[int] | None = None) -> Axis:
     the image where the axis runs along one of them: padding is not part of it."""
     over = tuple(range(axis.low.ndim) if dims is None else dims)
     ends = (np.min, np.max, np.min, np.max)
-    low, high, free_low, free_high = (end(b, axis=over, keepdims=True) for end, b in zip(ends, axis.bounds, strict=True))
+    low, high, free_low, free_high = (
+        end(b, axis=over, keepdims=True) for end, b in zip(ends, axis.bounds, strict=True)
+    )
     if axis.dim is not None and axis.dim not in over:
         return replace(axis, low=low, high=high, free_low=free_low, free_high=free_high)
     sees = low <= high

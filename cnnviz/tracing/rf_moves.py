@@ -35,14 +35,13 @@ def move(call: AtenCall) -> TensorField | list[TensorField | None] | None:
         return None
     if call.args.get("accumulate") or call.args.get("reduce") or _collides(call):
         return None
-    results = [_move_axis(call, which) for which in (0, 1)]
-    if results[0] is None or results[1] is None:
+    by_rows, by_cols = (_move_axis(call, which) for which in (0, 1))
+    if by_rows is None or by_cols is None:
         return None
-    fields = [
+    return [
         TensorField(shape, (rows, cols)) if rows is not None and cols is not None else None
-        for shape, rows, cols in zip(call.outputs, *results, strict=True)
+        for shape, rows, cols in zip(call.outputs, by_rows, by_cols, strict=True)
     ]
-    return fields
 
 
 def _move_axis(call: AtenCall, which: int) -> list[Axis | None] | None:

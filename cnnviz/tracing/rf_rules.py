@@ -7,6 +7,7 @@ for an exotic operation, never too small. What only moves elements needs no rule
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def convolution(call: AtenCall) -> TensorField:
 
 def _over_channels(axis: Axis, dim: int, inputs: int, outputs: int, groups: int) -> Axis:
     """Each of `outputs` channels sees what those of its group of `inputs` see."""
-    if groups == 1 or axis.dim == dim:
+    if groups == 1:
         return collapse_axis(axis, [dim])
     if axis.low.shape[dim] == 1:
         return axis
@@ -118,7 +119,9 @@ def mix(call: AtenCall) -> TensorField:
     if "group_norm" in call.name:
         return call.source.map(lambda a: _in_groups(a, rank, shape[1], call.args["group"]))
     if "batch_norm" in call.name:
-        over = {d for d in range(rank) if d != 1} if call.args.get("training", "no_training" not in call.name) else set()
+        over = (
+            {d for d in range(rank) if d != 1} if call.args.get("training", "no_training" not in call.name) else set()
+        )
         over = set() if call.name == "_batch_norm_no_update" else over
     elif "normalized_shape" in call.args:
         over = set(range(rank - len(call.args["normalized_shape"]), rank))
@@ -144,9 +147,7 @@ def accumulate(call: AtenCall) -> TensorField:
 
     def run(axis: Axis) -> Axis:
         ends = (np.minimum, np.maximum) * 2
-        low, high, free_low, free_high = (
-            end.accumulate(b, axis=dim) for end, b in zip(ends, axis.bounds, strict=True)
-        )
+        low, high, free_low, free_high = (end.accumulate(b, axis=dim) for end, b in zip(ends, axis.bounds, strict=True))
         return Axis(low, high, free_low, free_high, axis.step, axis.limit, axis.dim)
 
     return call.source.map(run) if call.source.shape else call.source
@@ -179,23 +180,24 @@ def put(call: AtenCall) -> TensorField | list[TensorField | None] | None:
 def matrix(call: AtenCall) -> TensorField | None:
     """A product of matrices or of stacks of them. One with constants, as in a linear layer, whose sums run along rows
     or columns of the image has no rule."""
-    names = {"addmm": ("mat1", "mat2"), "baddbmm": ("batch1", "batch2"), "mm": ("self", "mat2"), "bmm": ("self", "mat2")}
+    names = {
+        "addmm": ("mat1", "mat2"),
+        "baddbmm": ("batch1", "batch2"),
+        "mm": ("self", "mat2"),
+        "bmm": ("self", "mat2"),
+    }
     left, right = (call.field_of(call.args[key]) for key in names[call.name])
     parts = []
     for field, dim in ((left, -1), (right, -2)):
         if field is None:
             continue
         over = len(field.shape) + dim
-        if None in (left, right) and any(_changes_along(axis, over) for axis in field.axes):
+        if None in (left, right) and any(axis.dim == over for axis in field.axes):
             return None
-        parts.append(field.map(lambda axis, over=over: collapse_axis(axis, [over]), _shorten(field.shape, over)))
+        parts.append(field.map(partial(collapse_axis, dims=[over]), _shorten(field.shape, over)))
     if call.name in ("addmm", "baddbmm") and (bias := call.field_of(call.args["self"])) is not None:
         parts.append(bias)
     return blend(parts, call.outputs[0])
-
-
-def _changes_along(axis: Axis, dim: int) -> bool:
-    return axis.low.shape[dim] > 1 or axis.dim == dim
 
 
 def _shorten(shape: Shape, dim: int) -> Shape:
@@ -208,11 +210,13 @@ def attend(call: AtenCall) -> TensorField | None:
     if any(t.ndim != 4 or t.shape[:2] != tensors[0].shape[:2] for t in tensors[:3]) or call.outputs[0][-2] == 0:
         return None
     parts = []
-    for tensor, field in call.inputs:
+    for i, tensor in enumerate(tensors):
+        if (field := call.field_of(tensor)) is None:
+            continue
         rank = len(field.shape)
-        over = [rank - 1] if tensor is tensors[0] and tensors[0] not in tensors[1:3] else [rank - 2, rank - 1]
+        over = [rank - 1] if i == 0 else [rank - 2, rank - 1]
         shape = _shorten(_shorten(field.shape, over[0]), over[-1])
-        parts.append(field.map(lambda axis, over=over: collapse_axis(axis, over), shape))
+        parts.append(field.map(partial(collapse_axis, dims=over), shape))
     return blend(parts, call.outputs[0])
 
 
@@ -245,7 +249,8 @@ _BY_NAME_JOINT: dict[Rule, str] = {
 SINGLE: dict[str, Rule] = {name: rule for rule, names in _BY_NAME.items() for name in names.split()}
 JOINT: dict[str, Rule] = {name: rule for rule, names in _BY_NAME_JOINT.items() for name in names.split()}
 POINTWISE = frozenset(
-    "hardswish _prelu_kernel native_dropout detach clone contiguous _to_copy lift_fresh leaky_relu rrelu_with_noise".split()
+    "hardswish _prelu_kernel native_dropout detach clone contiguous _to_copy lift_fresh leaky_relu "
+    "rrelu_with_noise".split()
 )  # elementwise, but not all PyTorch versions tag them so
 FACTORIES = frozenset(
     "new_empty new_zeros new_ones new_full zeros_like ones_like empty_like full_like rand_like randn_like "
@@ -272,7 +277,9 @@ def find_fields(call: AtenCall, pointwise: bool) -> list[TensorField | None]:
     if isinstance(found, TensorField):
         one = found
         found = [one if shape == one.shape else rest for shape, rest in zip(call.outputs, united, strict=True)]
-    return [f if f is None or _fits(f, shape) else rest for f, shape, rest in zip(found, call.outputs, united, strict=True)]
+    return [
+        f if f is None or _fits(f, shape) else rest for f, shape, rest in zip(found, call.outputs, united, strict=True)
+    ]
 
 
 def _is_tensor(value: Any) -> bool:

@@ -17,7 +17,7 @@ Geometry = tuple[Shape, Shape, int]  # shape, stride, offset
 
 
 @dataclass(slots=True)
-class _Memory:
+class _FieldMemory:
     """The field of a piece of memory: of the one tensor that covers it (`field`, which lies there as `geometry` says),
     or of each of its elements (`tables` of rows and columns, `numbers`: of the elements). Both if both are known."""
 
@@ -31,13 +31,13 @@ class _Memory:
 
 
 class StorageFields:
-    """Fields of tensors, looked up and written element by element of their memory. A view, whatever it is, has the field
-    of what it shows; a write through one view is seen through all others.
+    """Fields of tensors, looked up and written element by element of their memory. A view, whatever it is, has the
+    field of what it shows; a write through one view is seen through all others.
 
     Tensors without plain memory, as sparse ones are, have a field of their own."""
 
     def __init__(self) -> None:
-        self._memories: dict[int, _Memory] = {}
+        self._memories: dict[int, _FieldMemory] = {}
         self._others: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     def __getitem__(self, tensor: Tensor) -> TensorField | None:
@@ -78,7 +78,7 @@ class StorageFields:
             target = _as_strided(numbers[which], tensor)
             target[...] = 0 if field is None else tables[which].add(field.axes[which], field.shape)
 
-    def _read(self, memory: _Memory, tensor: Tensor | None, shape: Shape) -> TensorField | None:
+    def _read(self, memory: _FieldMemory, tensor: Tensor | None, shape: Shape) -> TensorField | None:
         """The field of what `tensor` shows of `memory`; None: all that any of its elements sees."""
         tables, numbers = _number(memory)
         axes = [t.read(n if tensor is None else _as_strided(n, tensor)) for t, n in zip(tables, numbers, strict=True)]
@@ -89,7 +89,7 @@ class StorageFields:
         found = TensorField(size, (rows, cols))
         return found if tensor is not None else unite([found], shape)
 
-    def _spread(self, memory: _Memory, tensor: Tensor, field: TensorField | None) -> None:
+    def _spread(self, memory: _FieldMemory, tensor: Tensor, field: TensorField | None) -> None:
         """A write through another type of number, or into resized memory: all elements see old and new."""
         before = self._read(memory, None, ())
         known = [f for f in (before, field) if f is not None]
@@ -113,10 +113,10 @@ def _geometry(tensor: Tensor) -> Geometry:
     return tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset())
 
 
-def _new_memory(tensor: Tensor, field: TensorField | None) -> _Memory:
+def _new_memory(tensor: Tensor, field: TensorField | None) -> _FieldMemory:
     storage = tensor.untyped_storage()
     geometry = None if field is None else _geometry(tensor)
-    memory = _Memory(StorageWeakRef(storage), storage.nbytes(), tensor.element_size(), field, geometry)
+    memory = _FieldMemory(StorageWeakRef(storage), storage.nbytes(), tensor.element_size(), field, geometry)
     if field is None:
         memory.tables = FieldTable(), FieldTable()
     return memory
@@ -135,7 +135,7 @@ def _is_whole(tensor: Tensor) -> bool:
     return True
 
 
-def _number(memory: _Memory) -> tuple[tuple[FieldTable, FieldTable], tuple[np.ndarray, np.ndarray]]:
+def _number(memory: _FieldMemory) -> tuple[tuple[FieldTable, FieldTable], tuple[np.ndarray, np.ndarray]]:
     """Tables and numbers of all elements of `memory`, made when they are first needed."""
     if memory.tables is None or memory.numbers is None:
         count = memory.size // memory.unit

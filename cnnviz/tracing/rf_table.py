@@ -19,18 +19,20 @@ class FieldTable:
     def __init__(self) -> None:
         self._limit, self._step = 0, Fraction(0)
         # (5, n): low, high, free_low, free_high, place along the axis's own dimension
-        self._cells = np.array([[0], [-1], [FAR], [-FAR], [0]], np.int64)
+        self._parts = [np.array([[0], [-1], [FAR], [-FAR], [0]], np.int64)]
+        self._count = 1
 
     def add(self, axis: Axis, shape: tuple[int, ...]) -> np.ndarray:
         """Numbers (`shape`, read only) of the elements of a tensor whose axis this is."""
-        sizes, first = axis.low.shape, self._cells.shape[1]
+        sizes, first = axis.low.shape, self._count
         place = np.zeros(sizes, np.int64)
         if axis.dim is not None:
             line = np.arange(sizes[axis.dim]).reshape(-1, *(1,) * (len(sizes) - axis.dim - 1))
             place = place + line
-        self._cells = np.concatenate([self._cells, np.stack([b.ravel() for b in (*axis.bounds, place)])], axis=1)
+        self._parts.append(np.stack([bound.ravel() for bound in (*axis.bounds, place)]))
+        self._count += axis.low.size
         self._step = max(self._step, axis.step, key=abs)
-        self._limit = self._cells[0, 0] = axis.limit
+        self._limit = self._parts[0][0, 0] = axis.limit
         numbers = np.arange(first, first + axis.low.size, dtype=_NUMBER).reshape(sizes)
         return np.broadcast_to(numbers, shape)
 
@@ -39,7 +41,9 @@ class FieldTable:
         numbers = _shrink(numbers[None], numbers[None])[0]
         if numbers.size == 0 or not numbers.any():
             return None
-        cells = self._cells[:, numbers]
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts, axis=1)]
+        cells = self._parts[0][:, numbers]
         cells = _shrink(cells, cells[:4])
         dim, pace = _find_line(cells[4])
         low, high, free_low, free_high = (np.ascontiguousarray(bound) for bound in cells[:4])
@@ -49,10 +53,19 @@ class FieldTable:
 def _shrink(values: np.ndarray, judged: np.ndarray) -> np.ndarray:
     """`values` (k, …) with length 1 along every dimension, but the first, along which `judged` does not change."""
     for dim in range(1, values.ndim):
-        first = judged[(slice(None),) * dim + (slice(0, 1),)]
-        if judged.shape[dim] > 1 and (judged.strides[dim] == 0 or np.array_equal(np.broadcast_to(first, judged.shape), judged)):
-            judged, values = first, values[(slice(None),) * dim + (slice(0, 1),)]
+        first = (slice(None),) * dim + (slice(0, 1),)
+        if judged.shape[dim] > 1 and _is_constant(judged, dim):
+            judged, values = judged[first], values[first]
     return values
+
+
+def _is_constant(values: np.ndarray, dim: int) -> bool:
+    if values.strides[dim] == 0:
+        return True
+    first, last = values.take(0, dim), values.take(-1, dim)
+    if not np.array_equal(first, last):
+        return False
+    return bool((np.expand_dims(first, dim) == values).all())
 
 
 def _find_line(place: np.ndarray) -> tuple[int | None, Fraction]:

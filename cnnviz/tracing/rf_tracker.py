@@ -100,7 +100,12 @@ class FieldTracker(TorchDispatchMode):
             return [(t, f) for t in tensors.values() if (f := self._fields[t]) is not None]
 
     def _carry(
-        self, func: Any, name: str, named: dict[str, Any], inputs: list[tuple[Tensor, TensorField]], changed: list[Tensor]
+        self,
+        func: Any,
+        name: str,
+        named: dict[str, Any],
+        inputs: list[tuple[Tensor, TensorField]],
+        changed: list[Tensor],
     ) -> None:
         """Write the fields of the tensors that the operation has `changed`."""
         found: list[TensorField | None] = [None] * len(changed)
@@ -190,8 +195,6 @@ def _find_map(module: nn.Module, layer: str, field: TensorField) -> TensorField:
         assert found is not None
         if axis.dim is not None and len(axis) == 1 and found.dim is None:  # a map of a single unit keeps its stride
             found = replace(found, step=axis.step, dim=2 + which)
-        over = range(found.low.ndim - 2)
-        flat = collapse_axis(found, over)
-        dim = None if flat.dim is None else flat.dim - len(over)
-        axes.append(flat.map_bounds(lambda bound, over=over: bound.squeeze(tuple(over)), dim))
+        flat = collapse_axis(found, (0, 1))
+        axes.append(flat.map_bounds(lambda bound: bound[0, 0], None if flat.dim is None else flat.dim - 2))
     return TensorField(shape, (axes[0], axes[1]))
