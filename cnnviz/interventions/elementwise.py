@@ -22,8 +22,9 @@ Function = Callable[[Tensor], Tensor]
 class Step:
     """One elementwise step of a function of a single tensor, the leaf, which is a step without `func`.
 
-    `args`, `kwargs`: of `func`; steps stand for the tensors that they compute, other tensors are constants. `tensor`: what
-    it has computed, None once that is gone or was overwritten. `hold`: keeps the leaf's tensor while it is needed."""
+    `args`, `kwargs`: of `func`; steps stand for the tensors that they compute, other tensors are constants. `tensor`:
+    what it has computed, None once that is gone or was overwritten. `hold`: keeps the leaf's tensor
+    while it is needed."""
 
     def __init__(self, name: str = "", func: Any = None, args: tuple[Any, ...] = (), kwargs: Any = None) -> None:
         self.name, self.func, self.args, self.kwargs = name, func, args, dict(kwargs or {})
@@ -141,8 +142,8 @@ def set_where(values: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a function of one number is: a "rectifier", "plain" (linear, or a gate: it levels off on both sides alike), or
-    "unknown". `slope`: a rectifier under its own name, whose derivative is taken; None: the function itself."""
+    """What a function of one number is: a "rectifier", "plain" (linear, or a gate: it levels off on both sides alike),
+    or "unknown". `slope`: a rectifier under its own name, whose derivative is taken; None: the function itself."""
 
     kind: str
     slope: Function | None = None

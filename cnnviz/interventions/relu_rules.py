@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,8 +47,8 @@ class RectifierRule(TorchFunctionMode):
 
     A rectifier is known by what it computes. Steps that work element by element on one tensor and constants, such as
     `x * (x > 0)`, `torch.maximum(x, 0)`, `x[x < 0] = 0` or the code of an autograd Function, are taken together as a
-    function of one number; if its values are those of ReLU, a ReLU clipped from above, leaky ReLU, ELU, SELU, CELU, GELU,
-    SiLU, Mish, softplus or hardswish, it is one rectifier. Functions of these names are rectifiers with any
+    function of one number; if its values are those of ReLU, a ReLU clipped from above, leaky ReLU, ELU, SELU, CELU,
+    GELU, SiLU, Mish, softplus or hardswish, it is one rectifier. Functions of these names are rectifiers with any
     parameters, as are PReLU and RReLU. Linear functions and gates (sigmoid, hardsigmoid, tanh, also
     `relu6(x + 3) / 6`) keep their derivative. So does any other function: `unjudged` names it. TorchScript code is
     not reached. Raises BadInput for another rule."""
@@ -185,8 +186,8 @@ class RectifierRule(TorchFunctionMode):
         return result
 
     def _find_start(self, step: Step) -> tuple[Step | None, Function | None]:
-        """Where the rectifier that `step` ends begins, and its derivative's function. If the tensor where it begins is gone,
-        that of a rectifier on the way serves as well: a signal is rectified once or twice."""
+        """Where the rectifier that `step` ends begins, and its derivative's function. If the tensor where it begins is
+        gone, that of a rectifier on the way serves as well: a signal is rectified once or twice."""
         part = False
         for start in step.ancestors()[:-1]:
             verdict = self._judge(step, start)
@@ -225,7 +226,7 @@ class RectifierRule(TorchFunctionMode):
             if base is None:
                 continue
             if verdict.kind == "rectifier":
-                return self._rectify(base, lambda v, start=start: step.evaluate(start, v), verdict.slope)
+                return self._rectify(base, partial(step.evaluate, start), verdict.slope)
             return None if base is start.tensor and step.tensor is not None else step.evaluate(start, base)
         inputs = [self._resolve(child) for child in step.inputs]
         step.unknown = True

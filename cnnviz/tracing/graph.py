@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from cnnviz.errors import BadInput
+from cnnviz.tracing.multiply_adds import LAYERS, MultiplyAdds
 from cnnviz.tracing.operations import FACTORIES, FunctionCall, Operation, describe, plain_name
 from cnnviz.tracing.rf_call import find_tensors
 from cnnviz.tracing.rf_intervals import Axis, collapse_axis, pixel_range
@@ -83,8 +84,18 @@ class _Tracer(TorchFunctionMode):
 
     By storage, not by tensor: views are looked through and in-place operations reach all of them."""
 
-    def __init__(self, names: set[str], parameters: dict[str, Tensor], image: Tensor, fields: FieldTracker) -> None:
+    def __init__(
+        self,
+        names: set[str],
+        parameters: dict[str, Tensor],
+        image: Tensor,
+        fields: FieldTracker,
+        products: MultiplyAdds,
+    ) -> None:
         super().__init__()
+        self._products = products
+        self._constant: dict[int, tuple[int, ...]] = {}  # storages that do not depend on the image: their multiply-adds
+        self._costs: list[int] = []
         self._names = names  # of modules
         self.nodes: list[Node] = []
         self._fields = fields
@@ -111,25 +122,52 @@ class _Tracer(TorchFunctionMode):
         inputs = list(find_tensors([*args, *kwargs.values()]))
         known = [tensor for tensor in inputs if self._sources.get(self._key(tensor))]
         used = tuple(dict.fromkeys(c for tensor in inputs for c in self._credits.get(self._key(tensor), ())))
-        result = func(*args, **kwargs)
+        earlier = tuple(dict.fromkeys(c for tensor in inputs for c in self._constant.get(self._key(tensor), ())))
+        result, macs = self._count(func, name, args, kwargs)
         outputs = inputs[:1] if name == "setitem" else list(find_tensors([result]))
         if not outputs:
             return result
         if name in FACTORIES or not known:
             self._set(outputs, (), () if name in FACTORIES else used)
+            self._defer(outputs, earlier, macs)
             return result
         sources = self._of(known)
         call = FunctionCall(name, tuple(args), kwargs, known, len(sources), bool(used), outputs[0])
         operation = describe(call)
         if operation is None:
+            self._defer(outputs, earlier, macs)
             replaced = name == "copy" and len(known) > 1  # what the target held before is gone
             self._set(outputs, self._of(known[1:]) if replaced else sources, used)
             return result
         if operation.kind == "dropout" and result is args[0] and not kwargs.get("inplace"):
             result = result.clone()  # in eval it returns its input, which other layers may read too
             outputs = [result]
-        self._note(operation, call, sources, used, outputs)
+        self._note(replace(operation, macs=macs + self._collect(earlier)), call, sources, used, outputs)
         return result
+
+    def _count(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, int]:
+        """(what the call returns, its multiply-adds)."""
+        before, self._products.in_layer = self._products.count, name in LAYERS
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            self._products.in_layer = False
+        return result, self._products.count - before
+
+    def _defer(self, outputs: list[Tensor], earlier: tuple[int, ...], macs: int) -> None:
+        """What a branch without the image costs is counted with the first node that uses it."""
+        if macs:
+            earlier = (*earlier, len(self._costs))
+            self._costs.append(macs)
+        for tensor in outputs:
+            if earlier:
+                self._constant[self._key(tensor)] = earlier
+
+    def _collect(self, earlier: tuple[int, ...]) -> int:
+        total = sum(self._costs[place] for place in earlier)
+        for place in earlier:
+            self._costs[place] = 0
+        return total
 
     def _of(self, found: list[Tensor]) -> tuple[int, ...]:
         return tuple(dict.fromkeys(s for tensor in found for s in self._sources[self._key(tensor)]))
@@ -273,7 +311,8 @@ def _follow(module: nn.Module, image: Tensor, state: dict[str, Tensor] | None) -
     parameters = dict(module.named_parameters())
     seen = {name: (state or parameters)[name] for name in parameters}
     fields = FieldTracker()
-    tracer = _Tracer(set(dict(module.named_modules())), seen, image, fields)
+    products = MultiplyAdds(seen.values())
+    tracer = _Tracer(set(dict(module.named_modules())), seen, image, fields, products)
     # Outside inference mode, where composite operations would reach the tracker of fields whole.
     with ExitStack() as hooks, torch.inference_mode(False), torch.no_grad():
         for name, child in module.named_modules():
@@ -289,7 +328,7 @@ def _follow(module: nn.Module, image: Tensor, state: dict[str, Tensor] | None) -
             hooks.callback(enter.remove)
             hooks.callback(leave.remove)
         fields[image] = image_field(tuple(image.shape))
-        with fields, tracer:
+        with fields, products, tracer:
             if state is None:
                 module(image)
             else:
