@@ -87,9 +87,9 @@ def receptive_field(model: LoadedModel, layer: str) -> ReceptiveField:
 
     One forward pass is followed operation by operation, and per axis the first and last pixel that each
     unit can reach are kept: minimum and maximum over its taps and over all branches. Functional code,
-    branches, dilation, ceil_mode and adaptive windows are exact; global pooling, squeeze-and-excitation
-    and norms over space see all that their input sees; operations the probe does not know count as
-    seeing everything. Cropping, pooling and gates may depend on values: what a unit *can* see is given.
+    branches, dilation, ceil_mode, adaptive windows, attention and all that only moves values are exact, channel by
+    channel; global pooling, squeeze-and-excitation and norms over space see all that their input sees, and so does
+    an operation without a rule. Cropping, pooling and gates may depend on values: what a unit *can* see is given.
     "name:1" is the first call of a module that is used several times; a bare name the last.
     Raises UnknownName for a layer the network has not, BadInput for one that never runs.
 
