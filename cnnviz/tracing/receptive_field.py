@@ -15,10 +15,9 @@ from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.forward import find_modules, split_call
 from cnnviz.tracing.rf_intervals import Axis, pixel_range
-from cnnviz.tracing.rf_tensor import Shape, TensorField
-from cnnviz.tracing.rf_tracker import trace_layers
+from cnnviz.tracing.rf_tracker import MapField, trace_layers
 
-Trace = dict[str, list[TensorField | None]]
+Trace = dict[str, list[MapField | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,8 @@ class ReceptiveField(Displayed):
     `size`: (h, w) of the field of the unit in the middle of the map, padding included, so it may exceed
     the image. `stride`: (h, w) from one unit to the next; 0 where all units see the same pixels.
     `padding`: (h, w) by which the field of unit (0, 0) starts outside the image; negative if inside.
-    `shape`: (rows, cols) of the layer's map, (1, 1) without one, (T, 1) of T tokens. `input_size`: (H, W).
+    `shape`: (rows, cols) of the layer's map, (1, 1) without one, (T, 1) of T tokens. `input_size`: (H, W). `extent`:
+    `shape`, but where the image's rows or columns run along the layer's channels: there as many as these.
     Source of the terms: Araujo, Norris, Sim, Distill 2019."""
 
     layer: str
@@ -37,6 +37,7 @@ class ReceptiveField(Displayed):
     padding: tuple[int, int]
     shape: tuple[int, int]
     input_size: tuple[int, int]
+    extent: tuple[int, int]
     _axes: tuple[Axis, Axis] = field(repr=False, compare=False)  # of the layer's map (rows, cols)
 
     def box(self, row: int, col: int, clip: bool = True) -> tuple[int, int, int, int]:
@@ -125,14 +126,15 @@ def _trace(model: LoadedModel) -> Trace:
         return traces[model.input_size]
 
 
-def _summarise(layer: str, found: TensorField, input_size: tuple[int, int]) -> ReceptiveField:
+def _summarise(layer: str, found: MapField, input_size: tuple[int, int]) -> ReceptiveField:
     rows, cols = found.axes
     return ReceptiveField(
         layer=layer,
         size=(_size(rows, found.shape), _size(cols, found.shape)),
         stride=(_number(rows.step), _number(cols.step)),
         padding=(-pixel_range(rows, (0, 0), clip=False)[0], -pixel_range(cols, (0, 0), clip=False)[0]),
-        shape=(found.shape[0], found.shape[1]),
+        shape=found.shape,
+        extent=found.extent,
         input_size=input_size,
         _axes=found.axes,
     )
@@ -143,7 +145,7 @@ def _find_unit(axis: Axis, row: int, col: int) -> tuple[int, int]:
     return min(row, axis.low.shape[0] - 1), min(col, axis.low.shape[1] - 1)
 
 
-def _size(axis: Axis, shape: Shape) -> int:
+def _size(axis: Axis, shape: tuple[int, int]) -> int:
     start, stop = pixel_range(axis, _find_unit(axis, shape[0] // 2, shape[1] // 2), clip=False)
     return stop - start
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Self
 
@@ -155,13 +155,23 @@ def _name_arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return {**named, **kwargs}
 
 
-def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[TensorField | None]]:
-    """{layer: field (rows, columns) of the map of its (first) output tensor at each of its calls} of one pass over
+@dataclass(frozen=True, slots=True, eq=False)
+class MapField:
+    """The field of a layer's map. `shape`: (rows, cols). `axes`: of rank 2. `extent`: (rows, cols) of the map as its
+    field has them: other than `shape` where the image's rows or columns run along what was read as channels."""
+
+    shape: tuple[int, int]
+    axes: tuple[Axis, Axis]
+    extent: tuple[int, int]
+
+
+def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[MapField | None]]:
+    """{layer: field of the map of its (first) output tensor at each of its calls} of one pass over
     `image` (1, C, H, W), for every sub-module that runs; None for outputs that do not depend on the image. A unit
     sees what its channels see together.
 
     The caller holds the model's lock."""
-    calls: dict[str, list[TensorField | None]] = {}
+    calls: dict[str, list[MapField | None]] = {}
     tracker = FieldTracker()
 
     def note(layer: str, output: Any) -> None:
@@ -180,21 +190,24 @@ def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[TensorField
     return calls
 
 
-def _find_map(module: nn.Module, layer: str, field: TensorField) -> TensorField:
+def _find_map(module: nn.Module, layer: str, field: TensorField) -> MapField:
     """The field of a layer's map (rows, cols), laid out as it is shown: `as_maps` moves the numbers of elements."""
     if len(field.shape) < 2:
-        return unite([field], (1, 1))
+        rows, cols = unite([field], (1, 1)).axes
+        return MapField((1, 1), (rows, cols), (1, 1))
     axes: list[Axis] = []
-    shape = field.shape
+    shape, extent = (1, 1), [1, 1]
     for which, axis in enumerate(field.axes):
         table = FieldTable()
         numbers = torch.from_numpy(table.add(axis, axis.low.shape).copy()).expand(field.shape)
         maps = as_maps(move_channels_first(module, layer, numbers))
-        shape = tuple(maps.shape[2:])
+        shape = (maps.shape[2], maps.shape[3])
         found = table.read(maps.numpy())
         assert found is not None
         if axis.dim is not None and len(axis) == 1 and found.dim is None:  # a map of a single unit keeps its stride
             found = replace(found, step=axis.step, dim=2 + which)
+        lost = found.dim == 1 and found.low.shape[2:] == (1, 1)
+        extent[which] = found.low.shape[1] if lost else shape[which]
         flat = collapse_axis(found, (0, 1))
         axes.append(flat.map_bounds(lambda bound: bound[0, 0], None if flat.dim is None else flat.dim - 2))
-    return TensorField(shape, (axes[0], axes[1]))
+    return MapField(shape, (axes[0], axes[1]), (extent[0], extent[1]))
