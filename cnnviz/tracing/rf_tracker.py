@@ -19,7 +19,7 @@ from cnnviz.tracing.rf_intervals import Axis, collapse_axis
 from cnnviz.tracing.rf_rules import POINTWISE, find_fields
 from cnnviz.tracing.rf_storage import StorageFields, find_storage
 from cnnviz.tracing.rf_table import FieldTable
-from cnnviz.tracing.rf_tensor import TensorField, blend, image_field, unite
+from cnnviz.tracing.rf_tensor import Shape, TensorField, blend, image_field, unite
 
 _RELABEL = frozenset(
     "set resize resize_as squeeze unsqueeze transpose t as_strided swapaxes swapdims detach rename".split()
@@ -32,6 +32,11 @@ class FieldTracker(TorchDispatchMode):
     Give the image's field first: `tracker[image] = image_field(shape)`. Values that leave PyTorch (`item`, `numpy`,
     `tolist`) may come back in anything: all that is computed later sees what they saw. Which code runs, in
     `if x.max() > 1`, is not counted."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keeps PyTorch from importing its compiler, which takes two seconds, at the first operation."""
+        return False
 
     def __init__(self) -> None:
         super().__init__()
@@ -197,13 +202,12 @@ def _find_map(module: nn.Module, layer: str, field: TensorField) -> MapField:
         return MapField((1, 1), (rows, cols), (1, 1))
     axes: list[Axis] = []
     shape, extent = (1, 1), [1, 1]
+    plain = _is_map(module, layer, field.shape)
     for which, axis in enumerate(field.axes):
-        table = FieldTable()
-        numbers = torch.from_numpy(table.add(axis, axis.low.shape).copy()).expand(field.shape)
-        maps = as_maps(move_channels_first(module, layer, numbers))
-        shape = (maps.shape[2], maps.shape[3])
-        found = table.read(maps.numpy())
-        assert found is not None
+        if plain:
+            found, shape = axis, (field.shape[2], field.shape[3])
+        else:
+            found, shape = _move_to_map(module, layer, axis, field.shape)
         if axis.dim is not None and len(axis) == 1 and found.dim is None:  # a map of a single unit keeps its stride
             found = replace(found, step=axis.step, dim=2 + which)
         lost = found.dim == 1 and found.low.shape[2:] == (1, 1)
@@ -211,3 +215,22 @@ def _find_map(module: nn.Module, layer: str, field: TensorField) -> MapField:
         flat = collapse_axis(found, (0, 1))
         axes.append(flat.map_bounds(lambda bound: bound[0, 0], None if flat.dim is None else flat.dim - 2))
     return MapField(shape, (axes[0], axes[1]), (extent[0], extent[1]))
+
+
+def _is_map(module: nn.Module, layer: str, shape: Shape) -> bool:
+    """Whether an output of this shape is a map (N, C, H, W) already."""
+    if len(shape) != 4:
+        return False
+    with torch._C.DisableTorchFunction():
+        empty = torch.empty(shape, device="meta")
+        return move_channels_first(module, layer, empty) is empty
+
+
+def _move_to_map(module: nn.Module, layer: str, axis: Axis, shape: Shape) -> tuple[Axis, tuple[int, int]]:
+    """An axis of an output as the axis of its map, and the map's (rows, cols)."""
+    table = FieldTable()
+    numbers = torch.from_numpy(table.add(axis, axis.low.shape).copy()).expand(shape)
+    maps = as_maps(move_channels_first(module, layer, numbers))
+    found = table.read(maps.numpy())
+    assert found is not None
+    return found, (maps.shape[2], maps.shape[3])
