@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cnnviz.data import preprocessing as known
@@ -68,16 +67,14 @@ def parse_numbers(label: str, text: str, count: int) -> tuple[float, ...]:
 
 
 def preprocessing_of(found: Inspection, name: str) -> Preprocessing:
-    """What the file tells; else what the network expects. A CIFAR ResNet of unknown origin is given ImageNet's
-    mean and std, which the public training scripts use; cnnviz.load assumes the same."""
+    """What the file tells, or what its inspection decided or assumed for the network that stands first; for another
+    network what cnnviz.load assumes."""
     from cnnviz.models.catalogue.registry import find
+    from cnnviz.models.recognise.assume import assume_preprocessing
 
-    entry = find(name)
     if found.preprocessing is not None:
         return found.preprocessing
-    if entry.family == "CIFAR ResNet":
-        return replace(entry.preprocessing, mean=known.IMAGENET_MEAN, std=known.IMAGENET_STD)
-    return entry.preprocessing
+    return found.normalised if name == found.candidates[0] else assume_preprocessing(find(name))[0]
 
 
 def norm_presets(found: Inspection, name: str) -> dict[str, Norm]:

@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.data import class_names as labels
-from cnnviz.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import choose, out_of_memory, release
 from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models.bundled import bundled, epoch_of, snapshots
 from cnnviz.models.catalogue.architecture import Architecture
 from cnnviz.models.catalogue.registry import build, find
-from cnnviz.models.checkpoint.match import LoadReport, apply, match
 from cnnviz.models.checkpoint.metadata import check_channels
 from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights
 from cnnviz.models.model import LoadedModel
 from cnnviz.models.packaged import PACKAGES, find_packaged, packaged
-from cnnviz.models.recognise import recognise
-from cnnviz.models.recognise.inspect import find_class_names, find_preprocessing, identify, is_published, skeleton
+from cnnviz.models.recognise.decide import Decision, decide
+from cnnviz.models.recognise.fill import count_classes, fill
+from cnnviz.models.recognise.inspect import (
+    decide_between,
+    find_class_names,
+    find_preprocessing,
+    identify,
+    is_published,
+)
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.store import is_there
 
@@ -40,6 +46,7 @@ def load(
     *,
     class_names: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
+    labelled: str | Path | None = None,
 ) -> LoadedModel:
     """A network in eval mode on `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
@@ -50,10 +57,12 @@ def load(
     snapshots come with cnnviz), or the path of a file, or of a folder as HuggingFace's libraries save it; None takes
     the bundled file where there is one for `name`, else the packaged one, else random weights. The number of classes
     is that of the file's head. `class_names` and `preprocessing` go before everything else; without them those of
-    the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's
-    own, then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open: a CIFAR
-    ResNet of unknown origin is given ImageNet's mean and std, as the public training scripts for it do; of networks
-    with the same tensors the likeliest is taken: give `name` to choose another.
+    the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's own. Where
+    the file does not say, what it does decides: the statistics that it kept, beside those of sample photographs, and
+    its answers on a labelled set at hand, `labelled` (a folder of class folders) or the digits that cnnviz draws.
+    `.report` says what was matched, measured and decided, `.notes["assumed"]` what nothing decided. A network of no
+    catalogue is rebuilt where its tensors are a chain of layers; its name, "chain:…", describes it. Of networks that
+    nothing tells apart the likeliest is taken: give `name` to choose another.
     If the device has too little memory the model comes to the CPU and `.notes["device"]` says so.
 
     Raises UnknownName, BadInput (no such device, nothing to load, class names or channels that do not
@@ -66,7 +75,7 @@ def load(
         ('bundled', (1, 28, 28), ['0', '1', '2'])
     """
     target = choose(device)
-    overrides = _Overrides(class_names, preprocessing)
+    overrides = _Overrides(class_names, preprocessing, labelled)
     return _place(overrides.apply_to(_load_parts(name, weights, progress, overrides)), target)
 
 
@@ -76,6 +85,7 @@ class _Overrides:
 
     class_names: Sequence[str] | None = None
     preprocessing: Preprocessing | None = None
+    labelled: str | Path | None = None
 
     def apply_to(self, parts: dict[str, Any]) -> dict[str, Any]:
         """`parts` of a model with what was chosen. Raises BadInput if it does not fit them."""
@@ -140,7 +150,7 @@ def _load_pretrained(found: Architecture, progress: Callable[[int, int], None] |
     weights = pretrained.find_weights(found)
     checkpoint = pretrained.fetch(weights.url, progress)
     names = list(weights.meta["categories"])
-    module, report = _fill(found, checkpoint, len(names))
+    module, report = fill(found, checkpoint.tensors, len(names))
     if found.name in pretrained.SCALED_INPUT:
         rescale_input(module)
     report = replace(report, warnings=[*report.warnings, *checkpoint.warnings])
@@ -200,57 +210,49 @@ def _load_checkpoint(
     name: str | None, checkpoint: Checkpoint, path: Path, origin: str, overrides: _Overrides
 ) -> dict[str, Any]:
     assumed: list[str] = []
-    found = find(name) if name else _recognise(checkpoint, path, assumed)
-    classes = recognise.count_classes(checkpoint.tensors, found.name)
-    module, report = _fill(found, checkpoint, classes)
+    decision = _decide(name, checkpoint, path, overrides, assumed)
+    found = find(decision.name)
+    classes = count_classes(checkpoint.tensors, found.name)
+    module, report = fill(found, checkpoint.tensors, classes)
     if is_published(checkpoint, found) and found.name in pretrained.SCALED_INPUT:
         rescale_input(module)
-    count, chosen, names = classes or found.classes, None, None
-    if overrides.preprocessing is None:
-        chosen = find_preprocessing(checkpoint, found, assumed) or _assume_preprocessing(found, assumed)
+    count, names = classes or found.classes, None
     if overrides.class_names is None:
         names = find_class_names(checkpoint, found, count, assumed)
     notes = {**checkpoint.metadata, "sha256": checkpoint.sha256, "assumed": assumed}
-    report = replace(report, warnings=[*report.warnings, *checkpoint.warnings, *assumed])
+    warnings = [*report.warnings, *checkpoint.warnings, *assumed]
+    report = replace(report, warnings=warnings, evidence=decision.evidence, findings=decision.findings)
     parts = dict(module=module, name=found.name, origin=origin, report=report, notes=notes)
     return parts | dict(
-        preprocessing=chosen or found.preprocessing,
-        class_names=names or labels.class_names(found.labels, count),
+        preprocessing=decision.preprocessing, class_names=names or labels.class_names(found.labels, count)
     )
 
 
-def _recognise(checkpoint: Checkpoint, path: Path, assumed: list[str]) -> Architecture:
-    """The architecture that metadata name, if the tensors fit it; else the best fit of the tensors."""
-    identity = identify(checkpoint, path.name)
-    first, *equal = identity.candidates
-    assumed += identity.warnings
-    if equal and identity.named != first:
-        assumed.append(f"Taken for {first}; {', '.join(equal)} has the same tensors: name it to choose it.")
-    return find(first)
-
-
-def _fill(found: Architecture, checkpoint: Checkpoint, classes: int | None) -> tuple[nn.Module, LoadReport]:
-    module = skeleton(found, classes)
-    report = match(checkpoint.tensors, module)
-    apply(checkpoint.tensors, module, report, found.name)
-    return module, report
+def _decide(
+    name: str | None, checkpoint: Checkpoint, path: Path, overrides: _Overrides, assumed: list[str]
+) -> Decision:
+    """The network and its preprocessing: what the caller says, else what the file says, does, or leaves to assume."""
+    identity = None if name else identify(checkpoint, path.name)
+    assumed += identity.warnings if identity else ()
+    first = find(identity.candidates[0] if identity else str(name))
+    told = overrides.preprocessing
+    if told is None or told.channels != first.preprocessing.channels:  # refused when it is applied
+        told = find_preprocessing(checkpoint, first, assumed)
+    if identity is not None:
+        decision = decide_between(checkpoint, identity, told, overrides.labelled)
+    elif told is not None:
+        decision = Decision(first.name, told)
+    else:
+        decision = decide(checkpoint.tensors, [first.name], labelled=overrides.labelled, free=False)
+    if overrides.preprocessing is None and told is not None:
+        decision = replace(decision, preprocessing=told)
+    assumed += decision.assumed
+    return decision
 
 
 def rescale_input(module: Any) -> None:
     """Have torchvision's GoogLeNet or Inception rescale its input, as weights ported from TensorFlow expect."""
     module.transform_input = True
-
-
-def _assume_preprocessing(found: Architecture, assumed: list[str]) -> Preprocessing:
-    if found.family == "CIFAR ResNet":
-        assumed.append("The file names no normalisation: ImageNet's mean and standard deviation were assumed.")
-        return replace(found.preprocessing, mean=IMAGENET_MEAN, std=IMAGENET_STD)
-    assumed.append(f"The file names no preprocessing: that of {found.title} was assumed.")
-    if found.name in pretrained.SCALED_INPUT:
-        assumed.append(
-            "If it stems from torchvision's pretrained weights, mean and std are 0.5: say so in a side file."
-        )
-    return found.preprocessing
 
 
 def _place(parts: dict[str, Any], device: torch.device) -> LoadedModel:

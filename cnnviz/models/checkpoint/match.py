@@ -17,6 +17,8 @@ from cnnviz.models.checkpoint.prefixes import TRAINING, align_names, is_bookkeep
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from cnnviz.models.evidence import Evidence, Finding
+
 Shapes = dict[str, tuple[int, ...]]
 AUXILIARY = re.compile(r"^(aux\d*|AuxLogits|aux_head|aux_classifier|aux_logits)\.")  # training-only heads
 _ROLES = {
@@ -36,7 +38,8 @@ class LoadReport:
 
     `matched`: tensors taken, of `expected` in the network, counters aside. `renamed`: (key in the file,
     key in the network). `missing`: the network's keys that nothing fits; `unexpected`: the file's keys
-    that nothing takes. `wrong_shape`: (key, shape in the file, shape expected)."""
+    that nothing takes. `wrong_shape`: (key, shape in the file, shape expected). `evidence`: what was measured
+    on the file to tell which network it is; `findings`: what was decided by it and what is assumed."""
 
     matched: int
     expected: int
@@ -45,6 +48,8 @@ class LoadReport:
     unexpected: list[str] = field(default_factory=list)
     wrong_shape: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    evidence: tuple[Evidence, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def summary(self) -> str:
         """One sentence, e.g. "97 of 97 tensors matched, 2 of them under other names."."""
@@ -62,6 +67,8 @@ class LoadReport:
             *(f"unused: {key}" for key in self.unexpected),
             *self.problems(),
             *(f"note: {text}" for text in self.warnings),
+            *(finding.sentence for finding in self.findings if finding.sentence not in self.warnings),
+            *(f"measured: {measured.sentence}" for measured in self.evidence),
         ]
 
     def problems(self) -> list[str]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TypeGuard
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadCheckpoint, BadInput, CnnvizError
 from cnnviz.models.catalogue.architecture import Architecture
-from cnnviz.models.catalogue.registry import architectures, build, find, is_known
+from cnnviz.models.catalogue.registry import architectures, find, is_known
+from cnnviz.models.chains.chain import is_chain
 from cnnviz.models.checkpoint import metadata
 from cnnviz.models.checkpoint.match import LoadReport, compare, first_five, refuse_problems
 from cnnviz.models.checkpoint.read import Checkpoint, read_weights
 from cnnviz.models.recognise import recognise
+from cnnviz.models.recognise.decide import Decision, decide
+from cnnviz.models.recognise.fill import compare_to, fits
+from cnnviz.models.recognise.rebuild import describe_layers, find_chains
 from cnnviz.models.recognise.shapes import published_shapes, sized_shapes
 from cnnviz.models.zoo import download as pretrained
-
-if TYPE_CHECKING:
-    from torch import nn
-
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -30,8 +30,10 @@ class Inspection:
     tensors fit equally well, likeliest first; the one that metadata name stands first if it fits.
     `others`: those that fit less surely (same shapes under other names, or in another order). `named`: the
     architecture that metadata name, known or not. `classes`: by the head. `class_names`, `preprocessing`:
-    from the metadata, the side file or, for published files, from their publisher; None = unknown.
-    `report`: how the tensors match the first candidate. `warnings`: sentences for the user."""
+    from the metadata, the side file or, for published files, from their publisher; None = unknown. `normalised`: the
+    preprocessing that is used without further word, known, decided by evidence or assumed.
+    `report`: how the tensors match the first candidate, with what was measured and decided. `warnings`: sentences for
+    the user, what is assumed among them."""
 
     sha256: str
     tensors: int
@@ -41,6 +43,7 @@ class Inspection:
     classes: int
     class_names: tuple[str, ...] | None
     preprocessing: Preprocessing | None
+    normalised: Preprocessing
     report: LoadReport
     warnings: tuple[str, ...]
 
@@ -56,45 +59,72 @@ class Identity:
     warnings: tuple[str, ...]
 
 
-def inspect(path: str | Path) -> Inspection:
+def inspect(path: str | Path, labelled: str | Path | None = None) -> Inspection:
     """Read a weights file and say what it is; nothing in it is run.
 
-    Raises BadCheckpoint, with reason and remedy, for files that are unsafe, damaged or fit no network."""
+    `labelled`: a folder of class folders with images of the network's classes, in the order of its outputs by name:
+    how well they are answered tells activation, pooling and normalisation. Raises BadCheckpoint, with reason and
+    remedy, for files that are unsafe, damaged or fit no network; BadInput if `labelled` has other classes."""
     path = Path(path)
     checkpoint = read_weights(path)
     identity = identify(checkpoint, path.name)
-    entry, notes = find(identity.candidates[0]), [*checkpoint.warnings, *identity.warnings]
-    report = compare(checkpoint.tensors, sized_shapes(entry.name, identity.classes))
+    notes: list[str] = [*checkpoint.warnings, *identity.warnings]
+    told = find_preprocessing(checkpoint, find(identity.candidates[0]), notes)
+    decision = decide_between(checkpoint, identity, told, labelled)
+    entry = find(decision.name)
+    report = compare_to(entry, checkpoint.tensors, identity.classes)
     refuse_problems(report, entry.name)
     names = find_class_names(checkpoint, entry, identity.classes, notes)
+    first = (entry.name, *(name for name in identity.candidates if name != entry.name))
     return Inspection(
         sha256=checkpoint.sha256,
         tensors=len(checkpoint.tensors),
-        candidates=identity.candidates,
-        others=identity.others,
+        candidates=first,
+        others=tuple(name for name in identity.others if name != entry.name),
         named=identity.named,
         classes=identity.classes,
         class_names=tuple(names) if names else None,
-        preprocessing=find_preprocessing(checkpoint, entry, notes),
-        report=report,
+        preprocessing=told,
+        normalised=decision.preprocessing,
+        report=replace(report, evidence=decision.evidence, findings=decision.findings),
         warnings=tuple(notes),
     )
+
+
+def decide_between(
+    checkpoint: Checkpoint, identity: Identity, told: Preprocessing | None, labelled: str | Path | None = None
+) -> Decision:
+    """Which candidate the file is, by what it does. The network that metadata name is believed."""
+    if identity.named == identity.candidates[0]:
+        return decide(checkpoint.tensors, identity.candidates[:1], (), told, labelled)
+    return decide(checkpoint.tensors, identity.candidates, identity.others, told, labelled)
 
 
 def identify(checkpoint: Checkpoint, file: str) -> Identity:
     """Which architectures the tensors of `file` fit. Metadata are believed as far as the tensors fit them.
 
-    Raises BadCheckpoint if none does, with the closest one and what differs."""
+    Where none does, the chains that have these tensors. Raises BadCheckpoint if there is none either, with what the
+    tensors are, why they are no chain, and the closest network if one is close."""
     name = metadata.find_architecture(checkpoint.metadata)
     found = recognise.find_candidates(checkpoint.tensors)
+    if name and is_chain(name) and fits(checkpoint.tensors, name):
+        return Identity((name,), (), name, find(name).classes, ())
     said = recognise.fit(checkpoint.tensors, name) if _is_usable(name) else None
     if not found and not said:
-        raise BadCheckpoint(_describe_misfit(checkpoint, name, file))
+        return _rebuild(checkpoint, name, file)
     first = said or found[0]
     equal = [c.name for c in found if c.level == first.level and c.name != first.name]
     rest = [c.name for c in found if c.level != first.level and c.name != first.name]
     warnings = () if said or name is None else (_describe_disbelief(name),)
     return Identity((first.name, *equal), tuple(rest), name, first.classes, warnings)
+
+
+def _rebuild(checkpoint: Checkpoint, name: str | None, file: str) -> Identity:
+    chains = [rebuilt.chain.name for rebuilt in find_chains(checkpoint.tensors)]
+    if not chains or _is_usable(name):
+        raise BadCheckpoint(_describe_misfit(checkpoint, name, file))
+    warnings = () if name is None else (_describe_disbelief(name),)
+    return Identity((chains[0],), tuple(chains[1:]), name, find(chains[0]).classes, warnings)
 
 
 def _is_usable(name: str | None) -> TypeGuard[str]:
@@ -105,28 +135,6 @@ def _is_usable(name: str | None) -> TypeGuard[str]:
         return bool(published_shapes(name))
     except Exception:  # code of a zoo or a plugin
         return False
-
-
-def skeleton(entry: Architecture, classes: int | None) -> nn.Module:
-    """The network as a file may fill it: without memory for its tensors, where none is a constant."""
-    import torch
-
-    with torch.device("meta"):
-        module = build(entry.name, classes)
-    constants = {key for key, _ in module.named_buffers()} - module.state_dict().keys()
-    real = constants or any(map(_is_constant, module.modules()))
-    return build(entry.name, classes) if real else module  # no file holds constants: make them for real
-
-
-def _is_constant(module: nn.Module) -> bool:
-    """True if a layer keeps a tensor that is neither parameter nor buffer, bare or in a list, tuple or dict."""
-    from torch import Tensor
-
-    kept: list[object] = [v for key, v in vars(module).items() if key not in ("_parameters", "_buffers", "_modules")]
-    for value in tuple(kept):
-        if isinstance(value, list | tuple | dict):
-            kept += value.values() if isinstance(value, dict) else value
-    return any(isinstance(value, Tensor) and value.is_meta for value in kept)
 
 
 def find_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, notes: list[str]) -> list[str] | None:
@@ -176,15 +184,16 @@ def _describe_disbelief(name: str) -> str:
 
 
 def _describe_misfit(checkpoint: Checkpoint, name: str | None, file: str) -> str:
+    found = describe_layers(checkpoint.tensors)
     near, common, total = recognise.find_closest(checkpoint.tensors)
     if _is_usable(name):
         near, common, total = recognise.count_shared(checkpoint.tensors, name)
-    text = (
-        f"No known architecture fits {file} ({len(checkpoint.tensors)} tensors). Closest: {near}, "
-        f"with {common} of {total} shapes in common. "
-    )
-    if 2 * common < total:
+    text = f"No known architecture fits {file} ({len(checkpoint.tensors)} tensors): {found.sentence}. "
+    if 2 * common < max(total, len(checkpoint.tensors)):
+        if not found.convolutions:
+            return text + "cnnviz looks at convolutional networks."
         return text + "`cnnviz list architectures` lists all; a network of your own can be registered."
     classes = recognise.count_classes(checkpoint.tensors, near)
     differs = compare(checkpoint.tensors, sized_shapes(near, classes)).problems()
-    return text + f"What differs: {first_five(differs)}. Save the weights of the published network, or register yours."
+    closest = f"Closest: {near}, with {common} of {total} shapes in common. What differs: {first_five(differs)}. "
+    return text + closest + "Save the weights of the published network, or register yours."

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CONV, LINEAR, NORM, PRELU, OTHER = "convolution", "linear layer", "norm", "PReLU", "other"
+_CHANNELS = 4  # of an image, at most
 _BLOCK = re.compile(
     r"(layer|stage|block|group|unit)\w*\.\d+\.(conv|bn|norm|branch)\w*\d|(^|[._])(res|skip|shortcut|downsample)(\d|idual|_|\.)"
 )  # names within blocks that have a connection around them
@@ -146,6 +147,8 @@ def _find_break(weighted: list[FileLayer]) -> str:
         return "it has no convolution"
     if weighted[0].kind != CONV:
         return f"it begins with the linear layer {weighted[0].path}"
+    if weighted[0].shape[1] > _CHANNELS:
+        return f"{weighted[0].path} takes {weighted[0].shape[1]} channels, and images have 1 to {_CHANNELS}"
     before: FileLayer | None = None
     for layer in weighted:
         if before is None:

@@ -13,7 +13,8 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 from cnnviz.models.chains.chain import Chain
-from cnnviz.models.chains.steps import ChainStep
+from cnnviz.models.chains.steps import ACTIVATIONS, ChainStep
+from cnnviz.models.evidence import ASSUMED, Finding
 from cnnviz.models.recognise.layers import CONV, NORM, FileLayer, FoundLayers, list_layers, order_chain
 from cnnviz.models.recognise.slots import Slots, find_slots
 
@@ -34,12 +35,12 @@ _RARELY = 2.0
 @dataclass(frozen=True, slots=True)
 class RebuiltChain:
     """A chain that has the tensors of a file. `surprise`: 0 for the most natural one, more for what is seen less.
-    `assumed`: what the tensors do not say, a sentence each. `layers`: names in the file of the layers with tensors, in
+    `assumed`: what the tensors do not say. `layers`: names in the file of the layers with tensors, in
     the chain's order."""
 
     chain: Chain
     surprise: float
-    assumed: tuple[str, ...]
+    assumed: tuple[Finding, ...]
     layers: tuple[str, ...]
 
 
@@ -71,7 +72,7 @@ def find_chains(tensors: Mapping[str, Tensor]) -> list[RebuiltChain]:
             paths = tuple(layer.path for layer in found.layers)
             solutions[chain] = RebuiltChain(chain, surprise, (), paths)
     ordered = sorted(solutions.values(), key=lambda rebuilt: rebuilt.surprise)[:MOST]
-    return [replace(rebuilt, assumed=_list_assumptions(rebuilt.chain, ordered, found)) for rebuilt in ordered]
+    return [replace(rebuilt, assumed=list_assumptions(rebuilt.chain, len(ordered) - 1, found)) for rebuilt in ordered]
 
 
 def describe_layers(tensors: Mapping[str, Tensor]) -> FoundLayers:
@@ -242,22 +243,15 @@ def _write_steps(layers: tuple[FileLayer, ...], plan: Plan, end: str, slots: Slo
             steps.append(ChainStep("prelu", 1 if layer.shape[0] == 1 and width > 1 else 0))
         after = layers[i + 1] if i + 1 < len(layers) else None
         last = place == len(weighted) - 1
-        parts = _list_parts(layers, i)
         if slots.active.get(layer.path, False) and not last:
             steps.append(ChainStep("relu"))
-        if (after is None or after.is_weighted or _turns_flat(after, width)) and conv in plan.pooled and parts[0].kind == CONV:
-            if plan.pool[0]:
-                kernel, stride = plan.pool
-                steps.append(ChainStep("max", kernel=(kernel, kernel), stride=(stride, stride)))
+        closes = after is None or after.is_weighted or _turns_flat(after, width)
+        if closes and conv in plan.pooled and plan.pool[0] and weighted[place].kind == CONV:
+            kernel, stride = plan.pool
+            steps.append(ChainStep("max", kernel=(kernel, kernel), stride=(stride, stride)))
     if weighted[-1].kind == CONV:
         steps += _write_end(end)
     return tuple(steps)
-
-
-def _list_parts(layers: tuple[FileLayer, ...], place: int) -> list[FileLayer]:
-    """The weighted layer that `place` belongs to, first, and what follows it up to `place`."""
-    start = max((i for i in range(place + 1) if layers[i].is_weighted), default=0)
-    return list(layers[start : place + 1])
 
 
 def _turns_flat(layer: FileLayer, width: int) -> bool:
@@ -288,18 +282,21 @@ def _write_end(end: str) -> list[ChainStep]:
     return [*pool, ChainStep("flatten")]
 
 
-def _list_assumptions(chain: Chain, all_of_them: list[RebuiltChain], found: FoundLayers) -> tuple[str, ...]:
+def list_assumptions(chain: Chain, others: int, found: FoundLayers) -> tuple[Finding, ...]:
+    """What the tensors of `found` leave open about their `chain`, beside which `others` fit."""
     said = []
-    others = len(all_of_them) - 1
     size = "×".join(map(str, chain.input_size))
     if others:
-        said.append(f"An input of {size} and these paddings and poolings are assumed: {others} other choices fit, too.")
-    if any(step.kind == "relu" for step in chain.steps):
-        said.append("ReLU as the activation is assumed: tensors do not say it.")
+        text = f"An input of {size}, and where maps are padded and pooled, is assumed: the most natural of {others + 1} "
+        said.append(Finding("layers", chain.name, ASSUMED, text + "choices that fit the tensors."))
+    active = next((step.kind for step in chain.steps if step.kind in ACTIVATIONS), "")
+    if active and active != "prelu":
+        text = f"{ACTIVATIONS[active]} as the activation is assumed: the tensors do not say it."
+        said.append(Finding("activation", active, ASSUMED, text))
     if any(step.kind == "max" for step in chain.steps):
-        said.append("Maximum pooling is assumed: tensors do not say it.")
+        text = "Maximum pooling is assumed: the tensors do not say it."
+        said.append(Finding("pooling", "max", ASSUMED, text))
     if any(layer.kind == NORM and "running_var" not in layer.keys for layer in found.layers):
-        said.append(
-            "Batch normalisation without its statistics is assumed; it may be group or instance normalisation."
-        )
+        text = "Batch normalisation that lost its statistics is assumed; it may be group or instance normalisation."
+        said.append(Finding("norm", "bn", ASSUMED, text))
     return tuple(said)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnnviz.models.catalogue.registry import find
-from cnnviz.models.checkpoint.match import Shapes, for_training_only, same_sequence, shapes
+from cnnviz.models.checkpoint.match import Shapes, for_training_only, role, same_sequence, shapes
 from cnnviz.models.checkpoint.prefixes import align_names, strip_shared
 from cnnviz.models.recognise.shapes import find_by_count, find_nearest, outline, published_shapes, rank
 
@@ -120,7 +120,23 @@ def _agree(head: list[tuple[int, ...]]) -> int | None:
 
 
 def _list_readings(tensors: Mapping[str, Tensor]) -> list[Shapes]:
-    """The file as it is and, if that is another thing, without what only training needs."""
+    """The file as it is and, if that is another thing, without what only training needs; each also with the running
+    statistics that a file of parameters alone lacks, last, if it may lack any."""
     whole = strip_shared(shapes(tensors))
     main = {key: shape for key, shape in whole.items() if not for_training_only(key)}
-    return [whole] if len(main) == len(whole) else [whole, main]
+    readings = [whole] if len(main) == len(whole) else [whole, main]
+    completed = [_complete_statistics(reading) for reading in readings]
+    return readings + [reading for reading in completed if reading]
+
+
+def _complete_statistics(file: Shapes) -> Shapes:
+    """The file with a mean and a variance behind every norm; {} if it has such statistics or no norm."""
+    if any(role(key) in ("running_mean", "running_var") for key in file):
+        return {}
+    completed: Shapes = {}
+    for key, shape in file.items():
+        completed[key] = shape
+        layer = key.rpartition(".")[0]
+        if role(key) == "bias" and len(file.get(f"{layer}.weight", ())) == 1:
+            completed |= {f"{layer}.running_mean": shape, f"{layer}.running_var": shape}
+    return completed if len(completed) > len(file) else {}

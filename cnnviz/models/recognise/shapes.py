@@ -30,7 +30,7 @@ _LISTED = """
 107 resnet20_cifar_b   116 googlenet_2014   130 wrn_28_10   137 mobilenet_v1   157 resnet32_cifar plain32_cifar
 167 resnet34_a plain34   177 fractalnet_c3b5   182 resnet34   197 densenet_40_k12   210 mobilenet_v3_small
 217 resnet44_cifar plain44_cifar   247 resnet34_c efficientnet_lite0   262 mobilenet_v2   266 mobilenet_v3_large
-267 resnet50 resnet50_v1   277 resnet56_cifar plain56_cifar resnet56_noshort   287 googlenet resnet56_cifar_b
+267 resnet50 resnet50_v1   277 resnet56_cifar resnet56_noshort plain56_cifar   287 googlenet resnet56_cifar_b
 347 bn_inception   472 inception_v3   497 densenet_100_k12 densenet_100_k24 densenet_bc_100_k12
 522 resnet101 resnet101_v1
 547 resnet110_cifar plain110_cifar stochastic_depth110 resnet110_constant_scaling resnet110_dropout_shortcut

@@ -47,7 +47,7 @@ UNFIT = {  # tensors by name, and still no network's weights
     "no classes": (bad.as_saved(lambda: bad.changed(fc__weight=torch.ones(0, 64))), r"fc\.weight is empty.* 0 classes"),
     "a network nobody knows": (
         bad.as_saved(lambda: {f"f{i}.weight": torch.ones(9, 9, 7, 7) for i in range(3)}),
-        "No known architecture fits given.pth.*Closest",
+        "No known architecture fits given.pth.*not a chain, since f0 takes 9 channels",
     ),
     "one shape changed": (
         bad.as_saved(lambda: bad.changed(layer3__2__conv2__weight=torch.ones(64, 64, 5, 5))),

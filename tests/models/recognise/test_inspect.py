@@ -20,7 +20,8 @@ from cnnviz.models.catalogue import architecture
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.checkpoint.prefixes import strip_prefixes
 from cnnviz.models.load import load
-from cnnviz.models.recognise.inspect import inspect, skeleton
+from cnnviz.models.recognise.fill import skeleton
+from cnnviz.models.recognise.inspect import inspect
 
 LIGHTNING = {
     "epoch": 3,
