@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.data.idx import find_idx, read_idx
-from cnnviz.data.labelled import load_labelled
+from cnnviz.data.labelled import SPLITS, load_labelled
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.data.public import public_files
 from cnnviz.data.public.public_sets import read_batch
@@ -87,10 +87,8 @@ def answer(module: nn.Module, labelled: LabelledImages, norm: Preprocessing) -> 
 def _read_folder(folder: Path, size: tuple[int, int, int], classes: int) -> LabelledImages:
     channels, height, width = size
     receiver = Preprocessing((height, width), mean=(0.5,) * channels, std=(0.5,) * channels)
-    try:
-        found = load_labelled(folder, "test", receiver, lazy=True)
-    except BadInput:
-        found = load_labelled(folder, "train", receiver, lazy=True)
+    held = next((folder / name for name in SPLITS["test"] if (folder / name).is_dir()), folder)
+    found = load_labelled(held, "train", receiver, lazy=True)
     if len(found.class_names) != classes:
         raise BadInput(
             f"{folder.name} has {len(found.class_names)} classes, the network {classes}. Give images of its classes."

@@ -134,7 +134,7 @@ def _attach(layers: list[FileLayer]) -> FoundLayers:
     weighted = [layer for layer in layers if layer.is_weighted]
     reason = _find_break(weighted)
     placed = layers
-    if not reason and _misfits(layers):
+    if not reason and (_misfits(layers) or _are_crowded(layers)):
         placed = _pair_norms(layers, weighted)
         if misfit := _misfits(placed):
             reason = f"{misfit.path} has {misfit.shape[0]} channels, which no layer before it gives"
@@ -158,9 +158,8 @@ def _find_break(weighted: list[FileLayer]) -> str:
         if layer.kind == CONV and before.kind == LINEAR:
             return f"the convolution {layer.path} follows the linear layer {before.path}"
         fits = given == wanted
-        if layer.kind == CONV and not fits:  # groups as far as shapes tell
-            fits = given % wanted == 0 and layer.shape[0] % (given // wanted) == 0 and wanted < given
-            fits = fits and (wanted == 1 or given // wanted in (2, 4, 8, 16, 32))
+        if layer.kind == CONV and wanted == 1:  # depthwise; shapes of other groups are those of branches, too
+            fits = layer.shape[0] % given == 0
         if layer.kind == LINEAR and before.kind == CONV:
             fits = wanted % given == 0
         if not fits:
@@ -182,6 +181,16 @@ def _misfits(layers: list[FileLayer]) -> FileLayer | None:
         elif layer.shape[0] not in (width or inputs, *([1] if layer.kind == PRELU else [])) and not _is_flat(layers, i):
             return layer
     return None
+
+
+def _are_crowded(layers: list[FileLayer]) -> bool:
+    """True if several norms, or several slopes, stand behind one layer and none behind another: they were defined
+    together."""
+    for kind in (NORM, PRELU):
+        marks = "".join("w" if layer.is_weighted else "n" for layer in layers if layer.is_weighted or layer.kind == kind)
+        if "nn" in marks and "ww" in marks:
+            return True
+    return False
 
 
 def _is_flat(layers: list[FileLayer], place: int) -> bool:

@@ -32,10 +32,11 @@ def find_slots(layers: Sequence[FileLayer]) -> Slots:
         group = list(layers[start:end])
         following = layers[end] if end < len(layers) else None
         gaps = [_gap(a, b, telling) for a, b in zip(group, [*group[1:], following], strict=True)]
+        if group[0].kind == CONV and following is not None and following.kind == LINEAR and gaps[-1]:
+            gaps[-1] -= 1  # the flatten
         room = _place_activation(group, gaps, active)
         if group[0].kind == CONV:
-            flatten = 1 if following is not None and following.kind == LINEAR else 0
-            pools.append(None if room is None else room - flatten > 0)
+            pools.append(None if room is None else room > 0)
     return Slots(tuple(pools), active)
 
 

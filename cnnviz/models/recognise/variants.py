@@ -233,7 +233,8 @@ def _choose_pooling(
         return variants[0].pooling, ()
     best, other = sorted(losses, key=lambda kind: losses[kind])
     gain = losses[other] - losses[best]
-    if gain < (0.05 * losses[best] if labelled.own else _MILDER):
+    needed = 0.05 * losses[best] if labelled.own else min(_MILDER, losses[best])
+    if gain < needed:
         text = f"{_POOLS[usual.pooling].capitalize()} is assumed: {labelled.title} do not decide it."
         return usual.pooling, (Finding(POOLING, usual.pooling, ASSUMED, text),)
     text = (

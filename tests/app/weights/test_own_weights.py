@@ -154,7 +154,7 @@ def test_a_discarded_file_leaves_nothing(opened, cache):
 
 def wrong_shape() -> dict:
     state = lenet()
-    state["conv2.weight"] = torch.zeros(16, 6, 3, 3)
+    state["conv2.weight"] = torch.zeros(16, 5, 3, 3)
     return state
 
 
