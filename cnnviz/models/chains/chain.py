@@ -70,7 +70,8 @@ class Chain:
         """In words, e.g. "Chain: 2 convolutions, 3 linear layers"."""
         count = {kind: sum(step.kind == kind for step in self.steps) for kind in ("conv", "linear")}
         words = (("conv", "convolution"), ("linear", "linear layer"))
-        return "Chain: " + ", ".join(f"{count[k]} {word}{'' if count[k] == 1 else 's'}" for k, word in words if count[k])
+        parts = [f"{count[kind]} {word}{'' if count[kind] == 1 else 's'}" for kind, word in words if count[kind]]
+        return f"Chain: {', '.join(parts)}"
 
     @property
     def layer_names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The steps of a chain: convolution, normalisation, activation, pooling, linear layer; as a word and as a PyTorch layer.
+"""The steps of a chain: convolution, norm, activation, pooling, linear layer; each as a word and as numbers.
 
 A word is what stands in a chain's name between two hyphens: `conv16k5`, `max3s2`, `bn`, `relu`, `linear10`."""
 
@@ -35,7 +35,6 @@ ENDS = {"softmax": "Softmax", "logsoftmax": "LogSoftmax"}
 OTHERS = {"conv": "Conv2d", "linear": "Linear", "flatten": "Flatten", "dropout": "Dropout"}
 KINDS = {**OTHERS, **NORMS, **ACTIVATIONS, **POOLS, **ENDS}  # word: PyTorch's class
 DEFAULTS = {"leaky": 0.01, "elu": 1.0, "dropout": 0.5, "bn": 1e-5, "instancenorm": 1e-5, "groupnorm": 1e-5}
-_PAIR = r"(\d{1,5})(?:x(\d{1,5}))?"
 _NUMBER = r"(\d{1,6}(?:\.\d{1,12})?)"
 _FORMS = {  # what may follow the kind: a letter, what stands behind it
     "conv": {"": "width", "k": "kernel", "s": "stride", "p": "padding", "d": "dilation", "g": "groups", "n": "bias"},
@@ -175,13 +174,17 @@ def _read_parts(kind: str, rest: str) -> dict[str, Any] | None:
     last = -1
     while rest:
         match = _PART.match(rest)
-        letter, number, second = match.groups() if match else ("", None, None)
-        if not match or not match[0] or letter not in forms or order.index(letter) <= last:
+        if not match or not match[0]:
+            return None
+        letter: str = match[1]
+        number: str | None = match[2]
+        second: str | None = match[3]
+        if letter not in forms or order.index(letter) <= last:
             return None
         last, field = order.index(letter), forms[letter]
         if (number is None) != (field in _FLAGS):
             return None
-        if field in _FLAGS:
+        if number is None:
             values[field] = _FLAGS[field]
         elif field == "value":
             values[field] = float(number)

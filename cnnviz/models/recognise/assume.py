@@ -12,7 +12,8 @@ from cnnviz.models.zoo.download import SCALED_INPUT
 
 _ZOO_STD = (0.2023, 0.1994, 0.2010)  # the most copied CIFAR-10 training script: standard deviations within one image
 HALF = "mean 0.5, std 0.5"
-NORMS = {  # {channels: {how it is called: (mean, std)}}
+Norm = tuple[tuple[float, ...], tuple[float, ...]]  # mean, std
+NORMS: dict[int, dict[str, Norm]] = {  # {channels: {how it is called: (mean, std)}}
     1: {
         "MNIST's mean and std": ((0.1307,), (0.3081,)),
         HALF: ((0.5,), (0.5,)),

@@ -196,8 +196,8 @@ def _decide_norm(
         return evidence, fallback.preprocessing, unsure
     if best not in alike:
         text = (
-            f"Normalisation: {best}. At the first batch norm the kept variances lie {far[best]:.2f} from those measured "
-            f"so, and {far.get(usual, min(rivals)):.2f} under {usual}."
+            f"Normalisation: {best}. At the first batch norm the kept variances lie {far[best]:.2f} from those "
+            f"measured so, and {far.get(usual, min(rivals)):.2f} under {usual}."
         )
         return evidence, norms[best], (Finding(NORMALISATION, best, "kept statistics", text),)
     if channels == 3 and max(height, width) == 32 and (sure := _tell_standardised(module, firsts, norms, evidence)):
@@ -236,7 +236,7 @@ def _tell_standardised(
         return None
     shown = " ".join(f"{value:+.2f}" for value in mean)
     text = (
-        f"Normalisation: {best}. If it was trained on images like CIFAR-10's, the first batch norm kept a mean input of "
-        f"{shown} (red, green, blue), which that explains and {second} does not."
+        f"Normalisation: {best}. If it was trained on images like CIFAR-10's, the first batch norm kept a mean input "
+        f"of {shown} (red, green, blue), which that explains and {second} does not."
     )
     return Finding(NORMALISATION, best, "kept statistics", text)

@@ -62,7 +62,9 @@ def name_tensors(
     ours = [name for name, step in zip(chain.layer_names, chain.steps, strict=True) if step.has_tensors]
     if len(ours) != len(found.layers):
         return dict(tensors), None
-    pairs = {key: f"{name}.{part}" for name, layer in zip(ours, found.layers, strict=True) for key, part in _keys(layer)}
+    pairs = {
+        key: f"{name}.{part}" for name, layer in zip(ours, found.layers, strict=True) for key, part in _keys(layer)
+    }
     named = {pairs.get(key, key): tensor for key, tensor in tensors.items()}
     return named, [(key, ours) for key, ours in pairs.items() if key != ours]
 

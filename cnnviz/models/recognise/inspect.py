@@ -22,6 +22,7 @@ from cnnviz.models.recognise.rebuild import describe_layers, find_chains
 from cnnviz.models.recognise.shapes import published_shapes, sized_shapes
 from cnnviz.models.zoo import download as pretrained
 
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What the app and the command line show of a file before a network is chosen.

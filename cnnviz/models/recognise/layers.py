@@ -187,7 +187,9 @@ def _are_crowded(layers: list[FileLayer]) -> bool:
     """True if several norms, or several slopes, stand behind one layer and none behind another: they were defined
     together."""
     for kind in (NORM, PRELU):
-        marks = "".join("w" if layer.is_weighted else "n" for layer in layers if layer.is_weighted or layer.kind == kind)
+        marks = "".join(
+            "w" if layer.is_weighted else "n" for layer in layers if layer.is_weighted or layer.kind == kind
+        )
         if "nn" in marks and "ww" in marks:
             return True
     return False
@@ -200,8 +202,8 @@ def _is_flat(layers: list[FileLayer], place: int) -> bool:
 
 
 def _pair_norms(layers: list[FileLayer], weighted: list[FileLayer]) -> list[FileLayer]:
-    """Norms that were defined together, `bn1, bn2, …` after `conv1, conv2, …`: each behind the layer of its number, else
-    behind the next one that has its channels."""
+    """Norms that were defined together, `bn1, bn2, …` after `conv1, conv2, …`: each behind the layer of its number,
+    else behind the next one that has its channels."""
     behind: dict[str, list[FileLayer]] = {layer.path: [] for layer in weighted}
     for kind in (NORM, PRELU):
         free = list(weighted)

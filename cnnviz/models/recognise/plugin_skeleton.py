@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _FILE = '''"""{sentence}.
 
 Write the forward pass, correct strides and paddings, which tensors do not show, and the size of the input; then name
-this file to cnnviz: `cnnviz show my_net --plugin FILE`, or in CNNVIZ_PLUGINS. The weights are matched by their order."""
+this file to cnnviz: `cnnviz show my_net --plugin FILE`, or in CNNVIZ_PLUGINS. Weights are matched by their order."""
 
 import cnnviz
 import torch
@@ -29,13 +29,13 @@ class MyNet(nn.Module):
 {layers}
 
     def forward(self, x: Tensor) -> Tensor:
-        raise NotImplementedError("write the forward pass of MyNet: from x, images (N, {channels}, H, W), to its scores")
+        raise NotImplementedError("write the forward pass: from x, images (N, {channels}, H, W), to the scores")
 '''
 
 
 def write_skeleton(tensors: Mapping[str, Tensor]) -> str:
-    """Python source of a class with the layers that the tensors show, in the file's order, and a forward pass to fill
-    in. Convolutions are padded so that maps keep their size; what is no known layer is a plain parameter."""
+    """Python source of a class with the layers that the tensors show, in the file's order; its forward pass is left to
+    fill in. Convolutions are padded so that maps keep their size; what is no known layer is a plain parameter."""
     found, layers = describe_layers(tensors), list_layers(tensors)
     weighted = [layer for layer in layers if layer.is_weighted]
     channels = found.channels or 3
@@ -64,7 +64,8 @@ def _write_layer(layer: FileLayer, width: int, head: bool) -> str:
         size = str(kernel[0]) if kernel[0] == kernel[1] else str(tuple(kernel))
         same = tuple((side - 1) // 2 for side in kernel)
         padding = "" if not any(same) else f", padding={same[0] if same[0] == same[1] else same}"
-        return f"nn.Conv2d({inputs * groups}, {outputs}, {size}{padding}{f', groups={groups}' if groups > 1 else ''}{bias})"
+        grouped = f", groups={groups}" if groups > 1 else ""
+        return f"nn.Conv2d({inputs * groups}, {outputs}, {size}{padding}{grouped}{bias})"
     if layer.kind == LINEAR:
         return f"nn.Linear({layer.shape[1]}, {outputs}{bias})"
     if layer.kind == NORM:

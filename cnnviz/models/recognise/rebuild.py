@@ -287,7 +287,9 @@ def list_assumptions(chain: Chain, others: int, found: FoundLayers) -> tuple[Fin
     said = []
     size = "×".join(map(str, chain.input_size))
     if others:
-        text = f"An input of {size}, and where maps are padded and pooled, is assumed: the most natural of {others + 1} "
+        text = (
+            f"An input of {size}, and where maps are padded and pooled, is assumed: the most natural of {others + 1} "
+        )
         said.append(Finding("layers", chain.name, ASSUMED, text + "choices that fit the tensors."))
     active = next((step.kind for step in chain.steps if step.kind in ACTIVATIONS), "")
     if active and active != "prelu":

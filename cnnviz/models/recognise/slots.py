@@ -71,5 +71,3 @@ def _find_telling(layers: Sequence[FileLayer]) -> set[str]:
         if layer.place is not None:
             places.setdefault(layer.container, []).append(layer.place)
     return {key for key, found in places.items() if len(found) > 1 and max(found) - min(found) >= len(found)}
-
-

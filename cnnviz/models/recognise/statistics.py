@@ -143,7 +143,7 @@ def _swap(module: nn.Module, found: list[KeptStatistics], first: bool) -> list[t
                 raise _EnoughMeasuredError
             return self.norm(x)
 
-    own = []
+    own: list[tuple[nn.Module, str, nn.Module]] = []
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, _BatchNorm) and child.running_var is not None:

@@ -93,7 +93,9 @@ def compare_variants(
     assumed = told or assume_preprocessing(entry)[0]
     norm, finding = _choose_norm([s for s in finals if s[0].name == chosen.name], norms, name_norm(assumed), labelled)
     evidence = [
-        Evidence("network and normalisation", f"{_title(variant)}, {name}", f"on {labelled.title}", got.loss, _show(got))
+        Evidence(
+            "network and normalisation", f"{_title(variant)}, {name}", f"on {labelled.title}", got.loss, _show(got)
+        )
         for variant, name, got in scores
     ]
     return ChosenVariant(chosen.name, norm, tuple(evidence), (*findings, *(() if told else finding)))
@@ -211,7 +213,9 @@ def _score(variants: list[Variant], norms: Mapping[str, Preprocessing], labelled
 def _choose_activation(
     scores: list[Score], usual: Variant, labelled: LabelledImages
 ) -> tuple[str, tuple[Finding, ...]]:
-    losses = {kind: _least(scores, lambda v, k=kind: v.activation == k, "loss") for kind in _kinds(scores, "activation")}
+    losses = {
+        kind: _least(scores, lambda v, k=kind: v.activation == k, "loss") for kind in _kinds(scores, "activation")
+    }
     if len(losses) < 2:
         return usual.activation, ()
     best = min(losses, key=lambda kind: losses[kind])

@@ -24,7 +24,7 @@ def architecture(rest: str) -> Architecture:
         classes=chain.classes,
         labels=_guess_labels(chain),
         source="described by its name",
-        note="Activation, kind of pooling and normalisation are as the name says, whatever the weights were trained with.",
+        note="Activation and pooling are as the name says, whatever the weights were trained with.",
     )
 
 

@@ -9,11 +9,11 @@ from torch.nn import functional
 
 import cnnviz
 from cnnviz.data.samples import digits
+from cnnviz.models.catalogue.registry import find
 from cnnviz.models.recognise import statistics
 from cnnviz.models.recognise.answers import answer, find_labelled
 from cnnviz.models.recognise.assume import NORMS, assume_preprocessing
 from cnnviz.models.recognise.decide import decide
-from cnnviz.models.catalogue.registry import find
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -123,7 +123,9 @@ def test_measuring_leaves_the_network_as_it_was():
 
 def test_measured_variances_are_those_of_each_norms_input():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2)).eval()
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2)
+    ).eval()
     images = torch.rand(5, 3, 12, 12)
     measured = [found.measured for found in statistics.measure(network, images)]
     with torch.no_grad():

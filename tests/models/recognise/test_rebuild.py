@@ -53,7 +53,8 @@ def test_the_true_chain_is_found_and_answers_the_same(tmp_path, number, named):
     found = [rebuilt.chain for rebuilt in find_chains(state)]
     torch.save(state, tmp_path / "w.pt")
     images = torch.rand(2, *size)
-    for place, chain in enumerate(found):
+    place = 0
+    for place, chain in enumerate(found):  # noqa: B007, it is asserted below
         if chain.input_size == size:
             model = cnnviz.load(chain.name, tmp_path / "w.pt", device="cpu")
             if torch.allclose(model.module(images), network(images), atol=1e-5):
@@ -108,7 +109,12 @@ def test_every_assumption_is_called_one(tmp_path):
     model = cnnviz.load(weights=tmp_path / "w.pt", device="cpu")
     assert model.report.findings and all(finding.is_assumed for finding in model.report.findings)
     assert all("assumed" in sentence for sentence in model.notes["assumed"])
-    assert {finding.question for finding in model.report.findings} >= {"layers", "activation", "pooling", "normalisation"}
+    assert {finding.question for finding in model.report.findings} >= {
+        "layers",
+        "activation",
+        "pooling",
+        "normalisation",
+    }
 
 
 class Branches(nn.Module):
@@ -122,8 +128,8 @@ class Branches(nn.Module):
 def test_what_is_no_chain_is_described_and_refused(tmp_path):
     found = describe_layers(Branches().state_dict())
     assert found.sentence == (
-        "3 convolutions, 1 linear layer, 3 input channels, 7 classes; not a chain, since right has 8 input channels and "
-        "the tensors before it give 16"
+        "3 convolutions, 1 linear layer, 3 input channels, 7 classes; not a chain, since right has 8 input channels "
+        "and the tensors before it give 16"
     )
     torch.save(Branches().state_dict(), tmp_path / "w.pt")
     with pytest.raises(BadCheckpoint, match="3 convolutions, 1 linear layer.*not a chain, since right") as refused:

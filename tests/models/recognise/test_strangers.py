@@ -12,16 +12,20 @@ from cnnviz.errors import BadCheckpoint
 
 LENET = "-conv6k5-relu-max2-conv16k5-relu-max2-flatten-"
 CHAINS = {  # file: the chain, or the catalogue's name where it has the same network
-    "lenet-avgpool.pth": "chain:1x28x28-conv6k5p2-relu-avg2-conv16k5-relu-avg2-flatten-linear120-relu-linear84-relu-linear10",
-    "lenet-c5-convolution.pth": "chain:1x32x32-conv6k5-relu-max2-conv16k5-relu-max2-conv120k5-relu-flatten-linear84-relu-linear10",
+    "lenet-avgpool.pth": "chain:1x28x28-conv6k5p2-relu-avg2-conv16k5-relu-avg2-flatten-"
+    "linear120-relu-linear84-relu-linear10",
+    "lenet-c5-convolution.pth": "chain:1x32x32-conv6k5-relu-max2-conv16k5-relu-max2-conv120k5-relu-flatten-"
+    "linear84-relu-linear10",
     "lenet-unpadded.pth": f"chain:1x28x28{LENET}linear120-relu-linear84-relu-linear10",
     "letters-lenet.pth": f"chain:1x28x28{LENET}linear340-relu-linear150-relu-linear47",
     "mnist-10-20-50.pt": "chain:1x28x28-conv10k5-relu-max2-conv20k5-relu-max2-flatten-linear50-relu-linear10",
     "mnist-20-50-500.pt": "chain:1x28x28-conv20k5-relu-max2-conv50k5-relu-max2-flatten-linear500-relu-linear10",
     "tinyvgg-gray28.pth": "chain:1x28x28" + 2 * "-conv10k3p1-relu-conv10k3p1-relu-max2" + "-flatten-linear10",
     "tinyvgg-rgb64.pth": "chain:3x64x64" + 2 * "-conv10k3-relu-conv10k3-relu-max2" + "-flatten-linear3",
-    "digits-cnn.pth": "chain:1x28x28-conv32k3p1-relu-max2-conv64k3p1-relu-max2-conv128k3p1-relu-max2-flatten-linear256-relu-linear10",
-    "mnist-cnn.safetensors": "chain:1x28x28-conv32k5-relu-conv32k5-relu-bn-max2-conv64k3-relu-conv64k3-relu-bn-max2-flatten-linear10",
+    "digits-cnn.pth": "chain:1x28x28-conv32k3p1-relu-max2-conv64k3p1-relu-max2-conv128k3p1-relu-max2-"
+    "flatten-linear256-relu-linear10",
+    "mnist-cnn.safetensors": "chain:1x28x28-conv32k5-relu-conv32k5-relu-bn-max2-conv64k3-relu-conv64k3-relu-bn-max2-"
+    "flatten-linear10",
     "traffic-signs.pth": "chain:3x32x32-conv32k3-relu-max2-conv64k3-relu-max2-flatten-linear128-relu-linear43",
     "xray.pth": "chain:1x28x28-conv16k3-relu-max2-conv32k3-relu-max2-flatten-linear64-relu-linear1",
 }
@@ -49,7 +53,8 @@ def test_a_chain_comes_back_as_what_it_is(shared, file):
     """The catalogue's network of the same layers is as good: it computes the same."""
     import torch
 
-    model, chain = opened(shared / "strangers" / file), cnnviz.load(CHAINS[file], shared / "strangers" / file, device="cpu")
+    path = shared / "strangers" / file
+    model, chain = opened(path), cnnviz.load(CHAINS[file], path, device="cpu")
     assert model.input_size == chain.input_size and len(model.class_names) == len(chain.class_names)
     images = torch.rand(2, *model.input_size)
     torch.testing.assert_close(*(m.module(images).softmax(1) for m in (model, chain)))
