@@ -22,7 +22,7 @@ from cnnviz.models.recognise import statistics
 from cnnviz.models.recognise.answers import find_labelled
 from cnnviz.models.recognise.assume import STANDARDISED, assume_preprocessing, list_norms, name_norm
 from cnnviz.models.recognise.fill import count_classes, fill
-from cnnviz.models.recognise.rebuild import describe_layers, list_assumptions
+from cnnviz.models.recognise.rebuild.chains import describe_layers, list_assumptions
 from cnnviz.models.recognise.variants import compare_variants
 
 if TYPE_CHECKING:

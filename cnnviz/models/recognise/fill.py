@@ -12,8 +12,8 @@ from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.chains.chain import is_chain, parse_chain
 from cnnviz.models.checkpoint.match import LoadReport, apply, compare, match
 from cnnviz.models.recognise import recognise
-from cnnviz.models.recognise.layers import FileLayer
-from cnnviz.models.recognise.rebuild import describe_layers
+from cnnviz.models.recognise.rebuild.chains import describe_layers
+from cnnviz.models.recognise.rebuild.layers import FileLayer
 from cnnviz.models.recognise.shapes import sized_shapes
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from cnnviz.models.checkpoint.read import Checkpoint, read_weights
 from cnnviz.models.recognise import recognise
 from cnnviz.models.recognise.decide import Decision, decide
 from cnnviz.models.recognise.fill import compare_to, fits
-from cnnviz.models.recognise.rebuild import describe_layers, find_chains
+from cnnviz.models.recognise.rebuild.chains import describe_layers, find_chains
 from cnnviz.models.recognise.shapes import published_shapes, sized_shapes
 from cnnviz.models.zoo import download as pretrained
 

@@ -15,7 +15,7 @@ from cnnviz.models.evidence import ASSUMED, Evidence, Finding
 from cnnviz.models.recognise.answers import Answers, LabelledImages, answer
 from cnnviz.models.recognise.assume import assume_preprocessing, list_norms, name_norm
 from cnnviz.models.recognise.fill import count_classes, fill
-from cnnviz.models.recognise.rebuild import find_chains
+from cnnviz.models.recognise.rebuild.chains import find_chains
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

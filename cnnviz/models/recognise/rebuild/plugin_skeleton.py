@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cnnviz.models.recognise.layers import CONV, LINEAR, NORM, FileLayer, list_layers
-from cnnviz.models.recognise.rebuild import describe_layers
+from cnnviz.models.recognise.rebuild.chains import describe_layers
+from cnnviz.models.recognise.rebuild.layers import CONV, LINEAR, NORM, FileLayer, list_layers
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,8 @@ from torch import nn
 
 import cnnviz
 from cnnviz.errors import BadCheckpoint
-from cnnviz.models.recognise.plugin_skeleton import write_skeleton
-from cnnviz.models.recognise.rebuild import describe_layers, find_chains
+from cnnviz.models.recognise.rebuild.chains import describe_layers, find_chains
+from cnnviz.models.recognise.rebuild.plugin_skeleton import write_skeleton
 
 
 def draw(number: int) -> tuple[nn.Module, tuple[int, int, int], bool]:

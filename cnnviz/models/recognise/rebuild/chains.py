@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from cnnviz.models.chains.chain import Chain
 from cnnviz.models.chains.steps import ACTIVATIONS, ChainStep
 from cnnviz.models.evidence import ASSUMED, Finding
-from cnnviz.models.recognise.layers import CONV, NORM, FileLayer, FoundLayers, list_layers, order_chain
-from cnnviz.models.recognise.slots import Slots, find_slots
+from cnnviz.models.recognise.rebuild.layers import CONV, NORM, FileLayer, FoundLayers, list_layers, order_chain
+from cnnviz.models.recognise.rebuild.slots import Slots, find_slots
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ class RebuiltChain:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ChainPlan:
     """Settings of the convolutions that shapes leave open. `pooled`: convolutions with a pooling behind."""
 
     paddings: tuple[tuple[int, int], ...]
@@ -82,7 +82,7 @@ def describe_layers(tensors: Mapping[str, Tensor]) -> FoundLayers:
 
 def _solve(
     body: list[FileLayer], head: list[FileLayer], slots: Slots
-) -> Iterator[tuple[tuple[int, int], Plan, str, float]]:
+) -> Iterator[tuple[tuple[int, int], ChainPlan, str, float]]:
     """(input size, settings, how the maps become a vector, surprise) of every solution."""
     channels, last = body[0].shape[1], body[-1].shape[0]
     wanted = head[0].shape[1] // last if head else 1
@@ -101,7 +101,7 @@ def _solve(
         yield from _solve_oblong(plans, sizes, body, wanted)
 
 
-def _rate_end(side: int, plan: Plan, body: list[FileLayer], end: int) -> float:
+def _rate_end(side: int, plan: ChainPlan, body: list[FileLayer], end: int) -> float:
     """Surprise at the last maps: a last convolution whose kernel is all that is left, as in LeNet's C5, is natural; a
     first convolution alone is padded for digits of 28×28."""
     odd = 0.8 if side != 28 and len(body) > 1 and plan.paddings[0] > plan.paddings[1] else 0.0
@@ -111,8 +111,8 @@ def _rate_end(side: int, plan: Plan, body: list[FileLayer], end: int) -> float:
 
 
 def _solve_oblong(
-    plans: list[Plan], sizes: Mapping[int, float], body: list[FileLayer], wanted: int
-) -> Iterator[tuple[tuple[int, int], Plan, str, float]]:
+    plans: list[ChainPlan], sizes: Mapping[int, float], body: list[FileLayer], wanted: int
+) -> Iterator[tuple[tuple[int, int], ChainPlan, str, float]]:
     """Inputs that are not square, and adaptive poolings: only where nothing else fits."""
     for plan in plans:
         ends = [(side, _walk(side, plan, body, 0), _walk(side, plan, body, 1)) for side in sizes]
@@ -132,7 +132,7 @@ def _solve_oblong(
                 yield (side, side), plan, f"adaptive{root}", plan.surprise + 3.0
 
 
-def _walk(side: int, plan: Plan, body: list[FileLayer], axis: int) -> int:
+def _walk(side: int, plan: ChainPlan, body: list[FileLayer], axis: int) -> int:
     """Side of the maps behind the last convolution and its pooling; 0 if a kernel does not fit."""
     for i, layer in enumerate(body):
         kernel = layer.shape[2 + axis]
@@ -146,7 +146,7 @@ def _walk(side: int, plan: Plan, body: list[FileLayer], axis: int) -> int:
     return side
 
 
-def _list_plans(body: list[FileLayer], slots: Slots) -> Iterator[Plan]:
+def _list_plans(body: list[FileLayer], slots: Slots) -> Iterator[ChainPlan]:
     seen = set()
     poolings = list(_list_poolings(body, slots))
     for (paddings, strides, odd), (pooled, odder) in product(_list_paddings(body), poolings):
@@ -161,7 +161,7 @@ def _list_plans(body: list[FileLayer], slots: Slots) -> Iterator[Plan]:
             key = (paddings, halving, pooled if pool[0] else frozenset(), pool)
             if key not in seen:
                 seen.add(key)
-                yield Plan(paddings, halving, pooled, pool, odd + odder + oddest)
+                yield ChainPlan(paddings, halving, pooled, pool, odd + odder + oddest)
 
 
 def _list_paddings(body: list[FileLayer]) -> Iterator[tuple[tuple[tuple[int, int], ...], tuple[int, ...], float]]:
@@ -219,7 +219,7 @@ def _descending(usual: Mapping[frozenset[int], float]) -> list[tuple[frozenset[i
     return sorted(usual.items(), key=lambda item: -item[1])
 
 
-def _write_steps(layers: tuple[FileLayer, ...], plan: Plan, end: str, slots: Slots) -> tuple[ChainStep, ...]:
+def _write_steps(layers: tuple[FileLayer, ...], plan: ChainPlan, end: str, slots: Slots) -> tuple[ChainStep, ...]:
     steps: list[ChainStep] = []
     weighted = [layer for layer in layers if layer.is_weighted]
     width = next(layer.shape[1] for layer in weighted)
@@ -258,7 +258,7 @@ def _turns_flat(layer: FileLayer, width: int) -> bool:
     return layer.kind == NORM and layer.shape[0] != width
 
 
-def _write_conv(layer: FileLayer, width: int, plan: Plan, place: int) -> ChainStep:
+def _write_conv(layer: FileLayer, width: int, plan: ChainPlan, place: int) -> ChainStep:
     stride = plan.strides[place]
     return ChainStep(
         "conv",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnnviz.models.recognise.layers import CONV, LINEAR, PRELU, FileLayer
+from cnnviz.models.recognise.rebuild.layers import CONV, LINEAR, PRELU, FileLayer
 
 
 @dataclass(frozen=True, slots=True)
