@@ -44,6 +44,23 @@ def fits(tensors: Mapping[str, Tensor], name: str) -> bool:
         return False
 
 
+def computes(name: str, other: str, tensors: Mapping[str, Tensor]) -> bool:
+    """True if two networks, filled with the tensors, give the same scores for the same images."""
+    import torch
+
+    size = find(name).input_size
+    if size != find(other).input_size:
+        return False
+    images = torch.rand(2, *size, generator=torch.Generator().manual_seed(0))
+    try:
+        made = [fill(find(n), tensors, count_classes(tensors, n))[0].eval() for n in (name, other)]
+        with torch.inference_mode():
+            one, two = (module(images) for module in made)
+    except (CnnvizError, RuntimeError):
+        return False
+    return bool(one.shape == two.shape and torch.allclose(one, two, rtol=1e-4, atol=1e-5))
+
+
 def count_classes(tensors: Mapping[str, Tensor], name: str) -> int | None:
     """The number of classes of a file for the network `name`, by its last layer; None if it can't be said."""
     if is_chain(name):

@@ -17,8 +17,8 @@ from cnnviz.models.checkpoint.match import LoadReport, compare, first_five, refu
 from cnnviz.models.checkpoint.read import Checkpoint, read_weights
 from cnnviz.models.recognise import recognise
 from cnnviz.models.recognise.decide import Decision, decide
-from cnnviz.models.recognise.fill import compare_to, fits
-from cnnviz.models.recognise.rebuild.chains import describe_layers, find_chains
+from cnnviz.models.recognise.fill import compare_to, computes, fits
+from cnnviz.models.recognise.rebuild.chains import RebuiltChain, describe_layers, find_chains
 from cnnviz.models.recognise.shapes import published_shapes, sized_shapes
 from cnnviz.models.zoo import download as pretrained
 
@@ -58,6 +58,7 @@ class Identity:
     named: str | None
     classes: int
     warnings: tuple[str, ...]
+    settled: bool = False  # by the file's own words: the network that metadata name, the layers of a saved network
 
 
 def inspect(path: str | Path, labelled: str | Path | None = None) -> Inspection:
@@ -96,8 +97,8 @@ def decide_between(
     checkpoint: Checkpoint, identity: Identity, told: Preprocessing | None, labelled: str | Path | None = None
 ) -> Decision:
     """Which candidate the file is, by what it does. The network that metadata name is believed."""
-    if identity.named == identity.candidates[0]:
-        return decide(checkpoint.tensors, identity.candidates[:1], (), told, labelled)
+    if identity.settled or identity.named == identity.candidates[0]:
+        return decide(checkpoint.tensors, identity.candidates[:1], (), told, labelled, free=False)
     return decide(checkpoint.tensors, identity.candidates, identity.others, told, labelled)
 
 
@@ -113,6 +114,9 @@ def identify(checkpoint: Checkpoint, file: str) -> Identity:
     said = recognise.fit(checkpoint.tensors, name) if _is_usable(name) else None
     if not found and not said:
         return _rebuild(checkpoint, name, file)
+    exact = next((chain for chain in find_chains(checkpoint.tensors, checkpoint.modules) if chain.exact), None)
+    if exact and not said and not any(computes(c.name, exact.chain.name, checkpoint.tensors) for c in found[:1]):
+        return _settle(exact, name)
     first = said or found[0]
     equal = [c.name for c in found if c.level == first.level and c.name != first.name]
     rest = [c.name for c in found if c.level != first.level and c.name != first.name]
@@ -121,11 +125,21 @@ def identify(checkpoint: Checkpoint, file: str) -> Identity:
 
 
 def _rebuild(checkpoint: Checkpoint, name: str | None, file: str) -> Identity:
-    chains = [rebuilt.chain.name for rebuilt in find_chains(checkpoint.tensors)]
+    rebuilt = find_chains(checkpoint.tensors, checkpoint.modules)
+    chains = [found.chain.name for found in rebuilt]
     if not chains or _is_usable(name):
         raise BadCheckpoint(_describe_misfit(checkpoint, name, file))
+    if rebuilt[0].exact:
+        return _settle(rebuilt[0], name)
     warnings = () if name is None else (_describe_disbelief(name),)
     return Identity((chains[0],), tuple(chains[1:]), name, find(chains[0]).classes, warnings)
+
+
+def _settle(exact: RebuiltChain, name: str | None) -> Identity:
+    """A saved network whose layers the file states."""
+    said = tuple(finding.sentence for finding in exact.assumed)
+    told = () if name is None else (_describe_disbelief(name),)
+    return Identity((exact.chain.name,), (), name, exact.chain.classes, told + said, settled=True)
 
 
 def _is_usable(name: str | None) -> TypeGuard[str]:

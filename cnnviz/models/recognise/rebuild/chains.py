@@ -7,7 +7,7 @@ natural one stands first. What shapes cannot say is assumed, and said."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import TYPE_CHECKING
@@ -16,10 +16,13 @@ from cnnviz.models.chains.chain import Chain
 from cnnviz.models.chains.steps import ACTIVATIONS, ChainStep
 from cnnviz.models.evidence import ASSUMED, Finding
 from cnnviz.models.recognise.rebuild.layers import CONV, NORM, FileLayer, FoundLayers, list_layers, order_chain
+from cnnviz.models.recognise.rebuild.modules import fit_input, read_steps
 from cnnviz.models.recognise.rebuild.slots import Slots, find_slots
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from cnnviz.models.checkpoint.saved_modules import SavedModule
 
 MOST = 24  # solutions that are returned
 _EVERY = 9  # convolutions up to which every choice of poolings is tried
@@ -36,12 +39,13 @@ _RARELY = 2.0
 class RebuiltChain:
     """A chain that has the tensors of a file. `surprise`: 0 for the most natural one, more for what is seen less.
     `assumed`: what the tensors do not say. `layers`: names in the file of the layers with tensors, in
-    the chain's order."""
+    the chain's order. `exact`: the file states the layers, their settings and their order."""
 
     chain: Chain
     surprise: float
     assumed: tuple[Finding, ...]
     layers: tuple[str, ...]
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,15 @@ class ChainPlan:
     surprise: float
 
 
-def find_chains(tensors: Mapping[str, Tensor]) -> list[RebuiltChain]:
+def find_chains(tensors: Mapping[str, Tensor], modules: Sequence[SavedModule] = ()) -> list[RebuiltChain]:
     """The chains that have the tensors of a file, the natural one first, at most MOST; [] if there is none:
-    `describe_layers` says why. Activations are ReLU and poolings maximum unless slopes in the file say otherwise."""
+    `describe_layers` says why. Activations are ReLU and poolings maximum unless slopes in the file say otherwise.
+    `modules`: of a whole network that was saved; an `nn.Sequential` is rebuilt exactly, its input's size apart."""
     found = describe_layers(tensors)
     if found.reason:
         return []
+    if exact := _read_chains(found, tensors, modules):
+        return exact
     body = [layer for layer in found.layers if layer.kind == CONV]
     head = [layer for layer in found.layers if layer.is_weighted and layer.kind != CONV]
     slots = find_slots(found.layers)
@@ -73,6 +80,28 @@ def find_chains(tensors: Mapping[str, Tensor]) -> list[RebuiltChain]:
             solutions[chain] = RebuiltChain(chain, surprise, (), paths)
     ordered = sorted(solutions.values(), key=lambda rebuilt: rebuilt.surprise)[:MOST]
     return [replace(rebuilt, assumed=list_assumptions(rebuilt.chain, len(ordered) - 1, found)) for rebuilt in ordered]
+
+
+def _read_chains(
+    found: FoundLayers, tensors: Mapping[str, Tensor], modules: Sequence[SavedModule]
+) -> list[RebuiltChain]:
+    steps = read_steps(modules, tensors.keys())
+    if steps is None:
+        return []
+    rare = dict.fromkeys(_RARE, _RARELY)
+    sizes = rare | _SIZES.get(found.channels, _SIZES[3])
+    chains = fit_input(steps, found.channels, _count_features(found), sorted(sizes, key=lambda side: sizes[side]))
+    paths = tuple(layer.path for layer in found.layers)
+    said: tuple[Finding, ...] = ()
+    if len(chains) > 1:
+        size = "×".join(map(str, chains[0].input_size))
+        text = f"An input of {size} is assumed: the network takes other sizes, too."
+        said = (Finding("layers", chains[0].name, ASSUMED, text),)
+    return [RebuiltChain(chain, sizes[chain.input_size[1]], said, paths, exact=True) for chain in chains[:MOST]]
+
+
+def _count_features(found: FoundLayers) -> int | None:
+    return next((layer.shape[1] for layer in found.layers if layer.is_weighted and layer.kind != CONV), None)
 
 
 def describe_layers(tensors: Mapping[str, Tensor]) -> FoundLayers:

@@ -156,3 +156,32 @@ def test_the_skeleton_has_the_tensors_of_the_file():
     compile(source, "my_net.py", "exec")
     with pytest.raises(NotImplementedError, match="write the forward pass"):
         made(torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize("active, pool", [(nn.Tanh, nn.AvgPool2d), (nn.ReLU, nn.MaxPool2d)])
+def test_a_saved_sequence_of_layers_is_rebuilt_exactly(tmp_path, active, pool):
+    """The tensors are those of lenet5, whatever the layers between."""
+    torch.manual_seed(0)
+    parts = [
+        nn.Conv2d(1, 6, 5, padding="same"),
+        active(),
+        pool(2),
+        nn.Conv2d(6, 16, 5),
+        active(),
+        pool(2),
+        nn.Flatten(),
+    ]
+    parts += [nn.Linear(400, 120), active(), nn.Dropout(0.1), nn.Linear(120, 84), active(), nn.Linear(84, 10)]
+    network = nn.Sequential(nn.Sequential(*parts[:6]), nn.Sequential(*parts[6:])).eval()
+    torch.save(network, tmp_path / "whole.pt")
+    model = cnnviz.load(weights=tmp_path / "whole.pt", device="cpu")
+    images = torch.rand(2, 1, 28, 28)
+    torch.testing.assert_close(model.module(images), network(images))
+    assert (model.name == "lenet5") is (active is nn.ReLU)
+
+
+def test_a_saved_sequence_keeps_strides_slopes_and_missing_biases(tmp_path):
+    parts = [nn.Conv2d(3, 8, 3, stride=2, bias=False), nn.BatchNorm2d(8, 1e-3), nn.LeakyReLU(0.2), nn.AvgPool2d(2)]
+    torch.save(nn.Sequential(*parts, nn.Flatten(), nn.Linear(392, 5, bias=False)), tmp_path / "whole.pt")
+    name = cnnviz.load(weights=tmp_path / "whole.pt", device="cpu").name
+    assert name == "chain:3x32x32-conv8k3s2n-bne0.001-leaky0.2-avg2-flatten-linear5n"
