@@ -2,6 +2,7 @@
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
 MNIST = [str(digit) for digit in range(10)]
+FASHION_MNIST = (*"T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag".split(), "Ankle boot")
 _CIFAR100 = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
 caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
