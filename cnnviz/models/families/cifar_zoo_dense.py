@@ -53,7 +53,7 @@ class SmallImageDenseNet(nn.Module):
         super().__init__()
         maps = 2 * growth
         self.conv1 = nn.Conv2d(3, maps, 3, padding=1, bias=False)
-        self.steps = []
+        self.steps: list[str] = []
         for number, count in enumerate(blocks, 1):
             units = [DenseUnit(maps + i * growth, growth) for i in range(count)]
             maps += count * growth

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from cnnviz.models.families.blocks import he_normal
 from cnnviz.models.families.cifar_zoo import add_zoo
-from cnnviz.models.families.residual import BasicBlock, Bottleneck, Maker, ResidualUnit, fill_running_variance
+from cnnviz.models.families.residual import BasicBlock, Bottleneck, Maker, ResidualUnit, fill_running_variance, stage
 from cnnviz.models.families.residual import settle as settle_stages
-from cnnviz.models.families.residual import stage
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 WIDTHS = (64, 128, 256, 512)
@@ -29,8 +28,8 @@ class PreActivationBlock(ResidualUnit):
     """h(x) + F(x), F twice batch norm, ReLU, 3×3 convolution.
 
     A unit that changes the shape normalises and rectifies x before the paths part; its shortcut is a 1×1 convolution.
-    `squeeze`: each map of F is weighed by a gate, sigmoid of two 1×1 convolutions on the means of all maps, the first to
-    a sixteenth of them."""
+    `squeeze`: each map of F is weighed by a gate, the sigmoid of two 1×1 convolutions on the means of all maps, the
+    first to a sixteenth of them."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, squeeze: bool = False) -> None:
         super().__init__()

@@ -18,8 +18,9 @@ WIDTH = 10
 def tiny_vgg(
     num_classes: int = 3, channels: int = 3, side: int = 64, padding: int = 0, block: str = "conv_block"
 ) -> nn.Sequential:
-    """(N, channels, side, side) → (N, num_classes) logits. `padding`: of the 3×3 convolutions. `block`: first part of the
-    blocks' names."""
+    """(N, channels, side, side) → (N, num_classes) logits.
+
+    `padding`: of the 3×3 convolutions. `block`: first part of the blocks' names."""
     for _ in range(2):
         side = (side - 4 * (1 - padding)) // 2
     layers: OrderedDict[str, nn.Module] = OrderedDict()

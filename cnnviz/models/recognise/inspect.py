@@ -16,6 +16,7 @@ from cnnviz.models.checkpoint.match import LoadReport, compare, first_five, refu
 from cnnviz.models.checkpoint.read import Checkpoint, read_weights
 from cnnviz.models.recognise import recognise
 from cnnviz.models.recognise.shapes import published_shapes, sized_shapes
+from cnnviz.models.variants.description import describe_assumption
 from cnnviz.models.zoo import download as pretrained
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def identify(checkpoint: Checkpoint, file: str) -> Identity:
     first = said or found[0]
     equal = [c.name for c in found if c.level == first.level and c.name != first.name]
     rest = [c.name for c in found if c.level != first.level and c.name != first.name]
-    warnings = () if said or name is None else (_describe_disbelief(name),)
-    return Identity((first.name, *equal), tuple(rest), name, first.classes, warnings)
+    warnings = ("" if said or name is None else _describe_disbelief(name), describe_assumption(first.name))
+    return Identity((first.name, *equal), tuple(rest), name, first.classes, tuple(filter(None, warnings)))
 
 
 def _is_usable(name: str | None) -> TypeGuard[str]:

@@ -1,25 +1,26 @@
-"""Networks of timm, pytorchcv and torchvision by prefix: `timm:NAME`, `pytorchcv:NAME`, `torchvision:NAME`.
+"""Networks by prefix: `timm:NAME`, `pytorchcv:NAME`, `torchvision:NAME`, and `variant:NAME.CHANGES`, a description.
 
-Their packages give shapes, addresses and preprocessing; cnnviz downloads and reads the files itself and runs nothing
+The packages give shapes, addresses and preprocessing; cnnviz downloads and reads the files itself and runs nothing
 that is pickled in them."""
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from cnnviz.errors import CnnvizError, unknown
-from cnnviz.models.zoo import pytorchcv, timm, torchvision
+from cnnviz.models.zoo import pytorchcv, timm, torchvision, variants
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.architecture import Architecture
     from cnnviz.models.zoo.public_weights import PublicWeights
 
 ZOOS = {"timm": timm, "pytorchcv": pytorchcv, "torchvision": torchvision}  # prefix, the package's name → its adapter
+BUILT_IN = {"variant": variants}  # what has a prefix and needs no package
 _PREFIX = re.compile(r"[A-Za-z_]\w+:")  # more than one letter: C:\ is no zoo
 
 
@@ -28,7 +29,7 @@ def is_prefixed(name: str) -> bool:
     return _PREFIX.match(name) is not None
 
 
-@cache
+@lru_cache(4096)  # a description may be anybody's
 def find(name: str) -> Architecture:
     """The entry of "timm:resnet18" and the like; a tag after the name chooses among several weights
     ("timm:resnet18.a1_in1k", "torchvision:resnet50.IMAGENET1K_V2").
@@ -61,6 +62,8 @@ def how_to_install(zoo: str) -> str:
 
 
 def _adapter(zoo: str) -> ModuleType:
+    if zoo in BUILT_IN:
+        return BUILT_IN[zoo]
     if zoo not in ZOOS:
         unknown("zoo", zoo, ZOOS)
     if not is_installed(zoo):
