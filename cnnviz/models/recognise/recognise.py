@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.checkpoint.match import Shapes, for_training_only, same_sequence, shapes
 from cnnviz.models.checkpoint.prefixes import align_names, strip_shared
-from cnnviz.models.recognise.heads import list_variants
 from cnnviz.models.recognise.shapes import find_by_count, find_nearest, outline, published_shapes, rank
+from cnnviz.models.variants.heads import list_variants
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> list[str]:
 def find_candidates(tensors: Mapping[str, Tensor]) -> list[Candidate]:
     """As `recognise`, with the number of classes and what agreed. Auxiliary heads in the file are left out
     where the network has none. Only networks with as many tensors as the file are built. Where none has the file's
-    tensors in order, published networks with another head or other input channels are tried (`heads`)."""
+    tensors in order, published networks with another head or other input channels are tried (`variants.heads`)."""
     found: list[Candidate] = []
     for file in _list_readings(tensors):
         fits = (_fit(file, name) for name in find_by_count(len(file)))

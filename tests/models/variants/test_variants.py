@@ -10,9 +10,9 @@ import cnnviz
 from cnnviz.errors import BadInput, UnknownName
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.checkpoint.match import shapes
-from cnnviz.models.recognise.heads import list_variants
 from cnnviz.models.recognise.recognise import recognise
 from cnnviz.models.variants.description import Head, HiddenLayer, Variant, parse_variant
+from cnnviz.models.variants.heads import list_variants
 
 
 def settle(net: nn.Module) -> nn.Module:

@@ -1,7 +1,7 @@
 """Published networks with the heads and input channels that people give them, found from a file's tensors.
 
 The body's tensors are those of a network of the catalogue, in its order; what follows is a chain of linear layers, and
-batch norms between, that begins with the body's features. `models.variants` names and builds such networks."""
+batch norms between, that begins with the body's features. `description` names and `network` builds such networks."""
 
 from __future__ import annotations
 
