@@ -48,7 +48,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class NetworkVariant:
     """What a name describes. `channels`: of the input, `head`: its layers; None: as published."""
 
     base: str
@@ -62,7 +62,7 @@ class Variant:
         return PREFIX + ".".join(filter(None, parts))
 
 
-def parse_variant(rest: str) -> Variant:
+def parse_variant(rest: str) -> NetworkVariant:
     """The variant that `rest`, without the prefix, describes. Raises as `architecture`."""
     base, *parts = rest.split(".")
     if base not in published():
@@ -70,7 +70,7 @@ def parse_variant(rest: str) -> Variant:
     channels = int(found[1]) if parts and (found := _STEM.fullmatch(parts[0])) else None
     heads = parts[1:] if channels else parts
     head = _parse_head(heads[0]) if len(heads) == 1 else None
-    variant = Variant(base, channels, head)
+    variant = NetworkVariant(base, channels, head)
     if not parts or variant.name != PREFIX + rest or (channels or 1) > MOST_CHANNELS:
         raise BadInput(f"{rest[:80]!r} is no variant of {base}. {_FORM}")
     return variant

@@ -13,12 +13,10 @@ from cnnviz.models.catalogue.registry import find
 from cnnviz.models.checkpoint.match import Shapes, role
 from cnnviz.models.checkpoint.prefixes import align_names
 from cnnviz.models.recognise.shapes import find_by_count, published_shapes
-from cnnviz.models.variants.description import MOST_LAYERS, Head, HiddenLayer, Variant, parse_variant
+from cnnviz.models.variants.description import MOST_LAYERS, Head, HiddenLayer, NetworkVariant, parse_variant
 
 LEAST = 16  # tensors of a body that says enough; smaller networks are chains
-_MOST_DIFFERING = (
-    3  # tensors, where the input channels changed: the first kernels, and weight and bias of the classifier
-)
+_MOST_DIFFERING = 3  # tensors, where the input channels changed: first kernels, weight and bias of the classifier
 _OWN_LINEAR = range(1, 4)  # linear layers at the end of a published network
 
 
@@ -55,7 +53,7 @@ def _change_stem(name: str, file: Shapes) -> str | None:
     differing = sum(a != b for a, b in zip(ours.values(), file.values(), strict=True))
     if not stem or not theirs or _drop_channels(stem) != _drop_channels(theirs) or differing > _MOST_DIFFERING:
         return None
-    variant = Variant(name, theirs[1])
+    variant = NetworkVariant(name, theirs[1])
     return variant.name if stem != theirs and _can_be_built(variant) else None
 
 
@@ -83,7 +81,7 @@ def _read_variant(name: str, file: Shapes, body: int, tail: list[_Layer], head: 
         return None
     if head == Head(own):
         return None
-    variant = Variant(name, channels or None, head)
+    variant = NetworkVariant(name, channels or None, head)
     return variant.name if _can_be_built(variant) else None
 
 
@@ -96,7 +94,7 @@ def _read_channels(ours: tuple[int, ...], differing: list[tuple[str, tuple[int, 
     return theirs[1] if key == stem and alike and not others else None
 
 
-def _can_be_built(variant: Variant) -> bool:
+def _can_be_built(variant: NetworkVariant) -> bool:
     try:
         parse_variant(variant.name.partition(":")[2])
         return bool(published_shapes(variant.name)) and find(variant.base).classifier

@@ -7,10 +7,10 @@ from torch import nn
 from cnnviz.errors import BadInput
 from cnnviz.models.catalogue.architecture import registered
 from cnnviz.models.families.blocks import he_normal
-from cnnviz.models.variants.description import Head, HiddenLayer, Variant
+from cnnviz.models.variants.description import Head, HiddenLayer, NetworkVariant
 
 
-def build_variant(num_classes: int, variant: Variant) -> nn.Module:
+def build_variant(num_classes: int, variant: NetworkVariant) -> nn.Module:
     """The network with random weights. Raises BadInput where it does not allow the changes."""
     module = registered()[variant.base].builder(num_classes)
     if variant.channels:
@@ -20,7 +20,7 @@ def build_variant(num_classes: int, variant: Variant) -> nn.Module:
     return module
 
 
-def _replace_stem(module: nn.Module, variant: Variant) -> None:
+def _replace_stem(module: nn.Module, variant: NetworkVariant) -> None:
     name, conv = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
     if conv.groups != 1 or conv.in_channels == variant.channels:
         raise BadInput(f"{variant.name}: {variant.base} itself takes {conv.in_channels} channels.")
@@ -32,7 +32,7 @@ def _replace_stem(module: nn.Module, variant: Variant) -> None:
     module.set_submodule(name, new)
 
 
-def _replace_head(module: nn.Module, variant: Variant, head: Head, num_classes: int) -> None:
+def _replace_head(module: nn.Module, variant: NetworkVariant, head: Head, num_classes: int) -> None:
     """Layers that are as published stay; in the place of the first other one comes the rest of the head."""
     container, chain = find_head(module)
     if not chain or chain[-1][1].out_features != num_classes:

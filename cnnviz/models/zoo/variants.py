@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.data.preprocessing import MNIST_MEAN, MNIST_STD, Preprocessing
 from cnnviz.models.catalogue.architecture import Architecture, registered
-from cnnviz.models.variants.description import Variant, describe_assumption, parse_variant
+from cnnviz.models.variants.description import NetworkVariant, describe_assumption, parse_variant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ def architecture(rest: str) -> Architecture:
     )
 
 
-def _build(num_classes: int, variant: Variant) -> nn.Module:
+def _build(num_classes: int, variant: NetworkVariant) -> nn.Module:
     from cnnviz.models.variants.network import build_variant
 
     return build_variant(num_classes, variant)
@@ -57,7 +57,7 @@ def _expect_images(base: Architecture, channels: int) -> Preprocessing:
     return Preprocessing(base.preprocessing.size, base.preprocessing.resize, half, half)
 
 
-def _describe(base: Architecture, variant: Variant) -> str:
+def _describe(base: Architecture, variant: NetworkVariant) -> str:
     parts = [base.title]
     if variant.channels:
         parts.append(f"{variant.channels} input channel{'s' if variant.channels > 1 else ''}")

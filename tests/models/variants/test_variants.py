@@ -11,7 +11,7 @@ from cnnviz.errors import BadInput, UnknownName
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.checkpoint.match import shapes
 from cnnviz.models.recognise.recognise import recognise
-from cnnviz.models.variants.description import Head, HiddenLayer, Variant, parse_variant
+from cnnviz.models.variants.description import Head, HiddenLayer, NetworkVariant, parse_variant
 from cnnviz.models.variants.heads import list_variants
 
 
@@ -142,9 +142,9 @@ def test_hidden_layers_as_published_stay_as_they_are():
 @pytest.mark.parametrize(
     "variant",
     [
-        Variant("resnet18", 1),
-        Variant("resnet18", None, Head((HiddenLayer(512, False, True), HiddenLayer(7)), norm=True)),
-        Variant("vgg16", 4, Head(())),
+        NetworkVariant("resnet18", 1),
+        NetworkVariant("resnet18", None, Head((HiddenLayer(512, False, True), HiddenLayer(7)), norm=True)),
+        NetworkVariant("vgg16", 4, Head(())),
     ],
 )
 def test_a_name_and_its_variant_are_one(variant):
