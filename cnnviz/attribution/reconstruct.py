@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import CheckpointError
 
 from cnnviz.errors import BadInput
 from cnnviz.interventions.relu_rules import RectifierRule, check_rule
 from cnnviz.models.model import LoadedModel
+from cnnviz.probes.axes import find_record
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import ForwardStopped, count_calls, find_modules, split_call, visit_layers
+from cnnviz.probes.forward import ForwardStopped, find_modules, name_call, visit_layers
 
 
 def reconstruct(
@@ -61,37 +63,65 @@ def reconstruct_batch(
     batch = model.batch(images)
     if len(units) != len(batch):
         raise BadInput(f"Expected one (channel, row, col) an image, got {len(units)} for {len(batch)} images.")
-    # The caller may be in inference mode; the image needs a gradient all the same.
-    with model.lock, torch.inference_mode(False), torch.enable_grad():
+    with model.gradients():
         leaf = batch.clone().requires_grad_()
-        maps = as_maps(_output(model, leaf, layer, rule))
-        if not maps.requires_grad:
-            raise BadInput(f"Layer {layer!r} does not depend on the image in a differentiable way.")
-        _check(layer, units, maps)
-        channels, rows, cols = torch.as_tensor(units, device=maps.device).unbind(1)
-        chosen = maps[torch.arange(len(maps), device=maps.device), channels, rows, cols]
-        (signal,) = torch.autograd.grad(chosen.sum(), leaf)
+        with RectifierRule(rule):  # also while it goes back: what is checkpointed is computed again then
+            try:
+                signal = _project(model, leaf, layer, units, stop=True)
+            except CheckpointError:  # which minds a pass that was broken off
+                signal = _project(model, leaf, layer, units, stop=False)
     return signal.float().cpu().numpy()
 
 
-def _output(model: LoadedModel, leaf: Tensor, layer: str, rule: str) -> Tensor:
-    """The layer's output at its last (or named) call, with its graph; the pass ends there."""
+def _project(
+    model: LoadedModel, leaf: Tensor, layer: str, units: Sequence[tuple[int, int, int]], stop: bool
+) -> Tensor:
+    maps = as_maps(_output(model, leaf, layer, stop))
+    if not maps.requires_grad:
+        raise BadInput(
+            f"Layer {layer!r} does not depend on the image in a differentiable way. It may run without gradients, "
+            "as inside torch.utils.checkpoint with use_reentrant=True."
+        )
+    _check(layer, units, maps)
+    channels, rows, cols = torch.as_tensor(units, device=maps.device).unbind(1)
+    chosen = maps[torch.arange(len(maps), device=maps.device), channels, rows, cols]
+    return image_gradient(model, chosen.sum(), leaf)
+
+
+def image_gradient(model: LoadedModel, score: Tensor, leaf: Tensor) -> Tensor:
+    """The derivative of `score` by the images `leaf` (N, C, H, W), zeros where it does not depend on them.
+
+    By `backward`, since `torch.autograd.grad` cannot go through torch.utils.checkpoint with use_reentrant=True; so
+    parameters that want gradients are held still meanwhile. Call inside `LoadedModel.gradients`."""
+    wanting = [tensor for tensor in model.module.parameters() if tensor.requires_grad]
+    if wanting:
+        (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
+    else:
+        score.backward()
+        found, leaf.grad = leaf.grad, None
+    return torch.zeros_like(leaf) if found is None else found
+
+
+def _output(model: LoadedModel, leaf: Tensor, layer: str, stop: bool) -> Tensor:
+    """The layer's output at its last (or named) call, with its graph; with `stop` the pass ends there."""
     kept: list[Tensor] = []
-    last = split_call(layer)[1] is None
-    wanted = count_calls(model.module, leaf.detach())[layer] if last else 1
+    name, call = name_call(model.module, layer)
+    record = find_record(model.module, leaf.detach())
+    wanted = record.calls[name] if call is None else 1
 
     def keep(_layer: str, output: Tensor) -> None:
         kept.append(output)
-        if len(kept) >= wanted:
+        if stop and len(kept) >= wanted and (call is not None or not record.reads):
             raise ForwardStopped
 
-    with visit_layers(model.module, [layer], keep), RectifierRule(rule):
+    with visit_layers(model.module, [layer], keep) as faults:
         try:
             model.module(leaf.clone())  # a network may begin with an in-place operation
         except ForwardStopped:
             pass
     if not kept:
-        raise BadInput(f"Layer {layer!r} did not run in the forward pass, or not as often as asked.")
+        absent = f"Layer {layer!r} did not run in the forward pass, or not as often as asked."
+        raise BadInput(faults.get(layer) or absent)
     return kept[-1]
 
 

@@ -35,7 +35,7 @@ def capture_io(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str,
             leave = child.register_forward_hook(lambda _m, _i, output, layer=layer: after(layer, output))
             hooks.callback(enter.remove)
             hooks.callback(leave.remove)
-        module(batch)
+        module(batch.clone())  # the network may write into it
     missing = [layer for layer in layers if layer not in found]
     if missing:
         raise BadInput(f"Layer {missing[0]!r} did not run in the forward pass. It may be used only in training.")

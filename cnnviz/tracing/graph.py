@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from cnnviz.errors import BadInput
+from cnnviz.models.output import walk_tensors
 from cnnviz.tracing.operations import FACTORIES, FunctionCall, Operation, describe, plain_name
 from cnnviz.tracing.rf_intervals import pixel_range
 from cnnviz.tracing.rf_tensor import TensorField, image_field
@@ -173,7 +174,7 @@ class _Tracer(TorchFunctionMode):
         if node is None or node.module != name:
             return
         self._open = None
-        found = list(find_tensors([output]))
+        found = list(walk_tensors(output))
         if node.id is None or not found:
             self._calls[name] -= 1
             return

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from cnnviz.probes.axes import find_main, find_record
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import move_channels_first
+from cnnviz.probes.forward import lay_out_output
 from cnnviz.tracing.rf_call import AtenCall
 from cnnviz.tracing.rf_layout_rules import slice_places
 from cnnviz.tracing.rf_rules import FACTORIES, POINTWISE, RULES
@@ -173,20 +174,23 @@ def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[TensorField
 
     The caller holds the model's lock."""
     calls: dict[str, list[TensorField | None]] = {}
+    with torch.inference_mode(False):
+        record = find_record(module, image)
     tracker = FieldTracker()
 
-    def note(layer: str, output: Any) -> None:
-        first = next(find_tensors([output]), None)
+    def note(layer: str, child: nn.Module, output: Any) -> None:
+        first = find_main(output)
         field = None if first is None else tracker.fields.get(first)
         if field is not None and first is not None and first.ndim > 1:
-            field = over_map(field, tuple(as_maps(move_channels_first(module, layer, first)).shape[2:]))
+            maps = lay_out_output(record, layer, len(calls.get(layer, ())) + 1, first, child)
+            field = over_map(field, tuple(as_maps(maps).shape[2:]))
         calls.setdefault(layer, []).append(field)
 
     # Outside inference mode, where composite operations would reach the tracker whole.
     with ExitStack() as hooks, torch.inference_mode(False), torch.no_grad(), tracker:
         for name, child in module.named_modules(remove_duplicate=False):
             if name:
-                hook = child.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
+                hook = child.register_forward_hook(lambda m, _i, output, name=name: note(name, m, output))
                 hooks.callback(hook.remove)
         tracker.fields[image] = image_field(tuple(image.shape))
         module(image)
