@@ -79,9 +79,9 @@ def _find_named(output: Any) -> Any:
 
 
 def describe_output(output: Any) -> str:
-    """What a module returned, in a few words, e.g. "a tuple of NoneType, str"."""
+    """What a module returned, in a few words, e.g. "tuple of NoneType, str"."""
     parts = ", ".join(type(part).__name__ for part in _list_parts(output)[:4])
-    return f"a {type(output).__name__}" + (f" of {parts}" if parts else "")
+    return type(output).__name__ + (f" of {parts}" if parts else "")
 
 
 def find_ending(scores: Tensor) -> str:
