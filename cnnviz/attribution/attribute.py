@@ -13,7 +13,6 @@ from torch import Tensor
 
 from cnnviz.attribution.gradcam import grad_cam
 from cnnviz.attribution.occlusion import Counter, occlude
-from cnnviz.attribution.reconstruct import image_gradient
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.interventions.relu_rules import RectifierRule
 from cnnviz.models.model import LoadedModel
@@ -118,11 +117,11 @@ def input_gradient(model: LoadedModel, batch: Tensor, target: int, rule: str = "
     rule of `relu_rules.RULES` at every rectifier. Raises BadInput if the logit does not depend on the image."""
     with model.gradients():
         leaf = batch.clone().requires_grad_()
-        with RectifierRule(rule):  # also while it goes back: what is checkpointed is computed again then
+        with RectifierRule(rule):
             score = model.compute_logits(leaf.clone())[0, target]  # a network may begin with an in-place layer
-            if not score.requires_grad:
-                raise BadInput(f"The answer of {model.name} does not depend on the image in a differentiable way.")
-            signal = image_gradient(model, score, leaf)
+        if not score.requires_grad:
+            raise BadInput(f"The answer of {model.name} does not depend on the image in a differentiable way.")
+        (signal,) = torch.autograd.grad(score, leaf)
     return signal[0].float().cpu().numpy()
 
 
@@ -142,7 +141,7 @@ def _integrate_gradients(
         from captum.attr import IntegratedGradients
     except ImportError as error:
         raise CnnvizError("Integrated gradients need Captum. Install it: `pip install captum`.") from error
-    many = max(1, min(steps, 64, _STEPS_AT_ONCE // batch[0, 0].numel()))
+    many = max(1, min(steps, model.most_at_once, _STEPS_AT_ONCE // batch[0, 0].numel()))
     counter = _CountingModel(model, progress, steps)
     with model.gradients():
         start = _make_gray(model, BASELINES[baseline], batch)

@@ -141,7 +141,7 @@ def _passes(
     progress: Counter | None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """(logits (B, classes), activation (B,)) of the squares, several at once."""
-    many, parts = max(1, min(64, _PIXELS_AT_ONCE // batch[0, 0].numel())), []
+    many, parts = max(1, min(model.most_at_once, _PIXELS_AT_ONCE // batch[0, 0].numel())), []
     for start in range(0, len(boxes), many):
         chunk = boxes[start : start + many]
         covered = batch.repeat(len(chunk), 1, 1, 1)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import CheckpointError
 
 from cnnviz.errors import BadInput
 from cnnviz.interventions.relu_rules import RectifierRule, check_rule
@@ -63,47 +62,27 @@ def reconstruct_batch(
     batch = model.batch(images)
     if len(units) != len(batch):
         raise BadInput(f"Expected one (channel, row, col) an image, got {len(units)} for {len(batch)} images.")
+    signals, most = [], model.most_at_once if not model.trial.together else len(batch)
     with model.gradients():
-        leaf = batch.clone().requires_grad_()
-        with RectifierRule(rule):  # also while it goes back: what is checkpointed is computed again then
-            try:
-                signal = _project(model, leaf, layer, units, stop=True)
-            except CheckpointError:  # which minds a pass that was broken off
-                signal = _project(model, leaf, layer, units, stop=False)
-    return signal.float().cpu().numpy()
+        for start in range(0, len(batch), most):
+            leaf = batch[start : start + most].clone().requires_grad_()
+            signals.append(_project(model, leaf, layer, units[start : start + most], rule))
+    return torch.cat(signals).float().cpu().numpy()
 
 
-def _project(
-    model: LoadedModel, leaf: Tensor, layer: str, units: Sequence[tuple[int, int, int]], stop: bool
-) -> Tensor:
-    maps = as_maps(_output(model, leaf, layer, stop))
+def _project(model: LoadedModel, leaf: Tensor, layer: str, units: Sequence[tuple[int, int, int]], rule: str) -> Tensor:
+    maps = as_maps(_output(model, leaf, layer, rule))
     if not maps.requires_grad:
-        raise BadInput(
-            f"Layer {layer!r} does not depend on the image in a differentiable way. It may run without gradients, "
-            "as inside torch.utils.checkpoint with use_reentrant=True."
-        )
+        raise BadInput(f"Layer {layer!r} does not depend on the image in a differentiable way.")
     _check(layer, units, maps)
     channels, rows, cols = torch.as_tensor(units, device=maps.device).unbind(1)
     chosen = maps[torch.arange(len(maps), device=maps.device), channels, rows, cols]
-    return image_gradient(model, chosen.sum(), leaf)
+    (signal,) = torch.autograd.grad(chosen.sum(), leaf, allow_unused=True)
+    return torch.zeros_like(leaf) if signal is None else signal
 
 
-def image_gradient(model: LoadedModel, score: Tensor, leaf: Tensor) -> Tensor:
-    """The derivative of `score` by the images `leaf` (N, C, H, W), zeros where it does not depend on them.
-
-    By `backward`, since `torch.autograd.grad` cannot go through torch.utils.checkpoint with use_reentrant=True; so
-    parameters that want gradients are held still meanwhile. Call inside `LoadedModel.gradients`."""
-    wanting = [tensor for tensor in model.module.parameters() if tensor.requires_grad]
-    if wanting:
-        (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
-    else:
-        score.backward()
-        found, leaf.grad = leaf.grad, None
-    return torch.zeros_like(leaf) if found is None else found
-
-
-def _output(model: LoadedModel, leaf: Tensor, layer: str, stop: bool) -> Tensor:
-    """The layer's output at its last (or named) call, with its graph; with `stop` the pass ends there."""
+def _output(model: LoadedModel, leaf: Tensor, layer: str, rule: str) -> Tensor:
+    """The layer's output at its last (or named) call, with its graph; the pass ends there."""
     kept: list[Tensor] = []
     name, call = name_call(model.module, layer)
     record = find_record(model.module, leaf.detach())
@@ -111,10 +90,10 @@ def _output(model: LoadedModel, leaf: Tensor, layer: str, stop: bool) -> Tensor:
 
     def keep(_layer: str, output: Tensor) -> None:
         kept.append(output)
-        if stop and len(kept) >= wanted and (call is not None or not record.reads):
+        if len(kept) >= wanted and (call is not None or not record.reads):
             raise ForwardStopped
 
-    with visit_layers(model.module, [layer], keep) as faults:
+    with visit_layers(model.module, [layer], keep) as faults, RectifierRule(rule):
         try:
             model.module(leaf.clone())  # a network may begin with an in-place operation
         except ForwardStopped:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.device import out_of_memory
 from cnnviz.models.output import find_scores
@@ -90,20 +90,26 @@ def make_noise(module: nn.Module, input_size: tuple[int, int, int], count: int =
 def run_trial(
     module: nn.Module, images: Tensor, memory_format: torch.memory_format, gradient: bool = False, seed: int = 0
 ) -> Tensor | None:
-    """(N, classes) scores of `images` in this format, by the random numbers of a seed; None if the network does not take them, no values at all where memory is short. `gradient`: with the graph of autograd, which
-    is to be read, not followed: nothing is kept for it."""
+    """(N, classes) scores of `images` in this format, by the random numbers of a seed; None if the network does not take
+    them, no values at all where memory is short. `gradient`: with the graph of autograd, which is to be read, not
+    followed: nothing is kept for it."""
     import torch
 
     try:
         module.to(memory_format=memory_format)
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]), torch.set_grad_enabled(gradient):
             torch.manual_seed(seed)
-            with torch.autograd.graph.saved_tensors_hooks(lambda _tensor: None, lambda _none: None):
+            with torch.autograd.graph.saved_tensors_hooks(_drop, _drop):
                 leaf = lay_out(images.detach(), memory_format).requires_grad_(gradient)
                 scores = find_scores(module(leaf.clone()), len(images))
         return scores.float() if scores.is_floating_point() and scores.dtype != torch.float64 else scores
     except Exception as error:  # noqa: BLE001, a stranger's network may fail in any way
         return images.new_zeros(0) if out_of_memory(error) else None
+
+
+def _drop(_tensor: Any) -> Any:
+    """Nothing, in place of a tensor that a gradient would need."""
+    return None
 
 
 def make_trial_copy(module: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor | None, bool]:

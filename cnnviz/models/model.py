@@ -18,7 +18,7 @@ from cnnviz.errors import BadInput
 from cnnviz.models.fingerprint import extra_bytes, tensor_bytes
 from cnnviz.models.memory_format import lay_out
 from cnnviz.models.output import decided, find_scores, probabilities, to_logits
-from cnnviz.models.prepare import prepare
+from cnnviz.models.prepare import prepare, without_checkpointing
 from cnnviz.models.state import settle, state_token
 from cnnviz.models.trial import Trial, try_network
 
@@ -240,7 +240,7 @@ class LoadedModel(Displayed):
         a network that keeps tensors of its passes."""
         import torch
 
-        with self.lock, torch.inference_mode(False), torch.enable_grad():
+        with self.lock, torch.inference_mode(False), torch.enable_grad(), without_checkpointing():
             settle(self.module)
             try:
                 yield

@@ -61,7 +61,9 @@ def find_scores(output: Any, images: int) -> Tensor:
     if found is None:
         raise BadInput(f"The network returned {describe_output(output)}; expected scores of shape (N, classes).")
     if found.is_complex():
-        raise BadInput("The network returned complex numbers; expected real scores. Return their magnitude, e.g. .abs().")
+        raise BadInput(
+            "The network returned complex numbers; expected real scores. Return their magnitude, e.g. .abs()."
+        )
     if found.ndim < 2:
         found = found.reshape(images, -1) if found.numel() % images == 0 else found[None]
     return found.flatten(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+_ASKED = re.compile(r"\.item\(\)|_local_scalar_dense|meta tensor; no data|aten::nonzero|is ambiguous|aten::equal")
 _FAR = 1000.0  # standard deviations of noise that drives what is bounded to its bounds
-RANDOM = "It draws random numbers also in evaluation mode, such as a dropout that is not told the mode: every pass differs."
+RANDOM = (
+    "It draws random numbers also in evaluation mode, such as a dropout that is not told the mode: every pass differs."
+)
 ALONE = "It takes one image at a time."
+READING = "It looks at values on its way, and may take another way for other images: they go through it one at a time."
 COUPLED = "Its answer to an image depends on the other images of the pass: images go through it one at a time."
 BOUNDED = "Its scores lie between 0 and 1 whatever the image: they were taken for probabilities, each on its own."
 
@@ -57,6 +62,8 @@ def try_network(module: nn.Module, input_size: tuple[int, int, int], name: str =
     unsteady = not same and not is_close(run_trial(tried, own[:1], plain, seed=1), values[:1])
     together = same or (both is not None and unsteady)
     remarks = [RANDOM] * unsteady + ([] if together else [ALONE if both is None else COUPLED])
+    if together and reads_values(tried, images):
+        together, remarks = False, [*remarks, READING]
     endings = {find_ending(scores) for scores in known}
     ending = endings.pop() if len(endings) == 1 else ""
     if not ending and _is_bounded(tried, images, values):
@@ -64,6 +71,22 @@ def try_network(module: nn.Module, input_size: tuple[int, int, int], name: str =
     last = not three and (together or agrees(tried, own[:1], values[:1]))
     last = last and (not together or agrees(tried, images, both))
     return Trial(torch.channels_last if last else plain, together, ending, tuple(remarks))
+
+
+def reads_values(module: nn.Module, images: Tensor) -> bool:
+    """Whether the code of the network asks for values of its tensors, such as `if scores.max() > 0.9`: found by a pass
+    on the meta device, which has none."""
+    import torch
+    from torch.func import functional_call
+
+    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    try:
+        with torch.no_grad():
+            empty = {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}
+            functional_call(module, empty, (torch.empty_like(images, device="meta"),))
+    except Exception as error:  # noqa: BLE001, a stranger's network may fail in any way
+        return _ASKED.search(str(error)) is not None
+    return False
 
 
 def _is_bounded(module: nn.Module, images: Tensor, scores: Tensor) -> bool:
@@ -75,5 +98,7 @@ def _is_bounded(module: nn.Module, images: Tensor, scores: Tensor) -> bool:
 
     if len(scores) < 2 or not inside(scores) or bool((scores == scores[:1]).all()):
         return False
-    far = [run_trial(module, sign * _FAR * image[None], torch.contiguous_format) for image in images for sign in (1, -1)]
+    far = [
+        run_trial(module, sign * _FAR * image[None], torch.contiguous_format) for image in images for sign in (1, -1)
+    ]
     return all(values is not None and inside(values) for values in far)

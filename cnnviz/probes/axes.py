@@ -31,8 +31,8 @@ class PassRecord:
 
     `calls`: how often each sub-module ran. `axes`: of the output of each call, None where nothing told them.
     `order`: names of those that ran, as they ended for the last time: a block after its parts, with the shape of
-    what they gave. `first`: names of those that were given something of the image, as they first ended. `reads`: whether the network looked at values on the way, so that another image may take another
-    way through it."""
+    what they gave. `first`: names of those that were given something of the image, as they first ended.
+    `reads`: whether the network looked at values on the way, so that another image may take another way through it."""
 
     calls: dict[str, int]
     axes: dict[str, list[Axes | None]]
@@ -51,9 +51,13 @@ _CHANNELS_LAST = frozenset(
     "native_multi_head_attention".split()
 )
 _RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
-_READING = frozenset("__bool__ __int__ __float__ __index__ item tolist nonzero numpy __contains__ equal allclose".split())
+_READING = frozenset(
+    "__bool__ __int__ __float__ __index__ item tolist nonzero numpy __contains__ equal allclose".split()
+)
 _MOVING = frozenset("permute transpose movedim moveaxis swapaxes swapdims t T mT".split())
-_SHAPING = frozenset("view reshape flatten unflatten unsqueeze squeeze getitem narrow select view_as expand repeat".split())
+_SHAPING = frozenset(
+    "view reshape flatten unflatten unsqueeze squeeze getitem narrow select view_as expand repeat".split()
+)
 _NONE = frozenset("zeros_like ones_like empty_like rand_like randn_like full_like new_zeros new_ones new_empty".split())
 
 
@@ -187,7 +191,7 @@ def _note_into(record: PassRecord, tracker: _AxesTracker, name: str) -> Callable
 
 
 def find_main(output: Any) -> Tensor | None:
-    """The tensor that stands for what a module returned: the first that is more than a number; None if there is none."""
+    """The tensor that stands for what a module returned: the first that is more than a number; None without one."""
     return next((tensor for tensor in walk_tensors(output) if tensor.ndim), None)
 
 

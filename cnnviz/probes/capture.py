@@ -46,10 +46,14 @@ def _capture_batches(model: LoadedModel, images: Any, names: list[str], size: in
     return {name: found[0] if len(found) == 1 else np.concatenate(found) for name, found in parts.items()}
 
 
-def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, Tensor]:
-    """{layer: clone of its output, channels as axis 1} of one pass over `batch` (N, C, H, W), on the module's device.
+def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str], most: int = 0) -> dict[str, Tensor]:
+    """{layer: clone of its output, channels as axis 1} of one pass over `batch` (N, C, H, W), on the module's device;
+    with at most so many images in a pass, `most`, where not all may share one.
 
     The caller holds the model's lock."""
+    if 0 < most < len(batch):
+        parts = [capture_tensors(module, part, layers) for part in batch.split(most)]
+        return {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
     kept: dict[str, Tensor] = {}
     find_modules(module, layers)  # names are checked before anything runs
     record = find_record(module, batch)
@@ -71,16 +75,12 @@ def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict
             pass
     for layer in layers:
         if layer not in kept:
-            raise BadInput(faults.get(layer) or describe_absence(module, layer))
+            raise BadInput(faults.get(layer) or describe_absence(layer))
     return kept
 
 
-def describe_absence(module: nn.Module, layer: str) -> str:
-    """Why a layer was not seen in a forward pass."""
-    name, found = name_call(module, layer)[0], dict(module.named_modules(remove_duplicate=False))
-    above = [found[name[:at]] for at in range(len(name)) if name[at] == "." and name[:at] in found]
-    if any(isinstance(parent, torch.jit.ScriptModule) for parent in above):
-        return f"Layer {layer!r} runs inside TorchScript code, which cannot be looked into. Name the module around it."
+def describe_absence(layer: str) -> str:
+    """What is said of a layer that was not seen in a forward pass."""
     return f"Layer {layer!r} did not run in the forward pass. It may be a branch used only in training."
 
 

@@ -38,7 +38,7 @@ def analyse_frame(model: LoadedModel, image: Any, layer: str) -> FrameResult:
     with model.lock, torch.inference_mode(), visit_layers(model.module, [layer], keep) as faults:
         scores = model.compute_logits(batch)
     if layer not in kept:
-        raise BadInput(faults.get(layer) or describe_absence(model.module, layer))
+        raise BadInput(faults.get(layer) or describe_absence(layer))
     return FrameResult(
         as_maps(kept[layer])[0].float().cpu().numpy(), make_prediction(model, scores[0].float().cpu().numpy())
     )

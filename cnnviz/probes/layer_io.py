@@ -12,11 +12,18 @@ from cnnviz.errors import BadInput
 from cnnviz.probes.forward import find_modules, first_tensor
 
 
-def capture_io(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
-    """{layer: (its input, its output)} of the last call of each layer in one pass over `batch` (N, C, H, W).
+def capture_io(module: nn.Module, batch: Tensor, layers: list[str], most: int = 0) -> dict[str, tuple[Tensor, Tensor]]:
+    """{layer: (its input, its output)} of the last call of each layer in one pass over `batch` (N, C, H, W); with at
+    most so many images in a pass, `most`, where not all may share one.
 
     Clones, so that later in-place operations do not show. The caller holds the model's lock. Raises UnknownName for a
     layer the network has not, BadInput for one that does not run or is given no tensor."""
+    if 0 < most < len(batch):
+        parts = [capture_io(module, part, layers) for part in batch.split(most)]
+        ends = {layer: [part[layer] for part in parts] for layer in parts[0]}
+        return {
+            layer: (torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs])) for layer, pairs in ends.items()
+        }
     inputs: dict[str, Tensor] = {}
     found: dict[str, tuple[Tensor, Tensor]] = {}
     wanted = find_modules(module, layers)

@@ -29,7 +29,9 @@ def find_misplaced(model: LoadedModel, layers: Sequence[str]) -> dict[str, str]:
     One pass and one trace, which `receptive_field` remembers: so a search learns it before it begins, not at its end.
     Raises UnknownName for a layer the network has not."""
     faults: dict[str, str] = {}
-    shapes = halving(lambda size: _measure_shapes(model, layers, size, faults), min(2, model.most_at_once), model.device)
+    shapes = halving(
+        lambda size: _measure_shapes(model, layers, size, faults), min(2, model.most_at_once), model.device
+    )
     return {layer: why for layer in layers if (why := faults.get(layer) or _find_fault(model, layer, *shapes[layer]))}
 
 

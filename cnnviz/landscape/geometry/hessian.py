@@ -25,7 +25,8 @@ class Objective:
     statistics and the loss is a function of the parameters alone, and its parameters need gradients from
     then on. `batches(size)`: called for every pass over the images, yields (images (n, C, H, W) preprocessed, labels
     (n,)) with n at most `size`; `count`: images in all; `batch`: the size to begin with, which becomes smaller where
-    memory is short. `ending`: the function that the network ends in, see `models.output.find_ending`. Everything is computed in the module's own precision."""
+    memory is short. `ending`: the function that the network ends in, see `models.output.find_ending`. Everything is
+    computed in the module's own precision."""
 
     def __init__(self, module: nn.Module, batches: Batches, count: int, batch: int, ending: str = "") -> None:
         self.ending = ending

@@ -63,9 +63,10 @@ def register(
     """Decorator that enters a class or function `(num_classes) -> nn.Module` in the catalogue as `name`.
 
     The argument may be called otherwise (`n_classes`, `out_features`, …) and stand anywhere; one that takes no number
-    of classes always has those that it answers. `input_size`: (C, H, W). `classes`: the default number; None: 10. `mean`, `std`: a value a channel, of pixels in 0..1; None: ImageNet's for three channels, else
-    0.5. `labels`: class names as a list, {index: name} or {name: index}, or "imagenet", "cifar10", "cifar100",
-    "mnist", "svhn"; None: "class 0", …. `resize`: short side in pixels before the centre crop.
+    of classes always has those that it answers. `input_size`: (C, H, W). `classes`: the default number; None: 10.
+    `mean`, `std`: a value a channel, of pixels in 0..1; None: ImageNet's for three channels, else 0.5. `labels`: class
+    names as a list, {index: name} or {name: index}, or "imagenet", "cifar10", "cifar100", "mnist", "svhn"; None:
+    "class 0", …. `resize`: short side in pixels before the centre crop.
     The network is tried at once, on one image: it must answer (1, num_classes) for two numbers of classes.
     In a notebook the cell can be run again: the new network takes the earlier one's place.
     Raises BadInput, with what is wrong, if it does not, if a value makes no sense or the name is taken.

@@ -82,7 +82,9 @@ class GuardedBuilder:
         try:
             self.__signature__ = signature(builder)  # which `inspect` reads
         except (TypeError, ValueError):
-            raise BadInput(f"{name} must be a class or a function (num_classes) -> nn.Module, got {builder!r}.") from None
+            raise BadInput(
+                f"{name} must be a class or a function (num_classes) -> nn.Module, got {builder!r}."
+            ) from None
         self.argument = self._find_argument()
         self.fixed = self.argument is None
         self._seen: WeakSet[nn.Module] = WeakSet()
@@ -178,11 +180,7 @@ def _run_once(entry: Architecture, count: int) -> int | str:
     for device in ("meta", "cpu"):
         try:
             with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
-                module = entry.builder(count)
-                mode = [child for child in module.modules() if child.training]
-                output = module.eval()(torch.zeros(1, *entry.input_size))
-                for child in mode:
-                    child.training = True
+                output = _answer(entry.builder(count), torch.zeros(1, *entry.input_size))
         except CnnvizError:
             raise
         except Exception as error:
@@ -195,6 +193,16 @@ def _run_once(entry: Architecture, count: int) -> int | str:
         except BadInput:
             return describe_output(output)
     raise AssertionError("the loop returns or raises")
+
+
+def _answer(module: nn.Module, image: Any) -> Any:
+    """What the network returns in eval mode; its modes are as they were afterwards, since it may be someone's own."""
+    mode = [child for child in module.modules() if child.training]
+    try:
+        return module.eval()(image)
+    finally:
+        for child in mode:
+            child.training = True
 
 
 def _count_scores(output: Any) -> int | str:

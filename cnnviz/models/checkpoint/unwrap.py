@@ -138,7 +138,9 @@ def _collect_plain(level: Mapping[Any, Any]) -> dict[str, Any]:
     """The plain entries of a dict; of settings, those of their entries that are plain."""
     opened = {key: v.fields if isinstance(v, Settings) else v for key, v in level.items()}
     opened |= {key: v.texts() for key, v in opened.items() if key in CLASS_KEYS and isinstance(v, Array)}
-    opened |= {key: {"a set": None} for key, v in opened.items() if key in CLASS_KEYS and isinstance(v, set | frozenset)}
+    opened |= {
+        key: {"a set": None} for key, v in opened.items() if key in CLASS_KEYS and isinstance(v, set | frozenset)
+    }
     is_plain = _IsPlain()
     found = {str(key): v for key, v in opened.items() if v is not None and is_plain(v)}
     for key in NESTED:
