@@ -50,8 +50,8 @@ def load(
     bundled file where there is one for `name`, else random weights. The number of classes is that of the file's
     head. `class_names`, a list, {index: name} or {name: index}, and `preprocessing` go before everything else; without
     them those of the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is
-    torchvision's own, then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open: a CIFAR
-    ResNet of unknown origin is given ImageNet's mean and std, as the public training scripts for it do;
+    torchvision's own, then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open: a
+    CIFAR ResNet of unknown origin is given ImageNet's mean and std, as the public training scripts for it do;
     of networks with the same tensors the likeliest is taken: give `name` to choose another.
     If the device has too little memory the model comes to the CPU and `.notes["device"]` says so.
 

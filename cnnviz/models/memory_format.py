@@ -90,8 +90,8 @@ def make_noise(module: nn.Module, input_size: tuple[int, int, int], count: int =
 def run_trial(
     module: nn.Module, images: Tensor, memory_format: torch.memory_format, gradient: bool = False, seed: int = 0
 ) -> Tensor | None:
-    """(N, classes) scores of `images` in this format, by the random numbers of a seed; None if the network does not take
-    them, no values at all where memory is short. `gradient`: with the graph of autograd, which is to be read, not
+    """(N, classes) scores of `images` in this format, by the random numbers of a seed; None if the network does not
+    take them, no values at all where memory is short. `gradient`: with the graph of autograd, which is to be read, not
     followed: nothing is kept for it."""
     import torch
 

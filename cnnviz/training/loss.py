@@ -32,7 +32,8 @@ def total_loss(
 
     `output`: logits (N, classes), or a tuple of them, also nested, named or with None: the main logits
     first, as GoogLeNet's auxiliary heads and the companions of deeply supervised nets. `labels`: (N,)
-    class numbers. `ending`: of networks that give probabilities, see `models.output.find_ending`. Computed in float32. Raises BadInput for an output of another form."""
+    class numbers. `ending`: of networks that give probabilities, see `models.output.find_ending`. Computed in float32.
+    Raises BadInput for an output of another form."""
     parts = (to_logits(part.float(), ending) for part in _logits(output))
     main, *others = (F.cross_entropy(part, labels, label_smoothing=label_smoothing) for part in parts)
     return main + auxiliary_weight * sum(others) if others else main
