@@ -47,10 +47,14 @@ def try_network(module: nn.Module, input_size: tuple[int, int, int], name: str =
     import torch
 
     plain, three = torch.contiguous_format, any(tensor.dim() == 5 for tensor in module.parameters())
+    if any(tensor.is_meta for tensor in module.parameters()):  # without values there is nothing to be compared
+        return Trial(torch.channels_last)
     images = make_noise(module, input_size)
     tried, both, exact = make_trial_copy(module, images)
     own = images if exact else images[1:]  # those that go through it alone
     alone = [run_trial(tried, image[None], plain, gradient=True) for image in own]
+    if any(scores is None for scores in alone):  # NumPy, for one, takes no gradients
+        alone = [run_trial(tried, image[None], plain) for image in own]
     if alone[0] is None and both is not None:
         raise BadInput(f"{name} takes two images in a pass and not one. Every image must have an answer of its own.")
     known = [scores for scores in alone if scores is not None and scores.numel()]

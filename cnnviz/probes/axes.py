@@ -137,20 +137,16 @@ def _follow_move(axes: Axes, args: Any, kwargs: dict[str, Any], name: str) -> Ax
 
 def _follow_shape(axes: Axes, before: tuple[int, ...], after: tuple[int, ...]) -> Axes | None:
     """Where the axes went when dimensions were joined, divided, added or dropped: an axis is found again where as many
-    elements lie before it, and behind it, as lay there. One that is gone, or is not whole, is not known."""
-    found = []
-    for axis in (axes.images, axes.channels):
+    elements lie before it, or behind it, as lay there. Channels that are gone, or not whole, are not known; images that
+    have been joined with something, such as windows, are the first axis, where networks put them."""
+
+    def find(axis: int) -> list[int]:
         outer, inner = _product(before[:axis]), _product(before[axis + 1 :])
-        places = [
-            i
-            for i, length in enumerate(after)
-            if length == before[axis] and (_product(after[:i]) == outer or _product(after[i + 1 :]) == inner)
-        ]
-        if not places:
-            return None
-        found.append(places)
-    images, channels = found[0][0], found[1][-1]
-    return Axes(images, channels, len(after)) if images != channels else None
+        alike = [i for i, length in enumerate(after) if length == before[axis]]
+        return [i for i in alike if _product(after[:i]) == outer or _product(after[i + 1 :]) == inner]
+
+    images, channels = [*find(axes.images), 0][0], find(axes.channels)
+    return Axes(images, channels[-1], len(after)) if channels and channels[-1] != images else None
 
 
 def _product(lengths: tuple[int, ...]) -> int:
