@@ -22,6 +22,7 @@ from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.memory_format import choose_memory_format, lay_out
 from cnnviz.models.output import to_logits
 from cnnviz.models.trial import ALONE, try_network
+from cnnviz.progress import Progress
 from cnnviz.training.augment import random_crop, random_flip
 from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate

@@ -117,6 +117,7 @@ def prepare_settings(
         | {"corpus_fingerprint": corpus.fingerprint, "images": len(corpus)}
         | {**precision_meta(precision, used), "torch": torch.__version__}
     )
+    settings |= {"group": corpus.group} if corpus.group != EACH else {}
     return settings if batch is None else settings | {"batch": batch if model.trial.together else 1}
 
 
