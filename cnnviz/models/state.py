@@ -16,26 +16,36 @@ _IGNORED = frozenset(("training", "_parameters", "_buffers", "_modules"))
 
 
 class NetworkCache(Generic[Found]):
-    """What was found out about networks, by network and key; forgotten when the network goes or is changed."""
+    """What was found out about networks, by network and key; forgotten when the network goes or is changed.
+
+    What a network changes about itself while something is found out, such as a count of its passes, is no change."""
 
     def __init__(self) -> None:
         self._found: WeakKeyDictionary[nn.Module, tuple[int, dict[Hashable, Found]]] = WeakKeyDictionary()
+        self._own: WeakKeyDictionary[nn.Module, frozenset[Hashable]] = WeakKeyDictionary()
 
     def get(self, module: nn.Module, find: Callable[[], Found], key: Hashable = None) -> Found:
         """What `find()` returned for the network as it is, called if that is not known yet."""
-        token = structure_token(module)
+        token = structure_token(module, self._own.get(module, frozenset()))
         known = self._found.get(module)
         if known is None or known[0] != token:
             known = self._found[module] = (token, {})
         if key not in known[1]:
-            known[1][key] = find()
+            before = dict(_describe_structure(module))
+            found = find()
+            after = dict(_describe_structure(module))
+            changed = {name for name in after if before.get(name) != after[name]}
+            if changed:
+                self._own[module] = self._own.get(module, frozenset()) | changed
+                known = self._found[module] = (structure_token(module, self._own[module]), known[1])
+            known[1][key] = found
         return known[1][key]
 
 
-def structure_token(module: nn.Module) -> int:
+def structure_token(module: nn.Module, ignored: frozenset[Hashable] = frozenset()) -> int:
     """A number that changes when a sub-module is put in, taken out or set otherwise, or when a tensor is replaced or
     written to other than through `.data`. It tells nothing beyond this process. Takes microseconds a layer."""
-    return hash(tuple(_describe_structure(module)))
+    return hash(tuple(entry for entry in _describe_structure(module) if entry[0] not in ignored))
 
 
 def state_token(module: nn.Module) -> tuple[int, int]:
@@ -48,14 +58,15 @@ def state_token(module: nn.Module) -> tuple[int, int]:
     return structure_token(module), checksum
 
 
-def _describe_structure(module: nn.Module) -> Iterator[Hashable]:
+def _describe_structure(module: nn.Module) -> Iterator[tuple[Hashable, Hashable]]:
+    """What a network consists of, as (name, value)."""
     for name, child in module.named_modules(remove_duplicate=False):
-        yield name, id(child), type(child)
+        yield name, (id(child), type(child))
         for key, value in vars(child).items():
             if key not in _IGNORED and not key.endswith("_hooks") and (plain := _as_plain(value)) is not None:
-                yield key, plain
+                yield (name, key), plain
     for tensor in _list_tensors(module):
-        yield id(tensor), tuple(tensor.shape), tensor.dtype, _read_version(tensor)
+        yield id(tensor), (tuple(tensor.shape), tensor.dtype, _read_version(tensor))
 
 
 def _as_plain(value: Any) -> Hashable:

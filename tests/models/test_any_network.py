@@ -362,3 +362,19 @@ def test_an_input_that_can_only_be_a_mistake_is_refused_with_the_remedy(given, w
 def test_mean_and_std_of_bytes_are_refused():
     with pytest.raises(BadInput, match="divide both by 255"):
         Preprocessing((8, 8), mean=(123.7, 116.3, 103.5), std=(58.4, 57.1, 57.4))
+
+
+def test_a_network_that_counts_its_passes_is_followed_once():
+    class Counting(Small):
+        passes = 0
+
+        def forward(self, x):
+            self.passes += 1
+            return self.plain(x)
+
+    model = wrap(Counting(Small.plain))
+    cnnviz.capture(model, PIXELS[0], ["first"])
+    before = model.module.passes
+    for _ in range(3):
+        cnnviz.capture(model, PIXELS[0], ["second", "head"])
+    assert model.module.passes == before + 3
