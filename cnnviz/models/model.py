@@ -99,7 +99,8 @@ class LoadedModel(Displayed):
     notes: dict[str, Any] = field(default_factory=dict)
     lock: NetworkLock = field(init=False, repr=False)
     trial: Trial = field(init=False, repr=False)
-    _fingerprint: tuple[Any, str] = field(default=(None, ""), init=False, repr=False)
+    _fingerprint: str = field(default="", init=False, repr=False)
+    _state: Any = field(default=None, init=False, repr=False)  # of the network when that was computed
 
     def __post_init__(self) -> None:
         if self.device.type == "cuda":
@@ -135,9 +136,9 @@ class LoadedModel(Displayed):
         """sha256, hex, of the architecture's name, every tensor and the preprocessing; of what else decides about the
         values only where there is any: see `models.fingerprint`. Another one once the network has been changed."""
         token = state_token(self.module)
-        if self._fingerprint[0] != token:
-            self._fingerprint = (token, self._compute_fingerprint())
-        return self._fingerprint[1]
+        if not self._fingerprint or self._state != token:
+            self._fingerprint, self._state = self._compute_fingerprint(), token
+        return self._fingerprint
 
     def _compute_fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self.name}|{sorted(self.preprocessing.as_dict().items())}".encode())
