@@ -47,13 +47,13 @@ def load(
     same at every call), "pretrained" (torchvision's own file, downloaded once with `progress(bytes done, bytes in
     all)`), "packaged" (a Python package of its own, where it is installed, see `models.packaged`), "bundled", "epoch-5"
     (the bundled weights as they were after 5 epochs of their training, float16, where such snapshots come with cnnviz),
-    or the path of a file; None takes the bundled file where there is one for `name`, else the packaged one, else random
-    weights. The number of classes is that of the file's head. `class_names` (a list, {index: name} or {name: index})
-    and `preprocessing` go before everything else; without them those of the file's metadata or of a side file
-    `<file>.json` are taken, then torchvision's if the file is torchvision's own, then the architecture's. `.report`
-    says what was matched, `.notes["assumed"]` what was left open: a CIFAR ResNet of unknown origin is given ImageNet's
-    mean and std, as the public training scripts for it do; of networks with the same tensors the likeliest is taken:
-    give `name` to choose another.
+    or the path of a file, or of a folder as HuggingFace's libraries save it; None takes the bundled file where there is
+    one for `name`, else the packaged one, else random weights. The number of classes is that of the file's head.
+    `class_names` (a list, {index: name} or {name: index}) and `preprocessing` go before everything else; without them
+    those of the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is
+    torchvision's own, then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open:
+    a CIFAR ResNet of unknown origin is given ImageNet's mean and std, as the public training scripts for it do; of
+    networks with the same tensors the likeliest is taken: give `name` to choose another.
     If the device has too little memory the model comes to the CPU and `.notes["device"]` says so.
 
     Raises UnknownName, BadInput (no such device, nothing to load, class names or channels that do not
