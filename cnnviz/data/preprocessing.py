@@ -51,7 +51,9 @@ class Preprocessing:
             raise BadInput(f"interpolation must be {' or '.join(RESAMPLING)}, got {self.interpolation!r}.")
         if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
             raise BadInput(f"mean and std need one value a channel and std > 0, got {self.mean}, {self.std}.")
-        if not all(map(math.isfinite, (*self.mean, *self.std))) or max(*map(abs, self.mean), *self.std) > _LARGEST:
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise BadInput(f"mean and std must be numbers, got {self.mean}, {self.std}.")
+        if max(*map(abs, self.mean), *self.std) > _LARGEST:
             raise BadInput(
                 f"mean and std are of pixels in 0..1, got {self.mean}, {self.std}. Of pixels in 0..255, divide both "
                 "by 255."
