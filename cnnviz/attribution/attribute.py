@@ -31,7 +31,8 @@ class Attribution:
     `values`: (C, H, W) float32 for gradients, one value an input value; (H, W) for occlusion; (h, w) over the whole
     image for Grad-CAM. `logit`, `probability`: of the target. `seconds`: that it took. `layer`: of Grad-CAM. Integrated
     gradients only: `baseline`, `steps`, and `completeness_error`, the sum of `values` minus (logit − the baseline's
-    logit), which would be 0 with endless steps; NaN otherwise."""
+    logit), which would be 0 with endless steps; NaN otherwise. `unjudged`: of guided backpropagation and deconvolution,
+    the elementwise functions that keep their true gradient, see `relu_rules.RectifierRule`."""
 
     method: str
     values: np.ndarray
@@ -43,6 +44,7 @@ class Attribution:
     baseline: str = ""
     steps: int = 0
     completeness_error: float = math.nan
+    unjudged: tuple[str, ...] = ()
 
     @property
     def signed(self) -> bool:
@@ -106,18 +108,22 @@ def attribute(
         places = occlude(model, batch, target, size, stride, progress=progress)
         values = places.over_image(places.drop)
     else:
-        values = input_gradient(model, batch, target, _RULES[method])
+        rules = RectifierRule(_RULES[method])
+        values = input_gradient(model, batch, target, rules)
+        more["unjudged"] = tuple(rules.unjudged)
     seconds = time.perf_counter() - started
     logit, share = float(found.logits[target]), float(found.probabilities[target])
     return Attribution(method, values, target, logit, share, seconds, **more)
 
 
-def input_gradient(model: LoadedModel, batch: Tensor, target: int, rule: str = "gradient") -> np.ndarray:
+def input_gradient(
+    model: LoadedModel, batch: Tensor, target: int, rule: RectifierRule | str = "gradient"
+) -> np.ndarray:
     """(C, H, W) float32: the derivative of the target's logit by the normalised image `batch` (1, C, H, W), with a
     rule of `relu_rules.RULES` at every rectifier. Raises BadInput if the logit does not depend on the image."""
     with model.gradients():
         leaf = batch.clone().requires_grad_()
-        with RectifierRule(rule):
+        with RectifierRule(rule) if isinstance(rule, str) else rule:
             score = model.compute_logits(leaf.clone())[0, target]  # a network may begin with an in-place layer
         if not score.requires_grad:
             raise BadInput(f"The answer of {model.name} does not depend on the image in a differentiable way.")

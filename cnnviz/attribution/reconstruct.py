@@ -33,6 +33,8 @@ def reconstruct(
     ("gradient", "deconvnet", "guided"; see `relu_rules.RectifierRule`). So without rectifiers the three are
     equal; times the unit's value they are the map of Zeiler and Fergus. `image`: RGB uint8 (H, W, 3),
     PIL, or a normalised tensor (C, H, W). Linear layers: row = col = 0.
+    `model.notes["unjudged"]` then names the elementwise functions that keep their true gradient since they are no
+    known rectifier.
     Raises UnknownName for a layer the network has not, BadInput for a rule or unit that does not exist.
     Source: Zeiler and Fergus, ECCV 2014, section 2.1.
 
@@ -93,11 +95,13 @@ def _output(model: LoadedModel, leaf: Tensor, layer: str, rule: str) -> Tensor:
         if len(kept) >= wanted and (call is not None or not record.reads):
             raise ForwardStopped
 
-    with visit_layers(model.module, [layer], keep) as faults, RectifierRule(rule):
+    with visit_layers(model.module, [layer], keep) as faults, RectifierRule(rule) as rules:
         try:
             model.module(leaf.clone())  # a network may begin with an in-place operation
         except ForwardStopped:
             pass
+        kept[:] = [rules.resolve(output) for output in kept[-1:]]
+    model.notes["unjudged"] = tuple(rules.unjudged)
     if not kept:
         absent = f"Layer {layer!r} did not run in the forward pass, or not as often as asked."
         raise BadInput(faults.get(layer) or absent)

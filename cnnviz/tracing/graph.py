@@ -15,10 +15,12 @@ from torch.overrides import TorchFunctionMode
 
 from cnnviz.errors import BadInput
 from cnnviz.models.output import walk_tensors
+from cnnviz.tracing.multiply_adds import LAYERS, MultiplyAdds
 from cnnviz.tracing.operations import FACTORIES, FunctionCall, Operation, describe, plain_name
-from cnnviz.tracing.rf_intervals import pixel_range
+from cnnviz.tracing.rf_call import find_tensors
+from cnnviz.tracing.rf_intervals import Axis, collapse_axis, pixel_range
 from cnnviz.tracing.rf_tensor import TensorField, image_field
-from cnnviz.tracing.rf_tracker import FieldTracker, find_tensors
+from cnnviz.tracing.rf_tracker import FieldTracker
 
 IMAGE = -1  # the source of what is computed from the image alone
 _ORDER = "conv linear pool lrn norm activation dropout concat add multiply other".split()
@@ -83,8 +85,18 @@ class _Tracer(TorchFunctionMode):
 
     By storage, not by tensor: views are looked through and in-place operations reach all of them."""
 
-    def __init__(self, names: set[str], parameters: dict[str, Tensor], image: Tensor, fields: FieldTracker) -> None:
+    def __init__(
+        self,
+        names: set[str],
+        parameters: dict[str, Tensor],
+        image: Tensor,
+        fields: FieldTracker,
+        products: MultiplyAdds,
+    ) -> None:
         super().__init__()
+        self._products = products
+        self._constant: dict[int, tuple[int, ...]] = {}  # storages that do not depend on the image: their multiply-adds
+        self._costs: list[int] = []
         self._names = names  # of modules
         self.nodes: list[Node] = []
         self._fields = fields
@@ -111,25 +123,52 @@ class _Tracer(TorchFunctionMode):
         inputs = list(find_tensors([*args, *kwargs.values()]))
         known = [tensor for tensor in inputs if self._sources.get(self._key(tensor))]
         used = tuple(dict.fromkeys(c for tensor in inputs for c in self._credits.get(self._key(tensor), ())))
-        result = func(*args, **kwargs)
+        earlier = tuple(dict.fromkeys(c for tensor in inputs for c in self._constant.get(self._key(tensor), ())))
+        result, macs = self._count(func, name, args, kwargs)
         outputs = inputs[:1] if name == "setitem" else list(find_tensors([result]))
         if not outputs:
             return result
         if name in FACTORIES or not known:
             self._set(outputs, (), () if name in FACTORIES else used)
+            self._defer(outputs, earlier, macs)
             return result
         sources = self._of(known)
         call = FunctionCall(name, tuple(args), kwargs, known, len(sources), bool(used), outputs[0])
         operation = describe(call)
         if operation is None:
+            self._defer(outputs, earlier, macs)
             replaced = name == "copy" and len(known) > 1  # what the target held before is gone
             self._set(outputs, self._of(known[1:]) if replaced else sources, used)
             return result
         if operation.kind == "dropout" and result is args[0] and not kwargs.get("inplace"):
             result = result.clone()  # in eval it returns its input, which other layers may read too
             outputs = [result]
-        self._note(operation, call, sources, used, outputs)
+        self._note(replace(operation, macs=macs + self._collect(earlier)), call, sources, used, outputs)
         return result
+
+    def _count(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, int]:
+        """(what the call returns, its multiply-adds)."""
+        before, self._products.in_layer = self._products.count, name in LAYERS
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            self._products.in_layer = False
+        return result, self._products.count - before
+
+    def _defer(self, outputs: list[Tensor], earlier: tuple[int, ...], macs: int) -> None:
+        """What a branch without the image costs is counted with the first node that uses it."""
+        if macs:
+            earlier = (*earlier, len(self._costs))
+            self._costs.append(macs)
+        for tensor in outputs:
+            if earlier:
+                self._constant[self._key(tensor)] = earlier
+
+    def _collect(self, earlier: tuple[int, ...]) -> int:
+        total = sum(self._costs[place] for place in earlier)
+        for place in earlier:
+            self._costs[place] = 0
+        return total
 
     def _of(self, found: list[Tensor]) -> tuple[int, ...]:
         return tuple(dict.fromkeys(s for tensor in found for s in self._sources[self._key(tensor)]))
@@ -205,7 +244,7 @@ class _Tracer(TorchFunctionMode):
                 inputs=node.inputs,
                 parents=tuple(node.parents),
                 parameters=fresh,
-                receptive_field=_field_size(self._fields.fields.get(output)),
+                receptive_field=_field_size(self._fields[output]),
             )
         )
 
@@ -225,8 +264,14 @@ def _combine(operations: list[Operation], parents: int) -> Operation:
 def _field_size(found: TensorField | None) -> tuple[int, int] | None:
     if found is None:
         return None
-    (top, bottom), (left, right) = (pixel_range(axis, len(axis) // 2, clip=False) for axis in found.axes)
-    return bottom - top, right - left
+    rows, cols = (pixel_range(*_find_middle(axis), clip=False) for axis in found.axes)
+    return rows[1] - rows[0], cols[1] - cols[0]
+
+
+def _find_middle(axis: Axis) -> tuple[Axis, tuple[int, ...]]:
+    """The axis, and where in its arrays the unit in the middle of the map stands, which has all channels."""
+    flat = collapse_axis(axis, [dim for dim in range(axis.low.ndim) if dim != axis.dim])
+    return flat, tuple(n // 2 for n in flat.low.shape)
 
 
 def trace_graph(module: nn.Module, input_size: tuple[int, ...]) -> Graph:
@@ -267,7 +312,8 @@ def _follow(module: nn.Module, image: Tensor, state: dict[str, Tensor] | None) -
     parameters = dict(module.named_parameters())
     seen = {name: (state or parameters)[name] for name in parameters}
     fields = FieldTracker()
-    tracer = _Tracer(set(dict(module.named_modules())), seen, image, fields)
+    products = MultiplyAdds(seen.values())
+    tracer = _Tracer(set(dict(module.named_modules())), seen, image, fields, products)
     # Outside inference mode, where composite operations would reach the tracker of fields whole.
     with ExitStack() as hooks, torch.inference_mode(False), torch.no_grad():
         for name, child in module.named_modules():
@@ -282,8 +328,8 @@ def _follow(module: nn.Module, image: Tensor, state: dict[str, Tensor] | None) -
             )
             hooks.callback(enter.remove)
             hooks.callback(leave.remove)
-        fields.fields[image] = image_field(tuple(image.shape))
-        with fields, tracer:
+        fields[image] = image_field(tuple(image.shape))
+        with fields, products, tracer:
             if state is None:
                 module(image)
             else:

@@ -156,7 +156,6 @@ def _convolution(call: FunctionCall, family: str) -> Operation:
     padding = _padding(call.argument(family, "padding", 0), kernel, dilation)
     transposed = family == "conv_transpose"
     channels = shape[1] * groups if transposed else shape[0]
-    places = prod((source if transposed else call.output).shape[-rank:])
     detail = f"{format_pair(kernel)} {'transposed ' * transposed}conv, {channels}"
     depthwise = groups > 1 and groups == source.shape[-rank - 1]
     notes = [
@@ -166,13 +165,12 @@ def _convolution(call: FunctionCall, family: str) -> Operation:
         (groups > 1 and not depthwise, f"{groups} groups"),
     ]
     detail = ", ".join([detail, *(text for wanted, text in notes if wanted)])
-    return Operation("conv", "conv", detail, kernel, stride, padding, groups, prod(shape) * places)
+    return Operation("conv", "conv", detail, kernel, stride, padding, groups)
 
 
 def _linear(call: FunctionCall, family: str) -> Operation:
     weight = call.argument(family, "weight")
-    rows = call.output.numel() // max(call.output.shape[-1], 1)  # one for (1, features), many for tokens
-    return Operation("linear", "linear", f"linear, {weight.shape[0]}", macs=weight.numel() * rows)
+    return Operation("linear", "linear", f"linear, {weight.shape[0]}")
 
 
 def _pool(call: FunctionCall, family: str) -> Operation:

@@ -14,10 +14,9 @@ from cnnviz.models.model import LoadedModel
 from cnnviz.models.state import NetworkCache
 from cnnviz.probes.forward import find_modules, name_call
 from cnnviz.tracing.rf_intervals import Axis, pixel_range
-from cnnviz.tracing.rf_tensor import TensorField
-from cnnviz.tracing.rf_tracker import trace_layers
+from cnnviz.tracing.rf_tracker import MapField, trace_layers
 
-Trace = dict[str, list[TensorField | None]]
+Trace = dict[str, list[MapField | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,8 @@ class ReceptiveField(Displayed):
     `size`: (h, w) of the field of the unit in the middle of the map, padding included, so it may exceed
     the image. `stride`: (h, w) from one unit to the next; 0 where all units see the same pixels.
     `padding`: (h, w) by which the field of unit (0, 0) starts outside the image; negative if inside.
-    `shape`: (rows, cols) of the layer's map, (1, 1) without one, (T, 1) of T tokens. `input_size`: (H, W).
+    `shape`: (rows, cols) of the layer's map, (1, 1) without one, (T, 1) of T tokens. `input_size`: (H, W). `extent`:
+    `shape`, but where the image's rows or columns run along the layer's channels: there as many as these.
     Source of the terms: Araujo, Norris, Sim, Distill 2019."""
 
     layer: str
@@ -36,8 +36,8 @@ class ReceptiveField(Displayed):
     padding: tuple[int, int]
     shape: tuple[int, int]
     input_size: tuple[int, int]
-    _axes: tuple[Axis, Axis] = field(repr=False, compare=False)
-    _turned: bool = field(default=False, repr=False)  # the map's rows run along the image's columns
+    extent: tuple[int, int]
+    _axes: tuple[Axis, Axis] = field(repr=False, compare=False)  # of the layer's map (rows, cols)
 
     def box(self, row: int, col: int, clip: bool = True) -> tuple[int, int, int, int]:
         """(top, left, bottom, right), half open, of the pixels that unit (row, col) can depend on.
@@ -46,9 +46,7 @@ class ReceptiveField(Displayed):
         full field, which may leave the image; equal size for all units of a plain stack. A unit that sees
         padding only gives a box of area zero. Raises BadInput outside the map."""
         self._check(row, col)
-        along_rows, along_cols = (col, row) if self._turned else (row, col)
-        top, bottom = pixel_range(self._axes[0], along_rows, clip)
-        left, right = pixel_range(self._axes[1], along_cols, clip)
+        (top, bottom), (left, right) = (pixel_range(axis, _find_unit(axis, row, col), clip) for axis in self._axes)
         return top, left, bottom, right
 
     def boxes(self, rows: np.ndarray, cols: np.ndarray, clip: bool = True) -> np.ndarray:
@@ -57,12 +55,12 @@ class ReceptiveField(Displayed):
             return np.zeros((*rows.shape, 4), np.int64)
         self._check(int(rows.min()), int(cols.min()))
         self._check(int(rows.max()), int(cols.max()))
-        along = (cols, rows) if self._turned else (rows, cols)
         ends = []
-        for axis, indices in zip(self._axes, along, strict=True):
-            # each row's and column's pixels once, not each unit's
-            known = np.array([pixel_range(axis, index, clip) for index in range(int(indices.max()) + 1)], np.int64)
-            ends.append(known[indices])
+        for axis in self._axes:
+            # each different field once, not each unit's
+            shape = axis.low.shape
+            known = np.array([pixel_range(axis, unit, clip) for unit in np.ndindex(*shape)], np.int64)
+            ends.append(known.reshape(*shape, 2)[np.minimum(rows, shape[0] - 1), np.minimum(cols, shape[1] - 1)])
         return np.stack([ends[0][..., 0], ends[1][..., 0], ends[0][..., 1], ends[1][..., 1]], axis=-1)
 
     def centre(self, row: int, col: int) -> tuple[float, float]:
@@ -89,9 +87,9 @@ def receptive_field(model: LoadedModel, layer: str) -> ReceptiveField:
 
     One forward pass is followed operation by operation, and per axis the first and last pixel that each
     unit can reach are kept: minimum and maximum over its taps and over all branches. Functional code,
-    branches, dilation, ceil_mode and adaptive windows are exact; global pooling, squeeze-and-excitation
-    and norms over space see all that their input sees; operations the probe does not know count as
-    seeing everything. Cropping, pooling and gates may depend on values: what a unit *can* see is given.
+    branches, dilation, ceil_mode, adaptive windows, attention and all that only moves values are exact, channel by
+    channel; global pooling, squeeze-and-excitation and norms over space see all that their input sees, and so does
+    an operation without a rule. Cropping, pooling and gates may depend on values: what a unit *can* see is given.
     "name:1" is the first call of a module that is used several times; a bare name the last.
     Raises UnknownName for a layer the network has not, BadInput for one that never runs.
 
@@ -127,24 +125,27 @@ def _trace(model: LoadedModel) -> Trace:
         return _TRACES.get(model.module, follow, model.input_size)
 
 
-def _summarise(layer: str, found: TensorField, input_size: tuple[int, int]) -> ReceptiveField:
+def _summarise(layer: str, found: MapField, input_size: tuple[int, int]) -> ReceptiveField:
     rows, cols = found.axes
-    row_dim, col_dim = found.dims
-    turned = row_dim is not None and col_dim is not None and row_dim > col_dim
     return ReceptiveField(
         layer=layer,
-        size=(_size(rows), _size(cols)),
+        size=(_size(rows, found.shape), _size(cols, found.shape)),
         stride=(_number(rows.step), _number(cols.step)),
-        padding=(-pixel_range(rows, 0, clip=False)[0], -pixel_range(cols, 0, clip=False)[0]),
-        shape=(len(cols), len(rows)) if turned else (len(rows), len(cols)),
+        padding=(-pixel_range(rows, (0, 0), clip=False)[0], -pixel_range(cols, (0, 0), clip=False)[0]),
+        shape=found.shape,
+        extent=found.extent,
         input_size=input_size,
         _axes=found.axes,
-        _turned=turned,
     )
 
 
-def _size(axis: Axis) -> int:
-    start, stop = pixel_range(axis, len(axis) // 2, clip=False)
+def _find_unit(axis: Axis, row: int, col: int) -> tuple[int, int]:
+    """Where in the arrays of a map's axis the unit stands: they have length 1 where nothing changes."""
+    return min(row, axis.low.shape[0] - 1), min(col, axis.low.shape[1] - 1)
+
+
+def _size(axis: Axis, shape: tuple[int, int]) -> int:
+    start, stop = pixel_range(axis, _find_unit(axis, shape[0] // 2, shape[1] // 2), clip=False)
     return stop - start
 
 

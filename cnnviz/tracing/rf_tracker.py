@@ -2,46 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnnviz.probes.axes import find_main, find_record
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import lay_out_output
-from cnnviz.tracing.rf_call import AtenCall
-from cnnviz.tracing.rf_layout_rules import slice_places
-from cnnviz.tracing.rf_rules import FACTORIES, POINTWISE, RULES
-from cnnviz.tracing.rf_tensor import Shape, TensorField, blend, fit, image_field, over_map, unite, write_slice
+from cnnviz.tracing.rf_call import AtenCall, find_tensors
+from cnnviz.tracing.rf_intervals import Axis, collapse_axis
+from cnnviz.tracing.rf_rules import POINTWISE, find_fields
+from cnnviz.tracing.rf_storage import StorageFields, find_storage
+from cnnviz.tracing.rf_table import FieldTable
+from cnnviz.tracing.rf_tensor import Shape, TensorField, blend, image_field, unite
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Origin:
-    """Where a view comes from, so that a write into the view reaches its base. `dim`: the sliced
-    dimension, None if the view is the base itself. `places`: the kept indices; None: unknown layout."""
-
-    base: Tensor
-    dim: int | None
-    places: np.ndarray | None
+_RELABEL = frozenset(
+    "set resize resize_as squeeze unsqueeze transpose t as_strided swapaxes swapdims detach rename".split()
+)  # in place: they change what a tensor shows of its memory, not the values
 
 
 class FieldTracker(TorchDispatchMode):
     """Inside `with`, every ATen operation carries fields from its inputs to its outputs.
 
-    Give the image's field first: `tracker.fields[image] = image_field(shape)`."""
+    Give the image's field first: `tracker[image] = image_field(shape)`. Values that leave PyTorch (`item`, `numpy`,
+    `tolist`) may come back in anything: all that is computed later sees what they saw. Which code runs, in
+    `if x.max() > 1`, is not counted."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keeps PyTorch from importing its compiler, which takes two seconds, at the first operation."""
+        return False
 
     def __init__(self) -> None:
         super().__init__()
-        self.fields: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        self._origins: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._fields = StorageFields()
+        self._left: TensorField | None = None  # what values saw that have left PyTorch
+        self._exits = _Exits(self)
+        self.deciding = False  # a value is being read to decide which code runs
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._exits.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._exits.__exit__(*error)
+        super().__exit__(*error)
+
+    def __getitem__(self, tensor: Tensor) -> TensorField | None:
+        """The field of a tensor, None if it does not depend on the image."""
+        field = self._fields[tensor]
+        if self._left is None:
+            return field
+        left = unite([self._left], tuple(tensor.shape))
+        return left if field is None else blend([field, left], tuple(tensor.shape))
+
+    def __setitem__(self, tensor: Tensor, field: TensorField) -> None:
+        self._fields[tensor] = field
+
+    def leave(self, tensor: Tensor) -> None:
+        """The values of a tensor leave PyTorch."""
+        if (field := self._fields[tensor]) is not None:
+            self._left = unite([f for f in (field, self._left) if f is not None], ())
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -49,93 +78,72 @@ class FieldTracker(TorchDispatchMode):
         kwargs = kwargs or {}
         name = func._schema.name.removeprefix("aten::")
         named = _name_arguments(func, args, kwargs)
-        inputs = list(find_tensors(named.values()))
-        tracked = [(t, f, tuple(t.shape)) for t in inputs if (f := self.fields.get(t)) is not None]
+        written = [a for a in func._schema.arguments if a.alias_info and a.alias_info.is_write]
+        with torch._C.DisableTorchFunction():
+            if name == "_local_scalar_dense" and not self.deciding:
+                self.leave(args[0])
+            given = {find_storage(tensor) for tensor in find_tensors(named.values())}
+            targets = [list(find_tensors([named[a.name]])) for a in written]
+            for a in written:
+                if a.kwarg_only:  # `out`: its values are not read
+                    del named[a.name]
+        before = None if func.is_view else self._look(named)
         output = func(*args, **kwargs)
-        outputs = list(find_tensors([output]))
-        self._note_views(func, name, named, inputs, outputs)
-        written = [a.name for a in func._schema.arguments if a.alias_info and a.alias_info.is_write]
-        if name.endswith("_") or written:
-            targets = list(find_tensors(named[key] for key in written))
-            self._write(func, name.rstrip("_"), named, tracked, targets)
-            outputs = [tensor for tensor in outputs if all(tensor is not target for target in targets)]
-        if tracked and name not in FACTORIES and not name.endswith("_"):
-            self._carry(func, name, named, tracked, outputs)
+        if written and name.rstrip("_") in _RELABEL:
+            return output
+        with torch._C.DisableTorchFunction():
+            changed = [tensor for group in targets for tensor in group]
+            for tensor in find_tensors([output]):
+                fresh = find_storage(tensor) not in given or find_storage(tensor) is None
+                if fresh and all(tensor is not target for target in changed):
+                    changed.append(tensor)
+            if changed:
+                self._carry(func, name.rstrip("_"), named, self._look(named) if before is None else before, changed)
         return output
 
-    def _carry(self, func: Any, name: str, named: dict[str, Any], tracked: list[Any], outputs: list[Tensor]) -> None:
-        shapes = [tuple(t.shape) for t in outputs]
-        if not outputs:
-            return
-        found = self._result(func, name, named, tracked, shapes)
-        several = found if isinstance(found, list) else [found] * len(outputs)
-        for tensor, field, shape in zip(outputs, several, shapes, strict=True):
-            self.fields[tensor] = fit(field, shape)
+    def _look(self, named: dict[str, Any]) -> list[tuple[Tensor, TensorField]]:
+        with torch._C.DisableTorchFunction():
+            tensors = {id(tensor): tensor for tensor in find_tensors(named.values())}
+            return [(t, f) for t in tensors.values() if (f := self._fields[t]) is not None]
 
-    def _result(
-        self, func: Any, name: str, named: dict[str, Any], tracked: list[Any], shapes: list[Shape]
-    ) -> TensorField | list[TensorField]:
-        fields, sizes = [f for _, f, _ in tracked], [s for _, _, s in tracked]
-        if torch.Tag.pointwise in func.tags or name in POINTWISE or _is_pointwise(name):
-            return blend(fields, sizes, shapes[0])
-        main = tracked[0][0] if name in _JOINING else named["mat1"] if name == "addmm" else _first_tensor(named)
-        if name not in RULES or main is None or main not in self.fields:
-            return unite(fields)
-        call = AtenCall(name, named, self.fields[main], tuple(main.shape), shapes, self.fields.get)
-        result = RULES[name](call)
-        others = [] if name in _JOINING else [f for t, f, _ in tracked if t is not main]
-        if not others or isinstance(result, list):
-            return result
-        return blend([result, unite(others)], [shapes[0], ()], shapes[0])
-
-    def _write(self, func: Any, name: str, named: dict[str, Any], tracked: list[Any], targets: list[Tensor]) -> None:
-        """In-place operations: the written tensors, `targets`, and those they are views of, see the result."""
-        if name == "copy":
-            tracked = [entry for entry in tracked if entry[0] is not targets[0]]
-        for target in targets:
-            shape = tuple(target.shape)
-            if not tracked or name in FACTORIES:
-                self.fields.pop(target, None)
-                continue
-            if name == "copy":
-                result: Any = blend([f for _, f, _ in tracked], [s for _, _, s in tracked], shape)
-            else:
-                result = self._result(func, name, named, tracked, [shape])
-            self.fields[target] = fit(result if isinstance(result, TensorField) else unite(result), shape)
-            if any(t is not target for t, _, _ in tracked):
-                self._write_base(target)
-
-    def _write_base(self, view: Tensor) -> None:
-        origin, field = self._origins.get(view), self.fields[view]
-        if origin is None:
-            return
-        shape = tuple(origin.base.shape)
-        places = np.arange(0) if origin.places is None else origin.places
-        new = unite([field]) if origin.places is None else field
-        before = self.fields.get(origin.base)
-        self.fields[origin.base] = fit(write_slice(before, shape, origin.dim, places, new), shape)
-        self._write_base(origin.base)
-
-    def _note_views(
-        self, func: Any, name: str, named: dict[str, Any], inputs: list[Tensor], outputs: list[Tensor]
+    def _carry(
+        self,
+        func: Any,
+        name: str,
+        named: dict[str, Any],
+        inputs: list[tuple[Tensor, TensorField]],
+        changed: list[Tensor],
     ) -> None:
-        is_view = any(r.alias_info and not r.alias_info.is_write for r in func._schema.returns)
-        if not is_view or not inputs:
-            return
-        base = inputs[0]
-        dim: int | None = None
-        places: np.ndarray | None = None
-        if name == "slice":
-            dim = named["dim"] % base.ndim
-            places = slice_places({**named, "dim": dim}, tuple(base.shape))
-        elif name in ("alias", "detach"):
-            places = np.arange(0)
-        for view in outputs:
-            if view is not base:
-                self._origins[view] = _Origin(base, dim, places)
+        """Write the fields of the tensors that the operation has `changed`."""
+        found: list[TensorField | None] = [None] * len(changed)
+        if inputs:
+            known = {id(tensor): field for tensor, field in inputs}
+            shapes = [tuple(tensor.shape) for tensor in changed]
+            packet = getattr(torch.ops.aten, name, func) if func.namespace == "aten" else func
+            call = AtenCall(packet, name, named, inputs, shapes, lambda tensor: known.get(id(tensor)))
+            found = find_fields(call, torch.Tag.pointwise in func.tags or name in POINTWISE or _is_pointwise(name))
+        for tensor, field in zip(changed, found, strict=True):
+            self._fields[tensor] = field
 
 
-_JOINING = ("cat", "stack")  # many inputs, none of them the main one
+class _Exits(TorchFunctionMode):
+    """Notes values that leave PyTorch for Python."""
+
+    def __init__(self, tracker: FieldTracker) -> None:
+        super().__init__()
+        self._tracker = tracker
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name == "__bool__":
+            self._tracker.deciding = True
+            try:
+                return func(*args, **(kwargs or {}))
+            finally:
+                self._tracker.deciding = False
+        if name in ("numpy", "tolist", "__array__", "__dlpack__", "data_ptr"):
+            self._tracker.leave(args[0])
+        return func(*args, **(kwargs or {}))
 
 
 @lru_cache(maxsize=1024)
@@ -146,10 +154,6 @@ def _is_pointwise(name: str) -> bool:
     return found is not None and torch.Tag.pointwise in getattr(found, found.overloads()[0]).tags
 
 
-def _first_tensor(named: dict[str, Any]) -> Tensor | None:
-    return next((value for value in named.values() if isinstance(value, Tensor)), None)
-
-
 def _name_arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments by the schema's names; what was not given has its default."""
     schema = func._schema.arguments
@@ -158,33 +162,33 @@ def _name_arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return {**named, **kwargs}
 
 
-def find_tensors(values: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, lists and dicts, in order."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple | list | dict):
-            yield from find_tensors(value.values() if isinstance(value, dict) else value)
+@dataclass(frozen=True, slots=True, eq=False)
+class MapField:
+    """The field of a layer's map. `shape`: (rows, cols). `axes`: of rank 2. `extent`: (rows, cols) of the map as its
+    field has them: other than `shape` where the image's rows or columns run along what was read as channels."""
+
+    shape: tuple[int, int]
+    axes: tuple[Axis, Axis]
+    extent: tuple[int, int]
 
 
-def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[TensorField | None]]:
-    """{layer: field of its (first) output tensor at each of its calls} of one pass over `image`
-    (1, C, H, W), for every sub-module that runs; None for outputs that do not depend on the image. A field
-    without rows and columns is given to every unit of the layer's map.
+def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[MapField | None]]:
+    """{layer: field of the map of its (first) output tensor at each of its calls} of one pass over
+    `image` (1, C, H, W), for every sub-module that runs; None for outputs that do not depend on the image. A unit
+    sees what its channels see together.
 
     The caller holds the model's lock."""
-    calls: dict[str, list[TensorField | None]] = {}
+    calls: dict[str, list[MapField | None]] = {}
     with torch.inference_mode(False):
         record = find_record(module, image)
     tracker = FieldTracker()
 
     def note(layer: str, child: nn.Module, output: Any) -> None:
         first = find_main(output)
-        field = None if first is None else tracker.fields.get(first)
-        if field is not None and first is not None and first.ndim > 1:
-            maps = lay_out_output(record, layer, len(calls.get(layer, ())) + 1, first, child)
-            field = over_map(field, tuple(as_maps(maps).shape[2:]))
-        calls.setdefault(layer, []).append(field)
+        field = None if first is None else tracker[first]
+        call = len(calls.get(layer, ())) + 1
+        lay_out = partial(lay_out_output, record, layer, call, child=child)
+        calls.setdefault(layer, []).append(None if field is None else _find_map(lay_out, field))
 
     # Outside inference mode, where composite operations would reach the tracker whole.
     with ExitStack() as hooks, torch.inference_mode(False), torch.no_grad(), tracker:
@@ -192,6 +196,49 @@ def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[TensorField
             if name:
                 hook = child.register_forward_hook(lambda m, _i, output, name=name: note(name, m, output))
                 hooks.callback(hook.remove)
-        tracker.fields[image] = image_field(tuple(image.shape))
+        tracker[image] = image_field(tuple(image.shape))
         module(image)
     return calls
+
+
+def _find_map(lay_out: Callable[[Tensor], Tensor], field: TensorField) -> MapField:
+    """The field of a layer's map (rows, cols), laid out as it is shown: `lay_out`, and `as_maps`, move the numbers of
+    elements."""
+    if len(field.shape) < 2:
+        rows, cols = unite([field], (1, 1)).axes
+        return MapField((1, 1), (rows, cols), (1, 1))
+    axes: list[Axis] = []
+    shape, extent = (1, 1), [1, 1]
+    plain = _is_map(lay_out, field.shape)
+    for which, axis in enumerate(field.axes):
+        if plain:
+            found, shape = axis, (field.shape[2], field.shape[3])
+        else:
+            found, shape = _move_to_map(lay_out, axis, field.shape)
+        if axis.dim is not None and len(axis) == 1 and found.dim is None:  # a map of a single unit keeps its stride
+            found = replace(found, step=axis.step, dim=2 + which)
+        lost = found.dim == 1 and found.low.shape[2:] == (1, 1)
+        extent[which] = found.low.shape[1] if lost else shape[which]
+        flat = collapse_axis(found, (0, 1))
+        axes.append(flat.map_bounds(lambda bound: bound[0, 0], None if flat.dim is None else flat.dim - 2))
+    return MapField(shape, (axes[0], axes[1]), (extent[0], extent[1]))
+
+
+def _is_map(lay_out: Callable[[Tensor], Tensor], shape: Shape) -> bool:
+    """Whether an output of this shape is a map (N, C, H, W) already."""
+    if len(shape) != 4:
+        return False
+    with torch._C.DisableTorchFunction():
+        empty = torch.empty(shape, device="meta")
+        maps = as_maps(lay_out(empty))
+        return maps.shape == empty.shape and maps.stride() == empty.stride()
+
+
+def _move_to_map(lay_out: Callable[[Tensor], Tensor], axis: Axis, shape: Shape) -> tuple[Axis, tuple[int, int]]:
+    """An axis of an output as the axis of its map, and the map's (rows, cols)."""
+    table = FieldTable()
+    numbers = torch.from_numpy(table.add(axis, axis.low.shape).copy()).expand(shape)
+    maps = as_maps(lay_out(numbers))
+    found = table.read(maps.numpy())
+    assert found is not None
+    return found, (maps.shape[2], maps.shape[3])

@@ -7,6 +7,7 @@ import pytest
 
 from cnnviz.tracing import rf_intervals
 from cnnviz.tracing.rf_intervals import image_axis
+from cnnviz.tracing.rf_table import FieldTable
 
 
 def seen_sets(count, kernel, stride, padding, dilation, below):
@@ -77,17 +78,36 @@ def test_merge_takes_the_extremes_and_broadcasts_single_units():
 
 
 def test_whole_of_nothing_sees_nothing():
-    axis = rf_intervals.collapse_axis(rf_intervals.unseen_axis(4, 9))
+    beyond = rf_intervals.gather(image_axis(9), np.full((4, 1), -3), 1)
+    axis = rf_intervals.collapse_axis(beyond)
     assert rf_intervals.pixel_range(axis, 0, True)[0] == rf_intervals.pixel_range(axis, 0, True)[1]
 
 
-def test_scatter_keeps_what_was_there():
-    axis = rf_intervals.scatter(image_axis(6), np.array([1, 3]), rf_intervals.gather(image_axis(6), [[5], [0]], 1))
-    assert [rf_intervals.pixel_range(axis, j, True) for j in range(4)] == [(0, 1), (1, 6), (2, 3), (0, 4)]
-    assert image_axis(6).low.tolist() == list(range(6))
+def test_an_axis_of_several_dimensions_is_read_along_one_of_them():
+    both = FieldTable()
+    turned = rf_intervals.gather(image_axis(6), np.arange(6)[::-1, None], -1)
+    numbers = np.stack([both.add(axis, (6,)) for axis in (image_axis(6), turned)])  # (2, 6): as it is and turned round
+    found = rf_intervals.windows(both.read(numbers), 4, 3, dim=1)
+    assert [found.low[0, 1], found.high[0, 1], found.low[1, 1], found.high[1, 1]] == [1, 3, 2, 4]
+    united = rf_intervals.collapse_axis(found, [0])
+    assert [rf_intervals.pixel_range(united, (0, j), True) for j in range(4)] == [(0, 6), (1, 5), (1, 5), (0, 6)]
 
 
-def test_join_puts_axes_side_by_side():
-    axis = rf_intervals.join([image_axis(3), rf_intervals.unseen_axis(1, 3), image_axis(3)])
-    assert [rf_intervals.pixel_range(axis, j, True)[0] for j in (0, 2, 4, 6)] == [0, 2, 0, 2]
-    assert len(axis) == 7
+@pytest.mark.parametrize(
+    "move, pace",
+    [(np.flip, -1), (lambda n: n[::2], 2), (lambda n: n.repeat(2), Fraction(1, 2)), (lambda n: np.roll(n, 2), 1)],
+)
+def test_the_step_after_a_move_is_that_from_one_unit_to_the_next(move, pace):
+    axis = rf_intervals.windows(image_axis(20), 9, 3, 2)
+    table = FieldTable()
+    found = table.read(move(table.add(axis, (9,))))
+    assert found.step == 2 * pace
+    assert found.low.tolist() == move(axis.low).tolist()
+
+
+def test_elements_that_see_nothing_have_the_number_0():
+    table = FieldTable()
+    numbers = np.concatenate([[0, 0], table.add(image_axis(3), (3,))])
+    found = table.read(numbers)
+    assert_bounds(found, [set(), set(), {0}, {1}, {2}])
+    assert table.read(numbers[:2]) is None

@@ -61,9 +61,9 @@ def _find_fault(model: LoadedModel, layer: str, shape: tuple[int, ...], count: i
             f"Layer {layer!r} answers {images} times to {count} images: it works on windows, or on all images as one, "
             "so its units have no place in an image. Leave it out."
         )
-    if (rows, cols) != field.shape:
+    if (rows, cols) != field.extent:
         return (
             f"The output of layer {layer!r} was read as maps of {rows}×{cols} units, but its receptive field has "
-            f"{field.shape[0]}×{field.shape[1]}: its axes are not (N, C, H, W). Leave it out, or name another layer."
+            f"{field.extent[0]}×{field.extent[1]}: its axes are not (N, C, H, W). Leave it out, or name another layer."
         )
     return ""

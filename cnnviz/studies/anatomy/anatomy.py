@@ -28,9 +28,11 @@ def anatomy(model: LoadedModel | str) -> Anatomy:
     """The layers and blocks of a network at its default input.
 
     `model`: a loaded model, or a name of `cnnviz.architectures()`, which is built without memory for its
-    weights. Multiply-adds count convolutions and linear layers, without biases; they are what papers call
-    FLOPs. One forward pass is followed, so functional code, shared layers and branches are counted as
-    they run in evaluation. Remembered per architecture and per network.
+    weights. Multiply-adds count convolutions and linear layers, attention's projections and other products of a matrix
+    with learned values among them, without biases; they are what papers call FLOPs. Products of two activations, as of
+    attention's queries with its keys, are not counted. One forward pass is followed, so functional code, shared
+    layers and branches are counted as they run in evaluation; what a branch without the image costs stands with
+    the layer that uses it. Remembered per architecture and per network.
     Raises UnknownName for a name that the catalogue has not.
 
     Example:
