@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,22 +38,22 @@ def load(
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[Any, Any] | None = None,
     preprocessing: Preprocessing | None = None,
 ) -> LoadedModel:
     """A network in eval mode on `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
-    `name`: of the catalogue; None has it recognised from the file's metadata, keys and shapes. `weights`: "random"
-    (the same at every call), "pretrained" (torchvision's own file, downloaded once with `progress(bytes done,
-    bytes in all)`), "packaged" (a Python package of its own, where it is installed, see `models.packaged`),
-    "bundled", "epoch-5" (the bundled weights as they were after 5 epochs of their training, float16, where such
-    snapshots come with cnnviz), or the path of a file, or of a folder as HuggingFace's libraries save it; None takes
-    the bundled file where there is one for `name`, else the packaged one, else random weights. The number of classes
-    is that of the file's head. `class_names` and `preprocessing` go before everything else; without them those of
-    the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's
-    own, then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open: a CIFAR
-    ResNet of unknown origin is given ImageNet's mean and std, as the public training scripts for it do; of networks
-    with the same tensors the likeliest is taken: give `name` to choose another.
+    `name`: of the catalogue; None has it recognised from the file's metadata, keys and shapes. `weights`: "random" (the
+    same at every call), "pretrained" (torchvision's own file, downloaded once with `progress(bytes done, bytes in
+    all)`), "packaged" (a Python package of its own, where it is installed, see `models.packaged`), "bundled", "epoch-5"
+    (the bundled weights as they were after 5 epochs of their training, float16, where such snapshots come with cnnviz),
+    or the path of a file, or of a folder as HuggingFace's libraries save it; None takes the bundled file where there is
+    one for `name`, else the packaged one, else random weights. The number of classes is that of the file's head.
+    `class_names` (a list, {index: name} or {name: index}) and `preprocessing` go before everything else; without them
+    those of the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is
+    torchvision's own, then the architecture's. `.report` says what was matched, `.notes["assumed"]` what was left open:
+    a CIFAR ResNet of unknown origin is given ImageNet's mean and std, as the public training scripts for it do; of
+    networks with the same tensors the likeliest is taken: give `name` to choose another.
     If the device has too little memory the model comes to the CPU and `.notes["device"]` says so.
 
     Raises UnknownName, BadInput (no such device, nothing to load, class names or channels that do not
@@ -74,16 +74,19 @@ def load(
 class _Overrides:
     """What the caller of `load` chose: it goes before what the file says and what would be assumed."""
 
-    class_names: Sequence[str] | None = None
+    class_names: Sequence[str] | Mapping[Any, Any] | None = None
     preprocessing: Preprocessing | None = None
 
     def apply_to(self, parts: dict[str, Any]) -> dict[str, Any]:
         """`parts` of a model with what was chosen. Raises BadInput if it does not fit them."""
         names, count = self.class_names, len(parts["class_names"])
         if names is not None:
-            if isinstance(names, str) or len(names) != count:
-                raise BadInput(f"class_names needs {count} names, one a class of {parts['name']}, got {names!r:.80}.")
-            parts = {**parts, "class_names": [str(name) for name in names]}
+            if (ordered := labels.order_names(names)) is None or len(ordered) != count:
+                raise BadInput(
+                    f"class_names needs {count} names, one a class of {parts['name']}, got {names!r:.80}. Give a list, "
+                    "{index: name} or {name: index}."
+                )
+            parts = {**parts, "class_names": ordered}
         if self.preprocessing is not None:
             check_channels(self.preprocessing, parts["preprocessing"])
             parts = {**parts, "preprocessing": self.preprocessing}

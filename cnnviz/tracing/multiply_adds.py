@@ -25,6 +25,11 @@ class MultiplyAdds(TorchDispatchMode):
     from the input, as queries with keys, are none, nor is what is multiplied element by element, nor a product
     of learned values alone, but within a layer (`in_layer`)."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keeps PyTorch from importing its compiler, which takes two seconds, at the first operation."""
+        return False
+
     def __init__(self, learned: Iterable[Tensor]) -> None:
         super().__init__()
         self.count = 0

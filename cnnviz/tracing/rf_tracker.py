@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Self
 
 import torch
@@ -12,14 +13,15 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnviz.probes.axes import find_main, find_record
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import move_channels_first
+from cnnviz.probes.forward import lay_out_output
 from cnnviz.tracing.rf_call import AtenCall, find_tensors
 from cnnviz.tracing.rf_intervals import Axis, collapse_axis
 from cnnviz.tracing.rf_rules import POINTWISE, find_fields
 from cnnviz.tracing.rf_storage import StorageFields, find_storage
 from cnnviz.tracing.rf_table import FieldTable
-from cnnviz.tracing.rf_tensor import TensorField, blend, image_field, unite
+from cnnviz.tracing.rf_tensor import Shape, TensorField, blend, image_field, unite
 
 _RELABEL = frozenset(
     "set resize resize_as squeeze unsqueeze transpose t as_strided swapaxes swapdims detach rename".split()
@@ -32,6 +34,11 @@ class FieldTracker(TorchDispatchMode):
     Give the image's field first: `tracker[image] = image_field(shape)`. Values that leave PyTorch (`item`, `numpy`,
     `tolist`) may come back in anything: all that is computed later sees what they saw. Which code runs, in
     `if x.max() > 1`, is not counted."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keeps PyTorch from importing its compiler, which takes two seconds, at the first operation."""
+        return False
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,38 +179,42 @@ def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[MapField | 
 
     The caller holds the model's lock."""
     calls: dict[str, list[MapField | None]] = {}
+    with torch.inference_mode(False):
+        record = find_record(module, image)
     tracker = FieldTracker()
 
-    def note(layer: str, output: Any) -> None:
-        first = next(find_tensors([output]), None)
+    def note(layer: str, child: nn.Module, output: Any) -> None:
+        first = find_main(output)
         field = None if first is None else tracker[first]
-        calls.setdefault(layer, []).append(None if field is None else _find_map(module, layer, field))
+        call = len(calls.get(layer, ())) + 1
+        lay_out = partial(lay_out_output, record, layer, call, child=child)
+        calls.setdefault(layer, []).append(None if field is None else _find_map(lay_out, field))
 
     # Outside inference mode, where composite operations would reach the tracker whole.
     with ExitStack() as hooks, torch.inference_mode(False), torch.no_grad(), tracker:
         for name, child in module.named_modules(remove_duplicate=False):
             if name:
-                hook = child.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
+                hook = child.register_forward_hook(lambda m, _i, output, name=name: note(name, m, output))
                 hooks.callback(hook.remove)
         tracker[image] = image_field(tuple(image.shape))
         module(image)
     return calls
 
 
-def _find_map(module: nn.Module, layer: str, field: TensorField) -> MapField:
-    """The field of a layer's map (rows, cols), laid out as it is shown: `as_maps` moves the numbers of elements."""
+def _find_map(lay_out: Callable[[Tensor], Tensor], field: TensorField) -> MapField:
+    """The field of a layer's map (rows, cols), laid out as it is shown: `lay_out`, and `as_maps`, move the numbers of
+    elements."""
     if len(field.shape) < 2:
         rows, cols = unite([field], (1, 1)).axes
         return MapField((1, 1), (rows, cols), (1, 1))
     axes: list[Axis] = []
     shape, extent = (1, 1), [1, 1]
+    plain = _is_map(lay_out, field.shape)
     for which, axis in enumerate(field.axes):
-        table = FieldTable()
-        numbers = torch.from_numpy(table.add(axis, axis.low.shape).copy()).expand(field.shape)
-        maps = as_maps(move_channels_first(module, layer, numbers))
-        shape = (maps.shape[2], maps.shape[3])
-        found = table.read(maps.numpy())
-        assert found is not None
+        if plain:
+            found, shape = axis, (field.shape[2], field.shape[3])
+        else:
+            found, shape = _move_to_map(lay_out, axis, field.shape)
         if axis.dim is not None and len(axis) == 1 and found.dim is None:  # a map of a single unit keeps its stride
             found = replace(found, step=axis.step, dim=2 + which)
         lost = found.dim == 1 and found.low.shape[2:] == (1, 1)
@@ -211,3 +222,23 @@ def _find_map(module: nn.Module, layer: str, field: TensorField) -> MapField:
         flat = collapse_axis(found, (0, 1))
         axes.append(flat.map_bounds(lambda bound: bound[0, 0], None if flat.dim is None else flat.dim - 2))
     return MapField(shape, (axes[0], axes[1]), (extent[0], extent[1]))
+
+
+def _is_map(lay_out: Callable[[Tensor], Tensor], shape: Shape) -> bool:
+    """Whether an output of this shape is a map (N, C, H, W) already."""
+    if len(shape) != 4:
+        return False
+    with torch._C.DisableTorchFunction():
+        empty = torch.empty(shape, device="meta")
+        maps = as_maps(lay_out(empty))
+        return maps.shape == empty.shape and maps.stride() == empty.stride()
+
+
+def _move_to_map(lay_out: Callable[[Tensor], Tensor], axis: Axis, shape: Shape) -> tuple[Axis, tuple[int, int]]:
+    """An axis of an output as the axis of its map, and the map's (rows, cols)."""
+    table = FieldTable()
+    numbers = torch.from_numpy(table.add(axis, axis.low.shape).copy()).expand(shape)
+    maps = as_maps(lay_out(numbers))
+    found = table.read(maps.numpy())
+    assert found is not None
+    return found, (maps.shape[2], maps.shape[3])

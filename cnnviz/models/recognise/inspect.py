@@ -134,7 +134,11 @@ def find_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, no
     """The class names from the file's metadata, else from its publisher; None if there are none.
 
     A sentence enters `notes` if there are names, but not `count`."""
-    names = metadata.find_class_names(checkpoint.metadata)
+    try:
+        names = metadata.find_class_names(checkpoint.metadata)
+    except BadInput as error:
+        notes.append(f"The file's class names could not be used: {error}")
+        return None
     if names is not None and len(names) == count:
         return names
     if names is not None:

@@ -125,7 +125,8 @@ def _list_networks() -> list[str]:
 
 @lru_cache(1024)
 def _outline(entry: Architecture) -> Outline:
-    ours, other = _shapes(entry), _shapes(entry, entry.classes + 1)
+    ours = _shapes(entry)
+    other = _shapes(entry, entry.classes + 1) if entry.resizable else ours
     return Outline(ours, frozenset(key for key in ours if ours[key] != other[key]))
 
 
