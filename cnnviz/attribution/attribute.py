@@ -16,7 +16,7 @@ from cnnviz.attribution.occlusion import Counter, occlude
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.interventions.relu_rules import RectifierRule
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.predictions import Prediction, compute_logits, predict_image, prepare_image
+from cnnviz.probes.predictions import Prediction, predict_image, prepare_image
 
 METHODS = ("saliency", "grad_cam", "guided_backprop", "deconvolution", "integrated_gradients", "occlusion")
 BASELINES = {"black": 0, "gray": 128, "white": 255}  # what integrated gradients start from, of 255
@@ -121,10 +121,10 @@ def input_gradient(
 ) -> np.ndarray:
     """(C, H, W) float32: the derivative of the target's logit by the normalised image `batch` (1, C, H, W), with a
     rule of `relu_rules.RULES` at every rectifier. Raises BadInput if the logit does not depend on the image."""
-    with model.lock, torch.inference_mode(False), torch.enable_grad():
+    with model.gradients():
         leaf = batch.clone().requires_grad_()
         with RectifierRule(rule) if isinstance(rule, str) else rule:
-            score = compute_logits(model.module, leaf.clone())[0, target]  # a network may begin with an in-place layer
+            score = model.compute_logits(leaf.clone())[0, target]  # a network may begin with an in-place layer
         if not score.requires_grad:
             raise BadInput(f"The answer of {model.name} does not depend on the image in a differentiable way.")
         (signal,) = torch.autograd.grad(score, leaf)
@@ -147,9 +147,9 @@ def _integrate_gradients(
         from captum.attr import IntegratedGradients
     except ImportError as error:
         raise CnnvizError("Integrated gradients need Captum. Install it: `pip install captum`.") from error
-    many = max(1, min(steps, 64, _STEPS_AT_ONCE // batch[0, 0].numel()))
+    many = max(1, min(steps, model.most_at_once, _STEPS_AT_ONCE // batch[0, 0].numel()))
     counter = _CountingModel(model, progress, steps)
-    with torch.inference_mode(False), torch.enable_grad():
+    with model.gradients():
         start = _make_gray(model, BASELINES[baseline], batch)
         leaf = batch.clone().requires_grad_()
         values = IntegratedGradients(counter.forward).attribute(
@@ -173,7 +173,7 @@ class _CountingModel:
             raise Cancelled(f"Stopped after {self.done} of {self.total} steps. Nothing was changed.")
         self.done += len(batch)
         with self.model.lock:
-            return compute_logits(self.model.module, batch.clone())
+            return self.model.compute_logits(batch.clone())
 
 
 def _make_gray(model: LoadedModel, level: int, batch: Tensor) -> Tensor:

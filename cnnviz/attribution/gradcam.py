@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
+from cnnviz.probes.axes import find_record
 from cnnviz.probes.classifier import find_last_maps
-from cnnviz.probes.forward import find_modules, first_tensor, move_channels_first, split_call
-from cnnviz.probes.predictions import compute_logits
+from cnnviz.probes.forward import find_modules, first_tensor, lay_out_output, name_call
 
 
 def grad_cam(model: LoadedModel, batch: Tensor, target: int, layer: str | None = None) -> tuple[np.ndarray, str]:
@@ -25,22 +25,25 @@ def grad_cam(model: LoadedModel, batch: Tensor, target: int, layer: str | None =
     network has not, BadInput for one without a map or on which the class score does not depend.
     Source: Selvaraju et al., ICCV 2017, section 3 (arXiv:1610.02391)."""
     layer = find_last_maps(model) if layer is None else layer
-    find_modules(model.module, [layer])
-    call = split_call(layer)[1] or 0
-    with model.lock, torch.inference_mode(False), torch.enable_grad():
+    child = find_modules(model.module, [layer])[layer]
+    name, asked = name_call(model.module, layer)
+    call = asked or 0
+    with model.gradients():
         leaf = batch.clone().requires_grad_()
+        record = find_record(model.module, leaf)
         with _outputs(model.module, layer) as kept:
-            score = compute_logits(model.module, leaf.clone())[0, target]
+            score = model.compute_logits(leaf.clone())[0, target]
         if len(kept) < max(call, 1):
             raise BadInput(f"Layer {layer!r} did not run in the forward pass, or not as often as asked.")
-        output = kept[call - 1]
-        maps = move_channels_first(model.module, layer, output)
+        output, at = kept[call - 1], call or len(kept)
+        maps = lay_out_output(record, name, at, output, child)
         if maps.ndim != 4 or maps.shape[2] * maps.shape[3] < 2:
             raise BadInput(f"The output of {layer!r} is no map with rows and columns. Choose an earlier layer.")
-        slope = torch.autograd.grad(score, output, allow_unused=True)[0] if score.requires_grad else None
+        depends = score.requires_grad and output.requires_grad
+        slope = torch.autograd.grad(score, output, allow_unused=True)[0] if depends else None
         if slope is None:
             raise BadInput(f"The answer does not depend on {layer!r} in a differentiable way. Choose another layer.")
-        weights = move_channels_first(model.module, layer, slope).mean((2, 3), keepdim=True)
+        weights = lay_out_output(record, name, at, slope, child).mean((2, 3), keepdim=True)
         found = (weights * maps.detach()).sum(1).clamp_min(0)[0]
     return found.float().cpu().numpy(), layer
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from cnnviz.errors import BadInput, Cancelled
-from cnnviz.models.model import LoadedModel, probabilities
+from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.classifier import find_top_layer
 from cnnviz.probes.forward import find_modules, visit_layers
-from cnnviz.probes.predictions import compute_logits, predict_image, prepare_image
+from cnnviz.probes.predictions import predict_image, prepare_image
 
 Counter = Callable[[int, int], bool | None]  # (done, total); returning False stops the work
 GRAY = 128  # of 255
@@ -114,7 +114,7 @@ def occlude(
     rows, cols = (-(-length // stride) for length in shape)
     boxes = [square(size, stride, shape, row, col) for row in range(rows) for col in range(cols)]
     parts = _passes(model, batch, boxes, _level(model, gray, batch), layer, channel, progress)
-    shares = probabilities(np.concatenate([logits for logits, _ in parts]))
+    shares = model.probabilities(np.concatenate([logits for logits, _ in parts]))
     return Occlusion(
         target=target,
         probability=shares[:, target].reshape(rows, cols).astype(np.float32),
@@ -141,7 +141,7 @@ def _passes(
     progress: Counter | None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """(logits (B, classes), activation (B,)) of the squares, several at once."""
-    many, parts = max(1, min(64, _PIXELS_AT_ONCE // batch[0, 0].numel())), []
+    many, parts = max(1, min(model.most_at_once, _PIXELS_AT_ONCE // batch[0, 0].numel())), []
     for start in range(0, len(boxes), many):
         chunk = boxes[start : start + many]
         covered = batch.repeat(len(chunk), 1, 1, 1)
@@ -162,10 +162,10 @@ def _pass(model: LoadedModel, batch: Tensor, layer: str) -> tuple[np.ndarray, np
     def keep(name: str, output: Tensor) -> None:
         kept[name] = as_maps(output).clamp_min(0).sum((2, 3))
 
-    with model.lock, torch.inference_mode(), visit_layers(model.module, [layer], keep):
-        logits = compute_logits(model.module, model.lay_out(batch))
+    with model.lock, torch.inference_mode(), visit_layers(model.module, [layer], keep) as faults:
+        logits = model.compute_logits(model.lay_out(batch.clone()))  # the network may write into it
     if layer not in kept:
-        raise BadInput(f"Layer {layer!r} did not run in the forward pass. Choose another one.")
+        raise BadInput(faults.get(layer) or f"Layer {layer!r} did not run in the forward pass. Choose another one.")
     return logits.float().cpu().numpy(), kept[layer].float().cpu().numpy()
 
 

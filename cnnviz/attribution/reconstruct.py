@@ -12,8 +12,9 @@ from torch import Tensor
 from cnnviz.errors import BadInput
 from cnnviz.interventions.relu_rules import RectifierRule, check_rule
 from cnnviz.models.model import LoadedModel
+from cnnviz.probes.axes import find_record
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import ForwardStopped, count_calls, find_modules, split_call, visit_layers
+from cnnviz.probes.forward import ForwardStopped, find_modules, name_call, visit_layers
 
 
 def reconstruct(
@@ -63,31 +64,38 @@ def reconstruct_batch(
     batch = model.batch(images)
     if len(units) != len(batch):
         raise BadInput(f"Expected one (channel, row, col) an image, got {len(units)} for {len(batch)} images.")
-    # The caller may be in inference mode; the image needs a gradient all the same.
-    with model.lock, torch.inference_mode(False), torch.enable_grad():
-        leaf = batch.clone().requires_grad_()
-        maps = as_maps(_output(model, leaf, layer, rule))
-        if not maps.requires_grad:
-            raise BadInput(f"Layer {layer!r} does not depend on the image in a differentiable way.")
-        _check(layer, units, maps)
-        channels, rows, cols = torch.as_tensor(units, device=maps.device).unbind(1)
-        chosen = maps[torch.arange(len(maps), device=maps.device), channels, rows, cols]
-        (signal,) = torch.autograd.grad(chosen.sum(), leaf)
-    return signal.float().cpu().numpy()
+    signals, most = [], model.most_at_once if not model.trial.together else len(batch)
+    with model.gradients():
+        for start in range(0, len(batch), most):
+            leaf = batch[start : start + most].clone().requires_grad_()
+            signals.append(_project(model, leaf, layer, units[start : start + most], rule))
+    return torch.cat(signals).float().cpu().numpy()
+
+
+def _project(model: LoadedModel, leaf: Tensor, layer: str, units: Sequence[tuple[int, int, int]], rule: str) -> Tensor:
+    maps = as_maps(_output(model, leaf, layer, rule))
+    if not maps.requires_grad:
+        raise BadInput(f"Layer {layer!r} does not depend on the image in a differentiable way.")
+    _check(layer, units, maps)
+    channels, rows, cols = torch.as_tensor(units, device=maps.device).unbind(1)
+    chosen = maps[torch.arange(len(maps), device=maps.device), channels, rows, cols]
+    (signal,) = torch.autograd.grad(chosen.sum(), leaf, allow_unused=True)
+    return torch.zeros_like(leaf) if signal is None else signal
 
 
 def _output(model: LoadedModel, leaf: Tensor, layer: str, rule: str) -> Tensor:
     """The layer's output at its last (or named) call, with its graph; the pass ends there."""
     kept: list[Tensor] = []
-    last = split_call(layer)[1] is None
-    wanted = count_calls(model.module, leaf.detach())[layer] if last else 1
+    name, call = name_call(model.module, layer)
+    record = find_record(model.module, leaf.detach())
+    wanted = record.calls[name] if call is None else 1
 
     def keep(_layer: str, output: Tensor) -> None:
         kept.append(output)
-        if len(kept) >= wanted:
+        if len(kept) >= wanted and (call is not None or not record.reads):
             raise ForwardStopped
 
-    with visit_layers(model.module, [layer], keep), RectifierRule(rule) as rules:
+    with visit_layers(model.module, [layer], keep) as faults, RectifierRule(rule) as rules:
         try:
             model.module(leaf.clone())  # a network may begin with an in-place operation
         except ForwardStopped:
@@ -95,7 +103,8 @@ def _output(model: LoadedModel, leaf: Tensor, layer: str, rule: str) -> Tensor:
         kept[:] = [rules.resolve(output) for output in kept[-1:]]
     model.notes["unjudged"] = tuple(rules.unjudged)
     if not kept:
-        raise BadInput(f"Layer {layer!r} did not run in the forward pass, or not as often as asked.")
+        absent = f"Layer {layer!r} did not run in the forward pass, or not as often as asked."
+        raise BadInput(faults.get(layer) or absent)
     return kept[-1]
 
 

@@ -6,6 +6,7 @@ antialiasing, centre crop), reimplemented on Pillow alone so that small networks
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
 
 LONGEST = 16  # times its short side: of a longer image only the middle is scaled
+_LARGEST = 2.0  # of mean and std: those of pixels in 0..1 are below 1
+_PIXELS = 16.0  # values from 0 to beyond this are no normalised image
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -48,6 +51,13 @@ class Preprocessing:
             raise BadInput(f"interpolation must be {' or '.join(RESAMPLING)}, got {self.interpolation!r}.")
         if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
             raise BadInput(f"mean and std need one value a channel and std > 0, got {self.mean}, {self.std}.")
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise BadInput(f"mean and std must be numbers, got {self.mean}, {self.std}.")
+        if max(*map(abs, self.mean), *self.std) > _LARGEST:
+            raise BadInput(
+                f"mean and std are of pixels in 0..1, got {self.mean}, {self.std}. Of pixels in 0..255, divide both "
+                "by 255."
+            )
 
     @property
     def channels(self) -> int:
@@ -120,6 +130,26 @@ class Preprocessing:
             raise BadInput(f"Preprocessing needs size [H, W], mean and std, got {values!r} ({error}).") from None
 
 
+def check_normalised(images: torch.Tensor, expected: Preprocessing, name: str) -> torch.Tensor:
+    """`images` as (N, C, H, W): normalised tensors (C, H, W) or (N, C, H, W) of any float type.
+
+    Raises BadInput, with the remedy, for what can only be a mistake: integers, which are pixels that nobody has
+    normalised, pixels in 0..255, NaN, and other shapes."""
+    remedy = "Give pixels as uint8 arrays (H, W, 3), or normalise: (pixels / 255 - mean) / std."
+    if images.is_complex() or not images.is_floating_point():
+        raise BadInput(f"{name} expects normalised float tensors, got {images.dtype}. {remedy}")
+    ready = images if images.ndim == 4 else images[None]
+    if ready.ndim != 4 or ready.shape[1] != expected.channels or not ready.numel():
+        raise BadInput(f"{name} expects tensors (N, {expected.channels}, H, W), got {tuple(images.shape)}.")
+    low, high = (float(end) for end in ready.detach().aminmax())
+    if math.isnan(low) or math.isnan(high) or math.isinf(low) or math.isinf(high):
+        raise BadInput(f"The tensor holds NaN or infinite values. {remedy}")
+    brightest = max((1 - mean) / std for mean, std in zip(expected.mean, expected.std, strict=True))
+    if low >= 0 and high > max(_PIXELS, 4 * brightest):
+        raise BadInput(f"The tensor's values go from {low:g} to {high:g}: pixels that are not normalised. {remedy}")
+    return ready
+
+
 def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
         if not min(image.size):
@@ -129,9 +159,13 @@ def _as_pil(image: np.ndarray | Image.Image) -> Image.Image:
     array = np.asarray(image)
     colours = array.shape[2] if array.ndim == 3 else 1
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or colours not in (1, 3) or not array.size:
+        if array.ndim == 3 and array.dtype == np.uint8 and array.shape[0] in (1, 3):
+            remedy = "Its channels come first: move them with `.transpose(1, 2, 0)`."
+        else:
+            remedy = "Scale to 0..255 and convert with `.astype('uint8')`."
         raise BadInput(
             "Expected a PIL image or uint8 pixels of shape (H, W, 3) or (H, W), "
-            f"got {array.dtype} {array.shape}. Scale to 0..255 and convert with `.astype('uint8')`."
+            f"got {array.dtype} {array.shape}. {remedy}"
         )
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.models.catalogue import architecture, plugins
 from cnnviz.models.zoo import zoos
@@ -29,12 +29,31 @@ def extra_bytes(module: nn.Module, name: str) -> Iterator[bytes]:
     yield from _code(module, name)
 
 
+def tensor_bytes(key: str, tensor: Any) -> Iterator[Any]:
+    """Bytes of an entry of a state_dict: its name, shape and type, and its values. Quantised layers save packed values
+    and types beside tensors."""
+    import torch
+
+    if not isinstance(tensor, torch.Tensor):
+        parts = tensor if isinstance(tensor, tuple | list) else ()
+        yield f"{key}{type(tensor).__name__}{'' if parts else tensor}".encode()
+        for index, part in enumerate(parts):
+            yield from tensor_bytes(f"{key}.{index}", part)
+        return
+    yield f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode()
+    values = tensor.detach().cpu()
+    if values.is_quantized:
+        yield str(values.qscheme()).encode()
+        values = values.int_repr()
+    values = values.contiguous()
+    yield (values.view(-1).view(torch.uint8) if values.dtype is torch.bfloat16 else values).numpy().data
+
+
 def _unsaved(module: nn.Module) -> Iterator[bytes]:
     saved = module.state_dict().keys()
     for key, buffer in module.named_buffers(remove_duplicate=False):
         if key not in saved:
-            yield f"{key}{tuple(buffer.shape)}{buffer.dtype}".encode()
-            yield buffer.detach().cpu().contiguous().numpy().tobytes()
+            yield from tensor_bytes(key, buffer)
 
 
 def _code(module: nn.Module, name: str) -> Iterator[bytes]:

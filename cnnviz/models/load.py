@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def load(
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[Any, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labelled: str | Path | None = None,
 ) -> LoadedModel:
@@ -55,7 +55,8 @@ def load(
     "bundled", "epoch-5" (the bundled weights as they were after 5 epochs of their training, float16, where such
     snapshots come with cnnviz), or the path of a file, or of a folder as HuggingFace's libraries save it; None takes
     the bundled file where there is one for `name`, else the packaged one, else random weights. The number of classes
-    is that of the file's head. `class_names` and `preprocessing` go before everything else; without them those of
+    is that of the file's head. `class_names` (a list, {index: name} or {name: index}) and `preprocessing` go before
+    everything else; without them those of
     the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's
     own. Where the file does not say, what it does decides: the statistics that it kept, beside those of sample
     photographs, and its answers on a labelled set at hand, `labelled` (a folder of class folders) or the digits
@@ -83,7 +84,7 @@ def load(
 class _Overrides:
     """What the caller of `load` chose: it goes before what the file says and what would be assumed."""
 
-    class_names: Sequence[str] | None = None
+    class_names: Sequence[str] | Mapping[Any, Any] | None = None
     preprocessing: Preprocessing | None = None
     labelled: str | Path | None = None
 
@@ -91,9 +92,12 @@ class _Overrides:
         """`parts` of a model with what was chosen. Raises BadInput if it does not fit them."""
         names, count = self.class_names, len(parts["class_names"])
         if names is not None:
-            if isinstance(names, str) or len(names) != count:
-                raise BadInput(f"class_names needs {count} names, one a class of {parts['name']}, got {names!r:.80}.")
-            parts = {**parts, "class_names": [str(name) for name in names]}
+            if (ordered := labels.order_names(names)) is None or len(ordered) != count:
+                raise BadInput(
+                    f"class_names needs {count} names, one a class of {parts['name']}, got {names!r:.80}. Give a list, "
+                    "{index: name} or {name: index}."
+                )
+            parts = {**parts, "class_names": ordered}
         if self.preprocessing is not None:
             check_channels(self.preprocessing, parts["preprocessing"])
             parts = {**parts, "preprocessing": self.preprocessing}

@@ -1,20 +1,24 @@
 """channels_last or contiguous: the memory format in which a network runs.
 
 channels_last is up to twice as fast for batches, on CPUs and GPUs alike, but `x.view(x.size(0), -1)` behind a
-convolution, the flattening of many textbooks, cannot be had of such maps."""
+convolution, the flattening of many textbooks, cannot be had of such maps, and code that looks at strides may give
+other values."""
 
 from __future__ import annotations
 
 import copy
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.device import out_of_memory
+from cnnviz.models.output import find_scores
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+LIGHT = 250_000_000  # multiply-adds of two images up to which a network is tried with its own arithmetic
+_CLOSE = 1e-3  # difference of two passes, relative to the largest score, that rounding explains
 _BATCHES = (1, 2)  # some networks take one image alone, some only several
 
 
@@ -30,66 +34,114 @@ def lay_out(batch: Tensor, memory_format: torch.memory_format) -> Tensor:
 def choose_memory_format(
     module: nn.Module, input_size: tuple[int, int, int], training: bool = False
 ) -> torch.memory_format:
-    """channels_last, unless `module`, in eval mode, cannot run in it and can in contiguous_format.
+    """channels_last, if `module`, in eval mode, runs in it and gives the scores that it gives in contiguous_format;
+    also if it runs in neither.
 
-    It is tried, by passes of images of zeros in which convolutions and matrix products only lay out their results: 0.02
-    to 0.2 s. `input_size`: (C, H, W). `training`: it is to run in training mode, too. The module may be in either
-    format afterwards: `module.to(memory_format=…)`."""
+    It is tried with one image and with two, see `make_trial_copy`. `input_size`: (C, H, W). `training`: it must run in
+    training mode, too. The module may be in either format afterwards: `module.to(memory_format=…)`."""
     import torch
 
     if any(tensor.dim() == 5 for tensor in module.parameters()):  # Conv3d, for which there is another one
         return torch.contiguous_format
-    modes = (False, True) if training else (False,)
-    found = [_compare(module, input_size, mode) for mode in modes]
-    return torch.contiguous_format if torch.contiguous_format in found else torch.channels_last
-
-
-def _compare(module: nn.Module, input_size: tuple[int, int, int], training: bool) -> torch.memory_format:
-    import torch
-
-    try:
-        tried = _without_arithmetic(module).train(training)
-    except Exception:  # noqa: BLE001, a stranger's network may mind being copied in any way
-        if training:  # its own passes would change it
-            return torch.channels_last
-        tried = module
-    failed = [count for count in _BATCHES if not _runs(tried, count, input_size, torch.channels_last)]
-    if any(_runs(tried, count, input_size, torch.contiguous_format) for count in failed):
+    images = make_noise(module, input_size)
+    tried, both, _exact = make_trial_copy(module, images)
+    if not agrees(tried, images, both) or not agrees(tried, images[:1]):
         return torch.contiguous_format
+    if training and tried is not module:  # whose own passes would change it
+        tried.train()
+        if not all(agrees(tried, images[:count], values=False) for count in _BATCHES):
+            return torch.contiguous_format
     return torch.channels_last
 
 
-def _runs(module: nn.Module, count: int, input_size: tuple[int, int, int], memory_format: torch.memory_format) -> bool:
-    """Whether `module` takes so many images in this format."""
+def agrees(module: nn.Module, images: Tensor, want: Tensor | None = None, values: bool = True) -> bool:
+    """Whether `module` gives the same scores of `images` in channels_last as in contiguous_format, or fails in both;
+    `values`: False asks whether it runs alone. `want`: its scores in contiguous_format, where they are known."""
     import torch
 
-    channels, *size = input_size
+    if not values:
+        runs = run_trial(module, images, torch.channels_last) is not None
+        return runs or run_trial(module, images, torch.contiguous_format) is None
+    want = run_trial(module, images, torch.contiguous_format) if want is None else want
+    return want is None or is_close(run_trial(module, images, torch.channels_last), want)
+
+
+def is_close(some: Tensor | None, others: Tensor | None) -> bool:
+    """Whether two passes gave the same scores, to rounding; False if one failed, True if both or either wants memory,
+    which says nothing of the network."""
+    if some is None or others is None:
+        return some is others
+    if some.shape != others.shape or not bool((some.isfinite() == others.isfinite()).all()):
+        return some.numel() == 0 or others.numel() == 0
+    there = others.isfinite()
+    scale = float(others[there].abs().max()) if bool(there.any()) else 0.0
+    return bool(((some - others)[there].abs() <= _CLOSE * scale + 1e-30).all())
+
+
+def make_noise(module: nn.Module, input_size: tuple[int, int, int], count: int = 2) -> Tensor:
+    """(count, C, H, W) images of noise, the same at every call, on the network's device."""
+    import torch
+
     device = next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
-    pixels = torch.zeros(count, *size, channels, device=device).movedim(-1, 1)  # as images come
+    noise = torch.randn(count, *input_size, generator=torch.Generator().manual_seed(1))
+    return (noise * torch.arange(1, count + 1)[:, None, None, None]).to(device)
+
+
+def run_trial(
+    module: nn.Module, images: Tensor, memory_format: torch.memory_format, gradient: bool = False, seed: int = 0
+) -> Tensor | None:
+    """(N, classes) scores of `images` in this format, by the random numbers of a seed; None if the network does not
+    take them, no values at all where memory is short. `gradient`: with the graph of autograd, which is to be read, not
+    followed: nothing is kept for it."""
+    import torch
+
     try:
         module.to(memory_format=memory_format)
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            module(lay_out(pixels, memory_format))
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]), torch.set_grad_enabled(gradient):
+            torch.manual_seed(seed)
+            with torch.autograd.graph.saved_tensors_hooks(_drop, _drop):
+                leaf = lay_out(images.detach(), memory_format).requires_grad_(gradient)
+                scores = find_scores(module(leaf.clone()), len(images))
+        return scores.float() if scores.is_floating_point() and scores.dtype != torch.float64 else scores
     except Exception as error:  # noqa: BLE001, a stranger's network may fail in any way
-        return out_of_memory(error)  # which says nothing of the format
-    return True
+        return images.new_zeros(0) if out_of_memory(error) else None
 
 
-def _without_arithmetic(module: nn.Module) -> nn.Module:
-    """A copy with the same parameters whose convolutions and linear layers give zeros, laid out as theirs are."""
+def _drop(_tensor: Any) -> Any:
+    """Nothing, in place of a tensor that a gradient would need."""
+    return None
+
+
+def make_trial_copy(module: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor | None, bool]:
+    """(a copy of `module`, in eval mode, that shares its parameters, so that trials leave no trace in it; its scores of
+    `images`, see `run_trial`; True). It is `module` itself where that cannot be copied.
+
+    Of a network above LIGHT, False: the copy's plain convolutions and linear layers do without most of their
+    arithmetic. What they give has the shape and the layout of their results, and every value of it depends on the
+    values and the places of their inputs. So a trial takes 0.2 s and not the time of several passes, and still tells
+    what the network's own code does with axes, strides and the images of a batch."""
+    import torch
     from torch import nn
 
-    tried = copy.deepcopy(module, {id(tensor): tensor for tensor in module.parameters()})
-    for child in tried.modules():
+    plain, own = torch.contiguous_format, {id(tensor): tensor for tensor in module.parameters()}
+    try:
+        light, spent = copy.deepcopy(module, dict(own)).eval(), list[int]()
+        exact = copy.deepcopy(module, dict(own)).eval()
+    except Exception:  # noqa: BLE001, a stranger's network may mind being copied in any way
+        return module, run_trial(module, images, plain), True
+    for child in light.modules():
         if type(child) is nn.Conv2d and child.padding_mode == "zeros" and not isinstance(child.padding, str):
-            child.forward = functools.partial(_convolve, child)  # type: ignore[method-assign]
+            child.forward = functools.partial(_convolve, child, spent)  # type: ignore[method-assign]
         elif type(child) is nn.Linear:
-            child.forward = functools.partial(_multiply, child)  # type: ignore[method-assign]
-    return tried
+            child.forward = functools.partial(_multiply, child, spent)  # type: ignore[method-assign]
+    scores = run_trial(light, images, plain)
+    if sum(spent) > LIGHT:
+        return light, scores, False
+    return exact, run_trial(exact, images, plain), True
 
 
-def _convolve(conv: nn.Conv2d, images: Tensor) -> Tensor:
-    """Zeros of the shape that `conv` gives. Source: Dumoulin and Visin 2016, arXiv:1603.07285, relationship 6."""
+def _convolve(conv: nn.Conv2d, spent: list[int], images: Tensor) -> Tensor:
+    """Values of the shape that `conv` gives. Source: Dumoulin and Visin 2016, arXiv:1603.07285, relationship 6."""
     import torch
     from torch import nn
 
@@ -100,15 +152,30 @@ def _convolve(conv: nn.Conv2d, images: Tensor) -> Tensor:
     size = [len(images), conv.out_channels, *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in how)]
     last = torch.channels_last in (_memory_format(images), _memory_format(conv.weight))
     layout = torch.channels_last if last else torch.contiguous_format
-    return torch.empty(size, dtype=images.dtype, device=images.device, memory_format=layout).zero_()
+    spent.append(conv.weight[0].numel() * size[1] * size[2] * size[3])
+    across, along = _wave(images.shape[1], images), _wave(images.shape[2] * images.shape[3], images)
+    each = images.mean((2, 3)) @ across + images.mean(1).flatten(1) @ along / len(along)
+    rows = _wave(size[2] * size[3], images).view(size[2:])
+    pattern = torch.empty(size, dtype=images.dtype, device=images.device, memory_format=layout)
+    pattern.copy_(_wave(size[1], images)[:, None, None] + rows)
+    return pattern.mul_(1 + each[:, None, None, None])
 
 
-def _multiply(linear: nn.Linear, vectors: Tensor) -> Tensor:
+def _multiply(linear: nn.Linear, spent: list[int], vectors: Tensor) -> Tensor:
     from torch import nn
 
     if vectors.shape[-1] != linear.in_features:
         return nn.Linear.forward(linear, vectors)
-    return vectors.new_zeros(*vectors.shape[:-1], linear.out_features)
+    spent.append(vectors[0].numel() * linear.out_features)
+    each = vectors @ _wave(linear.in_features, vectors)
+    return _wave(linear.out_features, vectors) * (1 + each[..., None])
+
+
+def _wave(count: int, like: Tensor) -> Tensor:
+    """(count,) values of both signs, none like its neighbours."""
+    import torch
+
+    return torch.arange(1, count + 1, device=like.device, dtype=like.dtype).mul_(2.399963).sin_()
 
 
 def _memory_format(tensor: Tensor) -> torch.memory_format:

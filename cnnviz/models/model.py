@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.data.preprocessing import Preprocessing, check_normalised
 from cnnviz.device import exact_float32, halving
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
-from cnnviz.models.fingerprint import extra_bytes
-from cnnviz.models.memory_format import choose_memory_format, lay_out
+from cnnviz.models.fingerprint import extra_bytes, tensor_bytes
+from cnnviz.models.memory_format import lay_out
+from cnnviz.models.output import decided, find_scores, probabilities, to_logits
+from cnnviz.models.prepare import prepare, without_checkpointing
+from cnnviz.models.state import settle, state_token
+from cnnviz.models.trial import Trial, try_network
 
 if TYPE_CHECKING:
     import torch
@@ -26,19 +31,55 @@ if TYPE_CHECKING:
     from cnnviz.models.checkpoint.match import LoadReport
 
 
+__all__ = ["BATCH", "LoadedModel", "NetworkLock", "decided", "layer_kinds", "probabilities"]
 BATCH = 64  # images in one forward pass of predict and capture
+
+
+class NetworkLock:
+    """The lock of a network. Inside `with` the network is in eval mode, also if someone has left it in training; then
+    its modules get back the mode that they had. May be entered again by the thread that holds it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._lock, self._module, self._depth = threading.RLock(), module, 0
+        self._training: list[nn.Module] = []
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As of `threading.RLock`; leaves the mode alone."""
+        return self._lock.acquire(blocking, timeout)
+
+    def release(self) -> None:
+        """As of `threading.RLock`."""
+        self._lock.release()
+
+    def __enter__(self) -> NetworkLock:
+        self._lock.acquire()
+        self._depth += 1
+        if self._depth == 1:
+            self._training = [child for child in self._module.modules() if child.training]
+            if self._training:
+                self._module.eval()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            for child in self._training:
+                child.training = True
+            self._training = []
+        self._lock.release()
 
 
 @dataclass(slots=True, eq=False)
 class LoadedModel(Displayed):
     """A network in eval mode with frozen parameters, shared by threads. On CUDA it computes in float32, never in TF32:
-    see `device.exact_float32`.
+    see `device.exact_float32`. `module` is taken over: give a copy of a network that goes on being trained.
 
     Whoever hooks it, needs gradients or changes its mode holds `lock` meanwhile. `origin`: "random",
     "pretrained", "packaged", "bundled", "epoch-5" or the name of a file. `fingerprint`: see there.
     `report`: how a file's tensors were matched; None when nothing was read. `notes`: metadata of the
-    weights (recipe, accuracy, what was assumed). `memory_format`: of weights and batches, channels_last unless the
-    network runs in contiguous_format alone, see `models.memory_format`.
+    weights (recipe, accuracy, what was assumed). `trial`: what a few passes at loading told, see `models.trial`: the
+    memory format of weights and batches, whether images may share a pass, and the function that the network ends in.
+    Raises BadInput for a network that cannot be looked into.
 
     Example:
         >>> import cnnviz
@@ -56,16 +97,34 @@ class LoadedModel(Displayed):
     origin: str = "random"
     report: LoadReport | None = None
     notes: dict[str, Any] = field(default_factory=dict)
-    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    memory_format: torch.memory_format = field(init=False, repr=False)
-    _fingerprint: str = field(default="", repr=False)
+    lock: NetworkLock = field(init=False, repr=False)
+    trial: Trial = field(init=False, repr=False)
+    _fingerprint: str = field(default="", init=False, repr=False)
+    _state: Any = field(default=None, init=False, repr=False)  # of the network when that was computed
 
     def __post_init__(self) -> None:
         if self.device.type == "cuda":
             exact_float32()
+        self.module = prepare(self.module, self.input_size, self.name)
         self.module.eval().requires_grad_(False).to(self.device)
-        self.memory_format = choose_memory_format(self.module, self.input_size)
+        settle(self.module)
+        self.trial = try_network(self.module, self.input_size, self.name)
         self.module.to(memory_format=self.memory_format)
+        self.lock = NetworkLock(self.module)
+        if self.trial.remarks:
+            known = [*self.notes.get("assumed", ())]
+            self.notes = {**self.notes, "assumed": known + [note for note in self.trial.remarks if note not in known]}
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Of weights and batches: channels_last where the network gives the same scores in it as in contiguous_format,
+        see `models.memory_format`."""
+        return self.trial.memory_format
+
+    @property
+    def most_at_once(self) -> int:
+        """Images that one forward pass may take: 1 where they would change each other's answers, else BATCH."""
+        return BATCH if self.trial.together else 1
 
     @property
     def input_size(self) -> tuple[int, int, int]:
@@ -75,16 +134,20 @@ class LoadedModel(Displayed):
     @property
     def fingerprint(self) -> str:
         """sha256, hex, of the architecture's name, every tensor and the preprocessing; of what else decides about the
-        values only where there is any: see `models.fingerprint`."""
-        if not self._fingerprint:
-            digest = hashlib.sha256(f"{self.name}|{sorted(self.preprocessing.as_dict().items())}".encode())
-            for key, tensor in self.module.state_dict().items():
-                digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-                digest.update(tensor.detach().cpu().contiguous().numpy().data)  # its memory, not a copy
-            for part in extra_bytes(self.module, self.name):
-                digest.update(part)
-            self._fingerprint = digest.hexdigest()
+        values only where there is any: see `models.fingerprint`. Another one once the network has been changed."""
+        token = state_token(self.module)
+        if not self._fingerprint or self._state != token:
+            self._fingerprint, self._state = self._compute_fingerprint(), token
         return self._fingerprint
+
+    def _compute_fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.name}|{sorted(self.preprocessing.as_dict().items())}".encode())
+        for key, tensor in self.module.state_dict().items():
+            for part in tensor_bytes(key, tensor):
+                digest.update(part)
+        for part in extra_bytes(self.module, self.name):
+            digest.update(part)
+        return digest.hexdigest()
 
     def receive(self, image: np.ndarray | Image.Image) -> np.ndarray:
         """What the network sees before normalisation: uint8 (H, W, C)."""
@@ -103,16 +166,13 @@ class LoadedModel(Displayed):
         return self.preprocessing.normalise(torch.from_numpy(self.receive(image)))
 
     def batch(self, images: Any) -> torch.Tensor:
-        """(N, C, H, W) float32 on the device, from one image, several, or a ready tensor."""
+        """(N, C, H, W) float32 on the device, from one image, several, or a tensor that is normalised already, of which
+        it is a copy: a network may write into its input. Raises BadInput for what can be no such image."""
         import torch
 
         if isinstance(images, torch.Tensor):
-            ready = images if images.ndim == 4 else images[None]
-            if ready.shape[1] != self.input_size[0]:
-                raise BadInput(
-                    f"{self.name} expects tensors (N, {self.input_size[0]}, H, W), got {tuple(images.shape)}."
-                )
-            return self.lay_out(ready.to(self.device, torch.float32))
+            ready = check_normalised(images, self.preprocessing, self.name)
+            return self.lay_out(ready.to(self.device, torch.float32, copy=True))
         if not isinstance(images, Sequence) and getattr(images, "ndim", 3) != 4:
             images = [images]
         if not len(images):
@@ -129,7 +189,9 @@ class LoadedModel(Displayed):
         return self.lay_out(self.preprocessing.normalise_channels_last(received.to(self.device, non_blocking=True)))
 
     def batches(self, images: Any, size: int = BATCH) -> Iterator[torch.Tensor]:
-        """`batch` in parts of at most `size` images, so that memory does not grow with their number."""
+        """`batch` in parts of at most `size` images, so that memory does not grow with their number; of one image where
+        no more may share a pass."""
+        size = min(size, self.most_at_once)
         if not _are_several(images) or not len(images):
             yield self.batch(images)
             return
@@ -137,29 +199,54 @@ class LoadedModel(Displayed):
             yield self.batch(images[start : start + size])
 
     def at_once(self, images: Any) -> int:
-        """How many of `images` one forward pass takes if memory allows: at most BATCH."""
-        return max(1, min(BATCH, len(images))) if _are_several(images) else 1
+        """How many of `images` one forward pass takes if memory allows, see `most_at_once`."""
+        return max(1, min(self.most_at_once, len(images))) if _are_several(images) else 1
 
     def logits(self, images: Any) -> np.ndarray:
-        """(N, classes) float32 scores before the softmax. `images`: as for `batch`, any number. Where memory is short,
-        fewer go through the network at once; raises DeviceLost if there is no room for one."""
+        """(N, classes) float32 scores before the softmax, or the logistic function of a single one. Of a network that
+        ends in a softmax the logarithm of its answers, of one that ends in a sigmoid log(p / (1 − p)), see
+        `output.to_logits`. `images`: as for `batch`, any number. Where memory is short, fewer go through the network
+        at once; raises DeviceLost if there is no room for one."""
         return halving(lambda size: self._logits(images, size), self.at_once(images), self.device)
 
     def _logits(self, images: Any, size: int) -> np.ndarray:
         import torch
 
-        scores = []
         with self.lock, torch.inference_mode():
-            for batch in self.batches(images, size):
-                output = self.module(batch)
-                output = output[0] if isinstance(output, tuple | list) else output
-                scores.append(output.flatten(1).float().cpu().numpy())
+            scores = [self.compute_logits(batch).float().cpu().numpy() for batch in self.batches(images, size)]
         return np.concatenate(scores)
+
+    def compute_logits(self, batch: torch.Tensor) -> torch.Tensor:
+        """(N, classes) `logits` of one pass over `batch` (N, C, H, W), with their graph of autograd where gradients are
+        wanted. The network may write into `batch`. The caller holds the lock. Raises BadInput if there are none."""
+        import torch
+
+        if len(batch) > self.most_at_once:
+            return torch.cat([self.compute_logits(part) for part in batch.split(self.most_at_once)])
+        return to_logits(find_scores(self.module(batch), len(batch)), self.trial.ending)
 
     def predict(self, images: Any) -> np.ndarray:
         """(N, classes) probabilities, float32: the softmax, whose rows sum to 1; of a network with one output its
-        logistic function, the probability of "yes". `images`: as for `batch`."""
-        return probabilities(self.logits(images)).astype(np.float32)
+        logistic function, the probability of "yes". A network that ends in such a function gives its own answers:
+        those of a sigmoid over several classes need not sum to 1. `images`: as for `batch`."""
+        return self.probabilities(self.logits(images)).astype(np.float32)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """`predict` of `logits` (…, classes), float64."""
+        return probabilities(logits, self.trial.ending)
+
+    @contextmanager
+    def gradients(self) -> Iterator[None]:
+        """Inside, gradients can be taken, whatever mode the caller is in, and the network is locked. No graph stays in
+        a network that keeps tensors of its passes."""
+        import torch
+
+        with self.lock, torch.inference_mode(False), torch.enable_grad(), without_checkpointing():
+            settle(self.module)
+            try:
+                yield
+            finally:
+                settle(self.module)
 
     def layers(self, kind: str | None = None) -> list[str]:
         """Names worth looking at, in the order of definition.
@@ -167,21 +254,6 @@ class LoadedModel(Displayed):
         `kind`: "conv", "pool", "linear" or "block" (a module that contains convolutions and computes,
         e.g. a residual block); None returns all of them."""
         return [name for name, found in layer_kinds(self.module).items() if kind in (None, found)]
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float64; of a single logit its logistic function, as it is trained with."""
-    scores = logits.astype(np.float64)
-    if scores.shape[-1] == 1:
-        return np.exp(-np.logaddexp(0.0, -scores))
-    scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return scores / scores.sum(axis=-1, keepdims=True)
-
-
-def decided(shares: np.ndarray) -> np.ndarray:
-    """The most probable class along the last axis of `probabilities`; of a single output 1, yes, from a half on, else
-    0, no: its only class would always win."""
-    return (shares[..., 0] >= 0.5).astype(np.int64) if shares.shape[-1] == 1 else shares.argmax(axis=-1)
 
 
 def _are_several(images: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from cnnviz.device import halving
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.forward import ForwardStopped, count_calls, find_modules, split_call, visit_layers
+from cnnviz.probes.axes import find_record
+from cnnviz.probes.forward import ForwardStopped, find_modules, name_call, visit_layers
 
 
 def capture(model: LoadedModel, images: Any, layers: list[str] | str) -> dict[str, np.ndarray]:
@@ -44,14 +46,21 @@ def _capture_batches(model: LoadedModel, images: Any, names: list[str], size: in
     return {name: found[0] if len(found) == 1 else np.concatenate(found) for name, found in parts.items()}
 
 
-def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict[str, Tensor]:
-    """{layer: clone of its output, channels as axis 1} of one pass over `batch` (N, C, H, W), on the module's device.
+def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str], most: int = 0) -> dict[str, Tensor]:
+    """{layer: clone of its output, channels as axis 1} of one pass over `batch` (N, C, H, W), on the module's device;
+    with at most so many images in a pass, `most`, where not all may share one.
 
     The caller holds the model's lock."""
+    if 0 < most < len(batch):
+        parts = [capture_tensors(module, part, layers) for part in batch.split(most)]
+        return {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
     kept: dict[str, Tensor] = {}
     find_modules(module, layers)  # names are checked before anything runs
-    counts = count_calls(module, batch)
-    remaining = {layer: counts[layer] if split_call(layer)[1] is None else 1 for layer in layers}
+    record = find_record(module, batch)
+    names = {layer: name_call(module, layer) for layer in layers}
+    # A network that looks at values may call a layer again for other images: then it runs to its end.
+    often = {layer: math.inf if record.reads else record.calls[name] for layer, (name, _call) in names.items()}
+    remaining = {layer: often[layer] if call is None else 1 for layer, (_name, call) in names.items()}
 
     def keep(layer: str, output: Tensor) -> None:
         kept[layer] = output.clone()  # the next layer may work in place
@@ -59,21 +68,25 @@ def capture_tensors(module: nn.Module, batch: Tensor, layers: list[str]) -> dict
         if all(count <= 0 for count in remaining.values()):
             raise ForwardStopped
 
-    with visit_layers(module, layers, keep):
+    with visit_layers(module, layers, keep) as faults:
         try:
-            module(batch)
+            module(batch.clone())  # the network may write into it
         except ForwardStopped:
             pass
-    missing = [layer for layer in layers if layer not in kept]
-    if missing:
-        raise BadInput(
-            f"Layer {missing[0]!r} did not run in the forward pass. It may be a branch used only in training."
-        )
+    for layer in layers:
+        if layer not in kept:
+            raise BadInput(faults.get(layer) or describe_absence(layer))
     return kept
 
 
+def describe_absence(layer: str) -> str:
+    """What is said of a layer that was not seen in a forward pass."""
+    return f"Layer {layer!r} did not run in the forward pass. It may be a branch used only in training."
+
+
 def layer_shapes(model: LoadedModel) -> dict[str, tuple[int, int, int]]:
-    """{layer: (C, H, W)} of `model.layers()` at the default input, for those that run in a forward pass."""
+    """{layer: (C, H, W)} of `model.layers()` at the default input, for those that run in a forward pass and give a
+    tensor of real numbers."""
     shapes: dict[str, tuple[int, int, int]] = {}
 
     def note(layer: str, output: Tensor) -> None:
@@ -87,13 +100,12 @@ def layer_shapes(model: LoadedModel) -> dict[str, tuple[int, int, int]]:
 
 
 def as_maps(output: Tensor) -> Tensor:
-    """(N, C, H, W) view of a layer's output, channels as axis 1: vectors get 1×1 maps, tokens (N, T, C) a T×1 map.
-
-    Of maps (N, H, W, C) `forward.move_channels_first`, and so every visit of a layer, has moved the channels."""
+    """(N, C, H, W) view of a layer's output, channels as axis 1: vectors get 1×1 maps, one number an image one channel,
+    tokens (N, T, C) a T×1 map. What a visit of a layer hands on has its channels there already."""
     if output.ndim == 4:
         return output
-    if output.ndim == 2:
-        return output[:, :, None, None]
+    if output.ndim < 3:
+        return output.reshape(len(output) if output.ndim else 1, -1)[:, :, None, None]
     if output.ndim == 3:
         return output.transpose(1, 2)[:, :, :, None]
     return output.reshape(output.shape[0], output.shape[1], -1, 1)

@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
+from cnnviz.probes.axes import find_record
 
-_WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _PASSING = ("Pool", "Dropout", "Identity", "Flatten", "Pad")  # parts of the names of modules that make no features
-_ORDERS: WeakKeyDictionary[nn.Module, list[tuple[str, tuple[int, ...]]]] = WeakKeyDictionary()
 
 
 def trace_completion_order(model: LoadedModel) -> list[tuple[str, tuple[int, ...]]]:
     """(name, shape of the output) of every sub-module, in the order in which they end in a forward pass: a block
-    after its parts. A module that is used twice stands where it ends last. Measured once a network."""
-    if model.module not in _ORDERS:
-        seen: dict[str, tuple[int, ...]] = {}
-        with model.lock, torch.inference_mode(), ExitStack() as hooks:
-            for name, child in model.module.named_modules():
-                if name:
-                    hooks.callback(child.register_forward_hook(_record_shape(seen, name)).remove)
-            model.module(torch.zeros(1, *model.input_size, device=model.device))
-        _ORDERS[model.module] = list(seen.items())
-    return _ORDERS[model.module]
-
-
-def _record_shape(seen: dict[str, tuple[int, ...]], name: str) -> Callable[..., None]:
-    def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
-        seen.pop(name, None)
-        seen[name] = tuple(output.shape) if isinstance(output, Tensor) else ()
-
-    return note
+    after its parts. A module that is used twice stands where it ends last."""
+    names = dict(model.module.named_modules())  # each module under one name
+    with model.lock:
+        record = find_record(model.module, torch.zeros(1, *model.input_size, device=model.device))
+    return [(name, shape) for name, shape in record.order.items() if name in names]
 
 
 def list_weighted_layers(model: LoadedModel) -> list[str]:
     """Convolutions and linear layers in the order in which they run."""
     modules = dict(model.module.named_modules())
-    return [name for name, _shape in trace_completion_order(model) if isinstance(modules[name], _WEIGHTED)]
+    return [name for name, _shape in trace_completion_order(model) if isinstance(modules[name], WEIGHTED)]
 
 
 def find_classifier(model: LoadedModel) -> str:
@@ -99,7 +84,10 @@ def capture_top_features(model: LoadedModel, images: Any) -> Tensor:
     with model.lock, torch.inference_mode(), ExitStack() as hooks:
         batch = model.batch(images)
         hooks.callback(head.register_forward_pre_hook(keep).remove)
-        model.module(batch)
-    (found,) = kept
+        parts = []
+        for part in batch.split(model.most_at_once):
+            model.module(part)
+            parts += kept
+    found = torch.cat(parts)
     places = (1, 2) if isinstance(head, nn.Linear) else (2, 3)  # a linear layer reads maps (N, H, W, C)
     return (found.mean(places) if found.ndim == 4 else found.flatten(1)).float().cpu()

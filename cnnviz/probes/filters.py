@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import nn
 
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
+from cnnviz.probes.axes import find_record
+from cnnviz.probes.classifier import WEIGHTED
 
 CONTRASTS = ("common", "each")
 
@@ -30,7 +33,8 @@ class FirstLayerFilters(Displayed):
 
 
 def first_layer_filters(model: LoadedModel, contrast: str = "common", channel: int | None = None) -> FirstLayerFilters:
-    """Kernels of the first convolution, or of a fully connected first layer (reshaped to the input).
+    """Kernels of the convolution that sees the image first, or of a fully connected first layer (reshaped to the
+    input): first in the forward pass, wherever it is defined.
 
     `contrast`: "common", one scale for all filters, so that weak filters look weak; "each", every filter
     fills the range. `channel`: show this input channel alone. Raises BadInput for other values and for a
@@ -59,15 +63,27 @@ def first_layer_filters(model: LoadedModel, contrast: str = "common", channel: i
 
 def _first_weights(model: LoadedModel) -> tuple[str, np.ndarray]:
     channels, height, width = model.input_size
-    for name, module in model.module.named_modules():
+    modules = dict(model.module.named_modules(remove_duplicate=False))
+    for name in _list_run(model):
+        module = modules[name]
         if isinstance(module, nn.Conv2d) and module.in_channels == channels:
             return name, module.weight.detach().float().cpu().numpy()
         if isinstance(module, nn.Linear) and module.in_features == channels * height * width:
             weights = module.weight.detach().float().cpu().numpy()
             return name, weights.reshape(-1, channels, height, width)
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, WEIGHTED):
             break
     raise BadInput(
         f"{model.name} has no first layer in image space: expected a convolution over {channels} channels or a "
         f"linear layer over {channels}×{height}×{width} inputs before any other layer with weights."
     )
+
+
+def _list_run(model: LoadedModel) -> list[str]:
+    """Names of the sub-modules that are given something of the image, as they end; as they are defined, where the
+    network does not run."""
+    try:
+        with model.lock:
+            return [*find_record(model.module, torch.zeros(1, *model.input_size, device=model.device)).first]
+    except (RuntimeError, ValueError, TypeError):
+        return [name for name, _ in model.module.named_modules()]

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import first_tensor, visit_layers
+from cnnviz.probes.capture import as_maps, describe_absence
+from cnnviz.probes.forward import visit_layers
 from cnnviz.probes.predictions import Prediction, make_prediction, prepare_image
 
 
@@ -35,10 +35,10 @@ def analyse_frame(model: LoadedModel, image: Any, layer: str) -> FrameResult:
     def keep(name: str, output: Tensor) -> None:
         kept[name] = output.clone()  # the next layer may work in place
 
-    with model.lock, torch.inference_mode(), visit_layers(model.module, [layer], keep):
-        scores = first_tensor(model.module(batch), "output").flatten(1)
+    with model.lock, torch.inference_mode(), visit_layers(model.module, [layer], keep) as faults:
+        scores = model.compute_logits(batch)
     if layer not in kept:
-        raise BadInput(f"Layer {layer!r} did not run in the forward pass. It may be a branch used only in training.")
+        raise BadInput(faults.get(layer) or describe_absence(layer))
     return FrameResult(
         as_maps(kept[layer])[0].float().cpu().numpy(), make_prediction(model, scores[0].float().cpu().numpy())
     )

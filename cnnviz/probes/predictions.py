@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from cnnviz.errors import BadInput
-from cnnviz.models.model import LoadedModel, probabilities
-from cnnviz.probes.forward import first_tensor
+from cnnviz.models.model import LoadedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +53,10 @@ def predict_image(model: LoadedModel, image: Any) -> Prediction:
 
 
 def make_prediction(model: LoadedModel, scores: np.ndarray) -> Prediction:
-    """The prediction given by the output (classes,) of a network."""
+    """The prediction given by the logits (classes,) of a network."""
     logits = scores.astype(np.float64)
     names = [*model.class_names[: len(logits)], *(f"class {c}" for c in range(len(model.class_names), len(logits)))]
-    return Prediction(logits, probabilities(logits), tuple(names))
+    return Prediction(logits, model.probabilities(logits), tuple(names))
 
 
 def prepare_image(model: LoadedModel, image: Any) -> Tensor:
@@ -66,8 +65,3 @@ def prepare_image(model: LoadedModel, image: Any) -> Tensor:
     if len(batch) != 1:
         raise BadInput(f"Expected one image, got {len(batch)}. Call once for each.")
     return batch
-
-
-def compute_logits(module: nn.Module, batch: Tensor) -> Tensor:
-    """(N, classes) logits with their graph; the first output of a network that has several."""
-    return first_tensor(module(batch), "output").flatten(1)

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from cnnviz.errors import BadInput
+from cnnviz.models.output import walk_tensors
 from cnnviz.tracing.multiply_adds import LAYERS, MultiplyAdds
 from cnnviz.tracing.operations import FACTORIES, FunctionCall, Operation, describe, plain_name
 from cnnviz.tracing.rf_call import find_tensors
@@ -212,7 +213,7 @@ class _Tracer(TorchFunctionMode):
         if node is None or node.module != name:
             return
         self._open = None
-        found = list(find_tensors([output]))
+        found = list(walk_tensors(output))
         if node.id is None or not found:
             self._calls[name] -= 1
             return

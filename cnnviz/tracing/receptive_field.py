@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import nn
 
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.forward import find_modules, split_call
+from cnnviz.models.state import NetworkCache
+from cnnviz.probes.forward import find_modules, name_call
 from cnnviz.tracing.rf_intervals import Axis, pixel_range
 from cnnviz.tracing.rf_tracker import MapField, trace_layers
 
@@ -80,7 +79,7 @@ class ReceptiveField(Displayed):
             )
 
 
-_TRACES: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Trace]] = WeakKeyDictionary()
+_TRACES: NetworkCache[Trace] = NetworkCache()
 
 
 def receptive_field(model: LoadedModel, layer: str) -> ReceptiveField:
@@ -103,7 +102,7 @@ def receptive_field(model: LoadedModel, layer: str) -> ReceptiveField:
         ((0, 0, 12, 12), (-2, -2, 12, 12))
     """
     find_modules(model.module, [layer])
-    name, call = split_call(layer)
+    name, call = name_call(model.module, layer)
     calls = _trace(model).get(name, [])
     if not calls or (call is not None and not 1 <= call <= len(calls)):
         raise BadInput(
@@ -117,13 +116,13 @@ def receptive_field(model: LoadedModel, layer: str) -> ReceptiveField:
 
 
 def _trace(model: LoadedModel) -> Trace:
+    def follow() -> Trace:
+        with torch.inference_mode(False):
+            image = torch.zeros((1, *model.input_size), device=model.device)
+        return trace_layers(model.module, image)
+
     with model.lock:
-        traces = _TRACES.setdefault(model.module, {})
-        if model.input_size not in traces:
-            with torch.inference_mode(False):
-                image = torch.zeros((1, *model.input_size), device=model.device)
-            traces[model.input_size] = trace_layers(model.module, image)
-        return traces[model.input_size]
+        return _TRACES.get(model.module, follow, model.input_size)
 
 
 def _summarise(layer: str, found: MapField, input_size: tuple[int, int]) -> ReceptiveField:

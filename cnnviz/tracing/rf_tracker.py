@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Self
 
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnviz.probes.axes import find_main, find_record
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import move_channels_first
+from cnnviz.probes.forward import lay_out_output
 from cnnviz.tracing.rf_call import AtenCall, find_tensors
 from cnnviz.tracing.rf_intervals import Axis, collapse_axis
 from cnnviz.tracing.rf_rules import POINTWISE, find_fields
@@ -177,37 +179,42 @@ def trace_layers(module: nn.Module, image: Tensor) -> dict[str, list[MapField | 
 
     The caller holds the model's lock."""
     calls: dict[str, list[MapField | None]] = {}
+    with torch.inference_mode(False):
+        record = find_record(module, image)
     tracker = FieldTracker()
 
-    def note(layer: str, output: Any) -> None:
-        first = next(find_tensors([output]), None)
+    def note(layer: str, child: nn.Module, output: Any) -> None:
+        first = find_main(output)
         field = None if first is None else tracker[first]
-        calls.setdefault(layer, []).append(None if field is None else _find_map(module, layer, field))
+        call = len(calls.get(layer, ())) + 1
+        lay_out = partial(lay_out_output, record, layer, call, child=child)
+        calls.setdefault(layer, []).append(None if field is None else _find_map(lay_out, field))
 
     # Outside inference mode, where composite operations would reach the tracker whole.
     with ExitStack() as hooks, torch.inference_mode(False), torch.no_grad(), tracker:
         for name, child in module.named_modules(remove_duplicate=False):
             if name:
-                hook = child.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
+                hook = child.register_forward_hook(lambda m, _i, output, name=name: note(name, m, output))
                 hooks.callback(hook.remove)
         tracker[image] = image_field(tuple(image.shape))
         module(image)
     return calls
 
 
-def _find_map(module: nn.Module, layer: str, field: TensorField) -> MapField:
-    """The field of a layer's map (rows, cols), laid out as it is shown: `as_maps` moves the numbers of elements."""
+def _find_map(lay_out: Callable[[Tensor], Tensor], field: TensorField) -> MapField:
+    """The field of a layer's map (rows, cols), laid out as it is shown: `lay_out`, and `as_maps`, move the numbers of
+    elements."""
     if len(field.shape) < 2:
         rows, cols = unite([field], (1, 1)).axes
         return MapField((1, 1), (rows, cols), (1, 1))
     axes: list[Axis] = []
     shape, extent = (1, 1), [1, 1]
-    plain = _is_map(module, layer, field.shape)
+    plain = _is_map(lay_out, field.shape)
     for which, axis in enumerate(field.axes):
         if plain:
             found, shape = axis, (field.shape[2], field.shape[3])
         else:
-            found, shape = _move_to_map(module, layer, axis, field.shape)
+            found, shape = _move_to_map(lay_out, axis, field.shape)
         if axis.dim is not None and len(axis) == 1 and found.dim is None:  # a map of a single unit keeps its stride
             found = replace(found, step=axis.step, dim=2 + which)
         lost = found.dim == 1 and found.low.shape[2:] == (1, 1)
@@ -217,20 +224,21 @@ def _find_map(module: nn.Module, layer: str, field: TensorField) -> MapField:
     return MapField(shape, (axes[0], axes[1]), (extent[0], extent[1]))
 
 
-def _is_map(module: nn.Module, layer: str, shape: Shape) -> bool:
+def _is_map(lay_out: Callable[[Tensor], Tensor], shape: Shape) -> bool:
     """Whether an output of this shape is a map (N, C, H, W) already."""
     if len(shape) != 4:
         return False
     with torch._C.DisableTorchFunction():
         empty = torch.empty(shape, device="meta")
-        return move_channels_first(module, layer, empty) is empty
+        maps = as_maps(lay_out(empty))
+        return maps.shape == empty.shape and maps.stride() == empty.stride()
 
 
-def _move_to_map(module: nn.Module, layer: str, axis: Axis, shape: Shape) -> tuple[Axis, tuple[int, int]]:
+def _move_to_map(lay_out: Callable[[Tensor], Tensor], axis: Axis, shape: Shape) -> tuple[Axis, tuple[int, int]]:
     """An axis of an output as the axis of its map, and the map's (rows, cols)."""
     table = FieldTable()
     numbers = torch.from_numpy(table.add(axis, axis.low.shape).copy()).expand(shape)
-    maps = as_maps(move_channels_first(module, layer, numbers))
+    maps = as_maps(lay_out(numbers))
     found = table.read(maps.numpy())
     assert found is not None
     return found, (maps.shape[2], maps.shape[3])

@@ -20,6 +20,8 @@ from cnnviz.device import choose, exact_float32, fast_bfloat16, halving, precisi
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.memory_format import choose_memory_format, lay_out
+from cnnviz.models.output import to_logits
+from cnnviz.models.trial import ALONE, try_network
 from cnnviz.progress import Progress
 from cnnviz.training.augment import random_crop, random_flip
 from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
@@ -78,6 +80,11 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
+    trial = try_network(module, entry.input_size, architecture)
+    if ALONE in trial.remarks:
+        raise BadInput(
+            f"{architecture} takes one image at a time, and is trained on several: flatten with x.flatten(1)."
+        )
     memory_format = choose_memory_format(module, entry.input_size, training=True)
     module.to(where).to(memory_format=memory_format)
     if where.type == "cuda":
@@ -87,7 +94,17 @@ def train(
     history = load_checkpoint(folder, identity, module, optimiser)
     _move_state(optimiser, where)
     run = _Run(
-        module, optimiser, recipe, where, entry.preprocessing, training, progress, history, compiled, memory_format
+        module,
+        optimiser,
+        recipe,
+        where,
+        entry.preprocessing,
+        training,
+        progress,
+        history,
+        compiled,
+        memory_format,
+        trial.ending,
     )
     if snapshots and not run.history:
         save_snapshot(folder, architecture, 0, module)
@@ -108,14 +125,17 @@ def evaluate(
     preprocessing: Preprocessing,
     batch: int = EVALUATED,
     memory_format: torch.memory_format = torch.channels_last,
+    ending: str = "",
 ) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy in 0..1, in eval mode and float32, `batch` images at a time; with fewer
-    where memory is short."""
+    where memory is short. `ending`: the function that the network ends in, see `models.output.find_ending`."""
     where, training = next(module.parameters()).device, module.training
     module.eval()
     try:
         return halving(
-            lambda size: _evaluate_batches(module, data, preprocessing, where, memory_format, size), batch, where
+            lambda size: _evaluate_batches(module, data, preprocessing, where, memory_format, size, ending),
+            batch,
+            where,
         )
     finally:
         module.train(training)
@@ -129,13 +149,14 @@ def _evaluate_batches(
     where: torch.device,
     memory_format: torch.memory_format,
     batch: int,
+    ending: str,
 ) -> tuple[float, float]:
     loss, right = 0.0, 0
     for start in range(0, len(data), batch):
         rows = np.arange(start, min(start + batch, len(data)))
         images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
         labels = torch.from_numpy(data.labels[rows]).to(where)
-        scores = main_logits(module(lay_out(images, memory_format))).float()
+        scores = to_logits(main_logits(module(lay_out(images, memory_format))).float(), ending)
         loss += F.cross_entropy(scores, labels, reduction="sum").item()
         right += int((scores.argmax(1) == labels).sum())
     return loss / len(data), right / len(data)
@@ -190,8 +211,9 @@ class _Run:
         history: list[Epoch],
         compiled: bool = False,
         memory_format: torch.memory_format = torch.channels_last,
+        ending: str = "",
     ) -> None:
-        self.memory_format = memory_format
+        self.memory_format, self.ending = memory_format, ending
         self.module, self.optimiser, self.recipe, self.where = module, optimiser, recipe, where
         self.preprocessing, self.data, self.progress, self.history = preprocessing, data, progress, history
         wanted = usable_precision(recipe.precision, str(where))
@@ -236,7 +258,7 @@ class _Run:
         with self.autocast():
             output = self.forward(lay_out(images, self.memory_format))
         weight = getattr(self.module, "auxiliary_weight", AUXILIARY_WEIGHT)
-        loss = total_loss(output, labels, recipe.label_smoothing, weight)
+        loss = total_loss(output, labels, recipe.label_smoothing, weight, self.ending)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
@@ -277,7 +299,9 @@ class _Run:
         the weights: they must not take the place of the last good checkpoint."""
         seconds = time.monotonic() - self.started
         batch = min(EVALUATED, self.recipe.batch)
-        test_loss, test_accuracy = evaluate(self.module, testing, self.preprocessing, batch, self.memory_format)
+        test_loss, test_accuracy = evaluate(
+            self.module, testing, self.preprocessing, batch, self.memory_format, self.ending
+        )
         self._check(test_loss, len(self.history), checkpoint)
         rate = self.optimiser.param_groups[0]["lr"]
         return Epoch(len(self.history) + 1, self.loss, self.accuracy, test_loss, test_accuracy, rate, seconds)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnnviz.errors import BadInput
+from cnnviz.models.output import to_logits
 
 AUXILIARY_WEIGHT = 0.3  # of each auxiliary loss, Szegedy et al., CVPR 2015, section 5; see `auxiliary_weight`
 
@@ -21,14 +22,20 @@ def main_logits(output: Any) -> Tensor:
 
 
 def total_loss(
-    output: Any, labels: Tensor, label_smoothing: float = 0.0, auxiliary_weight: float = AUXILIARY_WEIGHT
+    output: Any,
+    labels: Tensor,
+    label_smoothing: float = 0.0,
+    auxiliary_weight: float = AUXILIARY_WEIGHT,
+    ending: str = "",
 ) -> Tensor:
     """Mean cross-entropy in nats of the main logits, plus `auxiliary_weight` times that of each other.
 
     `output`: logits (N, classes), or a tuple of them, also nested, named or with None: the main logits
     first, as GoogLeNet's auxiliary heads and the companions of deeply supervised nets. `labels`: (N,)
-    class numbers. Computed in float32. Raises BadInput for an output of another form."""
-    main, *others = (F.cross_entropy(part.float(), labels, label_smoothing=label_smoothing) for part in _logits(output))
+    class numbers. `ending`: of networks that give probabilities, see `models.output.find_ending`. Computed in float32.
+    Raises BadInput for an output of another form."""
+    parts = (to_logits(part.float(), ending) for part in _logits(output))
+    main, *others = (F.cross_entropy(part, labels, label_smoothing=label_smoothing) for part in parts)
     return main + auxiliary_weight * sum(others) if others else main
 
 

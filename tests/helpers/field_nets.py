@@ -9,6 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnviz.probes.axes import find_record
+from cnnviz.probes.capture import as_maps
+from cnnviz.probes.forward import lay_out_output
+
 SIZE = (12, 14)
 Step = Callable[[Tensor], Tensor]
 
@@ -311,17 +315,19 @@ def read_pixels(
     generator = torch.Generator().manual_seed(1)
     base = torch.randn(1, 4, *size, generator=generator, dtype=torch.float64)
     plain = _run(net, base)
+    record = find_record(net, base)  # which axis of each output holds its channels, as its maps are shown
     found: list[tuple[list[np.ndarray], list[np.ndarray]]] = [([], []) for _ in net]
     for axis in (0, 1):
         for place in range(size[axis]):
-            changed = [np.zeros(y.shape[2:], bool) for y in plain]
+            changed: list[np.ndarray | bool] = [False] * len(plain)
             for scale in (torch.nan,) if spoil else (1, -3, 30):
                 x = base.clone()
                 part = x.select(2 + axis, place)
                 part.copy_(scale * torch.randn(part.shape, generator=generator, dtype=x.dtype))
                 for i, (y, old) in enumerate(zip(_run(net, x), plain, strict=True)):
                     moved = y.isnan() if spoil else (y - old).abs() > 1e-9 * (1 + old.abs())
-                    changed[i] |= moved.any(1)[0].numpy()
+                    maps = as_maps(lay_out_output(record, str(i), 1, moved, net[i]))
+                    changed[i] = changed[i] | maps.any(1)[0].numpy()
             for i, one in enumerate(changed):
                 found[i][axis].append(one)
     return [(np.stack(rows), np.stack(cols)) for rows, cols in found]

@@ -10,7 +10,10 @@ TWINS = {  # name: the likelier one with the same tensors
     "resnet110_dropout_shortcut": "resnet110_cifar",
     "resnet110_shortcut_gating": "resnet110_exclusive_gating",
     "caffenet": "alexnet_2012",
+    **{f"lenet5_{kind}": "lenet5" for kind in ("avg", "tanh", "sigmoid")},
+    "lenet5_c5_tanh": "lenet5_c5",
 }
+LENET5 = ("lenet5", "lenet5_avg", "lenet5_tanh", "lenet5_sigmoid")  # all with the tensors of the first
 
 
 def first_of_its_twins(name: str) -> str:

@@ -119,7 +119,7 @@ def test_our_own_safetensors_come_back_with_everything(tmp_path):
 
 
 def test_what_the_caller_says_goes_before_what_the_file_says(tmp_path):
-    source, look = filled("lenet5", 3), Preprocessing((28, 28), 32, (0.1,), (0.2,))
+    source, look = filled("lenet5_unpadded", 3), Preprocessing((28, 28), 32, (0.1,), (0.2,))
     path = saved(tmp_path / "w.pt", {"state_dict": source.state_dict(), "classes": ["a", "b", "c"]})
     (tmp_path / "w.pt.json").write_text(json.dumps({"preprocessing": {"mean": [0.5], "std": [0.25]}}))
     model = load(weights=path, class_names=("x", "y", "z"), preprocessing=look)

@@ -18,7 +18,8 @@ from cnnviz.probes.capture import capture, layer_shapes
 from cnnviz.probes.filters import first_layer_filters
 from cnnviz.tracing.receptive_field import receptive_field
 
-EVERY = cnnviz.architectures()
+DEEPER = {"resnet101_cifar", "resnet152_cifar", "alexnet_d2l"}  # of the very blocks of resnet50_cifar, alexnet_d2l_gray
+EVERY = [name for name in cnnviz.architectures() if name not in DEEPER]
 
 
 def network(name: str) -> cnnviz.LoadedModel:

@@ -48,6 +48,8 @@ def test_stopping_inside_a_visit_skips_the_rest_and_leaves_no_hook():
     def stop(_layer, _output):
         raise ForwardStopped
 
+    count_calls(net, images(1))  # the first pass is followed to its end
+    runs.clear()
     with pytest.raises(ForwardStopped), visit_layers(net, ["a"], stop):
         net(images(1))
     assert not runs and hooks_left(net) == 0

@@ -14,7 +14,7 @@ from cnnviz.errors import BadInput
 from cnnviz.tracing.receptive_field import receptive_field
 
 NETWORKS = 100
-WHOLE = ("fft", "grid", "gram", "antialias': True", "fold", "item", "numpy", "area")  # no rule: sees all that it can
+WHOLE = ("fft", "grid", "gram", "antialias': True", "fold", "item", "numpy", "area", "diagonal")  # sees all that it can
 ORDER = ("sort", "topk", "where", "mask", "set negative")  # which value goes where hides what is read from both oracles
 ROUNDED = ("bilinear", "bicubic")  # a weight that is 0 but for rounding counts
 

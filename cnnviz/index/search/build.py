@@ -24,7 +24,7 @@ from cnnviz.index.search.batch_size import SMALL, choose_batch_size
 from cnnviz.index.search.run import IndexRun, IndexWatcher
 from cnnviz.index.search.spatial import find_misplaced
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.forward import count_calls, find_modules, split_call
+from cnnviz.probes.forward import count_calls, find_modules, name_call
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -118,11 +118,13 @@ def prepare_settings(
         | {**precision_meta(precision, used), "torch": torch.__version__}
     )
     settings |= {"group": corpus.group} if corpus.group != EACH else {}
-    return settings if batch is None else settings | {"batch": batch}
+    return settings if batch is None else settings | {"batch": batch if model.trial.together else 1}
 
 
 def choose_batch(model: LoadedModel, corpus: Corpus, settings: dict[str, Any], before: PatchIndex | None) -> int:
     """The batch size asked for, else that of the index that is continued, else the fastest here."""
+    if not model.trial.together:
+        return 1
     given = settings.get("batch") or (before.meta["batch"] if before is not None else 0)
     if given:
         return given
@@ -171,7 +173,7 @@ def _keep_called(model: LoadedModel, names: list[str]) -> list[str]:
         counts = count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
 
     def runs(layer: str) -> bool:
-        name, call = split_call(layer)
+        name, call = name_call(model.module, layer)
         return 1 <= (1 if call is None else call) <= counts[name]
 
     return [layer for layer in dict.fromkeys(names) if runs(layer)]

@@ -28,19 +28,25 @@ def find_misplaced(model: LoadedModel, layers: Sequence[str]) -> dict[str, str]:
 
     One pass and one trace, which `receptive_field` remembers: so a search learns it before it begins, not at its end.
     Raises UnknownName for a layer the network has not."""
-    shapes = halving(lambda size: _measure_shapes(model, layers, size), 2, model.device)
-    return {layer: why for layer in layers if (why := _find_fault(model, layer, *shapes[layer]))}
+    faults: dict[str, str] = {}
+    shapes = halving(
+        lambda size: _measure_shapes(model, layers, size, faults), min(2, model.most_at_once), model.device
+    )
+    return {layer: why for layer in layers if (why := faults.get(layer) or _find_fault(model, layer, *shapes[layer]))}
 
 
-def _measure_shapes(model: LoadedModel, layers: Sequence[str], count: int) -> dict[str, tuple[tuple[int, ...], int]]:
-    """{layer: (shape of its maps, images in the pass)}."""
+def _measure_shapes(
+    model: LoadedModel, layers: Sequence[str], count: int, faults: dict[str, str]
+) -> dict[str, tuple[tuple[int, ...], int]]:
+    """{layer: (shape of its maps, images in the pass)}; why of those that have none goes into `faults`."""
     found: dict[str, tuple[tuple[int, ...], int]] = {}
 
     def note(layer: str, output: Tensor) -> None:
         found[layer] = (tuple(as_maps(output).shape), count)
 
-    with model.lock, torch.inference_mode(), visit_layers(model.module, list(layers), note):
+    with model.lock, torch.inference_mode(), visit_layers(model.module, list(layers), note) as without:
         model.module(torch.zeros(count, *model.input_size, device=model.device))
+    faults.update(without)
     return found
 
 

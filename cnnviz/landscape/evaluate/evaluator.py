@@ -24,7 +24,7 @@ from cnnviz.landscape.evaluate.runner import Runner, named_tensors
 from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.landscape.results import Measured
 from cnnviz.models.model import LoadedModel
-from cnnviz.training.loss import main_logits
+from cnnviz.models.output import find_scores
 
 PRECISIONS, STATISTICS = ("auto", "float32", "bfloat16"), ("frozen", "recalibrated")
 MEDIAN, MAXIMUM = 0.01, 0.03  # of |Δlog10 loss| at a few points measured both ways, up to which bfloat16 serves
@@ -70,13 +70,17 @@ class Evaluator:
         self._own = {name: tensor.detach() for name, tensor in named_tensors(self._module).items()}
         self._names = _map_names(self._module)
         self.data = _hash(received, answers)
-        self.images = Images(received, answers, model.preprocessing, self.device, model.memory_format)
+        how = (model.memory_format, model.trial.ending)
+        self.images = Images(received, answers, model.preprocessing, self.device, *how)
         self.labels, self.count = self.images.labels, self.images.count  # labels (N,) on the device
+        self._most = PROBE if model.trial.together else 1
         self.outputs = self._probe()
-        refuse_labels_beyond(self.outputs, self.labels, model.name)
+        refuse_labels_beyond(max(self.outputs, 2), self.labels, model.name)
         self.asked = precision
         self._precision = usable_precision(precision, str(self.device))
         self._batch = batch or (BATCH if _depends_on_batch(self._module) else 0)
+        if not model.trial.together and not _depends_on_batch(self._module):
+            self._batch = 1
         exact = self._build_trusted()
         self.folds, self.fused = exact.folds, exact.fused
         self._runners = {False: exact}
@@ -117,7 +121,10 @@ class Evaluator:
         plane, errors = self.plane(*directions), []
         for steps in STEPS:
             point = tuple(span * steps[i % 2] for i in range(len(directions)))
-            exact, fast = (plane._at(point, bfloat16).loss for bfloat16 in (False, True))
+            try:
+                exact, fast = (plane._at(point, bfloat16).loss for bfloat16 in (False, True))
+            except (RuntimeError, TypeError):  # the network's own code minds bfloat16
+                return []
             errors.append(log_error(exact, fast))
         return errors
 
@@ -162,7 +169,8 @@ class Evaluator:
 
     def _logits(self, module: nn.Module) -> Tensor:
         with exactness(self.device, bfloat16=False):
-            return main_logits(module(self._take_first())).float()
+            scores = [find_scores(module(part), len(part)).float() for part in self._take_first().split(self._most)]
+            return torch.cat(scores)
 
     def _build_trusted(self) -> Runner:
         """The float32 network, with all folded and fused that leaves its answers as they are."""

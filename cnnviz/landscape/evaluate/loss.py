@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.landscape.results import Measured
 from cnnviz.models.memory_format import lay_out
-from cnnviz.training.loss import main_logits
+from cnnviz.models.output import find_scores, to_logits
 
 RESIDENT = 1 << 30  # bytes of float32 images kept ready; larger sets stay uint8 and are normalised as they pass
 
@@ -22,7 +22,8 @@ RESIDENT = 1 << 30  # bytes of float32 images kept ready; larger sets stay uint8
 class Images:
     """Labelled images on the device, in parts of nearly equal size.
 
-    `images`: uint8 (N, H, W, C) as received, or float (N, C, H, W) already preprocessed; `labels`: (N,)."""
+    `images`: uint8 (N, H, W, C) as received, or float (N, C, H, W) already preprocessed; `labels`: (N,).
+    `ending`: the function that the network ends in, see `models.output.find_ending`."""
 
     def __init__(
         self,
@@ -31,8 +32,10 @@ class Images:
         preprocessing: Preprocessing,
         device: torch.device,
         memory_format: torch.memory_format = torch.channels_last,
+        ending: str = "",
     ) -> None:
         self.preprocessing, self.count, self.memory_format = preprocessing, len(images), memory_format
+        self.ending = ending
         self.copied = False  # parts are copies: for a network that writes into its input
         self.labels = labels.to(device)
         self._images = images.to(device)
@@ -61,15 +64,24 @@ def exactness(device: torch.device, bfloat16: bool) -> AbstractContextManager:
     return stack
 
 
-def score(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+def score(module: nn.Module, images: Tensor, labels: Tensor, ending: str = "") -> Tensor:
     """(2, N) float32: each image's cross-entropy in nats, and 1 where the label has the highest score.
 
     The softmax is computed in float32 whatever the precision of the logits. Where the logits are not finite
-    the loss is not either, and the answer counts as wrong."""
-    logits = main_logits(module(images)).float()
-    losses = F.cross_entropy(logits, labels, reduction="none")
-    right = (logits.argmax(1) == labels) & losses.isfinite()
+    the loss is not either, and the answer counts as wrong. `ending`: of a network that gives probabilities."""
+    logits = to_logits(find_scores(module(images), len(images)).float(), ending)
+    losses = cross_entropy(logits, labels)
+    answers = (logits[:, 0] >= 0).long() if logits.shape[1] == 1 else logits.argmax(1)
+    right = (answers == labels) & losses.isfinite()
     return torch.stack([losses, right.float()])
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """(N,) −log p(label) in nats, of logits (N, classes); of a single logit that of the answer "yes", label 1, or "no",
+    label 0."""
+    if logits.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype), reduction="none")
+    return F.cross_entropy(logits, labels, reduction="none")
 
 
 def average(scored: Tensor) -> Measured:

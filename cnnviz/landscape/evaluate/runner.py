@@ -77,7 +77,7 @@ class Runner:
 
     def _score_part(self, images: Tensor, labels: Tensor) -> Tensor:
         self.module.eval()  # some networks forget there what they derived from other weights
-        return score(self.module, images, labels)
+        return score(self.module, images, labels, self.images.ending)
 
     def _find_fastest(self) -> int:
         """The number of images a pass at which an image takes least time, on some of the images; the search goes up
@@ -102,7 +102,7 @@ class Runner:
         try:
             with exactness(self.device, self.bfloat16):
                 started = time.perf_counter()
-                float(score(self.module, images, labels).sum())  # waits for the device
+                float(score(self.module, images, labels, self.images.ending).sum())  # waits for the device
                 return time.perf_counter() - started
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.device import halving
 from cnnviz.errors import BadInput
-from cnnviz.training.loss import main_logits
+from cnnviz.landscape.evaluate.loss import cross_entropy
+from cnnviz.models.output import find_scores, to_logits
 
 Product = Callable[[Tensor], Tensor]
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
@@ -25,9 +25,11 @@ class Objective:
     statistics and the loss is a function of the parameters alone, and its parameters need gradients from
     then on. `batches(size)`: called for every pass over the images, yields (images (n, C, H, W) preprocessed, labels
     (n,)) with n at most `size`; `count`: images in all; `batch`: the size to begin with, which becomes smaller where
-    memory is short. Everything is computed in the module's own precision."""
+    memory is short. `ending`: the function that the network ends in, see `models.output.find_ending`. Everything is
+    computed in the module's own precision."""
 
-    def __init__(self, module: nn.Module, batches: Batches, count: int, batch: int) -> None:
+    def __init__(self, module: nn.Module, batches: Batches, count: int, batch: int, ending: str = "") -> None:
+        self.ending = ending
         self.module, self.batches, self.count, self.batch = module.eval(), batches, count, batch
         self.names = [name for name, _ in module.named_parameters()]
         self.parameters = [parameter.requires_grad_(True) for parameter in module.parameters()]
@@ -69,8 +71,8 @@ class Objective:
         self.batch = batch
         with torch.enable_grad():
             for images, labels in self.batches(batch):
-                logits = main_logits(self.module(images))
-                yield F.cross_entropy(logits, labels, reduction="sum") / self.count
+                logits = to_logits(find_scores(self.module(images), len(images)), self.ending)
+                yield cross_entropy(logits, labels).sum() / self.count
 
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])

@@ -69,7 +69,8 @@ def spectrum(
 
 def build_objective(evaluator: Evaluator) -> Objective:
     """The evaluator's loss with derivatives, on a private copy of its network."""
-    return Objective(evaluator.module(), evaluator.images.parts, evaluator.count, min(BATCH, evaluator.count))
+    ending, most = evaluator.images.ending, min(BATCH, evaluator.count) if evaluator.model.trial.together else 1
+    return Objective(evaluator.module(), evaluator.images.parts, evaluator.count, most, ending)
 
 
 def compute_spectrum(

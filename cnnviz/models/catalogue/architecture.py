@@ -31,6 +31,7 @@ class Architecture:
     no public file. `source`: paper or package that defines it. `year`: of publication. `published`:
     error or accuracy in the paper, with data set and condition, in one line. `note`: how it differs from
     what carries the same name elsewhere. `classifier`: False for a building block without a classifier.
+    `resizable`: False for a network of the user's own that always has `classes` outputs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Architecture:
     published: str = ""
     note: str = ""
     classifier: bool = True
+    resizable: bool = True
 
     @property
     def input_size(self) -> tuple[int, int, int]:

@@ -9,11 +9,12 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from cnnviz.data.class_names import order_names
 from cnnviz.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.models.catalogue import architecture, validate
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "CNNVIZ_PLUGINS"  # paths of Python files, separated as in PATH
 FAMILY = "Own networks"
+DEFAULT = 10  # classes where nobody says how many
 Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
 
 
@@ -48,11 +50,11 @@ def register(
     name: str,
     *,
     input_size: tuple[int, int, int] = (3, 224, 224),
-    classes: int = 10,
+    classes: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     title: str = "",
-    labels: Sequence[str] | str | None = None,
+    labels: Sequence[str] | Mapping[Any, Any] | str | None = None,
     resize: int | None = None,
     year: int = 0,
     source: str = "",
@@ -60,9 +62,11 @@ def register(
 ) -> Callable[[Builder], Builder]:
     """Decorator that enters a class or function `(num_classes) -> nn.Module` in the catalogue as `name`.
 
-    `input_size`: (C, H, W). `classes`: the default number. `mean`, `std`: a value a channel, of pixels in
-    0..1; None: ImageNet's for three channels, else 0.5. `labels`: class names, or "imagenet", "cifar10",
-    "cifar100", "mnist", "svhn"; None: "class 0", …. `resize`: short side in pixels before the centre crop.
+    The argument may be called otherwise (`n_classes`, `out_features`, …) and stand anywhere; one that takes no number
+    of classes always has those that it answers. `input_size`: (C, H, W). `classes`: the default number; None: 10.
+    `mean`, `std`: a value a channel, of pixels in 0..1; None: ImageNet's for three channels, else 0.5. `labels`: class
+    names as a list, {index: name} or {name: index}, or "imagenet", "cifar10", "cifar100", "mnist", "svhn"; None:
+    "class 0", …. `resize`: short side in pixels before the centre crop.
     The network is tried at once, on one image: it must answer (1, num_classes) for two numbers of classes.
     In a notebook the cell can be run again: the new network takes the earlier one's place.
     Raises BadInput, with what is wrong, if it does not, if a value makes no sense or the name is taken.
@@ -80,35 +84,39 @@ def register(
         >>> cnnviz.anatomy("one_layer").parameters
         330
     """
-    validate.check_values(name, input_size, classes, labels)
+    listed = labels if isinstance(labels, Sequence | Mapping) and labels and not isinstance(labels, str) else ()
+    count = classes if classes is not None else len(listed) or DEFAULT
+    validate.check_values(name, input_size, count, labels)
     channels = input_size[0]
     mean = mean if mean is not None else IMAGENET_MEAN if channels == 3 else (0.5,) * channels
     std = std if std is not None else IMAGENET_STD if channels == 3 else (0.5,) * channels
-    preprocessing = Preprocessing(
-        (input_size[1], input_size[2]), resize, tuple(map(float, mean)), tuple(map(float, std))
-    )
+    mean, std = ((float(v),) if isinstance(v, int | float) else tuple(map(float, v)) for v in (mean, std))
+    preprocessing = Preprocessing((input_size[1], input_size[2]), resize, mean, std)
     if preprocessing.channels != channels:
         raise BadInput(f"{name}: input_size has {channels} channels, mean and std have {preprocessing.channels}.")
-    names = labels if isinstance(labels, str) else tuple(labels or (f"class {i}" for i in range(classes)))
+    named = labels if labels is None or isinstance(labels, str) else order_names(labels)
+    names = named if isinstance(named, str) else tuple(named or (f"class {i}" for i in range(count)))
 
     def enter(builder: Builder) -> Builder:
         file = getattr(sys.modules.get(getattr(builder, "__module__", "")), "__file__", None)
         home = Path(file).name if file else "typed in"
         where = source or f"{home}, {getattr(builder, '__qualname__', type(builder).__name__)}"
+        guarded = validate.GuardedBuilder(builder, name, (channels, *preprocessing.size))
+        if classes is None and listed and not guarded.fixed:
+            validate.check_count(name, names, DEFAULT)
         entry = architecture.Architecture(
             name=name,
             title=title or name,
             family=FAMILY,
-            builder=validate.guard(builder, name),
+            builder=guarded,
             preprocessing=preprocessing,
-            classes=classes,
+            classes=count,
             labels=names,
             source=where,
             year=year,
             note=note,
         )
-        validate.try_out(entry)
-        _enter(entry, typed=file is None)
+        _enter(validate.try_out(entry, classes is not None or bool(listed)), typed=file is None)
         return builder
 
     return enter

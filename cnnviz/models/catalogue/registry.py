@@ -73,6 +73,11 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
     classes = entry.classes if num_classes is None else num_classes
     if classes < 1:
         raise BadInput(f"num_classes must be at least 1, got {classes}.")
+    if not entry.resizable and classes != entry.classes:
+        raise BadInput(
+            f"{name} always has {entry.classes} classes, got num_classes={classes}. Let its class or function take the "
+            "number, and register it again."
+        )
     if extra := sorted(options.keys() - _list_options(entry)):
         offered = ", ".join(sorted(_list_options(entry))) or "none"
         raise BadInput(f"{name} has no option {extra[0]!r}. It offers: {offered}.")

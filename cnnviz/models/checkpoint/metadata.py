@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cnnviz.data.class_names import order_names
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
 from cnnviz.models.checkpoint.unwrap import CLASS_KEYS, NESTED
 
 _NAME_KEYS = ("architecture", "arch", "model_name")
+_VAGUE = ("labels", "names", "categories", "label_map")  # keys that may hold other things, too
 _LONGEST_SIDE = 4096  # pixels; an untrusted file must not make every image fill the memory
 
 
@@ -24,15 +26,37 @@ def find_architecture(metadata: Mapping[str, Any]) -> str | None:
 
 
 def find_class_names(metadata: Mapping[str, Any]) -> list[str] | None:
-    """The class names in order, from a list or from ImageFolder's {name: index}; None if there are none."""
-    for level in _walk_levels(metadata):
+    """The class names in order of the outputs, from a list, from {index: name} or from ImageFolder's {name: index},
+    under any of CLASS_KEYS at any level of the settings; None if there are none.
+
+    Raises BadInput if there is something of the kind from which no order can be read, such as a set."""
+    unclear = ""
+    for level in _walk_all(metadata):
         for key in CLASS_KEYS:
             value = level.get(key)
-            if isinstance(value, list | tuple) and value:
-                return [str(name) for name in value]
-            if isinstance(value, dict) and sorted(value.values(), key=str) == sorted(range(len(value)), key=str):
-                return [str(name) for name in sorted(value, key=value.__getitem__)]
+            if not isinstance(value, Mapping | list | tuple) or not value:
+                continue
+            names = order_names(value)
+            if names is not None and (key not in _VAGUE or _are_names(names)):
+                return names
+            if names is None and key not in _VAGUE:
+                unclear = unclear or f"{key} holds {value!r:.60}"
+    if unclear:
+        raise BadInput(f"{unclear}; expected a list of names, {{index: name}} or {{name: index}}.")
     return None
+
+
+def _are_names(names: list[str]) -> bool:
+    """Whether these are names, each of its own, and not the labels of images or numbers."""
+    return len(set(names)) == len(names) and not any(name.lstrip("+-").replace(".", "", 1).isdigit() for name in names)
+
+
+def _walk_all(level: Mapping[str, Any], depth: int = 4) -> Iterator[Mapping[str, Any]]:
+    yield level
+    if depth:
+        for value in level.values():
+            if isinstance(value, Mapping):
+                yield from _walk_all(value, depth - 1)
 
 
 def find_preprocessing(metadata: Mapping[str, Any], default: Preprocessing) -> Preprocessing | None:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 WRAPPERS = ("state_dict", "model", "net", "model_state_dict", "state_dict_ema", "ema", "model_ema")
 NESTED = ("hyper_parameters", "hparams", "args", "config")  # where training frameworks keep their settings
-CLASS_KEYS = ("classes", "class_names", "class_to_idx")
+CLASS_KEYS = (  # under which class names are kept, likeliest first
+    *("classes", "class_names", "class_to_idx", "idx_to_class", "id2label", "label2id", "label_names", "labels"),
+    *("classnames", "class_labels", "categories", "idx2label", "label_map", "idx_to_label", "label_to_idx", "names"),
+)
 _AVERAGED = re.compile(r"ema|swa|averag|shadow|teacher|momentum|target", re.IGNORECASE)
 _DEEPEST = 3  # dicts within dicts
 _FEW = 100  # parts of a list that are looked into
@@ -135,6 +138,9 @@ def _collect_plain(level: Mapping[Any, Any]) -> dict[str, Any]:
     """The plain entries of a dict; of settings, those of their entries that are plain."""
     opened = {key: v.fields if isinstance(v, Settings) else v for key, v in level.items()}
     opened |= {key: v.texts() for key, v in opened.items() if key in CLASS_KEYS and isinstance(v, Array)}
+    opened |= {
+        key: {"a set": None} for key, v in opened.items() if key in CLASS_KEYS and isinstance(v, set | frozenset)
+    }
     is_plain = _IsPlain()
     found = {str(key): v for key, v in opened.items() if v is not None and is_plain(v)}
     for key in NESTED:
@@ -172,7 +178,7 @@ class _IsPlain:
             self._left -= count
             if count > _PLAIN_VALUES or self._left < 0:
                 return False
-            if not all(isinstance(key, str) for v in parts if isinstance(v, dict) for key in v):
+            if not all(isinstance(key, str | int) for v in parts if isinstance(v, dict) for key in v):
                 return False
             level = [part for v in parts for part in (v.values() if isinstance(v, dict) else v)]
         return False

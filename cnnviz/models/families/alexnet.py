@@ -1,4 +1,4 @@
-"""AlexNet with two groups, CaffeNet, and AlexNet in one tower. Input 227×227.
+"""AlexNet with two groups, CaffeNet, AlexNet in one tower, and that of Dive into Deep Learning. Input 227×227, D2L 224.
 
 Source: Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3. The paper prints 224, which no whole number
 of strides fits; with 227 conv1 gives the 55×55 units that its later layers presume."""
@@ -8,9 +8,10 @@ from functools import partial
 
 from torch import nn
 
+from cnnviz.data.class_names import FASHION_MNIST
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.models.catalogue.architecture import Architecture, add
-from cnnviz.models.families.blocks import FeatureClassifier, caffe_lrn, conv_relu, fully_connected, paper_lrn
+from cnnviz.models.families.blocks import FeatureClassifier, caffe_lrn, conv_relu, fully_connected, he_normal, paper_lrn
 
 
 class AlexNet(FeatureClassifier):
@@ -42,6 +43,26 @@ class AlexNet(FeatureClassifier):
             nn.MaxPool2d(3, 2),
         )
         super().__init__(features, fully_connected(256 * 6 * 6, num_classes))
+
+
+def d2l_alexnet(num_classes: int = 1000, channels: int = 3) -> nn.Sequential:
+    """(N, channels, 224, 224) → (N, num_classes) logits: one tower without normalisation, conv1 padded by 1.
+
+    A flat sequence, as it is printed there: layers are called 0 (conv1) to 20 (the last linear layer)."""
+    net = nn.Sequential(
+        *conv_relu(channels, 96, 11, stride=4, padding=1),
+        nn.MaxPool2d(3, 2),
+        *conv_relu(96, 256, 5, padding=2),
+        nn.MaxPool2d(3, 2),
+        *conv_relu(256, 384, 3, padding=1),
+        *conv_relu(384, 384, 3, padding=1),
+        *conv_relu(384, 256, 3, padding=1),
+        nn.MaxPool2d(3, 2),
+        nn.Flatten(),
+        *fully_connected(256 * 5 * 5, num_classes),
+    )
+    he_normal(net, "fan_in")
+    return net
 
 
 _entry = partial(
@@ -83,4 +104,31 @@ add(
         year=2012,
         note="alexnet_2012 without groups: 1.4 M more parameters and 57 % more multiply-adds.",
     )
+)
+_D2L = "Zhang et al., Dive into Deep Learning, section 8.1; after Krizhevsky et al. 2012"
+add(
+    Architecture(
+        name="alexnet_d2l",
+        title="AlexNet (D2L)",
+        family="AlexNet",
+        builder=partial(d2l_alexnet, channels=3),
+        preprocessing=Preprocessing((224, 224), resize=256),
+        classes=1000,
+        labels="imagenet",
+        source=_D2L,
+        year=2020,
+        note="One tower without normalisation; conv1 is padded by 1, so that 224 gives 54×54 units and fc6 sees 5×5.",
+    ),
+    Architecture(
+        name="alexnet_d2l_gray",
+        title="AlexNet (D2L, one channel)",
+        family="AlexNet",
+        builder=partial(d2l_alexnet, channels=1),
+        preprocessing=Preprocessing((224, 224), mean=(0.0,), std=(1.0,)),
+        classes=10,
+        labels=FASHION_MNIST,
+        source=_D2L,
+        year=2020,
+        note="alexnet_d2l as the book trains it: Fashion-MNIST, enlarged to 224×224, pixels of 0 to 1.",
+    ),
 )

@@ -140,17 +140,19 @@ class BasicBlock(ResidualBlock):
 class Bottleneck(ResidualBlock):
     """1×1 to a quarter of `outputs`, 3×3, 1×1 back, each with batch norm.
 
-    The stride is that of the first 1×1 convolution, as published ("v1"); torchvision's is that of the 3×3."""
+    The stride is that of the first 1×1 convolution, as published ("v1"); `late_stride`: of the 3×3 ("v1.5")."""
 
     last_norm = "bn3"
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, shortcut: Shortcut = option_b) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, stride: int = 1, shortcut: Shortcut = option_b, late_stride: bool = False
+    ) -> None:
         super().__init__()
         width = outputs // 4
-        self.conv1 = nn.Conv2d(inputs, width, 1, stride, bias=False)
+        self.conv1 = nn.Conv2d(inputs, width, 1, 1 if late_stride else stride, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, stride if late_stride else 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu2 = nn.ReLU(inplace=True)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)

@@ -20,6 +20,7 @@ from cnnviz.models.recognise.decide import Decision, decide
 from cnnviz.models.recognise.fill import compare_to, computes, fits
 from cnnviz.models.recognise.rebuild.chains import RebuiltChain, describe_layers, find_chains
 from cnnviz.models.recognise.shapes import published_shapes, sized_shapes
+from cnnviz.models.variants.description import describe_assumption
 from cnnviz.models.zoo import download as pretrained
 
 
@@ -120,8 +121,8 @@ def identify(checkpoint: Checkpoint, file: str) -> Identity:
     first = said or found[0]
     equal = [c.name for c in found if c.level == first.level and c.name != first.name]
     rest = [c.name for c in found if c.level != first.level and c.name != first.name]
-    warnings = () if said or name is None else (_describe_disbelief(name),)
-    return Identity((first.name, *equal), tuple(rest), name, first.classes, warnings)
+    warnings = ("" if said or name is None else _describe_disbelief(name), describe_assumption(first.name))
+    return Identity((first.name, *equal), tuple(rest), name, first.classes, tuple(filter(None, warnings)))
 
 
 def _rebuild(checkpoint: Checkpoint, name: str | None, file: str) -> Identity:
@@ -156,7 +157,11 @@ def find_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, no
     """The class names from the file's metadata, else from its publisher; None if there are none.
 
     A sentence enters `notes` if there are names, but not `count`."""
-    names = metadata.find_class_names(checkpoint.metadata)
+    try:
+        names = metadata.find_class_names(checkpoint.metadata)
+    except BadInput as error:
+        notes.append(f"The file's class names could not be used: {error}")
+        return None
     if names is not None and len(names) == count:
         return names
     if names is not None:

@@ -11,6 +11,7 @@ from cnnviz.models.catalogue.registry import find
 from cnnviz.models.checkpoint.match import Shapes, for_training_only, role, same_sequence, shapes
 from cnnviz.models.checkpoint.prefixes import align_names, strip_shared
 from cnnviz.models.recognise.shapes import find_by_count, find_nearest, outline, published_shapes, rank
+from cnnviz.models.variants.heads import list_variants
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,11 +45,15 @@ def recognise(tensors: Mapping[str, Tensor]) -> list[str]:
 
 def find_candidates(tensors: Mapping[str, Tensor]) -> list[Candidate]:
     """As `recognise`, with the number of classes and what agreed. Auxiliary heads in the file are left out
-    where the network has none. Only networks with as many tensors as the file are built."""
+    where the network has none. Only networks with as many tensors as the file are built. Where none has the file's
+    tensors in order, published networks with another head or other input channels are tried (`variants.heads`)."""
     found: list[Candidate] = []
     for file in _list_readings(tensors):
         fits = (_fit(file, name) for name in find_by_count(len(file)))
         found += [fit for fit in fits if fit and fit.name not in {other.name for other in found}]
+    if not any(candidate.level < SET for candidate in found):
+        for file in _list_readings(tensors):
+            found += filter(None, (_fit(file, name) for name in list_variants(file)))
     return sorted(found, key=lambda c: (c.level, rank(c.name)))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.models.catalogue.registry import architectures, find
 from cnnviz.models.checkpoint.match import Shapes, shapes
+from cnnviz.models.variants.description import PREFIX, parse_variant
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.architecture import Architecture
@@ -22,22 +23,26 @@ if TYPE_CHECKING:
 # own, then the commonest, then twins whose tensors are the same: plain networks (shortcuts have no parameters), scaled
 # or gated shortcuts, blocks that training drops, other strides or normalisation.
 _LISTED = """
-4 mlp   8 maxout_mnist   10 lenet5 lenet_cifar maxout_cifar10   14 all_cnn_a
+4 mlp   8 mnist_32_64_128 mnist_10_20_50 mnist_20_50_500 maxout_mnist
+10 lenet5 lenet_cifar maxout_cifar10 lenet5_avg lenet5_tanh lenet5_sigmoid lenet5_unpadded lenet5_c5 lenet5_c5_tanh
+tinyvgg_28 tinyvgg_64   14 all_cnn_a
 16 alexnet alexnet_2012 caffenet alexnet_one_tower zfnet zfnet_b cnn_f cnn_m cnn_s cnn_m_2048 cnn_m_1024 cnn_m_128
-17 lenet5_1998   18 all_cnn_b all_cnn_c nin_cifar10   22 vgg11 vgg11_lrn   24 dsn_cifar10 nin_imagenet   26 vgg13
-32 vgg16 vgg16_c   38 vgg19   52 squeezenet1_0 squeezenet1_1   54 vgg11_bn   66 highway19_cifar10 vgg13_bn
-70 wrn_16_4 wrn_16_8   84 vgg16_bn   87 resnet18_a plain18   97 resnet20_cifar plain20_cifar   102 resnet18 vgg19_bn
-107 resnet20_cifar_b   116 googlenet_2014   130 wrn_28_10   137 mobilenet_v1   157 resnet32_cifar plain32_cifar
-167 resnet34_a plain34   177 fractalnet_c3b5   182 resnet34   197 densenet_40_k12   210 mobilenet_v3_small
-217 resnet44_cifar plain44_cifar   247 resnet34_c efficientnet_lite0   262 mobilenet_v2   266 mobilenet_v3_large
-267 resnet50 resnet50_v1   277 resnet56_cifar resnet56_noshort plain56_cifar   287 googlenet resnet56_cifar_b
-347 bn_inception   472 inception_v3   497 densenet_100_k12 densenet_100_k24 densenet_bc_100_k12
-522 resnet101 resnet101_v1
+alexnet_d2l alexnet_d2l_gray   17 lenet5_1998   18 all_cnn_b all_cnn_c nin_cifar10   22 vgg11 vgg11_lrn
+24 dsn_cifar10 nin_imagenet   26 vgg13   32 vgg16 vgg16_c   38 vgg19   50 vgg11_cifar   52 squeezenet1_0 squeezenet1_1
+54 vgg11_bn   62 vgg13_cifar   66 highway19_cifar10 vgg13_bn   70 wrn_16_4 wrn_16_8   80 vgg16_cifar   84 vgg16_bn
+86 preact_resnet18   87 resnet18_a plain18   97 resnet20_cifar plain20_cifar   98 vgg19_cifar
+102 resnet18 vgg19_bn resnet18_cifar   107 resnet20_cifar_b   116 googlenet_2014   122 senet18_cifar   130 wrn_28_10
+137 mobilenet_v1 mobilenet_v1_cifar   157 resnet32_cifar plain32_cifar   167 resnet34_a plain34   177 fractalnet_c3b5
+182 resnet34 resnet34_cifar   197 densenet_40_k12   210 mobilenet_v3_small   217 resnet44_cifar plain44_cifar
+247 resnet34_c efficientnet_lite0 shufflenet_g2_cifar shufflenet_g3_cifar   262 mobilenet_v2   266 mobilenet_v3_large
+267 resnet50 resnet50_v1 resnet50_cifar   277 resnet56_cifar resnet56_noshort plain56_cifar
+287 googlenet resnet56_cifar_b mobilenet_v2_cifar   347 bn_inception   386 googlenet_cifar   472 inception_v3
+497 densenet_100_k12 densenet_100_k24 densenet_bc_100_k12   522 resnet101 resnet101_v1 resnet101_cifar
 547 resnet110_cifar plain110_cifar stochastic_depth110 resnet110_constant_scaling resnet110_dropout_shortcut
-557 resnet110_cifar_b   601 resnet110_conv_shortcut   606 densenet121
-655 resnet110_exclusive_gating resnet110_shortcut_gating   777 resnet152 resnet152_v1   820 preact_resnet164
-846 densenet169   947 densenet_bc_190_k40   1006 densenet201   1247 densenet_bc_250_k24   1326 densenet264
-5005 preact_resnet1001   6007 resnet1202_cifar stochastic_depth1202
+557 resnet110_cifar_b   601 resnet110_conv_shortcut   602 densenet121_cifar   606 densenet121
+655 resnet110_exclusive_gating resnet110_shortcut_gating   777 resnet152 resnet152_v1 resnet152_cifar
+820 preact_resnet164   846 densenet169   947 densenet_bc_190_k40   1006 densenet201   1247 densenet_bc_250_k24
+1326 densenet264   5005 preact_resnet1001   6007 resnet1202_cifar stochastic_depth1202
 """
 
 
@@ -108,8 +113,10 @@ def find_nearest(count: int, limit: int = 10) -> list[str]:
 
 
 def rank(name: str) -> tuple[int, str]:
-    """Sort key among architectures that have the same tensors: as listed above, plugins last by name."""
-    return _RANKS.get(name, len(_RANKS)), name
+    """Sort key among architectures that have the same tensors: as listed above, plugins last by name. A variant has
+    the place of the network that it changes."""
+    listed = parse_variant(name.removeprefix(PREFIX)).base if name.startswith(PREFIX) else name
+    return _RANKS.get(listed, len(_RANKS)), name
 
 
 def _list_networks() -> list[str]:
@@ -118,7 +125,8 @@ def _list_networks() -> list[str]:
 
 @lru_cache(1024)
 def _outline(entry: Architecture) -> Outline:
-    ours, other = _shapes(entry), _shapes(entry, entry.classes + 1)
+    ours = _shapes(entry)
+    other = _shapes(entry, entry.classes + 1) if entry.resizable else ours
     return Outline(ours, frozenset(key for key in ours if ours[key] != other[key]))
 
 

@@ -1,4 +1,5 @@
-"""Networks by prefix: `timm:NAME`, `pytorchcv:NAME`, `torchvision:NAME`, and `chain:STEPS`, a description.
+"""Networks by prefix: `timm:NAME`, `pytorchcv:NAME`, `torchvision:NAME`; and the descriptions `variant:NAME.CHANGES`
+and `chain:STEPS`.
 
 The packages give shapes, addresses and preprocessing; cnnviz downloads and reads the files itself and runs nothing
 that is pickled in them."""
@@ -13,17 +14,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from cnnviz.errors import CnnvizError, unknown
-from cnnviz.models.zoo import chains, pytorchcv, timm, torchvision
+from cnnviz.models.zoo import chains, pytorchcv, timm, torchvision, variants
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.architecture import Architecture
     from cnnviz.models.zoo.public_weights import PublicWeights
 
 ZOOS = {"timm": timm, "pytorchcv": pytorchcv, "torchvision": torchvision}  # prefix, the package's name → its adapter
+BUILT_IN = {"chain": chains, "variant": variants}  # what has a prefix and needs no package
 _PREFIX = re.compile(r"[A-Za-z_]\w+:")  # more than one letter: C:\ is no zoo
-
-
-BUILT_IN = {"chain": chains}  # what has a prefix and needs no package
 
 
 def is_prefixed(name: str) -> bool:
@@ -31,7 +30,7 @@ def is_prefixed(name: str) -> bool:
     return _PREFIX.match(name) is not None
 
 
-@lru_cache(4096)  # a chain's name may be anybody's
+@lru_cache(4096)  # a description may be anybody's
 def find(name: str) -> Architecture:
     """The entry of "timm:resnet18" and the like; a tag after the name chooses among several weights
     ("timm:resnet18.a1_in1k", "torchvision:resnet50.IMAGENET1K_V2").

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.models.catalogue.architecture import Architecture
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.model import LoadedModel
+from cnnviz.models.state import NetworkCache
 from cnnviz.studies.anatomy.blocks import block_rows, name_blocks
 from cnnviz.studies.anatomy.rows import Anatomy, BlockRow, LayerRow, measure_depth
 from cnnviz.tracing.graph import Graph, Node, trace_graph
@@ -21,7 +21,7 @@ __all__ = ["Anatomy", "BlockRow", "LayerRow", "anatomy"]
 
 _FLOAT = 4  # bytes of a float32
 _KEPT = ("conv", "pool", "linear")  # what needs memory of its own: the rest works in place
-_LOADED: WeakKeyDictionary[nn.Module, Anatomy] = WeakKeyDictionary()
+_LOADED: NetworkCache[Anatomy] = NetworkCache()
 
 
 def anatomy(model: LoadedModel | str) -> Anatomy:
@@ -45,13 +45,13 @@ def anatomy(model: LoadedModel | str) -> Anatomy:
     """
     if isinstance(model, str):
         return _build_anatomy(find(model))
+
+    def follow() -> Anatomy:
+        graph = trace_graph(model.module, model.input_size)
+        return _assemble(model.name, _find_title(model.name), model.input_size, model.module, graph)
+
     with model.lock:
-        if model.module not in _LOADED:
-            graph = trace_graph(model.module, model.input_size)
-            _LOADED[model.module] = _assemble(
-                model.name, _find_title(model.name), model.input_size, model.module, graph
-            )
-        return _LOADED[model.module]
+        return _LOADED.get(model.module, follow, model.input_size)
 
 
 def _find_title(name: str) -> str:

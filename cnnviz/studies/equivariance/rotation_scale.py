@@ -84,7 +84,7 @@ def compare_transforms(
         count_calls(model.module, x[None])
         with override_padding(padding):
             base = capture_tensors(model.module, model.lay_out(x[None]), names)
-            after = capture_tensors(model.module, model.lay_out(images), names)
+            after = capture_tensors(model.module, model.lay_out(images), names, model.most_at_once)
     rows = tuple(_compare_layer(name, as_maps(base[name])[0], as_maps(after[name]), kind, values) for name in names)
     return TransformComparison(kind, np.array(values), padding, images.float().cpu().numpy(), rows)
 

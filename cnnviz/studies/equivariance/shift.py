@@ -199,7 +199,7 @@ class _Passes:
         with self.model.lock, torch.inference_mode():
             count_calls(self.model.module, batch)  # with its own padding, in which the whole network runs
             with override_padding(self.padding) as mode, visit_layers(self.model.module, self.layers, self._note(mode)):
-                found = capture_tensors(self.model.module, batch, self.layers)
+                found = capture_tensors(self.model.module, batch, self.layers, self.model.most_at_once)
             return {name: as_maps(found[name]) for name in self.layers}
 
     def _note(self, mode: PaddingMode) -> Visitor:

@@ -51,7 +51,7 @@ def global_pooling(
         for part in ([(0, 0)], *split_shifts(pairs, source.size)):
             batch = source.at(part)
             with override_padding(padding):
-                found = as_maps(capture_tensors(model.module, batch, [name])[name])
+                found = as_maps(capture_tensors(model.module, batch, [name], model.most_at_once)[name])
                 parts.append(doubled(found).clamp_min(0))
     maps = torch.cat(parts)
     seen = (maps.flatten(1), maps.mean((2, 3)), maps.amax((2, 3)))

@@ -78,7 +78,7 @@ def pooling_invariance(
 
     def passed(batch: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         with model.lock, torch.inference_mode(), override_padding(padding):
-            found = capture_io(model.module, batch, names)
+            found = capture_io(model.module, batch, names, model.most_at_once)
         return {name: (as_maps(given), as_maps(made)) for name, (given, made) in found.items()}
 
     base = passed(source.at([(0, 0)]))

@@ -72,6 +72,16 @@ def test_answers_are_kept_and_every_page_uses_them(opened, cache):
         assert at.selectbox(key="weights").value == name
 
 
+def test_a_network_with_another_head_is_one_like_any_other_and_a_link_brings_it_back(opened):
+    name = "variant:resnet20_cifar.32"
+    at = dropped(opened("home"), saved(registry.build(name, 3).state_dict()), "fine_tuned.pth")
+    assert answer(at, "net").value == name and "ReLU" in words(at) and "assumed" in words(at)
+    take(at)
+    assert errors(at) == [] and at.query_params["net"] == name
+    again = opened("feature_maps", net=name, weights=at.selectbox(key="weights").value)
+    assert errors(again) == [] and pictures(again) and again.selectbox(key="net").value == name
+
+
 def test_the_weights_of_the_file_are_what_is_shown(opened):
     state = lenet(seed=7)
     take(dropped(at := opened("home"), saved(state)))

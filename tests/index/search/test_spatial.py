@@ -191,7 +191,7 @@ def test_a_module_that_returns_a_number_disturbs_no_trace():
 
 def rows_and_columns_changed() -> LoadedModel:
     """`turn` hands on (N, H, C, W), as nobody can tell from outside."""
-    turn = Written(lambda x: x.permute(0, 2, 1, 3))
+    turn = Written(lambda x: torch.einsum("nchw->nhcw", x))
     net = Functional(lambda n, x: n.turn(n.conv(x)).mean((1, 3)), conv=nn.Conv2d(3, 4, 3), turn=turn)
     return tiny(net)
 
@@ -202,6 +202,14 @@ def test_a_layer_whose_maps_are_not_those_of_its_field_is_refused_before_the_sea
         index_patches(model, noise(3, 8), ["conv", "turn"], batch=1, progress=told.append)
     assert not told
     assert find_spatial(model, ["conv", "turn"]) == ["conv"]
+
+
+def test_axes_that_are_moved_on_the_way_are_followed():
+    turn = Written(lambda x: x.permute(0, 2, 1, 3))  # (N, H, C, W)
+    model = tiny(Functional(lambda n, x: n.turn(n.conv(x)).mean((1, 3)), conv=nn.Conv2d(3, 4, 3), turn=turn))
+    found = capture(model, images(2), ["conv", "turn"])
+    np.testing.assert_array_equal(found["turn"], found["conv"])
+    assert find_spatial(model, ["conv", "turn"]) == ["conv", "turn"]
 
 
 def test_layers_that_work_on_windows_or_tables_are_left_out_unless_they_are_named():

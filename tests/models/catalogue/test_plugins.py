@@ -120,7 +120,11 @@ BROKEN = {
     ),
     "no module": (HEAD + "@cnnviz.register('bad')\ndef f(n): return 3\n", "line 3", "returned a int"),
     "raises": (HEAD + "@cnnviz.register('bad')\ndef f(n):\n    return nn.Conv2d(3, n)\n", "line 5", "TypeError"),
-    "no argument": (HEAD + "@cnnviz.register('bad')\ndef f(): return nn.Flatten()\n", "line 3", "TypeError"),
+    "no argument": (
+        HEAD + f"@cnnviz.register('bad', input_size=(3, 2, 2), classes=3)\ndef f(): return {FLAT.format(n=10)}\n",
+        "line 3",
+        "always has 10 outputs",
+    ),
     "fixed classes": (
         HEAD + f"@cnnviz.register('bad', input_size=(3, 2, 2))\ndef f(n): return {FLAT.format(n=10)}\n",
         "line 3",

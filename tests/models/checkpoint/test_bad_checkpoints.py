@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hostile_files import BOMBS, CODE, DAMAGED, HOSTILE, memory
+from twins import LENET5
 from weightfiles import filled
 
 from cnnviz.errors import BadCheckpoint
@@ -114,7 +115,7 @@ def test_metadata_that_repeat_themselves_without_end_are_left_out(tmp_path):
         endless = [endless] * 50_000
     torch.save({"state_dict": filled("lenet5").state_dict(), "classes": endless}, tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
-    assert found.candidates == ("lenet5",) and found.class_names is None
+    assert found.candidates == LENET5 and found.class_names is None
 
 
 def test_nan_weights_are_not_refused_but_warned_of(tmp_path):

@@ -11,7 +11,7 @@ import torch
 from published_counts import REAL
 from safetensors.torch import save_file
 from torch import nn
-from twins import first_of_its_twins
+from twins import LENET5, first_of_its_twins
 from weightfiles import anonymous, bare, filled, prefixed
 
 from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
@@ -99,7 +99,7 @@ def test_the_arguments_of_a_script_settle_the_choice(tmp_path, key):
 def test_metadata_that_the_tensors_contradict_are_told_and_not_believed(tmp_path):
     torch.save({"state_dict": filled("lenet5").state_dict(), "arch": "resnet18"}, tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
-    assert (found.named, found.candidates) == ("resnet18", ("lenet5",))
+    assert (found.named, found.candidates) == ("resnet18", LENET5)
     assert "'resnet18', and its tensors do not fit" in found.warnings[0]
 
 
@@ -111,7 +111,7 @@ def test_a_told_network_that_cannot_be_built_leaves_the_decision_to_the_tensors(
     entry = replace(find("lenet5"), name="broken", builder=broken)
     monkeypatch.setattr(architecture, "_CATALOGUE", {**architecture._CATALOGUE, "broken": entry})
     torch.save({"state_dict": filled("lenet5").state_dict(), "arch": "broken"}, tmp_path / "w.pt")
-    assert inspect(tmp_path / "w.pt").candidates == ("lenet5",)
+    assert inspect(tmp_path / "w.pt").candidates == LENET5
 
 
 def test_a_file_that_names_what_it_nearly_is_is_told_what_differs_from_that(tmp_path):
@@ -124,7 +124,7 @@ def test_a_file_that_names_what_it_nearly_is_is_told_what_differs_from_that(tmp_
 def test_other_names_in_the_file_are_a_candidate_with_a_report(tmp_path):
     torch.save(anonymous(filled("lenet5", 4).state_dict()), tmp_path / "w.pt")
     found = inspect(tmp_path / "w.pt")
-    assert (found.candidates, found.classes, len(found.report.renamed)) == (("lenet5",), 4, 10)
+    assert (found.candidates, found.classes, len(found.report.renamed)) == (LENET5, 4, 10)
 
 
 def test_tensors_in_another_order_and_without_names_are_refused_as_a_guess(tmp_path):

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 import torch
 from torch import nn
-from twins import first_of_its_twins
+from twins import LENET5, first_of_its_twins
 from weightfiles import anonymous, prefixed
 
 from cnnviz.data.preprocessing import Preprocessing
@@ -132,7 +132,7 @@ def test_an_architecture_that_is_changed_and_registered_again_is_recognised_anew
 
 def test_a_twin_of_the_users_own_comes_after_the_published_network(add_own):
     add_own("a_lenet", find("lenet5").builder)
-    assert recognise(outline("lenet5")) == ["lenet5", "a_lenet"]
+    assert recognise(outline("lenet5")) == [*LENET5, "a_lenet"]
 
 
 def test_an_architecture_that_cannot_be_built_is_warned_of_and_forbids_no_other(add_own):
@@ -141,4 +141,4 @@ def test_an_architecture_that_cannot_be_built_is_warned_of_and_forbids_no_other(
 
     add_own("broken", broken)
     with pytest.warns(UserWarning, match="broken cannot be built .RuntimeError: no such layer"):
-        assert recognise(outline("lenet5")) == ["lenet5"]
+        assert recognise(outline("lenet5")) == [*LENET5]

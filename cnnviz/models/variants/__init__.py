@@ -1,0 +1,1 @@
+"""Published networks with another head or another number of input channels."""
