@@ -208,7 +208,7 @@ def weights_options(name: str) -> list[str]:
 
 @st.cache_data(show_spinner=False)
 def _packaged() -> list[str]:
-    from cnnviz.models.packaged import packaged
+    from cnnviz.models.zoo.packaged import packaged
 
     return sorted(packaged())
 

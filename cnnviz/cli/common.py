@@ -51,7 +51,7 @@ def open_network(options: argparse.Namespace) -> LoadedModel:
     from cnnviz.models.bundled import bundled
     from cnnviz.models.catalogue.registry import find
     from cnnviz.models.load import load
-    from cnnviz.models.packaged import packaged
+    from cnnviz.models.zoo.packaged import packaged
 
     if Path(options.network).is_file():
         return _report_warnings(load(None, options.network, options.device))

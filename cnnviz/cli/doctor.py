@@ -103,7 +103,7 @@ def _print_offline() -> None:
     from cnnviz.data.public.public_files import SETS, is_here
     from cnnviz.models.bundled import bundled, snapshots
     from cnnviz.models.catalogue.cards import all_cards
-    from cnnviz.models.packaged import packaged
+    from cnnviz.models.zoo.packaged import packaged
 
     here = [card.name for card in all_cards() if card.here and card.weights == "pretrained"]
     sets = [name for name in SETS if is_here(name)]
@@ -157,7 +157,7 @@ def _try_bundled() -> None:
     from cnnviz.data.samples import draw_digit, sample_names, sample_photo
     from cnnviz.models.bundled import bundled
     from cnnviz.models.load import load
-    from cnnviz.models.packaged import packaged
+    from cnnviz.models.zoo.packaged import packaged
 
     failed = []
     trained = {name: "bundled" for name in bundled()} | {name: "packaged" for name in packaged()}

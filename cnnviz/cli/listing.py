@@ -84,7 +84,7 @@ def _list_architectures(names_only: bool) -> None:
     from cnnviz.models.bundled import bundled, snapshots
     from cnnviz.models.catalogue.parameter_counts import count_parameters, format_count
     from cnnviz.models.catalogue.registry import architectures, find
-    from cnnviz.models.packaged import PACKAGES
+    from cnnviz.models.zoo.packaged import PACKAGES
 
     names = architectures()
     if names_only:

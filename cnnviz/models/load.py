@@ -17,7 +17,6 @@ from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.checkpoint.metadata import check_channels
 from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights
 from cnnviz.models.model import LoadedModel
-from cnnviz.models.packaged import PACKAGES, find_packaged, packaged
 from cnnviz.models.recognise.decide import Decision, decide
 from cnnviz.models.recognise.fill import count_classes, fill
 from cnnviz.models.recognise.inspect import (
@@ -28,6 +27,7 @@ from cnnviz.models.recognise.inspect import (
     is_published,
 )
 from cnnviz.models.zoo import download as pretrained
+from cnnviz.models.zoo.packaged import PACKAGES, find_packaged, packaged
 from cnnviz.store import is_there
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def load(
 
     `name`: of the catalogue; None has it recognised from the file's metadata, keys and shapes. `weights`: "random"
     (the same at every call), "pretrained" (torchvision's own file, downloaded once with `progress(bytes done,
-    bytes in all)`), "packaged" (a Python package of its own, where it is installed, see `models.packaged`),
+    bytes in all)`), "packaged" (a Python package of its own, where it is installed, see `models.zoo.packaged`),
     "bundled", "epoch-5" (the bundled weights as they were after 5 epochs of their training, float16, where such
     snapshots come with cnnviz), or the path of a file, or of a folder as HuggingFace's libraries save it; None takes
     the bundled file where there is one for `name`, else the packaged one, else random weights. The number of classes

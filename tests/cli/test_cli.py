@@ -12,7 +12,7 @@ from PIL import Image
 import cnnviz
 from cnnviz.cli import main
 from cnnviz.models.bundled import bundled
-from cnnviz.models.packaged import packaged
+from cnnviz.models.zoo.packaged import packaged
 
 ROOT = Path(__file__).resolve().parents[2]
 

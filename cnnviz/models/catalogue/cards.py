@@ -14,8 +14,8 @@ from cnnviz.errors import CnnvizError
 from cnnviz.models.bundled import bundled
 from cnnviz.models.catalogue.registry import architectures, find
 from cnnviz.models.checkpoint.read import read_weights
-from cnnviz.models.packaged import PACKAGES, WeightsPackage
 from cnnviz.models.zoo import download as pretrained
+from cnnviz.models.zoo.packaged import PACKAGES, WeightsPackage
 from cnnviz.models.zoo.public_weights import PublicWeights
 
 TRAINED_HERE = "As cnnviz itself (MIT); the data set's own terms apply to what it was trained on."

@@ -9,8 +9,8 @@ import torch
 from cnnviz.models.bundled import bundled
 from cnnviz.models.catalogue.cards import all_cards, cards
 from cnnviz.models.catalogue.registry import architectures, build, find
-from cnnviz.models.packaged import PACKAGES
 from cnnviz.models.zoo import download as pretrained
+from cnnviz.models.zoo.packaged import PACKAGES
 
 
 @pytest.fixture(autouse=True)

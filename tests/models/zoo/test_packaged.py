@@ -11,17 +11,17 @@ from PIL import Image
 import cnnviz
 from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models.catalogue.cards import cards
-from cnnviz.models.packaged import PACKAGES, packaged
+from cnnviz.models.zoo.packaged import PACKAGES, packaged
 
 NAME = "efficientnet_lite0"
 PACKAGE = PACKAGES[NAME]
-PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared" / "data" / "imagenet-sample"
+PHOTOGRAPHS = Path(__file__).resolve().parents[4] / "shared" / "data" / "imagenet-sample"
 installed = pytest.mark.skipif(NAME not in packaged(), reason=f"{PACKAGE.distribution} is not installed")
 
 
 @pytest.fixture
 def absent(monkeypatch):
-    monkeypatch.setattr("cnnviz.models.packaged.find_spec", lambda _name: None)
+    monkeypatch.setattr("cnnviz.models.zoo.packaged.find_spec", lambda _name: None)
 
 
 @pytest.fixture
