@@ -12,7 +12,7 @@ from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import choose, out_of_memory, release
 from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models.bundled import bundled, epoch_of, snapshots
-from cnnviz.models.catalogue.architecture import Architecture
+from cnnviz.models.catalogue.architecture import Architecture, published
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.checkpoint.metadata import check_channels
 from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights
@@ -264,6 +264,7 @@ def _place(parts: dict[str, Any], device: torch.device) -> LoadedModel:
     import torch
 
     parts["notes"] = dict(parts.get("notes") or {})
+    parts["known"] = parts["name"] in published() or parts["name"].startswith(("chain:", "variant:"))
     try:
         return LoadedModel(**parts, device=device)
     except RuntimeError as error:

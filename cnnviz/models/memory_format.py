@@ -121,23 +121,36 @@ def make_trial_copy(module: nn.Module, images: Tensor) -> tuple[nn.Module, Tenso
     values and the places of their inputs. So a trial takes 0.2 s and not the time of several passes, and still tells
     what the network's own code does with axes, strides and the images of a batch."""
     import torch
-    from torch import nn
 
-    plain, own = torch.contiguous_format, {id(tensor): tensor for tensor in module.parameters()}
+    plain = torch.contiguous_format
     try:
-        light, spent = copy.deepcopy(module, dict(own)).eval(), list[int]()
-        exact = copy.deepcopy(module, dict(own)).eval()
+        light, spent = make_light_copy(module)
+        exact = _copy_structure(module)
     except Exception:  # noqa: BLE001, a stranger's network may mind being copied in any way
         return module, run_trial(module, images, plain), True
+    scores = run_trial(light, images, plain)
+    if sum(spent) > LIGHT:
+        return light, scores, False
+    return exact, run_trial(exact, images, plain), True
+
+
+def _copy_structure(module: nn.Module) -> nn.Module:
+    """A copy in eval mode that shares the parameters."""
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in module.parameters()}).eval()
+
+
+def make_light_copy(module: nn.Module) -> tuple[nn.Module, list[int]]:
+    """(a copy that shares the parameters and does without most of the arithmetic, see `make_trial_copy`; a list that
+    gets the multiply-adds which each of its convolutions and linear layers would have taken)."""
+    from torch import nn
+
+    light, spent = _copy_structure(module), list[int]()
     for child in light.modules():
         if type(child) is nn.Conv2d and child.padding_mode == "zeros" and not isinstance(child.padding, str):
             child.forward = functools.partial(_convolve, child, spent)  # type: ignore[method-assign]
         elif type(child) is nn.Linear:
             child.forward = functools.partial(_multiply, child, spent)  # type: ignore[method-assign]
-    scores = run_trial(light, images, plain)
-    if sum(spent) > LIGHT:
-        return light, scores, False
-    return exact, run_trial(exact, images, plain), True
+    return light, spent
 
 
 def _convolve(conv: nn.Conv2d, spent: list[int], images: Tensor) -> Tensor:

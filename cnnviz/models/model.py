@@ -20,7 +20,7 @@ from cnnviz.models.memory_format import lay_out
 from cnnviz.models.output import decided, find_scores, probabilities, to_logits
 from cnnviz.models.prepare import prepare, without_checkpointing
 from cnnviz.models.state import settle, state_token
-from cnnviz.models.trial import Trial, try_network
+from cnnviz.models.trial import Trial, try_known, try_network
 
 if TYPE_CHECKING:
     import torch
@@ -77,8 +77,9 @@ class LoadedModel(Displayed):
     Whoever hooks it, needs gradients or changes its mode holds `lock` meanwhile. `origin`: "random",
     "pretrained", "packaged", "bundled", "epoch-5" or the name of a file. `fingerprint`: see there.
     `report`: how a file's tensors were matched; None when nothing was read. `notes`: metadata of the
-    weights (recipe, accuracy, what was assumed). `trial`: what a few passes at loading told, see `models.trial`: the
-    memory format of weights and batches, whether images may share a pass, and the function that the network ends in.
+    weights (recipe, accuracy, what was assumed). `known`: its code is cnnviz's own, so that less is tried. `trial`:
+    what a few passes at loading told, see `models.trial`: the memory format of weights and batches, whether images
+    may share a pass, and the function that the network ends in.
     Raises BadInput for a network that cannot be looked into.
 
     Example:
@@ -97,6 +98,7 @@ class LoadedModel(Displayed):
     origin: str = "random"
     report: LoadReport | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    known: bool = False
     lock: NetworkLock = field(init=False, repr=False)
     trial: Trial = field(init=False, repr=False)
     _fingerprint: str = field(default="", init=False, repr=False)
@@ -108,7 +110,10 @@ class LoadedModel(Displayed):
         self.module = prepare(self.module, self.input_size, self.name)
         self.module.eval().requires_grad_(False).to(self.device)
         settle(self.module)
-        self.trial = try_network(self.module, self.input_size, self.name)
+        if self.known:
+            self.trial = try_known(self.module, self.input_size)
+        else:
+            self.trial = try_network(self.module, self.input_size, self.name)
         self.module.to(memory_format=self.memory_format)
         self.lock = NetworkLock(self.module)
         if self.trial.remarks:

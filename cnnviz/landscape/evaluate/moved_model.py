@@ -39,8 +39,9 @@ def perturb(
     where = f"({alpha:+.2f}, {beta:+.2f})" if len(directions) == 2 else f"{alpha:+.2f}"
     notes = {**model.notes, "perturbed": {"alpha": alpha, "beta": beta, "from": model.fingerprint}}
     origin = f"{model.origin}, moved by {where}"
+    names = list(model.class_names)
     return LoadedModel(
-        module, model.name, model.preprocessing, list(model.class_names), model.device, origin, model.report, notes
+        module, model.name, model.preprocessing, names, model.device, origin, model.report, notes, known=model.known
     )
 
 

@@ -99,7 +99,7 @@ def randomise(model: LoadedModel, layers: Sequence[str] | None = None, seed: int
             if fresh:
                 _renew(modules[name], _generator(seed, name))
     names = list(model.class_names)
-    return LoadedModel(module, model.name, model.preprocessing, names, model.device, origin="random")
+    return LoadedModel(module, model.name, model.preprocessing, names, model.device, origin="random", known=model.known)
 
 
 def _generator(seed: int, name: str) -> torch.Generator:

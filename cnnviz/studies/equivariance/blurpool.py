@@ -96,6 +96,7 @@ def add_blur_pooling(model: LoadedModel, size: int = 3) -> LoadedModel:
         f"{model.origin}, blur-pooled {size}×{size}",
         model.report,
         {**model.notes, "blur": {"size": size, "layers": list(strided), "from": model.fingerprint}},
+        known=model.known,
     )
 
 
