@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cnnviz.attribution.gradcam import grad_cam
 from cnnviz.attribution.occlusion import Counter, occlude
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.interventions.relu_rules import RectifierRule
 from cnnviz.models.model import LoadedModel
@@ -24,8 +25,8 @@ _RULES = {"saliency": "gradient", "guided_backprop": "guided", "deconvolution": 
 _STEPS_AT_ONCE = 4 * 224 * 224  # pixels of the images in one pass of integrated gradients
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+@dataclass(frozen=True, slots=True, repr=False)
+class Attribution(Summarised):
     """How much each part of one image speaks for class `target`.
 
     `values`: (C, H, W) float32 for gradients, one value an input value; (H, W) for occlusion; (h, w) over the whole

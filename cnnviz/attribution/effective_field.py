@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from cnnviz.attribution.reconstruct import reconstruct_batch
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.tracing.receptive_field import receptive_field
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveField:
+@dataclass(frozen=True, slots=True, repr=False)
+class EffectiveField(Summarised):
     """Mean absolute gradient of one channel's units over the pixels of their receptive field.
 
     `weight` (h, w) float32, its sum is 1; all 0 where no gradient arrives. `size`: the theoretical (h, w).

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
@@ -23,8 +24,8 @@ GRAY = 128  # of 255
 _PIXELS_AT_ONCE = 16 * 224 * 224
 
 
-@dataclass(frozen=True, slots=True)
-class Occlusion:
+@dataclass(frozen=True, slots=True, repr=False)
+class Occlusion(Summarised):
     """Maps over the places of the square's centre, `stride` pixels apart: (R, C) each.
 
     `probability`: of class `target`. `label`: the most probable class. `activation`: the sum over the positive

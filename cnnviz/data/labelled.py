@@ -15,6 +15,7 @@ from cnnviz.data.class_names import MNIST
 from cnnviz.data.idx import find_idx, read_idx
 from cnnviz.data.images import SUFFIXES, open_image
 from cnnviz.data.public.public_sets import prepare_training_folder
+from cnnviz.display import Summarised
 from cnnviz.errors import BadImage, BadInput
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ IN_MEMORY = 4 << 30  # bytes of pixels kept; larger sets are decoded as they are
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledSet:
+@dataclass(frozen=True, slots=True, repr=False)
+class LabelledSet(Summarised):
     """`labels`: (N,) int64. `pixels`: uint8 (N, H, W, C) as the network receives them, or None when the
     set is too large for memory; then `files` are decoded batch by batch. `split`: how it was chosen."""
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from cnnviz.data.images import SUFFIXES
+from cnnviz.display import Summarised
 
 Progress = Callable[[int, int], None]  # (images found so far, 0, since the total is unknown)
 TELL_EVERY = 5000  # files
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+@dataclass(frozen=True, slots=True, repr=False)
+class Listing(Summarised):
     """Image files, sorted by the bytes of their relative posix `paths`.
 
     `facts`: (N, 2) int64, size in bytes and time of change in ns, -1 where there is no file behind a link.

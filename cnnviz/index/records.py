@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
+
 Box = tuple[int, int, int, int]
 FIXED_POINT = 2**20  # sums are kept as whole numbers, so that their order does not matter
 
@@ -27,8 +29,8 @@ class Winner:
     full_box: Box
 
 
-@dataclass(frozen=True, slots=True)
-class LayerTop:
+@dataclass(frozen=True, slots=True, repr=False)
+class LayerTop(Summarised):
     """The winners of one layer, strongest first; `images` is -1 where the corpus had fewer than k.
 
     `values` (C, k) float32; `images`, `rows`, `cols` (C, k) int64; `boxes`, `full_boxes` (C, k, 4) int64."""
@@ -44,8 +46,8 @@ class LayerTop:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelStatistics:
+@dataclass(frozen=True, slots=True, repr=False)
+class ChannelStatistics(Summarised):
     """What one pass learnt of a layer's channels beside the winners.
 
     Of every image: `maximum` (C,) float32, `histogram` (C, 64) int64, how many images had their strongest

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.store import load_arrays, save_arrays
 
@@ -46,8 +47,8 @@ class Measured:
     accuracy_error: float
 
 
-@dataclass(frozen=True, slots=True)
-class Surface(_Kept):
+@dataclass(frozen=True, slots=True, repr=False)
+class Surface(_Kept, Summarised):
     """Loss on a plane in weight space. Source: Li et al. 2018, arXiv:1712.09913.
 
     The network's own weights are at (0, 0). `meta`: architecture, hash of the weights, data, number of
@@ -81,8 +82,8 @@ class Surface(_Kept):
         return _csv(("alpha", "beta", "loss", "accuracy", "loss_error", "accuracy_error"), rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Line(_Kept):
+@dataclass(frozen=True, slots=True, repr=False)
+class Line(_Kept, Summarised):
     """Loss along one direction, or from one network to another.
 
     `meta` says which: "kind of line": "direction" (0 is the network) or "interpolation" (0 is the first
@@ -101,8 +102,8 @@ class Line(_Kept):
         return _csv(("step", "loss", "accuracy", "loss_error", "accuracy_error"), zip(*columns, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Trajectory(_Kept):
+@dataclass(frozen=True, slots=True, repr=False)
+class Trajectory(_Kept, Summarised):
     """The way of a training run, projected on a plane through its last weights.
 
     `meta`: share of the variance that the two directions explain, their cosine, data, number of images."""

@@ -69,7 +69,7 @@ class NetworkLock:
         self._lock.release()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class LoadedModel(Displayed):
     """A network in eval mode with frozen parameters, shared by threads. On CUDA it computes in float32, never in TF32:
     see `device.exact_float32`. `module` is taken over: give a copy of a network that goes on being trained.
@@ -119,6 +119,11 @@ class LoadedModel(Displayed):
         if self.trial.remarks:
             known = [*self.notes.get("assumed", ())]
             self.notes = {**self.notes, "assumed": known + [note for note in self.trial.remarks if note not in known]}
+
+    def __repr__(self) -> str:
+        size = "×".join(map(str, self.input_size))
+        weights = self.origin if self.origin.endswith("weights") else f"{self.origin} weights"
+        return f"<{self.name}, {weights}, on {self.device}: input {size}, {len(self.class_names):,} classes>"
 
     @property
     def memory_format(self) -> torch.memory_format:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cnnviz.display import Displayed
+from cnnviz.display import Displayed, Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.axes import find_record
@@ -17,8 +17,8 @@ from cnnviz.probes.classifier import WEIGHTED
 CONTRASTS = ("common", "each")
 
 
-@dataclass(frozen=True, slots=True)
-class FirstLayerFilters(Displayed):
+@dataclass(frozen=True, slots=True, repr=False)
+class FirstLayerFilters(Displayed, Summarised):
     """Kernels of the first layer. Source of the view: Krizhevsky et al. 2012, Fig. 3.
 
     `layer`: its name. `weights`: (F, C, kh, kw) float32. `tiles`: (F, kh, kw, 3 or 1) uint8, in which a

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps, describe_absence
@@ -16,8 +17,8 @@ from cnnviz.probes.forward import visit_layers
 from cnnviz.probes.predictions import Prediction, make_prediction, prepare_image
 
 
-@dataclass(frozen=True, slots=True)
-class FrameResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class FrameResult(Summarised):
     """One pass over an image. `maps`: (C, H, W) float32, of the layer's last call; `answer`: its prediction."""
 
     maps: np.ndarray

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+@dataclass(frozen=True, slots=True, repr=False)
+class Prediction(Summarised):
     """The output for one image. `logits` (classes,) float64, before the softmax; `probabilities` (classes,): their
     softmax, or the logistic function of a single logit. `class_names`: one a class."""
 

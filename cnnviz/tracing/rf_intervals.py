@@ -13,11 +13,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from cnnviz.display import Summarised
+
 FAR = 1 << 40  # bounds of an element that sees nothing: any merge replaces them
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Axis:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Axis(Summarised):
     """Pixels seen by each element of a tensor along one axis of an input `limit` pixels long.
 
     The arrays have the tensor's rank, and length 1 along every dimension along which nothing changes: those of

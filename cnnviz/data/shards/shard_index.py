@@ -15,6 +15,7 @@ import numpy as np
 
 from cnnviz.data.images import SUFFIXES
 from cnnviz.data.shards.tar import Member, members
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.store import load_arrays, save_arrays
 
@@ -26,8 +27,8 @@ _FIRST = ("jpg", "jpeg", "png", "webp")
 _COMPRESSED = {b"\x1f\x8b": "gunzip", b"\x28\xb5\x2f\xfd": "unzstd", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz"}
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+@dataclass(frozen=True, slots=True, repr=False)
+class Shard(Summarised):
     """One tar file. `keys`: of its images, sorted; `labels`: of each, "" if it has none; `places`: (N, 2) int64,
     offset and size in bytes. `faults`: (key or "", reason) of what is not used. `stamp`: (size in bytes, time
     of change in ns) that all this belongs to."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 
 SIDE = 64  # pixels: crops are at most so high and wide
 
 
-@dataclass(frozen=True, slots=True)
-class LayerCrops:
+@dataclass(frozen=True, slots=True, repr=False)
+class LayerCrops(Summarised):
     """The winners' crops of one layer; those that show the same window of the same image are kept once.
 
     `pixels` (U, H, W, channels) uint8, `sizes` (U, 2) int64: crop i is pixels[i, :h, :w]. `at` (C, k) int64:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 KEPT = 128  # images held as the network received them; about 20 MB at 224×224
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Source(Summarised):
     """The network and the corpus that an index was made from, or None. `read(images)`: what the network sees
     of images, from a caller who keeps it; without one the last KEPT are kept here.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.landscape.results import Surface
 
@@ -20,8 +21,8 @@ _STENCILS = {  # second differences over (alpha, beta) steps of -1, 0, 1
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Nonconvexity:
+@dataclass(frozen=True, slots=True, repr=False)
+class Nonconvexity(Summarised):
     """Where a slice curves downwards.
 
     `share`: of the counted points, 0..1, NaN if none could be counted. `counted`: their number, inside the grid,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.device import halving
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.landscape.evaluate.loss import cross_entropy
 from cnnviz.models.output import find_scores, to_logits
@@ -79,8 +80,8 @@ class Objective:
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Extremes:
+@dataclass(frozen=True, slots=True, repr=False)
+class Extremes(Summarised):
     """Both ends of a symmetric matrix's spectrum.
 
     `largest` (k,), falling, and `smallest`: eigenvalues; `largest_error` (k,) and `smallest_error`: norms of

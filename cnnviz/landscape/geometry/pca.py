@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 
 Direction = Mapping[str, Tensor]
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+@dataclass(frozen=True, slots=True, repr=False)
+class Projection(Summarised):
     """Where points lie relative to a plane through the origin.
 
     `positions` (E, 2): least-squares coordinates; `distance` (E,) from the origin; `residual` (E,): distance

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.landscape.evaluate.evaluator import Evaluator
 from cnnviz.landscape.geometry.hessian import Objective, hutchinson, lanczos
@@ -18,8 +19,8 @@ from cnnviz.progress import StudyWatcher, Ticker
 BATCH = 64  # images of one backward pass, fewer where memory is short: the products hold two graphs of it
 
 
-@dataclass(frozen=True, slots=True)
-class Spectrum:
+@dataclass(frozen=True, slots=True, repr=False)
+class Spectrum(Summarised):
     """Ends and trace of the Hessian of the mean cross-entropy by all parameters, nats over squared weights.
 
     `largest` (k,): eigenvalues, falling, and `largest_error` (k,), within which of each there is one;

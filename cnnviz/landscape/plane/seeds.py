@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.landscape.results import Surface
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+@dataclass(frozen=True, slots=True, repr=False)
+class Spread(Summarised):
     """Over k planes, cell by cell. Arrays are (A, B); NaN where a plane was not evaluated.
 
     `lower`, `upper`: quartiles of the loss, nats; an overflowed point counts as larger than any other."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.data.samples import digits, samples
+from cnnviz.display import Summarised
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +29,8 @@ _SMOOTHER = -0.27  # logarithm of the variance that the sample photographs have 
 # trained first convolutions: photographs that are made small hold less of the finest detail
 
 
-@dataclass(frozen=True, slots=True)
-class KeptStatistics:
+@dataclass(frozen=True, slots=True, repr=False)
+class KeptStatistics(Summarised):
     """Of one batch norm. `measured`, `kept`: variances of its input (C,). `mean`: the kept mean (C,)."""
 
     measured: np.ndarray

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from cnnviz.attribution.attribute import Attribution, attribute
+from cnnviz.display import Summarised
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.classifier import list_weighted_layers, trace_completion_order
 from cnnviz.probes.predictions import predict_image, prepare_image
@@ -32,8 +33,8 @@ class SanityCheck:
     absolute: float
 
 
-@dataclass(frozen=True, slots=True)
-class Cascade:
+@dataclass(frozen=True, slots=True, repr=False)
+class Cascade(Summarised):
     """The same attribution while layers are randomised one after another from the top. `layers` (K,): how far down
     each is randomised, "" for none; `found` (K,): the attributions; `correlation`, `absolute` (K,): with the first."""
 

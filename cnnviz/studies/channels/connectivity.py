@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from torch import Tensor, nn
 
+from cnnviz.display import Summarised
 from cnnviz.models.model import LoadedModel
 from cnnviz.tracing.graph import Graph, trace_graph
 
@@ -25,8 +26,8 @@ class Link:
     norm: float
 
 
-@dataclass(frozen=True, slots=True)
-class Connectivity:
+@dataclass(frozen=True, slots=True, repr=False)
+class Connectivity(Summarised):
     """The weights of a network as links between channels.
 
     `sources`: {layer with weights: what stands on each of its input channels}, in the order of the pass;

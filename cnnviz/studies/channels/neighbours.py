@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from cnnviz.data.corpus import Corpus
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.index.search.loader import feed
 from cnnviz.models.model import LoadedModel
@@ -21,8 +22,8 @@ _PIXELS_AT_ONCE = 16 * 224 * 224
 _ROWS = 4096  # vectors compared at once
 
 
-@dataclass(frozen=True, slots=True)
-class Embedding:
+@dataclass(frozen=True, slots=True, repr=False)
+class Embedding(Summarised):
     """A corpus as a network sees it. `vectors` (N, D) float32: what its classifier is fed with. `positions` (N,)
     int64: of the images in the corpus. `layer`: the classifier. `skipped`: (id, why) of what could not be read.
     `model`, `corpus`: fingerprints."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.index.result import PatchIndex
 
 
-@dataclass(frozen=True, slots=True)
-class Selectivity:
+@dataclass(frozen=True, slots=True, repr=False)
+class Selectivity(Summarised):
     """Class histogram of a layer's winners, summed up channel by channel.
 
     `classes`: {class: winners of it}, one dict a channel. `commonest` (C,): the class of most winners, "" where

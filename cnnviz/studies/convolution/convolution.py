@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 
 GRID, KERNEL = ((0, 1, 2), (3, 4, 5), (6, 7, 8)), ((0, 1), (2, 3))  # the lecture's first example: 19, 25, 37, 43
@@ -61,8 +62,8 @@ def output_size(n: int, k: int, stride: int = 1, padding: int = 0, dilation: int
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ConvolutionStep:
+@dataclass(frozen=True, slots=True, repr=False)
+class ConvolutionStep(Summarised):
     """One place of the window. `window`, `weights`, `products`: (C, kh, kw). `sums` (C,): of the products of each
     channel. `value`: their sum, plus the bias. `text`: the sum written out, "0·0 + 1·1 + 3·2 + 4·3 = 19"."""
 
@@ -87,8 +88,8 @@ class ConvolutionStep:
         return " + ".join(terms) + f" = {_number(self.value, bare=True)}"
 
 
-@dataclass(frozen=True, slots=True)
-class ConvolvedGrid:
+@dataclass(frozen=True, slots=True, repr=False)
+class ConvolvedGrid(Summarised):
     """A convolution of a small grid. `padded` (C, H', W'): what the window slides over. `kernels` (F, C / groups, kh,
     kw): as they are laid on, flipped already if asked for. `output` (F, rows, cols)."""
 

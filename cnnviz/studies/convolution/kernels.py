@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput, CnnvizError, unknown
 
 LIMIT = 0.1  # root mean square of a filter in the training of Zeiler and Fergus
 BORDERS = {"zeros": "BORDER_CONSTANT", "mirror": "BORDER_REFLECT_101", "edge": "BORDER_REPLICATE"}
 
 
-@dataclass(frozen=True, slots=True)
-class NamedKernel:
+@dataclass(frozen=True, slots=True, repr=False)
+class NamedKernel(Summarised):
     """`weights` (k, k) float64. `sum` 1 keeps the brightness, 0 gives 0 on an even surface. `words`: what it does."""
 
     name: str

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.studies.convolution.convolution import output_size
 
 
-@dataclass(frozen=True, slots=True)
-class Toeplitz:
+@dataclass(frozen=True, slots=True, repr=False)
+class Toeplitz(Summarised):
     """y = matrix @ x for one channel, x and y row by row. `matrix` (M, N) float64. `weight` (M, N) int: which weight of
     the kernel, row by row, stands at each place, -1 for a forced zero: equal numbers are tied. `kernel`: as given.
     `inputs`, `outputs`: the shapes that N and M come from."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnviz.data.corpus import Corpus
+from cnnviz.display import Summarised
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel, decided
@@ -19,8 +20,8 @@ from cnnviz.progress import StudyWatcher, Ticker
 from cnnviz.studies.equivariance.shifting import PIXELS_AT_ONCE, check_shifts, make_canvas, make_shiftable, split_shifts
 
 
-@dataclass(frozen=True, slots=True)
-class Wobble:
+@dataclass(frozen=True, slots=True, repr=False)
+class Wobble(Summarised):
     """Predictions for one image under K shifts. `shifts` (K, 2) pixels. `probabilities` (K, classes) float32.
     `class_names`: one a class. `still` (classes,): those without a shift."""
 
@@ -65,8 +66,8 @@ def measure_wobble(
     return Wobble(np.array(pairs), np.concatenate(found), still, tuple(model.class_names))
 
 
-@dataclass(frozen=True, slots=True)
-class Consistency:
+@dataclass(frozen=True, slots=True, repr=False)
+class Consistency(Summarised):
     """Answers to four crops of each of N images: two at random places, two that are one step apart.
 
     `ids`: of the images. `offsets` (N, 2, 2) int: (top, left) of the random crops in the larger image. `random` (N,

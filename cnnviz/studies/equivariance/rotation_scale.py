@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput, unknown
 from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel
@@ -23,8 +24,8 @@ from cnnviz.studies.equivariance.shifting import make_shiftable
 KINDS = ("quarter", "rotation", "scale")
 
 
-@dataclass(frozen=True, slots=True)
-class LayerTransform:
+@dataclass(frozen=True, slots=True, repr=False)
+class LayerTransform(Summarised):
     """One layer under K transforms T. `cosine`, `relative` (K,): the distance of T(f(x)) and f(T(x)) over the units
     `inside` (K, H, W), to which something of the old map was brought; NaN if there are none. `resampling` (K,): the
     relative distance of the map to itself brought there and back, the loss by interpolation alone. `moved` T(f(x)),
@@ -44,8 +45,8 @@ class LayerTransform:
         return self.after - self.moved
 
 
-@dataclass(frozen=True, slots=True)
-class TransformComparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class TransformComparison(Summarised):
     """One image under K transforms. `kind`: of KINDS. `amounts` (K,): quarter turns, degrees (counter-clockwise), or
     factors. `images` (K, C, H, W): the transformed input, normalised. `rows`: one a layer; `result[layer]`."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput, unknown
 from cnnviz.interventions.padding import PaddingMode, check_padding, override_padding
 from cnnviz.models.model import LoadedModel
@@ -32,8 +33,8 @@ EXACT = 1e-5  # relative L2 below which float32 maps are equal but for rounding
 MOST_KEPT = 2 << 30  # bytes of maps in one result
 
 
-@dataclass(frozen=True, slots=True)
-class LayerEquivariance:
+@dataclass(frozen=True, slots=True, repr=False)
+class LayerEquivariance(Summarised):
     """One layer under K shifts T. Errors compare T(f(x)) with f(T(x)); NaN where no unit is left to compare.
 
     `stride`: (rows, columns) pixels from one unit to the next; 0 in a layer without location, whose T is the identity.
@@ -66,8 +67,8 @@ class LayerEquivariance:
         return self.relative <= EXACT
 
 
-@dataclass(frozen=True, slots=True)
-class Equivariance:
+@dataclass(frozen=True, slots=True, repr=False)
+class Equivariance(Summarised):
     """One image, K shifts, several layers. `shifts` (K, 2) int: (rows, columns), pixels of the input, positive is
     down and right. `padding`, `how`: as given. `result["layer2.0"]` or iteration gives the layers."""
 
@@ -87,8 +88,8 @@ class Equivariance:
         return found or unknown("layer", layer, self.layers)
 
 
-@dataclass(frozen=True, slots=True)
-class ShiftMap:
+@dataclass(frozen=True, slots=True, repr=False)
+class ShiftMap(Summarised):
     """The error of one layer over a square of shifts. `offsets` (n,): pixels, -reach … reach. `cosine`, `relative`,
     `cosine_inside`, `relative_inside`: (n, n), first index the rows' shift; see LayerEquivariance."""
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.memory_format import lay_out
 from cnnviz.models.model import LoadedModel
@@ -104,8 +105,8 @@ def split_shifts(shifts: Sequence[Shift], size: tuple[int, int]) -> Iterator[Seq
         yield shifts[start : start + many]
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+@dataclass(frozen=True, slots=True, repr=False)
+class Grid(Summarised):
     """Where the units of a layer lie. `stride`: pixels from one unit to the next, 0 where all see the same. `size`:
     units. `length`: pixels of the image. `clear`: per axis, True for units that see no padding (their field, by the
     theory, lies in the image)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.studies.pooling.pooling import pool_row
 
@@ -19,8 +20,8 @@ KERNELS: dict[str, tuple[float, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SignalShift:
+@dataclass(frozen=True, slots=True, repr=False)
+class SignalShift(Summarised):
     """A signal x, its shifted copy T(x), and the layer f: a kernel, its stride, a ReLU, and pooling.
 
     `signal`, `shifted` (n,). `response` f(x), `response_shifted` f(T(x)), `moved` T(f(x)) (m,): T moves by `steps`

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cnnviz.display import Summarised
 from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
@@ -16,8 +17,8 @@ from cnnviz.studies.equivariance.shifting import check_shifts, make_shiftable
 from cnnviz.studies.pooling.pooling import pool
 
 
-@dataclass(frozen=True, slots=True)
-class UnchangedUnits:
+@dataclass(frozen=True, slots=True, repr=False)
+class UnchangedUnits(Summarised):
     """Two maps of one shape, unit by unit. `same`: bool, they differ by at most the tolerance. `active`: bool, above it
     in either map; a unit that is 0 both times says nothing."""
 
@@ -41,8 +42,8 @@ def compare_units(first: np.ndarray, second: np.ndarray, tolerance: float) -> Un
     return UnchangedUnits(np.abs(second - first) <= limit, (np.abs(first) > limit) | (np.abs(second) > limit))
 
 
-@dataclass(frozen=True, slots=True)
-class PooledMaps:
+@dataclass(frozen=True, slots=True, repr=False)
+class PooledMaps(Summarised):
     """What enters a pooling layer, `before` (C, H, W), and what leaves it, `after` (C, h, w); of the image as it is and
     of the shifted one. Nothing is moved back. float32."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from cnnviz.device import doubled
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel
@@ -18,8 +19,8 @@ from cnnviz.probes.forward import count_calls, find_modules
 from cnnviz.studies.equivariance.shifting import check_shifts, make_shiftable, split_shifts
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalPooling:
+@dataclass(frozen=True, slots=True, repr=False)
+class GlobalPooling(Summarised):
     """What is left of location. `shifts` (K, 2). Relative L2 change with each shift, (K,): of the last map as it is
     (`flat`, what a fully connected head reads), of its global average and of its global maximum."""
 

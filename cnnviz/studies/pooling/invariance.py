@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cnnviz.device import doubled
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel
@@ -22,8 +23,8 @@ from cnnviz.studies.equivariance.shifting import check_shifts, make_shiftable, s
 TOLERANCE = 0.05  # of the layer's largest absolute value
 
 
-@dataclass(frozen=True, slots=True)
-class PoolingLayer:
+@dataclass(frozen=True, slots=True, repr=False)
+class PoolingLayer(Summarised):
     """Units at their own place, before and after one pooling layer, under K shifts of the image. `before`, `after`
     (K,): share of unchanged units among the active ones (above the tolerance in either image): units that are 0 both
     times say nothing. `change_before`, `change_after` (K,): L2 norm of the change over that of the map. `sizes`:
@@ -40,8 +41,8 @@ class PoolingLayer:
     kept_after: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class PoolingInvariance:
+@dataclass(frozen=True, slots=True, repr=False)
+class PoolingInvariance(Summarised):
     """`shifts` (K, 2). `tolerance`: a unit is unchanged if it differs by at most this part of the largest absolute
     value of the layer without a shift. `rows`: one a pooling layer, in order."""
 

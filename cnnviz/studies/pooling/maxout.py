@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.studies.convolution.convolution import correlate
 from cnnviz.studies.pooling.pooling import pool_channels
 
 
-@dataclass(frozen=True, slots=True)
-class LearnedInvariance:
+@dataclass(frozen=True, slots=True, repr=False)
+class LearnedInvariance(Summarised):
     """A filter in four poses, and pictures in four poses. `filters` (4, k, k), `pictures` (4, n, n): quarter turns
     counter-clockwise. `maps` (4, 4, m, m): of each picture, by each filter. `responses` (4, 4): the unit in the middle.
     `pooled` (4,): its maximum over the filters, equal for all four pictures.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 
 Row = Sequence[float] | np.ndarray  # (n,)
@@ -71,8 +72,8 @@ def pool_row(values: Row, kind: str = "max", width: int = 3, stride: int = 1, se
     return np.array([float(_draw(window, generator)) for window in windows])
 
 
-@dataclass(frozen=True, slots=True)
-class PoolRows:
+@dataclass(frozen=True, slots=True, repr=False)
+class PoolRows(Summarised):
     """A detector row and its pooled row, before and after a shift. `detector`, `shifted` (n,); `pooled`,
     `pooled_shifted` (m,). `inputs_changed`, `outputs_changed`: (n,) and (m,) bool, values that are not what they were.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.8."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cnnviz.attribution.reconstruct import reconstruct_batch
 from cnnviz.data.corpus import Corpus
+from cnnviz.display import Summarised
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import capture
@@ -21,8 +22,8 @@ Box = tuple[int, int, int, int]  # (top, left, bottom, right), half open
 AT_ONCE = 16  # images in one backward pass at most
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredField:
+@dataclass(frozen=True, slots=True, repr=False)
+class MeasuredField(Summarised):
     """Mean absolute gradient of units at one place of a layer by the pixels of the input.
 
     `weight` (H, W) float64 over the image, its sum is 1; all 0 where no gradient arrives. `free`: the theoretical
