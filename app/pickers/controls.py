@@ -82,7 +82,18 @@ def pick_name(blocks: bool = False, first: str = DEFAULT_NETWORK) -> str:
     _take_back_unknown(names)
     extra = {name for name in (address.read("net"), default) if name and name not in names and _is_known(name)}
     names = [*sorted(extra), *names]
-    name = bind(st.selectbox, "Network", "net", default, options=names, accept_new_options=True)
+    labels = {chain: networks.describe_name(chain) for chain in extra}
+    if len(set(labels.values())) < len(labels):  # they differ in settings that the label leaves out
+        labels = {chain: networks.describe_name(chain, outline=True) for chain in extra}
+    name = bind(
+        st.selectbox,
+        "Network",
+        "net",
+        default,
+        options=names,
+        accept_new_options=True,
+        format_func=lambda option: labels.get(option, option),
+    )
     if asked and first != DEFAULT_NETWORK:
         address.record("net", name, None)  # other pages open on another network: what was asked for has to move along
     if message := st.session_state.pop("network_problem", None):

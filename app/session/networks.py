@@ -157,6 +157,19 @@ def check_name(name: str) -> None:
         raise BadInput(f"{name} is a building block without a classifier; the page Anatomy shows it.")
 
 
+def describe_name(name: str, outline: bool = False) -> str:
+    """How pages call a network: by its name, a chain by the widths of its layers; `outline`: with its settings."""
+    from cnnviz.models.chains.chain import is_chain, parse_chain
+
+    if not is_chain(name):
+        return name
+    try:
+        chain = parse_chain(name)
+    except BadInput:  # of a link
+        return name[:40]
+    return f"Chain {chain.outline}" if outline else chain.label
+
+
 def is_prefixed(name: str) -> bool:
     """True for names like "timm:resnet18"."""
     from cnnviz.models.zoo import zoos

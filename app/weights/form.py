@@ -3,56 +3,40 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
+from app.components.downloads import save
 from app.markdown import escape_markdown
 from app.pickers.controls import choose_device
 from app.session import uploads
 from app.url import address
-from app.weights import owners, presets
+from app.weights import accuracy, builder, findings, owners, presets
 from app.weights.owners import OwnWeights
+from app.weights.pending import PENDING, PROBLEM, SKELETON, Pending, answer, ask, asked
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.figures.base.charts import count_text
 
 if TYPE_CHECKING:
-    from cnnviz.models.recognise.inspect import Inspection
+    from cnnviz.data.preprocessing import Preprocessing
 
 log = logging.getLogger("cnnviz")
-PENDING, PROBLEM = "own_pending", "own_problem"  # in the session: the file that is asked about; what was refused
 _DONE = "own_done"  # the file that has just been taken into use
 _FIELDS = ("net", "names_preset", "names", "norm_preset", "height", "width", "resize", "mean", "std")
 
 
-@dataclass(slots=True)
-class Pending:
-    """A file that was dropped and is not in use yet. `error`: what was wrong with the last presets."""
-
-    name: str
-    file_name: str
-    size: int
-    found: Inspection | None = None
-    error: str = ""
-
-    @property
-    def inspection(self) -> Inspection:
-        """What the file is, which is known before the form is drawn."""
-        assert self.found is not None
-        return self.found
-
-
 def discard() -> None:
     """Forget the file that is asked about, and what was refused before."""
-    st.session_state.pop(PROBLEM, None)
+    for key in (PROBLEM, SKELETON):
+        st.session_state.pop(key, None)
     pending = st.session_state.pop(PENDING, None)
     if pending is not None:
         owners.let_go(pending.name)
 
 
-def ask() -> None:
+def show() -> None:
     """Show why the file that was dropped was refused, or the form about it.
 
     Both stand in a window above the page: the place where it was dropped may be out of sight by then."""
@@ -70,95 +54,115 @@ def ask() -> None:
 
 
 def _refusal() -> None:
-    """Say why a file was refused."""
+    """Say why a file was refused; of a network that is no chain also how to go on."""
     problem = st.session_state.get(PROBLEM)
     if problem is None:
         address.rerun()  # closed
     st.error(f"{escape_markdown(problem)} The network is unchanged.", icon=":material/error:")
+    if source := st.session_state.get(SKELETON):
+        st.markdown(
+            "**How to go on.** Below is a Python class with the layers that the file holds. Write its forward pass, "
+            "save it as `my_net.py`, start cnnviz with `CNNVIZ_PLUGINS=my_net.py`, and drop the weights again. "
+            "`docs/own-network.md` explains the rest."
+        )
+        save("my_net.py", source, "my_net.py", "text/x-python", key="own_skeleton_file")
+        st.code(source, language="python", height=260)
     st.button("Close", key="own_close", on_click=discard)
 
 
 def _inspect(pending: Pending) -> None:
     """Find out what the file is, and fill the form; a file that is refused is not kept."""
     from cnnviz.models.recognise.inspect import inspect
+    from cnnviz.models.recognise.rebuild.chain_file import read_chain_file
 
+    skeleton = ""
     try:
-        pending.found = found = inspect(uploads.stored_weights(pending.name))
+        path = uploads.stored_weights(pending.name)
+        pending.chains = read_chain_file(path)
+        skeleton = "" if pending.chains.solutions else pending.chains.skeleton
+        pending.found = found = inspect(path)
     except CnnvizError as error:
-        discard()
-        st.session_state[PROBLEM] = str(error).replace(pending.name.removeprefix("file-"), pending.file_name)
+        _refuse(str(error).replace(pending.name.removeprefix("file-"), pending.file_name), skeleton)
         return
     except Exception as error:  # whatever a file makes the reader do, the page must stand
         log.exception("reading %s failed", pending.file_name)
-        discard()
-        st.session_state[PROBLEM] = f"{pending.file_name} could not be read ({type(error).__name__}): see the log."
+        _refuse(f"{pending.file_name} could not be read ({type(error).__name__}): see the log.")
         return
-    _answer("net", found.candidates[0])
-    _answer("names_preset", next(iter(presets.name_presets(found))))
-    _fill_names()
+    answer("net", found.candidates[0])
+    _begin()
+
+
+def _refuse(problem: str, skeleton: str = "") -> None:
+    discard()
+    st.session_state[PROBLEM] = problem
+    if skeleton:
+        st.session_state[SKELETON] = skeleton
+
+
+def _begin() -> None:
+    """Fill the form for the network that is chosen; names that were typed stay."""
+    pending = asked()
+    before = answer("names_preset")
+    typed = bool(pending.filled_for) and answer("names") != _join_names(pending.filled_for, before)
+    pending.begin(answer("net"))
+    pending.filled_for = answer("net")
+    offered = presets.name_presets(pending.inspection, answer("net"))
+    if not typed or before not in offered:
+        answer("names_preset", next(iter(offered)))
+    if not typed:
+        _fill_names()
     _fill_preprocessing()
 
 
-def _asked() -> Pending:
-    """The file that the form is about."""
-    return st.session_state[PENDING]
-
-
-def _answer(field: str, value: Any = None) -> Any:
-    """Read the answer to a question of the form, or set it."""
-    if value is not None:
-        st.session_state[f"own_{field}"] = value
-    return st.session_state.get(f"own_{field}")
+def _join_names(network: str, preset: str) -> str:
+    return "\n".join(presets.name_presets(asked().inspection, network).get(preset, ()))
 
 
 def _fill_names() -> None:
-    found = _asked().inspection
-    _answer("names", "\n".join(presets.name_presets(found)[_answer("names_preset")]))
+    answer("names", _join_names(answer("net"), answer("names_preset")))
 
 
 def _fill_preprocessing() -> None:
     """What the file tells, or what suits the chosen network."""
-    expects = presets.preprocessing_of(_asked().inspection, _answer("net"))
-    _answer("height", expects.size[0])
-    _answer("width", expects.size[1])
-    _answer("resize", expects.resize or max(expects.size))
-    _answer("norm_preset", presets.preset_of(_asked().inspection, _answer("net")))
+    expects = presets.preprocessing_of(asked().inspection, answer("net"))
+    answer("height", expects.size[0])
+    answer("width", expects.size[1])
+    answer("resize", expects.resize or max(expects.size))
+    answer("norm_preset", presets.preset_of(asked().inspection, answer("net")))
     _fill_norm()
 
 
 def _fill_norm() -> None:
-    mean, std = presets.norm_presets(_asked().inspection, _answer("net"))[_answer("norm_preset")]
-    _answer("mean", ", ".join(f"{value:g}" for value in mean))
-    _answer("std", ", ".join(f"{value:g}" for value in std))
+    mean, std = presets.norm_presets(asked().inspection, answer("net"))[answer("norm_preset")]
+    answer("mean", ", ".join(f"{value:g}" for value in mean))
+    answer("std", ", ".join(f"{value:g}" for value in std))
 
 
 def _form(pending: Pending) -> None:
     """Draw the form; good answers are taken, and the page is drawn anew with the network."""
     if PENDING not in st.session_state:
         address.rerun()  # discarded: the window closes
-    found = pending.inspection
-    first, second, third = st.columns(3, gap="medium")
+    _ask_choices(pending)
+    misfit = ""
+    with st.expander("How this is known", expanded=pending.chain is None, icon=":material/fact_check:"):
+        findings.show_findings(pending)
+        _show_report(pending)
+    for warning in pending.warnings:
+        st.warning(escape_markdown(warning), icon=":material/warning:")
+    if pending.chain is not None:
+        misfit = builder.draw_builder(pending)
+    first, second = st.columns(2, gap="medium")
     with first:
-        _ask_network(found)
+        ask(st.text_area, "Class names, one a line, or separated by commas", "names", height=110)
     with second:
-        offered = list(presets.name_presets(found))
-        label = f"Names of its {found.classes} classes"
-        _widget(st.selectbox, label, "names_preset", options=offered, on_change=_fill_names)
-    with third:
-        offered = list(presets.norm_presets(found, _answer("net")))
-        _widget(st.selectbox, "Normalisation", "norm_preset", options=offered, on_change=_fill_norm)
-    with st.form("own_form", border=False):
-        first, second, third = st.columns(3, gap="medium")
-        with first:
-            _show_report(pending)
-        with second:
-            _widget(st.text_area, "One a line, or separated by commas", "names", height=140)
-        with third:
-            _ask_preprocessing()
-        error = st.empty()
-        with st.container(horizontal=True):
-            taken = st.form_submit_button("Use these weights", type="primary", key="own_use")
-            st.form_submit_button("Discard the file", key="own_discard", on_click=discard)
+        _ask_preprocessing(pending)
+    if pending.chain is not None and not misfit:
+        _show_chain(pending)
+    error = st.empty()
+    with st.container(horizontal=True):
+        label = "Use this network" if pending.chain else "Use these weights"
+        taken = st.button(label, type="primary", key="own_use", disabled=bool(misfit))
+        st.button("Discard the file", key="own_discard", on_click=discard)
     if taken:
         with error, st.spinner("Loading …"):
             pending.error = _take_into_use(pending)
@@ -168,28 +172,52 @@ def _form(pending: Pending) -> None:
         error.error(escape_markdown(pending.error), icon=":material/error:")
 
 
-def _widget(widget: Any, label: str, field: str, **options: Any) -> Any:
-    return widget(label, key=f"own_{field}", persist_state="session", **options)
+def _ask_choices(pending: Pending) -> None:
+    """Network, class names, normalisation: what was found, and how each is known."""
+    found, titles = pending.inspection, pending.title_options()
+    first, second, third = st.columns(3, gap="medium")
+    with first:
+        explained = "Networks with the same tensors cannot be told apart by their weights: choose the one it was."
+        options = dict(options=list(titles), format_func=titles.__getitem__, help=explained)
+        ask(st.selectbox, "Recognised as", "net", on_change=_begin, **options)
+        st.markdown(findings.describe_network(pending))
+    with second:
+        offered = list(presets.name_presets(found, answer("net")))
+        label = f"Names of its {found.classes} classes"
+        ask(st.selectbox, label, "names_preset", options=offered, on_change=_fill_names)
+        st.markdown(findings.describe_names(pending))
+    with third:
+        offered = list(presets.norm_presets(found, answer("net")))
+        ask(st.selectbox, "Normalisation", "norm_preset", options=offered, on_change=_fill_norm)
+        st.markdown(findings.describe_norm(pending))
 
 
-def _ask_network(found: Inspection) -> None:
-    options = [*found.candidates, *found.others]
-    explained = "Networks with the same tensors cannot be told apart by their weights: choose the one it was."
-    _widget(st.selectbox, "Recognised as", "net", options=options, on_change=_fill_preprocessing, help=explained)
+def _show_chain(pending: Pending) -> None:
+    """What a chain answers to a labelled set, and its Python source; neither while an answer can't be used."""
+    try:
+        expects = _read_preprocessing(pending)
+    except CnnvizError as error:
+        st.caption(f"How well it answers is measured once this is mended: {escape_markdown(str(error))}")
+        return
+    accuracy.show_accuracy(pending, expects)
+    try:
+        names = presets.parse_names(answer("names") or "", pending.inspection.classes)
+    except CnnvizError:
+        names = ()
+    builder.show_source(pending, expects, names)
 
 
-def _ask_preprocessing() -> None:
-    columns = st.columns(3)
-    for column, (label, field) in zip(
-        columns, (("Height", "height"), ("Width", "width"), ("Resize to", "resize")), strict=True
-    ):
+def _ask_preprocessing(pending: Pending) -> None:
+    fields = [("Height", "height"), ("Width", "width"), ("Resize to", "resize")]
+    if pending.chain is not None:  # the builder asks for the size of the input
+        fields = fields[2:]
+    texts = (("Mean", "mean"), ("Standard deviation", "std"))
+    for column, (label, field) in zip(st.columns(len(fields)), fields, strict=True):
         with column:
-            _widget(st.number_input, label, field, min_value=1, max_value=2048, step=1)
-    left, right = st.columns(2)
-    with left:
-        _widget(st.text_input, "Mean", "mean")
-    with right:
-        _widget(st.text_input, "Standard deviation", "std")
+            ask(st.number_input, label, field, min_value=1, max_value=2048, step=1)
+    for column, (label, field) in zip(st.columns(2), texts, strict=True):
+        with column:
+            ask(st.text_input, label, field)
 
 
 def _show_report(pending: Pending) -> None:
@@ -203,10 +231,8 @@ def _show_report(pending: Pending) -> None:
         f"{found.tensors} tensors in the file, {count_text(pending.size)}B"
     )
     if lines := report.lines():
-        with st.expander("Tensor by tensor"), st.container(height=180, border=False):
+        with st.container(height=140, border=False):
             st.text("\n".join(lines))
-    for warning in found.warnings:
-        st.warning(escape_markdown(warning), icon=":material/warning:")
 
 
 def _take_into_use(pending: Pending) -> str:
@@ -219,7 +245,7 @@ def _take_into_use(pending: Pending) -> str:
         return str(error).replace(pending.name.removeprefix("file-"), pending.file_name)
     except Exception as error:  # torch has many; each means that these answers do not work
         log.info("trying %s failed", pending.file_name, exc_info=True)
-        reason, size = (str(error).splitlines() or [""])[0][:160], f"{_answer('height')}×{_answer('width')}"
+        reason, size = (str(error).splitlines() or [""])[0][:160], _show_size(pending)
         return f"The network could not run on {size} pixels ({reason}). Give another size."
     for field in _FIELDS:
         st.session_state.pop(f"own_{field}", None)
@@ -232,16 +258,28 @@ def _take_into_use(pending: Pending) -> str:
 
 def _answers(pending: Pending) -> OwnWeights:
     """What the form says. Raises BadInput for the first answer that cannot be used."""
+    names = presets.parse_names(answer("names") or "", pending.inspection.classes)
+    expects, minute = _read_preprocessing(pending), owners.current_minute()
+    name = pending.chain.name if pending.chain else answer("net")
+    return OwnWeights(pending.name, pending.file_name, name, names, expects, pending.size, minute)
+
+
+def _read_preprocessing(pending: Pending) -> Preprocessing:
+    """Size, mean and standard deviation. Raises BadInput for the first that cannot be used."""
     from cnnviz.data.preprocessing import Preprocessing
 
-    names = presets.parse_names(_answer("names") or "", pending.inspection.classes)
-    channels = presets.channels_of(_answer("net"))
-    mean, std = (presets.parse_numbers(label, _answer(label) or "", channels) for label in ("mean", "std"))
+    chain = pending.chain
+    channels = chain.input_size[0] if chain else presets.channels_of(answer("net"))
+    mean, std = (presets.parse_numbers(label, answer(label) or "", channels) for label in ("mean", "std"))
     if min(std) <= 0:
         raise BadInput(f"Standard deviations must be above 0, got {min(std):g}.")
-    expects = Preprocessing((_answer("height"), _answer("width")), _answer("resize"), mean, std)
-    minute = owners.current_minute()
-    return OwnWeights(pending.name, pending.file_name, _answer("net"), names, expects, pending.size, minute)
+    size = chain.input_size[1:] if chain else (answer("height"), answer("width"))
+    return Preprocessing(size, answer("resize"), mean, std)
+
+
+def _show_size(pending: Pending) -> str:
+    height, width = pending.chain.input_size[1:] if pending.chain else (answer("height"), answer("width"))
+    return f"{height}×{width}"
 
 
 def _try(own: OwnWeights) -> None:

@@ -18,12 +18,12 @@ Norm = tuple[tuple[float, ...], tuple[float, ...]]
 Titles = dict[str | tuple[str, ...], str]  # {data set, or class names themselves: how the form calls them}
 
 
-def name_presets(found: Inspection) -> dict[str, list[str]]:
-    """{preset: class names}, those for the file's number of classes, the likeliest first."""
+def name_presets(found: Inspection, name: str) -> dict[str, list[str]]:
+    """{preset: class names}, those for the file's number of classes, the likeliest for the network `name` first."""
     from cnnviz.data.class_names import class_names
     from cnnviz.models.catalogue.registry import find
 
-    count, expected = found.classes, find(found.candidates[0]).labels
+    count, expected = found.classes, find(name).labels
     sets: Titles = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "Digits"}
     numbered = [f"class {i}" for i in range(count)]
     presets: dict[str, list[str]] = {TOLD: list(found.class_names)} if found.class_names else {}

@@ -5,10 +5,12 @@ import streamlit as st
 from app import access, limits
 from app.markdown import as_literal
 from app.session import uploads
+from app.session.networks import describe_name
 from app.url import address
 from app.weights import form, owners
-from app.weights.form import PENDING, PROBLEM, Pending, discard
+from app.weights.form import discard
 from app.weights.owners import OwnWeights
+from app.weights.pending import PENDING, PROBLEM, Pending
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import count_text
 
@@ -31,7 +33,7 @@ def draw_shelf() -> None:
             "PyTorch (a state_dict, or torch.save(model)), safetensors, ONNX, .npz, a zipped HuggingFace folder; up to "
             f"{limits.weights_mb()} MB. Nothing in it is run; it stays on this machine."
         )
-        form.ask()
+        form.show()
     with right:
         kept = owners.list_own()
         st.subheader(f"Saved weights ({len(kept)})" if kept else "Saved weights")
@@ -47,7 +49,7 @@ def _row(own: OwnWeights, chosen: bool) -> None:
     """One file; what there is no room for beside the others goes to a second line."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{as_literal(own.file_name)}**", width=165)
-        st.markdown(f"`{own.architecture}`", width=155)
+        st.markdown(f"`{describe_name(own.architecture)}`", width=155)
         st.caption(f"{count_text(own.size)}B · {own.stored}", width=160)
         if chosen:
             st.markdown(":green[in use]", width=46)

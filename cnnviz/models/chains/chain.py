@@ -74,6 +74,20 @@ class Chain:
         return f"Chain: {', '.join(parts)}"
 
     @property
+    def label(self) -> str:
+        """A short name for pickers: widths of its layers and its input, e.g. "Chain 6-16-120-84-10, 1×28×28"."""
+        widths = [str(step.width) for step in self.steps if step.is_weighted]
+        shown = widths if len(widths) <= 7 else [*widths[:3], "…", *widths[-3:]]
+        return f"Chain {'-'.join(shown)}, {_show(self.input_size)}"
+
+    @property
+    def outline(self) -> str:
+        """Input, convolutions and poolings in one line, e.g. "1×28×28: 6 of 5×5, max 2, 16 of 5×5, max 2; 84, 10"."""
+        body = [_outline(step) for step in self.steps if step.kind == "conv" or step.kind in POOLS]
+        linear = [str(step.width) for step in self.steps if step.kind == "linear"]
+        return f"{_show(self.input_size)}: {', '.join(body)}" + (f"; {', '.join(linear)}" if linear else "")
+
+    @property
     def layer_names(self) -> tuple[str, ...]:
         """Names of the steps in the network: "conv1", "relu1", "pool1", …, "fc1"."""
         seen: dict[str, int] = {}
@@ -228,6 +242,17 @@ def _slide(side: int, kernel: int, stride: int, padding: int, dilation: int, cei
     if ceil and room % stride and count * stride < side + padding:  # a window may not begin in the padding behind
         count += 1
     return count
+
+
+def _outline(step: ChainStep) -> str:
+    if step.kind.startswith("adaptive"):
+        return f"{step.kind.removeprefix('adaptive')} to {_show(step.kernel)}"
+    kernel = str(step.kernel[0]) if step.kernel[0] == step.kernel[1] else _show(step.kernel)
+    if step.kind != "conv":
+        return f"{step.kind} {kernel}" + (f" stride {step.stride[0]}" if step.stride != step.kernel else "")
+    padding = f" padded {_show(step.padding) if step.padding[0] != step.padding[1] else step.padding[0]}"
+    text = f"{step.width} of {_show(step.kernel)}" + (padding if any(step.padding) else "")
+    return text + (f" stride {step.stride[0]}" if step.stride != (1, 1) else "")
 
 
 def _show(shape: Sequence[int]) -> str:

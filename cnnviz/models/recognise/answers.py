@@ -6,6 +6,7 @@ better, at a temperature that suits each reading."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -57,12 +58,34 @@ def find_labelled(size: tuple[int, int, int], classes: int, folder: str | Path |
     is downloaded. Raises BadInput if `folder` has another number of classes."""
     if folder is not None:
         return _read_folder(Path(folder), size, classes)
+    return next((found() for found in _find_sets(size, classes).values()), None)
+
+
+def list_labelled(size: tuple[int, int, int], classes: int) -> list[str]:
+    """Names of the labelled sets at hand that fit, the best first: "MNIST", "CIFAR-10", "drawn digits"."""
+    return list(_find_sets(size, classes))
+
+
+def open_labelled(name: str, size: tuple[int, int, int], classes: int) -> LabelledImages:
+    """A set of `list_labelled`. Raises BadInput for any other name."""
+    sets = _find_sets(size, classes)
+    if name not in sets:
+        raise BadInput(f"No labelled set {name!r} fits {size} and {classes} classes; at hand: {', '.join(sets)}.")
+    return sets[name]()
+
+
+def _find_sets(size: tuple[int, int, int], classes: int) -> dict[str, Callable[[], LabelledImages]]:
     channels, height, width = size
+    sets: dict[str, Callable[[], LabelledImages]] = {}
     if classes != 10 or height != width or height > 64:
-        return None
+        return sets
     if channels == 1:
-        return _read_public("mnist", size) or _draw(size)
-    return _read_public("cifar10", size) if channels == 3 and height == 32 else None
+        if (mnist := _read_public("mnist", size)) is not None:
+            sets["MNIST"] = lambda: mnist
+        return sets | {"drawn digits": lambda: _draw(size)}
+    if channels == 3 and height == 32 and (cifar := _read_public("cifar10", size)) is not None:
+        sets["CIFAR-10"] = lambda: cifar
+    return sets
 
 
 def answer(module: nn.Module, labelled: LabelledImages, norm: Preprocessing) -> Answers | None:

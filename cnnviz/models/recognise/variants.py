@@ -69,7 +69,7 @@ def compare_variants(
     variants = _list_variants(tensors, names, others, labelled)
     if not free:
         variants = variants[:1]
-    trial = _thin(labelled, _TRIAL)
+    trial = thin(labelled, _TRIAL)
     scores = _score(variants, norms, trial)
     if not scores:
         return None
@@ -82,8 +82,8 @@ def compare_variants(
     active, finding = _choose_activation(scores, usual, labelled)
     findings += finding
     alike = [variant for variant in variants if variant.activation == active]
-    work = _count_work(alike[0]) * len(alike) * len(norms)
-    scores = _score(alike, norms, _thin(labelled, int(_WORK / work)))
+    work = count_work(alike[0]) * len(alike) * len(norms)
+    scores = _score(alike, norms, thin(labelled, int(_WORK / work)))
     pooling, finding = _choose_pooling(scores, alike, usual, labelled)
     findings += finding
     left = [variant for variant in alike if variant.pooling == pooling]
@@ -112,11 +112,9 @@ def _list_variants(
     if base is None:
         return [variant for variant in catalogue if variant.name in names]
     made: list[Variant] = []
-    for chain in _vary(base):
-        module = _make(chain.name, tensors)
-        if module is None:
+    for chain in list_alternatives(base):
+        if (found := make_variant(chain, tensors)) is None:
             continue
-        found = Variant(chain.name, module, _activation_of(chain), _pooling_of(chain))
         same = next((v for v in catalogue if _equal(v, found, labelled)), None)
         made.append(Variant(same.name, same.module, found.activation, found.pooling) if same else found)
     return made
@@ -135,14 +133,14 @@ def _find_chain(
     for rebuilt in find_chains(tensors):
         if rebuilt.chain.input_size != size:
             continue
-        for chain in _vary(rebuilt.chain):
+        for chain in list_alternatives(rebuilt.chain):
             module = _make(chain.name, tensors)
             if module is not None and _equal(own, Variant("", module, "", ""), labelled):
                 return chain
     return None
 
 
-def _vary(chain: Chain) -> list[Chain]:
+def list_alternatives(chain: Chain) -> list[Chain]:
     """The chain itself, then with other activations and kinds of pooling."""
     activations = [_activation_of(chain)]
     if activations[0] in _TRIED:
@@ -155,6 +153,12 @@ def _vary(chain: Chain) -> list[Chain]:
             changed = chain.with_activation(active) if active in _TRIED else chain
             found.append(changed.with_pooling(pool) if pool else changed)
     return list(dict.fromkeys(found))
+
+
+def make_variant(chain: Chain, tensors: Mapping[str, Tensor]) -> Variant | None:
+    """A chain with the tensors of a file; None if they do not fit it."""
+    module = _make(chain.name, tensors)
+    return None if module is None else Variant(chain.name, module, _activation_of(chain), _pooling_of(chain))
 
 
 def _activation_of(chain: Chain) -> str:
@@ -187,7 +191,7 @@ def _equal(one: Variant, other: Variant, labelled: LabelledImages) -> bool:
         return False
 
 
-def _count_work(variant: Variant) -> float:
+def count_work(variant: Variant) -> float:
     """About how many multiply-adds an image takes."""
     if not is_chain(variant.name):
         return sum(p.numel() for p in variant.module.parameters()) * 40.0
@@ -196,12 +200,12 @@ def _count_work(variant: Variant) -> float:
     return 1.0 + sum(count_weights(step, shape) * out for (step, shape), out in zip(with_inputs, outputs, strict=True))
 
 
-def _thin(labelled: LabelledImages, most: int) -> LabelledImages:
-    """At most about `most` of the images, at least _TRIAL, drawn at random, the same at every call."""
+def thin(labelled: LabelledImages, most: int, least: int = _TRIAL) -> LabelledImages:
+    """At most about `most` of the images, at least `least`, drawn at random, the same at every call."""
     import torch
 
     count = len(labelled.labels)
-    chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[: max(_TRIAL, most)].sort().values
+    chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[: max(least, most)].sort().values
     return LabelledImages(labelled.title, labelled.images[chosen], labelled.labels[chosen], labelled.own)
 
 
