@@ -23,12 +23,28 @@ if TYPE_CHECKING:
 
 _POOLS = ("", "max2", "avg2", "max3s2", "avg3s2", "max3s2p1", "max3", "avg3", "max2s1", "max4", "avg4")
 _POOL_TITLES = {"max": "Maximum pooling", "avg": "Average pooling"}
-_WIDE, _NARROW, _HIGH = 1060, 330, 240  # pixels of the drawing
+_WIDE, _NARROW, _HIGH = 1060, 330, 200  # pixels of the drawing
+_NAME = 240  # pixels of a layer's name and its output
 _ROWS = 6  # layers that need no scrolling
 
 
-def draw_builder(pending: Pending) -> str:
-    """Draw the builder of `pending.chain`; returns why the chain can't be used, "" if it can."""
+def show_picture(pending: Pending) -> str:
+    """Draw the chain, or say why it can't be used and what would fit; returns that, "" if it can."""
+    from cnnviz.figures.anatomy.network_graph import network_graph
+
+    chain = pending.chain
+    assert chain is not None
+    if problem := edit.find_misfit(chain, pending.features):
+        st.error(escape_markdown(problem), icon=":material/error:")
+        return problem
+    found = results.anatomy(chain.name)
+    scenes, narrow = [network_graph(found, _WIDE, _HIGH)], [network_graph(found, _NARROW, _HIGH)]
+    drawing(scenes, [f"Graph of {chain.label}"], "own_graph", narrow=narrow)
+    return ""
+
+
+def ask_layers(pending: Pending) -> None:
+    """The settings of the chain: of all layers, and of each with the shape of its output."""
     chain = pending.chain
     assert chain is not None
     _describe_file(pending)
@@ -40,15 +56,6 @@ def draw_builder(pending: Pending) -> str:
     with st.container(height=46 * _ROWS if len(parts) > _ROWS else "content", border=True, gap="small"):
         for number, part in enumerate(parts):
             _draw_part(pending, number, part)
-    if problem := edit.find_misfit(chain, pending.features):
-        st.error(escape_markdown(problem), icon=":material/error:")
-        return problem
-    found = results.anatomy(chain.name)
-    from cnnviz.figures.anatomy.network_graph import network_graph
-
-    scenes, narrow = [network_graph(found, _WIDE, _HIGH)], [network_graph(found, _NARROW, _HIGH)]
-    drawing(scenes, [f"Graph of {chain.label}"], "own_graph", narrow=narrow)
-    return ""
 
 
 def show_source(pending: Pending, expects: Preprocessing | None, names: tuple[str, ...]) -> None:
@@ -57,25 +64,29 @@ def show_source(pending: Pending, expects: Preprocessing | None, names: tuple[st
 
     chain = pending.chain
     assert chain is not None
-    with st.expander("Copy as Python", icon=":material/code:"):
-        source = write_source(chain, "my_chain", expects, names or None)
-        st.code(source, language="python", height=300)
+    source = write_source(chain, "my_chain", expects, names or None)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         save("my_chain.py", source, "my_chain.py", "text/x-python", key="own_source")
         st.caption("A plugin: name the file in the environment variable CNNVIZ_PLUGINS; it loads the same weights.")
+    st.code(source, language="python", height=260)
 
 
 def _describe_file(pending: Pending) -> None:
     chain, begun = pending.chain, answer("net")
     said = pending.chains.sentence if pending.chains else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        text = f"The file holds {said}: a chain. Settings that its tensors leave open are yours to choose."
+        text = f"The file holds {said}: a chain. {findings.describe_layers(pending)}"
         st.caption(escape_markdown(text))
         if chain is not None and chain.name != begun:
             st.button("Undo the changes", key="own_undo", on_click=pending.begin, args=(begun,), type="tertiary")
 
 
 def _ask_input(pending: Pending, chain: Chain) -> None:
-    for label, side, place in (("Input height", chain.input_size[1], 0), ("Input width", chain.input_size[2], 1)):
+    badge = findings.describe_size(pending)
+    for label, side, place in (
+        (f"Input height {badge}", chain.input_size[1], 0),
+        (f"Input width {badge}", chain.input_size[2], 1),
+    ):
         key = _key(pending, f"input{place}", side)
 
         def change(key: str = key, place: int = place) -> None:
@@ -84,7 +95,7 @@ def _ask_input(pending: Pending, chain: Chain) -> None:
             _take(pending, lambda c: edit.change_input(c, sides[0], sides[1]))
             answer("resize", max(sides))
 
-        st.number_input(label, 1, 2048, step=1, key=key, on_change=change, width=120)
+        st.number_input(label, 1, 2048, step=1, key=key, on_change=change, width=170)
 
 
 def _ask_everywhere(pending: Pending, chain: Chain) -> None:
@@ -118,18 +129,20 @@ def _ask_end(pending: Pending, chain: Chain) -> None:
     titles = {n: f"averaged to {n}×{n}" if n else "as they are" for n in sides} | {1: "mean of each map"}
     _pick(pending, "Last maps", "flat", side, sides, edit.change_flattening, titles, 165)
     endings = {kind: edit.name_ending(kind) for kind in edit.ENDINGS}
-    _pick(pending, "Ends in", "end", edit.find_ending(chain), list(endings), edit.change_ending, endings, 130)
+    label = f"Ends in {findings.describe_ending(pending)}"
+    _pick(pending, label, "end", edit.find_ending(chain), list(endings), edit.change_ending, endings, 150)
 
 
 def _draw_part(pending: Pending, number: int, part: ChainPart) -> None:
     """One layer with its settings and the shape of its output."""
     step, name = part.step, part.layer
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        shown = ":red[does not fit]" if part.output is None else f"→ {'×'.join(map(str, part.output))}"
         if step.kind == "conv":
-            st.markdown(f"**{name}** {step.width} of {step.kernel[0]}×{step.kernel[1]}", width=160)
+            st.markdown(f"**{name}** {step.width} of {step.kernel[0]}×{step.kernel[1]} {shown}", width=_NAME)
             _ask_window(pending, number, part)
-        else:
-            st.markdown(f"**{name}** {step.width} outputs", width=160)
+        else:  # its activation stands below those of the convolutions
+            st.markdown(f"**{name}** {shown}", width=_NAME + 130 + 110 + 2 * 16)
         if not part.last:
             fixed = part.activation == "prelu"
             options = ["prelu"] if fixed else ["", *(kind for kind in ACTIVATIONS if kind != "prelu")]
@@ -151,9 +164,7 @@ def _draw_part(pending: Pending, number: int, part: ChainPart) -> None:
             options = list(dict.fromkeys((*_POOLS, word)))
             titles = {option: _title_pooling(option) for option in options}
             change = _bind(_change_pooling, number)
-            _pick(pending, f"{name}: pooling", f"pool{number}", word, options, change, titles, 190, in_row=True)
-        shown = "does not fit" if part.output is None else f"→ {'×'.join(map(str, part.output))}"
-        st.markdown(f":red[{shown}]" if part.output is None else shown, width=110)
+            _pick(pending, f"{name}: pooling", f"pool{number}", word, options, change, titles, 150, in_row=True)
 
 
 def _ask_window(pending: Pending, number: int, part: ChainPart) -> None:
@@ -228,7 +239,7 @@ def _title_pooling(word: str) -> str:
     if not word:
         return "no pooling"
     step: ChainStep = parse_step(word)
-    kind = {"max": "maximum", "avg": "average"}[step.kind]
+    kind = {"max": "max", "avg": "average"}[step.kind]
     text = f"{kind} {_show(step.kernel)}"
     text += f", stride {_show(step.stride)}" if step.stride != step.kernel else ""
     text += f", padding {_show(step.padding)}" if any(step.padding) else ""

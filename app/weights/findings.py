@@ -10,8 +10,11 @@ from app.markdown import as_literal, escape_markdown
 from app.session.networks import describe_name
 from app.weights import presets
 from app.weights.pending import Pending, answer
+from cnnviz.models.chains.chain import is_chain, parse_chain
+from cnnviz.models.chains.edit import find_ending
 
 if TYPE_CHECKING:
+    from cnnviz.models.chains.chain import Chain
     from cnnviz.models.evidence import Finding
 
 ASSUMED = ":orange-badge[assumed]"
@@ -74,12 +77,56 @@ def describe_setting(pending: Pending, question: str, value: str) -> str:
     decided = _find(pending, question)
     if decided is not None and decided.answer == value and answer("net") == pending.inspection.candidates[0]:
         return _badge(decided)
-    exact = (
-        any(found.exact and found.chain.name == answer("net") for found in pending.chains.solutions)
-        if (pending.chains)
-        else False
-    )
-    return FROM_FILE if exact and pending.chain and pending.chain.name == answer("net") else ASSUMED
+    begun = _begun(pending)
+    if pending.chain is not None and begun is not None and not _has(begun, value):
+        return CHOSEN
+    return FROM_FILE if _is_exact(pending) else ASSUMED
+
+
+def describe_size(pending: Pending) -> str:
+    """How the size of the builder's input is known, as a badge."""
+    begun = _begun(pending)
+    if pending.chain is not None and begun is not None and pending.chain.input_size != begun.input_size:
+        return CHOSEN
+    return describe_sizes(pending)
+
+
+def describe_sizes(pending: Pending) -> str:
+    """How the size of the input is known, as a badge."""
+    return ASSUMED if pending.inspection.preprocessing is None else FROM_FILE
+
+
+def describe_ending(pending: Pending) -> str:
+    """How it is known what closes the builder's chain, as a badge."""
+    begun = _begun(pending)
+    if pending.chain is not None and begun is not None and find_ending(pending.chain) != find_ending(begun):
+        return CHOSEN
+    return FROM_FILE if _is_exact(pending) else ASSUMED
+
+
+def describe_layers(pending: Pending) -> str:
+    """How padding, strides and the places of the poolings are known, as a sentence."""
+    if _is_exact(pending):
+        return "It states their settings and their order."
+    count = len(pending.chains.solutions) if pending.chains else 0
+    if count < 2:
+        return "Padding, strides and the places of the poolings are assumed."
+    return f"Input, padding, strides and the places of the poolings are assumed: {count} choices fit the tensors."
+
+
+def _begun(pending: Pending) -> Chain | None:
+    """The chain that the builder began with."""
+    name = str(answer("net"))
+    return parse_chain(name) if is_chain(name) else None
+
+
+def _has(chain: Chain, kind: str) -> bool:
+    return any(step.kind == kind for step in chain.steps)
+
+
+def _is_exact(pending: Pending) -> bool:
+    solutions = pending.chains.solutions if pending.chains else ()
+    return any(found.exact and found.chain.name == answer("net") for found in solutions)
 
 
 def _find(pending: Pending, *questions: str) -> Finding | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("cnnviz")
 _DONE = "own_done"  # the file that has just been taken into use
 _FIELDS = ("net", "names_preset", "names", "norm_preset", "height", "width", "resize", "mean", "std")
+_TABS = ("Layers", "How well it answers", "Class names and pixels", "How this is known", "Copy as Python")
 
 
 def discard() -> None:
@@ -143,21 +144,24 @@ def _form(pending: Pending) -> None:
     if PENDING not in st.session_state:
         address.rerun()  # discarded: the window closes
     _ask_choices(pending)
-    misfit = ""
-    with st.expander("How this is known", expanded=pending.chain is None, icon=":material/fact_check:"):
-        findings.show_findings(pending)
-        _show_report(pending)
     for warning in pending.warnings:
         st.warning(escape_markdown(warning), icon=":material/warning:")
-    if pending.chain is not None:
-        misfit = builder.draw_builder(pending)
-    first, second = st.columns(2, gap="medium")
-    with first:
-        ask(st.text_area, "Class names, one a line, or separated by commas", "names", height=110)
-    with second:
-        _ask_preprocessing(pending)
-    if pending.chain is not None and not misfit:
-        _show_chain(pending)
+    misfit = ""
+    if pending.chain is None:
+        with st.container(border=True, gap="small"):
+            _explain(pending)
+        _ask_details(pending)
+    else:
+        misfit = builder.show_picture(pending)
+        layers, answers, details, known, source = st.tabs(_TABS)
+        with layers:
+            builder.ask_layers(pending)
+        with details:
+            _ask_details(pending)
+        with known:
+            _explain(pending)
+        if not misfit:
+            _show_chain(pending, answers, source)
     error = st.empty()
     with st.container(horizontal=True):
         label = "Use this network" if pending.chain else "Use these weights"
@@ -176,35 +180,55 @@ def _ask_choices(pending: Pending) -> None:
     """Network, class names, normalisation: what was found, and how each is known."""
     found, titles = pending.inspection, pending.title_options()
     first, second, third = st.columns(3, gap="medium")
-    with first:
+    with first, st.container(gap=None):
         explained = "Networks with the same tensors cannot be told apart by their weights: choose the one it was."
         options = dict(options=list(titles), format_func=titles.__getitem__, help=explained)
         ask(st.selectbox, "Recognised as", "net", on_change=_begin, **options)
         st.markdown(findings.describe_network(pending))
-    with second:
+    with second, st.container(gap=None):
         offered = list(presets.name_presets(found, answer("net")))
         label = f"Names of its {found.classes} classes"
         ask(st.selectbox, label, "names_preset", options=offered, on_change=_fill_names)
         st.markdown(findings.describe_names(pending))
-    with third:
+    with third, st.container(gap=None):
         offered = list(presets.norm_presets(found, answer("net")))
         ask(st.selectbox, "Normalisation", "norm_preset", options=offered, on_change=_fill_norm)
         st.markdown(findings.describe_norm(pending))
 
 
-def _show_chain(pending: Pending) -> None:
+def _explain(pending: Pending) -> None:
+    """What is known of the file and by what, beside how its tensors were matched."""
+    first, second = st.columns([2, 1], gap="medium")
+    with first:
+        findings.show_findings(pending)
+    with second:
+        _show_report(pending)
+
+
+def _ask_details(pending: Pending) -> None:
+    first, second = st.columns(2, gap="medium")
+    with first:
+        ask(st.text_area, "Class names, one a line, or separated by commas", "names", height=110)
+    with second:
+        _ask_preprocessing(pending)
+
+
+def _show_chain(pending: Pending, answers: Any, source: Any) -> None:
     """What a chain answers to a labelled set, and its Python source; neither while an answer can't be used."""
     try:
         expects = _read_preprocessing(pending)
     except CnnvizError as error:
-        st.caption(f"How well it answers is measured once this is mended: {escape_markdown(str(error))}")
+        for place in (answers, source):
+            place.caption(f"This needs a normalisation that can be used: {escape_markdown(str(error))}")
         return
-    accuracy.show_accuracy(pending, expects)
     try:
         names = presets.parse_names(answer("names") or "", pending.inspection.classes)
     except CnnvizError:
         names = ()
-    builder.show_source(pending, expects, names)
+    with answers:
+        accuracy.show_accuracy(pending, expects)
+    with source:
+        builder.show_source(pending, expects, names)
 
 
 def _ask_preprocessing(pending: Pending) -> None:
@@ -218,6 +242,8 @@ def _ask_preprocessing(pending: Pending) -> None:
     for column, (label, field) in zip(st.columns(2), texts, strict=True):
         with column:
             ask(st.text_input, label, field)
+    if pending.chain is None:
+        st.markdown(f"Sizes {findings.describe_sizes(pending)}")
 
 
 def _show_report(pending: Pending) -> None:
