@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cnnviz.data.preprocessing import Preprocessing
     from cnnviz.models.recognise.alternatives import ChainTrial
 
+log = logging.getLogger("cnnviz")
 _FOLDER = "a folder of class folders"
 _POOLS = {"max": "maximum", "avg": "average"}
 
@@ -62,8 +64,11 @@ def _measure(pending: Pending, key: str, which: str, folder: str, expects: Prepr
         assert labelled is not None
         path = uploads.stored_weights(pending.name)
         pending.trials[key] = compare_alternatives(path, chain, {"chosen": expects}, labelled)
-    except (CnnvizError, OSError) as error:
+    except CnnvizError as error:
         pending.trials[key] = str(error)
+    except Exception as error:  # whatever a folder holds, the form must stand
+        log.exception("measuring %s failed", pending.file_name)
+        pending.trials[key] = f"This set could not be read ({type(error).__name__}). Choose another one."
 
 
 def _show(pending: Pending, trials: list[ChainTrial] | str, which: str) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _POOLS = ("", "max2", "avg2", "max3s2", "avg3s2", "max3s2p1", "max3", "avg3", "max2s1", "max4", "avg4")
 _POOL_TITLES = {"max": "Maximum pooling", "avg": "Average pooling"}
 _WIDE, _NARROW, _HIGH = 1060, 330, 200  # pixels of the drawing
-_NAME = 240  # pixels of a layer's name and its output
-_ROWS = 6  # layers that need no scrolling
+_NAME = 240  # pixels of a layer, and its output
+_ROWS = 240  # pixels of the layers; more are scrolled
 
 
 def show_picture(pending: Pending) -> str:
@@ -53,7 +53,7 @@ def ask_layers(pending: Pending) -> None:
         _ask_everywhere(pending, chain)
         _ask_end(pending, chain)
     parts = edit.list_parts(chain)
-    with st.container(height=46 * _ROWS if len(parts) > _ROWS else "content", border=True, gap="small"):
+    with st.container(height=_ROWS if len(parts) > 4 else "content", border=True, gap="xsmall"):
         for number, part in enumerate(parts):
             _draw_part(pending, number, part)
 
@@ -156,7 +156,7 @@ def _draw_part(pending: Pending, number: int, part: ChainPart) -> None:
                 options,
                 change,
                 titles,
-                150,
+                130,
                 in_row=True,
             )
         if step.kind == "conv":

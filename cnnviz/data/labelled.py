@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +100,7 @@ def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> Labe
 
 def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, lazy: bool) -> LabelledSet:
     folder, divided = _find_split(root, split)
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    names = list_class_folders(folder)
     files, labels = [], []
     for label, name in enumerate(names):
         for path in sorted((folder / name).rglob("*")):
@@ -122,6 +123,11 @@ def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, la
     return LabelledSet(answers, names, how, read_files(files, preprocessing))
 
 
+def list_class_folders(folder: Path) -> list[str]:
+    """Names of the folders in `folder`, hidden ones apart, in the order of their labels."""
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
 def _find_split(root: Path, split: str) -> tuple[Path, bool]:
     """Where the class folders of a split are, and whether they hold that split alone."""
     here = {
@@ -140,7 +146,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _is_held_out(path: Path) -> bool:
-    return hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).digest()[0] % 10 == 0
+    return hashlib.sha256(os.fsencode(f"{path.parent.name}/{path.name}")).digest()[0] % 10 == 0
 
 
 def read_files(files: list[Path], preprocessing: Preprocessing) -> np.ndarray:

@@ -82,10 +82,12 @@ class Chain:
 
     @property
     def outline(self) -> str:
-        """Input, convolutions and poolings in one line, e.g. "1×28×28: 6 of 5×5, max 2, 16 of 5×5, max 2; 84, 10"."""
+        """Input, layers and activations in a line, e.g. "1×28×28: 6 of 5×5, max 2, 16 of 5×5, max 2; 84, 10; ReLU"."""
         body = [_outline(step) for step in self.steps if step.kind == "conv" or step.kind in POOLS]
         linear = [str(step.width) for step in self.steps if step.kind == "linear"]
-        return f"{_show(self.input_size)}: {', '.join(body)}" + (f"; {', '.join(linear)}" if linear else "")
+        active = dict.fromkeys(ACTIVATIONS[step.kind] for step in self.steps if step.kind in ACTIVATIONS)
+        parts = (", ".join(part) for part in (body, linear, list(active)) if part)
+        return f"{_show(self.input_size)}: {'; '.join(parts)}"
 
     @property
     def layer_names(self) -> tuple[str, ...]:

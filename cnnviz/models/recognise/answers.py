@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.data.idx import find_idx, read_idx
-from cnnviz.data.labelled import SPLITS, load_labelled
+from cnnviz.data.labelled import SPLITS, list_class_folders, load_labelled
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.data.public import public_files
 from cnnviz.data.public.public_sets import read_batch
@@ -111,13 +111,20 @@ def _read_folder(folder: Path, size: tuple[int, int, int], classes: int) -> Labe
     channels, height, width = size
     receiver = Preprocessing((height, width), mean=(0.5,) * channels, std=(0.5,) * channels)
     held = next((folder / name for name in SPLITS["test"] if (folder / name).is_dir()), folder)
+    plain = held.is_dir() and not any(find_idx(raw, "train", "images") for raw in (held, held / "MNIST" / "raw"))
+    names = list_class_folders(held) if plain else []
+    split = any((held / name).is_dir() for names_of in SPLITS.values() for name in names_of)
+    if plain and not split and len(names) != classes:  # before all files of a large folder are listed
+        raise BadInput(_describe_folder(folder, len(names), classes))
     found = load_labelled(held, "train", receiver, lazy=True)
     if len(found.class_names) != classes:
-        raise BadInput(
-            f"{folder.name} has {len(found.class_names)} classes, the network {classes}. Give images of its classes."
-        )
+        raise BadInput(_describe_folder(folder, len(found.class_names), classes))
     chosen = np.unique(np.linspace(0, len(found) - 1, min(_MOST, len(found))).astype(int))
     return _gather(f"{len(chosen)} images of {folder.name}", found.batch(chosen), found.labels[chosen], own=True)
+
+
+def _describe_folder(folder: Path, found: int, classes: int) -> str:
+    return f"{folder.name or folder} has {found} classes, the network {classes}. Give images of its classes."
 
 
 @lru_cache(4)
