@@ -20,6 +20,13 @@ def inside(visitor: Visitor) -> bool:
     )
 
 
+def remove(visitor: Visitor) -> None:
+    """Take the only file off the shelf again: other tests have the same server."""
+    visitor.open("")
+    visitor.main.get_by_role("button", name="Remove", exact=True).click()
+    visitor.main.get_by_text("None yet.").wait_for()
+
+
 def use(visitor: Visitor) -> str:
     """Take what the builder shows into use; the network's name in the address."""
     visitor.window.get_by_role("button", name="Use this network").click()
@@ -64,6 +71,7 @@ def test_a_chain_is_built_used_on_every_page_and_kept(visitor: Visitor):
             assert visitor.fits(), f"{page or 'home'} at {width}×{height}"
         visitor.tab.set_viewport_size({"width": 1440, "height": 900})
         visitor.tab.wait_for_timeout(300)
+    remove(visitor)
 
 
 def test_a_published_file_is_opened_as_a_chain_too(visitor: Visitor):
@@ -86,6 +94,7 @@ def test_a_published_file_is_opened_as_a_chain_too(visitor: Visitor):
     assert use(visitor).startswith("chain:1x28x28-conv6k5-relu-max2-conv16k5")
     visitor.go("feature-maps")
     assert visitor.chosen("Weights") == STRANGER.name and visitor.picture("Feature maps of").is_visible()
+    remove(visitor)
 
 
 def test_a_file_that_is_no_chain_leaves_a_skeleton_to_go_on_with(visitor: Visitor):
