@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -51,6 +52,15 @@ def is_there(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # too long, or with a zero byte
         return False
+
+
+def shorten_file_name(name: str, most: int = 100) -> str:
+    """A file's name that every disk can hold: of a longer one the middle goes, and a hash tells it apart."""
+    if len(name) <= most:
+        return name
+    mark = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    ends = most - len(mark) - 2
+    return f"{name[: ends // 2]}-{mark}-{name[-(ends - ends // 2) :]}"
 
 
 def write_bytes_atomic(path: str | Path, data: bytes | memoryview) -> None:

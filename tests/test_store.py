@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnnviz.errors import BadInput, CnnvizError
-from cnnviz.store import atomic, load_arrays, read_json, save_arrays, write_bytes_atomic, write_json
+from cnnviz.store import atomic, load_arrays, read_json, save_arrays, shorten_file_name, write_bytes_atomic, write_json
 
 
 def test_arrays_and_meta_come_back_with_their_types(tmp_path):
@@ -132,3 +132,10 @@ def test_readers_never_see_half_a_file(tmp_path):
     done.set()
     reader.join()
     assert seen == {(200_000, 1)}
+
+
+def test_long_file_names_are_shortened_told_apart_and_keep_their_ending():
+    long, other = "chain:3x32x32-" + "conv4k3-" * 40 + "a.csv", "chain:3x32x32-" + "conv4k3-" * 41 + "a.csv"
+    assert shorten_file_name("resnet18-graph.svg") == "resnet18-graph.svg"
+    assert len(shorten_file_name(long)) == 100 and shorten_file_name(long).endswith("a.csv")
+    assert shorten_file_name(long) != shorten_file_name(other)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cnnviz.store import shorten_file_name
+
 if TYPE_CHECKING:
     from cnnviz.figures.base.scene import Scene
 
@@ -23,4 +25,4 @@ def offer_downloads(name: str, scene: Scene | None = None, table: str = "") -> N
 def save(label: str, data: Any, file: str, kind: str, key: str = "") -> None:
     """A button that saves `data`, or what it returns, as a file of a MIME type."""
     key = key or file.replace(".", "_")
-    st.download_button(label, data, file, kind, key=key, on_click="ignore", icon=":material/download:")
+    st.download_button(label, data, shorten_file_name(file), kind, key=key, on_click="ignore", icon=":material/download:")

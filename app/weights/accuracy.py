@@ -85,6 +85,8 @@ def _show(pending: Pending, trials: list[ChainTrial] | str, which: str) -> None:
     elif len(trials) > 1:
         text += " No other activation or kind of pooling is better."
     st.markdown(text)
+    if better:
+        st.button("Take the best", key="own_best", on_click=_take_best, args=(pending, best))
     if len(trials) > 1:
         ordered = sorted(trials, key=lambda trial: (-trial.accuracy, trial.loss))
         table = {
@@ -92,11 +94,9 @@ def _show(pending: Pending, trials: list[ChainTrial] | str, which: str) -> None:
             "pooling": [_POOLS.get(trial.pooling, "none") for trial in ordered],
             "right, %": [round(100 * trial.accuracy, 1) for trial in ordered],
             "cross-entropy": [round(trial.loss, 2) for trial in ordered],
-            "": ["these settings" if trial is own else "" for trial in ordered],
+            "now": ["✓" if trial is own else "" for trial in ordered],
         }
         st.dataframe(table, hide_index=True, key="own_trials", width="content")
-    if better:
-        st.button("Take the best", key="own_best", on_click=_take_best, args=(pending, best))
     if own.accuracy < 2 / max(2, pending.inspection.classes):
         st.caption("Close to guessing: normalisation, input size or the order of the classes may be another.")
 

@@ -256,7 +256,9 @@ def _show_report(pending: Pending) -> None:
         f"{len(report.renamed)} renamed · {len(report.missing)} missing · {len(report.unexpected)} unexpected · "
         f"{found.tensors} tensors in the file, {count_text(pending.size)}B"
     )
-    if lines := report.lines():
+    said = {finding.sentence for finding in report.findings}  # shown beside, as are the measurements
+    said |= {f"measured: {measured.sentence}" for measured in report.evidence}
+    if lines := [line for line in report.lines() if line not in said]:
         with st.container(height=140, border=False):
             st.text("\n".join(lines))
 

@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from cnnviz.store import is_there
+
 _WORD, _FILE = re.compile(r"epoch-(\d+)"), re.compile(r"epoch-(\d+)\.safetensors")
 
 
@@ -34,7 +36,10 @@ def snapshot_folder(name: str) -> Path:
 
 def snapshots(name: str) -> dict[int, Path]:
     """{epochs trained: file}, ascending, of the bundled snapshots of `name`; {} where it has none."""
-    files = snapshot_folder(name).glob("epoch-*.safetensors")
+    folder = snapshot_folder(name)
+    if not is_there(folder):  # also a name that is longer than a file's may be
+        return {}
+    files = folder.glob("epoch-*.safetensors")
     return dict(sorted((int(match[1]), path) for path in files if (match := _FILE.fullmatch(path.name))))
 
 

@@ -11,6 +11,7 @@ from cnnviz.models.chains.network import build_chain
 TANH = "chain:1x28x28-conv5k5-tanh-avg2-conv9k5-tanh-avg2-flatten-linear30-tanh-linear10"
 NATURAL = "chain:1x28x28-conv5k5-relu-max2-conv9k5-relu-max2-flatten-linear30-relu-linear10"  # of the same tensors
 THREE = "chain:3x32x32-conv4k3-relu-max2-conv6k3-relu-max2-flatten-linear3"
+LONG = "chain:3x32x32-" + "conv4k3p1-bn-relu-" * 14 + "max2-flatten-linear9-relu-linear2"  # more than 255 letters
 
 
 def named(name: str, seed: int = 0) -> dict:

@@ -2,7 +2,7 @@
 
 import pytest
 from app_pages import errors, pictures, turned
-from chain_files import NATURAL, TANH, THREE, named, residual, trained
+from chain_files import LONG, NATURAL, TANH, THREE, named, residual, trained
 from own_weights import FILE, dropped, lenet, saved, take
 from streamlit.testing.v1 import AppTest
 
@@ -182,3 +182,12 @@ def test_another_file_ends_the_builder_of_the_one_before(opened):
     at.file_uploader(key=FILE).upload("other.pth", saved(lenet())).run()
     assert errors(at) == [] and own(at, "net").value == "lenet5"
     assert own(at, "names").value.split("\n") == [str(n) for n in range(10)]
+
+
+def test_a_chain_with_a_name_longer_than_a_file_s_is_used_on_every_page(opened):
+    at = dropped(opened("home"), saved(named(LONG)))
+    take(at)
+    assert errors(at) == [] and len(at.query_params["net"]) > 255
+    assert at.selectbox(key="net").options[0] == "Chain 4-4-4-…-4-9-2, 3×32×32"
+    for page in ("feature_maps", "anatomy", "home"):
+        assert errors(turned(at, page)) == []
