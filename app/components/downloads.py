@@ -25,4 +25,6 @@ def offer_downloads(name: str, scene: Scene | None = None, table: str = "") -> N
 def save(label: str, data: Any, file: str, kind: str, key: str = "") -> None:
     """A button that saves `data`, or what it returns, as a file of a MIME type."""
     key = key or file.replace(".", "_")
-    st.download_button(label, data, shorten_file_name(file), kind, key=key, on_click="ignore", icon=":material/download:")
+    st.download_button(
+        label, data, shorten_file_name(file), kind, key=key, on_click="ignore", icon=":material/download:"
+    )

@@ -16,6 +16,7 @@ from cnnviz.figures.anatomy import profile as anatomy_charts
 from cnnviz.figures.anatomy.nodes import build_nodes
 from cnnviz.figures.anatomy.tables import compare_totals, layer_table, totals_sentence
 from cnnviz.figures.base.scene import place_side_by_side
+from cnnviz.store import shorten_file_name
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -172,7 +173,7 @@ def history(row: Any) -> None:
         with st.spinner("Reading torchvision's metadata"):
             entries = results.models(newest)
         figure, name, table = bubble_figure(entries), "accuracy-size-cost", results.facts_csv(entries)
-    st.plotly_chart(figure, theme=None, config=plot_config(name, saves), key=f"{name}_{saves}")
+    st.plotly_chart(figure, theme=None, config=plot_config(shorten_file_name(name), saves), key=f"{name}_{saves}")
     offer_downloads(name, None, table)
     if chart == "Challenge":
         st.write(

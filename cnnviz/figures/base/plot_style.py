@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.figures.base.colors import CHOSEN
-from cnnviz.store import shorten_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +42,7 @@ def apply_style(figure: Figure, height: int = 560) -> Figure:
 
 def plot_config(file_name: str, kind: str = "png") -> dict[str, Any]:
     """Plotly's configuration: one button that saves the figure at 2×. `kind`: "png" or "svg"."""
-    saved = {"format": kind, "filename": shorten_file_name(file_name), "scale": 2}
+    saved = {"format": kind, "filename": file_name, "scale": 2}
     buttons = [["toImage"]]
     return {
         "displaylogo": False,
