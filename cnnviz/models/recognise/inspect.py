@@ -115,7 +115,8 @@ def identify(checkpoint: Checkpoint, file: str) -> Identity:
     said = recognise.fit(checkpoint.tensors, name) if _is_usable(name) else None
     if not found and not said:
         return _rebuild(checkpoint, name, file)
-    exact = next((chain for chain in find_chains(checkpoint.tensors, checkpoint.modules) if chain.exact), None)
+    rebuilt = find_chains(checkpoint.tensors, checkpoint.modules) if checkpoint.modules else []
+    exact = next((chain for chain in rebuilt if chain.exact), None)
     if exact and not said and not any(computes(c.name, exact.chain.name, checkpoint.tensors) for c in found[:1]):
         return _settle(exact, name)
     first = said or found[0]

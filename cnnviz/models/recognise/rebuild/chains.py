@@ -72,13 +72,15 @@ def find_chains(tensors: Mapping[str, Tensor], modules: Sequence[SavedModule] = 
     head = [layer for layer in found.layers if layer.is_weighted and layer.kind != CONV]
     slots = find_slots(found.layers)
     solutions: dict[Chain, RebuiltChain] = {}
-    for size, plan, end, surprise in _solve(body, head, slots):
+    for size, plan, end, surprise in sorted(_solve(body, head, slots), key=lambda solution: solution[3]):
+        if len(solutions) == MOST:
+            break
         steps = _write_steps(found.layers, plan, end, slots)
         chain = Chain((body[0].shape[1], *size), steps)
         if chain not in solutions and not chain.find_problem():
             paths = tuple(layer.path for layer in found.layers)
             solutions[chain] = RebuiltChain(chain, surprise, (), paths)
-    ordered = sorted(solutions.values(), key=lambda rebuilt: rebuilt.surprise)[:MOST]
+    ordered = list(solutions.values())
     return [replace(rebuilt, assumed=list_assumptions(rebuilt.chain, len(ordered) - 1, found)) for rebuilt in ordered]
 
 
@@ -116,7 +118,7 @@ def _solve(
     channels, last = body[0].shape[1], body[-1].shape[0]
     wanted = head[0].shape[1] // last if head else 1
     sizes = _SIZES.get(channels, _SIZES[3]) | {side: _RARELY for side in _RARE}
-    plans = list(_list_plans(body, slots))
+    plans = list(_list_plans(body, slots, bool(head)))
     found = False
     for plan, (side, odd) in product(plans, sizes.items()):
         end = _walk(side, plan, body, 0)
@@ -175,9 +177,11 @@ def _walk(side: int, plan: ChainPlan, body: list[FileLayer], axis: int) -> int:
     return side
 
 
-def _list_plans(body: list[FileLayer], slots: Slots) -> Iterator[ChainPlan]:
+def _list_plans(body: list[FileLayer], slots: Slots, fixed: bool) -> Iterator[ChainPlan]:
+    """`fixed`: a linear layer fixes the size of the last maps; without one any choice fits, and only the usual are
+    listed."""
     seen = set()
-    poolings = list(_list_poolings(body, slots))
+    poolings = list(_list_poolings(body, slots, fixed))
     for (paddings, strides, odd), (pooled, odder) in product(_list_paddings(body), poolings):
         for pool, oddest in (((2, 2), 0.0), ((3, 2), 1.5), ((0, 2), 1.8), ((3, 3), 2.5)):
             if not pooled and pool != (2, 2):
@@ -215,7 +219,7 @@ def _list_paddings(body: list[FileLayer]) -> Iterator[tuple[tuple[tuple[int, int
     yield from options
 
 
-def _list_poolings(body: list[FileLayer], slots: Slots) -> Iterator[tuple[frozenset[int], float]]:
+def _list_poolings(body: list[FileLayer], slots: Slots, fixed: bool) -> Iterator[tuple[frozenset[int], float]]:
     """(convolutions with a pooling behind, surprise)."""
     count = len(body)
     every = frozenset(range(count))
@@ -233,7 +237,7 @@ def _list_poolings(body: list[FileLayer], slots: Slots) -> Iterator[tuple[frozen
         agreeing = {known | {i for i in pooled if slots.pools[i] is None}: odd for pooled, odd in _descending(usual)}
         usual = {pooled: odd + 1.0 for pooled, odd in usual.items()} | agreeing
     choices: Iterable[frozenset[int]] = usual
-    if count <= _EVERY:
+    if count <= _EVERY and fixed:
         choices = (frozenset(chosen) for size in range(count + 1) for chosen in combinations(range(count), size))
     for pooled in choices:
         if pooled & forbidden:
