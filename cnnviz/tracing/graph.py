@@ -120,7 +120,7 @@ class _Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}
-        name = plain_name(func)
+        name = plain_name(func).partition(".")[0]  # scripted functions call "relu.default"
         inputs = list(find_tensors([*args, *kwargs.values()]))
         known = [tensor for tensor in inputs if self._sources.get(self._key(tensor))]
         used = tuple(dict.fromkeys(c for tensor in inputs for c in self._credits.get(self._key(tensor), ())))
