@@ -67,12 +67,16 @@ def compare_network(name: str, structures: set[str] | None = None) -> dict[str, 
     images = [
         np.random.default_rng(i).integers(0, 256, (*model.input_size[1:], 3), dtype=np.uint8) for i in range(IMAGES)
     ]
-    passes = [run_with_hooks(plain, model.batch(image).contiguous(), model.layers()) for image in images]
-    check_answers(model, images, passes, found)
-    orders = check_layers(model, images[0], passes[0], found)
+    one = run_with_hooks(plain, model.batch(images[0]).contiguous(), model.layers())
+    orders = check_layers(model, images[0], one, found)
+    strongest = [find_strongest(one, orders)]
+    del one
+    for image in images[1:]:
+        strongest.append(find_strongest(run_with_hooks(plain, model.batch(image).contiguous(), model.layers()), orders))
+    check_answers(model, images, strongest, found)
     check_counts(model, plain, found)
     check_fields(model, plain, [layer for layer in model.layers("conv") if layer in orders], found)
-    check_index(model, images, passes, orders, found)
+    check_index(model, images, strongest, found)
     if structures is not None:
         structures.add(structure)
     return found
@@ -146,6 +150,13 @@ def _is_real(output: Any) -> bool:
     return isinstance(output, Tensor) and output.is_floating_point()
 
 
+def find_strongest(one: dict[str, Tensor], orders: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """{layer: (C,) maxima of one image, "": the scores}, given the orders of `check_layers`."""
+    moved = {layer: one[layer].permute(order) for layer, order in orders.items()}
+    found = {layer: maps.reshape(len(maps), maps.shape[1], -1)[0].amax(1).numpy() for layer, maps in moved.items()}
+    return {**found, "": one[""].reshape(-1).numpy()}
+
+
 def difference(a: np.ndarray, b: np.ndarray) -> float:
     """The largest, relative to the largest value of `b`."""
     if a.shape != b.shape:
@@ -161,10 +172,10 @@ def _note(found: dict[str, Any], check: str, worst: float, words: str) -> None:
 
 
 def check_answers(
-    model: LoadedModel, images: list[np.ndarray], passes: list[dict[str, Tensor]], found: dict[str, Any]
+    model: LoadedModel, images: list[np.ndarray], strongest: list[dict[str, np.ndarray]], found: dict[str, Any]
 ) -> None:
     """predict, two images at once, against the softmax of plain PyTorch."""
-    scores = torch.cat([one[""] for one in passes[:2]]).double()
+    scores = torch.from_numpy(np.stack([one[""] for one in strongest[:2]])).double()
     want = (scores.softmax(1) if not model.trial.ending else scores).numpy()
     _note(found, "predict", difference(model.predict(images[:2]), want), "other probabilities")
 
@@ -266,8 +277,7 @@ def _run_until(module: nn.Module, layer: str, batch: Tensor) -> Tensor:
 def check_index(
     model: LoadedModel,
     images: list[np.ndarray],
-    passes: list[dict[str, Tensor]],
-    orders: dict[str, tuple[int, ...]],
+    strongest: list[dict[str, np.ndarray]],
     found: dict[str, Any],
 ) -> None:
     """The strongest activations of every channel, and whose image they are, against the hooks' outputs."""
@@ -275,9 +285,7 @@ def check_index(
     index = cnnviz.index_patches(model, corpus, k=WINNERS)
     found["indexed"] = len(index.layers)
     for layer in index.layers:
-        order = orders[layer]
-        maps = [one[layer].permute(order) for one in passes]
-        every = np.stack([m.reshape(1, m.shape[1] if m.ndim > 1 else 1, -1).amax(2)[0].numpy() for m in maps])
+        every = np.stack([one[layer] for one in strongest])
         best = -np.sort(-every, axis=0)[:WINNERS].T  # (C, k)
         top = index.tops[layer]
         _note(found, "index", difference(top.values, best), f"{layer}: other values")
