@@ -137,7 +137,10 @@ def run_with_hooks(plain: nn.Module, batch: Tensor, layers: Sequence[str]) -> di
     modules = dict(plain.named_modules(remove_duplicate=False))
 
     def keeper(layer: str) -> Any:
-        return lambda _m, _i, output: kept.update({layer: output.detach().clone()} if _is_real(output) else {})
+        def keep(_module: Any, _inputs: Any, output: Any) -> None:
+            kept.update({layer: found.detach().clone() for found in _list_tensors(output)[:1]})
+
+        return keep
 
     with ExitStack() as hooks, torch.no_grad():
         for layer in layers:
@@ -146,8 +149,11 @@ def run_with_hooks(plain: nn.Module, batch: Tensor, layers: Sequence[str]) -> di
     return {**kept, "": scores}
 
 
-def _is_real(output: Any) -> bool:
-    return isinstance(output, Tensor) and output.is_floating_point()
+def _list_tensors(output: Any) -> list[Tensor]:
+    """Those of real numbers in what a layer returned, which may be a tuple."""
+    if isinstance(output, tuple | list):
+        return [found for part in output for found in _list_tensors(part)]
+    return [output] if isinstance(output, Tensor) and output.is_floating_point() and output.ndim else []
 
 
 def find_strongest(one: dict[str, Tensor], orders: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

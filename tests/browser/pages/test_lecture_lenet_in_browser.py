@@ -24,21 +24,23 @@ def slides(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield address, [name for name, _file in plugins]
 
 
-@pytest.mark.parametrize("page", sorted(TITLES))
-def test_every_page_shows_the_network_of_the_slide(chromium: Any, profile: Any, slides, page: str):
+@pytest.mark.parametrize("page, which", [(page, number % 2) for number, page in enumerate(sorted(TITLES))])
+def test_every_page_shows_the_network_of_the_slide(chromium: Any, profile: Any, slides, page: str, which: int):
+    """For one channel and for three, in turn."""
     address, names = slides
     someone = Visitor(chromium, address, profile)
     try:
-        for name in names:
-            layer = "" if page in ("", "filters", "inspect", "anatomy", "playground") else "&layer=conv2&unit=1"
-            someone.open(page, f"net={name}{layer}")
-            pictures = someone.main.locator(_PICTURES)
-            someone.until(lambda: pictures.count() > 0, f"{page} has a picture of {name}")  # noqa: B023
-            someone.settled()
-            text = someone.tab.locator("body").inner_text()
-            assert not [word for word in _TROUBLE if word in text], text
-            assert someone.main.locator("[data-testid=stException]").count() == 0
-            assert someone.tab.locator("[role=dialog]").count() == 0 and someone.wrong == []
-            assert someone.query().get("net", name) == name
+        name = names[which]
+        layer = "" if page in ("", "filters", "inspect", "anatomy", "playground") else "&layer=conv2&unit=1"
+        someone.open(page, f"net={name}{layer}")
+        pictures = someone.main.locator(_PICTURES)
+        someone.until(lambda: pictures.count() > 0, f"{page} has a picture of {name}")
+        someone.settled()
+        text = someone.tab.locator("body").inner_text()
+        assert not [word for word in _TROUBLE if word in text], text
+        faults = "[data-testid=stException], [data-testid=stAlertContentError]"
+        assert someone.main.locator(faults).all_inner_texts() == []
+        assert someone.tab.locator("[role=dialog]").count() == 0 and someone.wrong == []
+        assert someone.query().get("net", name) == name
     finally:
         someone.leave()
