@@ -138,7 +138,8 @@ def run_with_hooks(plain: nn.Module, batch: Tensor, layers: Sequence[str]) -> di
 
     def keeper(layer: str) -> Any:
         def keep(_module: Any, _inputs: Any, output: Any) -> None:
-            kept.update({layer: found.detach().clone() for found in _list_tensors(output)[:1]})
+            if tensors := _list_tensors(output):
+                kept[layer] = tensors[0].detach().clone()
 
         return keep
 
