@@ -18,7 +18,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import permutations, zip_longest
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 import cnnviz
+from benchmarks.plain_pass import run_plainly, run_until, watched
 from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput, CnnvizError
@@ -67,12 +68,12 @@ def compare_network(name: str, structures: set[str] | None = None) -> dict[str, 
     images = [
         np.random.default_rng(i).integers(0, 256, (*model.input_size[1:], 3), dtype=np.uint8) for i in range(IMAGES)
     ]
-    one = run_with_hooks(plain, model.batch(images[0]).contiguous(), model.layers())
+    one = run_plainly(plain, model.batch(images[0]).contiguous(), model.layers())
     orders = check_layers(model, images[0], one, found)
     strongest = [find_strongest(one, orders)]
     del one
     for image in images[1:]:
-        strongest.append(find_strongest(run_with_hooks(plain, model.batch(image).contiguous(), model.layers()), orders))
+        strongest.append(find_strongest(run_plainly(plain, model.batch(image).contiguous(), model.layers()), orders))
     check_answers(model, images, strongest, found)
     check_counts(model, plain, found)
     check_fields(model, plain, [layer for layer in model.layers("conv") if layer in orders], found)
@@ -131,32 +132,6 @@ def _copy_plainly(model: LoadedModel) -> nn.Module:
     return copy.deepcopy(model.module).to(memory_format=torch.contiguous_format).eval()
 
 
-def run_with_hooks(plain: nn.Module, batch: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """{layer: output of its last call, "": the scores} of one pass."""
-    kept: dict[str, Tensor] = {}
-    modules = dict(plain.named_modules(remove_duplicate=False))
-
-    def keeper(layer: str) -> Any:
-        def keep(_module: Any, _inputs: Any, output: Any) -> None:
-            if tensors := _list_tensors(output):
-                kept[layer] = tensors[0].detach().clone()
-
-        return keep
-
-    with ExitStack() as hooks, torch.no_grad():
-        for layer in layers:
-            hooks.callback(modules[layer].register_forward_hook(keeper(layer)).remove)
-        scores = plain(batch)
-    return {**kept, "": scores}
-
-
-def _list_tensors(output: Any) -> list[Tensor]:
-    """Those of real numbers in what a layer returned, which may be a tuple."""
-    if isinstance(output, tuple | list):
-        return [found for part in output for found in _list_tensors(part)]
-    return [output] if isinstance(output, Tensor) and output.is_floating_point() and output.ndim else []
-
-
 def find_strongest(one: dict[str, Tensor], orders: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """{layer: (C,) maxima of one image, "": the scores}, given the orders of `check_layers`."""
     moved = {layer: one[layer].permute(order) for layer, order in orders.items()}
@@ -190,7 +165,7 @@ def check_answers(
 def check_layers(
     model: LoadedModel, image: np.ndarray, one: dict[str, Tensor], found: dict[str, Any]
 ) -> dict[str, tuple[int, ...]]:
-    """capture against hooks; {layer: the order of the axes of its output that gives (N, C, places)}."""
+    """capture against plain PyTorch; {layer: the order of the axes of its output that gives (N, C, places)}."""
     layers = [layer for layer in model.layers() if layer in one]
     found["layers"], found["not run"] = len(layers), len(model.layers()) - len(layers)
     orders: dict[str, tuple[int, ...]] = {}
@@ -210,30 +185,26 @@ def _fits(candidate: np.ndarray, maps: np.ndarray) -> bool:
 
 
 def check_counts(model: LoadedModel, plain: nn.Module, found: dict[str, Any]) -> None:
-    """anatomy's parameters and multiply-adds against hooks on convolutions and linear layers."""
-    counted, calls = 0, []
+    """anatomy's parameters and multiply-adds against those of convolutions and linear layers."""
+    counted = 0
+    layers = {name: child for name, child in plain.named_modules() if isinstance(child, _PRODUCTS)}
 
-    def count(module: Any, inputs: Any, output: Tensor) -> None:
+    def count(name: str, inputs: Any, output: Tensor) -> None:
         nonlocal counted
+        module: Any = layers[name]
         if isinstance(module, nn.Linear):
             counted += output.numel() * module.in_features
         else:
-            transposed = module.transposed
-            values = inputs[0].numel() if transposed else output.numel()
-            counted += values * module.weight[0].numel()
+            counted += (inputs[0] if module.transposed else output).numel() * module.weight[0].numel()
 
-    with ExitStack() as hooks, torch.no_grad():
-        for child in plain.modules():
-            calls.append(child)
-            if isinstance(child, _PRODUCTS):
-                hooks.callback(child.register_forward_hook(count).remove)
+    with torch.no_grad(), watched(layers, count):
         plain(torch.zeros(1, *model.input_size))
     table = cnnviz.anatomy(model)
-    found["macs"], found["macs by hooks"] = table.macs, counted
+    found["macs"], found["macs of layers"] = table.macs, counted
     if table.parameters != sum(p.numel() for p in plain.parameters()):
         found["faults"].append(f"parameters: {table.parameters:,}")
     if table.macs < counted:
-        found["faults"].append(f"macs: {table.macs:,}, hooks count {counted:,}")
+        found["faults"].append(f"macs: {table.macs:,}, layers have {counted:,}")
 
 
 def check_fields(model: LoadedModel, plain: nn.Module, layers: list[str], found: dict[str, Any]) -> None:
@@ -254,31 +225,12 @@ def check_fields(model: LoadedModel, plain: nn.Module, layers: list[str], found:
                 continue
             broken = torch.full_like(base, float("nan"))
             broken[:, :, top:bottom, left:right] = base[:, :, top:bottom, left:right]
-            unit = _run_until(double, layer, broken)
+            unit = run_until(double, layer, broken)
             if unit.ndim != 4 or tuple(unit.shape[2:]) != (rows, cols):
                 continue
             found["units"] += 1
             if unit[0, :, row, col].isnan().any():
                 found["faults"].append(f"field: unit {row, col} of {layer} sees more than {field.box(row, col)}")
-
-
-class _Seen(Exception):
-    pass
-
-
-def _run_until(module: nn.Module, layer: str, batch: Tensor) -> Tensor:
-    def stop(_module: Any, _inputs: Any, output: Tensor) -> None:
-        raise _Seen(output)
-
-    handle = module.get_submodule(layer).register_forward_hook(stop)
-    try:
-        with torch.no_grad():
-            module(batch)
-    except _Seen as seen:
-        return seen.args[0]
-    finally:
-        handle.remove()
-    return torch.zeros(())
 
 
 def check_index(
@@ -287,7 +239,7 @@ def check_index(
     strongest: list[dict[str, np.ndarray]],
     found: dict[str, Any],
 ) -> None:
-    """The strongest activations of every channel, and whose image they are, against the hooks' outputs."""
+    """The strongest activations of every channel, and whose image they are, against plain PyTorch's outputs."""
     corpus = MemoryCorpus("noise", [f"{i}" for i in range(len(images))], images)
     index = cnnviz.index_patches(model, corpus, k=WINNERS)
     found["indexed"] = len(index.layers)
