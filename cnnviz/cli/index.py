@@ -147,6 +147,8 @@ def _share_machine(options: argparse.Namespace) -> None:
 
 
 def _report(bar: ProgressBar, options: argparse.Namespace, index: PatchIndex, speed: str) -> None:
+    for why in [*index.meta.get("left_out", {}).values()][:10]:
+        bar.line(f"left out: {why}")
     for name, why in index.meta["skipped"][:10]:
         bar.line(f"left out {name}: {why}")
     if len(index.meta["skipped"]) > 10:

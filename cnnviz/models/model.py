@@ -18,7 +18,7 @@ from cnnviz.errors import BadInput
 from cnnviz.models.fingerprint import extra_bytes, tensor_bytes
 from cnnviz.models.memory_format import lay_out
 from cnnviz.models.output import decided, find_scores, probabilities, to_logits
-from cnnviz.models.prepare import prepare, without_checkpointing
+from cnnviz.models.prepare import prepare, refuse_scripted, without_checkpointing
 from cnnviz.models.state import settle, state_token
 from cnnviz.models.trial import Trial, try_known, try_network
 
@@ -39,7 +39,8 @@ class NetworkLock:
     """The lock of a network. Inside `with` the network is in eval mode, also if someone has left it in training; then
     its modules get back the mode that they had. May be entered again by the thread that holds it."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, name: str) -> None:
+        self._name = name
         self._lock, self._module, self._depth = threading.RLock(), module, 0
         self._training: list[nn.Module] = []
 
@@ -53,12 +54,22 @@ class NetworkLock:
 
     def __enter__(self) -> NetworkLock:
         self._lock.acquire()
+        if not self._depth:
+            self._check()
         self._depth += 1
         if self._depth == 1:
             self._training = [child for child in self._module.modules() if child.training]
             if self._training:
                 self._module.eval()
         return self
+
+    def _check(self) -> None:
+        """Give the lock back if a part was made TorchScript after loading."""
+        try:
+            refuse_scripted(self._module, self._name)
+        except BadInput:
+            self._lock.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
@@ -115,7 +126,7 @@ class LoadedModel(Displayed):
         else:
             self.trial = try_network(self.module, self.input_size, self.name)
         self.module.to(memory_format=self.memory_format)
-        self.lock = NetworkLock(self.module)
+        self.lock = NetworkLock(self.module, self.name)
         if self.trial.remarks:
             known = [*self.notes.get("assumed", ())]
             self.notes = {**self.notes, "assumed": known + [note for note in self.trial.remarks if note not in known]}

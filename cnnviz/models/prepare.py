@@ -19,22 +19,28 @@ def prepare(module: Any, input_size: tuple[int, int, int], name: str) -> nn.Modu
 
     Raises BadInput for what is no nn.Module, for TorchScript, also as a part, and where lazy layers do not take such an
     image."""
-    import torch
     from torch import nn
 
     if not isinstance(module, nn.Module):
         raise BadInput(f"{name} is a {type(module).__name__}; a network is an nn.Module.")
     module = _uncompile(module)
+    refuse_scripted(module, name)
+    if has_lazy_layers(module):
+        materialise(module, input_size, name)
+    return module
+
+
+def refuse_scripted(module: nn.Module, name: str) -> None:
+    """Raise BadInput if a part of the network, or all of it, is TorchScript: PyTorch calls no hooks there."""
+    import torch
+
     scripted = [path for path, child in module.named_modules() if isinstance(child, torch.jit.ScriptModule)]
     if scripted:
-        part = f"Its part {scripted[0]!r}" if scripted[0] else name
+        part = f"{name}: its part {scripted[0]!r}" if scripted[0] else name
         raise BadInput(
             f"{part} is TorchScript, whose layers cannot be looked into. Register the class that it was made of, and "
             "load its weights: `scripted.state_dict()`."
         )
-    if has_lazy_layers(module):
-        materialise(module, input_size, name)
-    return module
 
 
 def _uncompile(module: nn.Module) -> nn.Module:

@@ -85,5 +85,7 @@ def _list_run(model: LoadedModel) -> list[str]:
     try:
         with model.lock:
             return [*find_record(model.module, torch.zeros(1, *model.input_size, device=model.device)).first]
+    except BadInput:
+        raise
     except (RuntimeError, ValueError, TypeError):
         return [name for name, _ in model.module.named_modules()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -28,14 +28,26 @@ def split_call(layer: str) -> tuple[str, int | None]:
 
 def name_call(module: nn.Module, layer: str) -> tuple[str, int | None]:
     """`split_call` in this network: what is the name of a sub-module as it stands is that, also "conv:1"."""
-    found = dict(module.named_modules(remove_duplicate=False))
-    return (layer, None) if layer in found else split_call(layer)
+    return _split_known(layer, dict(module.named_modules(remove_duplicate=False)))
+
+
+def label_call(layer: str, call: int, names: Container[str]) -> str:
+    """ "relu:2" for the second call of "relu"; "relu::2" where a sub-module, of `names`, is itself called "relu:2"."""
+    label = f"{layer}:{call}"
+    return f"{layer}::{call}" if label in names else label
+
+
+def _split_known(layer: str, names: Container[str]) -> tuple[str, int | None]:
+    if layer in names:
+        return layer, None
+    name, call = split_call(layer)
+    return (name if name in names else name.removesuffix(":")), call
 
 
 def find_modules(module: nn.Module, layers: list[str]) -> dict[str, nn.Module]:
     """{layer: sub-module}. Raises UnknownName for a layer the network has not."""
     found = dict(module.named_modules(remove_duplicate=False))
-    names = {layer: layer if layer in found else split_call(layer)[0] for layer in layers}
+    names = {layer: _split_known(layer, found)[0] for layer in layers}
     for layer, name in names.items():
         if name not in found or not layer:
             unknown("layer", layer, [name for name in found if name])

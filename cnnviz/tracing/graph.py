@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from cnnviz.errors import BadInput
 from cnnviz.models.output import walk_tensors
+from cnnviz.probes.forward import label_call
 from cnnviz.tracing.multiply_adds import LAYERS, MultiplyAdds
 from cnnviz.tracing.operations import FACTORIES, FunctionCall, Operation, describe, plain_name
 from cnnviz.tracing.rf_call import find_tensors
@@ -119,7 +120,7 @@ class _Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}
-        name = plain_name(func)
+        name = plain_name(func).partition(".")[0]  # scripted functions call "relu.default"
         inputs = list(find_tensors([*args, *kwargs.values()]))
         known = [tensor for tensor in inputs if self._sources.get(self._key(tensor))]
         used = tuple(dict.fromkeys(c for tensor in inputs for c in self._credits.get(self._key(tensor), ())))
@@ -223,7 +224,7 @@ class _Tracer(TorchFunctionMode):
 
     def _label(self, node: _Open, operation: Operation) -> str:
         if node.call:
-            return node.module if node.call == 1 else f"{node.module}:{node.call}"
+            return node.module if node.call == 1 else label_call(node.module, node.call, self._names)
         label = f"{node.module} {operation.sign}" if node.module else operation.sign
         label += "()" * (label in self._names)
         self._calls[label] += 1

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 Pair = tuple[int, int]
+Window = tuple[int, ...]  # one number a dimension of the layer
 
 LOOKED_THROUGH = set(
     "view view_as reshape reshape_as flatten unflatten ravel permute transpose t movedim swapaxes swapdims squeeze "
@@ -88,14 +89,15 @@ class FunctionCall:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What a call computes. `kind`: as in the layer table. `sign`: a word or mark for it, "+". `detail`:
-    what a person wants to know. `macs`: multiply-adds of one image."""
+    what a person wants to know. `kernel`, `stride`, `padding`: (h, w), of one-dimensional layers (w,), of
+    three-dimensional ones (d, h, w). `macs`: multiply-adds of one image."""
 
     kind: str
     sign: str
     detail: str
-    kernel: Pair | None = None
-    stride: Pair | None = None
-    padding: Pair | None = None
+    kernel: Window | None = None
+    stride: Window | None = None
+    padding: Window | None = None
     groups: int = 1
     macs: int = 0
 
@@ -151,16 +153,16 @@ def _convolution(call: FunctionCall, family: str) -> Operation:
     weight, source = call.argument(family, "weight"), call.operands[0]
     shape, rank = tuple(weight.shape), weight.ndim - 2
     groups = call.argument(family, "groups", 1)
-    dilation = to_pair(call.argument(family, "dilation", 1))
-    kernel, stride = to_pair(shape[2:]), to_pair(call.argument(family, "stride", 1))
+    dilation = _to_window(call.argument(family, "dilation", 1), rank)
+    kernel, stride = shape[2:], _to_window(call.argument(family, "stride", 1), rank)
     padding = _padding(call.argument(family, "padding", 0), kernel, dilation)
     transposed = family == "conv_transpose"
     channels = shape[1] * groups if transposed else shape[0]
-    detail = f"{format_pair(kernel)} {'transposed ' * transposed}conv, {channels}"
+    detail = f"{format_window(kernel)} {'transposed ' * transposed}conv, {channels}"
     depthwise = groups > 1 and groups == source.shape[-rank - 1]
     notes = [
-        (stride != (1, 1), f"stride {format_short_pair(stride)}"),
-        (dilation != (1, 1), f"dilation {format_short_pair(dilation)}"),
+        (max(stride) > 1, f"stride {format_short_window(stride)}"),
+        (max(dilation) > 1, f"dilation {format_short_window(dilation)}"),
         (depthwise, "depthwise"),
         (groups > 1 and not depthwise, f"{groups} groups"),
     ]
@@ -174,31 +176,32 @@ def _linear(call: FunctionCall, family: str) -> Operation:
 
 
 def _pool(call: FunctionCall, family: str) -> Operation:
-    kernel = to_pair(call.argument(family, "kernel_size"))
+    rank = int(call.name[-2])  # "max_pool2d"
+    kernel = _to_window(call.argument(family, "kernel_size"), rank)
     given = call.argument(family, "stride")
-    stride = kernel if given is None or given == [] else to_pair(given)
-    padding = to_pair(call.argument(family, "padding", 0)) if family != "lp_pool" else (0, 0)
+    stride = kernel if given is None or given == [] else _to_window(given, rank)
+    padding = _to_window(call.argument(family, "padding", 0) if family != "lp_pool" else 0, rank)
     word = {"max_pool": "max", "avg_pool": "average", "lp_pool": "power average"}[family]
-    detail = f"{format_pair(kernel)} {word}, stride {format_short_pair(stride)}" + ", ceil" * bool(
+    detail = f"{format_window(kernel)} {word}, stride {format_short_window(stride)}" + ", ceil" * bool(
         call.argument(family, "ceil_mode")
     )
     return Operation("pool", family.replace("_", " "), detail, kernel, stride, padding)
 
 
 def _adaptive(call: FunctionCall, family: str) -> Operation:
-    word = "max" if "max" in family else "average"
-    return _shrink(call.operands[0], to_pair(call.output.shape[2:]), word, family.replace("_", " "))
+    word, rank = "max" if "max" in family else "average", int(call.name[-2])
+    return _shrink(call.operands[0], tuple(call.output.shape[-rank:]), word, family.replace("_", " "))
 
 
-def _shrink(source: Tensor, target: Pair, word: str, sign: str) -> Operation:
+def _shrink(source: Tensor, target: Window, word: str, sign: str) -> Operation:
     """Pooling to a map of `target`, with the window it amounts to where it divides the map evenly."""
-    size = to_pair(source.shape[2:])
-    window = (size[0] // max(target[0], 1), size[1] // max(target[1], 1))
-    even = (window[0] * target[0], window[1] * target[1]) == size
-    detail = f"global {word}" if target == (1, 1) else f"{word} to {format_pair(target)}"
+    size = tuple(source.shape[-len(target) :])
+    window = tuple(n // max(t, 1) for n, t in zip(size, target, strict=True))
+    even = all(w * t == n for w, t, n in zip(window, target, size, strict=True))
+    detail = f"global {word}" if max(target) == 1 else f"{word} to {format_window(target)}"
     if target == size:
         detail += ", changes nothing"
-    return Operation("pool", sign, detail, *((window, window, (0, 0)) if even else (None, None, None)))
+    return Operation("pool", sign, detail, *((window, window, (0,) * len(target)) if even else (None, None, None)))
 
 
 def _reduction(call: FunctionCall, family: str) -> Operation:
@@ -252,17 +255,23 @@ def to_pair(value: Any) -> Pair:
     return (values[-2], values[-1]) if len(values) > 1 else (values[0], values[0]) if values else (1, 1)
 
 
-def _padding(value: Any, kernel: Pair, dilation: Pair) -> Pair:
+def _to_window(value: Any, rank: int) -> Window:
+    """`rank` numbers from 3, (3,) or as many."""
+    values = (value,) if isinstance(value, int) else tuple(int(n) for n in value)
+    return values * rank if len(values) == 1 else values
+
+
+def _padding(value: Any, kernel: Window, dilation: Window) -> Window:
     if isinstance(value, str):
-        return to_pair([d * (k - 1) // 2 if value == "same" else 0 for k, d in zip(kernel, dilation, strict=True)])
-    return to_pair(value)
+        return tuple(d * (k - 1) // 2 if value == "same" else 0 for k, d in zip(kernel, dilation, strict=True))
+    return _to_window(value, len(kernel))
 
 
-def format_pair(value: Pair) -> str:
-    """ "3×5" for (3, 5)."""
-    return f"{value[0]}×{value[1]}"
+def format_window(value: Window) -> str:
+    """ "3×5" for (3, 5), "5" for (5,)."""
+    return "×".join(str(n) for n in value)
 
 
-def format_short_pair(value: Pair) -> str:
+def format_short_window(value: Window) -> str:
     """ "2" for (2, 2), "2×1" for (2, 1)."""
-    return str(value[0]) if value[0] == value[1] else format_pair(value)
+    return str(value[0]) if len(set(value)) == 1 else format_window(value)

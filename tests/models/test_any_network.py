@@ -28,6 +28,17 @@ def wrap(module: nn.Module, size=SIZE, classes: int = CLASSES) -> LoadedModel:
     return LoadedModel(module, "own", preprocessing, [f"c{i}" for i in range(classes)], torch.device("cpu"))
 
 
+class Wrapped(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, fn) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x):
+        return self.fn(x)
+
+
 def plainly(module: nn.Module, model: LoadedModel, read=first_score) -> torch.Tensor:
     """(N, classes): of each image alone, by plain PyTorch."""
     module = module.eval()
@@ -278,6 +289,26 @@ def test_a_name_that_ends_like_a_call_is_a_name():
     assert cnnviz.reconstruct(model, PIXELS[0], "d.conv:1", 3, 0, 0).shape == SIZE
 
 
+def test_a_name_that_is_also_a_call_of_another_layer_stays_apart_from_it():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.d = nn.ModuleDict({"conv": nn.Conv2d(3, 3, 3), "conv:2": nn.Conv2d(3, CLASSES, 3)})
+
+        def forward(self, x):
+            return self.d["conv:2"](self.d["conv"](self.d["conv"](x))).mean((2, 3))
+
+    model = wrap(Named())
+    assert [row.layer for row in cnnviz.anatomy(model)][:3] == ["d.conv", "d.conv::2", "d.conv:2"]
+    shapes = {"d.conv": (3, 8, 8), "d.conv:1": (3, 10, 10), "d.conv::2": (3, 8, 8), "d.conv:2": (CLASSES, 6, 6)}
+    maps = cnnviz.capture(model, PIXELS, [*shapes])
+    index = cnnviz.index_patches(model, memory(PIXELS), [*shapes], k=1)
+    for layer, shape in shapes.items():
+        assert maps[layer].shape == (3, *shape)
+        assert cnnviz.receptive_field(model, layer).shape == shape[1:]
+        np.testing.assert_allclose(index.tops[layer].values[:, 0], maps[layer].max((0, 2, 3)), rtol=1e-4)
+
+
 def test_the_first_filters_are_those_that_see_the_image_first():
     class Crossed(nn.Module):
         def __init__(self):
@@ -340,6 +371,41 @@ def test_torchscript_is_refused_also_as_a_part():
     for module in (part, nn.Sequential(part, nn.Flatten(), nn.Linear(600, CLASSES))):
         with pytest.raises(BadInput, match="TorchScript"):
             wrap(module)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: model.predict(PIXELS),
+        lambda model: cnnviz.capture(model, PIXELS, ["first"]),
+        lambda model: cnnviz.first_layer_filters(model),
+        lambda model: cnnviz.receptive_field(model, "first"),
+        lambda model: cnnviz.anatomy(model),
+        lambda model: cnnviz.index_patches(model, memory(PIXELS), k=1),
+        lambda model: cnnviz.reconstruct(model, PIXELS[0], "second", 0, 0, 0),
+        lambda model: cnnviz.equivariance(model, PIXELS[0], [(1, 0)], ["second"]),
+        lambda model: cnnviz.loss_surface(model, PIXELS, [0, 1, 2], steps=3),
+    ],
+)
+def test_what_was_made_torchscript_after_loading_is_refused_by_every_function(use):
+    model = wrap(Small(Small.plain))
+    model.module.first = torch.jit.trace(model.module.first, torch.zeros(1, *SIZE))
+    for _ in range(2):
+        with pytest.raises(BadInput, match="own: its part 'first' is TorchScript"):
+            use(model)
+    assert model.lock.acquire(blocking=False)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_function_is_named_as_one_in_python():
+    scripted = torch.jit.trace(lambda x: torch.relu(x) * 2, torch.zeros(1, 6, 4, 4))
+    nets = [
+        nn.Sequential(nn.Conv2d(3, 6, 3), Wrapped(fn), nn.Conv2d(6, 4, 3)) for fn in (scripted, lambda x: x.relu() * 2)
+    ]
+    assert [row.detail for row in cnnviz.anatomy(wrap(nets[0]))] == [
+        row.detail for row in cnnviz.anatomy(wrap(nets[1]))
+    ]
 
 
 @pytest.mark.parametrize(

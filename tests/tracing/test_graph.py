@@ -1,5 +1,6 @@
 """The graph of a forward pass: who reads whom, against nets whose wiring is known."""
 
+import math
 import random
 
 import pytest
@@ -199,6 +200,50 @@ def test_details_say_what_a_lecturer_would():
         "linear, 5",
         "softmax",
     ]
+
+
+@pytest.mark.parametrize(
+    "layer, size, detail, window",
+    [
+        (
+            nn.Conv1d(3, 8, 5, stride=2, padding=1, dilation=3),
+            (3, 32),
+            "5 conv, 8, stride 2, dilation 3",
+            ((5,), (2,), (1,)),
+        ),
+        (nn.Conv1d(3, 8, 5, padding="same"), (3, 32), "5 conv, 8", ((5,), (1,), (2,))),
+        (nn.ConvTranspose1d(3, 8, 4, 2), (3, 32), "4 transposed conv, 8, stride 2", ((4,), (2,), (0,))),
+        (nn.MaxPool1d(3, 2), (3, 33), "3 max, stride 2", ((3,), (2,), (0,))),
+        (nn.AvgPool1d(4), (3, 32), "4 average, stride 4", ((4,), (4,), (0,))),
+        (nn.AdaptiveAvgPool1d(1), (3, 32), "global average", ((32,), (32,), (0,))),
+        (nn.AdaptiveMaxPool1d(8), (3, 32), "max to 8", ((4,), (4,), (0,))),
+        (nn.Conv2d(3, 8, (5, 1), padding=(2, 0)), (3, 8, 8), "5×1 conv, 8", ((5, 1), (1, 1), (2, 0))),
+        (nn.Conv3d(3, 8, (1, 3, 5)), (3, 8, 8, 8), "1×3×5 conv, 8", ((1, 3, 5), (1, 1, 1), (0, 0, 0))),
+        (nn.MaxPool3d(2), (3, 8, 8, 8), "2×2×2 max, stride 2", ((2, 2, 2), (2, 2, 2), (0, 0, 0))),
+        (nn.AdaptiveAvgPool3d((4, 2, 1)), (3, 8, 8, 8), "average to 4×2×1", ((2, 4, 8), (2, 4, 8), (0, 0, 0))),
+    ],
+)
+def test_a_window_has_as_many_sides_as_its_layer(layer: nn.Module, size: tuple, detail: str, window: tuple):
+    reshaped = nn.Sequential(nn.Unflatten(2, size[1:]), layer)
+    (node,) = traced(reshaped, (size[0], math.prod(size[1:]))).nodes
+    found = node.operation
+    assert (found.detail, (found.kernel, found.stride, found.padding)) == (detail, window)
+
+
+class ColonNames(nn.Module):
+    """`conv` runs twice, and another layer is called as its second call would be."""
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__()
+        self.d = nn.ModuleDict({"conv": conv(), "conv:2": conv(), "conv:1": conv(3, classes)})
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.d["conv:1"](self.d["conv:2"](self.d["conv"](self.d["conv"](x)))).mean((2, 3))
+
+
+def test_a_call_never_has_the_label_of_another_layer():
+    labels = [node.label for node in traced(ColonNames()).nodes]
+    assert labels[:4] == ["d.conv", "d.conv::2", "d.conv:2", "d.conv:1"]
 
 
 def test_a_network_that_looks_at_values_is_followed_where_it_is():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.base.charts import count_text
@@ -124,15 +125,15 @@ def abbreviate(row: LayerRow) -> str:
 def choose_paint(row: LayerRow) -> str:
     """Key of colors.KINDS."""
     if row.kind == "conv":
-        window = row.kernel[0] * row.kernel[1] if row.kernel else 0
+        window = prod(row.kernel or (0,))
         if row.groups > 1 and row.weights in (0, row.output[0] * window):  # 0: a shared layer's second call
             return "depthwise"
-        return "conv1" if row.kernel == (1, 1) else "conv"
+        return "conv1" if window == 1 else "conv"
     return row.kind if row.kind in KINDS else "other"
 
 
 def _stride(row: LayerRow) -> str:
-    return f" /{max(row.stride)}" if row.stride and max(row.stride) > 1 and len(row.output) == 3 else ""
+    return f" /{max(row.stride)}" if row.stride and max(row.stride) > 1 and len(row.output) > 1 else ""
 
 
 def _pool(row: LayerRow) -> str:
@@ -146,7 +147,7 @@ def _short(row: LayerRow) -> tuple[str, ...]:
     if row.kind == "linear":
         return "linear", str(row.output[-1])
     if row.kind == "pool":
-        return _pool(row), "global" if row.output[1:] in ((), (1, 1)) else f"{size_text(row.kernel)}{_stride(row)}"
+        return _pool(row), "global" if prod(row.output[1:]) == 1 else f"{size_text(row.kernel)}{_stride(row)}"
     if row.kind in JOINS:
         return ({"add": "+", "multiply": "×", "concat": "concat"}[row.kind],)
     return (abbreviate(row),)
@@ -160,7 +161,7 @@ def _label(row: LayerRow) -> str:
     if row.kind == "linear":
         return f"linear, {row.output[-1]}"
     if row.kind == "pool":
-        size = "global" if row.output[1:] in ((), (1, 1)) else size_text(row.kernel)
+        size = "global" if prod(row.output[1:]) == 1 else size_text(row.kernel)
         return f"{size} {_pool(row)} pool{_stride(row) if size != 'global' else ''}"
     return "concat" if row.kind == "concat" else _short(row)[0]
 

@@ -24,6 +24,7 @@ from cnnviz.index.search.batch_size import SMALL, choose_batch_size
 from cnnviz.index.search.run import IndexRun, IndexWatcher
 from cnnviz.index.search.spatial import find_misplaced
 from cnnviz.models.model import LoadedModel
+from cnnviz.probes.capture import describe_absence
 from cnnviz.probes.forward import count_calls, find_modules, name_call
 
 if TYPE_CHECKING:
@@ -49,19 +50,19 @@ def index_patches(
     """The k strongest activations of every channel, one winner an image, or a group of images that show
     the same thing (see `corpus`), and statistics of every channel.
 
-    Values are the named layers' own outputs: a convolution's before its ReLU; for those behind it name the ReLU,
-    any name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the
-    earlier image. `layers`: None indexes every layer of `model.layers()` whose units have a place in the image, see
-    `spatial.find_misplaced`. `precision`: "auto" and "float32" search exactly, in float32; "bfloat16" is the fast,
-    approximate search and states its "agreement"; a processor that is slow in it searches in float32 instead, and
-    meta["precision_asked"] says so. `out`: file for the index; a partial index found there, or left beside it by a run
-    of several ranks, is continued if it belongs to the same model, corpus and settings. `progress`: called after every
-    batch; returning False stops the run, and the partial index is saved and returned with `complete` False. `batch`:
-    images a forward pass; None measures which size is fastest here. `workers`: see `loader.feed`. `part`: (i, n)
-    indexes part i (0 … n - 1) of n alone, for `merge`; all parts need the same `batch`. `embed`: keep crops of the
-    winners, at most so many pixels wide and high (1 to 64). The index that is returned knows its network and images,
-    so that a notebook shows its patches. Where memory is short and no `batch` was asked for, fewer images go through
-    the network at once.
+    Values are the named layers' own outputs: a convolution's before its ReLU; for those behind it name the ReLU, any
+    name of `model.module.named_modules()` will do. Ties go to the lowest position on the map, then to the earlier
+    image. `layers`: None indexes every layer of `model.layers()` whose units have a place in the image, see
+    `spatial.find_misplaced`; of the others, and of those that never run, meta["left_out"] says why. `precision`:
+    "auto" and "float32" search exactly, in float32; "bfloat16" is the fast, approximate search and states its
+    "agreement"; a processor that is slow in it searches in float32 instead, and meta["precision_asked"] says so.
+    `out`: file for the index; a partial index found there, or left beside it by a run of several ranks, is continued
+    if it belongs to the same model, corpus and settings. `progress`: called after every batch; returning False stops
+    the run, and the partial index is saved and returned with `complete` False. `batch`: images a forward pass; None
+    measures which size is fastest here. `workers`: see `loader.feed`. `part`: (i, n) indexes part i (0 … n - 1) of n
+    alone, for `merge`; all parts need the same `batch`. `embed`: keep crops of the winners, at most so many pixels
+    wide and high (1 to 64). The index that is returned knows its network and images, so that a notebook shows its
+    patches. Where memory is short and no `batch` was asked for, fewer images go through the network at once.
     Raises BadInput for wrong settings and for a layer without such units, UnknownName for a layer the network has
     not, DeviceLost where there is no room for one image, CnnvizError if the index cannot be written; a partial index
     on disk is then as it was after the last save.
@@ -109,10 +110,11 @@ def prepare_settings(
         raise BadInput(f"k and batch must be at least 1, got k={k}, batch={batch}.")
     names = list(layers) if layers is not None else model.layers()
     find_modules(model.module, names)
+    kept, without = _choose_layers(model, names, layers is None)
     used = "bfloat16" if usable_precision(precision, str(model.device)) == "bfloat16" else "float32"
     settings = (
         {"model": model.name, "model_fingerprint": model.fingerprint, "weights": model.origin}
-        | {"wanted_layers": _keep_spatial(model, _keep_called(model, names), layers is None), "k": k}
+        | {"wanted_layers": kept, "left_out": without, "k": k}
         | {"preprocessing": json.loads(json.dumps(model.preprocessing.as_dict())), "corpus": corpus.name}
         | {"corpus_fingerprint": corpus.fingerprint, "images": len(corpus)}
         | {**precision_meta(precision, used), "torch": torch.__version__}
@@ -167,8 +169,9 @@ def finish_index(
     return replace(found, source=Source(model, corpus))
 
 
-def _keep_called(model: LoadedModel, names: list[str]) -> list[str]:
-    """The layers that run in a forward pass (branches used only in training do not), each once."""
+def _choose_layers(model: LoadedModel, names: list[str], choose: bool) -> tuple[list[str], dict[str, str]]:
+    """(those of `names` that run in a forward pass and whose units have a place in the image, each once; {layer: why}
+    of the others). Unless we `choose`, all that run must have places. Raises BadInput if none is left, or for these."""
     with model.lock:
         counts = count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
 
@@ -176,13 +179,10 @@ def _keep_called(model: LoadedModel, names: list[str]) -> list[str]:
         name, call = name_call(model.module, layer)
         return 1 <= (1 if call is None else call) <= counts[name]
 
-    return [layer for layer in dict.fromkeys(names) if runs(layer)]
-
-
-def _keep_spatial(model: LoadedModel, layers: list[str], choose: bool) -> list[str]:
-    """`layers` whose units have a place in the image; unless we `choose`, all of them must. Raises BadInput."""
-    faults = find_misplaced(model, layers)
-    kept = [layer for layer in layers if layer not in faults]
-    if faults and not (choose and kept):
-        raise BadInput(next(iter(faults.values())))
-    return kept
+    called = {layer: runs(layer) for layer in names}
+    faults = find_misplaced(model, [layer for layer, ran in called.items() if ran])
+    kept = [layer for layer, ran in called.items() if ran and layer not in faults]
+    without = {layer: describe_absence(layer) for layer, ran in called.items() if not ran} | faults
+    if faults and not choose or without and not kept:
+        raise BadInput(next(iter((faults or without).values())))
+    return kept, without

@@ -11,7 +11,7 @@ from cnnviz.index.search.loader import Batch
 from cnnviz.index.search.topk import RunningTop
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
-from cnnviz.probes.forward import count_calls, name_call, run_until_seen
+from cnnviz.probes.forward import count_calls, label_call, name_call, run_until_seen
 
 SAMPLE_EVERY = 32  # one batch in so many is looked at unit by unit, for the statistics: it costs as much as a layer
 
@@ -38,7 +38,7 @@ class Search:
         names: dict[str, list[str]] = {}
         for name in self.layers:
             often = name_call(self.model.module, name)[1] is None and counts[name] > 1
-            names.setdefault(f"{name}:{counts[name]}" if often else name, []).append(name)
+            names.setdefault(label_call(name, counts[name], counts) if often else name, []).append(name)
         return names
 
     def add(self, found: Batch) -> None:

@@ -18,6 +18,7 @@ from cnnviz.data.class_names import order_names
 from cnnviz.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.models.catalogue import architecture, validate
+from cnnviz.models.catalogue.decorating import bind_own_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -116,7 +117,9 @@ def register(
             year=year,
             note=note,
         )
-        _enter(validate.try_out(entry, classes is not None or bool(listed)), typed=file is None)
+        with bind_own_name(builder):
+            tried = validate.try_out(entry, classes is not None or bool(listed))
+        _enter(tried, typed=file is None)
         return builder
 
     return enter

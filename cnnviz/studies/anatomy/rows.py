@@ -33,7 +33,8 @@ class LayerRow:
     stride 2". `block`: the block it belongs to. `output`: (C, H, W) or (F,). `parameters`: with biases;
     a shared module is counted at its first call. `weights`: kernels and matrices, without biases and the
     scales of norms. `macs`: multiply-adds of convolutions and linear layers. `activations`: values of the
-    output. `activation_bytes`: as float32. `receptive_field`: (h, w) pixels, None without one. `parents`:
+    output. `activation_bytes`: as float32. `kernel`, `stride`, `padding`: (h, w), of one-dimensional layers (w,), of
+    three-dimensional ones (d, h, w). `receptive_field`: (h, w) pixels, None without one. `parents`:
     indices of the rows it reads, empty if it reads the image."""
 
     index: int
@@ -42,9 +43,9 @@ class LayerRow:
     detail: str
     block: str
     output: tuple[int, ...]
-    kernel: Pair | None
-    stride: Pair | None
-    padding: Pair | None
+    kernel: tuple[int, ...] | None
+    stride: tuple[int, ...] | None
+    padding: tuple[int, ...] | None
     groups: int
     parameters: int
     weights: int

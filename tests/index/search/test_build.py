@@ -138,8 +138,13 @@ def test_each_call_of_a_module_that_is_used_twice_is_a_layer_of_its_own():
 def test_layers_and_calls_that_never_run_are_left_out_and_repeats_count_once():
     net = Functional(lambda n, x: n.a(x), a=nn.Conv2d(3, 2, 3), aux=nn.Conv2d(3, 2, 3))
     model, corpus = tiny(net, (12, 12)), memory(noise(3))
-    assert index_patches(model, corpus).layers == ["a"]
+    index = index_patches(model, corpus)
+    assert index.layers == ["a"] and list(index.meta["left_out"]) == ["aux"]
+    assert "'aux' did not run" in index.meta["left_out"]["aux"]
     assert index_patches(model, corpus, ["aux", "a", "a:1", "a:2", "a"]).layers == ["a", "a:1"]
+    for never in ("aux", "a:2"):
+        with pytest.raises(BadInput, match=f"'{never}' did not run"):
+            index_patches(model, corpus, [never])
 
 
 def test_fully_connected_layers_have_one_unit_a_channel():
