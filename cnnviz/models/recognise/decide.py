@@ -236,7 +236,7 @@ def _tell_standardised(
         return None
     shown = " ".join(f"{value:+.2f}" for value in mean)
     text = (
-        f"Normalisation: {best}. If it was trained on images like CIFAR-10's, the first batch norm kept a mean input "
-        f"of {shown} (red, green, blue), which that explains and {second} does not."
+        f"Normalisation: {best}. For images like CIFAR-10's it explains the mean input that the first batch norm kept, "
+        f"{shown} (red, green, blue); {second} does not."
     )
     return Finding(NORMALISATION, best, "kept statistics", text)
