@@ -7,7 +7,7 @@ MEETING = """
 import sys, threading, time
 from importlib.machinery import PathFinder
 import cnnviz
-from cnnviz.tracing.receptive_field import receptive_field
+
 
 within = threading.Event()
 
@@ -28,7 +28,7 @@ failed = []
 
 def follow(network):
     try:
-        receptive_field(network, network.layers()[0])  # a tensor mode
+        cnnviz.anatomy(network)  # on the meta device
     except BaseException as error:
         failed.append(error)
 

@@ -199,6 +199,7 @@ def test_metadata_of_other_kinds_than_expected_break_no_page(opened, no_indexing
 CANARY = '<img src=x onerror="alert(1)">![c](http://evil.example/c.png)[d](http://evil.example)'
 READ_AS_TEXT = {
     "bidi_component",
+    "code",
     "selectbox",
     "text_area",
     "text_input",
