@@ -12,6 +12,7 @@ from app.weights import presets
 from app.weights.pending import Pending, answer
 from cnnviz.models.chains.chain import is_chain, parse_chain
 from cnnviz.models.chains.edit import find_ending
+from cnnviz.models.recognise.rebuild.chains import count_solutions
 
 if TYPE_CHECKING:
     from cnnviz.models.chains.chain import Chain
@@ -111,7 +112,7 @@ def describe_layers(pending: Pending) -> str:
     count = len(pending.chains.solutions) if pending.chains else 0
     if count < 2:
         return "Padding, strides and the places of the poolings are assumed."
-    return f"Input, padding, strides and the places of the poolings are assumed: {count} choices fit the tensors."
+    return f"Input, padding, strides and the places of the poolings are assumed: {count_solutions(count)} choices fit."
 
 
 def _begun(pending: Pending) -> Chain | None:

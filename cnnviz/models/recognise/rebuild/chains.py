@@ -315,15 +315,21 @@ def _write_end(end: str) -> list[ChainStep]:
     return [*pool, ChainStep("flatten")]
 
 
+def count_solutions(found: int) -> str:
+    """How many chains fit, in words: no more than MOST are looked for."""
+    return str(found) if found < MOST else f"{found} or more"
+
+
 def list_assumptions(chain: Chain, others: int, found: FoundLayers) -> tuple[Finding, ...]:
     """What the tensors of `found` leave open about their `chain`, beside which `others` fit."""
     said = []
     size = "×".join(map(str, chain.input_size))
     if others:
         text = (
-            f"An input of {size}, and where maps are padded and pooled, is assumed: the most natural of {others + 1} "
+            f"An input of {size}, and where maps are padded and pooled, is assumed: the most natural of "
+            f"{count_solutions(others + 1)} choices that fit the tensors."
         )
-        said.append(Finding("layers", chain.name, ASSUMED, text + "choices that fit the tensors."))
+        said.append(Finding("layers", chain.name, ASSUMED, text))
     active = next((step.kind for step in chain.steps if step.kind in ACTIVATIONS), "")
     if active and active != "prelu":
         text = f"{ACTIVATIONS[active]} as the activation is assumed: the tensors do not say it."
