@@ -12,7 +12,8 @@ if __name__ == "__main__":  # drawn for a browser
 
     from app.shell import frame
 
-    st.set_page_config(page_title="cnnviz", page_icon=str(ROOT / "assets" / "theme" / "icon.png"), layout="wide")
+    icon = str(ROOT / "assets" / "theme" / "icon.png")
+    st.set_page_config(page_title="cnnviz", page_icon=icon, layout="wide", initial_sidebar_state=224)
     frame.run()
 elif __name__ != "__mp_main__":  # the server, once; worker processes import the main module too, and need neither
     import os

@@ -2,19 +2,26 @@
 
 import streamlit as st
 
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.session import networks
 from app.views.anatomy import results, views
 
-PAGE = {"title": "Anatomy", "address": "anatomy", "icon": ":material/account_tree:", "place": 70}
+PAGE = {
+    "title": "Anatomy",
+    "address": "anatomy",
+    "icon": ":material/account_tree:",
+    "place": 110,
+    "group": "Understand",
+}
 
 VIEWS = ["Graph", "Layers", "Profile", "Compare", "History"]
 
 controls.heading("Anatomy")
-with st.sidebar:
+with bar.slot("network"):
     name = controls.pick_name(blocks=True)
+with bar.slot("layer"):
     st.caption(results.caption(name))
-row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
 if view == "History":

@@ -7,7 +7,7 @@ from app.session import shared
 from app.views.camera import live_page
 from app.views.camera.worker import Wish
 
-PAGE = {"title": "Live camera", "address": "camera", "icon": ":material/videocam:", "place": 20}
+PAGE = {"title": "Live camera", "address": "camera", "icon": ":material/videocam:", "place": 60, "group": "See"}
 
 title = controls.heading("Live camera")
 network = controls.pick_network(title)

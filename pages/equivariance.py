@@ -2,12 +2,18 @@
 
 import streamlit as st
 
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.views.equivariance import beyond, prediction, shift_map, single_shift
 from app.views.equivariance.results import KINDS, ShiftSetting
 from cnnviz.figures.equivariance.words import PADDING
 
-PAGE = {"title": "Equivariance", "address": "equivariance", "icon": ":material/open_with:", "place": 90}
+PAGE = {
+    "title": "Equivariance",
+    "address": "equivariance",
+    "icon": ":material/open_with:",
+    "place": 70,
+    "group": "Understand",
+}
 
 VIEWS = ["Shift", "Map", "Prediction", "Beyond shifts"]
 BLUR = (
@@ -23,7 +29,7 @@ title = controls.heading("Translation equivariance")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
 layer = controls.pick_layer(network, KINDS)
-row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
     how = "circular"

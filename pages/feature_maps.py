@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.picture import Frame, picture
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.session import shared
 from app.session.cache import picture_cache
 from app.views.patches import indexing
@@ -25,7 +25,7 @@ class ShownUnit(NamedTuple):
     large: indexing.Picture
 
 
-PAGE = {"title": "Feature maps", "address": "feature-maps", "icon": ":material/layers:", "place": 40}
+PAGE = {"title": "Feature maps", "address": "feature-maps", "icon": ":material/layers:", "place": 30, "group": "See"}
 
 SCALES = {"Common": "common", "Each map": "each"}
 
@@ -36,14 +36,14 @@ layer = controls.pick_layer(network)
 maps = shared.maps(network, image, layer)
 strength = maps.max(axis=(1, 2))
 unit = controls.pick_unit(len(maps), int(np.argmax(strength)))
-row, col = controls.pick_position(maps[unit])
 controls.show_device(network)
 
 most = [n for n in (64, 256) if n < len(maps)] + [len(maps)]
-with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+with bar.row():
     scale = SCALES[controls.bind_choice("Scale", "scale", list(SCALES))]
     order = controls.bind_choice("Order", "order", ["Strongest first", "By index"])
     count = controls.bind(st.selectbox, "Maps", "count", most[0], options=most, width=110)
+row, col = controls.pick_position(bar.row(), maps[unit])
 
 ranked = np.argsort(-strength, kind="stable") if order == "Strongest first" else np.arange(len(maps))
 chosen = [int(c) for c in ranked[: int(count)]]

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from app.components.picture import Frame, picture
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.session import shared
 from app.session.cache import picture_cache
 from app.views.patches import indexing
 from cnnviz.figures.base import charts, overlay
 from cnnviz.figures.base.mosaic import tiles_mosaic
 
-PAGE = {"title": "First-layer filters", "address": "filters", "icon": ":material/grid_on:", "place": 30}
+PAGE = {"title": "First-layer filters", "address": "filters", "icon": ":material/grid_on:", "place": 20, "group": "See"}
 
 CONTRASTS = {"Common scale": "common", "Each filter": "each"}
 
@@ -20,7 +20,7 @@ image = controls.pick_image(network)
 
 channels = network.input_size[0]
 names = ["All", *(charts.channel_name(c, channels) for c in range(channels))]
-with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+with bar.row():
     contrast = CONTRASTS[controls.bind_choice("Contrast", "contrast", list(CONTRASTS))]
     shown = "All"
     if channels > 1:

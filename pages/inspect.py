@@ -1,19 +1,23 @@
 """Inspect your image: what the network answers, and what in the image the answer depends on."""
 
-import streamlit as st
-
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.views.inspect import answer, attribution, neighbours, occlusion, sanity
 from app.views.inspect.results import Subject
 
-PAGE = {"title": "Inspect your image", "address": "inspect", "icon": ":material/image_search:", "place": 10}
+PAGE = {
+    "title": "Inspect your image",
+    "address": "inspect",
+    "icon": ":material/image_search:",
+    "place": 10,
+    "group": "See",
+}
 
 VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours"]
 
 title = controls.heading("Inspect your image")
 network = controls.pick_network(title)
 image = controls.pick_image(network)
-row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
 subject, opacity = Subject(network, image), 1.0

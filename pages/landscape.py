@@ -2,15 +2,21 @@
 
 import streamlit as st
 
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.views.landscape import catalogue, compute, point, sharpness, training, views
 
-PAGE = {"title": "Loss landscape", "address": "landscape", "icon": ":material/landscape:", "place": 80}
+PAGE = {
+    "title": "Loss landscape",
+    "address": "landscape",
+    "icon": ":material/landscape:",
+    "place": 130,
+    "group": "Learn",
+}
 
 VIEWS = ["3-D", "Contours", "Slices", "Sharpness", "Training", "Compute"]
 
 title = controls.heading("Loss landscape")
-row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+row = bar.row()
 bundled = bool(catalogue.list_bundled())  # without any the page opens on computing one
 with row:
     view = controls.bind(

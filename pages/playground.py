@@ -1,12 +1,16 @@
 """Convolution playground: one window at a time, as a matrix, in numbers, on a photograph, pooled, on a time series."""
 
-import streamlit as st
-
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.views.playground import counts, photograph, signal, steps
 from app.views.pooling import hand
 
-PAGE = {"title": "Convolution playground", "address": "playground", "icon": ":material/calculate:", "place": 120}
+PAGE = {
+    "title": "Convolution playground",
+    "address": "playground",
+    "icon": ":material/calculate:",
+    "place": 100,
+    "group": "Understand",
+}
 
 VIEWS = {
     "Step by step": steps.steps,
@@ -19,7 +23,7 @@ VIEWS = {
 }
 
 controls.heading("Convolution playground")
-row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", list(VIEWS))
 VIEWS[view](row)

@@ -1,18 +1,22 @@
 """Pooling invariance: on real networks, by hand, learned across channels, and what global pooling does to location."""
 
-import streamlit as st
-
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.pickers.controls import DEFAULT_NETWORK
 from app.views.pooling import hand, learned, location, pool_layers
 
-PAGE = {"title": "Pooling invariance", "address": "pooling", "icon": ":material/grid_view:", "place": 110}
+PAGE = {
+    "title": "Pooling invariance",
+    "address": "pooling",
+    "icon": ":material/grid_view:",
+    "place": 80,
+    "group": "Understand",
+}
 
 IN_NETWORK, HAND, LEARNED, LOCATION = "In a network", "By hand", "Learned", "Location"
 TELLING = {IN_NETWORK: "lenet5", LOCATION: DEFAULT_NETWORK}  # networks that the views open on
 
 title = controls.heading("Pooling invariance")
-row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", [IN_NETWORK, HAND, LEARNED, LOCATION])
 if view == HAND:

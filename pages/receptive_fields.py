@@ -1,9 +1,8 @@
 """Receptive fields: what a unit can see and what it does see, how fields grow, and what a stack of kernels buys."""
 
 import numpy as np
-import streamlit as st
 
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.session import shared
 from app.views.receptive import growth, stacks, unit_field, unit_place
 
@@ -11,13 +10,14 @@ PAGE = {
     "title": "Receptive fields",
     "address": "receptive-fields",
     "icon": ":material/filter_center_focus:",
-    "place": 100,
+    "place": 90,
+    "group": "Understand",
 }
 
 VIEWS = ["On the image", "Growth", "Stacks"]
 
 title = controls.heading("Receptive fields")
-row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
 if view == "Stacks":
@@ -29,7 +29,7 @@ else:
     maps = shared.maps(network, image, layer)
     channel = controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
     field = shared.receptive(network, layer)
-    place = unit_place.pick_place(field)
+    place = unit_place.pick_place(row, field)
     controls.show_device(network)
     look = unit_field.ViewedUnit(network, image, layer, channel, field, place)
     if view == "Growth":

@@ -12,7 +12,7 @@ from cnnviz.data.grouping import describe_grouping
 
 RULES = ["deconvnet", "guided", "gradient"]
 
-PAGE = {"title": "Top-9 patches", "address": "top-9", "icon": ":material/apps:", "place": 50}
+PAGE = {"title": "Top-9 patches", "address": "top-9", "icon": ":material/apps:", "place": 40, "group": "See"}
 
 title = controls.heading("Top-9 patches")
 network = controls.pick_network(title)

@@ -9,7 +9,7 @@ from app.views.patches import indexing, unit_page
 from app.views.patches.deferred import Deferred
 from cnnviz.figures.patches.charts import RULES
 
-PAGE = {"title": "Unit", "address": "unit", "icon": ":material/center_focus_strong:", "place": 60}
+PAGE = {"title": "Unit", "address": "unit", "icon": ":material/center_focus_strong:", "place": 50, "group": "See"}
 
 title = controls.heading("Unit")
 network = controls.pick_network(title)

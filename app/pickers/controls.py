@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import limits
+from app.components.strip import StripLayer, layer_strip
 from app.jobs import download
 from app.markdown import escape_markdown
-from app.pickers import webcam
+from app.pickers import bar, webcam
 from app.session import networks, shared, uploads
 from app.session.cache import picture_cache
 from app.session.networks import Choice, Network
@@ -46,21 +47,23 @@ class Title:
 
     def show(self, untrained: bool = False) -> None:
         """Write it, or write it again."""
-        self.place.title(f"{self.text} :orange-badge[random weights]" if untrained else self.text)
+        self.place.title(f"{self.text} :orange-badge[random weights]" if untrained else self.text, width="content")
 
 
 def heading(text: str) -> Title:
     """The title of a page; hand it to `pick_network`."""
-    title = Title(st.empty(), text)
+    with bar.row():
+        title = Title(st.empty(), text)
     title.show()
     return title
 
 
 def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Network:
-    """Network, weights and device, in the sidebar; `title` says if its weights are random. `first`: what the page
+    """Network, weights and device, in the bar; `title` says if its weights are random. `first`: what the page
     opens on. Raises CnnvizError if it cannot be loaded, PageEnded while its weights are downloaded."""
-    with st.sidebar:
+    with bar.slot("network"):
         name = pick_name(first=first)
+    with bar.slot("weights"):
         choice = _pick_weights(name)
     network = load_network(choice)
     _say_how_loaded(network.model)
@@ -132,13 +135,22 @@ def _pick_weights(name: str) -> Choice:
     then = networks.snapshots(name)
     options, labels = [*options, *then], labels | then
     words = dict(zip(options, options, strict=True)) | labels
-    weights = bind(st.selectbox, "Weights", "weights", options[0], options=options, format_func=words.__getitem__)
-    learned = weights != "random"
-    untrained = (
-        bind(st.toggle, "Random weights", "untrained", False, disabled=not learned, help=UNTRAINED_HELP) and learned
-    )
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom", wrap=False):
+        weights = bind(
+            st.selectbox,
+            "Weights",
+            "weights",
+            options[0],
+            options=options,
+            format_func=words.__getitem__,
+            width=132,
+        )
+        learned = weights != "random"
+        untrained = bind(st.toggle, "Random", "untrained", False, disabled=not learned, help=UNTRAINED_HELP) and learned
     chosen = own.get(weights)
-    st.caption(f"in place of: {labels.get(weights, weights)}" if untrained else _weights_note(name, weights, chosen))
+    with st.sidebar:
+        note = _weights_note(name, weights, chosen)
+        st.caption(f"Random weights, in place of: {labels.get(weights, weights)}" if untrained else f"Weights: {note}")
     return Choice(name, weights, choose_device(), untrained, chosen.version if chosen else "")
 
 
@@ -216,7 +228,7 @@ def pick_image(network: Network | None) -> str:
     one_channel = network is not None and network.one_channel
     options = own + shared.photo_names(one_channel)
     first = "digit-3" if one_channel else DEFAULT_PHOTO
-    with st.sidebar:
+    with bar.slot("image"):
         default = first if first in options else options[0]
         choice = bind(st.selectbox, "Image", "image", default, options=options)
         st.file_uploader(
@@ -260,13 +272,31 @@ def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "poo
     """The layer, with the shape of its output. Layers that never run are not offered."""
     shapes, known = shared.layer_shapes(network), shared.layer_kinds(network)
     options = [layer for layer in shapes if known[layer] in kinds]
-    with st.sidebar:
-        default = _find_default(shapes, known)
-        default = default if default in options else options[0]
-        layer = bind(st.selectbox, "Layer", "layer", default, options=options)
-        channels, height, width = shapes[layer]
-        st.caption(f"{known[layer]}: {channels} channels of {height}×{width} units")
-        return layer
+    default = _find_default(shapes, known)
+    return choose_layer(network, options, default if default in options else options[0])
+
+
+def choose_layer(network: Network, options: list[str], default: str, label: str = "Layer") -> str:
+    """One of these layers, in the strip of the bar."""
+    shapes, kinds = shared.layer_shapes(network), shared.layer_kinds(network)
+    high, wide = network.input_size[1:]
+    blocks = [_describe_block(name, kinds.get(name, "block"), shapes.get(name), max(high, wide)) for name in options]
+
+    def draw(label: str, key: str, options: list[str], persist_state: str) -> str:
+        chosen = st.session_state[key]
+        layer_strip(label, blocks, chosen, "layer_strip", lambda name: address.choose(key, name))
+        return chosen
+
+    with bar.slot("layer"):
+        return bind(draw, label, "layer", default, options=options)
+
+
+def _describe_block(name: str, kind: str, shape: tuple[int, int, int] | None, side: int) -> StripLayer:
+    if shape is None:
+        return StripLayer(name, kind, kind, 1.0)
+    channels, height, width = shape
+    words = f"{kind}, {channels} channels of {height}×{width}"
+    return StripLayer(name, kind, words, round(min(1.0, max(height, width) / side) ** 0.5, 3))
 
 
 def default_layer(network: Network) -> str:
@@ -282,10 +312,10 @@ def _find_default(shapes: dict[str, tuple[int, int, int]], kinds: dict[str, str]
 
 
 def pick_unit(channels: int, first: int = 0) -> int:
-    """The channel, a number in the sidebar. A link that names a channel the layer has not falls back."""
-    with st.sidebar:
+    """The channel, a number in the bar. A link that names a channel the layer has not falls back."""
+    with bar.slot("channel"):
         label, last = f"Channel (0 to {channels - 1})", channels - 1
-        return int(bind(st.number_input, label, "unit", first, min_value=0, max_value=last, step=1))
+        return int(bind(st.number_input, label, "unit", first, min_value=0, max_value=last, step=1, width=140))
 
 
 def unit_name(layer: str, channel: int, row: int | None = None, col: int | None = None) -> str:
@@ -294,14 +324,11 @@ def unit_name(layer: str, channel: int, row: int | None = None, col: int | None 
     return f"{layer} · channel {channel}{place}"
 
 
-def pick_position(values: Any) -> tuple[int, int]:
-    """Row and column of one unit on a map (H, W); the strongest unit where the link names none."""
+def pick_position(place: Any, values: Any) -> tuple[int, int]:
+    """Row and column of one unit on a map (H, W), in `place`; the strongest unit where the link names none."""
     rows, cols = values.shape
     peak = divmod(int(values.argmax()), cols)
-    with st.sidebar:
-        left, right = st.columns(2)
-        with left:
-            row = bind(st.number_input, "Row", "row", peak[0], min_value=0, max_value=rows - 1, step=1)
-        with right:
-            col = bind(st.number_input, "Column", "col", peak[1], min_value=0, max_value=cols - 1, step=1)
+    with place:
+        row = bind(st.number_input, "Row", "row", peak[0], min_value=0, max_value=rows - 1, step=1, width=104)
+        col = bind(st.number_input, "Column", "col", peak[1], min_value=0, max_value=cols - 1, step=1, width=104)
     return int(row), int(col)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import access, limits
 from app.jobs import download
-from app.pickers import controls, index_file
+from app.pickers import bar, controls, index_file
 from app.pickers.controls import Network
 from app.session import shared, uploads
 from app.url import address
@@ -33,7 +33,7 @@ def pick_corpus(
     """The corpus, and the row that its picker stands in, for more controls. `default`: another than
     `default_corpus`. `indexes`: an index file may stand for its images. Raises CnnvizError if it cannot be
     opened, PageEnded after a question to the user, or while it is downloaded."""
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    row = bar.row()
     options = [name for name in SOURCES if name != "folder" or access.is_on_this_computer()]
     options += [index_file.SOURCE] if indexes else []
     with row:

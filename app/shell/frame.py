@@ -11,6 +11,7 @@ import streamlit as st
 from app import access
 from app.classroom import panel
 from app.components.keys import mark_drawn
+from app.pickers import bar
 from app.session import shared
 from app.shell import presenting, touring
 from app.shell.pages import list_pages
@@ -77,9 +78,10 @@ def _frame(chosen: st.Page, offered: list[st.Page], in_class: bool) -> Exception
         touring.draw_bar(led=in_class and panel.is_led())
     if in_class:
         panel.draw()
-    links, choices = st.sidebar.empty(), address.link()
+    links, choices = st.sidebar.container(key="cnnviz_pages").empty(), address.link()
     _draw_links(links, offered)
-    failed = _draw(chosen)
+    with bar.draw():
+        failed = _draw(chosen)
     with st.sidebar:
         if not touring_now:
             touring.draw_menu()
@@ -95,9 +97,12 @@ def _frame(chosen: st.Page, offered: list[st.Page], in_class: bool) -> Exception
 
 def _draw_links(place: Any, offered: list[st.Page]) -> None:
     """The way to the other pages, which takes the present choices along."""
-    choices = address.link()
-    with place.container():
-        for page in offered:
+    choices, group = address.link(), ""
+    with place.container(gap=None):
+        for page, entry in zip(offered, list_pages(), strict=True):
+            if entry.group != group:
+                group = entry.group
+                st.caption(group)
             st.page_link(page, query_params=choices, width="stretch")
         st.divider()
 

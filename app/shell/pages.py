@@ -13,21 +13,22 @@ FOLDER = Path(__file__).resolve().parents[2] / "pages"
 @dataclass(frozen=True, slots=True)
 class PageEntry:
     """A page as the sidebar lists it. `file`: below pages/; `address`: "" for Home; `icon`: of Material Symbols;
-    `place`: the order in the sidebar."""
+    `place`: the order in the sidebar; `group`: the heading above it, "" for none."""
 
     file: str
     title: str
     address: str
     icon: str
     place: int
+    group: str = ""
 
 
 @cache
 def list_pages() -> tuple[PageEntry, ...]:
     """All pages in the order of the sidebar.
 
-    A page's file holds `PAGE = {"title": …, "address": …, "icon": …, "place": …}`, which is read without running the
-    file. Raises ValueError for a page without it, and where two pages have one address."""
+    A page's file holds `PAGE = {"title": …, "address": …, "icon": …, "place": …, "group": …}`, which is read without
+    running the file. Raises ValueError for a page without it, and where two pages have one address."""
     found = sorted((_read_entry(path) for path in FOLDER.glob("*.py")), key=lambda entry: (entry.place, entry.file))
     if len({entry.address for entry in found}) < len(found):
         raise ValueError(f"Two pages have one address: {sorted(entry.address for entry in found)}.")

@@ -22,6 +22,17 @@ def turned(at: AppTest, page: str) -> AppTest:
     return at.switch_page(f"../pages/{page}.py").run()
 
 
+def choose(at: AppTest, key: str, value: Any) -> AppTest:
+    """As if the visitor had chosen this in a picker that is no widget of Streamlit's."""
+    at.session_state[key] = value
+    return at.run()
+
+
+def chosen(at: AppTest, key: str) -> Any:
+    """What such a picker shows."""
+    return at.session_state[key]
+
+
 def errors(at: AppTest) -> list[str]:
     """Messages of the page; none may be an exception."""
     assert not at.exception, [e.value for e in at.exception]

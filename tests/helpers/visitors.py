@@ -121,12 +121,17 @@ class Visitor:
         self.settled()
 
     def until_chosen(self, label: str, value: str) -> None:
-        """A picker of the sidebar shows `value`, which it does a moment after the URL."""
+        """A picker of the bar shows `value`, which it does a moment after the URL."""
         self.until(lambda: self.chosen(label) == value, f"{label} is {self.chosen(label)!r}, not {value!r}")
 
     @property
     def sidebar(self) -> Any:
         return self.tab.locator("[data-testid=stSidebar]")
+
+    @property
+    def bar(self) -> Any:
+        """What the page looks at: image, network, weights, layer, channel; and the page's own controls."""
+        return self.tab.locator(".st-key-cnnviz_bar, .st-key-cnnviz_row")
 
     @property
     def main(self) -> Any:
@@ -154,6 +159,11 @@ class Visitor:
         picker.fill(option)  # fewer options: none has to be moved to
         self.tab.get_by_role("option", name=option, exact=True).click()
         self.until(lambda: picker.input_value() == option, f"{label} shows {picker.input_value()!r}, not {option!r}")
+
+    def choose_layer(self, name: str, label: str = "Layer") -> None:
+        """A layer of the strip in the bar; done when it shows it."""
+        self.bar.get_by_label(label, exact=True).select_option(name)
+        self.until_chosen(label, name)
 
     def drawing(self, alt: str) -> Any:
         """A drawing by the beginning of its description."""
@@ -198,8 +208,8 @@ class Visitor:
         return button.evaluate("e => [e, ...e.querySelectorAll('*')].every(x => x.scrollWidth <= x.clientWidth + 1)")
 
     def chosen(self, label: str) -> str:
-        """What a picker of the sidebar shows."""
-        return self.sidebar.get_by_label(label).first.input_value()
+        """What a picker of the bar shows."""
+        return self.bar.get_by_label(label).first.input_value()
 
     def query(self) -> dict[str, str]:
         from urllib.parse import parse_qsl, urlsplit

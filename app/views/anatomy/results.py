@@ -99,6 +99,6 @@ def compare_costs(one: Anatomy, other: Anatomy) -> str:
 
 
 def caption(name: str) -> str:
-    """Title and year of a network, for the sidebar."""
+    """Title and year of a network, for the bar."""
     facts = about(name)
     return f"{facts['title']}" + (f", {facts['year']}" if facts["year"] else "")

@@ -14,7 +14,7 @@ import streamlit as st
 
 from app import access
 from app.components.live import live_pictures
-from app.pickers import controls, webcam
+from app.pickers import bar, controls, webcam
 from app.session import shared
 from app.session.cache import picture_cache
 from app.views.camera import live_route
@@ -116,7 +116,7 @@ def _show(wish: Wish, image: str, mode: str, key: str) -> None:
 def choices(channels: int) -> tuple[str, str, int]:
     """(mode, scale, number of maps), in the row above the picture."""
     most = [n for n in (16, 36, 64) if n < channels] + [min(channels, 100)]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with bar.row():
         mode = controls.bind_choice("Camera", "camera", MODES if has_video() else MODES[::-1])
         scale = SCALES[controls.bind_choice("Scale", "scale", list(SCALES))]
         first = most[-1] if channels < 64 else 64

@@ -54,7 +54,7 @@ def pick_others(row: Any, network: Network, image: str) -> list[str]:
             placeholder="none",
             persist_state="session",
         )
-    with st.sidebar, st.popover("Upload several", icon=":material/upload:"):
+    with row, st.popover("Upload several", icon=":material/upload:"):
         st.file_uploader(
             f"Up to {MOST - 1} images beside it",
             key="inspect_uploads",

@@ -58,14 +58,13 @@ def pick_square(row: Any, network: Network) -> tuple[int, int]:
 
 
 def pick_map(network: Network, image: str) -> tuple[str, int]:
-    """Layer and feature map in the sidebar: the last maps, and the one with the strongest response."""
+    """Layer and feature map in the bar: the last maps, and the one with the strongest response."""
     from cnnviz.probes.classifier import find_top_layer
 
     shapes = shared.layer_shapes(network)
     default = find_top_layer(network.model)
     options = list(shapes) if default in shapes else [*shapes, default]
-    with st.sidebar:
-        layer = controls.bind(st.selectbox, "Layer", "layer", default, options=options)
+    layer = controls.choose_layer(network, options, default)
     totals = np.maximum(shared.maps(network, image, layer), 0).sum(axis=(1, 2))
     return layer, controls.pick_unit(len(totals), int(totals.argmax()))
 

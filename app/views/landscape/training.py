@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.components.plots import plot
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.session import networks
 from app.url import address
 from app.views.landscape import catalogue
@@ -36,9 +36,15 @@ def training(row: Any) -> None:
     if not offered:
         st.info("No snapshots of a training come with this copy of cnnviz. `cnnviz train --snapshots` keeps them.")
         return
-    with st.sidebar:
+    with bar.slot("network"):
         name = controls.bind(
-            st.selectbox, "Network", "trained", next(iter(offered)), options=list(offered), format_func=catalogue.title
+            st.selectbox,
+            "Network",
+            "trained",
+            next(iter(offered)),
+            options=list(offered),
+            format_func=catalogue.title,
+            width=190,
         )
     files = offered[name]
     epochs = {number: catalogue.surface(path) for number, path in files.epochs.items()}

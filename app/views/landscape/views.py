@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components.downloads import save
 from app.components.plots import as_page, plot
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.url import address
 from app.views.landscape import catalogue
 from app.views.landscape.catalogue import NONE, ShownLandscape
@@ -29,15 +29,24 @@ CUTS = ["10", "5", "100", "none"]  # nats
 
 
 def pick_pair() -> list[str]:
-    """The networks of the two panels, in the sidebar; the second may be none."""
+    """The networks of the two panels, in the bar; the second may be none."""
     offered = catalogue.names()
     first, second = catalogue.default_pair(offered)
-    with st.sidebar:
-        left = controls.bind(st.selectbox, "Network, left", "left", first, options=offered, format_func=catalogue.label)
+    with bar.slot("network"):
+        left = controls.bind(
+            st.selectbox, "Network, left", "left", first, options=offered, format_func=catalogue.label, width=190
+        )
         rest = [name for name in offered if name != left]
         second = second if second in rest else next((n for n in (first, *rest) if n in rest), NONE)
+    with bar.slot("weights"):
         right = controls.bind(
-            st.selectbox, "Network, right", "right", second, options=[*rest, NONE], format_func=catalogue.label
+            st.selectbox,
+            "Network, right",
+            "right",
+            second,
+            options=[*rest, NONE],
+            format_func=catalogue.label,
+            width=190,
         )
     return [left] if right == NONE else [left, right]
 
@@ -47,8 +56,8 @@ def pick_seed(names: list[str]) -> str:
     seeds = catalogue.seeds(names)
     if len(seeds) < 2:
         return seeds[0] if seeds else ""
-    with st.sidebar, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        seed = controls.bind(st.selectbox, "Directions, seed", "seed", seeds[0], options=seeds)
+    with bar.slot("layer"), st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        seed = controls.bind(st.selectbox, "Directions, seed", "seed", seeds[0], options=seeds, width=150)
         following = seeds[(seeds.index(seed) + 1) % len(seeds)]
         st.button(
             "Re-roll",

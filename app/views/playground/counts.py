@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.views.playground.input import whole
 from cnnviz.figures.playground import cards
 from cnnviz.studies.convolution.cost import Cost, conv_cost
@@ -29,7 +29,7 @@ def counters(row: Any) -> None:
 
 
 def _layer() -> None:
-    with st.sidebar:
+    with bar.panel():
         left, right = st.columns(2)
         with left:
             channels = whole("Channels in", "cin", 64, 1, 4096)

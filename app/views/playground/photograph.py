@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.drawing import drawing
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.session import shared
 from app.views.playground.input import numbers_box, table, written
 from cnnviz.figures.base.colors import signed_rgb
@@ -24,7 +24,7 @@ def photograph(row: Any) -> None:
     with row:
         name = controls.bind(st.selectbox, "Kernel", "named", "sharpen", options=[*KERNELS, OWN], width=220)
     kernel = KERNELS[name] if name != OWN else _own()
-    with st.sidebar:
+    with bar.panel():
         border = controls.bind_choice("Beyond the border", "border", list(BORDERS))
         drawing([kernel_scene(kernel.weights)], [f"Kernel {name}"], "playground_kernel")
     photo = shared.photo(image).convert("RGB")
@@ -60,6 +60,6 @@ def _filtered(pixels: np.ndarray, kernel: NamedKernel, border: str) -> tuple[np.
 
 
 def _own() -> NamedKernel:
-    with st.sidebar:
+    with bar.panel():
         text = numbers_box("Kernel", "ownkernel", written(KERNELS["emboss"].weights), 3)
     return NamedKernel(OWN, table(text, "kernel", 11), "has the weights that you typed")

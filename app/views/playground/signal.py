@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.plots import plot
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.views.playground.input import numbers_box, row_of, whole, written
 from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.signal import signal_figure
@@ -27,7 +27,7 @@ def view(row: Any) -> None:
         shift = int(controls.bind(st.slider, "Shift", "steps", 3, min_value=0, max_value=REACH, step=1, width=230))
         stride = whole("Stride", "sigstride", 2, 1, 8)
     values, kernel = _pick_series()
-    with st.sidebar:
+    with bar.panel():
         pooling = POOLINGS[controls.bind(st.selectbox, "Pooling", "sigpool", "maximum", options=list(POOLINGS))]
         left, right = st.columns(2)
         with left:
@@ -69,7 +69,7 @@ def view(row: Any) -> None:
 
 def _pick_series() -> tuple[np.ndarray, np.ndarray]:
     """The series and the kernel. Raises BadInput for numbers that are none."""
-    with st.sidebar:
+    with bar.panel():
         kind = controls.bind(st.selectbox, "Series", "series", SIGNALS[0], options=[*SIGNALS, OWN])
         text = numbers_box("Numbers of the series", "sigvalues", PULSE) if kind == OWN else ""
         name = controls.bind(st.selectbox, "Kernel", "sigkernel", "peak", options=[*KERNELS, OWN])

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.url import address
 from app.views.playground.input import counter, numbers_box, tables, whole, written
 from cnnviz.errors import BadInput
@@ -75,8 +75,8 @@ class Task:
 
 
 def pick_task() -> Task:
-    """Example, grid, kernels and how the window moves, in the sidebar. Raises BadInput for what is no table."""
-    with st.sidebar:
+    """Example, grid, kernels and how the window moves, in the panel. Raises BadInput for what is no table."""
+    with bar.panel():
         example = controls.bind(
             st.selectbox, "Example", "example", next(iter(EXAMPLES)), options=list(EXAMPLES), on_change=_follow_example
         )
@@ -203,7 +203,7 @@ def matrix(row: Any) -> None:
 
 def seen(_row: Any) -> None:
     """A heat map of how many windows read each pixel."""
-    with st.sidebar:
+    with bar.panel():
         side = whole("Pixels a side", "side", 7, 1, 24)
         kernel = whole("Kernel", "kside", 3, 1, 11)
         stride = whole("Stride", "stride", 1, 1, 5)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.views.playground.input import numbers_box, row_of, table, whole, written
 from cnnviz.errors import BadInput
 from cnnviz.figures.playground import pooling as playground_pooling
@@ -38,7 +38,7 @@ def view(row: Any) -> None:
 def _shift(row: Any) -> None:
     with row:
         move = int(controls.bind(st.slider, "Shift to the right", "move", 1, min_value=-3, max_value=3, step=1))
-    with st.sidebar:
+    with bar.panel():
         detector = numbers_box("Detector row", "detector", written(pools.DETECTOR))
         entering = numbers_box("What enters, nearest first", "entering", written(pools.ENTERING))
         kind = POOLINGS[controls.bind(st.selectbox, "Pooled by", "poolby", "Maximum", options=list(POOLINGS))]
@@ -69,7 +69,7 @@ def _shift(row: Any) -> None:
 
 
 def _four_ways(row: Any) -> None:
-    with st.sidebar:
+    with bar.panel():
         text = numbers_box("Map", "map", written(MAP), 4)
         left, right = st.columns(2)
         with left:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.session import shared
 from app.views.playground.input import numbers_box, table, written
 from cnnviz.errors import BadInput
@@ -66,7 +66,7 @@ def _pattern(name: str) -> tuple[np.ndarray, np.ndarray]:
         kernel = np.array(PATTERNS[name], float)
         return kernel, np.pad((kernel > 0).astype(float), 1)
     corner = np.array(PATTERNS["corner"], float)
-    with st.sidebar:
+    with bar.panel():
         kernel_text = numbers_box("Filter, a square", "posekernel", written(corner), 3)
         picture_text = numbers_box("Picture, a square", "posepicture", written(np.pad((corner > 0) * 1.0, 1)), 5)
     kernel, drawn = table(kernel_text, "filter", LARGEST), table(picture_text, "picture", LARGEST)

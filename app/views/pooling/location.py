@@ -57,11 +57,7 @@ def _pick_layer(network: Network) -> str:
     shapes = shared.layer_shapes(network)
     convs = set(network.model.layers("conv"))
     options = [name for name, shape in shapes.items() if name in convs and max(shape[1:]) > 1] or list(shapes)
-    with st.sidebar:
-        layer = controls.bind(st.selectbox, "Convolution", "layer", options[-1], options=options)
-        channels, high, wide = shapes[layer]
-        st.caption(f"{channels} channels of {high}×{wide} units")
-        return layer
+    return controls.choose_layer(network, options, options[-1], "Convolution")
 
 
 def _curves(setting: ShiftSetting, layer: str, right: int) -> None:

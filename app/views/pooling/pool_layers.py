@@ -107,13 +107,7 @@ def _take(name: str) -> None:
 
 
 def _pick_layer(setting: ShiftSetting, layers: dict[str, tuple[int, int, int]]) -> str:
-    with st.sidebar:
-        layer = controls.bind(
-            st.selectbox, "Pooling layer", "layer", results.find_default_layer(setting), options=list(layers)
-        )
-        channels, high, wide = layers[layer]
-        st.caption(f"{channels} channels of {high}×{wide} units after pooling")
-        return layer
+    return controls.choose_layer(setting.network, list(layers), results.find_default_layer(setting), "Pooling layer")
 
 
 def _pairs(

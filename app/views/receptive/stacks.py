@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
-from app.pickers import controls
+from app.pickers import bar, controls
 from app.session import shared
 from app.url import address
 from app.views.playground.input import numbers_box, whole
@@ -40,7 +40,7 @@ def view(row: Any) -> None:
                 on_change=_follow_preset,
                 args=(name,),
             )
-    with st.sidebar:
+    with bar.panel():
         stacks = {name: _edited(name, preset) for name, preset in presets.items()}
         left, right = st.columns(2)
         with left:

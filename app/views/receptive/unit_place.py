@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from cnnviz.tracing.receptive_field import ReceptiveField
 
 
-def pick_place(field: ReceptiveField) -> tuple[int, int]:
-    """Row and column of the unit in the sidebar; the one in the middle unless the link says otherwise."""
+def pick_place(place: Any, field: ReceptiveField) -> tuple[int, int]:
+    """Row and column of the unit, in `place`; the one in the middle unless the link says otherwise."""
     rows, cols = field.shape
-    with st.sidebar:
-        left, right = st.columns(2)
-        with left:
-            row = controls.bind(st.number_input, "Row", "row", rows // 2, min_value=0, max_value=rows - 1, step=1)
-        with right:
-            col = controls.bind(st.number_input, "Column", "col", cols // 2, min_value=0, max_value=cols - 1, step=1)
+    width: dict[str, Any] = dict(step=1, width=104)
+    with place:
+        row = controls.bind(st.number_input, "Row", "row", rows // 2, min_value=0, max_value=rows - 1, **width)
+        col = controls.bind(st.number_input, "Column", "col", cols // 2, min_value=0, max_value=cols - 1, **width)
     return int(row), int(col)
 
 

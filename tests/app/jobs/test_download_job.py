@@ -216,8 +216,10 @@ def sources() -> None:
     """A page with the picker of the images."""
     from types import SimpleNamespace
 
+    from app.pickers import bar
     from app.pickers.corpus import pick_corpus
 
+    bar.draw()
     pick_corpus(SimpleNamespace(one_channel=True))
 
 

@@ -10,7 +10,7 @@ import badfiles
 import badpictures
 import pytest
 import torch
-from app_pages import errors, pictures, turned
+from app_pages import chosen, errors, pictures, turned
 from own_weights import dropped, lenet, saved, take
 
 from app.markdown import as_literal, escape_markdown
@@ -83,7 +83,7 @@ def visit(at: Any, **query: Any) -> Any:
 
 
 def view(at: Any) -> tuple[Any, ...]:
-    return (*(at.selectbox(key=key).value for key in ("net", "image", "layer")), at.number_input(key="unit").value)
+    return (*(chosen(at, key) for key in ("net", "image", "layer")), at.number_input(key="unit").value)
 
 
 def test_a_wrong_choice_in_a_link_costs_that_choice_alone(opened):

@@ -112,7 +112,7 @@ def test_a_tour_is_stepped_by_keyboard_alone_and_a_student_goes_along(chromium: 
 
 def test_keys_do_nothing_while_someone_types_and_quick_presses_all_count(visitor: Visitor):
     visitor.open("filters", "net=lenet5")
-    field = visitor.sidebar.get_by_role("combobox", name="Network")
+    field = visitor.bar.get_by_role("combobox", name="Network")
     field.click()
     visitor.tab.keyboard.type("ufn")
     visitor.tab.wait_for_timeout(300)

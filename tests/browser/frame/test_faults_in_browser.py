@@ -60,6 +60,6 @@ def test_markup_in_a_checkpoint_is_text_and_nothing_is_fetched(visitor: Visitor)
     assert visitor.tab.locator("img[src='x']").count() == 0
     assert visitor.tab.locator("img[src*='evil.example']").count() == 0
     visitor.go("")
-    visitor.sidebar.get_by_label("Weights").first.wait_for()
+    visitor.bar.get_by_label("Weights").first.wait_for()
     visitor.main.get_by_role("button", name="Remove", exact=True).click()
     visitor.main.get_by_text("None yet.").wait_for()

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 def test_a_copied_link_opens_the_same_view_in_a_new_browser(visitor: Visitor, chromium: Any):
     visitor.open("feature-maps", "net=lenet5")
-    visitor.choose(visitor.sidebar, "Layer", "conv2")
+    visitor.choose_layer("conv2")
     visitor.until(lambda: visitor.query().get("layer") == "conv2", "conv2 was chosen")
     visitor.settled()
     box = visitor.box(visitor.picture("Feature maps of"))
@@ -49,7 +49,7 @@ def test_choices_survive_the_way_through_the_pages_and_back(visitor: Visitor):
 
 def test_back_undoes_a_choice_on_the_same_page(visitor: Visitor):
     visitor.open("filters", "net=lenet5&unit=1")
-    more = visitor.sidebar.locator("[data-testid=stNumberInputStepUp]").first
+    more = visitor.bar.locator("[data-testid=stNumberInputStepUp]").first
     more.click()
     visitor.until(lambda: visitor.query().get("unit") == "2", "one more")
     visitor.settled()
@@ -62,7 +62,7 @@ def test_back_undoes_a_choice_on_the_same_page(visitor: Visitor):
 
 def test_quick_clicks_are_all_counted(visitor: Visitor):
     visitor.open("filters", "net=resnet20_cifar&weights=random")
-    more = visitor.sidebar.locator("[data-testid=stNumberInputStepUp]").first
+    more = visitor.bar.locator("[data-testid=stNumberInputStepUp]").first
     for _ in range(6):
         more.click()
     visitor.until(lambda: visitor.query().get("unit") == "6", "six clicks")

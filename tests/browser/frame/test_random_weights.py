@@ -13,7 +13,7 @@ PICTURES = {  # page: (rest of the link, the picture that the weights make)
 
 
 def switch(someone: Visitor) -> None:
-    someone.sidebar.locator("label", has_text="Random weights").first.click()
+    someone.bar.locator("label", has_text="Random").first.click()
 
 
 @pytest.mark.parametrize("page", PICTURES)

@@ -24,7 +24,7 @@ def test_what_is_dropped_on_a_page_is_what_the_page_shows(visitor: Visitor):
     for seed, (page, alt) in enumerate(PICTURES.items()):
         visitor.open(page, "net=lenet5&layer=conv2&unit=3&average=this+image")
         sample = visitor.source(alt)
-        visitor.drop(visitor.sidebar, "own.png", drawing(seed), "image/png")
+        visitor.drop(visitor.bar, "own.png", drawing(seed), "image/png")
         visitor.until(lambda: visitor.query().get("image", "").startswith("upload-"), f"uploaded on {page}")
         visitor.until(lambda alt=alt, old=sample: visitor.source(alt) != old, "the page shows it")
         visitor.settled()

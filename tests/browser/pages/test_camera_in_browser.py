@@ -19,7 +19,7 @@ def test_the_video_s_newest_frames_become_feature_maps_and_an_answer_until_it_is
     seen = set()
     visitor.until(lambda: seen.add(visitor.source("Feature maps of conv2")) or len(seen - {still}) > 4, "five pictures")
     visitor.tab.get_by_text("frames/s").wait_for()
-    visitor.choose(visitor.sidebar, "Layer", "conv1")  # the video goes on, with another layer
+    visitor.choose_layer("conv1")  # the video goes on, with another layer
     other = visitor.source("Feature maps of conv1")
     visitor.until(lambda: visitor.source("Feature maps of conv1") != other, "a picture of the other layer")
     press(visitor, "STOP")
@@ -32,7 +32,7 @@ def test_the_video_s_newest_frames_become_feature_maps_and_an_answer_until_it_is
 
 def test_a_photo_of_the_camera_takes_the_place_of_the_image(visitor: Visitor):
     visitor.open("filters", "net=lenet5")
-    visitor.sidebar.get_by_role("button", name="Take a photo").click()
+    visitor.bar.get_by_role("button", name="Take a photo").click()
     playing = "video => video.readyState >= 2 && video.videoWidth > 0"
     visitor.until(lambda: visitor.window.locator("video").evaluate(playing), "the camera plays")
     visitor.settled()

@@ -95,5 +95,5 @@ def test_an_uploaded_photograph_replaces_the_image_upright_and_a_text_file_is_re
     before = visitor.tab.url
     letter = {"name": "letter.png", "mimeType": "image/png", "buffer": b"Dear reader, this is no picture."}
     visitor.tab.locator(upload).first.set_input_files(letter)
-    visitor.sidebar.get_by_text("The view is unchanged").wait_for()
+    visitor.bar.get_by_text("The view is unchanged").wait_for()
     assert visitor.tab.url == before and visitor.picture("The image after").is_visible()

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import streamlit as st
-from app_pages import errors, image_of, pictures
+from app_pages import choose, errors, image_of, pictures
 from PIL import Image
 
 import cnnviz
@@ -44,7 +44,7 @@ def test_the_pictures_of_a_video_go_under_a_key_of_the_session_s_own_which_ends_
     assert sent["playing"] and len(sent["key"]) >= 32 and sent["key"] not in at.query_params.values()
     live = live_route._VIEWS[sent["key"]]
     assert live._wish.layer == "conv1"
-    at.selectbox(key="layer").set_value("conv2").run()
+    choose(at, "layer", "conv2")
     assert pictures(at)["camera_live"]["key"] == sent["key"] and live._wish.layer == "conv2"
     st.cache_resource.clear()  # as when the session ends
     assert sent["key"] not in live_route._VIEWS and live._wish is None

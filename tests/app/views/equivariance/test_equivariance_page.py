@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from app_jobs import when_built
-from app_pages import Failing, errors, image_of
+from app_pages import Failing, chosen, errors, image_of
 from torch import nn
 
 from cnnviz.figures.equivariance.panels import BETWEEN, CAPTION, GAP, PHOTO, SIDE
@@ -55,7 +55,7 @@ def test_it_opens_on_one_pixel_to_the_right_in_a_middle_layer(opened):
     at = opened("equivariance")
     assert errors(at) == [] and at.query_params == {}
     assert [at.number_input(key=key).value for key in ("dx", "dy")] == [1, 0]
-    assert at.selectbox(key="layer").value == "layer2.0"
+    assert chosen(at, "layer") == "layer2.0"
     assert {"shift_strip", "layers", "curve"} <= pictures(at).keys()
     assert difference(at).any() and "no multiple" in said(at)
 

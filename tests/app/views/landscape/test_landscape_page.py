@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from app_jobs import when_built
-from app_pages import Failing, errors
+from app_pages import Failing, chosen, errors
 from made_surfaces import bowl, path_of
 from torch import nn
 
@@ -186,7 +186,7 @@ def test_a_snapshot_that_is_damaged_or_gone_takes_the_links_away_and_nothing_els
 def test_a_chosen_point_shows_the_network_there_beside_the_unmoved_one(opened, files):
     at = opened("landscape", view="Contours", point="0,0.6,-0.4", layer="layer1.0")
     assert errors(at) == [] and any("ResNet-20 (CIFAR) at (0.60, −0.40)" in m.value for m in at.markdown)
-    assert len(pictures(at)) == 4 and at.selectbox(key="layer").value == "layer1.0"
+    assert len(pictures(at)) == 4 and chosen(at, "layer") == "layer1.0"
     at.button(key="forget_point").click().run()
     assert errors(at) == [] and "point" not in at.query_params and not pictures(at)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from app_pages import errors, frame, image_of, pictures
+from app_pages import choose, errors, frame, image_of, pictures
 
 import cnnviz
 from cnnviz.data.samples import draw_digit
@@ -54,10 +54,10 @@ def test_it_opens_on_the_strongest_map_and_its_peak(opened):
 
 def test_an_unchosen_unit_follows_the_layer_and_a_chosen_one_stays_where_it_fits(opened):
     at = opened("feature_maps", net="lenet5", layer="conv2")
-    at.selectbox(key="layer").select("conv1").run()
+    choose(at, "layer", "conv1")
     assert at.number_input(key="unit").value == int(maps_of("conv1").max((1, 2)).argmax())
     at.number_input(key="unit").set_value(4).run()
-    at.selectbox(key="layer").select("conv2").run()
+    choose(at, "layer", "conv2")
     assert at.number_input(key="unit").value == 4
 
 

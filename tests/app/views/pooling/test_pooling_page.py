@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from app_pages import Failing, errors, traces
+from app_pages import Failing, chosen, errors, traces
 from torch import nn
 
 
@@ -50,7 +50,7 @@ def lines(at: Any, key: str) -> list[list[float]]:
 def test_it_opens_on_a_network_that_pools_and_pooling_has_gained_something(opened):
     at = opened("pooling")
     assert errors(at) == [] and at.query_params == {}
-    assert at.selectbox(key="net").value == "lenet5" and at.selectbox(key="layer").value == "pool2"
+    assert at.selectbox(key="net").value == "lenet5" and chosen(at, "layer") == "pool2"
     assert {"pooling_strip", "pooling_curve", "pooling_instead", "pooling_layers"} <= shown(at).keys()
     assert "**8 %** of the active units before this pooling unchanged and **30 %** after it" in said(at)
     words = {label["text"] for label in shown(at)["pooling_instead"]["labels"]}

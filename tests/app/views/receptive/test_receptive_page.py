@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from app_jobs import when_built
-from app_pages import Failing, errors, frame
+from app_pages import Failing, chosen, errors, frame
 from torch import nn
 
 from app.session import networks
@@ -82,7 +82,7 @@ def drawn(at: Any, key: str) -> str:
 def test_it_opens_on_the_unit_in_the_middle_with_both_fields(opened):
     at = opened("receptive_fields")
     assert errors(at) == [] and at.query_params == {}
-    assert at.selectbox(key="layer").value == "layer2.0"
+    assert chosen(at, "layer") == "layer2.0"
     assert [at.number_input(key=key).value for key in ("row", "col")] == [8, 8]
     assert {"field_photo", "field_heat", "field_card"} <= shown(at).keys()
     card = drawn(at, "field_card")

@@ -1,0 +1,40 @@
+"""The bar along the top of every page: image, network, weights, layers and channel, in sight whatever is scrolled; the
+row of the page's own controls; and beside the picture a panel for numbers and tables that one page alone asks for.
+
+The frame draws all three before the page; the pickers fill their slots. What stays empty takes no room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+SLOTS = ("image", "network", "weights", "layer", "channel")
+_PLACES = "bar_places"  # in the session: {slot: container} of the present run
+
+
+def draw() -> Any:
+    """Draw the empty bar, the empty row, the empty panel and the container for the page, which is returned."""
+    with st.container(key="cnnviz_bar", horizontal=True, vertical_alignment="bottom", gap="small"):
+        places: dict[str, Any] = {slot: st.container(key=f"bar_{slot}", gap=None) for slot in SLOTS}
+    places["row"] = st.container(key="cnnviz_row", horizontal=True, vertical_alignment="bottom", gap="small")
+    with st.container(key="cnnviz_body", horizontal=True, wrap=False, gap="medium"):
+        places["panel"] = st.container(key="cnnviz_panel", width=232)
+        page = st.container(key="cnnviz_page")
+    st.session_state[_PLACES] = places
+    return page
+
+
+def slot(name: str) -> Any:
+    """The container of one picker in the bar, see SLOTS."""
+    return st.session_state[_PLACES][name]
+
+
+def row() -> Any:
+    """The row above the picture: the page's title and its own controls."""
+    return st.session_state[_PLACES]["row"]
+
+
+def panel() -> Any:
+    """The container beside the picture for inputs that one page alone has."""
+    return st.session_state[_PLACES]["panel"]
