@@ -42,7 +42,7 @@ def draw_wall() -> tuple[Atlas, list[TileText], tuple[str, str] | None]:
     notes = [f"weights from {low:.3f} to {high:.3f}" for low, high in zip(lows, highs, strict=True)]
     texts = [TileText(f, str(f), f"channel {f}", note) for f, note in enumerate(notes)]
     top = f"{found.scale.max():.3f}" if contrast == "common" else "each filter's maximum"
-    return filters_atlas(found.tiles, found.scale), texts, (f"−{top}", top) if found.tiles.shape[3] == 1 else None
+    return filters_atlas(found.tiles, found.scale), texts, (f"-{top}", top) if found.tiles.shape[3] == 1 else None
 
 
 recipe = ("filters", network.key, contrast, shown)

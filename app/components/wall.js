@@ -1,5 +1,5 @@
 const LETTERS = 12, LEAST_PART = 0.5  // pixels of a caption; share of the window that a wall takes at least
-const GROWTH = 3, GROWN = 160, LARGEST = 420, LARGEST_CELLS = 760  // times; pixels of a tile under the pointer
+const GROWTH = 3, GROWN = 160, LARGEST = 320, LARGEST_CELLS = 640  // times; pixels of a tile under the pointer
 const CHOSEN = "#e85d04"
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 
@@ -120,7 +120,7 @@ function draw(component) {
     const room = Math.min(0.7 * innerWidth / tile.wide, 0.7 * innerHeight / tile.high, most / longest)
     const grown = roundZoom(zoom * Math.max(1, Math.min(Math.max(GROWTH, GROWN / longest), room)), r)
     const size = sizeTile(data, grown), picture = loupe.firstElementChild
-    picture.style.display = size.wide > 1.15 * tile.wide ? "block" : "none"
+    picture.style.display = size.wide > 1.35 * tile.wide ? "block" : "none"
     picture.style.width = `${size.wide}px`
     picture.style.height = `${size.high}px`
     picture.width = Math.round(size.wide * r)

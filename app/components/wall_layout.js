@@ -1,5 +1,5 @@
 // Where the tiles stand: pure arithmetic, in pixels of the style sheet.
-const GUTTER = 5, PAD = 3, INNER = 2, MIDDLE = 8  // between tiles; round them all; between the cells of a tile; in the middle of six cells
+const GUTTER = 5, PAD = 3, INNER = 2, MIDDLE = 6  // between tiles; round them all; between the cells of a tile; in the middle of six cells
 const SMALLEST = 40, SMALLEST_CELL = 26  // a tile, and a cell of several, that can still be read
 const WHOLE = 0.85  // a whole multiple is taken if it is at least so large a part of what would fit
 
@@ -28,11 +28,9 @@ function roundZoom(zoom, ratio) {
   return whole >= 1 && whole >= WHOLE * zoom * ratio ? whole / ratio : zoom
 }
 
-// The least zoom at which tiles can be read: a whole multiple for maps of few units.
-function leastZoom(data, ratio) {
-  const longest = Math.max(...data.tile), least = data.cells[1] > 1 ? SMALLEST_CELL : SMALLEST
-  const zoom = least / longest
-  return zoom * ratio > 1 && longest < least ? Math.ceil(zoom * ratio - 1e-6) / ratio : zoom
+// The zoom at which tiles that do not all fit can be read: a whole multiple for maps of few units.
+function readableZoom(least, ratio) {
+  return least * ratio > 1 ? Math.ceil(least * ratio - 1e-6) / ratio : least
 }
 
 // Zoom, columns and places of all tiles in a room of wide × high; `caption`: height of the line below a tile.
@@ -42,9 +40,9 @@ function planWall(data, fullWidth, fullHeight, caption, ratio, scrollbar = 12) {
   for (let columns = 1; columns <= count; columns++) {
     zoom = Math.max(zoom, fitZoom(data, columns, wide, high, caption))
   }
-  const least = leastZoom(data, ratio)
+  const least = (data.cells[1] > 1 ? SMALLEST_CELL : SMALLEST) / Math.max(...data.tile)
   if (data.side) zoom = data.side / Math.max(...data.tile)
-  else if (zoom < least) zoom = Math.min(least, (wide - scrollbar) / sizeTile(data, 1).wide)
+  else if (zoom < least) zoom = Math.min(readableZoom(least, ratio), (wide - scrollbar) / sizeTile(data, 1).wide)
   else zoom = roundZoom(zoom, ratio)
   const arrange = (room) => {
     const tile = sizeTile(data, zoom), pitch = Math.max(tile.wide, data.side ? 84 : 0) + GUTTER

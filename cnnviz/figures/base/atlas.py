@@ -1,4 +1,4 @@
-"""Atlas of tiles: feature maps, filters or patches in one small picture, which a browser lays out, enlarges and reads."""
+"""Atlas of tiles: maps, filters or patches in one small picture, which a browser lays out, enlarges and reads."""
 
 from __future__ import annotations
 
