@@ -67,21 +67,23 @@ function draw(component) {
     pen.textBaseline = "middle"
     const first = Math.max(0, Math.floor((from - PAD) / plan.line)) * plan.columns
     const end = Math.min(data.items.length, Math.ceil((from + high) / plan.line) * plan.columns)
+    canvas.captions = []
     for (let n = first; n < end; n++) {
       const [x, y] = place(n)
       drawTile(pen, sheet, data, n, Math.round(x * r), Math.round((y - from) * r), plan.zoom * r, plan.zoom)
-      const room = Math.max(plan.tile.wide, plan.pitch - GUTTER) * r
-      const words = shorten(pen, data.captions[n], room)
-      pen.fillText(words, Math.round(x * r), Math.round((y - from + plan.tile.high + plan.caption / 2 + 1) * r))
+      const room = Math.max(plan.tile.wide, plan.pitch - plan.gutter) * r
+      canvas.captions.push(shorten(pen, data.captions[n], room))
+      pen.fillText(canvas.captions.at(-1), Math.round(x * r), Math.round((y - from + plan.tile.high + plan.caption / 2 + 1) * r))
     }
     const chosen = data.items.indexOf(data.chosen)
     if (chosen >= first && chosen < end) frameTile(pen, chosen, CHOSEN, r, from)
     const cursor = wall.focused ? wall.cursor : -1
     if (cursor >= first && cursor < end) frameTile(pen, cursor, style.color, r, from, [4 * r, 3 * r])
+    canvas.setAttribute("aria-label", data.alt)
     canvas.dataset.stamp = [data.stamp, data.code, data.chosen, data.unit].join(" ")
     canvas.dataset.milliseconds = (performance.now() - began).toFixed(1)
     Object.assign(canvas.dataset, { columns: plan.columns, pitch: plan.pitch, line: plan.line, zoom: plan.zoom })
-    Object.assign(canvas.dataset, { wide: plan.tile.wide, high: plan.tile.high, total: plan.total })
+    Object.assign(canvas.dataset, { wide: plan.tile.wide, high: plan.tile.high, total: plan.total, letters: plan.letters })
   }
   const frameTile = (pen, index, colour, r, from, dashes = []) => {
     const [x, y] = place(index), { wide, high } = wall.plan.tile
@@ -196,7 +198,7 @@ function draw(component) {
 
   // --- once for these data ----------------------------------------------------------------------------------
 
-  canvas.setAttribute("aria-label", data.alt)
+  if (!canvas.dataset.stamp) canvas.setAttribute("aria-label", data.alt)  // else with the new picture
   keys.setAttribute("aria-label", `${data.alt}: arrow keys move, Enter chooses`)
   box.classList.toggle("live", data.live)
   drawFoot(wall, data)

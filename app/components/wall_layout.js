@@ -1,9 +1,11 @@
 // Where the tiles stand: pure arithmetic, in pixels of the style sheet.
-const GUTTER = 5, PAD = 3, INNER = 2, MIDDLE = 6  // between tiles; round them all; between the cells of a tile; in the middle of six cells
+const GUTTER = 5, APART = 16  // between tiles; between tiles of several cells
+const PAD = 3, INNER = 2, MIDDLE = 6  // round them all; between the cells of a tile; in the middle of six cells
 const SMALLEST = 40, SMALLEST_CELL = 26  // a tile, and a cell of several, that can still be read
 const WHOLE = 0.85  // a whole multiple is taken if it is at least so large a part of what would fit
 
 const gapBefore = (n, count) => n * INNER + (count === 6 && n >= 3 ? MIDDLE - INNER : 0)
+const gutterOf = (data) => data.cells[1] > 1 ? APART : GUTTER
 
 // Size of a tile whose pixels measure `zoom`.
 function sizeTile(data, zoom) {
@@ -16,8 +18,8 @@ function sizeTile(data, zoom) {
 
 // The zoom with which `columns` tiles a row, and all rows, fit into wide × high.
 function fitZoom(data, columns, wide, high, caption) {
-  const [rows, cols] = data.cells, lines = Math.ceil(data.items.length / columns)
-  const across = (wide - (columns - 1) * GUTTER) / columns - gapBefore(cols - 1, cols)
+  const [rows, cols] = data.cells, lines = Math.ceil(data.items.length / columns), gutter = gutterOf(data)
+  const across = (wide - (columns - 1) * gutter) / columns - gapBefore(cols - 1, cols)
   const down = (high - lines * (caption + GUTTER)) / lines - gapBefore(rows - 1, rows)
   return Math.min(across / (cols * data.tile[1]), down / (rows * data.tile[0]))
 }
@@ -35,7 +37,8 @@ function readableZoom(least, ratio) {
 
 // Zoom, columns and places of all tiles in a room of wide × high; `caption`: height of the line below a tile.
 function planWall(data, fullWidth, fullHeight, caption, ratio, scrollbar = 12) {
-  const count = data.items.length, wide = fullWidth - 2 * PAD, high = fullHeight - 2 * PAD
+  const count = data.items.length, gutter = gutterOf(data)
+  const wide = fullWidth - 2 * PAD, high = fullHeight - 2 * PAD
   let zoom = 0
   for (let columns = 1; columns <= count; columns++) {
     zoom = Math.max(zoom, fitZoom(data, columns, wide, high, caption))
@@ -45,10 +48,10 @@ function planWall(data, fullWidth, fullHeight, caption, ratio, scrollbar = 12) {
   else if (zoom < least) zoom = Math.min(readableZoom(least, ratio), (wide - scrollbar) / sizeTile(data, 1).wide)
   else zoom = roundZoom(zoom, ratio)
   const arrange = (room) => {
-    const tile = sizeTile(data, zoom), pitch = Math.max(tile.wide, data.side ? 84 : 0) + GUTTER
-    const columns = Math.max(1, Math.min(count, Math.floor((room + GUTTER + 0.01) / pitch)))
+    const tile = sizeTile(data, zoom), pitch = Math.max(tile.wide, data.side ? 84 : 0) + gutter
+    const columns = Math.max(1, Math.min(count, Math.floor((room + gutter + 0.01) / pitch)))
     const line = tile.high + caption + GUTTER, total = Math.ceil(count / columns) * line - GUTTER
-    return { zoom, columns, pitch, line, tile, total: total + 2 * PAD, wide: room + 2 * PAD }
+    return { zoom, columns, gutter, pitch, line, tile, total: total + 2 * PAD, wide: room + 2 * PAD }
   }
   const plan = arrange(wide)
   return plan.total <= fullHeight + 0.5 ? plan : arrange(wide - scrollbar)
