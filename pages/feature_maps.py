@@ -70,7 +70,7 @@ def draw_wall() -> tuple[Atlas, list[TileText], tuple[str, str], str]:
     top = "each map's maximum" if scale == "each" else charts.value_text(max(float(maps.max()), 0))
     classes = shared.class_names(network, layer)
     texts = [TileText(c, str(c), name_map(c, classes), f"maximum {charts.value_text(strength[c])}") for c in chosen]
-    return maps_atlas(maps, chosen, scale), texts, ("0", top), charts.scale_sentence(maps, scale)
+    return maps_atlas(maps, chosen, scale), texts, ("0", top), charts.scale_sentence(maps)
 
 
 def name_map(channel: int, classes: list[str]) -> str:

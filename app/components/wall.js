@@ -255,7 +255,7 @@ function drawFoot(wall, data) {
   bar.hidden = !(data.ends && data.palette)
   foot.querySelector(".low").textContent = data.ends ? data.ends[0] : ""
   foot.querySelector(".high").textContent = data.ends ? data.ends[1] : ""
-  foot.querySelector(".words").textContent = foot.querySelector(".words").title = data.foot
+  foot.querySelector(".words").textContent = data.foot
   if (bar.hidden) return
   const bytes = atob(data.palette), pen = bar.getContext("2d"), signed = data.code === "signed" ? 1 : 0
   for (let n = 0; n < 256; n++) {

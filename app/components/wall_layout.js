@@ -30,9 +30,10 @@ function roundZoom(zoom, ratio) {
   return whole >= 1 && whole >= WHOLE * zoom * ratio ? whole / ratio : zoom
 }
 
-// The zoom at which tiles that do not all fit can be read: a whole multiple for maps of few units.
+// The zoom at which tiles that do not all fit can be read: the next whole multiple if it is little more.
 function readableZoom(least, ratio) {
-  return least * ratio > 1 ? Math.ceil(least * ratio - 1e-6) / ratio : least
+  const whole = Math.ceil(least * ratio - 1e-6)
+  return least * ratio >= WHOLE * whole ? whole / ratio : least
 }
 
 // Zoom, columns and places of all tiles in a room of wide × high; `caption`: height of the line below a tile.

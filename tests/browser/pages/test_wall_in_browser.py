@@ -116,9 +116,9 @@ def test_a_small_tile_grows_to_160_pixels_at_least(visitor: Visitor):
 def test_a_click_gives_the_unit_under_it_and_marks_it(visitor: Visitor):
     visitor.open("feature-maps", LINK)
     visitor.click_tile(WALL, 41, 5.5 / 8, 2.5 / 8)
-    visitor.until_query(unit="41", row="2", col="5")
-    stamp = visitor.picture(WALL).get_attribute("data-stamp")
-    assert stamp.endswith("41 2,5")
+    visitor.until_query(unit="41", col="5")
+    assert [visitor.chosen(label) for label in ("Channel", "Row", "Column")] == ["41", "2", "5"]
+    visitor.until(lambda: visitor.picture(WALL).get_attribute("data-stamp").endswith(" 41 2,5"), "it is marked")
 
 
 def test_by_keyboard_arrows_move_among_the_tiles_and_enter_chooses(visitor: Visitor):
@@ -127,13 +127,13 @@ def test_by_keyboard_arrows_move_among_the_tiles_and_enter_chooses(visitor: Visi
     keys = visitor.tab.get_by_role("grid", name=WALL)
     keys.focus()
     columns = int(visitor.picture(WALL).get_attribute("data-columns"))
-    for key in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowLeft"):
+    for key in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
         visitor.tab.keyboard.press(key)
-    assert visitor.tab.get_by_role("gridcell").inner_text().startswith(f"channel {columns + 1},")
+    assert visitor.tab.get_by_role("gridcell").inner_text().startswith(f"channel {columns + 2},")
     assert visitor.query()["unit"] == "0"  # the app's own arrow keys are silent here
     visitor.tab.keyboard.press("Enter")
-    visitor.until_query(unit=str(columns + 1))
-    peak = divmod(int(maps_of("lenet5", "conv2", 3)[columns + 1].argmax()), 10)
+    visitor.until_query(unit=str(columns + 2))
+    peak = divmod(int(maps_of("lenet5", "conv2", 3)[columns + 2].argmax()), 10)
     visitor.until(lambda: (visitor.chosen("Row"), visitor.chosen("Column")) == (str(peak[0]), str(peak[1])), "its peak")
 
 
