@@ -48,13 +48,13 @@ def maps_atlas(maps: np.ndarray, channels: list[int] | None = None, scale: str =
     that are not shown; "each", every map fills its range. Maps of more than MOST pixels together are reduced by the
     maximum over square blocks: a single strong unit stays as bright as it is, which a mean would hide."""
     chosen = list(range(len(maps))) if channels is None else channels
-    shown = np.maximum(np.nan_to_num(maps[chosen], nan=0.0), 0)
+    block = _choose_block((len(chosen), *maps.shape[1:]))
+    shown = _reduce_maps(np.fmax(maps[chosen], 0), block)  # fmax: what is missing is 0
+    peaks = shown.max(axis=(1, 2), initial=0.0)
     if scale == "common":
-        peaks = np.full(len(chosen), np.maximum(np.nan_to_num(maps, nan=0.0), 0).max(initial=0.0))
-    else:
-        peaks = shown.max(axis=(1, 2), initial=0.0)
-    block = _choose_block(shown.shape)
-    levels = to_levels(_reduce_maps(shown, block), 0.0, np.maximum(peaks, 1e-12)[:, None, None])
+        peaks = np.full(len(chosen), np.fmax.reduce(maps, axis=None, initial=0.0))
+    peaks = np.minimum(peaks, np.finfo(np.float32).max)  # infinite values shine, and the others are there
+    levels = to_levels(shown, 0.0, np.maximum(peaks, 1e-12)[:, None, None])
     png, columns = _encode_tiles(levels)
     tops, below = [float(peak) for peak in peaks], bool((maps < 0).any())
     return Atlas(png, columns, levels.shape[1:], (1, 1), maps.shape[1:], block, "activation", tops, below)

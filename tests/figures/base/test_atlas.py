@@ -60,6 +60,8 @@ def test_what_is_not_finite_and_what_is_silent_is_zero():
     values = np.stack([np.full((3, 3), np.nan), np.full((3, 3), -2.0), np.eye(3)])
     found = maps_atlas(values, None, "each")
     assert found.tops == [0.0, 0.0, 1.0]
+    endless = maps_atlas(np.array([[[np.inf, 1.0]]], np.float32))
+    assert np.isfinite(endless.tops[0]) and tile(endless, 0)[0, :, 0].tolist() == [255, 0]
     assert not tile(found, 0).any() and not tile(found, 1).any() and tile(found, 2)[1, 1, 0] == 255
 
 
