@@ -131,7 +131,7 @@ function draw(component) {
     drawTile(pen, wall.sheet, data, index, 0, 0, grown * r, grown)
     if (unit) markUnit(pen, unitBox(data, grown, unit).map((v) => v * r), r)
     const lines = [data.names[index]]
-    if (unit && data.cells[1] === 1) lines.push(`(${unit.join(", ")})  ${valueText(data, wall.sheet, index, unit)}`)
+    if (unit && data.cells[1] === 1) lines.push(`(${unit.join(", ")}): ${valueText(data, wall.sheet, index, unit)}`)
     if (data.notes[index]) lines.push(data.notes[index])
     loupe.lastElementChild.replaceChildren(...lines.map((line, n) => {
       const part = document.createElement(n ? "div" : "b")

@@ -64,7 +64,7 @@ function valueText(data, sheet, index, [row, col]) {
   const at = 4 * (y * sheet.canvas.width + x)
   const digits = top > 0 ? Math.min(12, Math.max(0, Math.ceil(-Math.log10(top / steps)))) : 0
   const say = (level) => ((data.code === "activation" ? level : level - 128) / steps * top).toFixed(digits)
-  if (data.code === "rgb") return ["R", "G", "B"].map((name, part) => `${name} ${say(sheet.levels[at + part])}`).join("  ")
+  if (data.code === "rgb") return ["R", "G", "B"].map((name, part) => `${name} ${say(sheet.levels[at + part])}`).join(", ")
   if (data.clipped && sheet.levels[at] === 0) {  // anything below half a step
     const size = 10 ** (digits + 1)
     return `≤ ${(Math.ceil(top / 510 * size) / size).toFixed(top > 0 ? digits + 1 : 0)}`

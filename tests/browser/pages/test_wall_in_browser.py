@@ -90,7 +90,7 @@ def test_the_pointer_is_told_number_value_and_maximum_as_numpy_says(visitor: Vis
         assert told["inside"]
         peak, value = float(maps[channel].max()), float(maps[channel, row, col])
         assert told["lines"][0] == f"channel {channel}" and told["lines"][2] == f"maximum {peak:.3g}"
-        where, said = told["lines"][1].split("  ")
+        where, said = told["lines"][1].split(": ")
         assert where == f"({row}, {col})"
         digits = max(0, int(np.ceil(-np.log10(peak / 255))))
         if round(max(value, 0) / peak * 255) == 0:
