@@ -14,6 +14,7 @@ NAMES = (
     "app_speed",
     "click_path",
     "wall_speed",
+    "atlas_speed",
     "landscape_speed",
     "landscape_preview",
     "landscape_story",

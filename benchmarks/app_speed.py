@@ -22,18 +22,18 @@ PAINTED = """
   const picture = () => {
     const found = []
     const walk = (node) => {
-      if (node.tagName === "IMG" && node.alt.startsWith("Feature maps of ")) found.push(node)
+      if (node.dataset?.stamp && node.ariaLabel?.startsWith("Feature maps of ")) found.push(node)
       if (node.shadowRoot) walk(node.shadowRoot)
       for (const child of node.children || []) walk(child)
     }
     walk(document.body)
     return found[0]
   }
-  const before = picture().alt
+  const before = picture().ariaLabel
   addEventListener("mousedown", () => { window.clicked = performance.now() }, {capture: true})
   const look = () => {
     const now = picture()
-    if (window.clicked && now && now.alt !== before && now.complete && now.naturalWidth) {
+    if (window.clicked && now && now.ariaLabel !== before) {
       requestAnimationFrame(() => requestAnimationFrame(() => {
         window.painted = performance.now() - window.clicked; window.clicked = 0
       }))
@@ -62,7 +62,7 @@ def main() -> None:
         with server(cache) as (address, timings, _):
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.goto(f"{address}/feature-maps?net=squeezenet1_0")
-            page.wait_for_selector("img[alt^='Feature maps of']", timeout=120_000)
+            page.wait_for_selector("canvas[data-stamp][aria-label^='Feature maps of']", timeout=120_000)
             wait_for_index(page)
             painted = [time_new_layer(page, layer) for layer in LAYERS]
             print(

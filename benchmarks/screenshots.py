@@ -20,9 +20,9 @@ PAGES = {  # name: (address, what must be there)
     "home": ("", "img[alt^='Five most probable']"),
     "inspect": ("inspect?view=Attribution", "img[alt^='Six attributions']"),
     "camera": ("camera?camera=Snapshot", "img[alt$='live']"),
-    "filters": ("filters", "img[alt*=' filters of ']"),
-    "feature-maps": ("feature-maps?layer=layer2.0", "img[alt^='Feature maps of']"),
-    "top-9": ("top-9?layer=layer2.0", "img[alt^='Top-9 wall of']"),
+    "filters": ("filters", "canvas[data-stamp][aria-label*=' filters of ']"),
+    "feature-maps": ("feature-maps?layer=layer2.0", "canvas[data-stamp][aria-label^='Feature maps of']"),
+    "top-9": ("top-9?layer=layer2.0", "canvas[data-stamp][aria-label^='Top-9 wall of']"),
     "unit": ("unit?layer=layer2.0&unit=3", "img[alt*=' winners of channel ']"),
     "anatomy": ("anatomy?net=googlenet_2014", "svg[aria-label^='Layers of inception3a']"),
     "landscape": ("landscape", ".plot.js-plotly-plot"),
@@ -30,7 +30,7 @@ PAGES = {  # name: (address, what must be there)
     "receptive-fields": ("receptive-fields?layer=layer2.0", "img[alt^='The gradient of']"),
     "pooling": ("pooling", "img[alt^='Before and after']"),
     "playground": ("playground", "svg[aria-label^='Step 1 of']"),
-    "presenter": ("feature-maps?tour=lecture&stop=6&present=true", "img[alt^='Feature maps of']"),
+    "presenter": ("feature-maps?tour=lecture&stop=6&present=true", "canvas[data-stamp][aria-label^='Feature maps of']"),
 }
 WEIGHTS = "own-weights"  # the question about a dropped file
 

@@ -26,7 +26,7 @@ WATCH = r"""
   const wall = () => {
     const found = []
     const walk = (node) => {
-      if (node.tagName === "IMG" && node.alt.startsWith("Top-9 wall of ")) found.push(node)
+      if (node.dataset?.stamp && node.ariaLabel?.startsWith("Top-9 wall of ")) found.push(node)
       if (node.shadowRoot) walk(node.shadowRoot)
       for (const child of node.children || []) walk(child)
     }
@@ -34,7 +34,7 @@ WATCH = r"""
     return found[0]
   }
   const times = window.times = {}
-  const before = wall()?.src
+  const before = wall()?.dataset.stamp
   let clicked = 0
   addEventListener("mousedown", () => { clicked = performance.now() }, {capture: true, once: true})
   const note = (name) => requestAnimationFrame(() => requestAnimationFrame(() => {
@@ -42,9 +42,9 @@ WATCH = r"""
   }))
   const look = () => {
     const now = wall()
-    if (clicked && now && now.src !== before && now.complete && now.naturalWidth) {
+    if (clicked && now && now.dataset.stamp !== before) {
       note("painted")
-      const [, done, of] = now.alt.match(/reconstructions of (\d+) of (\d+)/)
+      const [, done, of] = now.ariaLabel.match(/reconstructions of (\d+) of (\d+)/)
       if (done !== "0") note("first")
       if (done === of) { note("all"); return }
     }
@@ -74,7 +74,7 @@ def main(rounds: int = ROUNDS) -> None:
             found["first block"].append(times["first"])
             found["all blocks"].append(times["all"])
             page.get_by_role("link", name="Feature maps", exact=True).click()
-            page.wait_for_selector("img[alt^='Feature maps of']", timeout=120_000)
+            page.wait_for_selector("canvas[data-stamp][aria-label^='Feature maps of']", timeout=120_000)
             wait_until_still(page)
             open_choice(page, LAYERS[number % 4])()
             wait_until_still(page)
@@ -93,7 +93,7 @@ def wait_until_built(page: Any, asks: bool) -> None:
     """The index is complete, and the page stands still. Of images of one's own it is built at a click (`asks`)."""
     if asks:
         page.get_by_role("button", name="Build the index").click(timeout=120_000)
-    page.wait_for_selector("img[alt^='Top-9 wall of']", timeout=600_000)
+    page.wait_for_selector("canvas[data-stamp][aria-label^='Top-9 wall of']", timeout=600_000)
     page.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=600_000)
     wait_until_still(page)
 

@@ -6,19 +6,19 @@ import numpy as np
 import streamlit as st
 
 from app.components.picture import Frame, picture
+from app.components.wall import TileText, show_wall
 from app.pickers import bar, controls
 from app.session import shared
 from app.session.cache import picture_cache
 from app.views.patches import indexing
 from cnnviz.figures.base import charts, overlay
-from cnnviz.figures.base.mosaic import Mosaic, maps_mosaic
+from cnnviz.figures.base.atlas import Atlas, maps_atlas
 
 
 class ShownUnit(NamedTuple):
-    """What the page shows of one unit: its map's frame in the wall, the map over the photograph with the frame of its
-    receptive field, a sentence, and the map enlarged."""
+    """What the page shows of one unit: its map over the photograph with the frame of its receptive field, a sentence,
+    and the map enlarged."""
 
-    frames: list[Frame]
     overlay: indexing.Picture
     field: Frame
     sentence: str
@@ -49,12 +49,14 @@ ranked = np.argsort(-strength, kind="stable") if order == "Strongest first" else
 chosen = [int(c) for c in ranked[: int(count)]]
 
 
-def choose_map(x: float, y: float) -> None:
-    """A click on the wall chooses that channel."""
-    if (item := wall.item_at(x, y)) is not None:
-        st.session_state["unit"] = item
-        st.session_state.pop("row", None)
-        st.session_state.pop("col", None)
+def choose_unit(item: int, unit_row: int | None, unit_col: int | None) -> None:
+    """A click on the wall chooses that channel, and the unit under the pointer."""
+    st.session_state["unit"] = item
+    for key, value in (("row", unit_row), ("col", unit_col)):
+        if value is None:
+            st.session_state.pop(key, None)
+        else:
+            st.session_state[key] = value
 
 
 def choose_pixel(x: float, y: float) -> None:
@@ -63,18 +65,24 @@ def choose_pixel(x: float, y: float) -> None:
     st.session_state["row"], st.session_state["col"] = unit_row, unit_col
 
 
-def draw_wall() -> tuple[Mosaic, str]:
-    """All chosen maps, and what their colours mean."""
-    return maps_mosaic(maps, chosen, scale, 590, 720), charts.scale_sentence(maps, scale)
+def draw_wall() -> tuple[Atlas, list[TileText], tuple[str, str], str]:
+    """All chosen maps with what is told of each, the ends of the scale, and what the colours mean."""
+    top = "each map's maximum" if scale == "each" else charts.value_text(max(float(maps.max()), 0))
+    classes = shared.class_names(network, layer)
+    texts = [TileText(c, str(c), name_map(c, classes), f"maximum {charts.value_text(strength[c])}") for c in chosen]
+    return maps_atlas(maps, chosen, scale), texts, ("0", top), charts.scale_sentence(maps)
+
+
+def name_map(channel: int, classes: list[str]) -> str:
+    """What a map is called when it is pointed at; in the layer of the classes with its class."""
+    return f"channel {channel}" + (f" · {classes[channel]}" if classes else "")
 
 
 def draw_unit() -> ShownUnit:
     """What belongs to the chosen unit; pictures of its channel serve all units of it."""
     seen, field, values = shared.received(network, image), shared.receptive(network, layer), maps[unit]
     png, size = picture_cache().get((*name, "overlay", unit), lambda: overlay.map_over_image(seen, values))
-    box = wall.box(unit)
     return ShownUnit(
-        [Frame(box[0] - 1, box[1] - 1, box[2] + 2, box[3] + 2)] if box else [],
         (png, size),
         Frame(*overlay.scale_box(field.box(row, col), seen.shape[:2], size)),
         charts.unit_sentence(values[row, col], field.size, field.stride[0], values.size),
@@ -83,12 +91,11 @@ def draw_unit() -> ShownUnit:
 
 
 name = (network.key, image, layer)
-wall, colours = picture_cache().get((*name, "wall", scale, order, count), draw_wall)
-shown = picture_cache().get((*name, "unit", scale, order, count, unit, row, col), draw_unit)
+wall, texts, ends, colours = picture_cache().get((*name, "wall", scale, order, count), draw_wall)
+shown = picture_cache().get((*name, "unit", unit, row, col), draw_unit)
 side, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
 with main:
-    picture(wall.png, wall.size, f"Feature maps of {layer}", "map_wall", shown.frames, choose_map)
-    st.caption(colours)
+    show_wall(wall, texts, f"Feature maps of {layer}", "map_wall", unit, (row, col), choose_unit, ends, colours)
 with side:
     indexing.unit_link(layer, unit, row, col)
     words = "The map over the network's input"

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from app.components.picture import Frame, picture
+from app.components.picture import picture
+from app.components.wall import TileText, show_wall
 from app.pickers import bar, controls
 from app.session import shared
 from app.session.cache import picture_cache
 from app.views.patches import indexing
 from cnnviz.figures.base import charts, overlay
-from cnnviz.figures.base.mosaic import tiles_mosaic
+from cnnviz.figures.base.atlas import Atlas, filters_atlas
 
 PAGE = {"title": "First-layer filters", "address": "filters", "icon": ":material/grid_on:", "place": 20, "group": "See"}
 
@@ -30,25 +31,26 @@ unit = controls.pick_unit(len(found.weights))
 controls.show_device(network)
 
 
-def choose(x: float, y: float) -> None:
+def choose(item: int, _row: int | None, _col: int | None) -> None:
     """A click on the wall chooses that filter."""
-    if (item := wall.item_at(x, y)) is not None:
-        st.session_state["unit"] = item
+    st.session_state["unit"] = item
+
+
+def draw_wall() -> tuple[Atlas, list[TileText], tuple[str, str] | None]:
+    """All filters with what is told of each, and the ends of the scale; colours of RGB filters have none."""
+    lows, highs = found.weights.min(axis=(1, 2, 3)), found.weights.max(axis=(1, 2, 3))
+    notes = [f"weights from {low:.3f} to {high:.3f}" for low, high in zip(lows, highs, strict=True)]
+    texts = [TileText(f, str(f), f"channel {f}", note) for f, note in enumerate(notes)]
+    top = f"{found.scale.max():.3f}" if contrast == "common" else "each filter's maximum"
+    return filters_atlas(found.tiles, found.scale), texts, (f"-{top}", top) if found.tiles.shape[3] == 1 else None
 
 
 recipe = ("filters", network.key, contrast, shown)
-wall = picture_cache().get(recipe, lambda: tiles_mosaic(charts.signed_tiles(found.tiles), width=700, height=600))
+wall, texts, ends = picture_cache().get(recipe, draw_wall)
 side, main = st.columns([1, 2.3], gap="medium")
 with main:
-    left, top, width, height = wall.box(unit)
-    picture(
-        wall.png,
-        wall.size,
-        f"{len(found.weights)} filters of {found.layer}",
-        "filter_wall",
-        [Frame(left - 1, top - 1, width + 2, height + 2)],
-        choose,
-    )
+    words = f"{len(found.weights)} filters of {found.layer}"
+    show_wall(wall, texts, words, "filter_wall", unit, on_pick=choose, ends=ends)
 with side:
     indexing.unit_link(found.layer, unit)
     tile = picture_cache().get((*recipe, unit), lambda: overlay.filter_card(found, unit, 200))

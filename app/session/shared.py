@@ -121,6 +121,12 @@ def layer_shapes(network: Network) -> dict[str, tuple[int, int, int]]:
     return picture_cache().get(("layer shapes", network.key), lambda: measure(network.model))
 
 
+def class_names(network: Network, layer: str) -> list[str]:
+    """The classes that a layer's channels stand for: of the last layer, where there is one for each; else none."""
+    shapes, names = layer_shapes(network), network.model.class_names
+    return list(names) if layer == list(shapes)[-1] and shapes[layer][0] == len(names) else []
+
+
 def layer_kinds(network: Network) -> dict[str, str]:
     """{layer: "conv", "block", "pool" or "linear"}, in order."""
     from cnnviz.models.model import layer_kinds as find_kinds

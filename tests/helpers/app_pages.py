@@ -49,6 +49,15 @@ def image_of(picture: dict[str, Any]) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(picture["src"].partition(",")[2])))
 
 
+def tile_of(wall: dict[str, Any], item: int) -> np.ndarray:
+    """The pixels of an item's tile in a wall as they are sent: levels (h, w), or colours (h, w, 3); cells that a tile
+    consists of lie side by side."""
+    sheet, place = np.asarray(image_of(wall)), wall["items"].index(item)
+    high, wide = (n * size for n, size in zip(wall["cells"], wall["tile"], strict=True))
+    row, column = divmod(place, wall["columns"])
+    return sheet[row * high : (row + 1) * high, column * wide : (column + 1) * wide]
+
+
 def traces(picture: dict[str, Any]) -> list[dict[str, Any]]:
     """The lines and bars of a Plotly figure, arrays as lists."""
     found = json.loads(picture["figure"])["data"]

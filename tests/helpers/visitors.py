@@ -147,8 +147,8 @@ class Visitor:
         self.main.get_by_role("radiogroup", name=label).get_by_text(option, exact=True).click()
 
     def picture(self, alt: str) -> Any:
-        """A clickable picture by the beginning of its description."""
-        return self.tab.locator(f"img[alt^='{alt}']")
+        """A clickable picture, or a wall of tiles, by the beginning of its description."""
+        return self.tab.locator(f"img[alt^='{alt}'], canvas[data-stamp][aria-label^='{alt}']")
 
     def choose(self, where: Any, label: str, option: str) -> None:
         """An option of a list that opens; done when the picker shows it."""
@@ -183,8 +183,22 @@ class Visitor:
 
     def source(self, alt: str) -> str:
         """What a picture shows, as a string that is another for other pixels."""
-        self.picture(alt).first.wait_for()
-        return self.picture(alt).first.get_attribute("src")
+        shown = self.picture(alt).first
+        shown.wait_for()
+        return shown.get_attribute("src") or shown.get_attribute("data-stamp")
+
+    def tile(self, alt: str, number: int) -> tuple[float, float, float, float]:
+        """(left, top, width, height) of a tile of a wall, the first being 0, in pixels of the picture."""
+        found = self.picture(alt).evaluate("wall => ({ ...wall.dataset })")
+        row, column = divmod(number, int(found["columns"]))
+        left, top = 3 + column * float(found["pitch"]), 3 + row * float(found["line"])
+        return left, top, float(found["wide"]), float(found["high"])
+
+    def click_tile(self, alt: str, number: int, across: float = 0.5, down: float = 0.5) -> None:
+        """Click into a tile that is in sight, at a share of its width and height."""
+        self.box(self.picture(alt))
+        left, top, width, height = self.tile(alt, number)
+        self.picture(alt).click(position={"x": left + across * width, "y": top + down * height})
 
     def drop(self, where: Any, name: str, data: bytes, kind: str = "application/octet-stream") -> None:
         """Give a file to the place for files that lies in `where`."""

@@ -27,7 +27,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.base.overlay import to_rgb
-from cnnviz.figures.patches.wall import crisp_side, reconstruction_rgb, three_by_three
+from cnnviz.figures.patches.wall import crisp_side, fit_nine, reconstruction_rgb, three_by_three
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -124,16 +124,19 @@ class IndexedLayer:
 
     def tile(self, channel: int, side: int, kind: str = PATCHES) -> np.ndarray:
         """Three by three patches, or reconstructions by the rule `kind`, as one picture, uint8 (h, w, 3)."""
-        ((name, make),) = self.list_tiles([channel], side, kind)
-        return picture_cache().get(name, make)
+        name = self.name(channel, f"{kind} at {side}")
+        return picture_cache().get(name, lambda: three_by_three(self._list_parts(channel, kind), side))
 
-    def list_tiles(self, channels: list[int], side: int, kind: str = PATCHES) -> list[Task]:
-        """How the tiles of these channels are kept and made, for a page that shows them later."""
-        return [(self.name(c, f"{kind} at {side}"), partial(self._draw_tile, c, side, kind)) for c in channels]
+    def list_cells(self, channels: list[int], side: int, kind: str = PATCHES) -> list[Task]:
+        """How the nine patches or reconstructions of these channels, (9, side, side, 3) each, are kept and made, for a
+        page that shows them later."""
+        return [(self.name(c, f"{kind}, cells of {side}"), partial(self._fit_cells, c, side, kind)) for c in channels]
 
-    def _draw_tile(self, channel: int, side: int, kind: str) -> np.ndarray:
-        parts = self.patches(channel) if kind == PATCHES else self.reconstructions(channel, kind)
-        return three_by_three(parts, side)
+    def _fit_cells(self, channel: int, side: int, kind: str) -> np.ndarray:
+        return fit_nine(self._list_parts(channel, kind), side)
+
+    def _list_parts(self, channel: int, kind: str) -> list[np.ndarray]:
+        return self.patches(channel) if kind == PATCHES else self.reconstructions(channel, kind)
 
     def tile_png(self, channel: int, side: int, kind: str = PATCHES) -> Picture:
         """The same as a file and its size."""

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from app.components.picture import Frame, Label, picture
+from app.components.wall import TileText, show_wall
 from app.jobs import background, watch
 from app.jobs.background import Report
 from app.markdown import as_literal, escape_markdown
@@ -22,12 +22,13 @@ from app.url.address import bind
 from app.views.patches import building, indexing
 from app.views.patches.deferred import Deferred
 from app.views.patches.indexing import IndexedLayer
+from cnnviz.figures.base.atlas import cells_atlas
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.patches.wall import Block, fit_tile, list_captions, patch_wall, plan_wall
+from cnnviz.figures.patches.wall import Block, fit_tile, pair_cells, plan_wall
 from cnnviz.progress import Progress
 
 if TYPE_CHECKING:
-    from cnnviz.figures.base.mosaic import Mosaic
+    from cnnviz.figures.base.atlas import Atlas
     from cnnviz.studies.channels.selectivity import Selectivity
 
 ALL, ALIVE, DEAD, ENTERED = "All", "Alive", "Dead", "Channels with your photo in the top 9"
@@ -163,8 +164,7 @@ def pick_page(
     row: Any, layer: IndexedLayer, chosen: Chosen, unit: int, rule: str, true_scale: bool
 ) -> tuple[WallPage, list[int]]:
     """One page of the wall, by default the page with the chosen unit, and the channels of the page after."""
-    columns, rows, side = _plan(layer, true_scale)
-    per_page = columns * rows
+    per_page, kept, side = _plan(layer, true_scale)
     pages = math.ceil(len(chosen.channels) / per_page)
     first = chosen.channels.index(unit) // per_page + 1 if unit in chosen.channels else 1
     with row:
@@ -173,73 +173,60 @@ def pick_page(
         )
     start = (int(page) - 1) * per_page
     shown, following = (chosen.channels[at : at + per_page] for at in (start, start + per_page))
-    return WallPage(layer, shown, chosen, columns, side, rule, fill=not true_scale), following
+    return WallPage(layer, shown, chosen, kept, side, rule), following
 
 
-def _plan(layer: IndexedLayer, true_scale: bool) -> tuple[int, int, int]:
-    """(columns, rows, pixels of a patch's side) of a page of the wall."""
+def _plan(layer: IndexedLayer, true_scale: bool) -> tuple[int, int, int | None]:
+    """Blocks of a page of the wall, and the pixels of a patch's side: as it is sent, and on the screen."""
 
-    def make() -> tuple[int, int, int]:
+    def make() -> tuple[int, int, int | None]:
         field, input_size = shared.receptive(layer.network, layer.layer).size, layer.network.input_size[1:]
         return plan_wall(field, input_size, layer.index.channels(layer.layer), true_scale)
 
     return picture_cache().get((*layer.key, "wall plan", true_scale), make)
 
 
-class WallPicture(NamedTuple):
-    """The wall as it is drawn. `frames`: {channel: the frame round its block}."""
-
-    mosaic: Mosaic
-    labels: list[Label]
-    frames: dict[int, Frame]
-
-
 @dataclass(frozen=True, slots=True)
 class WallPage:
-    """What one page of the wall shows of a layer. `channels`: of its blocks, row by row; `side`: pixels of a patch;
-    `rule`: of the reconstructions; `fill`: as wide as the column."""
+    """What one page of the wall shows of a layer. `channels`: of its blocks, row by row; `kept`: pixels of a patch's
+    side as it is sent; `side`: on the screen, None: as much as there is room for; `rule`: of the reconstructions."""
 
     layer: IndexedLayer
     channels: list[int]
     chosen: Chosen
-    columns: int
-    side: int
+    kept: int
+    side: int | None
     rule: str
-    fill: bool
 
 
 def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> None:
     """The wall with a frame round the chosen unit; a click on a block chooses its channel. Reconstructions come
     later, those of the chosen `unit` first; what the page after (`following`) needs is made ahead."""
-    later.prepare(page.layer.list_tiles(following, page.side))
+    later.prepare(page.layer.list_cells(following, page.kept))
     order = sorted(page.channels, key=lambda channel: channel != unit)
-    low = dict(zip(order, later.get_all(page.layer.list_tiles(order, page.side, page.rule), lead=True), strict=True))
+    low = dict(zip(order, later.get_all(page.layer.list_cells(order, page.kept, page.rule), lead=True), strict=True))
     known = tuple((channel, low[channel] is not None) for channel in page.channels)
-    wall, labels, frames = picture_cache().get(
-        (*page.layer.key, "wall", page.rule, page.side, page.columns, known, page.chosen.name),
-        lambda: _draw_wall(page, low),
+    atlas, texts = picture_cache().get(
+        (*page.layer.key, "wall", page.rule, page.kept, known, page.chosen.name), lambda: _draw_wall(page, low)
     )
-
-    def choose(x: float, y: float) -> None:
-        column, line = int(x // wall.pitch[1]), int(y // wall.pitch[0])
-        if 0 <= line * page.columns + column < len(wall.items):
-            st.session_state["unit"] = wall.items[line * page.columns + column]
-
-    around = [frames[unit]] if unit in frames else []
     ready = sum(part is not None for part in low.values())
     words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {len(low)} channels"
-    picture(wall.png, wall.size, words, "wall_picture", around, choose, fill=page.fill, labels=labels)
+    show_wall(atlas, texts, words, "wall_picture", unit, on_pick=_choose_channel, side=page.side)
 
 
-def _draw_wall(page: WallPage, low: dict[int, np.ndarray | None]) -> WallPicture:
-    blocks = [
-        Block(channel, page.layer.tile(channel, page.side), low[channel], caption(page.layer, channel, page.chosen))
-        for channel in page.channels
+def _choose_channel(item: int, _row: int | None, _col: int | None) -> None:
+    st.session_state["unit"] = item
+
+
+def _draw_wall(page: WallPage, low: dict[int, np.ndarray | None]) -> tuple[Atlas, list[TileText]]:
+    patches = picture_cache().get_all(page.layer.list_cells(page.channels, page.kept))
+    atlas = cells_atlas(pair_cells(patches, [low[channel] for channel in page.channels]))
+    captions = [caption(page.layer, channel, page.chosen) for channel in page.channels]
+    names = [words.split(" · ", 1) for words in captions]
+    texts = [
+        TileText(channel, words, *parts) for channel, words, parts in zip(page.channels, captions, names, strict=True)
     ]
-    wall = patch_wall(blocks, page.columns, page.side, False)
-    boxes = {channel: wall.box(channel) for channel in page.channels}
-    frames = {channel: Frame(b[0] - 2, b[1] - 2, b[2] + 4, b[3] + 4) for channel, b in boxes.items() if b}
-    return WallPicture(wall, [Label(*words) for words in list_captions(wall, blocks)], frames)
+    return atlas, texts
 
 
 def caption(layer: IndexedLayer, channel: int, chosen: Chosen) -> str:

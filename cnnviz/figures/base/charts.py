@@ -115,10 +115,8 @@ def unit_sentence(value: float, size: tuple[int, int], stride: float, units: int
     return f"{start} at stride {stride:g}. Click another pixel." if units > 1 else f"{start}: one unit a channel."
 
 
-def scale_sentence(maps: np.ndarray, scale: str) -> str:
-    """What the colours of a wall of maps (C, H, W) mean."""
+def scale_sentence(maps: np.ndarray) -> str:
+    """The maximum of a layer's maps (C, H, W), and how many of them are silent: what the bar of colours leaves open."""
     peak, dead = float(maps.max()), int((maps.max(axis=(1, 2)) <= 0).sum())
     silent = f" {dead} of {len(maps)} maps have no value above 0 here." if dead else ""
-    if scale == "each":
-        return f"Dark violet is 0, yellow each map's own maximum; the layer's maximum is {value_text(peak)}.{silent}"
-    return f"Dark violet is 0, yellow {value_text(peak)}, the layer's maximum.{silent}"
+    return f"The layer's maximum is {value_text(peak)}.{silent}"

@@ -41,13 +41,6 @@ class Mosaic:
         left, top = self.margin + column * self.pitch[1], self.margin + row * self.pitch[0]
         return left, top, self.tile[1], self.tile[0]
 
-    def item_at(self, x: float, y: float) -> int | None:
-        """The item under a point of the picture; None in the gutter behind the last tile."""
-        column, row = int((x - self.margin) // self.pitch[1]), int((y - self.margin) // self.pitch[0])
-        cell = row * self.columns + column
-        inside = 0 <= column < self.columns and row >= 0 and cell < len(self.items)
-        return self.items[cell] if inside else None
-
 
 def plan_grid(count: int, shape: tuple[int, int], width: int, height: int, captions: bool) -> tuple[int, int]:
     """(columns, pixels for a tile's longer side) for `count` maps of `shape` = (h, w) in width × height pixels.

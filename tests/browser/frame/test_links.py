@@ -13,19 +13,18 @@ def test_a_copied_link_opens_the_same_view_in_a_new_browser(visitor: Visitor, ch
     visitor.choose_layer("conv2")
     visitor.until(lambda: visitor.query().get("layer") == "conv2", "conv2 was chosen")
     visitor.settled()
-    box = visitor.box(visitor.picture("Feature maps of"))
-    visitor.picture("Feature maps of").click(position={"x": box["width"] * 0.9, "y": box["height"] * 0.4})
+    visitor.click_tile("Feature maps of", 6, 0.9, 0.4)
     visitor.until(lambda: "unit" in visitor.query(), "a map was clicked")
     visitor.tab.get_by_text("Each map", exact=True).click()
     visitor.until(lambda: visitor.query().get("scale") == "Each map", "the scale was chosen")
     visitor.settled()
     labels = ("Network", "Weights", "Image", "Layer", "Channel", "Row", "Column")
-    mine = [visitor.chosen(label) for label in labels] + [visitor.picture("Feature maps of").get_attribute("src")]
+    mine = [visitor.chosen(label) for label in labels] + [visitor.source("Feature maps of")]
     other = Visitor(chromium, visitor.address)
     other.tab.goto(visitor.tab.url)
     other.arrived("feature-maps")
     other.picture("Feature maps of").wait_for()
-    theirs = [other.chosen(label) for label in labels] + [other.picture("Feature maps of").get_attribute("src")]
+    theirs = [other.chosen(label) for label in labels] + [other.source("Feature maps of")]
     other.context.close()
     assert theirs == mine
 

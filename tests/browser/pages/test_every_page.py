@@ -79,12 +79,13 @@ def shown(someone: Visitor, alt: str) -> str:
             return found
           }
           const said = (e) => e.getAttribute("alt") || e.getAttribute("aria-label") || ""
-          const kinds = "img, svg, .plot"
+          const kinds = "img, svg, .plot, canvas"
           const one = all(main).find((e) => e.matches(kinds) && said(e).startsWith(alt))
           if (!one) return ""
           const plotted = """
         + PLOTTED
         + """
+          if (one.matches("canvas")) return one.dataset.stamp ? said(one) + one.dataset.stamp : ""
           return said(one) + (one.matches("img") ? one.src : one.matches("svg") ? one.innerHTML : plotted(one))
         }""",
         alt,

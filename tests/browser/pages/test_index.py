@@ -28,11 +28,11 @@ def pictures(tmp_path: Path) -> Path:
 
 def wall_of(someone: Visitor) -> np.ndarray:
     """The finished wall, (H, W, 3) uint8."""
-    whole = re.compile(r"reconstructions of (\d+) of \1 channels")
-    wall = someone.tab.get_by_alt_text(whole)
+    whole = re.compile(r"Top-9 wall of .*, reconstructions of (\d+) of \1 channels$")
+    wall = someone.tab.get_by_role("img", name=whole)
     wall.wait_for()
     someone.settled()
-    source = wall.get_attribute("src")
+    source = wall.evaluate("wall => wall.toDataURL()")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGB"))
 
 
@@ -72,8 +72,7 @@ def test_a_small_corpus_needs_no_click(visitor: Visitor):
     visitor.open("top-9", "net=lenet5&layer=conv2")
     visitor.picture("Top-9 wall of").wait_for()
     visitor.picture("Reconstructions of channel").wait_for()
-    box = visitor.box(visitor.picture("Top-9 wall of"))
-    visitor.picture("Top-9 wall of").click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.1})
+    visitor.click_tile("Top-9 wall of", 1)
     visitor.until(lambda: visitor.query().get("unit") == "1", "the second block was clicked")
     visitor.settled()
     assert visitor.chosen("Channel") == "1"
@@ -84,6 +83,7 @@ LETTERS = """
 () => {
   const found = []
   const walk = (node) => {
+    for (const text of node.captions || []) found.push([text, parseFloat(node.dataset.letters)])
     if (node.className === "label") found.push([node.textContent, parseFloat(getComputedStyle(node).fontSize)])
     if (node.shadowRoot) walk(node.shadowRoot)
     for (const child of node.children || []) walk(child)

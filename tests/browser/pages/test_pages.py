@@ -27,14 +27,12 @@ def test_the_main_picture_is_whole_on_the_screen(visitor: Visitor, page: str):
     assert box["x"] >= 0 and box["y"] >= 0
     assert box["x"] + box["width"] <= 1440 and box["y"] + box["height"] <= 900
     assert visitor.fits()
-    assert main.evaluate("image => image.complete && image.naturalWidth > 0")
+    assert main.evaluate("shown => Boolean(shown.dataset.stamp || (shown.complete && shown.naturalWidth > 0))")
 
 
 def test_a_click_on_the_wall_of_filters_chooses_that_filter(visitor: Visitor):
     visitor.open("filters", "net=lenet5")
-    wall = visitor.picture("6 filters")
-    box = visitor.box(wall)
-    wall.click(position={"x": box["width"] * 5 / 6, "y": box["height"] * 0.7})  # the last of two rows of three
+    visitor.click_tile("6 filters", 5)
     visitor.until_query(unit="5")
     visitor.until_chosen("Channel", "5")
     visitor.tab.get_by_text("conv1 · channel 5").wait_for()
@@ -42,14 +40,11 @@ def test_a_click_on_the_wall_of_filters_chooses_that_filter(visitor: Visitor):
 
 def test_clicks_on_maps_and_pixels_choose_channel_and_unit(visitor: Visitor):
     visitor.open("feature-maps", "net=lenet5&layer=conv2&order=By+index&unit=0&row=0&col=0")
-    wall = visitor.picture("Feature maps of")
-    box = visitor.box(wall)
-    wall.click(position={"x": box["width"] * 0.1, "y": box["height"] * 0.95})  # 4 rows of 4: the last row begins at 12
+    visitor.click_tile("Feature maps of", 12, 0.35, 0.75)  # of 10×10 units: row 7, column 3
     visitor.until(lambda: visitor.query().get("unit") == "12", "map 12 was clicked")
     visitor.settled()
-    assert visitor.chosen("Channel") == "12"
-    peak = visitor.chosen("Row"), visitor.chosen("Column")
-    visitor.tab.get_by_text(f"conv2 · channel 12 · ({peak[0]}, {peak[1]})").wait_for()
+    assert [visitor.chosen(label) for label in ("Channel", "Row", "Column")] == ["12", "7", "3"]
+    visitor.tab.get_by_text("conv2 · channel 12 · (7, 3)").wait_for()
     overlay = visitor.picture("The map over")
     box = visitor.box(overlay)
     before = visitor.tab.locator(".frame:has(img[alt^='The map over']) rect").last.get_attribute("x")

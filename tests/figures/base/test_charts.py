@@ -84,9 +84,8 @@ def test_sentences_name_the_range_and_the_silent_maps():
     assert range_sentence("Weights", np.array([-0.5, 0.25])) == "Weights; from -0.5 to 0.25."
     maps = np.zeros((4, 2, 2))
     maps[1], maps[3] = 3.5, -1
-    assert "yellow 3.5, the layer's maximum. 3 of 4 maps have no value above 0 here." in scale_sentence(maps, "common")
-    assert "each map's own maximum; the layer's maximum is 3.5." in scale_sentence(maps, "each")
-    assert "silent" not in scale_sentence(np.ones((2, 2, 2)), "common")
+    assert scale_sentence(maps) == "The layer's maximum is 3.5. 3 of 4 maps have no value above 0 here."
+    assert scale_sentence(np.ones((2, 2, 2))) == "The layer's maximum is 1."
 
 
 def test_a_kernel_says_which_colour_zero_has():

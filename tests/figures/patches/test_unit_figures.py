@@ -112,5 +112,5 @@ def test_at_true_scale_the_side_of_a_patch_is_proportional_to_its_field():
     assert sides == [8, 16, 56, 112]
     assert [plan_wall((f, f), (32, 32), 64, True)[2] for f in (3, 7, 64)] == [9, 21, 96]
     for field in (3, 11, 59, 224):
-        columns, rows, _side = plan_wall((field, field), (224, 224), 512, True)
-        assert 1 <= columns * rows <= 24
+        blocks, kept, side = plan_wall((field, field), (224, 224), 512, True)
+        assert 1 <= blocks <= 24 and kept == min(field, side)

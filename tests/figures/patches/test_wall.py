@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
-from readpng import rgb
 
 from cnnviz.figures.patches.wall import (
     EMPTY,
     GAP,
-    Block,
     crisp_side,
+    fit_nine,
     fit_tile,
-    list_captions,
-    patch_wall,
+    pair_cells,
     reconstruction_rgb,
     three_by_three,
 )
@@ -47,25 +45,16 @@ def test_missing_patches_are_pale():
     assert (three_by_three(None, SIDE)[:SIDE, :SIDE] == EMPTY).all()
 
 
-def test_each_block_of_the_wall_holds_patches_left_and_reconstructions_right():
-    blocks = [Block(channel, nine(channel), nine(channel + 50), f"channel {channel}") for channel in (7, 3, 12, 1, 5)]
-    wall = patch_wall(blocks, 2, SIDE)
-    picture = rgb(wall.png)
-    assert wall.items == [7, 3, 12, 1, 5] and wall.size == (picture.shape[1], picture.shape[0])
-    for block in blocks:
-        left, top, width, height = wall.box(block.channel)
-        found = picture[top : top + height, left : left + width]
-        half = 3 * SIDE + 2 * GAP
-        np.testing.assert_array_equal(found[:, :half], three_by_three(block.patches, SIDE))
-        np.testing.assert_array_equal(found[:, -half:], three_by_three(block.reconstructions, SIDE))
-        assert (picture[top + height : top + wall.pitch[0], left : left + width] < 128).any()  # the caption
-        assert wall.item_at(left + width / 2, top + height / 2) == block.channel
-
-
-def test_reconstructions_still_under_way_are_pale():
-    wall = patch_wall([Block(0, nine(0), None, "channel 0")], 1, SIDE)
-    left, top, width, _height = wall.box(0)
-    assert (rgb(wall.png)[top : top + SIDE, left + width - SIDE : left + width] == EMPTY).all()
+def test_an_atlas_s_block_holds_patches_left_and_projections_right_or_pale_cells():
+    patches, low = [fit_nine(nine(n), SIDE) for n in (0, 1)], [fit_nine(nine(7), SIDE), None]
+    blocks = pair_cells(patches, low)
+    assert blocks.shape == (2, 3, 6, SIDE, SIDE, 3)
+    for place in range(9):
+        row, column = divmod(place, 3)
+        for number in (0, 1):
+            np.testing.assert_array_equal(blocks[number, row, column], doubled(nine(number)[place]))
+        np.testing.assert_array_equal(blocks[0, row, column + 3], doubled(nine(7)[place]))
+        assert (blocks[1, row, column + 3] == EMPTY).all()
 
 
 @pytest.mark.parametrize("high, wide", [(5, 5), (5, 3), (3, 5), (12, 12), (1, 1)])
@@ -123,24 +112,3 @@ def test_a_reconstruction_that_is_not_rgb_is_gray(channels):
 def test_a_reconstruction_of_nothing_is_gray():
     assert (reconstruction_rgb(np.zeros((3, 4, 4))) == 128).all()
     assert reconstruction_rgb(np.zeros((3, 0, 0))).shape == (0, 0, 3)
-
-
-def test_blocks_of_finished_pictures_make_the_same_wall():
-    plain = [Block(i, nine(i), nine(i + 9) if i else None, f"channel {i}") for i in range(3)]
-    ready = []
-    for block in plain:
-        low = block.reconstructions and three_by_three(block.reconstructions, SIDE)
-        ready.append(Block(block.channel, three_by_three(block.patches, SIDE), low, block.caption))
-    assert patch_wall(ready, 2, SIDE).png == patch_wall(plain, 2, SIDE).png
-
-
-def test_captions_stand_below_their_blocks_and_leave_out_what_has_no_room():
-    blocks = [Block(i, nine(i), None, f"channel {i} · a very long class name 3 of 9") for i in (5, 7, 8)]
-    wall = patch_wall(blocks, 2, SIDE, captions=False)
-    bare, written = rgb(wall.png), rgb(patch_wall(blocks, 2, SIDE).png)
-    for block, (left, top, width, words) in zip(blocks, list_captions(wall, blocks), strict=True):
-        assert words == f"channel {block.channel}"
-        box = wall.box(block.channel)
-        assert left == box[0] and top >= box[1] + box[3] and width >= box[2]
-        below = slice(top, top + 16), slice(left, left + width)
-        assert (bare[below] == 255).all() and not (written[below] == 255).all()

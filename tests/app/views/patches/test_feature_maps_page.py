@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from app_pages import choose, errors, frame, image_of, pictures
+from app_pages import choose, errors, frame, pictures, tile_of
 
 import cnnviz
 from cnnviz.data.samples import draw_digit
@@ -29,18 +29,23 @@ def test_the_receptive_field_is_framed_on_the_input(opened, row, col, box):
     assert frame(overlay) == pytest.approx(tuple(v * factor for v in box))
 
 
-def test_the_wall_s_frame_encloses_the_chosen_map(opened):
-    at = opened("feature_maps", net="lenet5", layer="conv2", unit="13", scale="Each map")
-    shown = pictures(at)["map_wall"]
-    left, top, width, height = (round(v) for v in frame(shown))
-    wall = np.asarray(image_of(shown).convert("RGB")).astype(int)
-    tile = wall[top + 1 : top + height - 1, left + 1 : left + width - 1]
-    cells = tile.reshape(10, len(tile) // 10, 10, tile.shape[1] // 10, 3)[:, 0, :, 0]
-    brightest = divmod(int(cells[..., 1].argmax()), 10)  # green grows along viridis
-    expected = maps_of("conv2")[13]
-    assert brightest == divmod(int(expected.argmax()), 10)
-    silent = np.rint(np.maximum(expected, 0) / expected.max() * 255) < 2  # below the palette's first step
-    assert silent.any() and np.array_equal(cells[..., 1] == cells[..., 1].min(), silent)
+@pytest.mark.parametrize("scale, unit", [("Each map", 13), ("Common", 4)])
+def test_the_wall_holds_the_values_of_the_chosen_map_and_frames_it(opened, scale, unit):
+    at = opened("feature_maps", net="lenet5", layer="conv2", unit=str(unit), scale=scale, row="2", col="7")
+    shown, maps = pictures(at)["map_wall"], maps_of("conv2")
+    top = maps[unit].max() if scale == "Each map" else maps.max()
+    assert shown["tops"][shown["items"].index(unit)] == pytest.approx(top)
+    expected = np.rint(np.maximum(maps[unit], 0) / top * 255)
+    assert np.array_equal(tile_of(shown, unit), expected) and (expected == 0).any() and expected.max() > 50
+    assert (shown["chosen"], shown["unit"], shown["units"]) == (unit, [2, 7], [10, 10])
+    note = shown["notes"][shown["items"].index(unit)]
+    assert note == f"maximum {maps[unit].max():.3g}"
+
+
+def test_the_layer_of_the_classes_names_them(opened):
+    at = opened("feature_maps", net="lenet5", layer="fc3", order="By index")
+    names = pictures(at)["map_wall"]["names"]
+    assert names == [f"channel {n} · {name}" for n, name in enumerate(cnnviz.load("lenet5").class_names)]
 
 
 def test_it_opens_on_the_strongest_map_and_its_peak(opened):
@@ -68,10 +73,12 @@ def test_the_name_of_the_unit_is_shown_in_the_common_form(opened):
     assert any(f"{value:.3g}" in c.value for c in at.caption)
 
 
-def test_order_by_index_lists_all_maps_and_frames_the_chosen_one(opened):
-    at = opened("feature_maps", net="lenet5", layer="conv1", unit="0", order="By index")
-    left, top, _width, _height = frame(pictures(at)["map_wall"])
-    assert (left, top) == (0, 0)  # the first tile begins one pixel from the corner
+def test_maps_stand_by_index_or_the_strongest_first(opened):
+    at = opened("feature_maps", net="lenet5", layer="conv2", order="By index")
+    assert pictures(at)["map_wall"]["items"] == list(range(16))
+    ranked = sorted(range(16), key=lambda channel: -maps_of("conv2")[channel].max())
+    at = opened("feature_maps", net="lenet5", layer="conv2")
+    assert pictures(at)["map_wall"]["items"] == ranked
 
 
 def test_a_position_outside_the_map_falls_back_to_the_peak(opened):

@@ -1,26 +1,30 @@
 """First-layer filters: the frame stands round the chosen filter, every kind of first layer is shown."""
 
 import numpy as np
-from app_pages import FourChannels, errors, frame, image_of, pictures
+import pytest
+from app_pages import FourChannels, errors, pictures, tile_of
 
 import cnnviz
 
 
-def pixels_of(picture) -> np.ndarray:
-    return np.asarray(image_of(picture).convert("RGB")).astype(int)
-
-
-def test_the_frame_encloses_the_filter_that_the_link_names(opened):
-    at = opened("first_layer_filters", net="lenet5", unit="4")
-    weights = cnnviz.load("lenet5").module.conv1.weight[4, 0].numpy()
+@pytest.mark.parametrize("contrast", ["Common scale", "Each filter"])
+def test_the_wall_holds_the_weights_and_frames_the_filter_that_the_link_names(opened, contrast):
+    at = opened("first_layer_filters", net="lenet5", unit="4", contrast=contrast)
+    weights = cnnviz.load("lenet5").module.conv1.weight[:, 0].numpy()
     shown = pictures(at)["filter_wall"]
-    left, top, width, height = (round(v) for v in frame(shown))
-    tile = pixels_of(shown)[top + 1 : top + height - 1, left + 1 : left + width - 1]
-    cells = tile.reshape(5, len(tile) // 5, 5, tile.shape[1] // 5, 3)
-    redness = (cells[..., 0] - cells[..., 2]).mean((1, 3))
-    assert np.all(cells.min((1, 3)) == cells.max((1, 3)))  # whole multiples: a weight is one square of one colour
-    strong = np.abs(weights) > 0.05
-    assert np.array_equal(redness[strong] > 0, weights[strong] > 0)  # red above 0, blue below
+    assert shown["chosen"] == 4 and shown["code"] == "signed"  # blue below 0, white at 0, red above
+    top = np.abs(weights if contrast == "Common scale" else weights[4]).max()
+    assert shown["tops"][4] == pytest.approx(top)
+    np.testing.assert_allclose((tile_of(shown, 4).astype(float) - 128) / 127 * top, weights[4], atol=top / 250)
+
+
+def test_a_wall_of_colours_tells_the_weights_of_each_input_channel(opened):
+    at = opened("first_layer_filters", net="resnet20_cifar")
+    weights = next(cnnviz.load("resnet20_cifar").module.parameters()).detach().numpy()[6].transpose(1, 2, 0)
+    shown = pictures(at)["filter_wall"]
+    assert shown["code"] == "rgb" and shown["ends"] is None
+    top = shown["tops"][6]
+    np.testing.assert_allclose((tile_of(shown, 6).astype(float) - 128) / 127 * top, weights, atol=top / 250)
 
 
 def test_the_caption_tells_range_and_size_of_the_chosen_kernel(opened):

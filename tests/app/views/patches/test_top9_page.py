@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import streamlit as st
 from app_jobs import when_built
-from app_pages import errors, frame, image_of, pictures, stop_jobs
+from app_pages import errors, pictures, stop_jobs, tile_of
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+import cnnviz
 from app.jobs import background
+from cnnviz.data.open import corpus
+from cnnviz.figures.patches.wall import reconstruction_rgb
 from cnnviz.index.result import PatchIndex
 from cnnviz.studies.channels.selectivity import selectivity
 
@@ -86,20 +89,34 @@ def test_an_index_is_found_again_after_a_restart(opened, cache):
 
 def test_the_frame_stands_round_the_chosen_channel_and_the_page_of_the_wall_follows_it(opened):
     at = when_built(opened("top9", net="lenet5", layer="conv2", unit="4"))
-    first = frame(pictures(at)["wall_picture"])
-    assert at.number_input(key="wall").value == 1
-    at.number_input(key="unit").set_value(5).run()
-    second = frame(pictures(at)["wall_picture"])
-    assert second[0] > first[0] and second[1] == first[1] and second[2:] == first[2:]  # its neighbour on the right
+    first = pictures(at)["wall_picture"]
+    assert at.number_input(key="wall").value == 1 and first["chosen"] == 4 and first["items"] == list(range(12))
     at.number_input(key="unit").set_value(15).run()
-    assert at.number_input(key="wall").value == 2 and frame(pictures(at)["wall_picture"])[:2] != second[:2]
+    second = pictures(at)["wall_picture"]
+    assert at.number_input(key="wall").value == 2 and second["chosen"] == 15 and second["items"] == [12, 13, 14, 15]
+
+
+def test_a_block_holds_nine_patches_beside_nine_projections(opened, cache):
+    at = when_built(opened("top9", net="lenet5", layer="conv2", unit="4"))
+    shown = pictures(at)["wall_picture"]
+    (file,) = (cache / "indexes").glob("*.npz")
+    index = PatchIndex.load(file).attached(cnnviz.load("lenet5"), corpus("digits"))
+    for item in (4, 9):
+        view, tile = index.unit("conv2", item), tile_of(shown, item)
+        for place, patch in enumerate(view.patches()):
+            top, left = (14 * n for n in divmod(place, 3))
+            assert (tile[top : top + 14, left : left + 14] == patch).all()  # gray: the same in each colour
+        for place, signal in enumerate(view.reconstructions("deconvnet")):
+            top, left = (14 * n for n in divmod(place, 3))
+            found = tile[top : top + 14, 42 + left : 42 + left + 14]
+            assert np.abs(found.astype(int) - reconstruction_rgb(signal)).max() <= 1
 
 
 def test_leafing_through_the_wall_keeps_the_unit_and_is_in_the_url(opened):
     at = when_built(opened("top9", net="lenet5", layer="conv2", unit="4"))
     at.number_input(key="wall").set_value(2).run()
     assert at.number_input(key="unit").value == 4 and at.query_params["wall"] == "2"
-    assert pictures(at)["wall_picture"]["boxes"] == []  # channel 4 is not on this page
+    assert 4 not in pictures(at)["wall_picture"]["items"]
     again = opened("top9", **at.query_params)
     assert pictures(again)["wall_picture"]["src"] == pictures(at)["wall_picture"]["src"]
 
@@ -109,8 +126,7 @@ def test_strongest_first_begins_with_the_channel_of_the_highest_value(opened, ca
     (file,) = (cache / "indexes").glob("*.npz")
     strongest = int(PatchIndex.load(file).strength("conv2").argmax())
     at.number_input(key="unit").set_value(strongest).run()
-    left, top, _width, _height = frame(pictures(at)["wall_picture"])
-    assert left <= 2 and top <= 2
+    assert pictures(at)["wall_picture"]["items"][0] == strongest
 
 
 @pytest.mark.parametrize("rule", ["guided", "gradient"])
@@ -176,10 +192,6 @@ def test_feature_maps_show_what_drives_the_unit_and_lead_to_its_top_9(opened):
     assert "row" not in way.proto.query_string
 
 
-def wall(at: AppTest) -> Image.Image:
-    return image_of(pictures(at)["wall_picture"])
-
-
 def test_find_jumps_to_a_channel_and_forgets_the_text(opened):
     at = when_built(opened("top9", net="lenet5", layer="conv2", wall="1"))
     at.text_input(key="find").set_value("channel 15").run()
@@ -196,9 +208,9 @@ def test_a_class_name_leaves_the_channels_with_winners_of_that_class(opened, cac
     label, inside = commonest[5], [c for c in range(16) if commonest[c] == commonest[5]]
     outside = next(c for c in range(16) if c not in inside)
     at = when_built(opened("top9", net="lenet5", layer="conv2", show=f"Mostly {label}", unit=str(inside[-1])))
-    assert errors(at) == [] and len(pictures(at)["wall_picture"]["boxes"]) == 1
+    assert errors(at) == [] and pictures(at)["wall_picture"]["items"] == inside[:12]
     at.number_input(key="unit").set_value(outside).run()
-    assert pictures(at)["wall_picture"]["boxes"] == []
+    assert outside not in pictures(at)["wall_picture"]["items"]
 
 
 def test_a_search_without_a_find_says_so_and_keeps_the_controls(opened):
@@ -222,9 +234,10 @@ def test_the_photograph_joins_the_ranking_and_its_channels_make_a_wall(opened, c
 
 
 def test_true_scale_draws_early_layers_smaller_than_late_ones(opened):
-    early = wall(when_built(opened("top9", net="lenet5", layer="conv1", size="true scale")))
-    late = wall(when_built(opened("top9", net="lenet5", layer="conv2", size="true scale")))
-    assert early.height < late.height
+    early = pictures(when_built(opened("top9", net="lenet5", layer="conv1", size="true scale")))["wall_picture"]
+    late = pictures(when_built(opened("top9", net="lenet5", layer="conv2", size="true scale")))["wall_picture"]
+    assert (early["side"], late["side"]) == (5 * 4, 14 * 4)  # fields of 5 and 14 pixels; 28 measure 112
+    assert (early["tile"], late["tile"]) == ([5, 5], [14, 14])
 
 
 def test_the_whole_layer_is_made_beside_the_page_and_offered_as_png_and_pdf(opened, cache):
