@@ -31,10 +31,8 @@ def ask(slot: str, wanted: Download, why: str, meanwhile: str, stay: str, on_sta
     when it has come. `why`: e.g. "The trained weights of alexnet are not on this computer."; `meanwhile`: what the
     page shows until then."""
     with st.container(border=True, gap="small"):
-        place = f", kept in `{wanted.place if wanted.kind == 'data' else wanted.place.parent}`"
         st.markdown(
-            f":material/download: **{escape_markdown(why)}** {wanted.size_text} from {wanted.source}"
-            f"{place if access.may_see_the_disk() else ''}. {escape_markdown(meanwhile)}"
+            f":material/download: **{escape_markdown(why)}** {describe_source([wanted])}. {escape_markdown(meanwhile)}"
         )
         if show_running(slot, [wanted]):
             return
@@ -44,6 +42,15 @@ def ask(slot: str, wanted: Download, why: str, meanwhile: str, stay: str, on_sta
             st.button(stay, key=f"stay_{slot}", on_click=on_stay)
             if access.may_see_the_disk():
                 st.caption(_explain_by_hand(wanted), width="stretch")
+
+
+def describe_source(several: Sequence[Download]) -> str:
+    """Size, source and, for those who may see this computer's disk, place: "244.4 MB from download.pytorch.org, kept in
+    `/home/me/.cache/torch/hub/checkpoints`"."""
+    sizes = " + ".join(wanted.size_text for wanted in several)
+    sources, folders = ({getattr(wanted, of): None for wanted in several} for of in ("source", "folder"))
+    kept = f", kept in {' and '.join(f'`{folder}`' for folder in folders)}" if access.may_see_the_disk() else ""
+    return f"{sizes[0].upper()}{sizes[1:]} from {' and '.join(sources)}{kept}"
 
 
 def show_running(slot: str, several: Sequence[Download]) -> bool:
@@ -105,9 +112,9 @@ def _say_outcome(wanted: Download) -> None:
 
 
 def _explain_by_hand(wanted: Download) -> str:
-    links = ", ".join(f"[{as_literal(one.rpartition('/')[2])}]({one})" for one in wanted.addresses)
-    then = " and press Download" if wanted.kind == "data" else ""
-    return f"Or fetch {links} with a browser, and {escape_markdown(wanted.by_hand)}{then}. A mirror: `{wanted.mirror}`."
+    links = ", ".join(f"[{as_literal(name)}]({url})" for name, url in wanted.files.items())
+    then = ", and press Download" if wanted.kind == "data" else ""
+    return f"Or fetch {links} with a browser and {as_literal(wanted.by_hand)}{then}. A mirror: `{wanted.mirror}`."
 
 
 def _key(wanted: Download) -> str:

@@ -64,11 +64,23 @@ class Download:
         return f"{'about ' if self.estimated else ''}{self.size_bytes / 1e6:,.1f} MB"
 
     @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        return self.place if self.kind == "data" else self.place.parent
+
+    @property
+    def files(self) -> dict[str, str]:
+        """{name of a published file: its address}."""
+        return {address.rpartition("/")[2]: address for address in self.addresses}
+
+    @property
     def by_hand(self) -> str:
-        """What to do with files that were fetched with a browser, e.g. "save it as /home/me/…/alexnet.pth"."""
+        """What to do in `folder` with files that were fetched with a browser, e.g. "put it there"."""
         if self.kind == "data":
-            return f"put {'them' if len(self.addresses) > 1 else 'it'} into {self.place}, still packed"
-        return f"{'unpack' if self.addresses[0].endswith('.zip') else 'save'} it as {self.place}"
+            return f"put {'them' if len(self.addresses) > 1 else 'it'} there, still packed"
+        if self.addresses[0].endswith(".zip"):
+            return f"unpack it there as {self.place.name}"
+        return "put it there" if self.place.name in self.files else f"save it there as {self.place.name}"
 
 
 def weights_download(name: str) -> Download:

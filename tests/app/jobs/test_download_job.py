@@ -6,7 +6,7 @@ import shutil
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from app.shell import prewarm
 from app.views.patches import building
 from cnnviz.data.public import public_files
 from cnnviz.data.public.public_files import Archive, PublicSet
-from cnnviz.models.catalogue import architecture, registry
+from cnnviz.models.catalogue import architecture, downloads, registry
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.models.zoo.public_weights import PublicWeights
 from cnnviz.tours import Stop, Tour
@@ -72,18 +72,30 @@ class Tiny(nn.Sequential):
 
 
 @pytest.fixture
-def tiny(registered, monkeypatch: pytest.MonkeyPatch, server: Server, weights_home) -> str:
+def publish(registered, monkeypatch: pytest.MonkeyPatch, server: Server, weights_home) -> Callable[[str], str]:
+    """`publish("tiny")`: a network of that name whose weights the server has; returns the file's name."""
+
+    def enter(name: str) -> str:
+        registered(name, Tiny)
+        content = saved(Tiny().state_dict())
+        file = f"{name}-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+        server.files[file] = content
+        known = registry.find(name)
+        meta = {"categories": list("abcd")}
+        public = PublicWeights(name, "a test", f"{server.address}/{file}", known.preprocessing, meta)
+        architecture.replace(replace(known, pretrained=name))
+        find = pretrained.find_weights
+        monkeypatch.setattr(pretrained, "find_weights", lambda one: public if one.name == name else find(one))
+        return file
+
+    return enter
+
+
+@pytest.fixture
+def tiny(publish) -> str:
     """A network whose weights the server publishes."""
-    name, content = registered("tiny", Tiny), saved(Tiny().state_dict())
-    file = f"tiny-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    server.files[file] = content
-    known = registry.find(name)
-    meta = {"categories": list("abcd")}
-    public = PublicWeights("Tiny", "a test", f"{server.address}/{file}", known.preprocessing, meta)
-    architecture.replace(replace(known, pretrained="Tiny"))
-    find = pretrained.find_weights
-    monkeypatch.setattr(pretrained, "find_weights", lambda one: public if one.name == name else find(one))
-    return name
+    publish("tiny")
+    return "tiny"
 
 
 def brought(at: AppTest) -> AppTest:
@@ -150,7 +162,7 @@ def test_a_link_to_weights_that_are_not_here_shows_random_ones_and_asks(opened, 
     assert errors(at) == [] and server.asked == [] and not weights_home.exists()
     assert {"start_download", "stay_download"} <= keys(at)
     (title,) = at.title
-    assert "random weights" in title.value and "size not published from 127.0.0.1" in words(at)
+    assert "random weights" in title.value and "Size not published from 127.0.0.1" in words(at)
     (file,) = server.files
     assert f"[{file}]({server.address}/{file})" in words(at).replace("\\", "") and str(weights_home) in words(at)
 
@@ -167,18 +179,18 @@ def test_agreeing_shows_the_trained_network_and_staying_the_random_one(opened, t
     assert keys(at).isdisjoint({"start_download", "stay_download", "cancel_download"}) and len(server.asked) == 1
 
 
-def test_what_was_chosen_on_the_page_before_stays_until_the_weights_are_here(opened, tiny, server):
-    at = opened("first_layer_filters", net="lenet5")
+def test_what_was_chosen_on_the_page_before_stays_until_the_weights_are_here(opened, tiny, publish, server):
+    publish("other")
+    at = opened("first_layer_filters", net="other")
     before = shown(at)
-    at.selectbox(key="net").select(tiny).run()
-    assert shown(at) != before
-    at.selectbox(key="net").select("lenet5").run()
-    assert shown(at) == before
-    at.session_state["weights"] = "pretrained"
-    at.selectbox(key="net").select(tiny).run()
-    assert shown(at) == before and "Shown until then: lenet5 with bundled weights" in words(at) and server.asked == []
-    at = clicked(at, "start_download")
-    assert shown(at) != before and at.selectbox(key="net").value == tiny
+    at.selectbox(key="net").select(tiny)
+    at.selectbox(key="weights").select("pretrained").run()
+    assert errors(at) == [] and shown(at) == before and server.asked == []
+    assert "Shown until then: other with random weights" in words(at)
+    elsewhere = turned(at, "feature_maps")
+    assert "Shown until then: tiny with random weights" in words(elsewhere)  # nothing was shown here before
+    at = clicked(turned(elsewhere, "first_layer_filters"), "start_download")
+    assert errors(at) == [] and shown(at) != before and at.selectbox(key="net").value == tiny
 
 
 def test_clicks_and_other_pages_do_not_stop_a_download_and_all_see_the_same(opened, tiny, held, server):
@@ -263,6 +275,49 @@ def test_a_failed_download_keeps_the_page_says_why_and_is_tried_again_by_a_butto
     weights_home.unlink() if weights_home.is_file() else None
     at = clicked(at, "start_download")
     assert errors(at) == [] and shown(at) != before
+
+
+@pytest.fixture
+def lecture(monkeypatch: pytest.MonkeyPatch, publish, published, server: Server) -> list[str]:
+    """A lecture that wants two networks and one set of the server's."""
+    files = {name: publish(name) for name in ("first", "second")}
+    wanted = {name: (f"{server.address}/{file}", len(server.files[file])) for name, file in files.items()}
+    monkeypatch.setattr(downloads, "LECTURE_WEIGHTS", wanted)
+    monkeypatch.setattr(downloads, "LECTURE_DATA", ("mnist",))
+    return list(wanted)
+
+
+def test_one_click_on_home_brings_what_a_lecture_wants_and_says_what_is_here(opened, lecture, server, weights_home):
+    at = opened("home")
+    sizes = [f"{downloads.LECTURE_WEIGHTS[name][1] / 1e6:,.1f} MB" for name in lecture]
+    said = words(at)
+    assert "For a lecture: First, Second, MNIST" in said and " + ".join(sizes) in said and "127.0.0.1" in said
+    assert "None of it is here yet" in said and server.asked == []
+    at = clicked(at, "start_lecture")
+    assert errors(at) == [] and "For a lecture, all is here: First, Second, MNIST." in words(at)
+    assert len(list(weights_home.glob("*.pth"))) == 2 and len(server.asked) == 2 + 4
+
+
+def test_a_lecture_s_downloads_are_cancelled_together_and_what_came_is_kept(opened, lecture, server, weights_home):
+    url, _size = downloads.LECTURE_WEIGHTS["first"]
+    weights_home.mkdir(parents=True)
+    (weights_home / url.rpartition("/")[2]).write_bytes(server.files[url.rpartition("/")[2]])
+    at = opened("home")
+    assert "For a lecture: Second, MNIST." in words(at) and "Here already: First." in words(at)
+    server.hold = threading.Event()
+    at.button(key="start_lecture").click().run()
+    under_way(server)
+    at.button(key="cancel_lecture").click().run()
+    server.hold.set()
+    at = brought(at)
+    assert errors(at) == [] and "start_lecture" in keys(at) and "Here already: First." in words(at)
+    server.files.clear()
+    (message, *_) = errors(clicked(at, "start_lecture"))
+    assert "404" in message or "could not" in message.lower()
+
+
+def test_a_lecture_s_box_is_not_for_students(lesson, lecture, server):
+    assert "For a lecture" not in words(entered("home"))
 
 
 @pytest.fixture
