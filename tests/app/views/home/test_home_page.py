@@ -200,12 +200,12 @@ def test_pretrained_weights_offline_say_what_to_do_and_another_network_still_ope
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for page in PAGES:
         at = opened(page, net="squeezenet1_1", weights="pretrained", image="coffee")
-        assert errors(at) == [] and "random weights" in at.title[0].value  # nothing was tried unasked
         if page == PAGES[0]:
+            assert errors(at) == []  # nothing was tried unasked
             at.button(key="start_download").click().run()
             for job in list(background._registry()[0].values()):
                 job._thread.join(30)
-        at.run()
+            at.run()
         (message,) = errors(at)
         assert "squeezenet1_1" in message and "CNNVIZ_WEIGHTS_MIRROR" in message and "Traceback" not in message
         assert at.selectbox(key="net").value == "squeezenet1_1"
