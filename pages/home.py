@@ -6,7 +6,7 @@ from app.components.picture import picture
 from app.pickers import controls
 from app.session import networks, shared
 from app.session.cache import picture_cache
-from app.views.home import previews
+from app.views.home import lecture, previews
 from app.weights import shelf as uploads
 from cnnviz.figures.base import charts
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
@@ -15,7 +15,7 @@ from cnnviz.figures.base.overlay import to_rgb
 PAGE = {"title": "Home", "address": "", "icon": ":material/home:", "place": 0}
 
 title = controls.heading("cnnviz: see what a convolutional network sees")
-pictures, shelf = st.container(), st.container()
+pictures, lecture_box, shelf = st.container(), st.container(), st.container()
 with shelf:  # stands below, and is drawn first: it must be there even if the network cannot be loaded
     uploads.draw_shelf()
 left, middle, right = pictures.columns([1, 1, 1.15], gap="medium")
@@ -41,6 +41,7 @@ with middle:
     st.caption(charts.preprocessing_sentence(model.preprocessing.as_dict()))
 with right:
     st.subheader("What it answers")
+    controls.say_untrained(network)
     top = shared.top5(network, image)
     bars = picture_cache().get(("bars", network.key, image), lambda: charts.bars_png(top))
     words = ", ".join(f"{name} {share:.0%}" for name, share in top)
@@ -60,3 +61,5 @@ with third:
     st.page_link("../pages/top9.py", label="**Top-9 patches**", icon=":material/apps:")
     previews.top9(network)
     st.write("The nine patches that drive a channel most, and what in them does it.")
+with lecture_box:  # drawn last: nobody waits for it
+    lecture.draw()

@@ -6,7 +6,7 @@ function build(parentElement) {
   view.innerHTML = `
     <div class="main"><p class="wrong" role="status"></p><img class="wall"><p class="legend"></p></div>
     <div class="side">
-      <img class="seen"><img class="bars"><p class="words" aria-live="off"><b></b><span></span></p>
+      <img class="seen"><img class="bars"><p class="note"></p><p class="words" aria-live="off"><b></b><span></span></p>
     </div>`
   parentElement.appendChild(view)
   view.watcher = new ResizeObserver(() => sharpen(view))
@@ -37,6 +37,7 @@ function paint(view, news) {
   }
   sharpen(view)
   view.querySelector(".legend").textContent = news.legend
+  view.querySelector(".note").textContent = news.note || ""
   view.querySelector(".words b").textContent = news.pace || ""
   view.querySelector(".words span").textContent = news.words
 }

@@ -94,7 +94,7 @@ class Job:
         if not (place := self.place) or self._ticket is None:
             return otherwise
         most = self._ticket.queue.places
-        return f"queued ({format_ordinal(place)}); this machine computes {most} of this kind at once"
+        return f"queued ({format_ordinal(place)}); this machine runs {most} of this kind at once"
 
     @property
     def cancelled(self) -> bool:

@@ -54,16 +54,20 @@ def draw_jobs(
     ready: Callable[[], bool] = lambda: False,
     preparing: str = "preparing",
     allowed: bool = True,
+    together: bool = False,
 ) -> None:
     """The running jobs of `keys`, each with its progress and a button that cancels it. The page is drawn anew when all
     have ended, or `ready()` says that there is more to show. `preparing`: what to say before there is any progress;
-    `allowed`: whether this session may cancel them.
+    `allowed`: whether this session may cancel them. `together`: one button cancels all.
 
     The buttons stand outside the fragment: a click on a fragment's button can be lost while the page itself is being
     drawn."""
     jobs = [job for key in keys if (job := background.find(key)) is not None and job.running]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.fragment(_draw_progress, run_every=EVERY)(keys, ready, preparing)
+        if together and len(jobs) > 1:
+            st.button("Cancel all", key=f"cancel_{slot}", on_click=_cancel_all, args=(jobs,), disabled=not allowed)
+            return
         for number, job in enumerate(jobs):
             cancel_button(slot if not number else f"{slot}_{number}", job, allowed)
 
@@ -71,6 +75,11 @@ def draw_jobs(
 def cancel_button(slot: str, job: Job, allowed: bool = True) -> None:
     """Stops the job, which then waits behind a button."""
     st.button("Cancel", key=f"cancel_{slot}", on_click=job.cancel, disabled=job.cancelled or not allowed)
+
+
+def _cancel_all(jobs: list[Job]) -> None:
+    for job in jobs:
+        job.cancel()
 
 
 def _draw_progress(keys: list[str], ready: Callable[[], bool], preparing: str) -> None:

@@ -4,6 +4,7 @@ network with its weights and device, image, layer, unit; and a page's title, whi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -19,7 +20,7 @@ from app.session.networks import Choice, Network
 from app.url import address
 from app.url.address import bind, bind_choice
 from app.weights import owners
-from cnnviz.errors import CnnvizError, Offline
+from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.encode import photo_jpeg
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Network", "bind", "bind_choice"]
 DEFAULT_PHOTO = "chelsea"
 DEFAULT_NETWORK = "resnet20_cifar"
+_SHOWN = "shown_network"  # in the session: (links opened until then, the choice that was shown last)
 WEIGHTS_NOTE = {
     "bundled": "trained; comes with cnnviz",
     "packaged": "trained on ImageNet; a Python package of its own",
@@ -44,6 +46,7 @@ class Title:
 
     place: Any
     text: str
+    notices: Any  # a container below it
 
     def show(self, untrained: bool = False) -> None:
         """Write it, or write it again."""
@@ -53,19 +56,22 @@ class Title:
 def heading(text: str) -> Title:
     """The title of a page; hand it to `pick_network`."""
     with bar.row():
-        title = Title(st.empty(), text)
+        place = st.empty()
+    title = Title(place, text, st.container())
     title.show()
     return title
 
 
 def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Network:
     """Network, weights and device, in the bar; `title` says if its weights are random. `first`: what the page
-    opens on. Raises CnnvizError if it cannot be loaded, PageEnded while its weights are downloaded."""
+    opens on. Weights that are not here are asked about below the title, and the page goes on showing what it showed.
+    Raises CnnvizError if it cannot be loaded."""
     with bar.slot("network"):
         name = pick_name(first=first)
     with bar.slot("weights"):
         choice = _pick_weights(name)
-    network = load_network(choice)
+    network = _load_or_ask(choice, st.container() if title is None else title.notices)
+    st.session_state[_SHOWN] = address.count_links(), network.choice
     _say_how_loaded(network.model)
     if title is not None and network.untrained:
         title.show(untrained=True)
@@ -164,17 +170,35 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
     return WEIGHTS_NOTE.get(weights, "a file of yours")
 
 
-def load_network(choice: Choice) -> Network:
-    """The network, its weights downloaded before if need be. Raises as `pick_network`."""
-    if choice.weights == "pretrained" and not choice.untrained:
-        download.require_weights(choice.name)
+def _load_or_ask(choice: Choice, place: Any) -> Network:
+    """The chosen network. Where its weights have to be downloaded, a question in `place` and what the page showed: what
+    was chosen here before, or the network with random weights."""
     try:
-        return networks.load(choice, download.refuse)
-    except download.Damaged:
-        download.require_weights(choice.name, damaged=True)
-        return networks.load(choice, download.refuse)
-    except Offline as error:
-        raise Offline(download.explain_problem(f"Downloading weights of {choice.name}", str(error))) from error
+        return networks.load(choice)
+    except networks.NotHere as missing:
+        problem = missing
+    untrained = Choice(choice.name, "random", choice.device)
+    links, before = st.session_state.get(_SHOWN, (0, untrained))
+    try:
+        network = networks.load(before if links == address.count_links() else untrained)
+    except CnnvizError:
+        network = networks.load(untrained)
+    _ask_for_weights(problem, network.choice, place)
+    return network
+
+
+def _ask_for_weights(missing: networks.NotHere, shown: Choice, place: Any) -> None:
+    name = missing.name
+    weights = "random weights" if shown.untrained or shown.weights == "random" else f"{shown.weights} weights"
+    with place:
+        download.ask(
+            "download",
+            networks.weights_download(name),
+            f"The trained weights of {name} are {missing.state}.",
+            f"Shown until then: {networks.describe_name(shown.name)} with {weights}.",
+            "Stay with random weights" if shown.name == name else f"Show {name} with random weights",
+            partial(address.choose, "weights", "random"),
+        )
 
 
 def _say_how_loaded(model: LoadedModel) -> None:
@@ -183,6 +207,12 @@ def _say_how_loaded(model: LoadedModel) -> None:
     if model.report is not None and model.report.warnings:
         with st.sidebar.expander("Notes on these weights", icon=":material/info:"):
             st.caption(escape_markdown("  \n".join(model.report.warnings)))
+
+
+def say_untrained(network: Network) -> None:
+    """Beside the answers of a network: that its weights are random, if they are."""
+    if network.untrained:
+        st.markdown(":orange-badge[random weights] Nothing was learned: which classes come first is chance.")
 
 
 def choose_device() -> str:

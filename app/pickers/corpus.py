@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SOURCES = tuple("samples digits cifar10-test cifar10 mnist-test mnist imagenette-val imagenette folder upload".split())
 OFFLINE = ("samples", "digits")
+_SHOWN = "shown_corpus"  # in the session: (links opened until then, the name that was shown last)
 _UPLOADED = "uploaded_corpus"  # in the session: the last corpus this tab has uploaded
 
 
@@ -32,23 +34,40 @@ def pick_corpus(
 ) -> tuple[Corpus, Any]:
     """The corpus, and the row that its picker stands in, for more controls. `default`: another than
     `default_corpus`. `indexes`: an index file may stand for its images. Raises CnnvizError if it cannot be
-    opened, PageEnded after a question to the user, or while it is downloaded."""
+    opened, PageEnded after a question to the user. A set that has to be downloaded is asked about, and the page goes on
+    with the images it showed."""
     row = bar.row()
     options = [name for name in SOURCES if name != "folder" or access.is_on_this_computer()]
     options += [index_file.SOURCE] if indexes else []
+    usual = default or default_corpus(network)
     with row:
-        source = controls.bind(
-            st.selectbox, label, "corpus", default or default_corpus(network), options=options, width=170
-        )
+        source = controls.bind(st.selectbox, label, "corpus", usual, options=options, width=170)
     if source == "folder":
         return _folder(), row
     if source == "upload":
         return _upload(), row
     if source == index_file.SOURCE:
         return index_file.pick(network), row
-    if source not in OFFLINE:
-        download.require_data(source)
-    return shared.corpus(source), row
+    return _open_or_ask(source, [usual, default_corpus(network)]), row
+
+
+def _open_or_ask(name: str, usual: list[str]) -> Corpus:
+    """The images of this name. Where they have to be downloaded, a question, and those that were shown here before, or
+    the first of the usual ones that are here."""
+    if not _is_ready(name):
+        links, before = st.session_state.get(_SHOWN, (0, ""))
+        known = [before, *usual] if links == address.count_links() else usual
+        wanted, name = shared.data_download(name), next(filter(_is_ready, known))
+        download.ask(
+            "data",
+            wanted,
+            f"{wanted.title} is not on this computer.",
+            f"Used until then: {name}.",
+            f"Stay with {name}",
+            partial(address.choose, "corpus", name),
+        )
+    st.session_state[_SHOWN] = address.count_links(), name
+    return shared.corpus(name)
 
 
 def find_chosen_corpus(network: Network) -> Corpus:
@@ -62,9 +81,14 @@ def find_chosen_corpus(network: Network) -> Corpus:
         return _still_here(uploaded)
     if source == "folder" and folder and access.is_on_this_computer():
         return shared.corpus(folder)
-    if source in OFFLINE or (source in SOURCES[2:-2] and shared.is_here(source)):
+    if _is_ready(source):
         return shared.corpus(source)
     raise BadInput("Choose the images to search on the page of the top-9 patches.")
+
+
+def _is_ready(name: str) -> bool:
+    """Whether a named set needs neither a download nor an answer."""
+    return name in OFFLINE or (name in SOURCES[2:-2] and shared.is_here(name))
 
 
 def _folder() -> Corpus:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,12 +16,24 @@ from app.jobs import background
 from app.session.cache import LruCache, network_cache, release_memory
 from app.session.uploads import stored_weights
 from app.weights import owners
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadInput, CnnvizError
 
 if TYPE_CHECKING:
+    from cnnviz.models.catalogue.downloads import Download
     from cnnviz.models.model import LoadedModel
 
 INDEXES = 4  # that are kept with a network, over different images
+
+
+class NotHere(CnnvizError):
+    """Published weights that have to be downloaded first. `damaged`: a file is here, but of no use."""
+
+    def __init__(self, name: str, damaged: bool = False) -> None:
+        self.name, self.state = name, "damaged on this computer" if damaged else "not on this computer"
+        super().__init__(
+            f"The published weights of {name} are {self.state}, and nothing is downloaded unasked: choose the network "
+            "with these weights on any page, which offers the download."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +80,19 @@ class Network:
     @property
     def untrained(self) -> bool:
         """True if its weights are random."""
-        return self.model.origin in ("random", "epoch-0")
+        return self.model.untrained
 
     @property
     def one_channel(self) -> bool:
         return self.input_size[0] == 1
 
 
-def load(choice: Choice, progress: Any = None) -> Network:
-    """The chosen network, loaded once for all sessions. Raises CnnvizError with what to do."""
+def load(choice: Choice) -> Network:
+    """The chosen network, loaded once for all sessions; nothing is downloaded for it. Raises CnnvizError with what to
+    do, NotHere among them."""
     if choice.weights.startswith("file-"):
         stored_weights(choice.weights)  # it may have been removed since
-    network = _cache().get(choice.key, lambda: Network(_load(choice, progress), choice))
+    network = _cache().get(choice.key, lambda: Network(_load(choice), choice))
     if not network.is_frozen and not background.any_running():  # what a job holds would be kept for ever
         gc.freeze()
         network.is_frozen = True
@@ -104,14 +117,14 @@ def _cache() -> LruCache:
     return network_cache(lambda: limits.MODELS, limits.weights_room)
 
 
-def _load(choice: Choice, progress: Any) -> LoadedModel:
+def _load(choice: Choice) -> LoadedModel:
     from cnnviz.models.load import load
 
     name, weights, device = choice.name, choice.weights, choice.device
     if choice.untrained:
-        return _load_untrained(choice, progress)
+        return _load_untrained(choice)
     if weights == "pretrained":
-        return load(name, "pretrained", device, progress=progress)
+        return load(name, "pretrained", device, progress=_refuse_download(name))
     if not weights.startswith("file-"):
         return load(name, weights, device)
     path, own = str(stored_weights(weights)), owners.find(weights)
@@ -120,12 +133,22 @@ def _load(choice: Choice, progress: Any) -> LoadedModel:
     return load(name, path, device, class_names=own.classes, preprocessing=own.preprocessing)
 
 
-def _load_untrained(choice: Choice, progress: Any) -> LoadedModel:
+def _refuse_download(name: str) -> Callable[[int, int], None]:
+    """In place of a progress, which is asked before anything is connected to: raises NotHere."""
+    published = _published_file(name)
+
+    def refuse(_done: int, _total: int) -> None:
+        raise NotHere(name, damaged=published is not None and published.is_file())
+
+    return refuse
+
+
+def _load_untrained(choice: Choice) -> LoadedModel:
     """Random weights in place of the chosen ones. What would have to be downloaded for it alone is not."""
     from cnnviz.models.untrained import load_untrained
 
     trained = replace(choice, untrained=False)
-    return load_untrained(choice.name, choice.weights, choice.device, lambda: load(trained, progress).model)
+    return load_untrained(choice.name, choice.weights, choice.device, lambda: load(trained).model)
 
 
 @st.cache_data(show_spinner=False)
@@ -190,6 +213,13 @@ def publisher(name: str) -> str:
     from cnnviz.models.zoo.download import find_weights
 
     return find_weights(find(name)).source
+
+
+def weights_download(name: str) -> Download:
+    """The download of the published weights of a network."""
+    from cnnviz.models.catalogue.downloads import weights_download as find_download
+
+    return find_download(name)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -24,6 +24,7 @@ from cnnviz.errors import BadInput, CnnvizError, DeviceLost
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
+    from cnnviz.models.catalogue.downloads import Download
     from cnnviz.models.model import LoadedModel
     from cnnviz.probes.filters import FirstLayerFilters
     from cnnviz.tracing.receptive_field import ReceptiveField
@@ -91,6 +92,13 @@ def is_here(name: str) -> bool:
     from cnnviz.data.public.public_files import is_here as found
 
     return found(name)
+
+
+def data_download(name: str) -> Download:
+    """The download of a public data set."""
+    from cnnviz.models.catalogue.downloads import data_download as find_download
+
+    return find_download(name)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

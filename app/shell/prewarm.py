@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from app import limits
-from app.jobs import background, download
+from app.jobs import background
 from app.jobs.background import Report
 from app.pickers import controls
 from app.pickers.controls import DEFAULT_NETWORK
@@ -15,7 +15,7 @@ from app.pickers.corpus import OFFLINE, default_corpus
 from app.session import networks, shared
 from app.session.networks import Choice, Network
 from app.views.patches import building, indexing
-from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.errors import CnnvizError
 from cnnviz.progress import Progress
 from cnnviz.tours import Stop, Tour
 
@@ -48,10 +48,7 @@ def _network(query: dict[str, str]) -> Network:
     """The network that this view will show."""
     name = query.get("net", DEFAULT_NETWORK)
     weights = query.get("weights", networks.weights_options(name)[0])
-    choice = Choice(name, weights, untrained=query.get("untrained", "").lower() in ("true", "1"))
-    if choice.weights == "pretrained" and not choice.untrained and not download.are_here(name):
-        raise BadInput(f"The weights of {name} are not here: the page that shows them offers the download.")
-    return networks.load(choice)
+    return networks.load(Choice(name, weights, untrained=query.get("untrained", "").lower() in ("true", "1")))
 
 
 def _visit(stop: Stop, network: Network) -> None:

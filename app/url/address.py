@@ -34,7 +34,7 @@ _LAG = 0.7  # seconds for which a browser that has drawn a page may still send a
 class _Memory:
     """`query`: the choices as the last whole run left them in the URL; `shown`: what each widget had then.
     `draft`, `noted`: the same of the present run. `drawn`: the widgets that this page has drawn already.
-    `again`: the next run is one that this one asked for."""
+    `again`: the next run is one that this one asked for. `links`: how often the URL was the truth for every choice."""
 
     page: str | None = None
     query: dict[str, str] = field(default_factory=dict)
@@ -43,6 +43,7 @@ class _Memory:
     noted: dict[str, Any] = field(default_factory=dict)
     drawn: set[str] = field(default_factory=set)
     again: bool = False
+    links: int = 0
 
 
 def _memory() -> _Memory:
@@ -56,7 +57,7 @@ def begin(page: str) -> None:
     again, memory.again = memory.again, False  # such a run may bring a URL that the browser sent before it had the new
     if page != memory.page or (asked != memory.query and not again and not any(map(_touched, memory.shown))):
         memory.drawn = memory.drawn if page == memory.page else set()
-        memory.page, memory.query = page, asked
+        memory.page, memory.query, memory.links = page, asked, memory.links + 1
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
     memory.draft, memory.noted = dict(memory.query), dict(memory.shown)
     _begin_widgets(page)
@@ -71,6 +72,12 @@ def leave() -> None:
 def page() -> str | None:
     """The address of the page drawn last; None before the first."""
     return _memory().page
+
+
+def count_links() -> int:
+    """How many links this session has opened, other pages, Back and Forward among them: while it stays the same, what
+    is shown was chosen on this page."""
+    return _memory().links
 
 
 def finish(drawn: bool = False) -> None:

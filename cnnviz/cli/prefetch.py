@@ -16,12 +16,18 @@ from cnnviz.errors import CnnvizError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="networks whose public weights are wanted")
+    parser.add_argument("--lecture", action="store_true", help="what Home offers to download for a lecture")
     parser.add_argument("--data", nargs="*", default=[], metavar="SET", help="cifar10, mnist, imagenette")
 
 
 def run(options: argparse.Namespace) -> None:
     """Download what is missing. Raises CnnvizError at the end, with the list, if something failed."""
-    wanted = [(name, _bring_weights) for name in options.networks] + [(name, _bring_data) for name in options.data]
+    from cnnviz.models.catalogue.downloads import LECTURE_DATA, LECTURE_WEIGHTS
+
+    networks, sets = [*options.networks], [*options.data]
+    if options.lecture:
+        networks, sets = [*LECTURE_WEIGHTS, *networks], [*LECTURE_DATA, *sets]
+    wanted = [(name, _bring_weights) for name in networks] + [(name, _bring_data) for name in sets]
     if not wanted:
         raise CnnvizError("Name networks or data to bring, e.g. cnnviz prefetch squeezenet1_0 --data imagenette.")
     failed: list[str] = []
@@ -46,17 +52,17 @@ def _show_progress(bar: ProgressBar, name: str, done: int, total: int) -> None:
 
 
 def _bring_weights(name: str, progress: Callable[[int, int], None]) -> str:
-    from cnnviz.models.catalogue.registry import find
-    from cnnviz.models.zoo.download import fetch_file, find_weights
+    from cnnviz.models.catalogue.downloads import weights_download
 
-    fetched = fetch_file(find_weights(find(name)).url, progress)
+    fetched = weights_download(name).fetch(progress)
     size = f"{fetched.path.stat().st_size / 1e6:,.1f} MB"
     return f"{'brought' if fetched.fresh else 'already here'}, {size}, {fetched.checksum}: {fetched.path}"
 
 
 def _bring_data(name: str, progress: Callable[[int, int], None]) -> str:
-    from cnnviz.data.public.public_files import is_here, prefetch
+    from cnnviz.models.catalogue.downloads import data_download
 
-    before = is_here(name)
-    folder = prefetch(name, progress)
+    wanted = data_download(name)
+    before = wanted.is_here()
+    folder = wanted.fetch(progress)
     return f"already here: {folder}" if before else f"brought, md5 of every archive as published: {folder}"

@@ -137,6 +137,11 @@ class LoadedModel(Displayed):
         return f"<{self.name}, {weights}, on {self.device}: input {size}, {len(self.class_names):,} classes>"
 
     @property
+    def untrained(self) -> bool:
+        """True if its weights are random."""
+        return self.origin in ("random", "epoch-0")
+
+    @property
     def memory_format(self) -> torch.memory_format:
         """Of weights and batches: channels_last where the network gives the same scores in it as in contiguous_format,
         see `models.memory_format`."""

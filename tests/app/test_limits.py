@@ -161,7 +161,7 @@ def test_no_more_jobs_run_than_there_are_places_and_the_others_know_their_place(
     assert running(*some) == [True, True, False, False, False]
     assert [job.place for job in some] == [0, 0, 1, 2, 3]
     assert all(job.running for job in some)
-    assert some[3].describe_wait() == "queued (2nd); this machine computes 2 of this kind at once"
+    assert some[3].describe_wait() == "queued (2nd); this machine runs 2 of this kind at once"
     assert some[0].describe_wait("reading") == "reading"
     some[0].stop()
     assert ended(some[0]) and running(*some[1:]) == [True, True, False, False]

@@ -99,8 +99,8 @@ class News:
 
 
 def pictures(wish: Wish, drawn: Drawn) -> dict[str, Any]:
-    """What the page shows of one image: "wall", "seen" and "bars" with {src, width, height, alt}, and the wall's
-    "legend"."""
+    """What the page shows of one image: "wall", "seen" and "bars" with {src, width, height, alt}, the wall's "legend"
+    and a "note" on the bars."""
     answer = ", ".join(f"{name} {share:.0%}" for name, share in drawn.top)
     common = wish.scale == "common"
     high = f"{value_text(drawn.peak)}, the layer's maximum" if common else "each map's own maximum"
@@ -108,6 +108,7 @@ def pictures(wish: Wish, drawn: Drawn) -> dict[str, Any]:
         "wall": _picture(drawn.wall.png, f"Feature maps of {wish.layer}, live"),
         "seen": _picture(drawn.seen, "What the network receives"),
         "bars": _picture(drawn.bars, f"Most probable classes: {answer}"),
+        "note": "Random weights: which classes come first is chance." if wish.model.untrained else "",
         "legend": f"Dark violet is 0, yellow {high}.",
     }
 

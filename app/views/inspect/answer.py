@@ -68,6 +68,7 @@ def view(subject: Subject, opacity: float) -> None:
         shown = picture_cache().get(("inspected", *subject.key[:2]), lambda: compose_panels([photo], 1, side))
         picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo")
     with right:
+        controls.say_untrained(subject.network)
         _answer(subject)
     place, waiting = st.empty(), st.container()
     cells = fill_results("answer", [wanted(subject, method) for method in QUICK], waiting)

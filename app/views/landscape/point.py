@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.pickers import controls
-from app.pickers.controls import choose_device, load_network
+from app.pickers.controls import choose_device
 from app.session import networks, shared
 from app.session.cache import picture_cache
 from app.session.networks import Choice, Network
@@ -107,14 +107,14 @@ def _draw_wall(maps: np.ndarray, channels: list[int], peak: float) -> Mosaic:
 
 
 def network_of(one: ShownLandscape) -> Network:
-    """The network that a surface belongs to. Raises BadInput where its weights are not here, or are other ones;
-    PageEnded while they are downloaded."""
+    """The network that a surface belongs to. Raises CnnvizError where its weights are not here, or are other
+    ones."""
     weights = one.weights or "bundled"
     if weights == "bundled" and "bundled" not in networks.weights_options(one.architecture):
         raise BadInput(f"The weights of {one.title} do not come with this copy of cnnviz: its points cannot answer.")
     own = owners.find(weights) if weights.startswith("file-") else None
     choice = Choice(one.architecture, weights, choose_device(), one.untrained, own.version if own else "")
-    network = load_network(choice)
+    network = networks.load(choice)
     if one.surface.meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
         raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
     return network

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cnnviz.data.public import download as downloads
-from cnnviz.errors import BadInput, Offline, unknown
+from cnnviz.errors import BadInput, CnnvizError, Offline, unknown
 
 Progress = Callable[[int, int], None]
 DOWNLOADED = ("cifar10", "cifar10-test", "mnist", "mnist-test", "imagenette", "imagenette-val")
@@ -93,19 +93,30 @@ def prefetch(name: str, progress: Progress | None = None) -> Path:
 
     An archive that lies in the data folder already, put there by hand, is used instead of a download;
     $CNNVIZ_DATA_MIRROR, a base URL or a folder, replaces the public hosts. `progress(done, total)`: bytes.
-    Raises UnknownName; Offline naming the file and where to put it; BadInput if a file is damaged."""
+    Raises UnknownName; Offline naming the file and where to put it; BadInput if a file is damaged; CnnvizError if the
+    data folder cannot be written."""
     family = family_of(name)
     if is_here(family):
         return home_of(family)
     with busy[family]:  # two sessions that want the same set: the second finds it
         if not is_here(family):
-            data_folder().mkdir(parents=True, exist_ok=True)
-            done, entry = 0, SETS[family]
-            for archive in entry.archives:
-                with _fetch_archive(entry, archive, done, progress) as path:
-                    _unpack(family, path)
-                done += archive.size
+            try:
+                _fetch_set(family, progress)
+            except OSError as error:
+                raise CnnvizError(
+                    f"Could not write {SETS[family].title} into {data_folder()}: {error.strerror or error}. Free space "
+                    "on that disk, or set CNNVIZ_DATA to a folder that can be written."
+                ) from error
     return home_of(family)
+
+
+def _fetch_set(family: str, progress: Progress | None) -> None:
+    data_folder().mkdir(parents=True, exist_ok=True)
+    done, entry = 0, SETS[family]
+    for archive in entry.archives:
+        with _fetch_archive(entry, archive, done, progress) as path:
+            _unpack(family, path)
+        done += archive.size
 
 
 def family_of(name: str) -> str:

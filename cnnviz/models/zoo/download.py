@@ -97,12 +97,15 @@ def fetch_file(url: str, progress: Progress | None = None) -> FetchedWeights:
 
     A download must have the checksum that its name tells, or that the hub tells. A cached file is taken as
     it is if it has that checksum, or if it can be read and is undamaged: it was put there by hand, which
-    `checkpoint.warnings` says; otherwise it is downloaded again. `progress(bytes done, bytes in all)`.
+    `checkpoint.warnings` says; otherwise it is downloaded again. `progress(bytes done, bytes in all)` is also
+    called before anything is connected to; what it raises ends the download.
     Raises Offline, with the place to put the file by hand, if it cannot be fetched, and BadInput if what
     came is another file."""
     target = cache_path(url)
     if (cached := _read_cached(target, url)) is not None:
         return cached
+    if progress:
+        progress(0, 0)
     try:
         checksum = _download(url, target, progress)
     except Offline as error:

@@ -230,14 +230,15 @@ def test_a_student_starts_no_download(lesson, server, weights_home, monkeypatch)
     server.files[name] = bytes(3_000_000)
     monkeypatch.setenv("CNNVIZ_WEIGHTS_MIRROR", server.address)
     at = entered("first_layer_filters", net="squeezenet1_1", weights="pretrained")
-    assert "only the lecturer may start" in errors(at)[0] and "Downloading weights" in errors(at)[0]
+    refused = " ".join(shown.value for shown in at.info)
+    assert "only the lecturer may start" in refused and "Downloading weights" in refused and errors(at) == []
     assert not list(weights_home.parent.rglob("*.pth")) and server.asked == []
     lesson.allowed = True
-    at.run()
+    at.run().button(key="start_download").click().run()
     for job in list(background._registry()[0].values()):
         job._thread.join(30)
     at.run()
-    assert server.asked and "only the lecturer" not in errors(at)[0]  # but that these are not the published bytes
+    assert server.asked and "could not reach the file" in errors(at)[0]  # these are not the published bytes
 
 
 def gated() -> None:

@@ -2,14 +2,16 @@
 
 import gzip
 import hashlib
+import shutil
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from app_pages import entered, errors, turned
+from app_pages import entered, errors, pictures, turned
 from fileserver import Server
 from own_weights import saved
 from streamlit.testing.v1 import AppTest
@@ -21,7 +23,7 @@ from app.shell import prewarm
 from app.views.patches import building
 from cnnviz.data.public import public_files
 from cnnviz.data.public.public_files import Archive, PublicSet
-from cnnviz.models.catalogue import architecture, registry
+from cnnviz.models.catalogue import architecture, downloads, registry
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.models.zoo.public_weights import PublicWeights
 from cnnviz.tours import Stop, Tour
@@ -70,18 +72,30 @@ class Tiny(nn.Sequential):
 
 
 @pytest.fixture
-def tiny(registered, monkeypatch: pytest.MonkeyPatch, server: Server, weights_home) -> str:
+def publish(registered, monkeypatch: pytest.MonkeyPatch, server: Server, weights_home) -> Callable[[str], str]:
+    """`publish("tiny")`: a network of that name whose weights the server has; returns the file's name."""
+
+    def enter(name: str) -> str:
+        registered(name, Tiny)
+        content = saved(Tiny().state_dict())
+        file = f"{name}-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+        server.files[file] = content
+        known = registry.find(name)
+        meta = {"categories": list("abcd")}
+        public = PublicWeights(name, "a test", f"{server.address}/{file}", known.preprocessing, meta)
+        architecture.replace(replace(known, pretrained=name))
+        find = pretrained.find_weights
+        monkeypatch.setattr(pretrained, "find_weights", lambda one: public if one.name == name else find(one))
+        return file
+
+    return enter
+
+
+@pytest.fixture
+def tiny(publish) -> str:
     """A network whose weights the server publishes."""
-    name, content = registered("tiny", Tiny), saved(Tiny().state_dict())
-    file = f"tiny-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    server.files[file] = content
-    known = registry.find(name)
-    meta = {"categories": list("abcd")}
-    public = PublicWeights("Tiny", "a test", f"{server.address}/{file}", known.preprocessing, meta)
-    architecture.replace(replace(known, pretrained="Tiny"))
-    find = pretrained.find_weights
-    monkeypatch.setattr(pretrained, "find_weights", lambda one: public if one.name == name else find(one))
-    return name
+    publish("tiny")
+    return "tiny"
 
 
 def brought(at: AppTest) -> AppTest:
@@ -100,62 +114,210 @@ def under_way(server: Server) -> None:
 
 
 def words(at: AppTest) -> str:
-    return " ".join(str(shown.value) for shown in (*at.caption, *at.info))
+    return " ".join(str(shown.value) for shown in (*at.caption, *at.info, *at.markdown))
 
 
-def test_a_downloaded_data_set_opens_again_and_again(opened, published, server):
+def keys(at: AppTest) -> set[str]:
+    return {button.key for button in at.button}
+
+
+def clicked(at: AppTest, key: str) -> AppTest:
+    """The page once the download that this button starts has ended."""
+    return brought(at.button(key=key).click().run())
+
+
+def shown(at: AppTest) -> str:
+    """What a page shows of its network: its pictures."""
+    return str(sorted((key, data.get("src")) for key, data in pictures(at).items()))
+
+
+def test_a_data_set_is_downloaded_after_a_click_and_opens_again_and_again(opened, published, server):
     at = brought(opened("top9", net="lenet5", corpus=published))
+    assert errors(at) == [] and server.asked == []
+    assert "MNIST is not on this computer" in words(at) and "Used until then: digits" in words(at)
+    size = sum(len(content) for content in server.files.values())
+    assert f"{size / 1e6:,.1f} MB from 127.0.0.1" in words(at)
+    at = clicked(at, "start_data")
     for _ in range(3):
         assert errors(at) == [] and at.selectbox(key="corpus").value == published
         assert "3 images" in words(at) or "Index" in str([b.label for b in at.button])
         at.run()
     again = opened("top9", net="lenet5", corpus="mnist")
-    assert errors(again) == [] and len(server.asked) == 4
+    assert errors(again) == [] and len(server.asked) == 4 and "start_data" not in keys(again)
+
+
+def test_staying_with_the_images_that_are_shown_takes_the_question_away(opened, published, server):
+    at = opened("top9", net="lenet5", corpus=published)
+    at.button(key="stay_data").click().run()
+    assert errors(at) == [] and at.selectbox(key="corpus").value == "digits"
+    assert "start_data" not in keys(at) and server.asked == []
+
+
+PAGES = ("home", "inspect", "feature_maps", "camera")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_to_weights_that_are_not_here_shows_random_ones_and_asks(opened, tiny, server, weights_home, page):
+    at = opened(page, net=tiny, weights="pretrained", camera="Snapshot")
+    assert errors(at) == [] and server.asked == [] and not weights_home.exists()
+    assert {"start_download", "stay_download"} <= keys(at)
+    (title,) = at.title
+    assert "random weights" in title.value and "Size not published from 127.0.0.1" in words(at)
+    (file,) = server.files
+    assert f"[{file}]({server.address}/{file})" in words(at).replace("\\", "") and str(weights_home) in words(at)
+
+
+def test_agreeing_shows_the_trained_network_and_staying_the_random_one(opened, tiny, server):
+    at = opened("first_layer_filters", net=tiny, weights="pretrained")
+    before = shown(at)
+    stayed = at.button(key="stay_download").click().run()
+    assert shown(stayed) == before and stayed.selectbox(key="weights").value == "random"
+    assert "start_download" not in keys(stayed) and server.asked == []
+    at = opened("first_layer_filters", net=tiny, weights="pretrained")
+    at = clicked(at, "start_download")
+    assert shown(at) != before and "random weights" not in at.title[0].value
+    assert keys(at).isdisjoint({"start_download", "stay_download", "cancel_download"}) and len(server.asked) == 1
+
+
+def test_what_was_chosen_on_the_page_before_stays_until_the_weights_are_here(opened, tiny, publish, server):
+    publish("other")
+    at = opened("first_layer_filters", net="other")
+    before = shown(at)
+    at.selectbox(key="net").select(tiny)
+    at.selectbox(key="weights").select("pretrained").run()
+    assert errors(at) == [] and shown(at) == before and server.asked == []
+    assert "Shown until then: other with random weights" in words(at)
+    elsewhere = turned(at, "feature_maps")
+    assert "Shown until then: tiny with random weights" in words(elsewhere)  # nothing was shown here before
+    at = clicked(turned(elsewhere, "first_layer_filters"), "start_download")
+    assert errors(at) == [] and shown(at) != before and at.selectbox(key="net").value == tiny
 
 
 def test_clicks_and_other_pages_do_not_stop_a_download_and_all_see_the_same(opened, tiny, held, server):
     at = opened("first_layer_filters", net=tiny, weights="pretrained")
+    before = shown(at)
+    at.button(key="start_download").click().run()
     under_way(server)
-    assert errors(at) == [] and "cancel_download" in {b.key for b in at.button}
+    assert shown(at) == before and "cancel_download" in keys(at)
     at.selectbox(key="net").select("lenet5").run()
     assert errors(at) == [] and at.get("bidi_component")  # another network is looked at meanwhile
     other = opened("feature_maps", net=tiny, weights="pretrained")
-    assert errors(other) == [] and "cancel_download" in {b.key for b in other.button}
+    assert errors(other) == [] and "cancel_download" in keys(other)
     held.set()
     other = brought(other)
     assert errors(other) == [] and other.get("bidi_component")
     assert len(server.asked) == 1
-    assert errors(opened("home", net=tiny, weights="pretrained")) == [] and len(server.asked) == 1
+    at = opened("home", net=tiny, weights="pretrained")
+    assert errors(at) == [] and len(server.asked) == 1 and "random weights" not in at.title[0].value
 
 
 def test_a_download_is_cancelled_by_its_button_leaves_nothing_and_starts_by_another(
     opened, tiny, held, server, weights_home
 ):
     at = opened("first_layer_filters", net=tiny, weights="pretrained")
+    at.button(key="start_download").click().run()
     under_way(server)
     at.button(key="cancel_download").click().run()
     held.set()
     at = brought(at)
     assert errors(at) == [] and "was stopped" in words(at) and not list(weights_home.glob("*"))
-    at = brought(at.button(key="start_download").click().run())
+    at = clicked(at, "start_download")
     assert errors(at) == [] and at.get("bidi_component") and len(list(weights_home.glob("*.pth"))) == 1
 
 
-def test_weights_that_are_damaged_on_the_disk_are_downloaded_again(opened, tiny, weights_home, server):
+def test_weights_that_are_damaged_on_the_disk_are_downloaded_again_after_a_click(opened, tiny, weights_home, server):
     weights_home.mkdir(parents=True)
     (weights_home / next(iter(server.files))).write_bytes(b"half a file")
-    at = brought(opened("first_layer_filters", net=tiny, weights="pretrained"))
-    assert errors(at) == [] and at.get("bidi_component") and server.asked
+    at = opened("first_layer_filters", net=tiny, weights="pretrained")
+    assert errors(at) == [] and "damaged on this computer" in words(at) and server.asked == []
+    at = clicked(at, "start_download")
+    assert errors(at) == [] and at.get("bidi_component") and server.asked and "start_download" not in keys(at)
 
 
-def test_a_failed_download_says_why_and_is_tried_again_by_a_button(opened, tiny, server, weights_home):
-    name, content = server.files.popitem()
-    at = brought(opened("first_layer_filters", net=tiny, weights="pretrained"))
-    (message,) = errors(at)
-    assert str(weights_home) in message.replace("\\", "")
-    server.files[name] = content
-    at = brought(at.button(key="start_download").click().run())
-    assert errors(at) == [] and at.get("bidi_component")
+FAILURES = {
+    "offline": "No connection to",
+    "missing": "answered 404",
+    "broken": "broke after",
+    "other": "is not the expected file",
+    "full": "Free space on that disk",
+    "unwritable": "Could not write",
+}
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_failed_download_keeps_the_page_says_why_and_is_tried_again_by_a_button(
+    opened, tiny, server, weights_home, monkeypatch, nobody, kind
+):
+    (file, content), *_ = server.files.items()
+    with monkeypatch.context() as broken:
+        if kind == "offline":
+            broken.setenv("CNNVIZ_WEIGHTS_MIRROR", nobody)
+        elif kind == "missing":
+            server.files.clear()
+        elif kind == "broken":
+            server.drop = True
+        elif kind == "other":
+            server.files[file] = content[:-1] + b"?"
+        elif kind == "full":
+            usage = shutil.disk_usage(Path.home())
+            broken.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+        else:
+            weights_home.parent.mkdir(parents=True)
+            weights_home.write_bytes(b"a file in place of the folder")
+        at = opened("first_layer_filters", net=tiny, weights="pretrained")
+        before = shown(at)
+        at = clicked(at, "start_download")
+        (message,) = errors(at)
+        assert FAILURES[kind] in message and "The page is unchanged" in message
+        assert shown(at) == before
+        assert {"start_download", "stay_download"} <= keys(at)
+    server.files[file], server.drop = content, False
+    weights_home.unlink() if weights_home.is_file() else None
+    at = clicked(at, "start_download")
+    assert errors(at) == [] and shown(at) != before
+
+
+@pytest.fixture
+def lecture(monkeypatch: pytest.MonkeyPatch, publish, published, server: Server) -> list[str]:
+    """A lecture that wants two networks and one set of the server's."""
+    files = {name: publish(name) for name in ("first", "second")}
+    wanted = {name: (f"{server.address}/{file}", len(server.files[file])) for name, file in files.items()}
+    monkeypatch.setattr(downloads, "LECTURE_WEIGHTS", wanted)
+    monkeypatch.setattr(downloads, "LECTURE_DATA", ("mnist",))
+    return list(wanted)
+
+
+def test_one_click_on_home_brings_what_a_lecture_wants_and_says_what_is_here(opened, lecture, server, weights_home):
+    at = opened("home")
+    sizes = [f"{downloads.LECTURE_WEIGHTS[name][1] / 1e6:,.1f} MB" for name in lecture]
+    said = words(at)
+    assert "For a lecture: First, Second, MNIST" in said and " + ".join(sizes) in said and "127.0.0.1" in said
+    assert "None of it is here yet" in said and server.asked == []
+    at = clicked(at, "start_lecture")
+    assert errors(at) == [] and "For a lecture, all is here: First, Second, MNIST." in words(at)
+    assert len(list(weights_home.glob("*.pth"))) == 2 and len(server.asked) == 2 + 4
+
+
+def test_a_lecture_s_downloads_are_cancelled_together_and_what_came_is_kept(opened, lecture, server, weights_home):
+    url, _size = downloads.LECTURE_WEIGHTS["first"]
+    weights_home.mkdir(parents=True)
+    (weights_home / url.rpartition("/")[2]).write_bytes(server.files[url.rpartition("/")[2]])
+    at = opened("home")
+    assert "For a lecture: Second, MNIST." in words(at) and "Here already: First." in words(at)
+    server.hold = threading.Event()
+    at.button(key="start_lecture").click().run()
+    under_way(server)
+    at.button(key="cancel_lecture").click().run()
+    server.hold.set()
+    at = brought(at)
+    assert errors(at) == [] and "start_lecture" in keys(at) and "Here already: First." in words(at)
+    server.files.clear()
+    (message, *_) = errors(clicked(at, "start_lecture"))
+    assert "404" in message or "could not" in message.lower()
+
+
+def test_a_lecture_s_box_is_not_for_students(lesson, lecture, server):
+    assert "For a lecture" not in words(entered("home"))
 
 
 @pytest.fixture
@@ -165,13 +327,14 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> room.Classroom:
 
 
 @pytest.mark.parametrize("what", ["weights", "data"])
-def test_a_student_is_refused_before_anything_is_connected_to(lesson, tiny, published, server, what):
+def test_a_student_is_told_who_may_download_and_nothing_is_connected_to(lesson, tiny, published, server, what):
     if what == "weights":
         at = entered("first_layer_filters", net=tiny, weights="pretrained")
     else:
         at = entered("top9", net="lenet5", corpus=published)
-    (message,) = errors(at)
-    assert "only the lecturer may start" in message and server.asked == []
+    assert errors(at) == [] and at.get("bidi_component")  # the page shows what it can
+    assert "only the lecturer may start" in words(at) and server.asked == []
+    assert keys(at).isdisjoint({"start_download", "start_data"})
 
 
 def test_a_student_joins_the_lecturer_s_download_and_cannot_stop_it(lesson, tiny, held, server):
@@ -182,6 +345,7 @@ def test_a_student_joins_the_lecturer_s_download_and_cannot_stop_it(lesson, tiny
     lecturer.query_params.clear()
     lecturer.query_params.update({"net": tiny, "weights": "pretrained"})
     assert errors(turned(lecturer, "first_layer_filters")) == []
+    lecturer.button(key="start_download").click().run()
     under_way(server)
     student = entered("first_layer_filters", net=tiny, weights="pretrained")
     assert errors(student) == [] and student.button(key="cancel_download").disabled
@@ -193,12 +357,13 @@ def test_a_student_joins_the_lecturer_s_download_and_cannot_stop_it(lesson, tiny
 def test_no_folder_of_the_server_reaches_a_student(lesson, tiny, server, weights_home, tmp_path):
     server.files.clear()
     lesson.allowed = True
-    at = brought(entered("first_layer_filters", net=tiny, weights="pretrained"))
+    at = entered("first_layer_filters", net=tiny, weights="pretrained")
+    assert str(tmp_path) not in words(at).replace("\\", "")
+    at = clicked(at, "start_download")
     (message,) = errors(at)
     assert "could not reach the file" in message and str(tmp_path) not in message.replace("\\", "")
     lesson.allowed = False
-    (message,) = errors(at.run())
-    assert "only the lecturer may start" in message
+    assert errors(at.run()) == [] and "only the lecturer may start" in words(at)
 
 
 def test_the_disk_of_a_class_s_computer_is_the_lecturer_s(lesson):

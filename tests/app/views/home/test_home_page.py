@@ -12,6 +12,7 @@ import torch
 from app_pages import Failing, FourChannels, chosen, errors, image_of, pictures, turned
 from PIL import Image
 
+from app.jobs import background
 from app.session import shared, uploads
 from cnnviz.figures.base.encode import data_url, rgb_png
 from cnnviz.models.catalogue.registry import build
@@ -199,9 +200,16 @@ def test_pretrained_weights_offline_say_what_to_do_and_another_network_still_ope
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for page in PAGES:
         at = opened(page, net="squeezenet1_1", weights="pretrained", image="coffee")
+        if page == PAGES[0]:
+            assert errors(at) == []  # nothing was tried unasked
+            at.button(key="start_download").click().run()
+            for job in list(background._registry()[0].values()):
+                job._thread.join(30)
+            at.run()
         (message,) = errors(at)
         assert "squeezenet1_1" in message and "CNNVIZ_WEIGHTS_MIRROR" in message and "Traceback" not in message
         assert at.selectbox(key="net").value == "squeezenet1_1"
+        assert "random weights" in at.title[0].value
     at.selectbox(key="net").select("lenet5").run()
     assert errors(at) == []
     assert at.selectbox(key="image").value == "coffee"
