@@ -9,6 +9,7 @@ from app.session.cache import picture_cache
 from app.views.patches import indexing
 from cnnviz.figures.base import charts, overlay
 from cnnviz.figures.base.mosaic import tiles_mosaic
+from cnnviz.wording import plural
 
 PAGE = {"title": "First-layer filters", "address": "filters", "icon": ":material/grid_on:", "place": 30}
 
@@ -44,7 +45,7 @@ with main:
     picture(
         wall.png,
         wall.size,
-        f"{len(found.weights)} filters of {found.layer}",
+        f"{plural(len(found.weights), 'filter')} of {found.layer}",
         "filter_wall",
         [Frame(left - 1, top - 1, width + 2, height + 2)],
         choose,

@@ -20,6 +20,7 @@ from app.url.address import bind, bind_choice
 from app.weights import owners
 from cnnviz.errors import CnnvizError, Offline
 from cnnviz.figures.base.encode import photo_jpeg
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from app.weights.owners import OwnWeights
@@ -148,7 +149,7 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
     if when := networks.snapshots(name).get(weights):
         return f"the bundled weights as they were {when}"
     if own is not None:
-        return f"yours, of {own.stored}; {len(own.classes)} classes"
+        return f"yours, of {own.stored}; {plural(len(own.classes), 'class')}"
     return WEIGHTS_NOTE.get(weights, "a file of yours")
 
 
@@ -265,7 +266,7 @@ def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "poo
         default = default if default in options else options[0]
         layer = bind(st.selectbox, "Layer", "layer", default, options=options)
         channels, height, width = shapes[layer]
-        st.caption(f"{known[layer]}: {channels} channels of {height}×{width} units")
+        st.caption(f"{known[layer]}: {plural(channels, 'channel')} of {height}×{width} units")
         return layer
 
 

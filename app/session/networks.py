@@ -17,6 +17,7 @@ from app.session.cache import LruCache, network_cache, release_memory
 from app.session.uploads import stored_weights
 from app.weights import owners
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
@@ -241,4 +242,4 @@ def snapshots(name: str) -> dict[str, str]:
     any."""
     from cnnviz.models.bundled import snapshots
 
-    return {f"epoch-{n}": f"after {n} epochs" if n else "before training" for n in snapshots(name)}
+    return {f"epoch-{n}": f"after {plural(n, 'epoch')}" if n else "before training" for n in snapshots(name)}

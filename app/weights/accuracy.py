@@ -13,6 +13,7 @@ from app.session import uploads
 from app.weights.pending import Pending
 from cnnviz.errors import CnnvizError
 from cnnviz.models.chains.steps import ACTIVATIONS
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.preprocessing import Preprocessing
@@ -32,7 +33,10 @@ def show_accuracy(pending: Pending, expects: Preprocessing) -> None:
     offered = list_labelled(chain.input_size, chain.classes)
     offered += [_FOLDER] if access.is_on_this_computer() else []
     if not offered:
-        st.caption(f"No labelled set at hand has images of {chain.classes} classes for this input: nothing tells more.")
+        st.caption(
+            f"No labelled set at hand has images of {plural(chain.classes, 'class')} for this input: nothing "
+            "tells more."
+        )
         return
     folder = ""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -78,7 +82,7 @@ def _show(pending: Pending, trials: list[ChainTrial] | str, which: str) -> None:
         return
     own, best = trials[0], max(trials, key=lambda trial: (trial.accuracy, -trial.loss))
     title = escape_markdown(which)
-    text = f"**{own.accuracy:.1%}** of {own.images} images ({title}) are answered rightly with these settings."
+    text = f"**{own.accuracy:.1%}** of {plural(own.images, 'image')} ({title}) answered correctly with these settings."
     better = best.accuracy > own.accuracy
     if better:
         text += f" Best: {_name(best)}, **{best.accuracy:.1%}**."

@@ -12,6 +12,7 @@ from app.jobs import studies
 from app.url import address
 from app.views.equivariance.results import ShiftSetting
 from cnnviz.figures.equivariance.charts import map_figure
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.equivariance.shift import ShiftMap
@@ -31,7 +32,7 @@ def view(setting: ShiftSetting, layer: str, shift: tuple[int, int], mask: bool) 
         )
 
     found: ShiftMap | None = studies.result(
-        "map", ("map", *setting.key, layer), f"{(2 * SPAN + 1) ** 2} shifts of {layer}", make
+        "map", ("map", *setting.key, layer), f"{plural((2 * SPAN + 1) ** 2, 'shift')} of {layer}", make
     )
     if found is not None:
         _picture(setting, found, mask, shift)

@@ -25,6 +25,7 @@ from app.views.patches.indexing import IndexedLayer
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.patches.wall import Block, fit_tile, list_captions, patch_wall, plan_wall
 from cnnviz.progress import Progress
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.figures.base.mosaic import Mosaic
@@ -227,7 +228,7 @@ def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> No
 
     around = [frames[unit]] if unit in frames else []
     ready = sum(part is not None for part in low.values())
-    words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {len(low)} channels"
+    words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {plural(len(low), 'channel')}"
     picture(wall.png, wall.size, words, "wall_picture", around, choose, fill=page.fill, labels=labels)
 
 
@@ -261,7 +262,7 @@ def ranking(layer: IndexedLayer, image: str, chosen: Chosen, most: int = 8) -> N
     first = int((chosen.places == 1).sum())
     also = " (It is one of the images searched.)" if chosen.own else ""
     st.write(
-        f"**{image}** is in the top {layer.k} of {len(entered)} of {len(chosen.places)} channels"
+        f"**{image}** is in the top {layer.k} of {len(entered)} of {plural(len(chosen.places), 'channel')}"
         f"{f', the strongest in {first}' if first else ''}.{also}"
         + (f" “Show: {ENTERED}” gives their wall." if entered else "")
     )
@@ -287,7 +288,7 @@ def offer_files(layer: IndexedLayer, rule: str) -> None:
                 st.download_button(words, file.read_bytes(), name, kind, **options)
     elif job is not None and job.running:
         watch.draw_jobs("sheet", [key])
-    elif st.button(f"Prepare the whole layer for print ({count} units)", **PREPARE):
+    elif st.button(f"Prepare the whole layer for print ({plural(count, 'unit')})", **PREPARE):
         asked.add(key)
         background.start(key, f"Drawing {layer.layer}", partial(_make_sheet, layer, rule))
         address.rerun()
@@ -328,7 +329,7 @@ def _make_sheet(layer: IndexedLayer, rule: str, report: Report) -> None:
         blocks.append(Block(channel, patches, low, words))
         if not report(Progress(channel + 1, count, "units")):
             return
-    note = f"top-{layer.k} of {index.meta['images']:,} images of {images.name}; {rule}; drawn with cnnviz"
+    note = f"top-{layer.k} of {plural(index.meta['images'], 'image')} of {images.name}; {rule}; drawn with cnnviz"
     pages = layer_pages(blocks, f"{layer.network.model.name} · {layer.layer}", note, columns)
     for file, data in zip(_sheet_files(layer, rule), (pdf_bytes, png_bytes), strict=True):
         write_bytes_atomic(file, data(pages))

@@ -13,6 +13,7 @@ from app.views.playground.input import whole
 from cnnviz.figures.playground import cards
 from cnnviz.studies.convolution.cost import Cost, conv_cost
 from cnnviz.studies.convolution.lecture_questions import list_questions
+from cnnviz.wording import plural
 
 NARROW = 690  # pixels; the page of a window of 1024
 LAYER, NOTES = "A layer", "The notes' questions"
@@ -44,7 +45,9 @@ def _layer() -> None:
     cost = conv_cost(channels, filters, kernel, side, side, stride, padding, groups, bias)
     others = [("this layer", cost), *_others(channels, filters, kernel, side, stride, padding, groups, bias)]
     working = f"{kernel} · {kernel} · {channels}" + (f" / {groups}" if groups > 1 else "")
-    working = f"{working} · {filters}" + (f" + {filters}" if bias else "") + f" = {cost.parameters:,} parameters"
+    working = (
+        f"{working} · {filters}" + (f" + {filters}" if bias else "") + f" = {plural(cost.parameters, 'parameter')}"
+    )
     scenes = [cards.cost_scene(working, cost, others, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Cost of the layer"], "playground_cost", narrow=scenes[1:])
     st.write(

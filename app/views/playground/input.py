@@ -28,7 +28,7 @@ def table(text: str, what: str, most: int) -> np.ndarray:
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         told = ", ".join(str(len(row)) for row in rows)
-        raise BadInput(f"The rows of the {what} have {told} numbers. Give every row equally many.")
+        raise BadInput(f"The rows of the {what} differ in length: {told}. Give every row as many numbers.")
     if max(len(rows), len(rows[0])) > most:
         raise BadInput(f"The {what} has {len(rows)}×{len(rows[0])} numbers; at most {most}×{most} can be shown.")
     return np.array(rows)
@@ -48,12 +48,12 @@ def tables(text: str, what: str, most: int, many: int) -> np.ndarray:
     if len(blocks) <= 1:
         return table(text, what, most)[None]
     if len(blocks) > many:
-        raise BadInput(f"There are {len(blocks)} tables of the {what}; at most {many} can be shown.")
+        raise BadInput(f"Got {len(blocks)} tables of the {what}; at most {many} can be shown.")
     found = [table(block, f"{what} {at}", most) for at, block in enumerate(blocks, 1)]
     sizes = {one.shape for one in found}
     if len(sizes) > 1:
         told = ", ".join("×".join(map(str, one.shape)) for one in found)
-        raise BadInput(f"The tables of the {what} have {told} numbers. Give every one the same size.")
+        raise BadInput(f"The tables of the {what} differ in size: {told}. Give all of them one size.")
     return np.stack(found)
 
 

@@ -20,6 +20,7 @@ from cnnviz.figures.playground import matrix as playground_matrix
 from cnnviz.figures.playground import steps as playground_steps
 from cnnviz.studies.convolution import convolution as convolving
 from cnnviz.studies.convolution.toeplitz import build_toeplitz
+from cnnviz.wording import plural
 
 NARROW = 690  # pixels; the page of a window of 1024
 GRID, KERNEL = 12, 5  # numbers a side at most
@@ -102,16 +103,22 @@ def filters_of(kernels: np.ndarray, channels: int, groups: int) -> np.ndarray:
 
     Raises BadInput where they do not make whole filters, equally many for each group."""
     if channels % groups:
-        raise BadInput(f"{channels} channels cannot be divided into {groups} groups. Take a number that divides them.")
+        raise BadInput(
+            f"{plural(channels, 'channel')} cannot be divided into {plural(groups, 'group')}. Take a number "
+            "that divides them."
+        )
     depth = channels // groups
     count = len(kernels) // depth
     if len(kernels) % depth or count % groups:
         raise BadInput(
-            f"There are {len(kernels)} kernels, each after an empty line. {channels} channels in {groups} "
-            f"group{'s' * (groups > 1)} take {channels} kernels or a multiple of that: {depth} for each filter."
+            f"Got {plural(len(kernels), 'kernel')}, one after each empty line. {plural(channels, 'channel')} in "
+            f"{plural(groups, 'group')} need {plural(channels, 'kernel')} or a multiple of that: {depth} for "
+            "each filter."
         )
     if count > MANY:
-        raise BadInput(f"{len(kernels)} kernels make {count} filters; at most {MANY} can be shown.")
+        raise BadInput(
+            f"{plural(len(kernels), 'kernel')} would make {plural(count, 'filter')}; at most {MANY} can be shown."
+        )
     return kernels.reshape(count, depth, *kernels.shape[1:])
 
 

@@ -26,6 +26,7 @@ from cnnviz.figures.playground.steps import (
     size_lines,
     window_cells,
 )
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.convolution import ConvolvedGrid, OutputSize
@@ -64,7 +65,7 @@ def channels_scene(
     heads = (
         (left, f"{lines} × input {size_text(inner)}"),
         (kernel_left, f"filter {which + 1}" + (", turned" if flip else "")),
-        (out_left, "output" if filters == 1 else f"{filters} maps"),
+        (out_left, "output" if filters == 1 else plural(filters, "map")),
     )
     for edge, text in heads:
         scene.add(Text(edge, 14, text, min(16.0, 15 * width / 900), GREY, "start"))

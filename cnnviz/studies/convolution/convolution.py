@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 GRID, KERNEL = ((0, 1, 2), (3, 4, 5), (6, 7, 8)), ((0, 1), (2, 3))  # the lecture's first example: 19, 25, 37, 43
 SHARPEN_GRID = (
@@ -51,7 +52,10 @@ def output_size(n: int, k: int, stride: int = 1, padding: int = 0, dilation: int
     reach = dilation * (k - 1) + 1
     room = n + 2 * padding - reach
     if room < 0:
-        raise BadInput(f"A window that spans {reach} pixels does not fit {n} pixels with padding {padding} a side.")
+        raise BadInput(
+            f"A window that spans {plural(reach, 'pixel')} does not fit {plural(n, 'pixel')} with padding "
+            f"{padding} a side."
+        )
     size = room // stride + 1
     return OutputSize(
         size,
@@ -105,7 +109,7 @@ class ConvolvedGrid(Summarised):
         """The window behind output (filter_, row, col). Raises BadInput outside the output."""
         filters, rows, cols = self.output.shape
         if not (0 <= filter_ < filters and 0 <= row < rows and 0 <= col < cols):
-            raise BadInput(f"The output has {filters} maps of {rows}×{cols}, got ({filter_}, {row}, {col}).")
+            raise BadInput(f"The output has {plural(filters, 'map')} of {rows}×{cols}, got ({filter_}, {row}, {col}).")
         weights = self.kernels[filter_]
         depth, high, wide = weights.shape
         first = filter_ // (filters // self.groups) * depth
@@ -189,7 +193,8 @@ def _check(image: np.ndarray, filters: np.ndarray, groups: int) -> None:
         )
     if groups < 1 or len(image) % groups or len(filters) % groups or filters.shape[1] * groups != len(image):
         raise BadInput(
-            f"{len(filters)} filters of depth {filters.shape[1]} in {groups} groups do not fit {len(image)} channels. "
+            f"{plural(len(filters), 'filter')} of depth {filters.shape[1]} in {plural(groups, 'group')} do not "
+            f"fit {plural(len(image), 'channel')}. "
             "Channels and filters are divided by the groups, and a filter is as deep as its group."
         )
 

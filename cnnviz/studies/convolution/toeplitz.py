@@ -9,6 +9,7 @@ import numpy as np
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.studies.convolution.convolution import output_size
+from cnnviz.wording import plural
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,7 +50,9 @@ def build_toeplitz(
     given = np.asarray(kernel, np.float64)
     shape = (inputs,) if isinstance(inputs, int) else tuple(inputs)
     if given.ndim != len(shape) or given.ndim not in (1, 2):
-        raise BadInput(f"A kernel of {given.ndim} axes does not fit inputs {shape}: k and n, or (kh, kw) and (H, W).")
+        raise BadInput(
+            f"A kernel of {plural(given.ndim, 'axis')} does not fit inputs {shape}: k and n, or (kh, kw) and (H, W)."
+        )
     sizes = tuple(output_size(n, k, stride, padding, dilation).size for n, k in zip(shape, given.shape, strict=True))
     label = np.full((*sizes, *shape), -1)
     for place in np.ndindex(*sizes):
