@@ -45,7 +45,7 @@ PREPARE: dict[str, Any] = dict(
 class Chosen:
     """What the wall shows. `channels`: all that pass, in order; `selective`: of the layer, if there are labels;
     `places`: of the photograph; `own`: whether that is one of the images searched; `found`: {channel: winners of
-    the class looked for}."""
+    the class, or of the images, looked for}."""
 
     channels: list[int]
     selective: Selectivity | None
@@ -72,6 +72,7 @@ def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
             "find",
             "",
             placeholder="17, or dog",
+            help="A channel's number, a class, or a part of the file names of the winners.",
             width=112,
             on_change=_jump,
             args=(channels,),
@@ -84,7 +85,7 @@ def _choose(layer: IndexedLayer, image: str, order: str, show: str, find: str) -
     from cnnviz.studies.channels.sorting import order_channels
 
     selective, (places, own) = layer.selectivity, layer.places(image)
-    found = _find_class(layer, find)
+    found = _find(layer, find)
     passing = _find_passing(layer, show, places)
     channels = order_channels(layer.index, layer.layer, order, selective)
     channels = [c for c in channels if c in passing and (not find or c in found)]
@@ -132,9 +133,9 @@ def _jump(channels: int) -> None:
         st.session_state["find"] = ""
 
 
-def _find_class(layer: IndexedLayer, find: str) -> dict[int, int]:
-    """{channel: winners} of the class looked for; the class's own channel in a layer of classes."""
-    from cnnviz.studies.channels.sorting import find_class, parse_channel
+def _find(layer: IndexedLayer, find: str) -> dict[int, int]:
+    """{channel: winners} of the class or of the images looked for; the class's own channel in a layer of classes."""
+    from cnnviz.studies.channels.sorting import find_class, find_images, parse_channel
 
     if not find:
         return {}
@@ -142,7 +143,9 @@ def _find_class(layer: IndexedLayer, find: str) -> dict[int, int]:
     number = parse_channel(find, channels)
     if number is not None:  # of a link; typed numbers have jumped already
         return {number: 0}
-    found = find_class(selective, find) if selective is not None else {}
+    found = find_images(layer.index, layer.layer, find)
+    for channel, count in (find_class(selective, find) if selective is not None else {}).items():
+        found[channel] = max(count, found.get(channel, 0))
     names, last = layer.network.model.class_names, list(layer.index.layers)[-3:]
     if len(names) == channels and layer.layer in last:
         found |= {c: found.get(c, 0) for c, name in enumerate(names) if find.strip().lower() in name.lower()}
@@ -152,8 +155,10 @@ def _find_class(layer: IndexedLayer, find: str) -> dict[int, int]:
 def explain_empty(chosen: Chosen, layer: str) -> None:
     """Say why the wall is empty."""
     if address.read("find") and not chosen.found:
-        labelled = " These images have no classes." if chosen.selective is None else ""
-        st.info(f"No channel of {layer} has a winner of a class like “{as_literal(address.read('find'))}”.{labelled}")
+        searched = "file" if chosen.selective is None else "class or file"
+        labelled = " These images have no classes: only their names are searched." if chosen.selective is None else ""
+        wanted = as_literal(address.read("find"))
+        st.info(f"No channel of {layer} has a winner whose {searched} is named like “{wanted}”.{labelled}")
     elif address.read("show") == DEAD:
         st.info(f"No channel of {layer} is dead over these images.")
     else:
