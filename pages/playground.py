@@ -3,8 +3,7 @@
 import streamlit as st
 
 from app.pickers import controls
-from app.views.playground import counts, photograph, signal, steps
-from app.views.pooling import hand
+from app.views.playground import counts, photograph, pooling, signal, steps
 
 PAGE = {"title": "Convolution playground", "address": "playground", "icon": ":material/calculate:", "place": 120}
 
@@ -14,7 +13,7 @@ VIEWS = {
     "Coverage": steps.seen,
     "Counters": counts.counters,
     "Photograph": photograph.photograph,
-    "Pooling": hand.view,
+    "Pooling": pooling.view,
     "Signal": signal.view,
 }
 

@@ -28,7 +28,7 @@ def table(text: str, what: str, most: int) -> np.ndarray:
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         told = ", ".join(str(len(row)) for row in rows)
-        raise BadInput(f"The rows of the {what} differ in length: {told}. Give every row as many numbers.")
+        raise BadInput(f"The rows of the {what} have {told} numbers. Give every row equally many.")
     if max(len(rows), len(rows[0])) > most:
         raise BadInput(f"The {what} has {len(rows)}×{len(rows[0])} numbers; at most {most}×{most} can be shown.")
     return np.array(rows)
@@ -53,7 +53,7 @@ def tables(text: str, what: str, most: int, many: int) -> np.ndarray:
     sizes = {one.shape for one in found}
     if len(sizes) > 1:
         told = ", ".join("×".join(map(str, one.shape)) for one in found)
-        raise BadInput(f"The tables of the {what} differ in size: {told}. Give all of them one size.")
+        raise BadInput(f"The tables of the {what} have {told} numbers. Give every one the same size.")
     return np.stack(found)
 
 

@@ -149,9 +149,7 @@ class _ShardSweep:
     def shard(self, stamp: tuple[int, int]) -> Shard:
         """All that was found, in the order of the keys' bytes."""
         if self.further:
-            self.faults.append(
-                ("", f"{plural(self.further, 'image')} left out: another file of the same sample is used.")
-            )
+            self.faults.append(("", f"{plural(self.further, 'image')} not used: of each sample the first one counts."))
         keys = sorted(self.images, key=os.fsencode)
         found = [self.images[key][1] for key in keys]
         places = np.array([(member.offset, member.size) for member in found], np.int64).reshape(-1, 2)

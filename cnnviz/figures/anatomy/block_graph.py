@@ -137,7 +137,7 @@ def _draw_node(scene: Scene, cell: GraphNode, frame: _Frame, layout: Layout, num
         left, right = _find_reach(frame, layout, number)
         scene.add(Box(left, y - 12, right - left, 24, fill, fill, 1, 3, title=cell.title))
         count = cell.output[0]
-        words = (f"concat: {plural(count, 'map')}", f"concat: {count}", f"{count}")
+        words = (f"concat: {plural(str(count), 'map')}", f"concat: {count}", f"{count}")
         text = next((text for text in words if text_width(text, 13, True) <= right - left - 8), words[-1])
         scene.add(Text((left + right) / 2, y, text, 13, letters, bold=True))
         return

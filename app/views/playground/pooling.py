@@ -1,4 +1,4 @@
-"""Pooling by hand, on the page of pooling and in the playground: a row and its shift, and a map in four ways."""
+"""Pooling by hand: a row and its shift, and a map in four ways."""
 
 from __future__ import annotations
 
