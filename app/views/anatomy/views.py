@@ -191,6 +191,8 @@ def history(row: Any) -> None:
         st.write(
             "Figures of single networks and ensembles, one crop and many, validation and test set are not comparable; "
             "each says what it is. 16.4 % is five AlexNets without other data, 15.3 % seven with two trained on the "
-            "2011 release. The 11.7 % of 2013 are Clarifai's; the academic entry ZF had about 13.5 %. Multiply-adds "
+            "2011 release. The 11.7 % of 2013 are Clarifai's; the academic entry ZF had about 13.5 %. "
+            "AlexNet's 17.0 % is ILSVRC-2010 and does not belong beside CNN-F, M and S (16.7, 13.7, 13.1 % on 2012); "
+            "NIN's 39.2 % takes several views, its centre crop has 40.64 %. Multiply-adds "
             "and parameters of circles are torchvision's metadata, those of rings are counted from the architecture."
         )

@@ -12,19 +12,22 @@ from app.pickers import controls
 from app.views.playground.input import whole
 from cnnviz.figures.playground import cards
 from cnnviz.studies.convolution.cost import Cost, conv_cost
+from cnnviz.studies.convolution.lecture_errors import list_errors
 from cnnviz.studies.convolution.lecture_questions import list_questions
 from cnnviz.wording import plural
 
 NARROW = 690  # pixels; the page of a window of 1024
-LAYER, NOTES = "A layer", "The notes' questions"
+LAYER, NOTES, ERRORS = "A layer", "The notes' questions", "The notes' errors"
 
 
 def counters(row: Any) -> None:
-    """A layer's parameters, multiply-adds and memory; or a question of the notes."""
+    """A layer's parameters, multiply-adds and memory; a question of the notes; or what is wrong in them."""
     with row:
-        kind = controls.bind_choice("Count", "count", [LAYER, NOTES])
+        kind = controls.bind_choice("Count", "count", [LAYER, NOTES, ERRORS])
     if kind == LAYER:
         _layer()
+    elif kind == ERRORS:
+        _errors()
     else:
         _questions(row)
 
@@ -112,3 +115,22 @@ def _questions(row: Any) -> None:
             },
             hide_index=True,
         )
+
+
+def _errors() -> None:
+    found = list_errors()
+    st.dataframe(
+        {
+            "topic": [error.topic for error in found],
+            "the notes say": [error.notes_say for error in found],
+            "correct": [error.correct for error in found],
+            "why, or source": [error.reason for error in found],
+        },
+        hide_index=True,
+        height=min(36 * (len(found) + 1), 560),
+        row_height=36,
+    )
+    st.write(
+        "Sentences and figures of the lecture notes that do not hold. Wrong answers to counting questions stand with "
+        "the questions."
+    )

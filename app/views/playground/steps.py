@@ -33,6 +33,7 @@ THREE = (*TWO, ((1, 0, 1), (0, 1, 0), (1, 0, 1)))
 EXAMPLES = {  # name: (grid, kernels, stride, padding, groups)
     "3×3: 19, 25, 37, 43": (convolving.GRID, convolving.KERNEL, 1, 0, 1),
     "Sharpening: first 114": (convolving.SHARPEN_GRID, convolving.SHARPEN, 1, 1, 1),
+    "A row of 5, padding 1: 25, 13, 3": (((1, 2, 3, 4, 5),), ((1, 0, -1),), 1, 1, 1),
     "7×7, stride 2: whole": (SEVEN, PLUS, 2, 0, 1),
     "7×7, stride 3: not whole": (SEVEN, PLUS, 3, 0, 1),
     "2 channels: 56, 72, 104, 120": (TWO, TWO_KERNELS, 1, 0, 1),
@@ -57,16 +58,21 @@ class Task:
     flip: bool
 
     @property
+    def pads(self) -> tuple[int, int]:
+        """Above and below, left and right; a single row is padded at its ends alone."""
+        return convolving.pad_axes(self.grid.shape[1:], self.kernels.shape[2:], self.padding)
+
+    @property
     def result(self) -> convolving.ConvolvedGrid:
         return convolving.convolve(
-            self.grid, self.kernels, None, self.stride, self.padding, self.dilation, self.groups, self.flip
+            self.grid, self.kernels, None, self.stride, self.pads, self.dilation, self.groups, self.flip
         )
 
     @property
     def sizes(self) -> tuple[convolving.OutputSize, convolving.OutputSize]:
         """Of rows and columns."""
-        pairs = zip(self.grid.shape[1:], self.kernels.shape[2:], strict=True)
-        rows, cols = (convolving.output_size(n, k, self.stride, self.padding, self.dilation) for n, k in pairs)
+        axes = zip(self.grid.shape[1:], self.kernels.shape[2:], self.pads, strict=True)
+        rows, cols = (convolving.output_size(n, k, self.stride, p, self.dilation) for n, k, p in axes)
         return rows, cols
 
     @property
@@ -176,8 +182,8 @@ _SEVERAL = (
 
 def _scene(task: Task, result: convolving.ConvolvedGrid, number: int, width: float) -> Scene:
     if task.plain:
-        return playground_steps.step_scene(result, task.padding, number, task.sizes, task.flip, width)
-    return playground_channels.channels_scene(result, task.padding, number, task.sizes, task.flip, width)
+        return playground_steps.step_scene(result, task.pads, number, task.sizes, task.flip, width)
+    return playground_channels.channels_scene(result, task.pads, number, task.sizes, task.flip, width)
 
 
 def matrix(row: Any) -> None:
@@ -185,7 +191,7 @@ def matrix(row: Any) -> None:
     task = pick_task()
     result = task.result
     number = pick_step(result.output[0].size, row)
-    found = build_toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.padding, task.dilation)
+    found = build_toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.pads, task.dilation)
     scenes = [playground_matrix.matrix_scene(found, task.grid[0], number, task.flip, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Matrix of the convolution"], "playground_matrix", narrow=scenes[1:])
     if not task.plain:
