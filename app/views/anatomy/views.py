@@ -64,7 +64,9 @@ def graph(found: Anatomy, row: Any) -> None:
         st.write(results.about_text(found.name))
         st.write(
             "Norms, rectifiers and dropout are drawn with the layer that they follow or, in pre-activation networks, "
-            "precede. “/2” is a stride of 2. “× n” stands for n blocks of the same layers in a row. Layers and edges "
+            "precede. “/2” is a stride of 2. “× n” stands for n blocks of the same layers in a row, "
+            "“factors differ” where the number that they multiply by goes from … to (stochastic depth: the probability "
+            "that a block survives). Layers and edges "
             "are those of one traced forward pass; places follow Sugiyama, Tagawa and Toda 1981."
         )
 

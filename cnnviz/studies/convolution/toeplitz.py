@@ -49,8 +49,9 @@ def build_toeplitz(
 ) -> Toeplitz:
     """The matrix of a 1-D kernel (k,) over `inputs` values, or of a 2-D kernel (kh, kw) over `inputs` (H, W).
 
-    `padding`: zeros on each side, in 2-D also a pair: above and below, left and right. Applied without a flip;
-    in one dimension it is a Toeplitz matrix, in two a block Toeplitz one with Toeplitz blocks (stride 1). Raises BadInput as `output_size` does, and for shapes that do not fit."""
+    `padding`: zeros on each side, in 2-D also a pair: above and below, left and right. Applied without a flip.
+    In one dimension it is a Toeplitz matrix, in two a block Toeplitz one with Toeplitz blocks (stride 1). Raises
+    BadInput as `output_size` does, and for shapes that do not fit."""
     given = np.asarray(kernel, np.float64)
     shape = (inputs,) if isinstance(inputs, int) else tuple(inputs)
     if given.ndim != len(shape) or given.ndim not in (1, 2):
