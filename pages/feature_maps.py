@@ -102,8 +102,8 @@ with drives:
     indexing.unit_patches(network, layer, unit)
 
 st.write(
-    "Each tile is one channel's answer to the photograph; bright means strong. **Notice** how early layers keep the "
-    "picture's outline, and deep ones answer in a few places only."
+    "Each tile is one channel's response to the photograph; bright means strong. **Notice** how early layers keep the "
+    "picture's outline, and deep ones respond in a few places only."
 )
 with st.expander("Formula and source"):
     st.write(

@@ -62,7 +62,7 @@ with side:
     st.caption(charts.range_sentence("Its response to the photograph, blue below 0, red above", response))
 
 st.write(
-    "Each tile is the kernel of one channel: what it looks like is what it answers to most strongly. "
+    "Each tile is the kernel of one channel: it responds most strongly to what looks like it. "
     "**Notice** oriented edges, colour opponents and blobs in a trained network, and noise in a random one."
 )
 with st.expander("Formula and source"):

@@ -60,7 +60,7 @@ def photo(name: str) -> Image.Image:
 
     if name.startswith("upload-"):
         if not is_stored_photo(name):
-            raise BadInput("The uploaded image of this link is not on this machine any more. Upload it again.")
+            raise BadInput("The uploaded image of this link is no longer on this machine. Upload it again.")
         from cnnviz.data.images import open_image
 
         return open_image(cache_folder("uploads") / f"{name.removeprefix('upload-')}.png")

@@ -102,7 +102,7 @@ def draw_menu() -> None:
     if not names:
         return
     with st.popover("Tours", icon=":material/route:", width="stretch"):
-        st.caption("Prepared stops, one key or click apart. Own ones: a folder that CNNVIZ_TOURS names.")
+        st.caption("Prepared stops, one key or click apart. Your own: put them in a folder named by CNNVIZ_TOURS.")
         for name in names:
             st.button(name, on_click=start, args=(name,), key=f"tour_{name}", width="stretch")
 

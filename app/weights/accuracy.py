@@ -44,10 +44,10 @@ def show_accuracy(pending: Pending, expects: Preprocessing) -> None:
         if which == _FOLDER:
             label = f"Folder with {chain.classes} class folders"
             folder = st.text_input(label, key="own_folder", persist_state="session", width=330)
-        asked = st.button("How well does it answer?", key="own_measure", disabled=which == _FOLDER and not folder)
+        asked = st.button("How accurate is it?", key="own_measure", disabled=which == _FOLDER and not folder)
     key = f"{chain.name}|{which}|{folder}|{expects}"
     if asked:
-        with st.spinner("Answering …"):
+        with st.spinner("Measuring …"):
             _measure(pending, key, which, folder, expects)
     if key in pending.trials:
         _show(pending, pending.trials[key], which)
@@ -90,19 +90,19 @@ def _show(pending: Pending, trials: list[ChainTrial] | str, which: str) -> None:
         text += " No other activation or kind of pooling is better."
     st.markdown(text)
     if better:
-        st.button("Take the best", key="own_best", on_click=_take_best, args=(pending, best))
+        st.button("Use the best settings", key="own_best", on_click=_take_best, args=(pending, best))
     if len(trials) > 1:
         ordered = sorted(trials, key=lambda trial: (-trial.accuracy, trial.loss))
         table = {
             "activation": [ACTIVATIONS.get(trial.activation, "none") for trial in ordered],
             "pooling": [_POOLS.get(trial.pooling, "none") for trial in ordered],
-            "right, %": [round(100 * trial.accuracy, 1) for trial in ordered],
+            "accuracy, %": [round(100 * trial.accuracy, 1) for trial in ordered],
             "cross-entropy": [round(trial.loss, 2) for trial in ordered],
             "now": ["✓" if trial is own else "" for trial in ordered],
         }
         st.dataframe(table, hide_index=True, key="own_trials", width="content")
     if own.accuracy < 2 / max(2, pending.inspection.classes):
-        st.caption("Close to guessing: normalisation, input size or the order of the classes may be another.")
+        st.caption("Close to chance: normalisation, input size or the order of the classes may be another.")
 
 
 def _name(trial: ChainTrial) -> str:

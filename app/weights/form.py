@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("cnnviz")
 _DONE = "own_done"  # the file that has just been taken into use
 _FIELDS = ("net", "names_preset", "names", "norm_preset", "height", "width", "resize", "mean", "std")
-_TABS = ("Layers", "How well it answers", "Class names and pixels", "How this is known", "Copy as Python")
+_TABS = ("Layers", "How accurate it is", "Class names and pixels", "How this is known", "Copy as Python")
 
 
 def discard() -> None:

@@ -63,7 +63,7 @@ def graph(found: Anatomy, row: Any) -> None:
     with st.expander("How to read it, and source"):
         st.write(results.about_text(found.name))
         st.write(
-            "Norms, rectifiers and dropout are drawn with the layer that they follow or, in pre-activation networks, "
+            "Normalisation, ReLUs and dropout are drawn with the layer they follow or, in pre-activation networks, "
             "precede. “/2” is a stride of 2. “× n” stands for n blocks of the same layers in a row, "
             "“factors differ” where the number that they multiply by goes from … to (stochastic depth: the probability "
             "that a block survives). Layers and edges "
@@ -182,12 +182,12 @@ def history(row: Any) -> None:
             "Top-5 error of the ImageNet challenge, 1,000 classes. **Notice** the fall in 2012, and that winners are "
             "ensembles: one network alone is mostly "
             "worse (AlexNet 18.2 against 15.3); VGG's best single network, 7.0, came after the challenge, where seven "
-            "of an earlier kind had 7.3. Rest on a bar for its condition and source."
+            "of an earlier kind had 7.3. Hover over a bar for its conditions and source."
         )
     else:
         st.write(
             "Each circle is a network. **Notice** VGG-16, far right and large, beaten by networks with a fiftieth of "
-            "its work. Figures from papers (rings) were measured under other conditions: rest on one to read them."
+            "its work. Figures from papers (rings) were measured under other conditions: hover over one to read them."
         )
     with st.expander("Conditions and sources"):
         st.write(

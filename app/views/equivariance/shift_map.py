@@ -55,7 +55,7 @@ def _picture(setting: ShiftSetting, found: ShiftMap, mask: bool, shift: tuple[in
     figure = map_figure(found, mask, shift, HEIGHT)
     plot(figure, f"Error of {found.layer} over all shifts", "map", name, on_point=_choose)
     if mask and np.isnan(found.relative_inside).all():
-        st.caption("Every unit of this layer sees padding: nothing is left to compare without the border.")
+        st.caption("Every unit of this layer sees padding: without the border there is nothing to compare.")
 
 
 def _choose(hit: list[Any]) -> None:

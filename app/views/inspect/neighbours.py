@@ -134,5 +134,5 @@ def _panel(subject: Subject, images: Corpus, one: Neighbour) -> ImagePanel:
     try:
         seen = subject.network.model.received_from(images, one.position)
     except BadImage:
-        return ImagePanel(np.full((8, 8, 3), 236, np.uint8), "", lines=(("", "cannot be read any more"),))
+        return ImagePanel(np.full((8, 8, 3), 236, np.uint8), "", lines=(("", "can no longer be read"),))
     return photo_panel(seen, "", subject.side(SIDE), words)

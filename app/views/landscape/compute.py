@@ -122,7 +122,7 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Surface
             max_value=9999,
             step=1,
             width=115,
-            help="Of the two random directions. The plus re-rolls them.",
+            help="Of the two random directions. The plus draws new ones.",
         )
     with row, st.popover("More", icon=":material/tune:"):
         statistics = controls.bind(
@@ -131,7 +131,7 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Surface
             "statistics",
             STATISTICS[0],
             options=STATISTICS,
-            help="Frozen: those of the unmoved network, as in the paper. Recalibrated: measured anew at each point.",
+            help="Frozen: those of the unmoved network, as in the paper. Recalibrated: re-estimated at each point.",
         )
         slow = device.usable_precision("bfloat16", str(network.model.device)) != "bfloat16"
         precision = controls.bind(

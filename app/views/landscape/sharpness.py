@@ -61,7 +61,7 @@ def view(chosen: list[ShownLandscape], row: Any) -> None:
             "Keskar et al., ICLR 2017 (arXiv:1609.04836), metric 2.1, the highest loss found with every weight w moved "
             "by at most ε (|w| + 1). Filter norms: the highest loss found with every filter moved by at most 0.2 % of "
             "its norm. "
-            "Both are sought by projected gradient ascent and are lower bounds. Eigenvalues of the Hessian: Lanczos "
+            "Both are found by projected gradient ascent and are lower bounds. Eigenvalues of the Hessian: Lanczos "
             "with full reorthogonalisation; its trace: Hutchinson's estimate with its standard error."
         )
 

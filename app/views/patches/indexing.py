@@ -105,7 +105,7 @@ class IndexedLayer:
         return self.index.unit(self.layer, channel)
 
     def patches(self, channel: int) -> list[np.ndarray]:
-        """The winners' patches, uint8 (h, w, 3), strongest first; where the images cannot be read any more, the small
+        """The winners' patches, uint8 (h, w, 3), strongest first; where the images can no longer be read, the small
         crops that the index holds. Empty if it holds none and has come without its images."""
         return picture_cache().get(self.name(channel, PATCHES), lambda: self._cut(channel))
 

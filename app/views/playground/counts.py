@@ -42,7 +42,7 @@ def _layer() -> None:
             groups = whole("Groups", "groups", 1, 1, 4096)
         with right:
             filters = whole("Filters", "cout", 64, 1, 4096)
-            side = whole("Pixels a side", "insize", 56, 1, 1024)
+            side = whole("Side [pixels]", "insize", 56, 1, 1024)
             padding = whole("Padding", "cp", 1, 0, 16)
             bias = controls.bind(st.selectbox, "Biases", "bias", "yes", options=["yes", "no"]) == "yes"
     cost = conv_cost(channels, filters, kernel, side, side, stride, padding, groups, bias)

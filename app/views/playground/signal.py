@@ -60,7 +60,7 @@ def view(row: Any) -> None:
     )
     with st.expander("Formula and source"):
         st.write(
-            "f: the kernel is laid on without a flip and centred, every stride-th value is kept, then ReLU. Error: "
+            "f: the kernel is applied without a flip and centred, every stride-th value is kept, then ReLU. Error: "
             "‖f(T(x)) − T(f(x))‖ / ‖T(f(x))‖, where T moves responses by the shift over the stride, to the nearest "
             "unit. Unchanged asks for invariance instead, so that nothing is moved back; units that are 0 both times "
             "are not counted. Rings: values that differ by more than 1 % of the largest. Source: Goodfellow, Bengio, "

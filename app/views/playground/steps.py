@@ -200,7 +200,7 @@ def matrix(row: Any) -> None:
             "several filters below each other."
         )
     st.write(
-        "The same convolution as one matrix: each line computes one output from all pixels, written below each other. "
+        "The same convolution as one matrix: each row computes one output from all pixels, stacked below each other. "
         "**Notice** that most places are zero (sparse interactions), and that equal colours are one and the same "
         "weight (parameter sharing)."
     )
@@ -217,7 +217,7 @@ def matrix(row: Any) -> None:
 def seen(_row: Any) -> None:
     """A heat map of how many windows read each pixel."""
     with st.sidebar:
-        side = whole("Pixels a side", "side", 7, 1, 24)
+        side = whole("Side [pixels]", "side", 7, 1, 24)
         kernel = whole("Kernel", "kside", 3, 1, 11)
         stride = whole("Stride", "stride", 1, 1, 5)
         padding = whole("Padding", "pad", 0, 0, 4)

@@ -182,7 +182,9 @@ def test_folded_blocks_that_survive_with_other_probabilities_say_so():
     survival = survival_probabilities(54)
     units = [unit for unit in group_blocks(anatomy("stochastic_depth110"), True) if unit.repeat > 1]
     for unit, (first, last) in zip(units, ((0, 17), (19, 35), (37, 53)), strict=True):
-        assert unit.varied and f"× {survival[first]:.3g} … {survival[last]:.3g}" in " ".join(c.notes for c in unit.cells)
+        assert unit.varied and f"× {survival[first]:.3g} … {survival[last]:.3g}" in " ".join(
+            c.notes for c in unit.cells
+        )
     drawn = " ".join(texts(network_graph(anatomy("stochastic_depth110"), 1070, 590, None, True)))
     assert "× 18, factors differ" in drawn
     assert not any(unit.varied for unit in group_blocks(anatomy("resnet110_cifar"), True))
