@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
+from app.markdown import as_literal
 from app.pickers import controls
 from app.views.playground.input import whole
 from cnnviz.figures.playground import cards
@@ -119,16 +120,13 @@ def _questions(row: Any) -> None:
 
 def _errors() -> None:
     found = list_errors()
-    st.dataframe(
+    st.table(
         {
             "topic": [error.topic for error in found],
-            "the notes say": [error.notes_say for error in found],
-            "correct": [error.correct for error in found],
-            "why, or source": [error.reason for error in found],
-        },
-        hide_index=True,
-        height=min(36 * (len(found) + 1), 560),
-        row_height=36,
+            "the notes say": [as_literal(error.notes_say) for error in found],
+            "correct": [as_literal(error.correct) for error in found],
+            "why, or source": [as_literal(error.reason) for error in found],
+        }
     )
     st.write(
         "Sentences and figures of the lecture notes that do not hold. Wrong answers to counting questions stand with "

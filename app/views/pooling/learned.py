@@ -39,7 +39,7 @@ def view(row: Any) -> None:
     st.write(
         "Each filter looks for the pattern in one pose; pooling takes the maximum *across channels* instead of across "
         "places. **Notice** that each picture activates a different filter, and the maximum does not care which: a "
-        "layer can learn invariance to rotation. Take fewer filters, and it is gone for the poses that no filter looks for."
+        "layer can learn invariance to rotation. With fewer filters it is gone for the poses that no filter looks for."
     )
     offer_downloads("learned-invariance", scenes[0])
     with st.expander("What is drawn, and source"):

@@ -72,9 +72,9 @@ AlexNet | 17 % beside 16.7, 13.7 and 13.1 % of CNN-F, M and S | 17.0 is ILSVRC-2
     AlexNet has 18.2 % | Krizhevsky, Sutskever and Hinton, NIPS 2012, Tables 1 and 2
 AlexNet, NIN | 40.7 against 39.2 % top-1 | NIN's centre crop has 40.64 %; 39.2 needs several views | Caffe model
     zoo, NIN
-ImageNet | the table shifts its columns: 15.3, 16.4 and 18.2 % for one network | one net 18.2 % (validation), five
-    16.4 %, seven 15.3 % (test, two of them trained on the 2011 release as well) | Krizhevsky, Sutskever and Hinton,
-    NIPS 2012, Table 2
+ImageNet | AlexNet has 16.4 % in one table and 15.3 % on another slide | both hold: five networks 16.4 %, seven 15.3 %
+    (test, two of them trained on the 2011 release as well); one network has 18.2 % (validation) | Krizhevsky,
+    Sutskever and Hinton, NIPS 2012, Table 2
 GoogLeNet | conv1 has 2.7K parameters and 34M operations | 9,408 weights and 118,013,952 multiply-adds | 7 · 7 · 3 ·
     64, times 112 · 112; the rows 4a, 4c, 4d, 4e, 5a and 5b are off as well
 MNIST | 50,000 training images | 60,000; 50,000 with 10,000 kept for validation | LeCun et al. 1998
