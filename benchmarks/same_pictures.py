@@ -29,7 +29,7 @@ VIEWS = {
     "landscape": ["3-D", "Contours", "Slices", "Sharpness", "Training", "Compute"],
     "equivariance": ["Shift", "Map", "Prediction", "Beyond shifts"],
     "receptive-fields": ["On the image", "Growth", "Stacks"],
-    "pooling": ["In a network", "By hand", "Learned", "Location"],
+    "pooling": ["In a network", "Learned", "Location"],
     "playground": ["Step by step", "Matrix", "Coverage", "Counters", "Photograph", "Pooling", "Signal"],
     "camera": ["Snapshot"],
 }  # page: the views that its address can name

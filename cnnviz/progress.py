@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cnnviz.errors import Cancelled
+from cnnviz.wording import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Ticker:
             return
         left = (time.monotonic() - self.started) / max(self.done, 1) * max(self.total - self.done, 0)
         if self.progress(Progress(self.done, self.total, what, left)) is False and self.done < self.total:
-            raise Cancelled(f"Stopped after {self.done} of {self.total} steps ({what}). Nothing was changed.")
+            raise Cancelled(f"Stopped after {self.done} of {plural(self.total, 'step')} ({what}). Nothing was changed.")
 
 
 def duration(seconds: float) -> str:

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from cnnviz.errors import BadInput, UnknownName
 from cnnviz.models.bundled import assets
+from cnnviz.wording import plural
 
 LARGEST, MOST = 256 << 10, 200  # bytes of a file, stops of a tour
 TITLE, NOTES = 120, 600  # characters
@@ -88,7 +89,7 @@ def read_tour(path: Path, pages: Container[str] | None = None) -> Tour:
     if not isinstance(stops, list) or not stops:
         _refuse(path, '"stops" must be a list with at least one stop, each beginning with "- page: …"', stops)
     if len(stops) > MOST:
-        _refuse(path, f"a tour has at most {MOST} stops", f"{len(stops)} stops")
+        _refuse(path, f"a tour has at most {MOST} stops", plural(len(stops), "stop"))
     return Tour(path.stem, title, tuple(_read_stop(f"{path}, stop {n}", s, pages) for n, s in enumerate(stops, 1)))
 
 

@@ -19,8 +19,8 @@ controls.show_device(network)
 live_page.view(Wish(network.model, layer, scale, count), image, mode)
 
 st.write(
-    "Each tile is one channel's answer to the newest frame; the bars are the softmax of the last layer. **Notice** "
-    "which maps follow an edge that you move, and which wake up for one thing only."
+    "Each tile is one channel's response to the newest frame; the bars are the softmax of the last layer. **Notice** "
+    "which maps follow an edge that you move, and which respond to one thing only."
 )
 with st.expander("Formula and source"):
     st.write(

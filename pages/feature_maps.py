@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from app.components.picture import Frame, picture
+from app.components.picture import Frame, Label, picture
 from app.components.wall import TileText, show_wall
 from app.pickers import bar, controls
 from app.session import shared
@@ -100,7 +100,8 @@ with side:
     indexing.unit_link(layer, unit, row, col)
     words = "The map over the network's input"
     png, size = shown.overlay
-    picture(png, size, words, "map_overlay", [shown.field], choose_pixel, fill=True)
+    labels = [] if (maps[unit] > 0).any() else [Label(size[0] / 2 - 50, size[1] / 2 - 10, size[0] / 2, overlay.ZERO)]
+    picture(png, size, words, "map_overlay", [shown.field], choose_pixel, fill=True, labels=labels)
     st.caption(shown.sentence)
     png, size = shown.large
     picture(png, size, "The chosen map enlarged", "large_map", fill=True)
@@ -108,8 +109,8 @@ with drives:
     indexing.unit_patches(network, layer, unit)
 
 st.write(
-    "Each tile is one channel's answer to the photograph; bright means strong. **Notice** how early layers keep the "
-    "picture's outline, and deep ones answer in a few places only."
+    "Each tile is one channel's response to the photograph; bright means strong. **Notice** how early layers keep the "
+    "picture's outline, and deep ones respond in a few places only."
 )
 with st.expander("Formula and source"):
     st.write(

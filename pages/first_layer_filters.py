@@ -10,6 +10,7 @@ from app.session.cache import picture_cache
 from app.views.patches import indexing
 from cnnviz.figures.base import charts, overlay
 from cnnviz.figures.base.atlas import Atlas, filters_atlas
+from cnnviz.wording import plural
 
 PAGE = {"title": "First-layer filters", "address": "filters", "icon": ":material/grid_on:", "place": 20, "group": "See"}
 
@@ -49,7 +50,7 @@ recipe = ("filters", network.key, contrast, shown)
 wall, texts, ends = picture_cache().get(recipe, draw_wall)
 side, main = st.columns([1, 2.3], gap="medium")
 with main:
-    words = f"{len(found.weights)} filters of {found.layer}"
+    words = f"{plural(len(found.weights), 'filter')} of {found.layer}"
     show_wall(wall, texts, words, "filter_wall", unit, on_pick=choose, ends=ends)
 with side:
     indexing.unit_link(found.layer, unit)
@@ -63,7 +64,7 @@ with side:
     st.caption(charts.range_sentence("Its response to the photograph, blue below 0, red above", response))
 
 st.write(
-    "Each tile is the kernel of one channel: what it looks like is what it answers to most strongly. "
+    "Each tile is the kernel of one channel: it responds most strongly to what looks like it. "
     "**Notice** oriented edges, colour opponents and blobs in a trained network, and noise in a random one."
 )
 with st.expander("Formula and source"):

@@ -56,7 +56,7 @@ with first:
 with second:
     st.page_link("../pages/feature_maps.py", label="**Feature maps**", icon=":material/layers:")
     previews.maps(network, image)
-    st.write("Every channel's answer to your image; click a pixel to see its receptive field.")
+    st.write("Every channel's response to your image; click a pixel to see its receptive field.")
 with third:
     st.page_link("../pages/top9.py", label="**Top-9 patches**", icon=":material/apps:")
     previews.top9(network)

@@ -1,8 +1,7 @@
 """Convolution playground: one window at a time, as a matrix, in numbers, on a photograph, pooled, on a time series."""
 
 from app.pickers import bar, controls
-from app.views.playground import counts, photograph, signal, steps
-from app.views.pooling import hand
+from app.views.playground import counts, photograph, pooling, signal, steps
 
 PAGE = {
     "title": "Convolution playground",
@@ -18,7 +17,7 @@ VIEWS = {
     "Coverage": steps.seen,
     "Counters": counts.counters,
     "Photograph": photograph.photograph,
-    "Pooling": hand.view,
+    "Pooling": pooling.view,
     "Signal": signal.view,
 }
 

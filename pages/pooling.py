@@ -1,8 +1,10 @@
-"""Pooling invariance: on real networks, by hand, learned across channels, and what global pooling does to location."""
+"""Pooling invariance: on real networks, learned across channels, and what global pooling does to location."""
 
 from app.pickers import bar, controls
 from app.pickers.controls import DEFAULT_NETWORK
-from app.views.pooling import hand, learned, location, pool_layers
+from app.url import address
+from app.views.playground import pooling
+from app.views.pooling import learned, location, pool_layers
 
 PAGE = {
     "title": "Pooling invariance",
@@ -12,15 +14,20 @@ PAGE = {
     "group": "Understand",
 }
 
-IN_NETWORK, HAND, LEARNED, LOCATION = "In a network", "By hand", "Learned", "Location"
+IN_NETWORK, LEARNED, LOCATION = "In a network", "Learned", "Location"
+HAND = "By hand"  # is the view "Pooling" of the playground; links of earlier versions still open it here
 TELLING = {IN_NETWORK: "lenet5", LOCATION: DEFAULT_NETWORK}  # networks that the views open on
 
 title = controls.heading("Pooling invariance")
 row = bar.row()
 with row:
-    view = controls.bind_choice("View", "view", [IN_NETWORK, HAND, LEARNED, LOCATION])
+    view = controls.bind_choice(
+        "View", "view", [IN_NETWORK, LEARNED, LOCATION, *([HAND] if address.read("view") == HAND else [])]
+    )
+    by_hand = address.link(view="Pooling")
+    st.page_link("../pages/playground.py", label=HAND, icon=":material/calculate:", query_params=by_hand)
 if view == HAND:
-    hand.view(row)
+    pooling.view(row)
 elif view == LEARNED:
     learned.view(row)
 else:

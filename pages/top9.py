@@ -51,7 +51,7 @@ st.write(
 with st.expander("Formula and source"):
     st.write(
         "Zeiler and Fergus, ECCV 2014, section 2.1 and Figure 2. All other activations are set to zero; the signal "
-        "passes transposed filters, max-pooling switches and, under the deconvnet rule, a ReLU on the way down. "
+        "passes transposed filters, max-pooling switches and, under the deconvnet rule, a ReLU in the backward pass. "
         f"Gradient masks by the forward input instead; guided does both. Winners: {winners}. Selectivity: 1 − entropy "
         "of the winners' classes / log₂ of their number. Dead: no unit of any image above 0. True scale: patches of "
         "all layers of a network are drawn at one scale."

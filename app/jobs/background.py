@@ -20,6 +20,7 @@ from app.jobs.queue import JobQueue, Ticket
 from cnnviz.device import out_of_memory, release
 from cnnviz.errors import CnnvizError
 from cnnviz.progress import format_ordinal
+from cnnviz.wording import plural
 
 NICE = 5  # of long work: a third of the time of a click's
 log = logging.getLogger("cnnviz")
@@ -229,7 +230,8 @@ def start(key: str, name: str, work: Work, watched: bool = True, lane: str = lim
 def _refuse_more(name: str, held: int) -> None:
     if held >= limits.waiting():
         raise access.NotAllowed(
-            f"“{name}” was not started: {held} jobs of yours are running or queued already, and one person may have "
+            f"“{name}” was not started: {plural(held, 'job')} of yours already running or queued, and one "
+            "person may have "
             f"{limits.waiting()}. Cancel one, or wait until one has ended."
         )
 

@@ -22,6 +22,7 @@ from app.url.address import bind, bind_choice
 from app.weights import owners
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.encode import photo_jpeg
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from app.weights.owners import OwnWeights
@@ -166,7 +167,7 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
     if when := networks.snapshots(name).get(weights):
         return f"the bundled weights as they were {when}"
     if own is not None:
-        return f"yours, of {own.stored}; {len(own.classes)} classes"
+        return f"yours, of {own.stored}; {plural(len(own.classes), 'class')}"
     return WEIGHTS_NOTE.get(weights, "a file of yours")
 
 
@@ -325,7 +326,7 @@ def _describe_block(name: str, kind: str, shape: tuple[int, int, int] | None, si
     if shape is None:
         return StripLayer(name, kind, kind, 1.0)
     channels, height, width = shape
-    words = f"{kind}, {channels} channels of {height}×{width}"
+    words = f"{kind}, {plural(channels, 'channel')} of {height}×{width}"
     return StripLayer(name, kind, words, round(min(1.0, max(height, width) / side) ** 0.5, 3))
 
 

@@ -17,6 +17,7 @@ from app.session.cache import LruCache, network_cache, release_memory
 from app.session.uploads import stored_weights
 from app.weights import owners
 from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.downloads import Download
@@ -271,4 +272,4 @@ def snapshots(name: str) -> dict[str, str]:
     any."""
     from cnnviz.models.bundled import snapshots
 
-    return {f"epoch-{n}": f"after {n} epochs" if n else "before training" for n in snapshots(name)}
+    return {f"epoch-{n}": f"after {plural(n, 'epoch')}" if n else "before training" for n in snapshots(name)}

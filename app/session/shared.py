@@ -21,6 +21,7 @@ from app.session.uploads import cache_folder, is_stored_photo, store_zip
 from cnnviz.device import out_of_memory as is_short
 from cnnviz.device import release
 from cnnviz.errors import BadInput, CnnvizError, DeviceLost
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -60,7 +61,7 @@ def photo(name: str) -> Image.Image:
 
     if name.startswith("upload-"):
         if not is_stored_photo(name):
-            raise BadInput("The uploaded image of this link is not on this machine any more. Upload it again.")
+            raise BadInput("The uploaded image of this link is no longer on this machine. Upload it again.")
         from cnnviz.data.images import open_image
 
         return open_image(cache_folder("uploads") / f"{name.removeprefix('upload-')}.png")
@@ -113,7 +114,8 @@ def uploaded_corpus(ids: tuple[str, ...], _files: list[tuple[str, bytes]]) -> Co
     size = sum(len(data) for _name, data in _files)
     if size > limits.IMAGES_AT_ONCE:
         raise BadInput(
-            f"These {len(_files):,} files have {size / 1e6:,.0f} MB; {limits.IMAGES_AT_ONCE / 1e6:,.0f} MB are taken "
+            f"These {plural(len(_files), 'file')} have {size / 1e6:,.0f} MB; "
+            f"{limits.IMAGES_AT_ONCE / 1e6:,.0f} MB are taken "
             "at once. Give fewer, or pack them as one zip, which is read from the disk."
         )
     return opened(_files)

@@ -14,7 +14,7 @@ from cnnviz.errors import BadInput
 
 UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
 _DIGEST = re.compile("[0-9a-f]{16}")  # what `store_…` names a file by; a link can hold anything else
-GONE = "{} not on this machine any more. Upload it again."  # {}: "The … is"
+GONE = "{} no longer on this machine. Upload it again."  # {}: "The … is"
 _UNANSWERED = 24 * 3600  # seconds that a weights file is kept whose form nobody has answered
 
 
@@ -62,7 +62,7 @@ def stored_weights(name: str) -> Path:
     """The file behind "file-<hash>". Raises BadInput if this machine has it no more."""
     digest = name.removeprefix("file-")
     if not _DIGEST.fullmatch(digest) or not (path := cache_folder("weights") / digest).is_file():
-        raise BadInput("These weights are not on this machine any more. Upload the file again on Home.")
+        raise BadInput("These weights are no longer on this machine. Upload the file again on Home.")
     return path
 
 

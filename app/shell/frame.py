@@ -96,7 +96,7 @@ def _frame(chosen: st.Page, offered: list[st.Page], in_class: bool) -> Exception
 
 
 def _draw_links(place: Any, offered: list[st.Page]) -> None:
-    """The way to the other pages, which takes the present choices along."""
+    """The links to the other pages, which take the present choices along."""
     choices, group = address.link(), ""
     with place.container(gap=None):
         for page, entry in zip(offered, list_pages(), strict=True):

@@ -14,19 +14,26 @@ from app.markdown import as_literal
 from app.shell import prewarm
 from app.url import address
 from cnnviz.errors import CnnvizError
-from cnnviz.tours import Tour, load_tour, tour_files
+from cnnviz.tours import RESERVED, Tour, load_tour, tour_files
 
 _PAGES = "pages"  # in the session: the addresses that stops may name
 
 
 def begin(addresses: list[str]) -> None:
-    """Call before the page is drawn, after the URL was read. A link with a tour and no stop goes to the first."""
+    """Call before the page is drawn, after the URL was read. A link to a tour that names no stop goes to its first;
+    one to Home with which a session begins, and which names a stop and no choices, to that stop."""
+    opened = _PAGES not in st.session_state
     st.session_state[_PAGES] = addresses
-    if is_running() and not address.read("stop"):
-        try:
-            _go(_tour(), 1)
-        except CnnvizError:
-            return  # the bar says it
+    if not is_running():
+        return
+    try:
+        tour = _tour()
+    except CnnvizError:
+        return  # the bar says it
+    if not address.read("stop"):
+        _go(tour, 1)
+    elif opened and not address.page() and set(address.link()) <= RESERVED:
+        _go(tour, _number(address.read("stop"), tour))
 
 
 def is_running() -> bool:
@@ -95,7 +102,7 @@ def draw_menu() -> None:
     if not names:
         return
     with st.popover("Tours", icon=":material/route:", width="stretch"):
-        st.caption("Prepared stops, one key or click apart. Own ones: a folder that CNNVIZ_TOURS names.")
+        st.caption("Prepared stops, one key or click apart. Your own: put them in a folder named by CNNVIZ_TOURS.")
         for name in names:
             st.button(name, on_click=start, args=(name,), key=f"tour_{name}", width="stretch")
 

@@ -13,6 +13,7 @@ from app.session import uploads
 from app.weights.pending import Pending
 from cnnviz.errors import CnnvizError
 from cnnviz.models.chains.steps import ACTIVATIONS
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.preprocessing import Preprocessing
@@ -32,7 +33,10 @@ def show_accuracy(pending: Pending, expects: Preprocessing) -> None:
     offered = list_labelled(chain.input_size, chain.classes)
     offered += [_FOLDER] if access.is_on_this_computer() else []
     if not offered:
-        st.caption(f"No labelled set at hand has images of {chain.classes} classes for this input: nothing tells more.")
+        st.caption(
+            f"No labelled set at hand has images of {plural(chain.classes, 'class')} for this input: nothing "
+            "tells more."
+        )
         return
     folder = ""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -40,10 +44,10 @@ def show_accuracy(pending: Pending, expects: Preprocessing) -> None:
         if which == _FOLDER:
             label = f"Folder with {chain.classes} class folders"
             folder = st.text_input(label, key="own_folder", persist_state="session", width=330)
-        asked = st.button("How well does it answer?", key="own_measure", disabled=which == _FOLDER and not folder)
+        asked = st.button("How accurate is it?", key="own_measure", disabled=which == _FOLDER and not folder)
     key = f"{chain.name}|{which}|{folder}|{expects}"
     if asked:
-        with st.spinner("Answering …"):
+        with st.spinner("Measuring …"):
             _measure(pending, key, which, folder, expects)
     if key in pending.trials:
         _show(pending, pending.trials[key], which)
@@ -78,7 +82,7 @@ def _show(pending: Pending, trials: list[ChainTrial] | str, which: str) -> None:
         return
     own, best = trials[0], max(trials, key=lambda trial: (trial.accuracy, -trial.loss))
     title = escape_markdown(which)
-    text = f"**{own.accuracy:.1%}** of {own.images} images ({title}) are answered rightly with these settings."
+    text = f"**{own.accuracy:.1%}** of {plural(own.images, 'image')} ({title}) answered correctly with these settings."
     better = best.accuracy > own.accuracy
     if better:
         text += f" Best: {_name(best)}, **{best.accuracy:.1%}**."
@@ -86,19 +90,19 @@ def _show(pending: Pending, trials: list[ChainTrial] | str, which: str) -> None:
         text += " No other activation or kind of pooling is better."
     st.markdown(text)
     if better:
-        st.button("Take the best", key="own_best", on_click=_take_best, args=(pending, best))
+        st.button("Use the best settings", key="own_best", on_click=_take_best, args=(pending, best))
     if len(trials) > 1:
         ordered = sorted(trials, key=lambda trial: (-trial.accuracy, trial.loss))
         table = {
             "activation": [ACTIVATIONS.get(trial.activation, "none") for trial in ordered],
             "pooling": [_POOLS.get(trial.pooling, "none") for trial in ordered],
-            "right, %": [round(100 * trial.accuracy, 1) for trial in ordered],
+            "accuracy, %": [round(100 * trial.accuracy, 1) for trial in ordered],
             "cross-entropy": [round(trial.loss, 2) for trial in ordered],
             "now": ["✓" if trial is own else "" for trial in ordered],
         }
         st.dataframe(table, hide_index=True, key="own_trials", width="content")
     if own.accuracy < 2 / max(2, pending.inspection.classes):
-        st.caption("Close to guessing: normalisation, input size or the order of the classes may be another.")
+        st.caption("Close to chance: normalisation, input size or the order of the classes may be another.")
 
 
 def _name(trial: ChainTrial) -> str:

@@ -13,6 +13,7 @@ from app.weights.pending import Pending, answer
 from cnnviz.models.chains.chain import is_chain, parse_chain
 from cnnviz.models.chains.edit import find_ending
 from cnnviz.models.recognise.rebuild.chains import count_solutions
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.models.chains.chain import Chain
@@ -28,7 +29,7 @@ def show_findings(pending: Pending) -> None:
     for finding in report.findings:
         st.markdown(f"{_badge(finding)} {_shorten(finding)}")
     if report.evidence:
-        with st.expander(f"Evidence: {len(report.evidence)} measurements"):
+        with st.expander(f"Evidence: {plural(len(report.evidence), 'measurement')}"):
             table = {
                 "on": [item.question for item in report.evidence],
                 "candidate": [describe_name(item.candidate) for item in report.evidence],
@@ -112,7 +113,8 @@ def describe_layers(pending: Pending) -> str:
     count = len(pending.chains.solutions) if pending.chains else 0
     if count < 2:
         return "Padding, strides and the places of the poolings are assumed."
-    return f"Input, padding, strides and the places of the poolings are assumed: {count_solutions(count)} choices fit."
+    fitting = plural(count_solutions(count), "choice")
+    return f"Assumed: input, padding, strides and where pooling takes place. {fitting} would fit."
 
 
 def _begun(pending: Pending) -> Chain | None:

@@ -18,6 +18,7 @@ from app.weights.owners import OwnWeights
 from app.weights.pending import PENDING, PROBLEM, SKELETON, Pending, answer, ask, asked
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.figures.base.charts import count_text
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.preprocessing import Preprocessing
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("cnnviz")
 _DONE = "own_done"  # the file that has just been taken into use
 _FIELDS = ("net", "names_preset", "names", "norm_preset", "height", "width", "resize", "mean", "std")
-_TABS = ("Layers", "How well it answers", "Class names and pixels", "How this is known", "Copy as Python")
+_TABS = ("Layers", "How accurate it is", "Class names and pixels", "How this is known", "Copy as Python")
 
 
 def discard() -> None:
@@ -187,7 +188,7 @@ def _ask_choices(pending: Pending) -> None:
         st.markdown(findings.describe_network(pending))
     with second, st.container(gap=None):
         offered = list(presets.name_presets(found, answer("net")))
-        label = f"Names of its {found.classes} classes"
+        label = f"Names of its {plural(found.classes, 'class')}"
         ask(st.selectbox, label, "names_preset", options=offered, on_change=_fill_names)
         st.markdown(findings.describe_names(pending))
     with third, st.container(gap=None):
@@ -250,11 +251,11 @@ def _show_report(pending: Pending) -> None:
     found, report = pending.inspection, pending.inspection.report
     twins = len(found.candidates)
     if twins > 1:
-        st.markdown(f"**{twins} networks have exactly these tensors**; the likeliest stands first.")
+        st.markdown(f"**Exactly these tensors: {plural(twins, 'network')}**; the likeliest stands first.")
     st.markdown(escape_markdown(report.summary()))
     st.caption(
         f"{len(report.renamed)} renamed · {len(report.missing)} missing · {len(report.unexpected)} unexpected · "
-        f"{found.tensors} tensors in the file, {count_text(pending.size)}B"
+        f"{plural(found.tensors, 'tensor')} in the file, {count_text(pending.size)}B"
     )
     said = {finding.sentence for finding in report.findings}  # shown beside, as are the measurements
     said |= {f"measured: {measured.sentence}" for measured in report.evidence}
@@ -274,7 +275,7 @@ def _take_into_use(pending: Pending) -> str:
     except Exception as error:  # torch has many; each means that these answers do not work
         log.info("trying %s failed", pending.file_name, exc_info=True)
         reason, size = (str(error).splitlines() or [""])[0][:160], _show_size(pending)
-        return f"The network could not run on {size} pixels ({reason}). Give another size."
+        return f"The network could not run on {plural(size, 'pixel')} ({reason}). Give another size."
     for field in _FIELDS:
         st.session_state.pop(f"own_{field}", None)
     del st.session_state[PENDING]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnnviz.data import preprocessing as known
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.models.recognise.inspect import Inspection
@@ -43,7 +44,7 @@ def parse_names(text: str, count: int) -> tuple[str, ...]:
     names = tuple(part.strip() for part in parts)
     if len(names) != count or not all(names):
         given = sum(map(bool, names))
-        raise BadInput(f"The network has {count} classes, and {given} names are given. Give one a line.")
+        raise BadInput(f"The network has {plural(count, 'class')}, got {plural(given, 'name')}. Give one a line.")
     return names
 
 
@@ -61,7 +62,7 @@ def parse_numbers(label: str, text: str, count: int) -> tuple[float, ...]:
     except ValueError:
         values = ()
     if len(values) != count or not all(map(math.isfinite, values)):
-        wanted = "3 numbers, e.g. 0.485, 0.456, 0.406" if count == 3 else f"{count} number{'s' if count > 1 else ''}"
+        wanted = "3 numbers, e.g. 0.485, 0.456, 0.406" if count == 3 else plural(count, "number")
         raise BadInput(f"The {label} needs {wanted} (one a channel), got {text[:60]!r}.")
     return values
 

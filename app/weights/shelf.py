@@ -13,6 +13,7 @@ from app.weights.owners import OwnWeights
 from app.weights.pending import PENDING, PROBLEM, Pending
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import count_text
+from cnnviz.wording import plural
 
 _SEEN = 4  # rows of the shelf that need no scrolling
 
@@ -89,7 +90,8 @@ def _take() -> None:
     alone = access.is_on_this_computer()  # everybody's files are listed then
     if access.is_shared() and not alone and len(owners.list_own()) >= limits.OWN_FILES:
         st.session_state[PROBLEM] = (
-            f"{called} is not kept: you have {limits.OWN_FILES} files here already, which is what one person may keep "
+            f"{called} is not kept: you have {plural(limits.OWN_FILES, 'file')} here already, which is what "
+            "one person may keep "
             "on a shared server. Remove one first."
         )
         return

@@ -18,6 +18,7 @@ from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.interventions.relu_rules import RectifierRule
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.predictions import Prediction, predict_image, prepare_image
+from cnnviz.wording import plural
 
 METHODS = ("saliency", "grad_cam", "guided_backprop", "deconvolution", "integrated_gradients", "occlusion")
 BASELINES = {"black": 0, "gray": 128, "white": 255}  # what integrated gradients start from, of 255
@@ -171,7 +172,7 @@ class _CountingModel:
     def forward(self, batch: Tensor) -> Tensor:
         """(N, classes) logits. Raises Cancelled when `progress` has returned False."""
         if self.progress is not None and self.progress(min(self.done, self.total), self.total) is False:
-            raise Cancelled(f"Stopped after {self.done} of {self.total} steps. Nothing was changed.")
+            raise Cancelled(f"Stopped after {self.done} of {plural(self.total, 'step')}. Nothing was changed.")
         self.done += len(batch)
         with self.model.lock:
             return self.model.compute_logits(batch.clone())

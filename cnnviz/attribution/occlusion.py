@@ -18,6 +18,7 @@ from cnnviz.probes.capture import as_maps
 from cnnviz.probes.classifier import find_top_layer
 from cnnviz.probes.forward import find_modules, visit_layers
 from cnnviz.probes.predictions import predict_image, prepare_image
+from cnnviz.wording import plural
 
 Counter = Callable[[int, int], bool | None]  # (done, total); returning False stops the work
 GRAY = 128  # of 255
@@ -103,7 +104,7 @@ def occlude(
     shape = (int(batch.shape[2]), int(batch.shape[3]))
     size, stride = (given or usual for given, usual in zip((size, stride), default_square(shape), strict=True))
     if not (1 <= size <= max(shape) and 1 <= stride <= min(shape)):
-        raise BadInput(f"size and stride must be 1 to {min(shape)} pixels, got {size} and {stride}.")
+        raise BadInput(f"size and stride must be 1 to {plural(min(shape), 'pixel')}, got {size} and {stride}.")
     layer = find_top_layer(model) if layer is None else layer
     find_modules(model.module, [layer])
     found = predict_image(model, batch)
@@ -152,7 +153,9 @@ def _passes(
         parts.append((logits, totals[:, channel]))
         done = start + len(chunk)
         if progress is not None and progress(done, len(boxes)) is False and done < len(boxes):
-            raise Cancelled(f"Stopped after {done} of {len(boxes)} places of the square. Nothing was changed.")
+            raise Cancelled(
+                f"Stopped after {done} of {plural(len(boxes), 'place')} of the square. Nothing was changed."
+            )
     return parts
 
 

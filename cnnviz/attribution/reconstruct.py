@@ -15,6 +15,7 @@ from cnnviz.models.model import LoadedModel
 from cnnviz.probes.axes import find_record
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import ForwardStopped, find_modules, name_call, visit_layers
+from cnnviz.wording import plural
 
 
 def reconstruct(
@@ -63,7 +64,9 @@ def reconstruct_batch(
     find_modules(model.module, [layer])
     batch = model.batch(images)
     if len(units) != len(batch):
-        raise BadInput(f"Expected one (channel, row, col) an image, got {len(units)} for {len(batch)} images.")
+        raise BadInput(
+            f"Expected one (channel, row, col) an image, got {len(units)} for {plural(len(batch), 'image')}."
+        )
     signals, most = [], model.most_at_once if not model.trial.together else len(batch)
     with model.gradients():
         for start in range(0, len(batch), most):
@@ -113,7 +116,7 @@ def _check(layer: str, units: Sequence[tuple[int, int, int]], maps: Tensor) -> N
     for channel, row, col in units:
         if not (0 <= channel < channels and 0 <= row < rows and 0 <= col < cols):
             raise BadInput(
-                f"Layer {layer!r} has {channels} channels of {rows}×{cols} units, got channel {channel} at "
+                f"Layer {layer!r} has {plural(channels, 'channel')} of {rows}×{cols} units, got channel {channel} at "
                 f"({row}, {col}). Choose channel 0..{channels - 1}, row 0..{rows - 1}, column 0..{cols - 1}."
             )
 

@@ -31,6 +31,7 @@ from cnnviz.cli.common import add_network, choose_own_gpu, open_network
 from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
 from cnnviz.progress import duration
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -152,7 +153,7 @@ def _report(bar: ProgressBar, options: argparse.Namespace, index: PatchIndex, sp
     for name, why in index.meta["skipped"][:10]:
         bar.line(f"left out {name}: {why}")
     if len(index.meta["skipped"]) > 10:
-        bar.line(f"and {len(index.meta['skipped']) - 10:,} more images that could not be read")
+        bar.line(f"and {plural(len(index.meta['skipped']) - 10, 'more image')} that could not be read")
     _print_summary(options.out, index, speed)
     if index.complete and options.embed:
         print(f"crops of the winners are inside, the file has {Path(options.out).stat().st_size / 1e6:.1f} MB")
@@ -161,9 +162,13 @@ def _report(bar: ProgressBar, options: argparse.Namespace, index: PatchIndex, sp
 def _print_summary(out: str, index: PatchIndex, speed: str) -> None:
     channels = sum(index.channels(layer) for layer in index.layers)
     seen, total = index.meta["next"], index.meta["images"]
-    over = f"{total:,} images" if index.complete else f"{seen:,} of {total:,} images, the others are still to be done"
+    over = (
+        plural(total, "image")
+        if index.complete
+        else f"{seen:,} of {plural(total, 'image')}, the others are still to be done"
+    )
     used = f"; {describe_precision(index.meta)}" if "precision_asked" in index.meta else ""
-    print(f"{out}: {channels:,} channels of {len(index.layers)} layers over {over}{speed}{used}")
+    print(f"{out}: {plural(channels, 'channel')} of {plural(len(index.layers), 'layer')} over {over}{speed}{used}")
 
 
 class _IndexReporter:
@@ -178,15 +183,15 @@ class _IndexReporter:
         self.problem, self.rate = state.problem, state.images_per_second
         self.bar.update(
             state.done / state.total,
-            f"{state.done:,} of {state.total:,} images  {state.images_per_second:.0f} images/s  "
+            f"{state.done:,} of {plural(state.total, 'image')}  {plural(f'{state.images_per_second:.0f}', 'image')}/s  "
             f"{duration(state.seconds_left)} left",
         )
 
     def speed(self) -> str:
         """ ", 92 images/s", "" if nothing was left to do."""
-        return f", {self.rate:.0f} images/s" if self.rate else ""
+        return f", {plural(f'{self.rate:.0f}', 'image')}/s" if self.rate else ""
 
 
 def _show_fetching(bar: ProgressBar, done: int, total: int) -> None:
-    text = f"downloading, {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done:,} images found"
+    text = f"downloading, {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{plural(done, 'image')} found"
     bar.update(done / max(total, 1) if total else 0.0, text)

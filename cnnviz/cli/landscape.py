@@ -22,6 +22,7 @@ from cnnviz.cli.common import add_network, choose_own_gpu, open_network
 from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
 from cnnviz.progress import duration
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,10 +166,10 @@ def describe(result: Surface | Line) -> str:
     """Points, images, the lowest and highest loss, and how it was computed, in a line."""
     meta, loss = result.meta, result.loss
     overflowed = int((loss == float("inf")).sum())
-    beyond = f", {overflowed:,} points overflowed" if overflowed else ""
+    beyond = f", {plural(overflowed, 'point')} overflowed" if overflowed else ""
     angle = f", cosine of the directions {meta['cosine']:+.4f}" if "cosine" in meta else ""
     return (
-        f"{loss.size:,} points over {meta['images']:,} images, loss {loss.min():.4g} to "
+        f"{plural(loss.size, 'point')} over {plural(meta['images'], 'image')}, loss {loss.min():.4g} to "
         f"{loss[loss < float('inf')].max(initial=loss.min()):.4g}{beyond}; {describe_precision(meta)}, "
         f"{meta['statistics']} statistics{angle}"
     )
@@ -176,7 +177,7 @@ def describe(result: Surface | Line) -> str:
 
 def _show_progress(bar: ProgressBar, state: Any, which: str) -> None:
     left = f"  {duration(state.seconds_left)} left" if state.done else ""
-    bar.update(state.done / state.total, f"{which}{state.done:,} of {state.total:,} points{left}")
+    bar.update(state.done / state.total, f"{which}{state.done:,} of {plural(state.total, 'point')}{left}")
 
 
 def _parse_span(given: list[float]) -> float | tuple[float, float]:

@@ -12,6 +12,7 @@ from cnnviz.cli.bar import ProgressBar
 from cnnviz.errors import BadInput
 from cnnviz.progress import duration
 from cnnviz.store import write_bytes_atomic, write_json
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,7 +188,7 @@ def _plane(
 
     def show(state: SurfaceProgress) -> None:
         left = duration(state.seconds_left)
-        bar.update(state.done / state.total, f"{state.done:,} of {state.total:,} points  {left} left")
+        bar.update(state.done / state.total, f"{state.done:,} of {plural(state.total, 'point')}  {left} left")
 
     where = {"out": options.plane, "directions": directions}
     loss_surface(model, images, labels, options.steps, span, progress=show, **where, **chosen)
@@ -214,12 +215,12 @@ def _describe_sharpness(found: Sharpness) -> list[str]:
     of = found.spectrum
     top = ", ".join(f"{v:.4g} ± {e:.2g}" for v, e in zip(of.largest, of.largest_error, strict=True))
     return [
-        f"loss over {of.images:,} images: {found.loss:.4f} nats",
+        f"loss over {plural(of.images, 'image')}: {found.loss:.4f} nats",
         f"ε-sharpness, ε = {found.epsilon:g}: {found.keskar:.4g} %",
         f"highest loss within {found.radius:.2%} of every filter's norm: {found.filter_loss:.4f} nats",
         f"largest eigenvalues of the Hessian: {top}",
         f"smallest: {of.smallest:.4g} ± {of.smallest_error:.2g}; |smallest / largest|: {of.ratio:.3f}",
-        f"trace: {of.trace:.4g} ± {of.trace_error:.2g} over {of.parameters:,} parameters",
+        f"trace: {of.trace:.4g} ± {of.trace_error:.2g} over {plural(of.parameters, 'parameter')}",
     ]
 
 

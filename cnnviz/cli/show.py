@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from cnnviz.cli import show_index
 from cnnviz.errors import BadInput
 from cnnviz.store import write_bytes_atomic
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -110,8 +111,8 @@ def _print_table(found: Anatomy, kind: str) -> None:
 def _print_totals(found: Anatomy) -> None:
     from cnnviz.studies.anatomy.text import format_size, format_total_memory
 
-    print(f"\ninput {format_size(found.input_size)}, {found.depth} layers deep")
-    print(f"{found.parameters:,} parameters, {found.weights:,} without biases and norms")
+    print(f"\ninput {format_size(found.input_size)}, {plural(found.depth, 'layer')} deep")
+    print(f"{plural(found.parameters, 'parameter')}, {found.weights:,} without biases and norms")
     print(f"{found.macs:,} multiply-adds for one image")
     print(
         f"{found.activations:,} activations, {format_total_memory(found.activations)} as float32: "

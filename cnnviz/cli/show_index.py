@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cnnviz.cli.bar import ProgressBar
 from cnnviz.cli.common import open_network
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.figures.patches.wall import Block
@@ -98,7 +99,8 @@ def _write(options: argparse.Namespace, index: PatchIndex) -> None:
     rule = None if options.rule == "none" or index.source.model is None else options.rule
     columns = choose_columns(len(channels), rule is not None)
     blocks = _blocks(view, channels, rule, caption_room(columns, rule is not None))
-    note = f"top-{meta['k']} of {meta['images']:,} images of {meta['corpus']}; {rule or 'patches'}; drawn with cnnviz"
+    images = plural(meta["images"], "image")
+    note = f"top-{meta['k']} of {images} of {meta['corpus']}; {rule or 'patches'}; drawn with cnnviz"
     pages = layer_pages(blocks, f"{meta['model']} · {options.layer}", note, columns)
     write_bytes_atomic(options.out, pdf_bytes(pages) if options.out.suffix.lower() == ".pdf" else png_bytes(pages))
     print(f"\nwritten: {options.out}")
@@ -110,6 +112,6 @@ def _blocks(view: LayerView, channels: list[int], rule: str | None, room: int) -
     bar, blocks = ProgressBar(), []
     for number, channel in enumerate(channels, 1):
         blocks.append(unit_block(view.unit(channel), rule, room))
-        bar.update(number / len(channels), f"{number:,} of {len(channels):,} channels")
+        bar.update(number / len(channels), f"{number:,} of {plural(len(channels), 'channel')}")
     bar.clear()
     return blocks

@@ -11,6 +11,7 @@ from dataclasses import fields
 
 from cnnviz.cli.bar import ProgressBar
 from cnnviz.progress import duration
+from cnnviz.wording import plural
 
 _HELP = {
     "epochs": "passes over the data",
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
         bar.update(
             state.part,
             f"epoch {state.done + 1}/{state.total}  loss {state.loss:.4f}  accuracy {state.accuracy:.2%}  "
-            f"{state.images_per_second:,.0f} images/s  {duration(state.seconds_left)} left",
+            f"{plural(f'{state.images_per_second:,.0f}', 'image')}/s  {duration(state.seconds_left)} left",
         )
 
     where = str(choose(options.device))

@@ -16,6 +16,7 @@ from PIL import Image
 from cnnviz.data.grouping import EACH
 from cnnviz.data.images import open_image, to_uint8
 from cnnviz.errors import BadImage, BadInput, unknown
+from cnnviz.wording import plural
 
 _AT_ONCE = 10_000  # ids hashed together
 
@@ -47,7 +48,7 @@ class Corpus(ABC):
         return len(self.ids)
 
     def __repr__(self) -> str:
-        return f"<corpus {self.name!r}: {len(self)} images>"
+        return f"<corpus {self.name!r}: {plural(len(self), 'image')}>"
 
     @property
     def skipped(self) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 
 def find_idx(folder: Path, split: str, what: str) -> Path | None:
@@ -36,8 +37,10 @@ def read_idx(path: Path) -> np.ndarray:
         raise BadInput(f"{path.name} is not an IDX file of unsigned bytes.")
     rank, start = data[3], 4 + 4 * data[3]
     if len(data) < start:
-        raise BadInput(f"{path.name} ends within its header: {rank} dimensions need {start} bytes, not {len(data)}.")
+        raise BadInput(
+            f"{path.name} ends within its header: {rank} dimensions need {plural(start, 'byte')}, not {len(data)}."
+        )
     shape = tuple(int(v) for v in np.frombuffer(data, ">u4", rank, 4))
     if len(data) != start + math.prod(shape):
-        raise BadInput(f"{path.name} declares shape {shape} but holds {len(data) - start} bytes.")
+        raise BadInput(f"{path.name} declares shape {shape} but holds {plural(len(data) - start, 'byte')}.")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)

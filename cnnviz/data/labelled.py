@@ -18,6 +18,7 @@ from cnnviz.data.images import SUFFIXES, open_image
 from cnnviz.data.public.public_sets import prepare_training_folder
 from cnnviz.display import Summarised
 from cnnviz.errors import BadImage, BadInput
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.preprocessing import Preprocessing
@@ -89,7 +90,9 @@ def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> Labe
             f"{answers.shape}."
         )
     if len(pixels) != len(answers):
-        raise BadInput(f"{images.name} holds {len(pixels)} images but {labels.name} {len(answers)} labels.")
+        raise BadInput(
+            f"{images.name} holds {plural(len(pixels), 'image')} but {labels.name} {plural(len(answers), 'label')}."
+        )
     if pixels.shape[1:] == preprocessing.size and preprocessing.channels == 1:
         sized = pixels[:, :, :, None]
     else:
@@ -109,7 +112,8 @@ def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, la
                 labels.append(label)
     if split == "train" and len(set(labels)) < 2:
         raise BadInput(
-            f"{folder} holds {len(set(labels))} classes with images; training needs at least two class folders, "
+            f"{folder} holds {plural(len(set(labels)), 'class')} with images; training needs at least two "
+            "class folders, "
             "e.g. data/train/cat/1.jpg and data/train/dog/1.jpg."
         )
     if not files:

@@ -16,6 +16,7 @@ from cnnviz.index.crops.cut import cut_windows
 from cnnviz.index.crops.source import Source, refuse_mismatch
 from cnnviz.index.records import Box, ChannelStatistics, LayerTop, Winner
 from cnnviz.store import load_arrays, save_arrays
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +59,7 @@ class PatchIndex(Displayed):
         channels = sum(self.channels(layer) for layer in self.layers)
         over = f"of {self.meta.get('model', '?')} over {self.meta.get('corpus', '?')}"
         state = "" if self.complete else ", not complete"
-        return f"<patch index {over}: {len(self.layers)} layers, {channels:,} channels{state}>"
+        return f"<patch index {over}: {plural(len(self.layers), 'layer')}, {plural(channels, 'channel')}{state}>"
 
     @property
     def layers(self) -> list[str]:
@@ -170,7 +171,7 @@ class LayerView(Displayed):
     layer: str
 
     def __repr__(self) -> str:
-        return f"<{self.layer} of {self.index!r}: {len(self)} channels>"
+        return f"<{self.layer} of {self.index!r}: {plural(len(self), 'channel')}>"
 
     def __len__(self) -> int:
         return self.index.channels(self.layer)

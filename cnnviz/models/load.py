@@ -29,6 +29,7 @@ from cnnviz.models.recognise.inspect import (
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.models.zoo.packaged import PACKAGES, find_packaged, packaged
 from cnnviz.store import is_there
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import torch
@@ -94,7 +95,8 @@ class _Overrides:
         if names is not None:
             if (ordered := labels.order_names(names)) is None or len(ordered) != count:
                 raise BadInput(
-                    f"class_names needs {count} names, one a class of {parts['name']}, got {names!r:.80}. Give a list, "
+                    f"class_names needs {plural(count, 'name')}, one a class of {parts['name']}, got "
+                    f"{names!r:.80}. Give a list, "
                     "{index: name} or {name: index}."
                 )
             parts = {**parts, "class_names": ordered}
@@ -194,9 +196,10 @@ def _load_snapshot(name: str, epoch: int, overrides: _Overrides) -> dict[str, An
     find(name)
     files = snapshots(name)
     if epoch not in files:
-        there = f"after {', '.join(map(str, files))} epochs" if files else "none"
+        there = f"after {plural(', '.join(map(str, files)), 'epoch')}" if files else "none"
         raise BadInput(
-            f"No weights of {name} after {epoch} epochs are bundled. Bundled snapshots: {there}. Use 'bundled', "
+            f"No weights of {name} after {plural(epoch, 'epoch')} are bundled. Bundled snapshots: {there}. Use "
+            "'bundled', "
             "'random' or a path."
         )
     last, checkpoint = read_weights(_find_bundled(name)).metadata, read_weights(files[epoch])

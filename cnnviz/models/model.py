@@ -21,6 +21,7 @@ from cnnviz.models.output import decided, find_scores, probabilities, to_logits
 from cnnviz.models.prepare import prepare, refuse_scripted, without_checkpointing
 from cnnviz.models.state import settle, state_token
 from cnnviz.models.trial import Trial, try_known, try_network
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import torch
@@ -134,7 +135,7 @@ class LoadedModel(Displayed):
     def __repr__(self) -> str:
         size = "×".join(map(str, self.input_size))
         weights = self.origin if self.origin.endswith("weights") else f"{self.origin} weights"
-        return f"<{self.name}, {weights}, on {self.device}: input {size}, {len(self.class_names):,} classes>"
+        return f"<{self.name}, {weights}, on {self.device}: input {size}, {plural(len(self.class_names), 'class')}>"
 
     @property
     def untrained(self) -> bool:

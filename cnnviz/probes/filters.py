@@ -13,6 +13,7 @@ from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.axes import find_record
 from cnnviz.probes.classifier import WEIGHTED
+from cnnviz.wording import plural
 
 CONTRASTS = ("common", "each")
 
@@ -74,7 +75,8 @@ def _first_weights(model: LoadedModel) -> tuple[str, np.ndarray]:
         if isinstance(module, WEIGHTED):
             break
     raise BadInput(
-        f"{model.name} has no first layer in image space: expected a convolution over {channels} channels or a "
+        f"{model.name} has no first layer in image space: expected a convolution over "
+        f"{plural(channels, 'channel')} or a "
         f"linear layer over {channels}×{height}×{width} inputs before any other layer with weights."
     )
 

@@ -24,6 +24,7 @@ from cnnviz.tracing.rf_tensor import TensorField, image_field
 from cnnviz.tracing.rf_tracker import FieldTracker
 
 IMAGE = -1  # the source of what is computed from the image alone
+_DISTANCE = ("−", "square", "sum")
 _ORDER = "conv linear pool lrn norm activation dropout concat add multiply other".split()
 
 
@@ -259,6 +260,9 @@ def _combine(operations: list[Operation], parents: int) -> Operation:
     if first.kind == "add":  # a layer that only joins, step by step
         mean = any(operation.sign == "÷" for operation in operations)
         detail = f"{'mean' if mean else 'sum'} of {parents}"
+    if tuple(operation.sign for operation in operations[:3]) == _DISTANCE:
+        detail = f"{'− ' * (operations[-1].sign == 'neg')}squared distance to fixed codes"
+        first = replace(first, sign="distance")
     return replace(first, detail=detail, macs=sum(operation.macs for operation in operations))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from cnnviz.wording import plural
+
 Pair = tuple[int, int]
 Window = tuple[int, ...]  # one number a dimension of the layer
 
@@ -164,7 +166,7 @@ def _convolution(call: FunctionCall, family: str) -> Operation:
         (max(stride) > 1, f"stride {format_short_window(stride)}"),
         (max(dilation) > 1, f"dilation {format_short_window(dilation)}"),
         (depthwise, "depthwise"),
-        (groups > 1 and not depthwise, f"{groups} groups"),
+        (groups > 1 and not depthwise, plural(groups, "group")),
     ]
     detail = ", ".join([detail, *(text for wanted, text in notes if wanted)])
     return Operation("conv", "conv", detail, kernel, stride, padding, groups)
@@ -225,7 +227,7 @@ def _clipped(call: FunctionCall, family: str) -> Operation:
 
 
 def _response_norm(call: FunctionCall, family: str) -> Operation:
-    return Operation("lrn", "lrn", f"local response norm, {call.argument(family, 'size')} maps")
+    return Operation("lrn", "lrn", f"local response norm, {plural(call.argument(family, 'size'), 'map')}")
 
 
 _RULES: dict[str, Callable[[FunctionCall, str], Operation]] = {

@@ -95,7 +95,7 @@ def test_one_class_alone_is_refused_with_an_example(tmp_path):
     folders(tmp_path / "test", 2)
     for path in (tmp_path / "train" / "ash").iterdir():
         path.unlink()
-    with pytest.raises(BadInput, match="holds 1 classes.*data/train/cat/1.jpg"):
+    with pytest.raises(BadInput, match="holds 1 class with.*data/train/cat/1.jpg"):
         load_labelled(tmp_path, "train", RGB)
 
 

@@ -211,6 +211,6 @@ def test_a_winner_that_cannot_be_read_again_costs_the_crops_and_not_the_index(tm
         if state.done == 6:
             images.items[:] = [b"no image"] * 6
 
-    with pytest.raises(BadInput, match="a is a winner and cannot be read any more.*The index itself is complete"):
+    with pytest.raises(BadInput, match="a is a winner and can no longer be read.*The index itself is complete"):
         index_patches(branching(), images, ["a"], k=6, batch=4, out=out, embed=16, progress=damage)
     assert PatchIndex.load(out).complete and PatchIndex.load(out).crops("a", 0) is None

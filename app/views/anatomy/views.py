@@ -63,8 +63,10 @@ def graph(found: Anatomy, row: Any) -> None:
     with st.expander("How to read it, and source"):
         st.write(results.about_text(found.name))
         st.write(
-            "Norms, rectifiers and dropout are drawn with the layer that they follow or, in pre-activation networks, "
-            "precede. “/2” is a stride of 2. “× n” stands for n blocks of the same layers in a row. Layers and edges "
+            "Normalisation, ReLUs and dropout are drawn with the layer they follow or, in pre-activation networks, "
+            "precede. “/2” is a stride of 2. “× n” stands for n blocks of the same layers in a row, "
+            "“factors differ” where the number that they multiply by goes from … to (stochastic depth: the probability "
+            "that a block survives). Layers and edges "
             "are those of one traced forward pass; places follow Sugiyama, Tagawa and Toda 1981."
         )
 
@@ -180,17 +182,19 @@ def history(row: Any) -> None:
             "Top-5 error of the ImageNet challenge, 1,000 classes. **Notice** the fall in 2012, and that winners are "
             "ensembles: one network alone is mostly "
             "worse (AlexNet 18.2 against 15.3); VGG's best single network, 7.0, came after the challenge, where seven "
-            "of an earlier kind had 7.3. Rest on a bar for its condition and source."
+            "of an earlier kind had 7.3. Hover over a bar for its conditions and source."
         )
     else:
         st.write(
             "Each circle is a network. **Notice** VGG-16, far right and large, beaten by networks with a fiftieth of "
-            "its work. Figures from papers (rings) were measured under other conditions: rest on one to read them."
+            "its work. Figures from papers (rings) were measured under other conditions: hover over one to read them."
         )
     with st.expander("Conditions and sources"):
         st.write(
             "Figures of single networks and ensembles, one crop and many, validation and test set are not comparable; "
             "each says what it is. 16.4 % is five AlexNets without other data, 15.3 % seven with two trained on the "
-            "2011 release. The 11.7 % of 2013 are Clarifai's; the academic entry ZF had about 13.5 %. Multiply-adds "
+            "2011 release. The 11.7 % of 2013 are Clarifai's; the academic entry ZF had about 13.5 %. "
+            "AlexNet's 17.0 % is ILSVRC-2010 and does not belong beside CNN-F, M and S (16.7, 13.7, 13.1 % on 2012); "
+            "NIN's 39.2 % takes several views, its centre crop has 40.64 %. Multiply-adds "
             "and parameters of circles are torchvision's metadata, those of rings are counted from the architecture."
         )

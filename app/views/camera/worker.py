@@ -21,6 +21,7 @@ from cnnviz.figures.base.charts import bars_png, value_text
 from cnnviz.figures.base.encode import data_url, enlarge, rgb_png, whole_factor
 from cnnviz.figures.base.mosaic import Mosaic, maps_mosaic
 from cnnviz.figures.base.overlay import to_rgb
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
@@ -199,7 +200,7 @@ class LiveView:
             rate = (len(self._times) - 1) / (ended - self._times[0]) if len(self._times) > 1 else 0.0
             self.shown, self.problem = DrawnFrame(number, drawn, ended - started, rate), ""
             each = f", {1000 * (ended - started):.0f} ms each; frames that come in between are skipped."
-            self._tell({**sent, "pace": f"{rate:.1f} frames/s", "words": each})
+            self._tell({**sent, "pace": f"{plural(f'{rate:.1f}', 'frame')}/s", "words": each})
 
     def _fail(self, words: str) -> None:
         with self._news:

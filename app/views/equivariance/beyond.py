@@ -69,7 +69,7 @@ def view(setting: ShiftSetting, layer: str, channel: int, row: Any) -> None:
     st.write(
         "The same comparison where T turns or scales the image and the map about their centres. **Notice** that even "
         "an exact turn by 90° leaves a large error: sharing weights over places gives equivariance to shifts alone; "
-        "everything else has to be learned. Gray units had nothing brought to them."
+        "everything else has to be learned. Gray units have no counterpart in the old map."
     )
     with st.expander("Formula and source"):
         st.write(

@@ -16,6 +16,7 @@ from app.session.cache import picture_cache
 from app.views.equivariance.results import REACH, ShiftSetting, is_quick
 from cnnviz.figures.equivariance.charts import wobble_figure
 from cnnviz.figures.equivariance.words import changed_sentence, consistency_table
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -76,7 +77,7 @@ def _corpus(setting: ShiftSetting) -> None:
     found: Measured | None = studies.result(
         "consistency",
         ("consistency", setting.network.key, setting.padding, setting.blur, taken.fingerprint),
-        f"Measure over {len(taken):,} images",
+        f"Measure over {plural(len(taken), 'image')}",
         lambda progress: _measure(setting, taken, progress),
         at_once=False,
     )
@@ -86,7 +87,7 @@ def _corpus(setting: ShiftSetting) -> None:
     }
     st.table(consistency_table(measured, *_published()))
     if found and (skipped := next(iter(found.values())).skipped):
-        st.caption(f"{len(skipped)} images could not be read, the first: {escape_markdown(skipped[0][1])}")
+        st.caption(f"{plural(len(skipped), 'image')} could not be read, the first: {escape_markdown(skipped[0][1])}")
 
 
 def _measure(setting: ShiftSetting, images: Corpus, progress: Any) -> Measured:

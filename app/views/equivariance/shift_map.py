@@ -12,6 +12,7 @@ from app.jobs import studies
 from app.url import address
 from app.views.equivariance.results import ShiftSetting
 from cnnviz.figures.equivariance.charts import map_figure
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.equivariance.shift import ShiftMap
@@ -31,7 +32,7 @@ def view(setting: ShiftSetting, layer: str, shift: tuple[int, int], mask: bool) 
         )
 
     found: ShiftMap | None = studies.result(
-        "map", ("map", *setting.key, layer), f"{(2 * SPAN + 1) ** 2} shifts of {layer}", make
+        "map", ("map", *setting.key, layer), f"{plural((2 * SPAN + 1) ** 2, 'shift')} of {layer}", make
     )
     if found is not None:
         _picture(setting, found, mask, shift)
@@ -54,7 +55,7 @@ def _picture(setting: ShiftSetting, found: ShiftMap, mask: bool, shift: tuple[in
     figure = map_figure(found, mask, shift, HEIGHT)
     plot(figure, f"Error of {found.layer} over all shifts", "map", name, on_point=_choose)
     if mask and np.isnan(found.relative_inside).all():
-        st.caption("Every unit of this layer sees padding: nothing is left to compare without the border.")
+        st.caption("Every unit of this layer sees padding: without the border there is nothing to compare.")
 
 
 def _choose(hit: list[Any]) -> None:

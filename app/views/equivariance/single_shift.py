@@ -118,7 +118,7 @@ def _layers(setting: ShiftSetting, layer: str, found: Compared, mask: bool) -> N
     if found.problem:
         st.caption(escape_markdown(f"Only this layer: {found.problem}"))
     elif mask and np.isnan(errors).all():
-        st.caption("Every unit of these layers sees padding: nothing is left to compare without the border.")
+        st.caption("Every unit of these layers sees padding: without the border there is nothing to compare.")
 
 
 def _choose_layer(hit: list[Any]) -> None:

@@ -15,7 +15,7 @@ from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.views.inspect.results import METHODS, PREDICTED, QUICK, AttributionMap, Subject, wanted
 from cnnviz.figures.attribution.answers import NARROW, WIDTH, ClassScore, answer_bars, probability_text
-from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel
+from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel, veiled_panel
 from cnnviz.figures.attribution.words import NAMES, SOURCES, seconds_text
 from cnnviz.figures.base.charts import value_text
 
@@ -109,7 +109,7 @@ def panel(
     if cell is None:
         return ImagePanel(None, title)
     if cell.problem:
-        return photo_panel(subject.received, title, side, (("", "not for this network"),))
+        return veiled_panel(subject.received, title, side, "not for this network")
     return map_panel(
         subject.received,
         cell.values,

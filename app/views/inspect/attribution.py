@@ -21,6 +21,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.figures.attribution.answers import probability_text
 from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, photo_panel
 from cnnviz.figures.attribution.words import NAMES, SHORT, completeness_sentence
+from cnnviz.wording import plural
 
 MOST = 4  # images
 SIDES = {1: 224, 2: 136, 3: 128, 4: 112}  # pixels of a panel by the number of images
@@ -56,7 +57,7 @@ def pick_others(row: Any, network: Network, image: str) -> list[str]:
         )
     with row, st.popover("Upload several", icon=":material/upload:"):
         st.file_uploader(
-            f"Up to {MOST - 1} images beside it",
+            f"Up to {plural(MOST - 1, 'image')} beside it",
             key="inspect_uploads",
             accept_multiple_files=True,
             on_change=_take,

@@ -19,6 +19,7 @@ from app.session.networks import Network
 from app.views.inspect.results import Subject
 from cnnviz.errors import BadImage, CnnvizError
 from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, photo_panel
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -80,7 +81,7 @@ def _embedding(subject: Subject, images: Corpus) -> Embedding | None:
 
     quick = len(images) * model.input_size[1] * model.input_size[2] <= 80_000_000  # some 1,600 images of 224×224
     recipe = ("neighbours", model.fingerprint, images.fingerprint)
-    return studies.result("neighbours", recipe, f"Looking at {len(images):,} images", make, at_once=quick)
+    return studies.result("neighbours", recipe, f"Looking at {plural(len(images), 'image')}", make, at_once=quick)
 
 
 def _saved(path: Path) -> Embedding | None:
@@ -115,7 +116,10 @@ def _show(subject: Subject, images: Corpus, found: Embedding) -> None:
             f"**{as_literal(answer)}**."
         )
     if found.skipped:
-        st.caption(f"{len(found.skipped)} images could not be read, the first: {escape_markdown(found.skipped[0][1])}")
+        st.caption(
+            f"{plural(len(found.skipped), 'image')} could not be read, the first: "
+            f"{escape_markdown(found.skipped[0][1])}"
+        )
 
 
 def _query(subject: Subject) -> np.ndarray:
@@ -130,5 +134,5 @@ def _panel(subject: Subject, images: Corpus, one: Neighbour) -> ImagePanel:
     try:
         seen = subject.network.model.received_from(images, one.position)
     except BadImage:
-        return ImagePanel(np.full((8, 8, 3), 236, np.uint8), "", lines=(("", "cannot be read any more"),))
+        return ImagePanel(np.full((8, 8, 3), 236, np.uint8), "", lines=(("", "can no longer be read"),))
     return photo_panel(seen, "", subject.side(SIDE), words)

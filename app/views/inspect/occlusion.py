@@ -27,6 +27,7 @@ from cnnviz.figures.attribution.panels import (
     photo_panel,
 )
 from cnnviz.figures.base.charts import value_text
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.attribution.occlusion import Occlusion
@@ -148,7 +149,7 @@ def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> 
         f"{box[2] - 1}, columns {box[1]} to {box[3] - 1}: **{probability_text(float(found.probability[row, col]))}**, "
         f"the answer is **{answer}**, and `{controls.unit_name(found.layer, found.channel)}` "
         f"sums to {value_text(float(found.activation[row, col]))} instead of {value_text(found.whole[2])}. "
-        f"At {probability_text(found.changed)} of the {found.label.size} places the answer changes."
+        f"At {probability_text(found.changed)} of the {plural(found.label.size, 'place')} the answer changes."
     )
 
 

@@ -15,7 +15,7 @@ from app.session import shared
 from app.session.cache import picture_cache
 from app.views.inspect.answer import GRADIENTS, say_problems
 from app.views.inspect.results import METHODS, AttributionMap, Subject, wanted, wanted_random
-from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel
+from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel, veiled_panel
 from cnnviz.figures.attribution.sanity import cascade_figure
 from cnnviz.figures.attribution.words import NAMES, SHORT, correlation_text
 
@@ -92,7 +92,7 @@ def _panel(subject: Subject, method: str, cell: AttributionMap | None, opacity: 
     if cell is None:
         return ImagePanel(None, title)
     if cell.problem:
-        return photo_panel(subject.received, title, side, (("", "not here"),))
+        return veiled_panel(subject.received, title, side, "not for this network")
     return map_panel(subject.received, cell.values, cell.signed, title, side, opacity, method in GRADIENTS)
 
 

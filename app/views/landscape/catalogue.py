@@ -115,7 +115,7 @@ def load_landscape(name: str, seed: str) -> ShownLandscape:
     if name.startswith(_COMPUTED):
         said = list_computed().get(name)
         if said is None:
-            raise BadInput("The surface of this link is not on this machine (any more). Compute it again.")
+            raise BadInput("The surface of this link is no longer on this machine. Compute it again.")
         path = uploads.cache_folder("landscapes") / f"{name.removeprefix(_COMPUTED)}.npz"
         twin = said.get("untrained") is True
         weights = str(said.get("weights", ""))

@@ -25,6 +25,7 @@ from cnnviz.figures.landscape.plots import SurfacePanel
 from cnnviz.figures.landscape.scale import common_scale
 from cnnviz.figures.landscape.single import empty_figure, single_figure
 from cnnviz.figures.landscape.words import SLICE, centre_note
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -121,7 +122,7 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Surface
             max_value=9999,
             step=1,
             width=115,
-            help="Of the two random directions. The plus re-rolls them.",
+            help="Of the two random directions. The plus draws new ones.",
         )
     with row, st.popover("More", icon=":material/tune:"):
         statistics = controls.bind(
@@ -130,7 +131,7 @@ def _choose(network: Network, place: Any, coarse: bool) -> tuple[Corpus, Surface
             "statistics",
             STATISTICS[0],
             options=STATISTICS,
-            help="Frozen: those of the unmoved network, as in the paper. Recalibrated: measured anew at each point.",
+            help="Frozen: those of the unmoved network, as in the paper. Recalibrated: re-estimated at each point.",
         )
         slow = device.usable_precision("bfloat16", str(network.model.device)) != "bfloat16"
         precision = controls.bind(
@@ -156,7 +157,9 @@ def _buttons(
         return
     begun = found is not None or jobs.is_begun(path)
     points, count = setting.steps**2, min(setting.count, len(images))
-    cost = f"{points:,} points of {count:,} images are {points * count:,} forward passes of one image."
+    cost = (
+        f"{plural(points, 'point')} of {plural(count, 'image')}: {plural(points * count, 'forward pass')} of one image."
+    )
     if st.button("Continue" if begun else "Compute", type="primary", key="start_landscape", help=cost):
         st.session_state.get(_STOPPED, set()).discard(str(path))
         jobs.build(network, images, setting)

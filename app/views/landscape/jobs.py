@@ -88,7 +88,7 @@ def _work(network: Network, images: Corpus, setting: SurfaceSetting, path: Path,
         if ready is None:
             return
         _note(network, images, setting, path, len(ready[0]))
-        report(Progress(0, 1, "settling precision and batch"), early)
+        report(Progress(0, 1, "choosing precision and batch size"), early)
 
         def progress(state: SurfaceProgress) -> bool:
             return report(state, state.surface if state.done >= PREVIEW**2 else early)
@@ -108,7 +108,7 @@ def _preview(network: Network, few: Corpus, setting: SurfaceSetting, report: Rep
         return None
 
     def progress(state: SurfaceProgress) -> bool:
-        return report(replace(state, note="a first look"), state.surface)
+        return report(replace(state, note="first estimate"), state.surface)
 
     options = setting.options | {"precision": "float32"}
     return loss_surface(network.model, *ready, PREVIEW, **options, progress=progress, batch=len(ready[0]))

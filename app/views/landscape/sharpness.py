@@ -21,6 +21,7 @@ from cnnviz.errors import BadInput, Cancelled, CnnvizError
 from cnnviz.figures.landscape.plots import contours_figure
 from cnnviz.figures.landscape.words import centre_note
 from cnnviz.progress import Progress
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from app.session.networks import Network
@@ -60,7 +61,7 @@ def view(chosen: list[ShownLandscape], row: Any) -> None:
             "Keskar et al., ICLR 2017 (arXiv:1609.04836), metric 2.1, the highest loss found with every weight w moved "
             "by at most ε (|w| + 1). Filter norms: the highest loss found with every filter moved by at most 0.2 % of "
             "its norm. "
-            "Both are sought by projected gradient ascent and are lower bounds. Eigenvalues of the Hessian: Lanczos "
+            "Both are found by projected gradient ascent and are lower bounds. Eigenvalues of the Hessian: Lanczos "
             "with full reorthogonalisation; its trace: Hutchinson's estimate with its standard error."
         )
 
@@ -141,7 +142,7 @@ def _table(
     return {
         "network": [one.title for one in chosen],
         "at the centre": [centre_note(one.surface).removeprefix("centre: ") for one in chosen],
-        "not convex": [f"{100 * c.share:.1f} % of {c.counted:,} points" if c else "" for c in convexity],
+        "not convex": [f"{100 * c.share:.1f} % of {plural(c.counted, 'point')}" if c else "" for c in convexity],
         "convex up to": [_reach(c) for c in convexity],
         "ε-sharpness (ε = 0.001)": [f"{m.keskar:.3g} %" if m else unknown for m in measured],
         "rise within 0.2 % of filter norms": [f"{m.filter_rise:.3g} nats" if m else unknown for m in measured],

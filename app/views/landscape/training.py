@@ -73,7 +73,7 @@ def training(row: Any) -> None:
     with st.expander("Formula and source"):
         st.write(
             "Li et al. 2018 (arXiv:1712.09913), section 7: PCA of θᵢ − θₙ over the snapshots i of a run with n epochs. "
-            "The loss told for a snapshot is its own, not that of its projection. Low-dimensional paths are expected "
+            "The loss shown for a snapshot is its own, not that of its projection. Low-dimensional paths are expected "
             "also of random walks (Antognini and Sohl-Dickstein 2018, arXiv:1806.08805)."
         )
 

@@ -64,7 +64,7 @@ def pick_seed(names: list[str]) -> str:
             key="reroll",
             on_click=address.choose,
             args=("seed", following),
-            help="Another pair of random directions. What stays is more than an accident of the slice.",
+            help="A new pair of random directions. What stays the same is no accident of the slice.",
         )
     return seed
 

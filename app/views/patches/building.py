@@ -18,6 +18,7 @@ from app.session.networks import Network
 from app.url import address
 from cnnviz.data.grouping import EACH
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -79,7 +80,7 @@ def offer_build(network: Network, images: Corpus, index: PatchIndex | None) -> N
     """Say how many images are to be indexed, and draw the button that starts it."""
     done = f" {index.meta['next']:,} are done." if index else ""
     name = as_literal(images.name)
-    st.info(f"{len(images):,} images of {name} to index.{done} One pass serves every layer and channel.")
+    st.info(f"{plural(len(images), 'image')} of {name} to index.{done} One pass serves every layer and channel.")
     asked = st.button("Continue" if index else "Build the index", type="primary")
     if asked and try_build(network, images) is not None:
         address.rerun()

@@ -28,6 +28,7 @@ from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.patches.wall import crisp_side, fit_nine, reconstruction_rgb, three_by_three
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -104,7 +105,7 @@ class IndexedLayer:
         return self.index.unit(self.layer, channel)
 
     def patches(self, channel: int) -> list[np.ndarray]:
-        """The winners' patches, uint8 (h, w, 3), strongest first; where the images cannot be read any more, the small
+        """The winners' patches, uint8 (h, w, 3), strongest first; where the images can no longer be read, the small
         crops that the index holds. Empty if it holds none and has come without its images."""
         return picture_cache().get(self.name(channel, PATCHES), lambda: self._cut(channel))
 
@@ -238,9 +239,10 @@ def require_layer(network: Network, images: Corpus, layer: str) -> IndexedLayer:
     if job is not None and job.running:
         building.watch_build(key, index is not None)
     elif index is not None and not building.has_images(images):
-        part = "" if index.complete else f" It is not complete: {index.meta['next']:,} images are searched."
+        part = "" if index.complete else f" It is not complete: {plural(index.meta['next'], 'image')} searched so far."
         st.caption(
-            f"An index of {index.meta['images']:,} images ({as_literal(images.name)}) without them: patches are small "
+            f"An index of {plural(index.meta['images'], 'image')} ({as_literal(images.name)}) without them: "
+            "patches are small "
             f"crops, and nothing can be projected back.{part}"
         )
     elif not refused and (index is None or not index.complete):
@@ -248,7 +250,7 @@ def require_layer(network: Network, images: Corpus, layer: str) -> IndexedLayer:
     if job is not None and job.problem:
         st.error(escape_markdown(job.problem))
     if index is not None and index.meta.get("skipped"):
-        with st.expander(f"{len(index.meta['skipped'])} images could not be read and were left out"):
+        with st.expander(f"{plural(len(index.meta['skipped']), 'image')} could not be read and were left out"):
             which, why = zip(*index.meta["skipped"], strict=True)
             st.table({"image": [as_literal(name) for name in which], "why": [escape_markdown(words) for words in why]})
     if index is not None and index.complete and layer not in index.tops:

@@ -23,6 +23,7 @@ from cnnviz.figures.patches import charts as unit_charts
 from cnnviz.figures.patches.context import WinnerPictures, list_words, winners_sheet
 from cnnviz.figures.patches.wall import EMPTY
 from cnnviz.figures.receptive.fields import fields_picture
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.attribution.effective_field import EffectiveField
@@ -38,7 +39,7 @@ def winners(later: Deferred, layer: IndexedLayer, channel: int, rule: str) -> No
     sheet, labels = picture_cache().get(
         layer.name(channel, f"sheet {rule} {low is not None}"), lambda: _draw_winners(layer, channel, low)
     )
-    words = f"The {len(sheet.items)} winners of channel {channel} of {layer.layer} in context"
+    words = f"The {plural(len(sheet.items), 'winner')} of channel {channel} of {layer.layer} in context"
     picture(sheet.png, sheet.size, words, "winners", labels=labels)
 
 

@@ -26,6 +26,7 @@ from cnnviz.figures.base.atlas import cells_atlas
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.patches.wall import Block, fit_tile, pair_cells, plan_wall
 from cnnviz.progress import Progress
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.figures.base.atlas import Atlas
@@ -45,7 +46,7 @@ PREPARE: dict[str, Any] = dict(
 class Chosen:
     """What the wall shows. `channels`: all that pass, in order; `selective`: of the layer, if there are labels;
     `places`: of the photograph; `own`: whether that is one of the images searched; `found`: {channel: winners of
-    the class looked for}."""
+    the class, or of the images, looked for}."""
 
     channels: list[int]
     selective: Selectivity | None
@@ -72,6 +73,7 @@ def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
             "find",
             "",
             placeholder="17, or dog",
+            help="A channel's number, a class, or a part of the file names of the winners.",
             width=112,
             on_change=_jump,
             args=(channels,),
@@ -84,7 +86,7 @@ def _choose(layer: IndexedLayer, image: str, order: str, show: str, find: str) -
     from cnnviz.studies.channels.sorting import order_channels
 
     selective, (places, own) = layer.selectivity, layer.places(image)
-    found = _find_class(layer, find)
+    found = _find(layer, find)
     passing = _find_passing(layer, show, places)
     channels = order_channels(layer.index, layer.layer, order, selective)
     channels = [c for c in channels if c in passing and (not find or c in found)]
@@ -132,9 +134,9 @@ def _jump(channels: int) -> None:
         st.session_state["find"] = ""
 
 
-def _find_class(layer: IndexedLayer, find: str) -> dict[int, int]:
-    """{channel: winners} of the class looked for; the class's own channel in a layer of classes."""
-    from cnnviz.studies.channels.sorting import find_class, parse_channel
+def _find(layer: IndexedLayer, find: str) -> dict[int, int]:
+    """{channel: winners} of the class or of the images looked for; the class's own channel in a layer of classes."""
+    from cnnviz.studies.channels.sorting import find_class, find_images, parse_channel
 
     if not find:
         return {}
@@ -142,7 +144,9 @@ def _find_class(layer: IndexedLayer, find: str) -> dict[int, int]:
     number = parse_channel(find, channels)
     if number is not None:  # of a link; typed numbers have jumped already
         return {number: 0}
-    found = find_class(selective, find) if selective is not None else {}
+    found = find_images(layer.index, layer.layer, find)
+    for channel, count in (find_class(selective, find) if selective is not None else {}).items():
+        found[channel] = max(count, found.get(channel, 0))
     names, last = layer.network.model.class_names, list(layer.index.layers)[-3:]
     if len(names) == channels and layer.layer in last:
         found |= {c: found.get(c, 0) for c, name in enumerate(names) if find.strip().lower() in name.lower()}
@@ -152,8 +156,10 @@ def _find_class(layer: IndexedLayer, find: str) -> dict[int, int]:
 def explain_empty(chosen: Chosen, layer: str) -> None:
     """Say why the wall is empty."""
     if address.read("find") and not chosen.found:
-        labelled = " These images have no classes." if chosen.selective is None else ""
-        st.info(f"No channel of {layer} has a winner of a class like “{as_literal(address.read('find'))}”.{labelled}")
+        searched = "file" if chosen.selective is None else "class or file"
+        labelled = " These images have no classes: only their names are searched." if chosen.selective is None else ""
+        wanted = as_literal(address.read("find"))
+        st.info(f"No channel of {layer} has a winner whose {searched} is named like “{wanted}”.{labelled}")
     elif address.read("show") == DEAD:
         st.info(f"No channel of {layer} is dead over these images.")
     else:
@@ -210,7 +216,7 @@ def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> No
         (*page.layer.key, "wall", page.rule, page.kept, known, page.chosen.name), lambda: _draw_wall(page, low)
     )
     ready = sum(part is not None for part in low.values())
-    words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {len(low)} channels"
+    words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {plural(len(low), 'channel')}"
     show_wall(atlas, texts, words, "wall_picture", unit, on_pick=_choose_channel, side=page.side)
 
 
@@ -248,7 +254,7 @@ def ranking(layer: IndexedLayer, image: str, chosen: Chosen, most: int = 8) -> N
     first = int((chosen.places == 1).sum())
     also = " (It is one of the images searched.)" if chosen.own else ""
     st.write(
-        f"**{image}** is in the top {layer.k} of {len(entered)} of {len(chosen.places)} channels"
+        f"**{image}** is in the top {layer.k} of {len(entered)} of {plural(len(chosen.places), 'channel')}"
         f"{f', the strongest in {first}' if first else ''}.{also}"
         + (f" “Show: {ENTERED}” gives their wall." if entered else "")
     )
@@ -274,7 +280,7 @@ def offer_files(layer: IndexedLayer, rule: str) -> None:
                 st.download_button(words, file.read_bytes(), name, kind, **options)
     elif job is not None and job.running:
         watch.draw_jobs("sheet", [key])
-    elif st.button(f"Prepare the whole layer for print ({count} units)", **PREPARE):
+    elif st.button(f"Prepare the whole layer for print ({plural(count, 'unit')})", **PREPARE):
         asked.add(key)
         background.start(key, f"Drawing {layer.layer}", partial(_make_sheet, layer, rule))
         address.rerun()
@@ -315,7 +321,7 @@ def _make_sheet(layer: IndexedLayer, rule: str, report: Report) -> None:
         blocks.append(Block(channel, patches, low, words))
         if not report(Progress(channel + 1, count, "units")):
             return
-    note = f"top-{layer.k} of {index.meta['images']:,} images of {images.name}; {rule}; drawn with cnnviz"
+    note = f"top-{layer.k} of {plural(index.meta['images'], 'image')} of {images.name}; {rule}; drawn with cnnviz"
     pages = layer_pages(blocks, f"{layer.network.model.name} · {layer.layer}", note, columns)
     for file, data in zip(_sheet_files(layer, rule), (pdf_bytes, png_bytes), strict=True):
         write_bytes_atomic(file, data(pages))

@@ -8,22 +8,27 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
+from app.markdown import as_literal
 from app.pickers import bar, controls
 from app.views.playground.input import whole
 from cnnviz.figures.playground import cards
 from cnnviz.studies.convolution.cost import Cost, conv_cost
+from cnnviz.studies.convolution.lecture_errors import list_errors
 from cnnviz.studies.convolution.lecture_questions import list_questions
+from cnnviz.wording import plural
 
 NARROW = 690  # pixels; the page of a window of 1024
-LAYER, NOTES = "A layer", "The notes' questions"
+LAYER, NOTES, ERRORS = "A layer", "The notes' questions", "The notes' errors"
 
 
 def counters(row: Any) -> None:
-    """A layer's parameters, multiply-adds and memory; or a question of the notes."""
+    """A layer's parameters, multiply-adds and memory; a question of the notes; or what is wrong in them."""
     with row:
-        kind = controls.bind_choice("Count", "count", [LAYER, NOTES])
+        kind = controls.bind_choice("Count", "count", [LAYER, NOTES, ERRORS])
     if kind == LAYER:
         _layer()
+    elif kind == ERRORS:
+        _errors()
     else:
         _questions(row)
 
@@ -38,13 +43,15 @@ def _layer() -> None:
             groups = whole("Groups", "groups", 1, 1, 4096)
         with right:
             filters = whole("Filters", "cout", 64, 1, 4096)
-            side = whole("Pixels a side", "insize", 56, 1, 1024)
+            side = whole("Side [pixels]", "insize", 56, 1, 1024)
             padding = whole("Padding", "cp", 1, 0, 16)
             bias = controls.bind(st.selectbox, "Biases", "bias", "yes", options=["yes", "no"]) == "yes"
     cost = conv_cost(channels, filters, kernel, side, side, stride, padding, groups, bias)
     others = [("this layer", cost), *_others(channels, filters, kernel, side, stride, padding, groups, bias)]
     working = f"{kernel} · {kernel} · {channels}" + (f" / {groups}" if groups > 1 else "")
-    working = f"{working} · {filters}" + (f" + {filters}" if bias else "") + f" = {cost.parameters:,} parameters"
+    working = (
+        f"{working} · {filters}" + (f" + {filters}" if bias else "") + f" = {plural(cost.parameters, 'parameter')}"
+    )
     scenes = [cards.cost_scene(working, cost, others, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Cost of the layer"], "playground_cost", narrow=scenes[1:])
     st.write(
@@ -109,3 +116,19 @@ def _questions(row: Any) -> None:
             },
             hide_index=True,
         )
+
+
+def _errors() -> None:
+    found = list_errors()
+    st.table(
+        {
+            "topic": [error.topic for error in found],
+            "the notes say": [as_literal(error.notes_say) for error in found],
+            "correct": [as_literal(error.correct) for error in found],
+            "why, or source": [as_literal(error.reason) for error in found],
+        }
+    )
+    st.write(
+        "Sentences and figures of the lecture notes that do not hold. Wrong answers to counting questions stand with "
+        "the questions."
+    )

@@ -48,7 +48,7 @@ def tables(text: str, what: str, most: int, many: int) -> np.ndarray:
     if len(blocks) <= 1:
         return table(text, what, most)[None]
     if len(blocks) > many:
-        raise BadInput(f"There are {len(blocks)} tables of the {what}; at most {many} can be shown.")
+        raise BadInput(f"Got {len(blocks)} tables of the {what}; at most {many} can be shown.")
     found = [table(block, f"{what} {at}", most) for at, block in enumerate(blocks, 1)]
     sizes = {one.shape for one in found}
     if len(sizes) > 1:

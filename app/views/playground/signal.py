@@ -14,6 +14,7 @@ from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.signal import signal_figure
 from cnnviz.figures.equivariance.words import error_text
 from cnnviz.studies.equivariance.signal import KERNELS, SIGNALS, SignalShift, make_signal, shift_signal
+from cnnviz.wording import plural
 
 OWN, LONGEST, REACH = "own", 15, 16
 MOST = 128  # values of a series of one's own
@@ -47,7 +48,7 @@ def view(row: Any) -> None:
         signal_figure(found, stride, pool_stride, shifts, over), "A time series and its shift", "signal", "signal-shift"
     )
     st.markdown(
-        f"A shift by {shift} is {found.steps} unit{'s' * (found.steps != 1)} of the response at a stride of {stride}. "
+        f"A shift by {shift} is {plural(found.steps, 'unit')} of the response at a stride of {stride}. "
         f"Relative error: **{error_text(found.error)}**. Unchanged at their place: **{100 * found.unchanged:.0f} %** "
         f"of the active units before pooling, **{100 * found.pooled_unchanged:.0f} %** after it."
     )
@@ -59,7 +60,7 @@ def view(row: Any) -> None:
     )
     with st.expander("Formula and source"):
         st.write(
-            "f: the kernel is laid on without a flip and centred, every stride-th value is kept, then ReLU. Error: "
+            "f: the kernel is applied without a flip and centred, every stride-th value is kept, then ReLU. Error: "
             "‖f(T(x)) − T(f(x))‖ / ‖T(f(x))‖, where T moves responses by the shift over the stride, to the nearest "
             "unit. Unchanged asks for invariance instead, so that nothing is moved back; units that are 0 both times "
             "are not counted. Rings: values that differ by more than 1 % of the largest. Source: Goodfellow, Bengio, "
@@ -80,5 +81,7 @@ def _pick_series() -> tuple[np.ndarray, np.ndarray]:
     kernel = row_of(own, "kernel", LONGEST) if name == OWN else np.array(KERNELS[name])
     values = row_of(text, "series", MOST) if kind == OWN else make_signal(kind)
     if len(values) < len(kernel):
-        raise BadInput(f"The series has {len(values)} numbers, fewer than the {len(kernel)} of the kernel. Add some.")
+        raise BadInput(
+            f"The series has {plural(len(values), 'number')}, fewer than the {len(kernel)} of the kernel. Add some."
+        )
     return values, kernel

@@ -20,6 +20,7 @@ from cnnviz.figures.playground import matrix as playground_matrix
 from cnnviz.figures.playground import steps as playground_steps
 from cnnviz.studies.convolution import convolution as convolving
 from cnnviz.studies.convolution.toeplitz import build_toeplitz
+from cnnviz.wording import plural
 
 NARROW = 690  # pixels; the page of a window of 1024
 GRID, KERNEL = 12, 5  # numbers a side at most
@@ -32,6 +33,7 @@ THREE = (*TWO, ((1, 0, 1), (0, 1, 0), (1, 0, 1)))
 EXAMPLES = {  # name: (grid, kernels, stride, padding, groups)
     "3×3: 19, 25, 37, 43": (convolving.GRID, convolving.KERNEL, 1, 0, 1),
     "Sharpening: first 114": (convolving.SHARPEN_GRID, convolving.SHARPEN, 1, 1, 1),
+    "A row of 5, padding 1: 25, 13, 3": (((1, 2, 3, 4, 5),), ((1, 0, -1),), 1, 1, 1),
     "7×7, stride 2: whole": (SEVEN, PLUS, 2, 0, 1),
     "7×7, stride 3: not whole": (SEVEN, PLUS, 3, 0, 1),
     "2 channels: 56, 72, 104, 120": (TWO, TWO_KERNELS, 1, 0, 1),
@@ -56,16 +58,21 @@ class Task:
     flip: bool
 
     @property
+    def pads(self) -> tuple[int, int]:
+        """Above and below, left and right; a single row is padded at its ends alone."""
+        return convolving.pad_axes(self.grid.shape[1:], self.kernels.shape[2:], self.padding)
+
+    @property
     def result(self) -> convolving.ConvolvedGrid:
         return convolving.convolve(
-            self.grid, self.kernels, None, self.stride, self.padding, self.dilation, self.groups, self.flip
+            self.grid, self.kernels, None, self.stride, self.pads, self.dilation, self.groups, self.flip
         )
 
     @property
     def sizes(self) -> tuple[convolving.OutputSize, convolving.OutputSize]:
         """Of rows and columns."""
-        pairs = zip(self.grid.shape[1:], self.kernels.shape[2:], strict=True)
-        rows, cols = (convolving.output_size(n, k, self.stride, self.padding, self.dilation) for n, k in pairs)
+        axes = zip(self.grid.shape[1:], self.kernels.shape[2:], self.pads, strict=True)
+        rows, cols = (convolving.output_size(n, k, self.stride, p, self.dilation) for n, k, p in axes)
         return rows, cols
 
     @property
@@ -102,16 +109,22 @@ def filters_of(kernels: np.ndarray, channels: int, groups: int) -> np.ndarray:
 
     Raises BadInput where they do not make whole filters, equally many for each group."""
     if channels % groups:
-        raise BadInput(f"{channels} channels cannot be divided into {groups} groups. Take a number that divides them.")
+        raise BadInput(
+            f"{plural(channels, 'channel')} cannot be divided into {plural(groups, 'group')}. Take a number "
+            "that divides them."
+        )
     depth = channels // groups
     count = len(kernels) // depth
     if len(kernels) % depth or count % groups:
         raise BadInput(
-            f"There are {len(kernels)} kernels, each after an empty line. {channels} channels in {groups} "
-            f"group{'s' * (groups > 1)} take {channels} kernels or a multiple of that: {depth} for each filter."
+            f"Got {plural(len(kernels), 'kernel')}, one after each empty line. {plural(channels, 'channel')} in "
+            f"{plural(groups, 'group')} need {plural(channels, 'kernel')} or a multiple of that: {depth} for "
+            "each filter."
         )
     if count > MANY:
-        raise BadInput(f"{len(kernels)} kernels make {count} filters; at most {MANY} can be shown.")
+        raise BadInput(
+            f"{plural(len(kernels), 'kernel')} would make {plural(count, 'filter')}; at most {MANY} can be shown."
+        )
     return kernels.reshape(count, depth, *kernels.shape[1:])
 
 
@@ -169,8 +182,8 @@ _SEVERAL = (
 
 def _scene(task: Task, result: convolving.ConvolvedGrid, number: int, width: float) -> Scene:
     if task.plain:
-        return playground_steps.step_scene(result, task.padding, number, task.sizes, task.flip, width)
-    return playground_channels.channels_scene(result, task.padding, number, task.sizes, task.flip, width)
+        return playground_steps.step_scene(result, task.pads, number, task.sizes, task.flip, width)
+    return playground_channels.channels_scene(result, task.pads, number, task.sizes, task.flip, width)
 
 
 def matrix(row: Any) -> None:
@@ -178,7 +191,7 @@ def matrix(row: Any) -> None:
     task = pick_task()
     result = task.result
     number = pick_step(result.output[0].size, row)
-    found = build_toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.padding, task.dilation)
+    found = build_toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.pads, task.dilation)
     scenes = [playground_matrix.matrix_scene(found, task.grid[0], number, task.flip, width) for width in (1070, NARROW)]
     drawing(scenes[:1], ["Matrix of the convolution"], "playground_matrix", narrow=scenes[1:])
     if not task.plain:
@@ -187,7 +200,7 @@ def matrix(row: Any) -> None:
             "several filters below each other."
         )
     st.write(
-        "The same convolution as one matrix: each line computes one output from all pixels, written below each other. "
+        "The same convolution as one matrix: each row computes one output from all pixels, stacked below each other. "
         "**Notice** that most places are zero (sparse interactions), and that equal colours are one and the same "
         "weight (parameter sharing)."
     )
@@ -204,7 +217,7 @@ def matrix(row: Any) -> None:
 def seen(_row: Any) -> None:
     """A heat map of how many windows read each pixel."""
     with bar.panel():
-        side = whole("Pixels a side", "side", 7, 1, 24)
+        side = whole("Side [pixels]", "side", 7, 1, 24)
         kernel = whole("Kernel", "kside", 3, 1, 11)
         stride = whole("Stride", "stride", 1, 1, 5)
         padding = whole("Padding", "pad", 0, 0, 4)

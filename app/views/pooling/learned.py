@@ -38,14 +38,14 @@ def view(row: Any) -> None:
     drawing(scenes[:1], ["Responses of four filters to four pictures"], "poses", narrow=scenes[1:])
     st.write(
         "Each filter looks for the pattern in one pose; pooling takes the maximum *across channels* instead of across "
-        "places. **Notice** that every picture wakes another filter and the maximum does not care which: a layer can "
-        "learn invariance to turns. Take fewer filters, and it is gone for the poses that nobody looks for."
+        "places. **Notice** that each picture activates a different filter, and the maximum does not care which: a "
+        "layer can learn invariance to rotation. With fewer filters it is gone for the poses that no filter looks for."
     )
     offer_downloads("learned-invariance", scenes[0])
     with st.expander("What is drawn, and source"):
         st.write(
             "The number is the response of the unit in the middle of the map, Σ picture · filter, without a flip. The "
-            "digit's filter is the digit less its mean, scaled so that it answers 1 to itself. Filters: blue below 0, "
+            "digit's filter is the digit less its mean, scaled to respond with 1 to itself. Filters: blue below 0, "
             "red above. Sources: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9; maxout: Goodfellow et "
             "al., ICML 2013, arXiv:1302.4389."
         )

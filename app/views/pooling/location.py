@@ -18,6 +18,7 @@ from app.views.pooling import results
 from cnnviz.figures.equivariance.words import PADDING
 from cnnviz.figures.pooling.charts import location_figure
 from cnnviz.figures.pooling.sizes import sizes_scene, sizes_sentence
+from cnnviz.wording import plural
 
 NARROW = 690  # pixels; the page of a window of 1024
 
@@ -69,7 +70,7 @@ def _curves(setting: ShiftSetting, layer: str, right: int) -> None:
     at = int(np.flatnonzero(results.OFFSETS == right)[0])
     flat, average, largest = (f"{100 * float(c[at]):.0f} %" for c in (found.flat, found.average, found.maximum))
     st.write(
-        f"Shifted by {right} pixel{'s' * (right != 1)}, what a dense layer would read of `{layer}` changes by "
+        f"Shifted by {plural(right, 'pixel')}, what a dense layer would read of `{layer}` changes by "
         f"**{flat}**, its global average by **{average}** and its global maximum by **{largest}**. **Notice** that "
         "global pooling keeps what there is and forgets where: on a *torus* nothing at all changes at multiples of the "
         "stride. Choose the padding *native*, as trained, to see what the border gives away."

@@ -21,6 +21,7 @@ from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.panels import Strip
 from cnnviz.figures.pooling.charts import layers_figure, shares_figure
 from cnnviz.figures.pooling.panels import MapPair, columns_strip, fold_channels, rows_strip
+from cnnviz.wording import plural
 
 KINDS = {"max": "maximum", "average": "average", "l2": "L2", "stochastic": "stochastic"}
 TOLERANCES = [0, 1, 2, 5, 10, 20]  # % of the largest value
@@ -125,7 +126,7 @@ def _pairs(
         size = f"{first.shape[1]}×{first.shape[2]}"
         if max(first.shape[1:]) == 1:
             tables = [fold_channels(part[:, 0, 0]) for part in (first, second, found.same, found.active)]
-            rows.append((name, f"{len(first)} channels", MapPair(*tables)))
+            rows.append((name, f"{plural(len(first), 'channel')}", MapPair(*tables)))
         else:
             at = min(channel, len(first) - 1)
             rows.append((name, size, MapPair(first[at], second[at], found.same[at], found.active[at])))
@@ -161,7 +162,7 @@ def _curve(setting: ShiftSetting, layer: str, right: int, tolerance: float) -> N
 def _words(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:
     one = next(row for row in results.at_shift(setting, right, tolerance).rows if row.layer == layer)
     st.markdown(
-        f"`{controls.unit_name(layer, channel)}` A shift by {right} pixel{'s' * (right != 1)} leaves "
+        f"`{controls.unit_name(layer, channel)}` A shift by {plural(right, 'pixel')} leaves "
         f"**{100 * one.before[0]:.0f} %** of the active units before this pooling unchanged and "
         f"**{100 * one.after[0]:.0f} %** after it, over all channels."
     )

@@ -19,6 +19,7 @@ from app.views.receptive.unit_field import ViewedUnit
 from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.receptive.canvas import Canvas, photo_picture, plan_canvas
 from cnnviz.figures.receptive.growth import depth_colours, growth_figure
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -86,7 +87,7 @@ def _effective(look: ViewedUnit, growth: Growth, images: Corpus) -> tuple[Effect
         model = look.network.model
         return measure_effective_growth(model, read_images(model, images, count), layers, progress)
 
-    words = f"Effective fields of {len(layers)} layers over {count} images"
+    words = f"Effective fields of {plural(len(layers), 'layer')} over {plural(count, 'image')}"
     recipe = ("growth", look.network.key, tuple(layers), images.fingerprint)
     return studies.result("growth", recipe, words, make, at_once=height * width <= SMALL)
 

@@ -46,7 +46,7 @@ def view(row: Any) -> None:
         with left:
             channels = whole("Channels C", "channels", 256, 1, 4096)
         with right:
-            side = whole("Pixels a side", "mapside", 56, 1, 1024)
+            side = whole("Side [pixels]", "mapside", 56, 1, 1024)
     good = {name: stack for name, stack in stacks.items() if stack is not None}
     if good:
         _drawn(good, presets, channels, side)

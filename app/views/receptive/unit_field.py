@@ -27,6 +27,7 @@ from cnnviz.figures.receptive.canvas import (
     plan_canvas,
     zoom_canvas,
 )
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -179,7 +180,7 @@ def _gradient(look: ViewedUnit, canvas: Canvas, found: MeasuredField | None, wor
         fill=True,
         labels=[*_labels(canvas, found.free), *scale],
     )
-    over = "this photograph" if found.images == 1 else f"{found.images} images"
+    over = "this photograph" if found.images == 1 else plural(found.images, "image")
     silent = f" In {found.silent} of them the unit is silent." if found.silent and found.images > 1 else ""
     if not found.weight.any():
         st.caption(f"No gradient arrives: the unit is silent in {over}. Choose another channel or more images.")
@@ -227,7 +228,7 @@ def _measured(look: ViewedUnit, words: str, corpus: Corpus | None) -> tuple[Meas
     _channels, height, width = look.network.input_size
     if count * height * width <= QUICK:
         return picture_cache().get(recipe, make), False
-    found = studies.result("field", recipe, f"Mean over {count} images", make)
+    found = studies.result("field", recipe, f"Mean over {plural(count, 'image')}", make)
     return (_of_photo(look), True) if found is None else (found, False)
 
 

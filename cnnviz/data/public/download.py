@@ -15,6 +15,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathn
 
 from cnnviz.errors import BadInput, CnnvizError, Offline
 from cnnviz.store import atomic
+from cnnviz.wording import plural
 
 Progress = Callable[[int, int], None]  # (bytes so far, bytes in all; 0 = unknown)
 TIMEOUT_S = 30.0  # without a byte
@@ -56,7 +57,7 @@ def download(
             if progress:
                 progress(done, total)
         if total and done != total:
-            raise Offline(f"The connection to {_host(url)} broke after {done:,} of {total:,} bytes. Try again.")
+            raise Offline(f"The connection to {_host(url)} broke after {done:,} of {plural(total, 'byte')}. Try again.")
         for kind, digest in digests.items():
             _check(url, kind, digest.hexdigest(), wanted[kind])
     return target

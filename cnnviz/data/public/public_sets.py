@@ -21,6 +21,7 @@ from cnnviz.data.listing import list_images
 from cnnviz.data.public import public_files
 from cnnviz.data.public.public_files import BATCHES, DOWNLOADED, Progress, prefetch
 from cnnviz.errors import BadInput, unknown
+from cnnviz.wording import plural
 
 IMAGENETTE = {
     "n01440764": "tench",
@@ -97,7 +98,7 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except Exception as error:  # a damaged pickle raises anything
         raise BadInput(f"{path.name} is no CIFAR-10 batch ({error}). Delete it and get it again.") from error
     if labels.shape != (len(pixels),) or (len(labels) and not 0 <= labels.min() <= labels.max() <= 9):
-        raise BadInput(f"{path.name} holds {len(pixels)} images, but its labels do not fit them.")
+        raise BadInput(f"{path.name} holds {plural(len(pixels), 'image')}, but its labels do not fit them.")
     return pixels, labels
 
 
@@ -142,7 +143,7 @@ def _read_mnist(home: Path, splits: list[str], name: str) -> Corpus | None:
     pixels = np.concatenate(list(images.values()))
     numbers = np.concatenate(list(answers.values()))
     if len(numbers) not in (0, len(pixels)):
-        raise BadInput(f"{home} holds {len(pixels)} images in IDX form, but {len(numbers)} labels.")
+        raise BadInput(f"{home} holds {plural(len(pixels), 'image')} in IDX form, but {plural(len(numbers), 'label')}.")
     labels, classes = None, None
     if len(numbers):
         labels = [str(number) for number in numbers]

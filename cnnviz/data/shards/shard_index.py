@@ -18,6 +18,7 @@ from cnnviz.data.shards.tar import Member, members
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.store import load_arrays, save_arrays
+from cnnviz.wording import plural
 
 FORMAT = 1
 MAX_MEMBER = 256 << 20  # bytes of one image
@@ -148,7 +149,7 @@ class _ShardSweep:
     def shard(self, stamp: tuple[int, int]) -> Shard:
         """All that was found, in the order of the keys' bytes."""
         if self.further:
-            self.faults.append(("", f"{self.further:,} images are not used: their samples have another one."))
+            self.faults.append(("", f"{plural(self.further, 'image')} not used: of each sample the first one counts."))
         keys = sorted(self.images, key=os.fsencode)
         found = [self.images[key][1] for key in keys]
         places = np.array([(member.offset, member.size) for member in found], np.int64).reshape(-1, 2)

@@ -21,6 +21,7 @@ from cnnviz.data.corpus import Corpus, normalise_ids
 from cnnviz.data.images import open_image
 from cnnviz.data.shards.shard_index import Shard, index_shard
 from cnnviz.errors import BadImage, BadInput
+from cnnviz.wording import plural
 
 Progress = Callable[[int, int], None]
 MAX_SHARDS = 100_000
@@ -52,7 +53,7 @@ class ShardCorpus(Corpus):
         ids = normalise_ids([f"{own}/{key}" for own, shard in zip(named, shards, strict=True) for key in shard.keys])
         labels, missing = _join_labels(shards)
         if missing:
-            faults.append((name, f"{missing:,} of {count:,} images have no label, so none is used."))
+            faults.append((name, f"{missing:,} of {plural(count, 'image')} have no label, so none is used."))
         super().__init__(name, ids, labels, _sort_labels(labels), faults)
         self._stamps = [shard.stamp for shard in shards]
         self._starts = np.cumsum([0, *(len(shard.keys) for shard in shards)]).tolist()
@@ -99,7 +100,9 @@ def open_pattern(pattern: str, progress: Progress | None = None) -> ShardCorpus:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
-        raise BadInput(f"{pattern!r} names {len(paths):,} shards, but {', '.join(missing[:3])}{more} do not exist.")
+        raise BadInput(
+            f"{pattern!r} names {plural(len(paths), 'shard')}, but {', '.join(missing[:3])}{more} do not exist."
+        )
     return ShardCorpus(list(dict.fromkeys(paths)), Path(pattern).name, progress=progress)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from cnnviz.wording import plural
+
 BLOCK = 512
 MAX_HEADER = 1 << 20  # bytes of a long name or of pax records
 _SCAN = 1 << 20  # bytes read at once while looking for the next header
@@ -56,7 +58,9 @@ def members(file: BinaryIO, total: int) -> Iterator[Member]:
             long_name, long_size = "", -1
         at = start + -(-size // BLOCK) * BLOCK
     if not reported:
-        yield Member("", min(at, total), 0, f"The archive stops after {total:,} bytes without an end: it was cut.")
+        yield Member(
+            "", min(at, total), 0, f"The archive stops after {plural(total, 'byte')} without an end: it was cut."
+        )
 
 
 def is_tar(head: bytes) -> bool:
@@ -123,5 +127,5 @@ def _find_next_header(file: BinaryIO, at: int, total: int) -> int:
 
 
 def _describe_gap(at: int, found: int, total: int) -> str:
-    left = "nothing after it can be read" if found >= total else f"{found - at:,} bytes were passed over"
+    left = "nothing after it can be read" if found >= total else f"{plural(found - at, 'byte')} were passed over"
     return f"{left}. Copy or download the archive again."

@@ -14,6 +14,7 @@ from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import GREY, KINDS
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text, round_corners, smooth_path
 from cnnviz.figures.base.text import shorten, text_width
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -108,11 +109,17 @@ def _draw_words(
     row, middle = anatomy.blocks[block], scene.width / 2
     scene.add(Text(middle, 14, shorten(row.block, 16, scene.width, True), 16, bold=True))
     field = f" · sees {row.receptive_field[0]}×{row.receptive_field[1]} pixels" if row.receptive_field else ""
-    facts = f"{count_text(row.parameters)} parameters · {count_text(row.macs)} MACs{field}"
+    facts = f"{plural(count_text(row.parameters), 'parameter')} · {count_text(row.macs)} MACs{field}"
     scene.add(Text(middle, 34, facts, 12.5, GREY))
     before = dict.fromkeys(cells[p].block for i in inside for p in cells[i].parents if p >= 0 and p not in inside)
     names = [anatomy.blocks[b].block for b in before]
-    source = "the image" if not names else " and ".join(names) if len(names) < 3 else f"{len(names)} blocks before it"
+    source = (
+        "the image"
+        if not names
+        else " and ".join(names)
+        if len(names) < 3
+        else f"{plural(len(names), 'block')} before it"
+    )
     x = frame.x(0.0)
     text = shorten(f"from {source}", 12.5, min(scene.width, 2 * min(x, scene.width - x)))
     scene.add(Text(x, frame.y(0) - 13, text, 12.5, GREY))
@@ -130,7 +137,7 @@ def _draw_node(scene: Scene, cell: GraphNode, frame: _Frame, layout: Layout, num
         left, right = _find_reach(frame, layout, number)
         scene.add(Box(left, y - 12, right - left, 24, fill, fill, 1, 3, title=cell.title))
         count = cell.output[0]
-        words = (f"concat: {count} maps", f"concat: {count}", f"{count}")
+        words = (f"concat: {plural(str(count), 'map')}", f"concat: {count}", f"{count}")
         text = next((text for text in words if text_width(text, 13, True) <= right - left - 8), words[-1])
         scene.add(Text((left + right) / 2, y, text, 13, letters, bold=True))
         return

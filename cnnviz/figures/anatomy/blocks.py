@@ -4,7 +4,7 @@ by side."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.anatomy.layout import Layout, arrange
@@ -17,6 +17,8 @@ LEAST = 3  # equal neighbours that are folded
 FEW = 12  # blocks that are drawn as branches of each other at most
 MANY = 120  # blocks that are drawn at most; more are folded whether asked for or not
 
+_FACTOR = re.compile(r"\d+\.\d+")  # a fixed number that a layer multiplies by
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -24,7 +26,8 @@ class Unit:
     branches of each other.
 
     `blocks`: indices of the blocks it stands for; `cells`: of the first or of all, or one a dense layer;
-    `layout`: node 0 is the entry, node i + 1 the cell i; `reads`: units whose output enters."""
+    `layout`: node 0 is the entry, node i + 1 the cell i; `reads`: units whose output enters. `varied`: the blocks
+    have the same layers and each its own factors, of which the cells name the first and the last."""
 
     blocks: list[int]
     name: str
@@ -34,6 +37,7 @@ class Unit:
     reads: tuple[int, ...]
     dense: bool = False
     merged: bool = False
+    varied: bool = False
 
     @property
     def repeat(self) -> int:
@@ -95,9 +99,24 @@ def _build_unit(
     inside = [c for block in run for c in groups[block]] if merged else groups[run[0]]
     output = cells[groups[run[-1]][-1]].output
     name = "" if merged else anatomy.blocks[run[0]].block
-    return Unit(
-        run, name, output, [cells[c] for c in inside], arrange(local_parents(cells, inside)), reads, merged=merged
-    )
+    first, last = [cells[c] for c in inside], [cells[c] for c in groups[run[-1]]]
+    shown = first if merged else [_join_factors(*ends) for ends in zip(first, last, strict=True)]
+    layout = arrange(local_parents(cells, inside))
+    return Unit(run, name, output, shown, layout, reads, merged=merged, varied=shown != first)
+
+
+def _join_factors(first: GraphNode, last: GraphNode) -> GraphNode:
+    """The cell of the first of equal blocks, where the last one's has other factors with both: "× 0.991 … 0.833"."""
+
+    def join(one: str, other: str) -> str:
+        ends = iter(_FACTOR.findall(other))
+        return _FACTOR.sub(lambda found: _span_text(found[0], next(ends, found[0])), one) if one != other else one
+
+    return replace(first, label=join(first.label, last.label), notes=join(first.notes, last.notes))
+
+
+def _span_text(first: str, last: str) -> str:
+    return first if first == last else f"{float(first):.3g} … {float(last):.3g}"
 
 
 def _build_dense_unit(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import CATEGORIES, GREY
 from cnnviz.figures.base.plot_style import INK, apply_style
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -78,7 +79,7 @@ def _add_years(figure: Figure, results: Sequence[ChallengeResult]) -> None:
 
 
 def _describe_result(result: ChallengeResult) -> str:
-    layers = f"<br>{result.layers} layers with weights" if result.layers else ""
+    layers = f"<br>{plural(result.layers, 'layer')} with weights" if result.layers else ""
     return f"<b>{result.name}</b>, {result.year}: {result.top5} %<br>{result.condition}{layers}<br>{result.source}"
 
 
@@ -134,7 +135,9 @@ def _is_torchvision(model: PublishedModel) -> bool:
 
 
 def _describe_model(model: PublishedModel) -> str:
-    facts = f"top-1 {model.top1:g} % · {count_text(model.parameters)} parameters · {count_text(model.macs)} MACs"
+    facts = (
+        f"top-1 {model.top1:g} % · {plural(count_text(model.parameters), 'parameter')} · {count_text(model.macs)} MACs"
+    )
     return f"<b>{model.name}</b> ({model.family})<br>{facts}<br>{model.condition}<br>{model.source}"
 
 

@@ -14,6 +14,7 @@ from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import GREY, KINDS
 from cnnviz.figures.base.scene import INK, Box, Point, Polyline, Scene, Text, round_corners
 from cnnviz.figures.base.text import shorten, text_width
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -157,8 +158,8 @@ def _measure_wires(units: list[Unit], line: _Row) -> float:
 
 def _draw_heading(anatomy: Anatomy, width: float) -> Iterable[Text]:
     """Title and facts, as many of them as there is room for."""
-    layers = "1 layer" if anatomy.depth == 1 else f"{anatomy.depth} layers"
-    facts = [f"{count_text(anatomy.parameters)} parameters", f"{count_text(anatomy.macs)} MACs"]
+    layers = plural(anatomy.depth, "layer")
+    facts = [f"{plural(count_text(anatomy.parameters), 'parameter')}", f"{count_text(anatomy.macs)} MACs"]
     facts += [f"{layers} deep", f"input {shape_text(anatomy.input_size)}"]
     title = shorten(anatomy.title, 17, width - 8, True)
     left = 4 + text_width(title, 17, True) + 14

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import KINDS
 from cnnviz.figures.base.text import size_text
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy, LayerRow
@@ -156,7 +157,7 @@ def _short(row: LayerRow) -> tuple[str, ...]:
 def _label(row: LayerRow) -> str:
     if row.kind == "conv":
         kind = "depthwise" if choose_paint(row) == "depthwise" else "conv"
-        groups = f", {row.groups} groups" if row.groups > 1 and kind == "conv" else ""
+        groups = f", {plural(row.groups, 'group')}" if row.groups > 1 and kind == "conv" else ""
         return f"{size_text(row.kernel)} {kind}, {row.output[0]}{_stride(row)}{groups}"
     if row.kind == "linear":
         return f"linear, {row.output[-1]}"
@@ -169,7 +170,7 @@ def _label(row: LayerRow) -> str:
 def _title(row: LayerRow, notes: list[str]) -> str:
     """What is said when the mouse rests on the cell."""
     field = f"; receptive field {size_text(row.receptive_field)}" if row.receptive_field else ""
-    cost = f"; {count_text(row.parameters)} parameters" if row.parameters else ""
+    cost = f"; {plural(count_text(row.parameters), 'parameter')}" if row.parameters else ""
     cost += f", {count_text(row.macs)} MACs" if row.macs else ""
     extra = f" (with {', '.join(notes)})" if notes else ""
     return f"{row.layer}: {row.detail}{extra}\noutput {shape_text(row.output)}{cost}{field}"

@@ -11,6 +11,7 @@ from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import GREY, KINDS
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import shorten, text_width
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -118,7 +119,7 @@ def _draw_heads(scene: Scene, anatomy: Anatomy, left: float, room: float, title:
     if title:
         scene.add(Text(4, 13, anatomy.title, 17, anchor="start", bold=True))
     totals = (
-        ("Activations", f"{count_text(anatomy.activations)} values, {anatomy.activation_bytes / 1e6:.4g} MB"),
+        ("Activations", f"{plural(count_text(anatomy.activations), 'value')}, {anatomy.activation_bytes / 1e6:.4g} MB"),
         ("Parameters", count_text(anatomy.parameters)),
         ("Multiply-adds", count_text(anatomy.macs)),
     )

@@ -10,6 +10,7 @@ from cnnviz.figures.anatomy.nodes import GraphNode
 from cnnviz.figures.base.colors import CHOSEN, GREY, KINDS
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text, arc_points, round_corners, smooth_path
 from cnnviz.figures.base.text import shorten, text_width
+from cnnviz.wording import plural
 
 EDGE = "#3f4753"
 ROUND = ("add", "multiply")
@@ -165,10 +166,12 @@ def _draw_frame(scene: Scene, unit: Unit, x: float, middle: float, room: Extent,
     for back in (folded, folded / 2) if folded else ():
         scene.add(Box(x + back, top + back, wide, high, "#eceff3", "#aab2bd", 1, 7))
     stroke, line = (CHOSEN, 2.5) if marked else ("#c3cad3", 1.0)
-    title = unit.name + (f" and {unit.repeat - 1} equal blocks" if folded else "")
+    alike = "more of these layers, each with its own factor" if unit.varied else "equal to it"
+    title = unit.name + (f" and {plural(unit.repeat - 1, 'block')} {alike}" if folded else "")
     scene.add(Box(x, top, wide, high, "#f6f7f9", stroke, line, 7, item, title))
     if folded:
-        scene.add(Text(x + wide, top - 7, f"× {unit.repeat}", 14, anchor="end", bold=True))
+        count = f"× {unit.repeat}" + ", factors differ" * unit.varied
+        scene.add(Text(x + wide, top - 7, count, 14, anchor="end", bold=True))
 
 
 def _draw_concat(

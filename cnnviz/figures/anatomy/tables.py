@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.figures.anatomy.nodes import shape_text
 from cnnviz.figures.base.text import size_text
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -43,9 +44,10 @@ def layer_table(anatomy: Anatomy, kind: str = "layer") -> dict[str, list[Any]]:
 def totals_sentence(anatomy: Anatomy) -> str:
     """All totals to the unit, in words."""
     return (
-        f"**{anatomy.title}**, totals for one image: {anatomy.parameters:,} parameters, of which {anatomy.weights:,} "
+        f"**{anatomy.title}**, totals for one image: {plural(anatomy.parameters, 'parameter')}, of which "
+        f"{anatomy.weights:,} "
         f"weights; {anatomy.macs:,} multiply-adds; {anatomy.activations:,} activations = "
-        f"{anatomy.activation_bytes / 1e6:,.2f} MB as float32; {anatomy.depth} layers deep."
+        f"{anatomy.activation_bytes / 1e6:,.2f} MB as float32; {plural(anatomy.depth, 'layer')} deep."
     )
 
 

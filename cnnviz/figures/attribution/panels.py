@@ -20,12 +20,11 @@ from cnnviz.figures.base.colors import (
     viridis,
 )
 from cnnviz.figures.base.encode import rgb_png, whole_factor
-from cnnviz.figures.base.overlay import to_rgb
+from cnnviz.figures.base.overlay import EMPTY, ZERO, to_rgb, veil
 from cnnviz.figures.equivariance.panels import Strip, fit_photo, place_pixels
 
 TITLE, BAR, LINE, GAP = 24, 8, 20, 16  # pixels: over a panel, of a scale, of a line below it, between panels
 ROOMY = 200  # pixels of a panel with room for both ends of its scale and a note between them, which else is below
-EMPTY = (236, 238, 241)
 OUTLIERS = 99.5  # percentile of the magnitudes that gets full colour: single pixels of gradients stand out far
 _OTHER = "#b9c0ca"
 
@@ -34,7 +33,8 @@ _OTHER = "#b9c0ca"
 class ImagePanel:
     """One picture of the scene. `pixels`: uint8 (h, w, 3), None while it is computed. `title`: over it. `scale`: "" for
     none, "positive" from 0, "signed" about 0, up to `peak`. `note`: in the middle below. `lines`: (colour, text) of a
-    legend below, in place of a scale; the colour "" leaves the square out."""
+    legend below, in place of a scale; the colour "" leaves the square out. `across`: what is written on the middle of
+    the picture."""
 
     pixels: np.ndarray | None
     title: str
@@ -42,6 +42,7 @@ class ImagePanel:
     peak: float = 0.0
     note: str = ""
     lines: tuple[tuple[str, str], ...] = field(default=())
+    across: str = ""
 
 
 def panel_side(pixels: int, wanted: int) -> int:
@@ -93,10 +94,10 @@ def map_panel(
     clipped: bool = False,
     note: str = "",
 ) -> ImagePanel:
-    """A panel of one map over the photograph, with its scale; the photograph alone where the map is 0 everywhere."""
+    """A panel of one map over the photograph, with its scale; of a map that is 0 everywhere one that says so."""
     peak = find_peak(values, clipped)
     if not peak:
-        return photo_panel(received, title, side, (("", "0 everywhere"),))
+        return veiled_panel(received, title, side, ZERO)
     pixels = blend_over_photo(received, values, is_signed, opacity, side, peak)
     return ImagePanel(pixels, title, "signed" if is_signed else "positive", peak, note)
 
@@ -104,6 +105,12 @@ def map_panel(
 def photo_panel(received: np.ndarray, title: str, side: int, lines: tuple[tuple[str, str], ...] = ()) -> ImagePanel:
     """What the network sees, as it is."""
     return ImagePanel(fit_photo(to_rgb(received), side), title, lines=lines)
+
+
+def veiled_panel(received: np.ndarray, title: str, side: int, across: str) -> ImagePanel:
+    """In place of a map: why there is none to see, written on what is left of the photograph, so that nobody takes
+    that for a map."""
+    return ImagePanel(veil(fit_photo(to_rgb(received), side)), title, across=across)
 
 
 def label_panel(
@@ -183,8 +190,9 @@ def _place_words(
     below, found = top + titled + side + 5, []
     if panel.title:
         found.append((left, top, side, panel.title))
-    if panel.pixels is None:
-        found.append((left + 8, top + titled + side // 2 - 9, side - 8, "being computed"))
+    if across := panel.across or ("being computed" if panel.pixels is None else ""):
+        start = max(side // 2 - 4 * len(across), 4)
+        found.append((left + start, top + titled + side // 2 - 9, side - start, across))
     if panel.scale == "signed" and side < ROOMY:
         found.append((left, below + BAR, side, f"±{value_text(panel.peak)}"))
     elif panel.scale:

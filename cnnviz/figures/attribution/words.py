@@ -20,11 +20,11 @@ SOURCES = {
     "(arXiv:1312.6034), section 3.",
     "grad_cam": "ReLU(Σₖ αₖ Aᵏ) with αₖ the mean of ∂z/∂Aᵏ over the map, Aᵏ the last maps before the classifier. "
     "Selvaraju et al., ICCV 2017 (arXiv:1610.02391), section 3.",
-    "guided_backprop": "∂z/∂x where every rectifier lets through only what is positive on the way up and down, summed "
+    "guided_backprop": "∂z/∂x where every ReLU passes what is positive forward and backward alike, summed "
     "over the channels. Springenberg et al., ICLR workshop 2015 (arXiv:1412.6806).",
-    "deconvolution": "∂z/∂x where every rectifier lets through what is positive on the way down, summed over the "
+    "deconvolution": "∂z/∂x where every ReLU passes what is positive in the backward pass, summed over the "
     "channels. Zeiler and Fergus, ECCV 2014 (arXiv:1311.2901), section 2.1.",
-    "integrated_gradients": "(x − x₀) times the mean of ∂z/∂x on the straight way from a black image x₀ to x, summed "
+    "integrated_gradients": "(x − x₀) times the mean of ∂z/∂x on the straight line from a black image x₀ to x, summed "
     "over the channels; the sum over all pixels is z(x) − z(x₀). Sundararajan et al., ICML 2017 (arXiv:1703.01365).",
     "occlusion": "the probability that a gray square takes away, at every place of the square. Zeiler and Fergus, "
     "ECCV 2014 (arXiv:1311.2901), section 4.2.",

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnnviz.figures.base.colors import INK, signed_palette
 from cnnviz.figures.base.encode import rgb_png
+from cnnviz.wording import plural
 
 _BAR, _TRACK = (51, 99, 141), (236, 238, 241)
 
@@ -82,7 +83,8 @@ def network_sentence(name: str, facts: dict[str, Any], notes: dict[str, Any]) ->
     if isinstance(share, int | float):  # a file may say anything there
         scored = f" Accuracy {share * 100:.1f} % on {count if isinstance(count, int) else '?'} test images."
     return (
-        f"{facts['title']} (`{name}`): {count_text(facts['parameters'])} parameters, {facts['classes']} classes."
+        f"{facts['title']} (`{name}`): {plural(count_text(facts['parameters']), 'parameter')}, "
+        f"{plural(facts['classes'], 'class')}."
         f"{scored} Source: {facts['source']}."
     )
 
@@ -103,7 +105,7 @@ def kernel_sentence(weights: np.ndarray, scale: float, coloured: bool) -> str:
     channels, height, width = weights.shape
     zero = "Mid-gray is 0" if coloured else "White is 0, blue below, red above"
     return (
-        f"{height}×{width} pixels, {channels} input channel{'s' if channels > 1 else ''}; weights from "
+        f"{height}×{width} pixels, {plural(channels, 'input channel')}; weights from "
         f"{weights.min():.3f} to {weights.max():.3f}. {zero}, full contrast is ±{scale:.3f}."
     )
 
@@ -118,5 +120,5 @@ def unit_sentence(value: float, size: tuple[int, int], stride: float, units: int
 def scale_sentence(maps: np.ndarray) -> str:
     """The maximum of a layer's maps (C, H, W), and how many of them are silent: what the bar of colours leaves open."""
     peak, dead = float(maps.max()), int((maps.max(axis=(1, 2)) <= 0).sum())
-    silent = f" {dead} of {len(maps)} maps have no value above 0 here." if dead else ""
+    silent = f" {dead} of {plural(len(maps), 'map')} have no value above 0 here." if dead else ""
     return f"The layer's maximum is {value_text(peak)}.{silent}"

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 SHOWN = 448  # pixels of the longer side of an overlay
+EMPTY = (236, 238, 241)
+VEIL = 0.82  # how much of a picture without a map is EMPTY: the words on it must be readable
+ZERO = "0 everywhere"
 
 
 def to_rgb(received: np.ndarray) -> np.ndarray:
@@ -25,8 +28,15 @@ def to_rgb(received: np.ndarray) -> np.ndarray:
     return np.repeat(gray[:, :, None], 3, axis=2)
 
 
+def veil(image: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) → the same, nearly white: a photograph that has no map to show, for words to stand on."""
+    gray = image.astype(np.float32).mean(axis=2, keepdims=True)
+    return ((1 - VEIL) * gray + VEIL * np.array(EMPTY, np.float32)).round().astype(np.uint8)
+
+
 def map_over_image(received: np.ndarray, values: np.ndarray) -> tuple[bytes, Size]:
-    """The image, uint8 (H, W, C), lit by the map (h, w): dark where the unit is silent. PNG and its size.
+    """The image, uint8 (H, W, C), lit by the map (h, w): dark where the unit is silent, nearly white if it is silent
+    everywhere. PNG and its size.
 
     The map is stretched over the whole input by nearest neighbour, as a first orientation; the exact
     place of a unit is its receptive field."""
@@ -35,7 +45,9 @@ def map_over_image(received: np.ndarray, values: np.ndarray) -> tuple[bytes, Siz
     large = enlarge(image, factor).astype(np.float32)
     height, width = large.shape[:2]
     light = np.maximum(values, 0)
-    light = light / max(float(light.max()), 1e-12)
+    if not light.any():
+        return rgb_png(veil(enlarge(image, factor))), (width, height)
+    light = light / float(light.max())
     mask = Image.fromarray((light * 255).astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
     alpha = np.asarray(mask, np.float32)[:, :, None] / 255
     gray = large.mean(axis=2, keepdims=True) * 0.35 + 20

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.equivariance.charts import EXACT
+from cnnviz.wording import plural
 
 Shares = tuple[float, float, float, Callable[[float], float], int]
 """(consistency, P(top-1 changes), mean change, standard error of a share, images); shares 0 … 1."""
@@ -37,8 +38,12 @@ def shift_sentence(
         moved = "This layer has no location: T leaves it as it is"
     else:
         whole = all(d % s == 0 for d, s in zip(shift, stride, strict=True) if s)
-        moved = f"{shift[0]} down and {shift[1]} right are {steps[0]} and {steps[1]} units at a stride of " + (
-            f"{max(stride):g} pixels" + ("" if whole else ", to the nearest whole unit: the shift is no multiple")
+        moved = (
+            f"{shift[0]} down and {shift[1]} right are {steps[0]} and {plural(steps[1], 'unit')} at a stride of "
+            + (
+                plural(f"{max(stride):g}", "pixel")
+                + ("" if whole else ", to the nearest whole unit: the shift is no multiple")
+            )
         )
     apart = (
         ""
@@ -50,7 +55,7 @@ def shift_sentence(
 
 def changed_sentence(share: float, shifts: int) -> str:
     """How often the answer of one image changes."""
-    return f"The most probable class is another one under {round(share * shifts)} of {shifts} shifts."
+    return f"The most probable class is another one under {round(share * shifts)} of {plural(shifts, 'shift')}."
 
 
 def consistency_table(

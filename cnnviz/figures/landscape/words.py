@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnviz.device import describe_precision
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,13 +39,15 @@ def provenance(found: Surface) -> str:
     meta = found.meta
     grid = f"{len(found.alphas)}×{len(found.betas)} points"
     parts = [
-        f"{_number(meta['images'])} images" if _is_count(meta.get("images")) else "",
+        plural(_number(meta["images"]), "image") if _is_count(meta.get("images")) else "",
         f"of {meta['source']}" if isinstance(meta.get("source"), str) else "",
         f"direction seed {meta['seed']}" if meta.get("seed") is not None else "",
         f"{meta['statistics']} batch statistics" if isinstance(meta.get("statistics"), str) else "",
         describe_precision(meta),
         _cosine(meta),
-        f"median of {meta['median of']} planes, bars half the distance of the quartiles" if "median of" in meta else "",
+        f"median of {plural(meta['median of'], 'plane')}, bars half the distance of the quartiles"
+        if "median of" in meta
+        else "",
     ]
     return f"{grid}, " + ", ".join(part for part in parts if part) if any(parts) else grid
 

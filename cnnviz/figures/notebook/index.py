@@ -17,6 +17,7 @@ from cnnviz.figures.notebook.parts import card, facts, fold, picture, table, wor
 from cnnviz.figures.patches.context import LETTERS, WinnerPictures, winners_sheet
 from cnnviz.figures.patches.patch_wall import patches_png
 from cnnviz.figures.patches.wall import crisp_side, reconstruction_rgb
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.index.records import Winner
@@ -38,7 +39,9 @@ def index_html(index: PatchIndex) -> str:
     header = ["layer", "channels", "field", "strongest", "its value", "dead"]
     channels = sum(len(view) for view in views)
     title = f"Patch index of {index.meta.get('model', 'a network')} over {index.meta.get('corpus', 'images')}"
-    listing = fold(f"{len(views)} layers, {channels:,} channels", table([header, *lines], right=(1, 2, 3, 4, 5)))
+    listing = fold(
+        f"{plural(len(views), 'layer')}, {plural(channels, 'channel')}", table([header, *lines], right=(1, 2, 3, 4, 5))
+    )
     wall = _draw_strongest(views[len(views) // 2], SMALL) if views else ""
     return card(title, facts(_describe_run(index)), listing, wall)
 
@@ -77,7 +80,7 @@ def _describe_run(index: PatchIndex) -> list[tuple[str, str]]:
     meta = index.meta
     weights = f", {meta['weights']} weights" if meta.get("weights") else ""
     agreed = meta.get("screening") and "float32, screened in bfloat16: exact"
-    crops = f"inside, at most {meta['embedded']} pixels" if meta.get("embedded") else ""
+    crops = f"inside, at most {plural(meta['embedded'], 'pixel')}" if meta.get("embedded") else ""
     return [
         ("network", f"{meta.get('model', '?')}{weights}"),
         ("images", _describe_images(index)),
@@ -115,7 +118,7 @@ def _draw_strongest(view: LayerView, most: int) -> str:
     if not any(patches for patches, _words in blocks):
         return words("No image won: none was searched.")
     png, size = patches_png(blocks, COLUMNS, _choose_side(blocks))
-    shown = f"{view.layer}: the {len(blocks)} strongest of {len(view):,} channels, nine patches each"
+    shown = f"{view.layer}: the {len(blocks)} strongest of {plural(len(view), 'channel')}, nine patches each"
     return words(shown) + picture(png, size, shown)
 
 

@@ -13,6 +13,7 @@ from cnnviz.figures.base.mosaic import tiles_mosaic
 from cnnviz.figures.base.scene import Box, Scene
 from cnnviz.figures.base.text import size_text
 from cnnviz.figures.notebook.parts import card, drawing, facts, fold, picture, table, words
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
@@ -62,7 +63,9 @@ def anatomy_html(anatomy: Anatomy) -> str:
         graph = drawing(svg, (scene.width, scene.height), f"{anatomy.title}, layer by layer")
     columns = layer_table(anatomy)
     lines = [list(columns), *([_format_cell(v) for v in row] for row in zip(*columns.values(), strict=True))]
-    listing = fold(f"{len(anatomy.rows)} layers, counts of one image", table(lines, right=range(2, len(columns))))
+    listing = fold(
+        f"{plural(len(anatomy.rows), 'layer')}, counts of one image", table(lines, right=range(2, len(columns)))
+    )
     return card(anatomy.title, facts(said), graph, listing)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from cnnviz.figures.base.charts import share_text, value_text
 from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.base.plot_style import apply_style, margins
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -44,7 +45,7 @@ def maxima_histogram(counts: np.ndarray, edges: Sequence[float], least: float | 
     names = bin_names(edges)
     figure = go.Figure()
     fill = {"color": ["#b5bcc6" if i == 0 else "#33638d" for i in shown]}
-    hover = [f"{int(counts[i]):,} images: {names[i]}" for i in shown]
+    hover = [f"{plural(int(counts[i]), 'image')}: {names[i]}" for i in shown]
     bars = go.Bar(x=shown, y=[int(counts[i]) for i in shown], width=0.92, marker=fill)
     figure.add_trace(bars.update(hovertext=hover, hoverinfo="text"))
     step = 2 * max(1, round(len(shown) / 8))  # whole octaves, about four of them
@@ -76,20 +77,20 @@ def statistics_sentence(found: ChannelStatistics, channel: int, edges: Sequence[
     counts = found.histogram[channel]
     images = int(counts.sum())
     if found.dead[channel]:
-        return f"Dead over these {images:,} images: no unit is ever above 0; the highest value is " + (
+        return f"Dead over these {plural(images, 'image')}: no unit is ever above 0; the highest value is " + (
             f"{value_text(float(found.maximum[channel]))}."
         )
     middle = int(np.searchsorted(np.cumsum(counts), (images + 1) / 2))
     text = (
-        f"Maximum per image over {images:,} images: highest {value_text(float(found.maximum[channel]))}, "
+        f"Maximum per image over {plural(images, 'image')}: highest {value_text(float(found.maximum[channel]))}, "
         f"median {_describe_bin(middle, edges)}."
     )
     if counts[0]:
-        text += f" In {int(counts[0]):,} images ({share_text(counts[0] / images)}) no unit is above 0."
+        text += f" In {plural(int(counts[0]), 'image')} ({share_text(counts[0] / images)}) no unit is above 0."
     if found.sampled:
         mean, density = value_text(float(found.mean[channel])), share_text(found.density[channel])
         text += f" On average a unit is {mean}; {density} of the units are above 0 "
-        text += f"(looked at: {found.sampled:,} images)."
+        text += f"(looked at: {plural(found.sampled, 'image')})."
     return text
 
 
@@ -105,4 +106,4 @@ def classes_sentence(classes: dict[str, int], entropy: float, selective: float) 
     ranked = sorted(classes.items(), key=lambda item: -item[1])
     named = ", ".join(f"{label} {count}" for label, count in ranked[:4]) + ("…" if len(ranked) > 4 else "")
     tail = "" if np.isnan(selective) else f" Selectivity {selective:.2f} (1: one class; entropy {entropy:.2f} bits)."
-    return f"Classes of the {total} winners: {named}.{tail}"
+    return f"Classes of the {plural(total, 'winner')}: {named}.{tail}"

@@ -9,6 +9,7 @@ from cnnviz.figures.base.colors import CATEGORIES, CHOSEN, GREY
 from cnnviz.figures.base.scene import INK, Box, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.playground.cells import spell_floor
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.cost import Cost
@@ -22,7 +23,7 @@ def bytes_text(count: int) -> str:
     for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= size:
             return f"{count / size:.4g} {unit}"
-    return f"{count} bytes"
+    return plural(count, "byte")
 
 
 def cost_scene(working: str, cost: Cost, others: list[tuple[str, Cost]], width: float = 1070.0) -> Scene:
@@ -37,7 +38,7 @@ def cost_scene(working: str, cost: Cost, others: list[tuple[str, Cost]], width: 
         (
             "×".join(map(str, cost.output)),
             "output",
-            f"{cost.activations:,} values, {bytes_text(cost.activation_bytes)}",
+            f"{plural(cost.activations, 'value')}, {bytes_text(cost.activation_bytes)}",
         ),
     )
     for place, (number, words, more) in enumerate(numbers):

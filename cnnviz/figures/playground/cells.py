@@ -29,6 +29,11 @@ class CellStyle:
     blank: bool = False
 
 
+def pad_pair(padding: int | tuple[int, int]) -> tuple[int, int]:
+    """Padding above and below, and left and right, of one number for both or of the pair."""
+    return (padding, padding) if isinstance(padding, int) else padding
+
+
 def number_text(value: float) -> str:
     """−0.25, 114, 1.33: four digits at most, and a proper minus."""
     return f"{value:.4g}".replace("-", "−")

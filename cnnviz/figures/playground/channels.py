@@ -15,6 +15,7 @@ from cnnviz.figures.playground.cells import (
     CellStyle,
     draw_grid,
     fit_sum,
+    pad_pair,
     tied_colours,
     uniform_cells,
 )
@@ -26,6 +27,7 @@ from cnnviz.figures.playground.steps import (
     size_lines,
     window_cells,
 )
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.convolution import ConvolvedGrid, OutputSize
@@ -36,7 +38,7 @@ LETTERS = 27.0  # of a channel's sum, where it fits
 
 def channels_scene(
     result: ConvolvedGrid,
-    padding: int,
+    padding: int | tuple[int, int],
     number: int,
     sizes: tuple[OutputSize, OutputSize],
     flip: bool = False,
@@ -46,7 +48,7 @@ def channels_scene(
     """Step `number` (from 0: filter by filter, row by row). A line for each channel: its window, the kernel that meets
     it, the sum of products; channels that are not of the filter's group are pale. Right: the output, a map a filter;
     its cells carry the item "step:n"."""
-    scene, words = Scene(width, height), size_lines(sizes)
+    scene, words, pads = Scene(width, height), size_lines(sizes), pad_pair(padding)
     filters, rows, cols = result.output.shape
     which, rest = divmod(number, rows * cols)
     row, col = divmod(rest, cols)
@@ -60,17 +62,15 @@ def channels_scene(
     kernel_left = left + sides[0] * result.padded.shape[2] + SIGN
     sum_left = kernel_left + sides[0] * result.kernels.shape[3] + SIGN
     out_left = sum_left + written + 2 * SIGN
-    inner = tuple(n - 2 * padding for n in result.padded.shape[1:])
+    inner = tuple(n - 2 * p for n, p in zip(result.padded.shape[1:], pads, strict=True))
     heads = (
         (left, f"{lines} × input {size_text(inner)}"),
         (kernel_left, f"filter {which + 1}" + (", turned" if flip else "")),
-        (out_left, "output" if filters == 1 else f"{filters} maps"),
+        (out_left, "output" if filters == 1 else plural(filters, "map")),
     )
     for edge, text in heads:
         scene.add(Text(edge, 14, text, min(16.0, 15 * width / 900), GREY, "start"))
-    _draw_channels(
-        scene, result, padding, (which, row, col), flip, (sides[0], room, left, kernel_left, sum_left, written)
-    )
+    _draw_channels(scene, result, pads, (which, row, col), flip, (sides[0], room, left, kernel_left, sum_left, written))
     _draw_maps(scene, result.output, number, (sides[1], room, out_left))
     total = step.total
     size = min(30.0, (width - 20) / text_width(total, 1.0, True))
@@ -93,7 +93,7 @@ def _choose_sides(result: ConvolvedGrid, width: float, room: float) -> tuple[flo
 def _draw_channels(
     scene: Scene,
     result: ConvolvedGrid,
-    padding: int,
+    padding: tuple[int, int],
     at: tuple[int, int, int],
     flip: bool,
     where: tuple[float, float, float, float, float, float],

@@ -20,6 +20,7 @@ from cnnviz.figures.playground.cells import (
     uniform_cells,
 )
 from cnnviz.figures.playground.steps import order_weights
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.toeplitz import Toeplitz
@@ -99,7 +100,7 @@ def _draw_counts(scene: Scene, found: Toeplitz, width: float, height: float) -> 
     """Dense against local against shared, in large."""
     rows, cols = found.matrix.shape
     parts = (
-        (f"{found.dense:,}", f"dense: {rows} · {cols} weights"),
+        (f"{found.dense:,}", f"dense: {rows} · {plural(cols, 'weight')}"),
         (f"{found.local:,}", "local: no forced zeros"),
         (f"{found.shared:,}", "convolution: tied weights"),
     )

@@ -16,6 +16,7 @@ from cnnviz.figures.playground.cells import (
     draw_grid,
     fit_sum,
     number_text,
+    pad_pair,
     spell_floor,
     tied_colours,
 )
@@ -34,7 +35,7 @@ def order_weights(flip: bool, count: int) -> list[int]:
 
 def step_scene(
     result: ConvolvedGrid,
-    padding: int,
+    padding: int | tuple[int, int],
     number: int,
     sizes: tuple[OutputSize, OutputSize],
     flip: bool = False,
@@ -47,7 +48,7 @@ def step_scene(
     item "step:n"."""
     scene, words = Scene(width, height), size_lines(sizes)
     row, col = divmod(number, result.output.shape[2])
-    tables = _build_tables(result, padding, number, flip)
+    tables = _build_tables(result, pad_pair(padding), number, flip)
     room = height - HEAD - SUM - LINE * len(words)
     high, wide = max(len(t[1]) for t in tables), sum(t[1].shape[1] for t in tables)
     side = min(116.0, room / high, (width - 2 * GAP - 4) / wide)
@@ -68,15 +69,15 @@ def step_scene(
 
 
 def _build_tables(
-    result: ConvolvedGrid, padding: int, number: int, flip: bool
+    result: ConvolvedGrid, padding: tuple[int, int], number: int, flip: bool
 ) -> tuple[tuple[str, np.ndarray, list[list[CellStyle]]], ...]:
     """(title, numbers, cells) of the padded input, the kernel as it is laid on, and the output."""
     output, kernel, padded = result.output[0], result.kernels[0, 0], result.padded[0]
     row, col = divmod(number, output.shape[1])
     colours = tied_colours(kernel.size)
     paints = [colours[n] for n in order_weights(flip, kernel.size)]
-    around = f", padding {padding}" if padding else ""
-    inner = (padded.shape[0] - 2 * padding, padded.shape[1] - 2 * padding)
+    around = f", padding {max(padding)}" if any(padding) else ""
+    inner = (padded.shape[0] - 2 * padding[0], padded.shape[1] - 2 * padding[1])
     return (
         (f"Input {size_text(inner)}{around}", padded, window_cells(result, padding, row, col, padded, kernel, paints)),
         (f"Kernel {size_text(kernel.shape)}{', turned' if flip else ''}", kernel, kernel_cells(kernel, paints)),
@@ -108,7 +109,13 @@ def size_lines(sizes: tuple[OutputSize, OutputSize]) -> list[tuple[str, str]]:
 
 
 def window_cells(
-    result: ConvolvedGrid, padding: int, row: int, col: int, padded: np.ndarray, kernel: np.ndarray, paints: list[str]
+    result: ConvolvedGrid,
+    padding: tuple[int, int],
+    row: int,
+    col: int,
+    padded: np.ndarray,
+    kernel: np.ndarray,
+    paints: list[str],
 ) -> list[list[CellStyle]]:
     """One channel of the padded input: zeros around it in gray, each pixel of the window in the colour of the weight
     that it meets. `kernel` (kh, kw) and its `paints`, as it is laid on."""
@@ -117,7 +124,7 @@ def window_cells(
     for y in range(high):
         cells.append([])
         for x in range(wide):
-            outside = not (padding <= y < high - padding and padding <= x < wide - padding)
+            outside = not (padding[0] <= y < high - padding[0] and padding[1] <= x < wide - padding[1])
             cell = CellStyle(PADDING, GREY) if outside else CellStyle()
             down, across = y - row * result.stride, x - col * result.stride
             i, j = down // result.dilation, across // result.dilation

@@ -10,6 +10,7 @@ from cnnviz.figures.base.colors import CHOSEN, GREY, signed_rgb, to_hex, to_leve
 from cnnviz.figures.base.scene import INK, PAPER, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.playground.cells import EDGE, number_text
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.pooling.maxout import LearnedInvariance
@@ -38,7 +39,7 @@ def poses_scene(
         scene.add(Text(left + column / 2, art + 20, _TURNS[at], 15, ink))
     last = lefts[-1] + column
     scene.add(Text(last + column * 0.7, 44, "maximum", 20, bold=True))
-    scene.add(Text(last + column * 0.7, 70, f"over {pieces} filter{'s' if pieces > 1 else ''}", 16, GREY))
+    scene.add(Text(last + column * 0.7, 70, f"over {plural(pieces, 'filter')}", 16, GREY))
     for row in range(4):
         top = HEAD + row * pitch
         gray = 255 - to_levels(found.pictures[row], 0.0, float(found.pictures.max()) or 1.0)

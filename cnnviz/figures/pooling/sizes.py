@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnnviz.figures.base.colors import CATEGORIES, GREY
 from cnnviz.figures.base.scene import INK, Box, Scene, Text
 from cnnviz.figures.base.text import shorten
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.pooling.global_pooling import SizeRun
@@ -48,6 +49,6 @@ def sizes_sentence(name: str, runs: Sequence[SizeRun]) -> str:
     """How many sizes a network takes, and why not the others."""
     fine = sum(run.answer is not None for run in runs)
     if fine == len(runs):
-        return f"{name} runs on all {fine} sizes."
+        return f"{name} runs on all {plural(fine, 'size')}."
     problem = next(run.problem for run in runs if run.answer is None)
-    return f"{name} runs on {fine} of {len(runs)} sizes. {problem}"
+    return f"{name} runs on {fine} of {plural(len(runs), 'size')}. {problem}"

@@ -12,6 +12,7 @@ from cnnviz.figures.base.charts import share_text
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN, GREY
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import shorten
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.receptive.effective import MeasuredField
@@ -125,7 +126,7 @@ def profile_scene(
 
 def _pair_text(values: tuple[float, float]) -> str:
     first, second = (_signed_text(value) for value in values)
-    return first if first == second else f"{first} rows, {second} columns"
+    return first if first == second else f"{plural(first, 'row')}, {plural(second, 'column')}"
 
 
 def _signed_text(value: float) -> str:

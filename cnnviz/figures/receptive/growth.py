@@ -10,6 +10,7 @@ import numpy as np
 from cnnviz.figures.base.colors import CATEGORIES, GREY, to_hex, viridis
 from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, ring
 from cnnviz.figures.base.text import shorten, size_text
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -60,7 +61,7 @@ def growth_figure(growth: Growth, chosen: str, effective: Sequence[EffectiveSize
     _mark_strides(figure, growth, names)
     figure.add_hline(y=side, line={"color": _IMAGE, "width": 1.6, "dash": "dash"})
     place = {"x": 0, "xref": "paper", "y": side, "xanchor": "left", "yanchor": "bottom"}
-    words = f" the image: {side} pixels"
+    words = f" the image: {plural(side, 'pixel')}"
     figure.add_annotation(place, text=words, showarrow=False, font={"size": 13, "color": _LINE})
     if (first := growth.exceeding) is not None:
         place = {"x": first.layer, "y": max(first.size), "ax": -10, "ay": -44, "xanchor": "right"}

@@ -11,6 +11,7 @@ from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import CHOSEN, GREY, to_hex, viridis
 from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import shorten, text_width
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.convolution.stacks import Stack
@@ -95,7 +96,7 @@ def _name_layers(scene: Scene, stack: Stack, middles: list[float], high: float) 
     letters, at = min(13.0, 0.95 * high), 0
     for layer, run in ((layer, len(list(same))) for layer, same in groupby(layers)):
         y = (middles[at] + middles[at + run - 1]) / 2
-        words = f"{run} layers {layer.words}" if run > 1 else layer.words
+        words = f"{plural(run, 'layer')} {layer.words}" if run > 1 else layer.words
         scene.add(Text(0, y, shorten(words, letters, NAMES - 6), letters, anchor="start"))
         at += run
 
@@ -145,11 +146,11 @@ def weights_sentence(first: Stack, second: Stack, channels: int) -> str:
     """Which of two stacks costs what, and which sees more, in a sentence."""
     one, two = first.weights(channels), second.weights(channels)
     seen = (
-        f"Both see {first.size} pixels a side"
+        f"Both see {plural(first.size, 'pixel')} a side"
         if first.size == second.size
-        else f"The left one sees {first.size} pixels a side, the right one {second.size}"
+        else f"The left one sees {plural(first.size, 'pixel')} a side, the right one {second.size}"
     )
-    cost = f"{one:,} against {two:,} parameters at C = {channels}"
+    cost = f"{one:,} against {plural(two, 'parameter')} at C = {channels}"
     sigmas = f"σ {first.sigma:.4g} against {second.sigma:.4g} pixels"
     if first.size != second.size:
         return f"{seen}: {cost}; {sigmas}."

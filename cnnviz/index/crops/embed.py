@@ -25,7 +25,7 @@ def embed(index: PatchIndex, model: LoadedModel, corpus: Corpus, side: int = SID
     `side` pixels, aspect kept. Every winning image is decoded once.
 
     Raises BadInput if `side` is not 1 to SIDE, or if the index belongs to another network or corpus, or
-    if a winner cannot be read any more."""
+    if a winner can no longer be read."""
     refuse_side(side)
     refuse_mismatch(index.meta, model, corpus)
     cuts: dict[str, tuple[list[np.ndarray], np.ndarray]] = {
@@ -44,7 +44,7 @@ def _receive(model: LoadedModel, corpus: Corpus, image: int) -> np.ndarray:
         return model.received_from(corpus, image)
     except BadImage as error:
         raise BadInput(
-            f"{corpus.ids[image]} is a winner and cannot be read any more, so there are no crops ({error}). "
+            f"{corpus.ids[image]} is a winner and can no longer be read, so there are no crops ({error}). "
             "The index itself is complete."
         ) from error
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -65,9 +66,10 @@ class Source(Summarised):
 def refuse_mismatch(meta: dict[str, Any], model: LoadedModel, corpus: Corpus) -> None:
     """Raise BadInput if an index with this metadata is of other images or of another network."""
     if meta.get("corpus_fingerprint") != corpus.fingerprint:
+        images = plural(meta["images"], "image") if "images" in meta else "another number of images"
         raise BadInput(
             f"The index is of other images than {corpus.name}: it was made from {meta.get('corpus', 'another corpus')} "
-            f"with {meta.get('images', 'another number of')} images, and this has {len(corpus)}. Give its own corpus."
+            f"with {images}, and this has {len(corpus)}. Give its own corpus."
         )
     if meta.get("model_fingerprint") != model.fingerprint:
         raise BadInput(

@@ -18,6 +18,7 @@ from cnnviz.index.search.loader import feed
 from cnnviz.index.search.search import Search
 from cnnviz.models.model import LoadedModel
 from cnnviz.progress import Progress
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
@@ -36,7 +37,15 @@ class IndexProgress(Progress):
     def at_rate(cls, done: int, total: int, rate: float, problem: str = "") -> IndexProgress:
         """With the seconds that the rest takes at `rate` images a second."""
         left = (total - done) / rate
-        return cls(done, total, "images", left, note=f"{rate:.0f} images/s", images_per_second=rate, problem=problem)
+        return cls(
+            done,
+            total,
+            "images",
+            left,
+            note=f"{plural(f'{rate:.0f}', 'image')}/s",
+            images_per_second=rate,
+            problem=problem,
+        )
 
 
 IndexWatcher = Callable[[IndexProgress], bool | None]

@@ -13,6 +13,7 @@ from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import visit_layers
 from cnnviz.tracing.receptive_field import receptive_field
+from cnnviz.wording import plural
 
 
 def find_spatial(model: LoadedModel, layers: Sequence[str]) -> list[str]:
@@ -58,7 +59,8 @@ def _find_fault(model: LoadedModel, layer: str, shape: tuple[int, ...], count: i
     images, _channels, rows, cols = shape
     if images != count:
         return (
-            f"Layer {layer!r} answers {images} times to {count} images: it works on windows, or on all images as one, "
+            f"Layer {layer!r} answers {images} times to {plural(count, 'image')}: it works on windows, or on "
+            "all images as one, "
             "so its units have no place in an image. Leave it out."
         )
     if (rows, cols) != field.extent:

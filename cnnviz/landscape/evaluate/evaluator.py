@@ -25,6 +25,7 @@ from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.landscape.results import Measured
 from cnnviz.models.model import LoadedModel
 from cnnviz.models.output import find_scores
+from cnnviz.wording import plural
 
 PRECISIONS, STATISTICS = ("auto", "float32", "bfloat16"), ("frozen", "recalibrated")
 MEDIAN, MAXIMUM = 0.01, 0.03  # of |Δlog10 loss| at a few points measured both ways, up to which bfloat16 serves
@@ -251,7 +252,9 @@ class Plane:
 
     def _at(self, steps: tuple[float, ...], bfloat16: bool) -> Measured:
         if len(steps) != len(self.directions):
-            raise BadInput(f"The plane has {len(self.directions)} directions, got {len(steps)} steps.")
+            raise BadInput(
+                f"The plane has {plural(len(self.directions), 'direction')}, got {plural(len(steps), 'step')}."
+            )
         if not self._linear:
             return self.evaluator._at(self._state(steps), bfloat16)
         runner = self.evaluator._runner(bfloat16)

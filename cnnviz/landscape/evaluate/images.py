@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
+from cnnviz.wording import plural
 
 
 def read_images(model: LoadedModel, images: Any) -> Tensor:
@@ -45,7 +46,7 @@ def read_labels(labels: Any, count: int) -> Tensor:
     except (TypeError, ValueError, RuntimeError) as error:
         raise BadInput(f"Labels must be class numbers, one an image ({error}).") from error
     if found.dim() != 1 or len(found) != count:
-        raise BadInput(f"Expected {count} labels, one an image, got shape {tuple(found.shape)}.")
+        raise BadInput(f"Expected {plural(count, 'label')}, one an image, got shape {tuple(found.shape)}.")
     if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
         raise BadInput(f"Labels must be whole numbers, got {found.dtype}.")
     if int(found.min()) < 0:
@@ -58,6 +59,6 @@ def refuse_labels_beyond(outputs: int, labels: Tensor, name: str) -> None:
     highest = int(labels.max())
     if highest >= outputs:
         raise BadInput(
-            f"{name} has {outputs} outputs, so labels go from 0 to {outputs - 1}, but the images have label "
+            f"{name} has {plural(outputs, 'output')}, so labels go from 0 to {outputs - 1}, but the images have label "
             f"{highest}. Give the data that the network was trained on, in the same order of classes."
         )

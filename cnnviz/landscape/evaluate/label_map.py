@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 _NAMED = 3  # classes named in a message
 _WORDNET, _IMAGENET = re.compile(r"n\d{8}"), 1000
@@ -33,7 +34,7 @@ def map_classes(classes: Sequence[str], class_names: Sequence[str], source: str,
         return {name: number for number, name in enumerate(sorted(classes) if imagenet else classes)}
     verb, network = "is" if len(strange) == 1 else "are", f"the {len(class_names)} of the network"
     raise BadInput(
-        f"{source} has {len(classes)} classes, and {_list_some(strange)} {verb} not among {network} "
+        f"{source} has {plural(len(classes), 'class')}, and {_list_some(strange)} {verb} not among {network} "
         f"({_list_some(class_names)}). {otherwise}"
     )
 

@@ -11,6 +11,7 @@ from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.landscape.evaluate.label_map import map_classes
 from cnnviz.models.model import LoadedModel
+from cnnviz.wording import plural
 
 BATCH, EVERY = 64, 32  # images of a pass; between two reports
 
@@ -57,7 +58,7 @@ def read_labelled(
         if place % EVERY == 0 and progress is not None and progress(place, len(images)) is False:
             return None
     if not pixels:
-        raise BadInput(f"None of the {len(images)} images of {images.name} can be read.")
+        raise BadInput(f"None of the {plural(len(images), 'image')} of {images.name} can be read.")
     stacked = np.stack(pixels)
     if own_answers or labels is None:
         return stacked, answer_classes(model, stacked)

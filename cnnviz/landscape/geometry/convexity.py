@@ -9,6 +9,7 @@ import numpy as np
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.landscape.results import Surface
+from cnnviz.wording import plural
 
 # Both measured on ResNet-20 over 1,000 images of CIFAR-10, at steps of 0.04 filter norms: the standard error of second
 # differences of single images' losses gives a correlation of 0.994 to 0.999; bfloat16 scatters by 0.2 to 0.6 %.
@@ -100,7 +101,8 @@ def _measure_spacing(axis: np.ndarray, stride: int) -> float:
     """The distance between points that a difference spans on one side."""
     if stride < 1 or len(axis) < 2 * stride + 1:
         raise BadInput(
-            f"Second differences over {stride} steps need at least {2 * max(stride, 1) + 1} points on each axis, got "
+            f"Second differences over {plural(stride, 'step')} need at least "
+            f"{plural(2 * max(stride, 1) + 1, 'point')} on each axis, got "
             f"{len(axis)}. Compute a finer surface."
         )
     gaps = np.diff(axis)

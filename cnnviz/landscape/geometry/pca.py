@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 Direction = Mapping[str, Tensor]
 
@@ -68,7 +69,8 @@ def principal_directions(rows: Mapping[str, Tensor], shapes: Mapping[str, torch.
     values, vectors = np.linalg.eigh(centring @ gram @ centring)
     if count < 3 or values[-2] <= 1e-10 * values[-1]:
         raise BadInput(
-            f"The {count} snapshots lie on a straight line, which has no principal plane. Give at least three that "
+            f"The {plural(count, 'snapshot')} lie on a straight line, which has no principal plane. Give at "
+            "least three that "
             "differ, or look at the line between two networks (--interpolate)."
         )
     found = []

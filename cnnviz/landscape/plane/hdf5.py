@@ -19,6 +19,7 @@ from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.landscape.results import Line, Surface
 from cnnviz.models.checkpoint.prefixes import is_bookkeeping
 from cnnviz.models.model import LoadedModel
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import h5py
@@ -101,7 +102,7 @@ def _open(path: str | Path) -> Iterator[h5py.File]:
 def _read_array(holder: Any, key: str) -> np.ndarray:
     try:
         if holder[key].size > LARGEST:  # a small file may declare a huge array
-            raise ValueError(f"it declares {holder[key].size:,} values, {LARGEST:,} are allowed")
+            raise ValueError(f"it declares {plural(holder[key].size, 'value')}, {LARGEST:,} are allowed")
         return np.array(holder[key], np.float64)
     except (OSError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise BadInput(f"{key} of this file cannot be read as numbers ({str(error)[:200]}). Make it again.") from error
@@ -125,8 +126,9 @@ def _name_tensors(
     order = next((names for names in candidates if len(names) == len(tensors)), None)
     if order is None:
         raise BadInput(
-            f"{what} has {len(tensors)} tensors; this network has {len(weights)} parameters, and a state of "
-            f"{len(state)} tensors. It was made for another network."
+            f"{what} has {plural(len(tensors), 'tensor')}; this network has "
+            f"{plural(len(weights), 'parameter')}, and a state of "
+            f"{plural(len(state), 'tensor')}. It was made for another network."
         )
     for number, ((name, shape), tensor) in enumerate(zip(order.items(), tensors, strict=True)):
         if tensor.shape != shape:

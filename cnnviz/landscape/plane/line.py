@@ -19,6 +19,7 @@ from cnnviz.landscape.plane.plan import list_values
 from cnnviz.landscape.results import Line
 from cnnviz.models.model import LoadedModel
 from cnnviz.progress import Progress
+from cnnviz.wording import plural
 
 LineWatcher = Callable[["LineProgress"], bool | None]
 
@@ -71,5 +72,5 @@ def loss_line(
         line = Line(points, loss, accuracy, loss_error, accuracy_error, meta)
         state = LineProgress(i + 1, len(points), "points", left, line=line)
         if progress and progress(state) is False and i + 1 < len(points):
-            raise Cancelled(f"Stopped after {i + 1} of {len(points)} points of the line.")
+            raise Cancelled(f"Stopped after {i + 1} of {plural(len(points), 'point')} of the line.")
     return line

@@ -20,6 +20,7 @@ from cnnviz.landscape.plane.plan import Plan, check_settings, list_values, load_
 from cnnviz.landscape.results import Surface
 from cnnviz.models.model import LoadedModel
 from cnnviz.progress import Progress
+from cnnviz.wording import plural
 
 SurfaceWatcher = Callable[["SurfaceProgress"], bool | None]
 
@@ -127,4 +128,4 @@ class SurfaceRun:
         state = SurfaceProgress(len(self.found), total, "points", seconds, surface=self.plan.surface(self.values))
         if self.progress(state) is False and left:
             word = "kept; the same command goes on" if kept else "lost, since there was no file to keep them in"
-            raise Cancelled(f"Stopped after {len(self.found):,} of {total:,} points. They are {word}.")
+            raise Cancelled(f"Stopped after {len(self.found):,} of {plural(total, 'point')}. They are {word}.")

@@ -19,6 +19,7 @@ from cnnviz.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.models.catalogue import architecture, validate
 from cnnviz.models.catalogue.decorating import bind_own_name
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import nn
@@ -94,7 +95,9 @@ def register(
     mean, std = ((float(v),) if isinstance(v, int | float) else tuple(map(float, v)) for v in (mean, std))
     preprocessing = Preprocessing((input_size[1], input_size[2]), resize, mean, std)
     if preprocessing.channels != channels:
-        raise BadInput(f"{name}: input_size has {channels} channels, mean and std have {preprocessing.channels}.")
+        raise BadInput(
+            f"{name}: input_size has {plural(channels, 'channel')}, mean and std have {preprocessing.channels}."
+        )
     named = labels if labels is None or isinstance(labels, str) else order_names(labels)
     names = named if isinstance(named, str) else tuple(named or (f"class {i}" for i in range(count)))
 

@@ -9,6 +9,7 @@ from cnnviz.errors import BadInput, CnnvizError, unknown
 from cnnviz.models.catalogue import plugins
 from cnnviz.models.catalogue.architecture import Architecture, published, registered
 from cnnviz.models.zoo import zoos
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +76,8 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
         raise BadInput(f"num_classes must be at least 1, got {classes}.")
     if not entry.resizable and classes != entry.classes:
         raise BadInput(
-            f"{name} always has {entry.classes} classes, got num_classes={classes}. Let its class or function take the "
+            f"{name} always has {plural(entry.classes, 'class')}, got num_classes={classes}. Let its class or "
+            "function take the "
             "number, and register it again."
         )
     if extra := sorted(options.keys() - _list_options(entry)):

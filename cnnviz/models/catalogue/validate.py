@@ -15,6 +15,7 @@ from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.models.catalogue.meta_build import build_anywhere
 from cnnviz.models.output import describe_output, find_scores, walk_tensors
 from cnnviz.models.prepare import prepare
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +58,7 @@ def check_values(
 def check_count(name: str, labels: Sequence[str], classes: int) -> None:
     """Raise BadInput unless there are as many labels as classes."""
     if len(labels) != classes:
-        raise BadInput(f"{name}: {classes} classes need as many labels, got {len(labels)}.")
+        raise BadInput(f"{name}: for {plural(classes, 'class')} there must be as many labels, got {len(labels)}.")
 
 
 class GuardedBuilder:
@@ -143,7 +144,8 @@ def try_out(entry: Architecture, said: bool = True) -> Architecture:
     if isinstance(count, int) and isinstance(builder, GuardedBuilder) and builder.argument is None:
         if said and count != entry.classes:
             raise BadInput(
-                f"{entry.name} always has {count} outputs, and was registered with {entry.classes} classes or labels. "
+                f"{entry.name} always has {plural(count, 'output')}, and was registered with "
+                f"{plural(entry.classes, 'class')} or labels. "
                 f"Write classes={count}, or let its __init__ take num_classes"
             )
         named = isinstance(entry.labels, str) or count == entry.classes
@@ -162,7 +164,7 @@ def _check_answer(entry: Architecture, count: int, answer: int | str) -> None:
         return
     if answer == entry.classes:
         raise BadInput(
-            f"{entry.name} has {entry.classes} outputs also when num_classes is {count}. Give its last layer "
+            f"{entry.name} has {plural(entry.classes, 'output')} also when num_classes is {count}. Give its last layer "
             "num_classes outputs"
         )
     answer = f"(1, {answer})" if isinstance(answer, int) else answer

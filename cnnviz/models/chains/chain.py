@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from cnnviz.errors import BadInput
 from cnnviz.models.chains.steps import ACTIVATIONS, ENDS, NORMS, POOLS, ChainStep, parse_step
+from cnnviz.wording import plural
 
 PREFIX = "chain:"
 _LONGEST = 256  # steps
@@ -132,7 +133,9 @@ class Chain:
             return f"The chain has {weights:,} weights; at most {_MOST_WEIGHTS:,} are allowed."
         units = max(math.prod(output.shape or ()) for output in outputs)
         if max(units, math.prod(self.input_size)) > _MOST_UNITS:
-            return f"A layer of the chain has {units:,} units for one image; at most {_MOST_UNITS:,} are allowed."
+            return (
+                f"A layer of the chain has {plural(units, 'unit')} for one image; at most {_MOST_UNITS:,} are allowed."
+            )
         return ""
 
     def with_inputs(self) -> list[tuple[ChainStep, Shape]]:
@@ -193,9 +196,9 @@ def find_output(step: ChainStep, shape: Shape) -> Shape:
             raise BadInput(f"A linear layer needs a vector and gets maps {_show(shape)}: flatten them before.")
         return (step.width,)
     if step.kind == "prelu" and step.width not in (0, 1, shape[0]):
-        raise BadInput(f"It has {step.width} slopes for {shape[0]} channels.")
+        raise BadInput(f"It has {plural(step.width, 'slope')} for {plural(shape[0], 'channel')}.")
     if step.kind in ("groupnorm",) and shape[0] % step.groups:
-        raise BadInput(f"{shape[0]} channels can't be divided into {step.groups} groups.")
+        raise BadInput(f"{plural(shape[0], 'channel')} can't be divided into {plural(step.groups, 'group')}.")
     if step.kind == "conv" or step.kind in POOLS or step.kind == "instancenorm":
         if len(shape) != 3:
             raise BadInput("It needs maps, and gets the vector that follows a flatten.")
@@ -224,7 +227,9 @@ def _find_map(step: ChainStep, shape: tuple[int, int, int]) -> Shape:
         return (channels, *step.kernel)
     if step.kind == "conv":
         if channels % step.groups or step.width % step.groups:
-            raise BadInput(f"{channels} and {step.width} channels can't be divided into {step.groups} groups.")
+            raise BadInput(
+                f"{channels} and {plural(step.width, 'channel')} can't be divided into {plural(step.groups, 'group')}."
+            )
         channels = step.width
     elif any(2 * padding > kernel for padding, kernel in zip(step.padding, step.kernel, strict=True)):
         raise BadInput(f"The padding of a pooling is at most half its kernel, got {step.padding} and {step.kernel}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from cnnviz.models.chains.chain import Chain, StepOutput
 from cnnviz.models.chains.steps import ACTIVATIONS, ENDS, NORMS, ChainStep
+from cnnviz.wording import plural
 
 WINDOWS = ("max", "avg")  # poolings of windows
 ENDINGS = ("", "softmax", "logsoftmax", "sigmoid")
@@ -150,13 +151,13 @@ def _find_maps(outputs: Sequence[StepOutput]) -> tuple[int, ...]:
 
 def _compare(output: StepOutput, given: int, expected: int, maps: tuple[int, ...]) -> str:
     channels, rows, columns = maps
-    text = f"{output.layer} would receive {channels} maps of {rows}×{columns}, {given:,} numbers, and the file's "
-    text += f"has {expected:,} inputs"
+    text = f"{output.layer} would receive {plural(channels, 'map')} of {rows}×{columns}, {plural(given, 'number')}, "
+    text += f"and the file's has {plural(expected, 'input')}"
     places, rest = divmod(expected, channels)
     if rest:
-        return f"{text}, which no number of places of {channels} maps gives."
+        return f"{text}, which no number of places of {plural(channels, 'map')} gives."
     side = round(places**0.5)
-    return text + (f": maps of {side}×{side}." if side * side == places else f": maps of {places} places.")
+    return text + (f": maps of {side}×{side}." if side * side == places else f": maps of {plural(places, 'place')}.")
 
 
 def _change(

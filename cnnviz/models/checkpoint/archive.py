@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models.checkpoint.pickled import PICKLE_BYTES, Bounded, StorageTable, read_pickle
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +72,8 @@ def read_legacy(path: Path) -> Any:
             declared, left = sum(buffer.numel() for buffer in storages.buffers.values()), size - file.tell()
             if declared > left:
                 raise BadCheckpoint(
-                    f"is cut short, or false: it declares {declared:,} bytes of tensors and holds {left:,}. {AGAIN}"
+                    f"is cut short, or false: it declares {plural(declared, 'byte')} of tensors and holds "
+                    f"{left:,}. {AGAIN}"
                 )
             if not isinstance(keys, list) or {str(key) for key in keys} < storages.buffers.keys():
                 raise BadCheckpoint(f"is cut short or damaged (its list of storages lacks some). {AGAIN}")
@@ -128,6 +130,6 @@ def _check_entries(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]
         raise BadCheckpoint(f"{path.name} is a zip archive of several things, not one set of weights. {INSTEAD}")
     if entries["data.pkl"].file_size > PICKLE_BYTES:
         raise BadCheckpoint(
-            f"{path.name} has a list of contents of {entries['data.pkl'].file_size:,} bytes; "
+            f"{path.name} has a list of contents of {plural(entries['data.pkl'].file_size, 'byte')}; "
             f"{PICKLE_BYTES:,} are allowed. {INSTEAD}"
         )

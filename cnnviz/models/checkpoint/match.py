@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.checkpoint.prefixes import TRAINING, align_names, is_bookkeeping
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -53,7 +54,7 @@ class LoadReport:
 
     def summary(self) -> str:
         """One sentence, e.g. "97 of 97 tensors matched, 2 of them under other names."."""
-        text = f"{self.matched} of {self.expected} tensors matched"
+        text = f"{self.matched} of {plural(self.expected, 'tensor')} matched"
         if self.renamed:
             text += f", {len(self.renamed)} of them under other names"
         for count, word in ((len(self.unexpected), "unused"), (len(self.problems()), "problems")):
@@ -132,7 +133,7 @@ def compare(tensors: Mapping[str, Tensor], ours: Shapes) -> LoadReport:
     wrong = [(key, theirs[key], ours[key]) for key in unexpected if key in absent]
     settled = {key for key, _, _ in wrong}
     if len(renamed) > 4:
-        warnings.append(f"{len(renamed)} tensors were matched by order and shape: check a few predictions.")
+        warnings.append(f"{plural(len(renamed), 'tensor')} were matched by order and shape: check a few predictions.")
     if lost := [key for key in missing if _is_statistic(key)]:
         warnings.append(f"{len(lost)} running means and variances are missing: predictions will be off.")
     if extra := [key for key in unexpected if TRAINING.match(key)]:

@@ -10,6 +10,7 @@ from cnnviz.data.class_names import order_names
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
 from cnnviz.models.checkpoint.unwrap import CLASS_KEYS, NESTED
+from cnnviz.wording import plural
 
 _NAME_KEYS = ("architecture", "arch", "model_name")
 _VAGUE = ("labels", "names", "categories", "label_map")  # keys that may hold other things, too
@@ -77,8 +78,9 @@ def check_channels(given: Preprocessing, default: Preprocessing) -> None:
     """Raise BadInput unless mean and std have one value a channel of the network's input."""
     if given.channels != default.channels:
         raise BadInput(
-            f"The network takes {default.channels} channels, and mean and std are given for {given.channels}. "
-            f"Give {default.channels} values each."
+            f"The network takes {plural(default.channels, 'channel')}, and mean and std are given for "
+            f"{given.channels}. "
+            f"Give {plural(default.channels, 'value')} each."
         )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.checkpoint.stubs import STAND_INS, Array, Dropped, ScalarType, Settings, Stub, StubClass
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import torch
@@ -61,10 +62,11 @@ class StorageTable:
             if not 0 <= declared <= held:
                 if self._held is None:
                     raise BadCheckpoint(
-                        f"is cut short, or false: it declares {declared:,} bytes of tensors and holds {held:,}. "
+                        f"is cut short, or false: it declares {plural(declared, 'byte')} of tensors and holds "
+                        f"{held:,}. "
                         "Copy or download it again."
                     )
-                raise BadCheckpoint(f"declares {declared:,} bytes where it holds {held:,}: refused unread.")
+                raise BadCheckpoint(f"declares {plural(declared, 'byte')} where it holds {held:,}: refused unread.")
             self._left -= declared
             self.buffers[key] = torch.empty(declared, dtype=torch.uint8)
             self.widths[key] = dtype.itemsize

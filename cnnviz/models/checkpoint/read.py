@@ -24,6 +24,7 @@ from cnnviz.models.checkpoint.reparametrised import join_parts
 from cnnviz.models.checkpoint.saved_modules import SavedModule, SavedState
 from cnnviz.models.checkpoint.sniff import describe_content, find_kind
 from cnnviz.models.checkpoint.unwrap import CLASS_KEYS, unwrap
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,7 +98,7 @@ def _read_folder(folder: Path) -> Checkpoint:
     if len(others) == 1:
         return _read(others[0], may_unpack=True)
     what = (
-        f"with {len(others)} weights files ({', '.join(path.name for path in others[:5])})"
+        f"with {plural(len(others), 'weights file')} ({', '.join(path.name for path in others[:5])})"
         if others
         else "without weights"
     )
@@ -146,7 +147,7 @@ def _read_tensors(path: Path, kind: str, metadata: dict[str, Any], warnings: lis
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if total > cap_bytes():  # in a smaller file: many names for one storage
         raise BadCheckpoint(
-            f"{path.name} declares {total:,} bytes of tensors, which share their storage; {cap_bytes():,} are "
+            f"{path.name} declares {plural(total, 'byte')} of tensors, which share their storage; {cap_bytes():,} are "
             f"allowed. {INSTEAD}"
         )
     for key, tensor in tensors.items():
@@ -174,7 +175,7 @@ def _read_safetensors(path: Path, metadata: dict[str, Any]) -> dict[str, Tensor]
         header = int.from_bytes(file.read(8), "little")
     if header > min(PICKLE_BYTES, path.stat().st_size - 8):
         raise BadCheckpoint(
-            f"{path.name} is cut short or damaged (it declares a header of {header:,} bytes, in a file of "
+            f"{path.name} is cut short or damaged (it declares a header of {plural(header, 'byte')}, in a file of "
             f"{path.stat().st_size:,}; {PICKLE_BYTES:,} are allowed). {AGAIN}"
         )
     try:
@@ -214,7 +215,7 @@ def _warn_not_finite(tensors: dict[str, Tensor]) -> list[str]:
     bad = [k for k, v in tensors.items() if v.is_floating_point() and not torch.isfinite(v.float()).all()]
     if not bad:
         return []
-    return [f"{len(bad)} tensors hold NaN or infinite values: {', '.join(bad[:3])}. Predictions will be off."]
+    return [f"{plural(len(bad), 'tensor')} hold NaN or infinite values: {', '.join(bad[:3])}. Predictions will be off."]
 
 
 def _parse_metadata(metadata: dict[str, Any], warnings: list[str]) -> dict[str, Any]:

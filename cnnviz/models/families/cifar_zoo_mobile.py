@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cnnviz.models.families.blocks import he_normal
 from cnnviz.models.families.cifar_zoo import add_zoo
+from cnnviz.wording import plural
 
 V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
 V2 = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -190,7 +191,7 @@ add_zoo(
 for _groups, _widths in ((2, (200, 400, 800)), (3, (240, 480, 960))):
     add_zoo(
         f"shufflenet_g{_groups}_cifar",
-        f"ShuffleNet, {_groups} groups",
+        f"ShuffleNet, {plural(_groups, 'group')}",
         partial(SmallImageShuffleNet, widths=_widths, groups=_groups),
         paper="Zhang et al., CVPR 2018",
         accuracy="",

@@ -13,6 +13,7 @@ from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
 from cnnviz.errors import BadInput
 from cnnviz.models.catalogue.architecture import Architecture, add
 from cnnviz.models.families.blocks import he_normal
+from cnnviz.wording import plural
 
 
 class DenseLayer(nn.Module):
@@ -154,7 +155,7 @@ for _depth, _growth, _bc, _published in (
     add(
         Architecture(
             name=f"densenet{'_bc' if _bc else ''}_{_depth}_k{_growth}",
-            title=f"DenseNet{'-BC' if _bc else ''}, {_depth} layers, growth {_growth} (CIFAR)",
+            title=f"DenseNet{'-BC' if _bc else ''}, {plural(_depth, 'layer')}, growth {_growth} (CIFAR)",
             family="CIFAR DenseNet",
             builder=partial(
                 DenseNet,

@@ -21,6 +21,7 @@ from cnnviz.data.public import public_files
 from cnnviz.data.public.public_sets import read_batch
 from cnnviz.data.samples import digits
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +71,9 @@ def open_labelled(name: str, size: tuple[int, int, int], classes: int) -> Labell
     """A set of `list_labelled`. Raises BadInput for any other name."""
     sets = _find_sets(size, classes)
     if name not in sets:
-        raise BadInput(f"No labelled set {name!r} fits {size} and {classes} classes; at hand: {', '.join(sets)}.")
+        raise BadInput(
+            f"No labelled set {name!r} fits {size} and {plural(classes, 'class')}; at hand: {', '.join(sets)}."
+        )
     return sets[name]()
 
 
@@ -120,11 +123,13 @@ def _read_folder(folder: Path, size: tuple[int, int, int], classes: int) -> Labe
     if len(found.class_names) != classes:
         raise BadInput(_describe_folder(folder, len(found.class_names), classes))
     chosen = np.unique(np.linspace(0, len(found) - 1, min(_MOST, len(found))).astype(int))
-    return _gather(f"{len(chosen)} images of {folder.name}", found.batch(chosen), found.labels[chosen], own=True)
+    return _gather(
+        f"{plural(len(chosen), 'image')} of {folder.name}", found.batch(chosen), found.labels[chosen], own=True
+    )
 
 
 def _describe_folder(folder: Path, found: int, classes: int) -> str:
-    return f"{folder.name or folder} has {found} classes, the network {classes}. Give images of its classes."
+    return f"{folder.name or folder} has {plural(found, 'class')}, the network {classes}. Give images of its classes."
 
 
 @lru_cache(4)

@@ -22,6 +22,7 @@ from cnnviz.models.recognise.rebuild.chains import RebuiltChain, describe_layers
 from cnnviz.models.recognise.shapes import published_shapes, sized_shapes
 from cnnviz.models.variants.description import describe_assumption
 from cnnviz.models.zoo import download as pretrained
+from cnnviz.wording import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def find_class_names(checkpoint: Checkpoint, entry: Architecture, count: int, no
     if names is not None and len(names) == count:
         return names
     if names is not None:
-        notes.append(f"The file names {len(names)} classes and its head has {count}: the names were ignored.")
+        notes.append(f"The file names {plural(len(names), 'class')} and its head has {count}: the names were ignored.")
     elif is_published(checkpoint, entry):
         return list(pretrained.find_weights(entry).meta.get("categories", ())) or None
     return None
@@ -209,7 +210,7 @@ def _describe_misfit(checkpoint: Checkpoint, name: str | None, file: str) -> str
     near, common, total = recognise.find_closest(checkpoint.tensors)
     if _is_usable(name):
         near, common, total = recognise.count_shared(checkpoint.tensors, name)
-    text = f"No known architecture fits {file} ({len(checkpoint.tensors)} tensors): {found.sentence}. "
+    text = f"No known architecture fits {file} ({plural(len(checkpoint.tensors), 'tensor')}): {found.sentence}. "
     if 2 * common < max(total, len(checkpoint.tensors)):
         if not found.convolutions:
             return text + "cnnviz looks at convolutional networks."

@@ -8,6 +8,7 @@ from cnnviz.errors import BadInput
 from cnnviz.models.catalogue.architecture import registered
 from cnnviz.models.families.blocks import he_normal
 from cnnviz.models.variants.description import Head, HiddenLayer, NetworkVariant
+from cnnviz.wording import plural
 
 
 def build_variant(num_classes: int, variant: NetworkVariant) -> nn.Module:
@@ -23,7 +24,7 @@ def build_variant(num_classes: int, variant: NetworkVariant) -> nn.Module:
 def _replace_stem(module: nn.Module, variant: NetworkVariant) -> None:
     name, conv = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
     if conv.groups != 1 or conv.in_channels == variant.channels:
-        raise BadInput(f"{variant.name}: {variant.base} itself takes {conv.in_channels} channels.")
+        raise BadInput(f"{variant.name}: {variant.base} itself takes {plural(conv.in_channels, 'channel')}.")
     assert variant.channels and isinstance(conv.padding, tuple)
     size, stride = (conv.kernel_size[0], conv.kernel_size[1]), (conv.stride[0], conv.stride[1])
     padding, bias = (conv.padding[0], conv.padding[1]), conv.bias is not None

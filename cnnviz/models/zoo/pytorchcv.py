@@ -19,6 +19,7 @@ from cnnviz.data.preprocessing import CIFAR_MEAN, Preprocessing
 from cnnviz.errors import BadInput, CnnvizError, unknown
 from cnnviz.models.catalogue.architecture import Architecture
 from cnnviz.models.zoo.public_weights import PublicWeights
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,7 +105,7 @@ def weights(key: str) -> PublicWeights:
             "_metrics": {_SETS[_data_set(key)]: {top: round(100 - int(row["error_value"]) / 100, 2)}},
         },
         licence=LICENCE,
-        condition=f"one network, one crop of {size[0]} pixels, test or validation set, as told by pytorchcv",
+        condition=f"one network, one crop of {plural(size[0], 'pixel')}, test or validation set, as told by pytorchcv",
         size_bytes=4 * int(row["net_weights"]) if row["net_weights"].isdigit() else 0,
         note=DENSENET if _NOT_BC.match(key) else "",
     )
@@ -193,7 +194,9 @@ def _build(num_classes: int, name: str) -> nn.Module:
         module = builder()
     last = getattr(module, "output", None)
     if not isinstance(last, nn.Linear):
-        raise BadInput(f"pytorchcv:{name} can only be built with {module.num_classes} classes, not {num_classes}.")
+        raise BadInput(
+            f"pytorchcv:{name} can only be built with {plural(module.num_classes, 'class')}, not {num_classes}."
+        )
     module.output = nn.Linear(last.in_features, num_classes, bias=last.bias is not None)
     module.num_classes = num_classes
     return module

@@ -12,6 +12,7 @@ from cnnviz.data.preprocessing import RESAMPLING, Preprocessing
 from cnnviz.errors import BadInput, unknown
 from cnnviz.models.catalogue.architecture import Architecture
 from cnnviz.models.zoo.public_weights import HUB, HUB_VARIABLE, PublicWeights, unknown_tag
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg
@@ -62,7 +63,7 @@ def weights(key: str) -> PublicWeights:
         preprocessing=_preprocessing(config),
         meta={"categories": class_names(_labels(config), config.num_classes), "recipe": config.origin_url or ""},
         licence=_LICENCE.format(licence=config.license or "no licence told"),
-        condition=f"timm tells no accuracy with the weights; they expect one centre crop of {side} pixels",
+        condition=f"timm tells no accuracy with the weights; they expect one centre crop of {plural(side, 'pixel')}",
         note=_CROPS.get(config.crop_mode, ""),
     )
 
@@ -130,4 +131,4 @@ def _build(num_classes: int, name: str) -> nn.Module:
         return timm.create_model(name, pretrained=False, num_classes=num_classes)
     except (RuntimeError, TypeError, ValueError, ImportError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"timm could not build {name} for {num_classes} classes: {reason}.") from error
+        raise BadInput(f"timm could not build {name} for {plural(num_classes, 'class')}: {reason}.") from error

@@ -10,6 +10,7 @@ from cnnviz.errors import BadInput, unknown
 from cnnviz.models.catalogue.architecture import Architecture
 from cnnviz.models.catalogue.meta_build import build_anywhere
 from cnnviz.models.zoo.public_weights import PublicWeights, unknown_tag
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import nn
@@ -109,7 +110,7 @@ def _describe(entry: WeightsEnum) -> PublicWeights:
         ),
         meta=meta,
         licence=LICENCE,
-        condition=f"one network, one centre crop of {side} pixels, ImageNet validation set",
+        condition=f"one network, one centre crop of {plural(side, 'pixel')}, ImageNet validation set",
         size_bytes=round(meta.get("_file_size", 0.0) * 2**20),
         note=meta.get("_docs", "").strip().replace("\n", " ").split(". ")[0].strip(),
     )

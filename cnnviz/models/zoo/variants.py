@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnnviz.data.preprocessing import MNIST_MEAN, MNIST_STD, Preprocessing
 from cnnviz.models.catalogue.architecture import Architecture, registered
 from cnnviz.models.variants.description import NetworkVariant, describe_assumption, parse_variant
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +61,7 @@ def _expect_images(base: Architecture, channels: int) -> Preprocessing:
 def _describe(base: Architecture, variant: NetworkVariant) -> str:
     parts = [base.title]
     if variant.channels:
-        parts.append(f"{variant.channels} input channel{'s' if variant.channels > 1 else ''}")
+        parts.append(f"{plural(variant.channels, 'input channel')}")
     if variant.head:
         hidden = variant.head.hidden
         parts.append(f"head {'-'.join(str(layer.width) for layer in hidden)}" if hidden else "one linear layer")

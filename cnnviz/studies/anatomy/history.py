@@ -214,11 +214,24 @@ def find_correction(network: str) -> str:
     return _CORRECTIONS.get(network, "")
 
 
+_CNN_FMS = "“AlexNet 17 %” beside it in slides is the error on ILSVRC-2010; on 2012, as here, one AlexNet has 18.2 %."
 _CORRECTIONS = {
+    "alexnet_2012": "As the lecture notes count, it has 813,859 neurons: 154,587 values of the 227×227×3 input and "
+    "659,272 of the eight layers; the paper's 650,000 belong to 224 pixels. It was trained on two GTX 580 with 3 GB "
+    "each, not 2 GB. “17 %” is its top-5 error on ILSVRC-2010; on 2012 one network has 18.2 %.",
+    "nin_imagenet": "“39.2 %” against AlexNet's 40.7 % compares several views with ten crops; NIN's centre crop has "
+    "40.64 %. It has 7.6 M parameters, not 7.5 M.",
+    "cnn_f": _CNN_FMS,
+    "cnn_m": _CNN_FMS,
+    "cnn_s": _CNN_FMS,
+    "stochastic_depth110": "With p_L = 0.5 a training step keeps 40.25 of the 54 residual blocks on average, "
+    "(3L − 1) / 4. Each survives with another probability, from 0.99 of the first down to 0.5 of the last.",
     "vgg16": "The maps of VGG-16 hold 15,237,608 values (input, convolutions, pools, linear layers): 60.95 MB as "
     "float32. The often quoted “24 M values, 96 MB” is not what the table sums to.",
     "googlenet_2014": "The network without its auxiliary heads has 6,998,552 parameters: 8.7 times fewer than "
-    "AlexNet's 60,965,224 and 19.8 times fewer than VGG-16's, not 12 and 27 times.",
+    "AlexNet's 60,965,224 and 19.8 times fewer than VGG-16's, not 12 and 27 times. "
+    "In the paper's table conv1 has 2.7K parameters and 34M operations; 64 kernels of 7×7×3 are 9,408 weights and "
+    "118,013,952 multiply-adds.",
     "reduced_inception": "The reduced module takes 271,351,808 multiplications. “358 M” counts the 3×3 branch twice.",
     "resnet1202_cifar": "ResNet-1202 has 19,421,274 parameters. “10.2 M” belongs to the pre-activation ResNet-1001.",
     "stochastic_depth1202": "It has ResNet-1202's 19,421,274 parameters, not 10.2 M.",

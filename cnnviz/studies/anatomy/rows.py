@@ -10,6 +10,7 @@ from io import StringIO
 from cnnviz.display import Displayed
 from cnnviz.errors import BadInput
 from cnnviz.studies.anatomy.text import format_count, format_memory, format_size, format_total_memory
+from cnnviz.wording import plural
 
 Pair = tuple[int, int]
 _LAYER_COLUMNS = ("#", "layer", "operation", "output", "parameters", "MACs", "memory", "field", "reads")
@@ -98,7 +99,8 @@ class Anatomy(Displayed):
     activation_bytes: int
 
     def __repr__(self) -> str:
-        return f"<anatomy of {self.name}: {len(self.rows)} rows, {self.parameters:,} parameters, {self.macs:,} MACs>"
+        counts = f"{plural(len(self.rows), 'row')}, {plural(self.parameters, 'parameter')}, {plural(self.macs, 'MAC')}"
+        return f"<anatomy of {self.name}: {counts}>"
 
     def __iter__(self) -> Iterator[LayerRow]:
         return iter(self.rows)

@@ -17,6 +17,7 @@ from cnnviz.models.model import LoadedModel
 from cnnviz.probes.classifier import capture_top_features, find_classifier
 from cnnviz.progress import StudyWatcher, Ticker
 from cnnviz.store import load_arrays, save_arrays
+from cnnviz.wording import plural
 
 _PIXELS_AT_ONCE = 16 * 224 * 224
 _ROWS = 4096  # vectors compared at once
@@ -77,7 +78,7 @@ def embed_corpus(model: LoadedModel, corpus: Corpus, progress: StudyWatcher | No
             positions += batch.positions
         ticker.tick("images", span[1] - span[0])
     if not vectors:
-        raise BadInput(f"None of the {len(corpus)} images of {corpus.name!r} could be read: {faults[:1]}.")
+        raise BadInput(f"None of the {plural(len(corpus), 'image')} of {corpus.name!r} could be read: {faults[:1]}.")
     return Embedding(
         vectors=np.concatenate(vectors),
         positions=np.array(positions, np.int64),
@@ -107,7 +108,9 @@ def find_nearest(
     if embedding.corpus != corpus.fingerprint:
         raise BadInput(f"The embedding is of other images than {corpus.name}. Compute it for these.")
     if vector.shape != embedding.vectors.shape[1:]:
-        raise BadInput(f"The embedding has {embedding.vectors.shape[1]} values an image, the query {vector.shape}.")
+        raise BadInput(
+            f"The embedding has {plural(embedding.vectors.shape[1], 'value')} an image, the query {vector.shape}."
+        )
     wanted = torch.from_numpy(np.asarray(vector, np.float32))
     squares = [
         (torch.from_numpy(part) - wanted).double().square().sum(1).numpy()

@@ -7,6 +7,7 @@ import numpy as np
 from cnnviz.data.grouping import EACH, find_group
 from cnnviz.errors import BadInput
 from cnnviz.index.result import PatchIndex
+from cnnviz.wording import plural
 
 
 def rank_image(index: PatchIndex, layer: str, maps: np.ndarray, own: str | None = None) -> np.ndarray:
@@ -17,7 +18,9 @@ def rank_image(index: PatchIndex, layer: str, maps: np.ndarray, own: str | None 
     searched: it does not compete with itself, nor with images of its group.
     Raises UnknownName for a layer that was not indexed, BadInput for maps of another number of channels."""
     if maps.ndim != 3 or len(maps) != index.channels(layer):
-        raise BadInput(f"{layer} has {index.channels(layer)} channels; expected maps (C, H, W), got {maps.shape}.")
+        raise BadInput(
+            f"{layer} has {plural(index.channels(layer), 'channel')}; expected maps (C, H, W), got {maps.shape}."
+        )
     top = index.tops[layer]
     peaks = maps.reshape(len(maps), -1).max(axis=1).astype(np.float32)
     peaks = np.where(np.isnan(peaks), -np.inf, peaks)

@@ -41,6 +41,17 @@ def find_class(selective: Selectivity, text: str) -> dict[int, int]:
     return {channel: count for channel, count in counts.items() if count and wanted}
 
 
+def find_images(index: PatchIndex, layer: str, text: str) -> dict[int, int]:
+    """{channel: how many of its winners} come from an image whose name or folder contains `text`, whatever the case.
+
+    Raises UnknownName for a layer that was not indexed."""
+    wanted = text.strip().lower()
+    named = [image for image, name in index.ids.items() if wanted and wanted in name.lower()]
+    index.channels(layer)
+    counts = np.isin(index.tops[layer].images, named).sum(axis=1)
+    return {int(channel): int(counts[channel]) for channel in np.flatnonzero(counts)}
+
+
 def parse_channel(text: str, channels: int) -> int | None:
     """17 for "channel 17", "unit 17", "#17" or "17", if there is such a channel; else None."""
     found = re.fullmatch(r"\s*(?:channel|unit|ch\.?|#)?\s*(\d{1,9})\s*", text, re.IGNORECASE)

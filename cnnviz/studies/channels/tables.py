@@ -9,6 +9,7 @@ from cnnviz.device import describe_precision
 from cnnviz.index.result import PatchIndex
 from cnnviz.studies.anatomy.text import format_size
 from cnnviz.studies.channels.selectivity import Selectivity, selectivity
+from cnnviz.wording import plural
 
 LAYER_COLUMNS = ("layer", "channels", "field", "dead", "strongest", "its value", "most selective", "its winners")
 CHANNEL_COLUMNS = ("channel", "strongest", "weakest", "strongest image", "mean", "above 0", "classes")
@@ -21,16 +22,21 @@ def describe_index(index: PatchIndex) -> list[tuple[str, str]]:
     """(name, value) pairs: what the index was built from, and how far it has come."""
     meta = index.meta
     total, seen = meta.get("images", 0), meta.get("next", 0)
-    state = "complete" if index.complete else f"partial, {seen:,} of {total:,} images seen"
-    crops = f"of the winners inside, at most {meta['embedded']} pixels" if meta.get("embedded") else "none inside"
+    state = "complete" if index.complete else f"partial, {seen:,} of {plural(total, 'image')} seen"
+    crops = (
+        f"of the winners inside, at most {plural(meta['embedded'], 'pixel')}" if meta.get("embedded") else "none inside"
+    )
     return [
         ("network", f"{meta.get('model', '?')}, {meta.get('weights', '?')} weights"),
-        ("corpus", f"{meta.get('corpus', '?')}, {total:,} images"),
+        ("corpus", f"{meta.get('corpus', '?')}, {plural(total, 'image')}"),
         ("state", state),
         ("winners", f"{meta.get('k', '?')} a channel, {describe_grouping(meta.get('group', EACH))}; {TIES}"),
         ("values", VALUES),
         ("precision", _precision(index)),
-        ("skipped", f"{len(meta['skipped']):,} images that could not be read" if meta.get("skipped") else "none"),
+        (
+            "skipped",
+            f"{plural(len(meta['skipped']), 'image')} that could not be read" if meta.get("skipped") else "none",
+        ),
         ("crops", crops),
     ]
 
@@ -39,7 +45,7 @@ def _precision(index: PatchIndex) -> str:
     meta = index.meta
     name = describe_precision(meta) or "?"
     if how := meta.get("screening"):
-        return f"{name}, exact: screened in bfloat16, {how['run_again']:,} images run again"
+        return f"{name}, exact: screened in bfloat16, {plural(how['run_again'], 'image')} run again"
     if meta.get("phase"):
         return f"{name} so far: the screening pass of an exact search"
     return f"{name}, approximate" if name == "bfloat16" else f"{name}, exact"

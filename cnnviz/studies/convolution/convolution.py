@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 GRID, KERNEL = ((0, 1, 2), (3, 4, 5), (6, 7, 8)), ((0, 1), (2, 3))  # the lecture's first example: 19, 25, 37, 43
 SHARPEN_GRID = (
@@ -51,7 +52,10 @@ def output_size(n: int, k: int, stride: int = 1, padding: int = 0, dilation: int
     reach = dilation * (k - 1) + 1
     room = n + 2 * padding - reach
     if room < 0:
-        raise BadInput(f"A window that spans {reach} pixels does not fit {n} pixels with padding {padding} a side.")
+        raise BadInput(
+            f"A window that spans {plural(reach, 'pixel')} does not fit {plural(n, 'pixel')} with padding "
+            f"{padding} a side."
+        )
     size = room // stride + 1
     return OutputSize(
         size,
@@ -105,7 +109,7 @@ class ConvolvedGrid(Summarised):
         """The window behind output (filter_, row, col). Raises BadInput outside the output."""
         filters, rows, cols = self.output.shape
         if not (0 <= filter_ < filters and 0 <= row < rows and 0 <= col < cols):
-            raise BadInput(f"The output has {filters} maps of {rows}×{cols}, got ({filter_}, {row}, {col}).")
+            raise BadInput(f"The output has {plural(filters, 'map')} of {rows}×{cols}, got ({filter_}, {row}, {col}).")
         weights = self.kernels[filter_]
         depth, high, wide = weights.shape
         first = filter_ // (filters // self.groups) * depth
@@ -124,29 +128,39 @@ def convolve(
     kernels: np.ndarray,
     bias: np.ndarray | None = None,
     stride: int = 1,
-    padding: int = 0,
+    padding: int | tuple[int, int] = 0,
     dilation: int = 1,
     groups: int = 1,
     flip: bool = False,
 ) -> ConvolvedGrid:
     """Slide kernels over a grid with zeros around it, as `torch.nn.Conv2d` does: a cross-correlation.
 
-    `grid`: (H, W) or (C, H, W); `kernels`: (kh, kw), (C, kh, kw) for one filter, or (F, C / groups, kh, kw). `flip`:
-    turn the kernels by 180° first, which makes it the convolution of mathematics. float64. Raises BadInput."""
+    `grid`: (H, W) or (C, H, W); `kernels`: (kh, kw), (C, kh, kw) for one filter, or (F, C / groups, kh, kw).
+    `padding`: zeros on each side, or above and below, and left and right. `flip`: turn the kernels by 180° first,
+    which makes it the convolution of mathematics. float64. Raises BadInput."""
     image, filters = np.asarray(grid, np.float64), np.asarray(kernels, np.float64)
     image = image[None] if image.ndim == 2 else image
     filters = filters.reshape((1,) * (4 - filters.ndim) + filters.shape)
     _check(image, filters, groups)
     added = np.zeros(len(filters)) if bias is None else np.broadcast_to(np.asarray(bias, np.float64), len(filters))
-    for n, k in zip(image.shape[1:], filters.shape[2:], strict=True):
-        output_size(n, k, stride, padding, dilation)
+    pads = (padding, padding) if isinstance(padding, int) else padding
+    for n, k, p in zip(image.shape[1:], filters.shape[2:], pads, strict=True):
+        output_size(n, k, stride, p, dilation)
     filters = filters[..., ::-1, ::-1] if flip else filters
-    padded = np.pad(image, ((0, 0), (padding, padding), (padding, padding)))
+    padded = np.pad(image, ((0, 0), *((p, p) for p in pads)))
     spans = tuple(dilation * (k - 1) + 1 for k in filters.shape[2:])
     windows = sliding_window_view(padded, spans, axis=(1, 2))[:, ::stride, ::stride, ::dilation, ::dilation]
     parts = zip(np.split(windows, groups), np.split(filters, groups), strict=True)
     output = np.concatenate([np.einsum("crsij,fcij->frs", window, part) for window, part in parts])
     return ConvolvedGrid(padded, filters, added, output + added[:, None, None], stride, dilation, groups)
+
+
+def pad_axes(shape: tuple[int, ...], kernel: tuple[int, ...], padding: int) -> tuple[int, int]:
+    """Padding (above and below, left and right) of a grid (H, W) under a kernel (kh, kw): `padding`, but 0 across an
+    axis along which both have one number. A row is padded at its ends; rows of zeros above and below it would only
+    give outputs of 0."""
+    rows, cols = (0 if n == k == 1 else padding for n, k in zip(shape, kernel, strict=True))
+    return rows, cols
 
 
 def correlate(grid: np.ndarray, kernel: np.ndarray, stride: int = 1, padding: int = 0, dilation: int = 1) -> np.ndarray:
@@ -189,7 +203,8 @@ def _check(image: np.ndarray, filters: np.ndarray, groups: int) -> None:
         )
     if groups < 1 or len(image) % groups or len(filters) % groups or filters.shape[1] * groups != len(image):
         raise BadInput(
-            f"{len(filters)} filters of depth {filters.shape[1]} in {groups} groups do not fit {len(image)} channels. "
+            f"{plural(len(filters), 'filter')} of depth {filters.shape[1]} in {plural(groups, 'group')} do not "
+            f"fit {plural(len(image), 'channel')}. "
             "Channels and filters are divided by the groups, and a filter is as deep as its group."
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cnnviz.errors import BadInput
 from cnnviz.studies.convolution.convolution import output_size
+from cnnviz.wording import plural
 
 FLOAT = 4  # bytes of a float32
 
@@ -62,7 +63,10 @@ def conv_cost(
 
     Weights depend on neither size, stride, padding nor dilation. Raises BadInput for counts that do not fit."""
     if min(channels, filters, groups) < 1 or channels % groups or filters % groups:
-        raise BadInput(f"{channels} channels and {filters} filters cannot be divided into {groups} groups.")
+        raise BadInput(
+            f"{plural(channels, 'channel')} and {plural(filters, 'filter')} cannot be divided into "
+            f"{plural(groups, 'group')}."
+        )
     around = dilation * (kernel - 1) // 2 if padding is None else padding
     rows, cols = (output_size(n, kernel, stride, around, dilation).size for n in (height, width))
     weights = kernel * kernel * channels // groups * filters

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from cnnviz.studies.convolution.convolution import output_size
 from cnnviz.studies.convolution.cost import FLOAT, Cost, conv_cost, dense_cost, inception_cost
+from cnnviz.studies.convolution.toeplitz import build_toeplitz
 
 REDUCE = (64, 64, 64)
 
@@ -28,7 +32,7 @@ class Question:
 
 def list_questions() -> tuple[Question, ...]:
     """All of them, in the order of the playground."""
-    return (*_dense(), *_kernels(), *_stacks(), *_modules(), *_sizes(), *_memory())
+    return (*_dense(), *_kernels(), *_stacks(), *_modules(), *_sizes(), *_memory(), *_connections(), *_training())
 
 
 def find_question(key: str) -> Question | None:
@@ -235,6 +239,64 @@ def _memory() -> list[Question]:
             (46_737_440 / lenet, "times", f"46,737,440 / {lenet:,}"),
             (11, "The columns of the notes give 760, not 11: 46 M against 0.06 M."),
             notes_right=False,
+        ),
+    ]
+
+
+def _connections() -> list[Question]:
+    row, joined, units = build_toeplitz(np.ones(3), 5, padding=1), 5 * 6 // 2, _alexnet_units()
+    layers = sum(units[1:])
+    return [
+        _ask(
+            ("toeplitz-row", "A kernel of 3 on a row of 5, padding 1: weights that are not forced to 0?"),
+            (row.local, "weights", "3 · 5 − 2"),
+            (
+                None,
+                f"A dense layer has {row.dense}, O(m·n) against O(k·n); shared, {row.shared} different ones are left.",
+            ),
+        ),
+        _ask(
+            ("dense-block", "A dense block of 5 layers: how many connections?"),
+            (joined, "connections", "5 · (5 + 1) / 2"),
+            (None, "Every layer reads all earlier ones and the input: L (L + 1) / 2, for L = 12 it is 78."),
+        ),
+        _ask(
+            ("alexnet-units", "AlexNet's neurons as the notes count them, the input included?"),
+            (sum(units), "neurons", " + ".join(f"{n:,}" for n in units)),
+            (813_859, f"Without the 227×227×3 input it is {layers:,}; the paper's 650,000 belong to 224 pixels."),
+        ),
+        _ask(
+            ("googlenet-conv1", "GoogLeNet's first layer: 64 kernels of 7×7 on RGB, without biases?"),
+            (conv_cost(3, 64, 7, bias=False).weights, "weights", "7 · 7 · 3 · 64"),
+            (2_700, "The table has 2.7K and 34M operations; at 112×112 it is 118,013,952 multiply-adds."),
+            notes_right=False,
+        ),
+    ]
+
+
+def _alexnet_units() -> list[int]:
+    """Values of AlexNet's input and of each layer with weights."""
+    shapes = ((227, 3), (55, 96), (27, 256), (13, 384), (13, 384), (13, 256))
+    return [side * side * channels for side, channels in shapes] + [4096, 4096, 1000]
+
+
+def _training() -> list[Question]:
+    units, last = 54, 0.5
+    return [
+        _ask(
+            ("cross-entropy", "Cross-entropy if the right class has probability 0.8?"),
+            (-math.log(0.8), "nats", "−ln 0.8"),
+            (None, "Only the probability of the right class counts; at 0.5 it is 0.693, at 1 it is 0."),
+        ),
+        _ask(
+            ("dropout-masks", "Dropout on 4,096 units: how many masks, as a power of ten?"),
+            (math.floor(4096 * math.log10(2)), "decimal places", "⌊4,096 · log₁₀ 2⌋"),
+            (None, "2⁴⁰⁹⁶ ≈ 10¹²³³ masks; the observable universe has about 10⁸⁰ atoms."),
+        ),
+        _ask(
+            ("stochastic-depth", "ResNet-110 with stochastic depth, p_L = 0.5: blocks in a training step, on average?"),
+            (units - (1 - last) * (units + 1) / 2, "of 54 blocks", "(3 · 54 − 1) / 4"),
+            (None, "Block l survives with 1 − l / L · (1 − p_L): the first with 0.99, the last with 0.5."),
         ),
     ]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 LONGEST, DEEPEST = 63, 20  # pixels of a field, and layers, that a drawing can show
 LARGEST = {"kernel": 31, "stride": 8, "dilation": 16}
@@ -119,7 +120,8 @@ def make_stack(layers: Sequence[StackLayer]) -> Stack:
         raise BadInput(f"A stack needs 1 to {DEEPEST} layers, got {len(found.layers)}. Write one a line, such as “3”.")
     if found.size > LONGEST:
         raise BadInput(
-            f"This stack sees {found.size} pixels; at most {LONGEST} can be drawn. Take fewer layers or less stride."
+            f"This stack sees {plural(found.size, 'pixel')}; at most {LONGEST} can be drawn. Take fewer layers "
+            "or less stride."
         )
     return found
 

@@ -9,6 +9,7 @@ import numpy as np
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.studies.convolution.convolution import output_size
+from cnnviz.wording import plural
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,21 +41,30 @@ class Toeplitz(Summarised):
 
 
 def build_toeplitz(
-    kernel: np.ndarray, inputs: int | tuple[int, int], stride: int = 1, padding: int = 0, dilation: int = 1
+    kernel: np.ndarray,
+    inputs: int | tuple[int, int],
+    stride: int = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int = 1,
 ) -> Toeplitz:
     """The matrix of a 1-D kernel (k,) over `inputs` values, or of a 2-D kernel (kh, kw) over `inputs` (H, W).
 
-    Applied without a flip, zeros around; in one dimension it is a Toeplitz matrix, in two a block Toeplitz one with
-    Toeplitz blocks (stride 1). Raises BadInput as `output_size` does, and for shapes that do not fit."""
+    `padding`: zeros on each side, in 2-D also a pair: above and below, left and right. Applied without a flip.
+    In one dimension it is a Toeplitz matrix, in two a block Toeplitz one with Toeplitz blocks (stride 1). Raises
+    BadInput as `output_size` does, and for shapes that do not fit."""
     given = np.asarray(kernel, np.float64)
     shape = (inputs,) if isinstance(inputs, int) else tuple(inputs)
     if given.ndim != len(shape) or given.ndim not in (1, 2):
-        raise BadInput(f"A kernel of {given.ndim} axes does not fit inputs {shape}: k and n, or (kh, kw) and (H, W).")
-    sizes = tuple(output_size(n, k, stride, padding, dilation).size for n, k in zip(shape, given.shape, strict=True))
+        raise BadInput(
+            f"A kernel of {plural(given.ndim, 'axis')} does not fit inputs {shape}: k and n, or (kh, kw) and (H, W)."
+        )
+    pads = (padding,) * given.ndim if isinstance(padding, int) else padding
+    axes = zip(shape, given.shape, pads, strict=True)
+    sizes = tuple(output_size(n, k, stride, p, dilation).size for n, k, p in axes)
     label = np.full((*sizes, *shape), -1)
     for place in np.ndindex(*sizes):
         for number, tap in enumerate(np.ndindex(*given.shape)):
-            at = tuple(p * stride - padding + dilation * t for p, t in zip(place, tap, strict=True))
+            at = tuple(p * stride - pad + dilation * t for p, t, pad in zip(place, tap, pads, strict=True))
             if all(0 <= a < n for a, n in zip(at, shape, strict=True)):
                 label[place + at] = number
     label = label.reshape(int(np.prod(sizes)), int(np.prod(shape)))

@@ -18,6 +18,7 @@ from cnnviz.interventions.padding import check_padding, override_padding
 from cnnviz.models.model import LoadedModel, decided
 from cnnviz.progress import StudyWatcher, Ticker
 from cnnviz.studies.equivariance.shifting import PIXELS_AT_ONCE, check_shifts, make_canvas, make_shiftable, split_shifts
+from cnnviz.wording import plural
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -150,7 +151,7 @@ def measure_consistency(
                 found.append(([i for i, _ in good], answers))
             ticker.tick("images", len(span))
     if not found:
-        raise BadInput(f"None of the {len(corpus)} images of {corpus.name!r} could be read: {faults[:1]}.")
+        raise BadInput(f"None of the {plural(len(corpus), 'image')} of {corpus.name!r} could be read: {faults[:1]}.")
     indices, parts = [i for good, _ in found for i in good], [answers for _, answers in found]
     return _collect(corpus, indices, parts, offsets, most, step, faults)
 

@@ -16,6 +16,7 @@ from cnnviz.errors import BadInput
 from cnnviz.models.memory_format import lay_out
 from cnnviz.models.model import LoadedModel
 from cnnviz.tracing.receptive_field import ReceptiveField, receptive_field
+from cnnviz.wording import plural
 
 HOWS = ("circular", "crop")
 PIXELS_AT_ONCE = 400_000  # pixels of the input in one pass: eight images of 224×224, at most 64 images
@@ -59,7 +60,9 @@ def make_shiftable(model: LoadedModel, image: Any, how: str, reach: int) -> Shif
     if isinstance(image, Tensor):
         ready = image[0] if image.ndim == 4 and len(image) == 1 else image
         if tuple(ready.shape) != wanted:
-            raise BadInput(f"A {how} shift of {reach} pixels needs a tensor {wanted}, got {tuple(image.shape)}.")
+            raise BadInput(
+                f"A {how} shift of {plural(reach, 'pixel')} needs a tensor {wanted}, got {tuple(image.shape)}."
+            )
         return Shiftable(ready.to(model.device, torch.float32), (height, width), margin, how, model.memory_format)
     return Shiftable(make_canvas(model, image, margin), (height, width), margin, how, model.memory_format)
 

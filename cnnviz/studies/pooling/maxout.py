@@ -10,6 +10,7 @@ from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.studies.convolution.convolution import correlate
 from cnnviz.studies.pooling.pooling import pool_channels
+from cnnviz.wording import plural
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,6 +50,6 @@ def learned_invariance(kernel: np.ndarray, picture: np.ndarray) -> LearnedInvari
     Raises BadInput if either is not a square, or n - k is odd, so that the map has no unit in the middle."""
     filters, pictures = quarter_turns(kernel), quarter_turns(picture)
     if (pictures.shape[1] - filters.shape[1]) % 2 or pictures.shape[1] < filters.shape[1]:
-        raise BadInput(f"A {filters.shape[1]}-wide kernel has no middle place on {pictures.shape[1]} pixels.")
+        raise BadInput(f"A {filters.shape[1]}-wide kernel has no middle place on {plural(pictures.shape[1], 'pixel')}.")
     maps = np.stack([[correlate(p, f) for f in filters] for p in pictures])
     return LearnedInvariance(filters, pictures, maps)

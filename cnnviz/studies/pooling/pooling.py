@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 Row = Sequence[float] | np.ndarray  # (n,)
 KINDS = ("max", "average", "rms", "l2", "stochastic")
@@ -52,7 +53,7 @@ def pool_channels(maps: np.ndarray, pieces: int | None = None) -> np.ndarray:
     maps = np.asarray(maps)
     pieces = len(maps) if pieces is None else pieces
     if pieces < 1 or not len(maps) or len(maps) % pieces:
-        raise BadInput(f"{len(maps)} channels cannot be taken {pieces} at a time.")
+        raise BadInput(f"{plural(len(maps), 'channel')} cannot be taken {pieces} at a time.")
     return maps.reshape(-1, pieces, *maps.shape[1:]).max(axis=1)
 
 
@@ -88,8 +89,11 @@ class PoolRows(Summarised):
     @property
     def sentence(self) -> str:
         """ "4 of 4 inputs and 2 of 4 outputs change"."""
-        counts = [f"{part.sum()} of {len(part)}" for part in (self.inputs_changed, self.outputs_changed)]
-        return f"{counts[0]} inputs and {counts[1]} outputs change"
+        inputs, outputs = self.inputs_changed, self.outputs_changed
+        return (
+            f"{inputs.sum()} of {plural(len(inputs), 'input')} and {outputs.sum()} of {plural(len(outputs), 'output')} "
+            "change"
+        )
 
 
 def pool_rows(

@@ -17,6 +17,7 @@ from cnnviz.probes.capture import capture
 from cnnviz.progress import StudyWatcher, Ticker
 from cnnviz.studies.equivariance.shifting import PIXELS_AT_ONCE
 from cnnviz.tracing.receptive_field import receptive_field
+from cnnviz.wording import plural
 
 Box = tuple[int, int, int, int]  # (top, left, bottom, right), half open
 AT_ONCE = 16  # images in one backward pass at most
@@ -140,7 +141,7 @@ def read_images(model: LoadedModel, corpus: Corpus, count: int) -> Tensor:
         if len(taken) == count:
             break
     if not taken:
-        raise BadInput(f"None of the {len(corpus)} images of {corpus.name!r} could be read: {faults[:1]}.")
+        raise BadInput(f"None of the {plural(len(corpus), 'image')} of {corpus.name!r} could be read: {faults[:1]}.")
     return model.preprocessing.normalise(torch.stack(taken))
 
 

@@ -21,6 +21,13 @@ stops:
 """
 
 
+STOPS = [
+    ("1", "Convolution playground", {"view": "Matrix"}),
+    ("2", "First-layer filters", {"net": "lenet5", "unit": "3"}),
+    ("3", "Convolution playground", {}),
+]
+
+
 @pytest.fixture
 def tours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "tours"
@@ -53,6 +60,23 @@ def test_a_tour_leads_from_stop_to_stop_and_its_place_is_in_the_address(opened, 
     assert query(at) == {"tour": "mine", "stop": "3"} and at.button(key="tour_on").disabled
     at.button(key="tour_back").click().run()
     assert query(at)["stop"] == "2" and at.number_input(key="unit").value == 3
+
+
+@pytest.mark.parametrize(("stop", "page", "choices"), STOPS)
+@pytest.mark.parametrize("present", [{}, {"present": "True"}])
+def test_a_link_that_names_tour_and_stop_alone_opens_that_stop(stop, page, choices, present, opened, tours):
+    at = opened("home", tour="mine", stop=stop, **present)
+    assert errors(at) == [] and at.title[0].value == page
+    assert query(at) == {**choices, "tour": "mine", "stop": stop, **present}
+
+
+def test_home_can_be_visited_during_a_tour(opened, tours):
+    at = opened("playground", tour="mine", stop="3")
+    turned(at, "home")
+    at.query_params.update({"tour": "mine", "stop": "3"})
+    at.run()
+    assert errors(at) == [] and query(at) == {"tour": "mine", "stop": "3"}
+    assert [button for button in at.button if button.key == "tour_here"]
 
 
 def test_who_leaves_the_way_finds_back_and_who_leaves_the_tour_keeps_the_view(opened, tours):

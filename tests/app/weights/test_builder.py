@@ -114,7 +114,7 @@ def test_answers_on_drawn_digits_show_the_best_reading_and_it_can_be_taken(opene
     said = words(at)
     assert "of 600 images" in said and "Best: Tanh, average pooling" in said
     (table,) = [frame.value for frame in at.dataframe if "pooling" in frame.value]
-    assert len(table) == 6 and list(table["right, %"]) == sorted(table["right, %"], reverse=True)
+    assert len(table) == 6 and list(table["accuracy, %"]) == sorted(table["accuracy, %"], reverse=True)
     at.button(key="own_best").click().run()
     take(at)
     assert errors(at) == [] and at.query_params["net"] == TANH

@@ -145,7 +145,7 @@ def test_other_members_are_passed_over_and_odd_ones_reported(tmp_path, monkeypat
     reasons = dict(found.skipped)
     assert "link or device" in reasons["x.tar/link.png"] and "out of the archive" in reasons["x.tar/../up.png"]
     assert "more than the 0 MiB" in reasons["x.tar/large.png"]
-    assert reasons["x.tar"] == "1 images are not used: their samples have another one."
+    assert reasons["x.tar"] == "1 image not used: of each sample the first one counts."
     assert not (tmp_path / "up.png").exists() and len(reasons) == 4
 
 

@@ -14,6 +14,7 @@ from cnnviz.figures.anatomy.nodes import build_nodes
 from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
+from cnnviz.models.families.stochastic_depth import survival_probabilities
 from cnnviz.studies.anatomy.anatomy import anatomy
 
 NAMED = (
@@ -175,3 +176,19 @@ def test_the_telling_block_is_one_with_branches():
 def test_cells_of_branches_without_a_module_of_their_own_are_drawn_as_one_block():
     (unit,) = group_blocks(anatomy("naive_inception"), True)
     assert unit.merged and len(unit.cells) == len(build_nodes(anatomy("naive_inception"))) == 5
+
+
+def test_folded_blocks_that_survive_with_other_probabilities_say_so():
+    survival = survival_probabilities(54)
+    units = [unit for unit in group_blocks(anatomy("stochastic_depth110"), True) if unit.repeat > 1]
+    for unit, (first, last) in zip(units, ((0, 17), (19, 35), (37, 53)), strict=True):
+        assert unit.varied and f"× {survival[first]:.3g} … {survival[last]:.3g}" in " ".join(
+            c.notes for c in unit.cells
+        )
+    drawn = " ".join(texts(network_graph(anatomy("stochastic_depth110"), 1070, 590, None, True)))
+    assert "× 18, factors differ" in drawn
+    assert not any(unit.varied for unit in group_blocks(anatomy("resnet110_cifar"), True))
+
+
+def test_the_output_of_lenet_5_of_1998_is_a_distance():
+    assert anatomy("lenet5_1998").rows[-1].detail == "− squared distance to fixed codes"

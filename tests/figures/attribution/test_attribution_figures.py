@@ -104,7 +104,11 @@ def test_a_map_panel_tells_its_scale():
         found = map_panel(SEEN, values, True, "IG", side, 0.7, note="1 s")
         assert [text for *_place, text in compose_panels([found], 1, side).words] == ["IG", *ends, "1 s"]
     nothing = map_panel(SEEN, 0 * values, True, "IG", 32, 0.7)
-    assert nothing.lines == (("", "0 everywhere"),) and nothing.scale == photo_panel(SEEN, "x", 32).scale == ""
+    untouched = photo_panel(SEEN, "x", 32)
+    assert nothing.across == "0 everywhere" and nothing.scale == untouched.scale == ""
+    assert not np.array_equal(nothing.pixels, untouched.pixels) and nothing.pixels.min() > 150  # dark words on it
+    *_, (left, top, width, said) = compose_panels([nothing], 1, 120).words
+    assert said == "0 everywhere" and 24 < top < 24 + 120 and 0 <= left < left + width <= 120  # within the picture
 
 
 def test_bars_grow_with_the_numbers_and_the_chosen_class_stands_out():

@@ -46,6 +46,12 @@ def test_the_strongest_unit_shows_the_photograph_and_a_silent_one_is_dark():
     assert (found[224:, :224].max(axis=2) <= 110).all()
 
 
+def test_a_map_that_is_0_everywhere_does_not_show_the_photograph():
+    for values in (np.zeros((2, 2)), -np.ones((2, 2))):
+        silent, lit = (rgb(map_over_image(IMAGE, v)[0]).astype(int) for v in (values, np.ones((2, 2))))
+        assert silent.min() > 180 and abs(silent - lit).mean() > 30  # dark words stand on it
+
+
 def test_gray_and_many_channel_inputs_are_shown_as_gray():
     assert to_rgb(IMAGE) is IMAGE
     assert (to_rgb(IMAGE[:, :, :1]) == IMAGE[:, :, :1]).all()

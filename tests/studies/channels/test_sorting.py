@@ -8,7 +8,7 @@ from slowindex import branching, memory, noise
 from cnnviz.errors import BadInput
 from cnnviz.index.search.build import index_patches
 from cnnviz.studies.channels.selectivity import selectivity
-from cnnviz.studies.channels.sorting import ORDERS, find_class, order_channels, parse_channel
+from cnnviz.studies.channels.sorting import ORDERS, find_class, find_images, order_channels, parse_channel
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -38,6 +38,14 @@ def test_channels_are_found_by_a_part_of_a_class_of_their_winners():
     assert find_class(found, "DO") == {0: 1, 2: 2}
     assert find_class(found, "cat") == {0: 1, 1: 3}
     assert find_class(found, "zebra") == {} and find_class(found, " ") == {}
+
+
+def test_channels_are_found_by_a_part_of_the_names_of_their_images():
+    index = index_of([[0, 12, 4], [0, 1, -1], [2, 12, 11]], None)
+    slow = {c: sum("1" in w.image_id for w in index.top("conv", c)) for c in range(3)}
+    assert find_images(index, "conv", " 1") == {c: n for c, n in slow.items() if n} == {0: 1, 1: 1, 2: 2}
+    assert find_images(index, "conv", "12.PNG") == {0: 1, 2: 1}
+    assert find_images(index, "conv", "zebra") == {} and find_images(index, "conv", " ") == {}
 
 
 def test_channels_are_found_by_number():

@@ -19,6 +19,7 @@ from cnnviz.studies.convolution.convolution import (
     full_convolution,
     full_correlation,
     output_size,
+    pad_axes,
 )
 from cnnviz.studies.convolution.toeplitz import build_toeplitz
 
@@ -169,3 +170,19 @@ def test_the_channels_of_the_lecture_s_example_are_written_out_and_added_up():
     assert step.total == "19 + 37 = 56"
     biased = convolve(grid[:1], np.array([[[-1, 0], [0, 0]]]), np.array([0.5])).step(0, 1)
     assert biased.total == "(−1) + 0.5 = −0.5"
+
+
+def test_a_row_is_padded_at_its_ends_alone():
+    row, kernel = np.arange(1.0, 6)[None], np.array([[1.0, 0, -1]])
+    pads = pad_axes(row.shape, kernel.shape, 1)
+    found, matrix = convolve(row, kernel, padding=pads), build_toeplitz(kernel, row.shape, 1, pads)
+    wanted = F.conv1d(torch.tensor(row)[None], torch.tensor(kernel)[None], padding=1)[0]
+    assert pads == (0, 1) and np.array_equal(found.output[0], wanted.numpy())
+    assert (matrix.dense, matrix.local, matrix.shared) == (25, 13, 3)  # O(m n), O(k n), and k numbers
+    assert np.array_equal(matrix.matrix @ row.ravel(), wanted.numpy().ravel())
+    assert pad_axes((5, 1), (3, 1), 2) == (2, 0) and pad_axes((1, 1), (1, 1), 2) == (0, 0)
+    assert pad_axes((1, 5), (3, 3), 1) == pad_axes((5, 5), (1, 3), 1) == (1, 1)  # they would not fit, or be conv2d
+    both = convolve(np.arange(6.0).reshape(2, 3), np.ones((2, 2)), padding=(1, 0)).output
+    assert np.array_equal(
+        both, F.conv2d(torch.arange(6.0).reshape(1, 1, 2, 3), torch.ones(1, 1, 2, 2), padding=(1, 0))[0]
+    )

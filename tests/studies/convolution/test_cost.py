@@ -1,10 +1,17 @@
 """What layers cost, against PyTorch's own parameters and the lecture's numbers."""
 
+import math
+
 import pytest
+import torch
+import torch.nn.functional as F
 from torch import nn
 
 from cnnviz.errors import BadInput
+from cnnviz.models.families.stochastic_depth import survival_probabilities
+from cnnviz.studies.anatomy.anatomy import anatomy
 from cnnviz.studies.convolution.cost import conv_cost, dense_cost, inception_cost
+from cnnviz.studies.convolution.lecture_errors import list_errors
 from cnnviz.studies.convolution.lecture_questions import find_question, list_questions
 
 RIGHT = {
@@ -32,6 +39,12 @@ RIGHT = {
     "size-padded": 7,
     "size-alexnet": 55,
     "size-alexnet-pool": 27,
+    "toeplitz-row": 13,
+    "dense-block": 15,
+    "alexnet-units": 813_859,
+    "googlenet-conv1": 9_408,
+    "dropout-masks": 1233,
+    "stochastic-depth": 40.25,
 }
 NEARLY = {
     "dense-500-memory": 2.794,
@@ -39,8 +52,9 @@ NEARLY = {
     "nin-memory": 28.97,
     "vgg16-activations": 60.95,
     "alexnet-lenet": 760,
+    "cross-entropy": 0.2231,
 }
-WRONG = {"reduced-inception", "size-32-5", "size-padded", "vgg16-activations", "alexnet-lenet"}
+WRONG = {"reduced-inception", "size-32-5", "size-padded", "vgg16-activations", "alexnet-lenet", "googlenet-conv1"}
 
 
 def test_every_question_of_the_lecture_has_its_right_answer():
@@ -95,3 +109,43 @@ def test_counts_that_do_not_fit_are_refused():
         conv_cost(3, 4, 3, groups=2)
     with pytest.raises(BadInput, match="fully connected"):
         dense_cost(0, 5)
+
+
+def test_what_the_counting_questions_say_of_networks_is_what_the_networks_have():
+    alexnet, googlenet = anatomy("alexnet_2012"), anatomy("googlenet_2014")
+    weighted = [row for row in alexnet.rows if row.parameters]
+    units = [math.prod(alexnet.input_size), *(math.prod(row.output) for row in weighted)]
+    assert find_question("alexnet-units").working == " + ".join(f"{n:,}" for n in units)
+    assert sum(units) == 813_859 and f"{sum(units[1:]):,}" in find_question("alexnet-units").remark
+    first = next(row for row in googlenet.rows if row.parameters)
+    assert first.macs == 118_013_952 and first.weights == 9_408
+    survival = survival_probabilities(54)
+    assert sum(survival) == pytest.approx(find_question("stochastic-depth").value)
+    assert (survival[0] > 0.99, survival[-1]) == (
+        True,
+        0.5,
+    )
+    assert 10**1233 < 2**4096 < 10**1234
+
+
+def test_each_error_of_the_notes_comes_with_what_holds_and_why():
+    found = list_errors()
+    assert len({error.notes_say for error in found}) == len(found) >= 30
+    assert all(e.topic and e.notes_say and e.correct and e.reason and e.correct != e.notes_say for e in found)
+
+
+def test_what_is_said_in_place_of_the_notes_holds():
+    x = torch.randn(8, 5, dtype=torch.double)
+    batch, layer = F.batch_norm(x, None, None, training=True), F.layer_norm(x, (5,))
+    assert batch.mean(0).abs().max() < 1e-9 and batch.mean(1).abs().max() > 1e-3  # D means, over N
+    assert layer.mean(1).abs().max() < 1e-9 and layer.mean(0).abs().max() > 1e-3
+    z = torch.randn(6, requires_grad=True)
+    torch.tanh(z).sum().backward()
+    torch.testing.assert_close(z.grad, 1 - torch.tanh(z.detach()) ** 2)
+    logit = torch.tensor(0.3, requires_grad=True)
+    F.binary_cross_entropy_with_logits(logit, torch.tensor(1.0)).backward()
+    torch.testing.assert_close(logit.grad, torch.sigmoid(logit.detach()) - 1)  # ŷ − y
+    ones = torch.ones(100_000)
+    kept = F.dropout(ones, 0.3, training=True)
+    assert kept.unique().tolist() == pytest.approx([0.0, 1 / 0.7])  # activations, scaled by 1 / (1 − p)
+    assert 1024 * 1000 + 1000 == 1_025_000 and 2048 * 1000 + 1000 == 2_049_000

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnviz.errors import BadCheckpoint
+from cnnviz.wording import plural
 
 SETTINGS = ("config.json", "preprocessor_config.json")
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")  # which shard holds which tensor
@@ -49,7 +50,8 @@ def list_parts(folder: Path) -> list[Path]:
         raise BadCheckpoint(f"{folder.name}: {model} lists no files of its own folder. Download the folder again.")
     if missing := [name for name in shards if name not in names]:
         raise BadCheckpoint(
-            f"{folder.name}: {model} names {len(shards)} files, and {missing[0][:80]} is not there. Download it, too."
+            f"{folder.name}: {model} names {plural(len(shards), 'file')}, and {missing[0][:80]} is not there. "
+            "Download it, too."
         )
     return [folder / name for name in shards]
 

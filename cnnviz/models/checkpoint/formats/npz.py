@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.checkpoint.archive import AGAIN, cap_bytes
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +72,7 @@ def _check_header(file: IO[bytes], size: int, where: str) -> None:
     if dtype.hasobject:
         raise BadCheckpoint(f"{where} is an array of pickled Python objects, which can run code when opened. {_HOW}")
     if math.prod(shape) * dtype.itemsize > size:
-        raise BadCheckpoint(f"{where} declares {math.prod(shape) * dtype.itemsize:,} bytes and holds {size:,}.")
+        raise BadCheckpoint(f"{where} declares {plural(math.prod(shape) * dtype.itemsize, 'byte')} and holds {size:,}.")
 
 
 def _to_value(array: Any) -> Tensor | list[str] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.errors import BadCheckpoint
 from cnnviz.models.checkpoint.archive import AGAIN
 from cnnviz.models.checkpoint.formats.protobuf import Message, read_varint
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,7 +152,7 @@ def _read_tensor(message: Message, path: Path) -> tuple[str, Tensor]:
     values = np.frombuffer(raw, code)
     if values.size != math.prod(shape):
         raise BadCheckpoint(
-            f"{path.name} is cut short or damaged ({name[:80]} declares {math.prod(shape):,} values and holds "
+            f"{path.name} is cut short or damaged ({name[:80]} declares {plural(math.prod(shape), 'value')} and holds "
             f"{values.size:,}). {AGAIN}"
         )
     tensor = torch.from_numpy(values.reshape(shape).astype(values.dtype.newbyteorder("="), copy=True))

@@ -22,6 +22,7 @@ from typing import IO
 from cnnviz.errors import BadCheckpoint, CnnvizError
 from cnnviz.models.checkpoint.archive import AGAIN, cap_bytes
 from cnnviz.models.checkpoint.formats.hf_folder import INDEXES, SETTINGS, find_model
+from cnnviz.wording import plural
 
 WEIGHTS = tuple(".pt .pth .th .ckpt .safetensors .bin .npz .onnx .t7 .tar .pkl .pickle .model .weights".split())
 SINGLE = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}  # first bytes of a packed file → its reader
@@ -134,7 +135,9 @@ def _take(members: list[_Member], folder: Path, path: Path) -> Path:
         )
     if len(found) > 1:
         names = ", ".join(m.name[:80] for m in found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
-        raise BadCheckpoint(f"{path.name} holds {len(found)} weights files: {names}. Give the one that you mean.")
+        raise BadCheckpoint(
+            f"{path.name} holds {plural(len(found), 'weights file')}: {names}. Give the one that you mean."
+        )
     for member in shown:  # what is said about it
         if member.base == f"{found[0].base}.json" and member.folder == found[0].folder:
             _copy(member, folder, _SETTINGS_BYTES)

@@ -18,6 +18,7 @@ from cnnviz.models.evidence import ASSUMED, Finding
 from cnnviz.models.recognise.rebuild.layers import CONV, NORM, FileLayer, FoundLayers, list_layers, order_chain
 from cnnviz.models.recognise.rebuild.modules import fit_input, read_steps
 from cnnviz.models.recognise.rebuild.slots import Slots, find_slots
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -327,7 +328,7 @@ def list_assumptions(chain: Chain, others: int, found: FoundLayers) -> tuple[Fin
     if others:
         text = (
             f"An input of {size}, and where maps are padded and pooled, is assumed: the most natural of "
-            f"{count_solutions(others + 1)} choices that fit the tensors."
+            f"{plural(count_solutions(others + 1), 'choice')} that fit the tensors."
         )
         said.append(Finding("layers", chain.name, ASSUMED, text))
     active = next((step.kind for step in chain.steps if step.kind in ACTIVATIONS), "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.models.checkpoint.match import role, shapes
 from cnnviz.models.checkpoint.prefixes import TRAINING, is_bookkeeping
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -137,7 +138,7 @@ def _attach(layers: list[FileLayer]) -> FoundLayers:
     if not reason and (_misfits(layers) or _are_crowded(layers)):
         placed = _pair_norms(layers, weighted)
         if misfit := _misfits(placed):
-            reason = f"{misfit.path} has {misfit.shape[0]} channels, which no layer before it gives"
+            reason = f"{misfit.path} has {plural(misfit.shape[0], 'channel')}, which no layer before it gives"
     return FoundLayers(tuple(placed if not reason else layers), reason)
 
 
@@ -148,7 +149,7 @@ def _find_break(weighted: list[FileLayer]) -> str:
     if weighted[0].kind != CONV:
         return f"it begins with the linear layer {weighted[0].path}"
     if weighted[0].shape[1] > _CHANNELS:
-        return f"{weighted[0].path} takes {weighted[0].shape[1]} channels, and images have 1 to {_CHANNELS}"
+        return f"{weighted[0].path} takes {plural(weighted[0].shape[1], 'channel')}, and images have 1 to {_CHANNELS}"
     before: FileLayer | None = None
     for layer in weighted:
         if before is None:

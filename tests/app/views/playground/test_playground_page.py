@@ -8,6 +8,7 @@ from app_pages import errors, traces
 
 from app.views.playground.input import table, written
 from cnnviz.errors import BadInput
+from cnnviz.studies.convolution.lecture_errors import list_errors
 
 
 def drawn(at) -> str:
@@ -130,3 +131,10 @@ def test_a_time_series_has_teeth_at_the_stride(opened):
     assert errors(at) == [] and [value == 0 for value in teeth] == [n % 4 == 0 for n in range(17)]
     at.slider(key="steps").set_value(4).run()
     assert errors(at) == [] and any("0 (equal but for rounding)" in told.value for told in at.markdown)
+
+
+def test_the_counters_list_what_is_wrong_in_the_notes(opened):
+    at = opened("playground", view="Counters", count="The notes' errors")
+    (table,) = at.table
+    assert errors(at) == [] and len(table.value) == len(list_errors())
+    assert any("3 GB" in text for text in table.value["correct"])

@@ -87,7 +87,9 @@ def test_window_and_stride_are_live_and_a_click_on_a_row_chooses_its_layer(opene
     assert lines(at, "pooling_layers")[0] == ["2"]
 
 
-def test_by_hand_is_the_view_of_the_playground(opened):
+def test_pooling_by_hand_stands_in_the_playground_and_links_to_it_here_still_open_it(opened):
+    links = [link.proto for link in opened("pooling", move="2").get("page_link")]
+    assert [link.query_string for link in links if link.label == "By hand"] == ["move=2&view=Pooling"]
     at = opened("pooling", view="By hand")
     assert errors(at) == [] and "4 of 4 inputs and 2 of 4 outputs change." in svg(at)
     at.selectbox(key="poolby").select("L2: root of the sum of squares").run()

@@ -1,4 +1,4 @@
-"""Pooling by hand, on the page of pooling and in the playground: a row and its shift, and a map in four ways."""
+"""Pooling by hand: a row and its shift, and a map in four ways."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _shift(row: Any) -> None:
         move = int(controls.bind(st.slider, "Shift to the right", "move", 1, min_value=-3, max_value=3, step=1))
     with bar.panel():
         detector = numbers_box("Detector row", "detector", written(pools.DETECTOR))
-        entering = numbers_box("What enters, nearest first", "entering", written(pools.ENTERING))
+        entering = numbers_box("Values that enter, nearest first", "entering", written(pools.ENTERING))
         kind = POOLINGS[controls.bind(st.selectbox, "Pooled by", "poolby", "Maximum", options=list(POOLINGS))]
         left, right = st.columns(2)
         with left:
@@ -56,7 +56,7 @@ def _shift(row: Any) -> None:
     st.write(
         "Every pooled unit stands for its neighbours below with one number. **Notice** that after a shift by one every "
         "detector has changed, but only some of the maxima: max pooling is *nearly* invariant to small shifts. "
-        "Averages and L2 change in more places, and a stochastic unit as its chances move."
+        "Averages and L2 change in more places, and a stochastic unit as its probabilities shift."
     )
     offer_downloads("pooling-shift", scenes[0])
     with st.expander("What is drawn, and source"):
