@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import streamlit as st
 
+from app.components.notes import note_unjudged
 from app.components.picture import Frame, Label, picture
 from app.jobs import background, watch
 from app.jobs.background import Report
@@ -229,6 +230,7 @@ def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> No
     ready = sum(part is not None for part in low.values())
     words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {len(low)} channels"
     picture(wall.png, wall.size, words, "wall_picture", around, choose, fill=page.fill, labels=labels)
+    note_unjudged(later.get(*page.layer.unjudged(page.rule)))
 
 
 def _draw_wall(page: WallPage, low: dict[int, np.ndarray | None]) -> WallPicture:
