@@ -8,7 +8,6 @@ from typing import Any
 import streamlit as st
 
 from app import limits
-from app.components.notes import note_unjudged
 from app.components.picture import labelled_picture
 from app.jobs.batch import fill_results
 from app.markdown import escape_markdown
@@ -101,7 +100,6 @@ def view(subjects: list[Subject], opacity: float) -> None:
     with place:
         _grid(subjects, rows, opacity)
     say_problems(METHODS, rows[0])
-    note_unjudged([name for cells in rows for cell in cells if cell is not None for name in cell.unjudged])
     paths = [cells[METHODS.index("integrated_gradients")] for cells in rows]
     if known := [(path.error, path.total) for path in paths if path is not None and math.isfinite(path.error)]:
         st.caption(completeness_sentence(known))

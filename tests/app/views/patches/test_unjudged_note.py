@@ -32,6 +32,7 @@ def captions(at) -> str:
 )
 def test_the_note_stands_where_a_function_is_not_known_and_nowhere_else(page, known, opened, registered):
     name = registered(f"strange_{known}", lambda classes: Strange(classes, known), 1)
-    at = when_built(opened(page, net=name, layer="second", unit="1")).run()
+    view = {"view": "Attribution"} if page == "inspect" else {}
+    at = when_built(opened(page, net=name, layer="second", unit="1", **view)).run()
     assert errors(at) == []
     assert (SAID in captions(at)) is not known
