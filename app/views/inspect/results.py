@@ -110,8 +110,8 @@ def _cell(model: LoadedModel, image: str, target: int, method: str, counter: Cou
     except CnnvizError as error:
         return AttributionMap(np.zeros((1, 1), np.float32), False, target, 0.0, str(error))
     total = float(found.values.sum(dtype=np.float64)) - found.completeness_error
-    error, unjudged = found.completeness_error, found.unjudged
-    return AttributionMap(found.map, found.signed, target, found.seconds, "", error, total, unjudged=unjudged)
+    missing, unjudged = found.completeness_error, found.unjudged
+    return AttributionMap(found.map, found.signed, target, found.seconds, "", missing, total, unjudged=unjudged)
 
 
 def wanted_random(subject: Subject, method: str) -> Wanted:
