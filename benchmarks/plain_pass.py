@@ -59,10 +59,10 @@ class _Seen(Exception):
 
 
 def run_until(module: nn.Module, layer: str, batch: Tensor) -> Tensor:
-    """The output of a layer, where the pass ends; a number if it never runs."""
+    """The (first) output of a layer, where the pass ends; a number if it never runs."""
 
-    def stop(_layer: str, _inputs: Any, output: Tensor) -> None:
-        raise _Seen(output)
+    def stop(_layer: str, _inputs: Any, output: Any) -> None:
+        raise _Seen(_list_tensors(output)[0])
 
     try:
         with torch.no_grad(), watched({layer: module.get_submodule(layer)}, stop):

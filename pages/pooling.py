@@ -1,5 +1,7 @@
 """Pooling invariance: on real networks, learned across channels, and what global pooling does to location."""
 
+import streamlit as st
+
 from app.pickers import bar, controls
 from app.pickers.controls import DEFAULT_NETWORK
 from app.url import address

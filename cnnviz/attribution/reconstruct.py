@@ -75,6 +75,17 @@ def reconstruct_batch(
     return torch.cat(signals).float().cpu().numpy()
 
 
+def find_unjudged(model: LoadedModel, layer: str) -> tuple[str, ...]:
+    """The elementwise functions on the way down from `layer` that are neither linear nor a known rectifier, such as
+    "mul(x, sigmoid(x))": under every rule they keep their true gradient. Empty where all are known. One pass over an
+    empty image. Raises as `reconstruct` does."""
+    find_modules(model.module, [layer])
+    with model.gradients():
+        image = torch.zeros(1, *model.input_size, device=model.device)
+        _output(model, model.lay_out(image).requires_grad_(), layer, "deconvnet")
+    return tuple(model.notes["unjudged"])
+
+
 def _project(model: LoadedModel, leaf: Tensor, layer: str, units: Sequence[tuple[int, int, int]], rule: str) -> Tensor:
     maps = as_maps(_output(model, leaf, layer, rule))
     if not maps.requires_grad:

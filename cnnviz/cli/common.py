@@ -24,6 +24,13 @@ def add_network(parser: argparse.ArgumentParser, required: bool = True) -> None:
     )
     parser.add_argument("--weights", help=weights)
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "cuda:1", "mps" (default: auto)')
+    add_labelled(parser)
+
+
+def add_labelled(parser: argparse.ArgumentParser) -> None:
+    """--labelled, for commands that open weights files."""
+    folder = "class folders, by which a weights file is judged where it leaves open which network it is of"
+    parser.add_argument("--labelled", metavar="FOLDER", help=folder)
 
 
 def add_plugins(parser: argparse.ArgumentParser) -> None:
@@ -54,14 +61,18 @@ def open_network(options: argparse.Namespace) -> LoadedModel:
     from cnnviz.models.zoo.packaged import packaged
 
     if Path(options.network).is_file():
-        return _report_warnings(load(None, options.network, options.device))
+        return _report_warnings(load(None, options.network, options.device, labelled=options.labelled))
     weights = options.weights
     trained = {*bundled(), *packaged()}
     if weights is None and options.network not in trained and find(options.network).pretrained:
         weights = "pretrained"
     bar = ProgressBar()
     model = load(
-        options.network, weights, options.device, progress=lambda done, total: _show_download(bar, done, total)
+        options.network,
+        weights,
+        options.device,
+        progress=lambda done, total: _show_download(bar, done, total),
+        labelled=options.labelled,
     )
     bar.clear()
     return _report_warnings(model)

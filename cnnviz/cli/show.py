@@ -20,6 +20,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from cnnviz.cli import show_index
+from cnnviz.cli.common import add_labelled
 from cnnviz.errors import BadInput
 from cnnviz.store import write_bytes_atomic
 from cnnviz.wording import plural
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blocks", action="store_true", help="one line a block instead of one a layer")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the layer table, every figure to the unit")
     parser.add_argument("--graph", metavar="FILE.svg", type=Path, help="write a drawing of the network, .svg or .png")
+    add_labelled(parser)
     show_index.add_arguments(parser)
 
 
@@ -55,9 +57,9 @@ def run(options: argparse.Namespace) -> None:
         raise BadInput(f"--graph writes .svg or .png, got {options.graph}.")
     if options.other and (options.csv or options.graph):
         raise BadInput("--csv and --graph write one network. Name one, not two.")
-    first = _find_anatomy(options.network)
+    first = _find_anatomy(options.network, options.labelled)
     if options.other:
-        _print_comparison(first, _find_anatomy(options.other))
+        _print_comparison(first, _find_anatomy(options.other, options.labelled))
         return
     _describe(options.network, first)
     _print_table(first, "blocks" if options.blocks else "layers")
@@ -70,14 +72,14 @@ def run(options: argparse.Namespace) -> None:
         _draw(first, options.graph)
 
 
-def _find_anatomy(network: str) -> Anatomy:
+def _find_anatomy(network: str, labelled: str | None) -> Anatomy:
     from cnnviz.studies.anatomy.anatomy import anatomy
 
     if not Path(network).is_file():
         return anatomy(network)
     from cnnviz.models.load import load
 
-    return anatomy(load(None, network, "cpu"))
+    return anatomy(load(None, network, "cpu", labelled=labelled))
 
 
 def _describe(network: str, found: Anatomy) -> None:

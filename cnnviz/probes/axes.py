@@ -208,5 +208,5 @@ def lay_out_maps(output: Tensor, axes: Axes | None, signal: bool = False) -> Ten
         return output
     if axes is None or axes.ndim != output.ndim:
         axes = Axes(0, output.ndim - 1 if output.ndim == 3 and not signal else 1, output.ndim)
-    moved = output.movedim((axes.images, axes.channels), (0, 1))
+    moved = output if axes[:2] == (0, 1) else output.movedim((axes.images, axes.channels), (0, 1))
     return moved if moved.ndim == 4 else moved.reshape(*moved.shape[:2], -1, 1)

@@ -121,11 +121,12 @@ class _Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}
-        name = plain_name(func).partition(".")[0]  # scripted functions call "relu.default"
+        name = plain_name(func).partition(".")[0].rstrip("_")  # scripted functions call "relu_.default"
         inputs = list(find_tensors([*args, *kwargs.values()]))
         known = [tensor for tensor in inputs if self._sources.get(self._key(tensor))]
         used = tuple(dict.fromkeys(c for tensor in inputs for c in self._credits.get(self._key(tensor), ())))
         earlier = tuple(dict.fromkeys(c for tensor in inputs for c in self._constant.get(self._key(tensor), ())))
+        sources, written = self._of(known), self._of(known[1:])  # before the call: it may give a tensor other memory
         result, macs = self._count(func, name, args, kwargs)
         outputs = inputs[:1] if name == "setitem" else list(find_tensors([result]))
         if not outputs:
@@ -134,13 +135,12 @@ class _Tracer(TorchFunctionMode):
             self._set(outputs, (), () if name in FACTORIES else used)
             self._defer(outputs, earlier, macs)
             return result
-        sources = self._of(known)
         call = FunctionCall(name, tuple(args), kwargs, known, len(sources), bool(used), outputs[0])
         operation = describe(call)
         if operation is None:
             self._defer(outputs, earlier, macs)
             replaced = name == "copy" and len(known) > 1  # what the target held before is gone
-            self._set(outputs, self._of(known[1:]) if replaced else sources, used)
+            self._set(outputs, written if replaced else sources, used)
             return result
         if operation.kind == "dropout" and result is args[0] and not kwargs.get("inplace"):
             result = result.clone()  # in eval it returns its input, which other layers may read too

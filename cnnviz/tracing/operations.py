@@ -19,7 +19,7 @@ LOOKED_THROUGH = set(
     "unsqueeze expand expand_as repeat broadcast_to contiguous to float double half bfloat16 type type_as detach "
     "clone alias get getitem split split_with_sizes chunk unbind tensor_split narrow select index_select gather roll "
     "flip rot90 stack pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle requires_grad cpu cuda "
-    "setitem copy identity".split()
+    "setitem copy identity set".split()
 )  # rearrange values, or pass them on, without computing
 FACTORIES = set(
     "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full new_tensor "

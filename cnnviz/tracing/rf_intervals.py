@@ -118,6 +118,8 @@ def windows(
     """`count` units of a convolution or pooling; unit j reads j·stride − padding + dilation·t, t < kernel.
 
     `where`, here and below: `dim` and `length` of `gather`."""
+    if (kernel, stride, padding) == (1, 1, 0) and count == axis.low.shape[where.get("dim", 0)]:
+        return axis  # each unit reads the one at its place
     starts = np.arange(count)[:, None] * stride - padding
     return gather(axis, starts + dilation * np.arange(kernel), stride, None, **where)
 
@@ -183,11 +185,14 @@ def collapse_axis(axis: Axis, dims: Iterable[int] | None = None) -> Axis:
     """All elements along `dims` (None: along all dimensions) see what any of them sees, which is one unit; inside
     the image where the axis runs along one of them: padding is not part of it."""
     over = tuple(range(axis.low.ndim) if dims is None else dims)
-    ends = (np.min, np.max, np.min, np.max)
+    across = axis.dim is not None and axis.dim not in over
+    if across and all(axis.low.shape[dim] == 1 for dim in over):
+        return axis
+    ends = (np.minimum, np.maximum) * 2
     low, high, free_low, free_high = (
-        end(b, axis=over, keepdims=True) for end, b in zip(ends, axis.bounds, strict=True)
+        end.reduce(b, axis=over, keepdims=True) for end, b in zip(ends, axis.bounds, strict=True)
     )
-    if axis.dim is not None and axis.dim not in over:
+    if across:
         return replace(axis, low=low, high=high, free_low=free_low, free_high=free_high)
     sees = low <= high
     free_low, free_high = np.where(sees, low, free_low), np.where(sees, high, free_high)

@@ -260,26 +260,30 @@ FACTORIES = frozenset(
 
 def find_fields(call: AtenCall, pointwise: bool) -> list[TensorField | None]:
     """The field of each output of an operation that reads the image; `pointwise`: it is said to be elementwise."""
-    united = [unite([f for _, f in call.inputs], shape) for shape in call.outputs]
     if call.name in FACTORIES:
         return [None for _ in call.outputs]
-    found: TensorField | list[TensorField | None] | None = None
+    found = _apply_rule(call, pointwise)
+    if isinstance(found, list):
+        return [
+            f if f is None or _fits(f, shape) else _mix_all(call, shape)
+            for f, shape in zip(found, call.outputs, strict=True)
+        ]
+    return [found if found is not None and _fits(found, shape) else _mix_all(call, shape) for shape in call.outputs]
+
+
+def _apply_rule(call: AtenCall, pointwise: bool) -> TensorField | list[TensorField | None] | None:
     if pointwise and _is_elementwise(call):
-        found = blend([f for _, f in call.inputs], call.outputs[0])
-    elif call.name == "fill":
-        found = copy(call) if "value" in call.args and call.inputs and _is_tensor(call.args["value"]) else [None]
-    elif call.name in JOINT:
-        found = JOINT[call.name](call)
-    elif call.name in SINGLE:
-        found = _add_others(call, SINGLE[call.name])
-    if found is None:
-        return list(united)
-    if isinstance(found, TensorField):
-        one = found
-        found = [one if shape == one.shape else rest for shape, rest in zip(call.outputs, united, strict=True)]
-    return [
-        f if f is None or _fits(f, shape) else rest for f, shape, rest in zip(found, call.outputs, united, strict=True)
-    ]
+        return blend([f for _, f in call.inputs], call.outputs[0])
+    if call.name == "fill":
+        return copy(call) if "value" in call.args and call.inputs and _is_tensor(call.args["value"]) else [None]
+    if call.name in JOINT:
+        return JOINT[call.name](call)
+    return _add_others(call, SINGLE[call.name]) if call.name in SINGLE else None
+
+
+def _mix_all(call: AtenCall, shape: Shape) -> TensorField | None:
+    """The field of an output without a rule: all that any input sees; None of an output without elements."""
+    return unite([f for _, f in call.inputs], shape) if 0 not in shape else None
 
 
 def _is_tensor(value: Any) -> bool:
@@ -305,8 +309,7 @@ def _is_elementwise(call: AtenCall) -> bool:
 
 def _fits(field: TensorField, shape: Shape) -> bool:
     """Whether the arrays of the field belong to a tensor of `shape`."""
+    sizes = {bound.shape for axis in field.axes for bound in axis.bounds}
     return field.shape == shape and all(
-        bound.ndim == len(shape) and all(n in (1, whole) for n, whole in zip(bound.shape, shape, strict=True))
-        for axis in field.axes
-        for bound in axis.bounds
+        len(size) == len(shape) and all(n in (1, whole) for n, whole in zip(size, shape, strict=True)) for size in sizes
     )

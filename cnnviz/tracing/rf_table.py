@@ -25,16 +25,18 @@ class FieldTable:
     def add(self, axis: Axis, shape: tuple[int, ...]) -> np.ndarray:
         """Numbers (`shape`, read only) of the elements of a tensor whose axis this is."""
         sizes, first = axis.low.shape, self._count
-        place = np.zeros(sizes, np.int64)
+        cells = np.zeros((5, *sizes), np.int64)
+        for cell, bound in zip(cells, axis.bounds, strict=False):
+            cell[...] = bound
         if axis.dim is not None:
-            line = np.arange(sizes[axis.dim]).reshape(-1, *(1,) * (len(sizes) - axis.dim - 1))
-            place = place + line
-        self._parts.append(np.stack([bound.ravel() for bound in (*axis.bounds, place)]))
+            cells[4] = np.arange(sizes[axis.dim]).reshape(-1, *(1,) * (len(sizes) - axis.dim - 1))
+        self._parts.append(cells.reshape(5, -1))
         self._count += axis.low.size
-        self._step = max(self._step, axis.step, key=abs)
+        if axis.step is not self._step:
+            self._step = max(self._step, axis.step, key=abs)
         self._limit = self._parts[0][0, 0] = axis.limit
         numbers = np.arange(first, first + axis.low.size, dtype=_NUMBER).reshape(sizes)
-        return np.broadcast_to(numbers, shape)
+        return numbers if sizes == shape else np.broadcast_to(numbers, shape)
 
     def read(self, numbers: np.ndarray) -> Axis | None:
         """The axis of a tensor that holds these `numbers`; None if none of its elements sees anything."""

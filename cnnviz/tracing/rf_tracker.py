@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -76,17 +76,16 @@ class FieldTracker(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        name = func._schema.name.removeprefix("aten::")
-        named = _name_arguments(func, args, kwargs)
-        written = [a for a in func._schema.arguments if a.alias_info and a.alias_info.is_write]
+        schema = _read_schema(func)
+        name, written = schema.name, schema.written
+        named = {**schema.defaults, **dict(zip(schema.defaults, args, strict=False)), **kwargs}
         with torch._C.DisableTorchFunction():
             if name == "_local_scalar_dense" and not self.deciding:
                 self.leave(args[0])
             given = {find_storage(tensor) for tensor in find_tensors(named.values())}
-            targets = [list(find_tensors([named[a.name]])) for a in written]
-            for a in written:
-                if a.kwarg_only:  # `out`: its values are not read
-                    del named[a.name]
+            targets = [list(find_tensors([named[key]])) for key in written]
+            for key in schema.replaced:
+                del named[key]
         before = None if func.is_view else self._look(named)
         output = func(*args, **kwargs)
         if written and name.rstrip("_") in _RELABEL:
@@ -154,12 +153,26 @@ def _is_pointwise(name: str) -> bool:
     return found is not None and torch.Tag.pointwise in getattr(found, found.overloads()[0]).tags
 
 
-def _name_arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments by the schema's names; what was not given has its default."""
-    schema = func._schema.arguments
-    named = {a.name: a.default_value if a.has_default_value() else None for a in schema}
-    named.update({a.name: value for a, value in zip(schema, args, strict=False)})
-    return {**named, **kwargs}
+class _Schema(NamedTuple):
+    """What an operation declares. `defaults`: of its arguments, in order, None without one. `written`: the arguments
+    that it writes into. `replaced`: those of them whose values it does not read, `out`."""
+
+    name: str
+    defaults: dict[str, Any]
+    written: list[str]
+    replaced: list[str]
+
+
+@lru_cache(maxsize=1024)
+def _read_schema(func: Any) -> _Schema:
+    arguments = func._schema.arguments
+    written = [a for a in arguments if a.alias_info and a.alias_info.is_write]
+    return _Schema(
+        func._schema.name.removeprefix("aten::"),
+        {a.name: a.default_value if a.has_default_value() else None for a in arguments},
+        [a.name for a in written],
+        [a.name for a in written if a.kwarg_only],
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,9 +242,14 @@ def _is_map(lay_out: Callable[[Tensor], Tensor], shape: Shape) -> bool:
     if len(shape) != 4:
         return False
     with torch._C.DisableTorchFunction():
-        empty = torch.empty(shape, device="meta")
+        empty = _make_empty(shape)
         maps = as_maps(lay_out(empty))
-        return maps.shape == empty.shape and maps.stride() == empty.stride()
+        return maps is empty or (maps.shape == empty.shape and maps.stride() == empty.stride())
+
+
+@lru_cache(maxsize=64)
+def _make_empty(shape: Shape) -> Tensor:
+    return torch.empty(shape, device="meta")
 
 
 def _move_to_map(lay_out: Callable[[Tensor], Tensor], axis: Axis, shape: Shape) -> tuple[Axis, tuple[int, int]]:

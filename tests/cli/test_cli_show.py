@@ -4,7 +4,9 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
+from torch import nn
 
 import cnnviz
 from cnnviz.cli import main
@@ -100,3 +102,14 @@ def test_files_are_written_into_new_folders_and_a_place_that_takes_none_is_said(
     for option, place in (("--csv", tmp_path), ("--graph", tmp_path / "new" / "a.csv" / "b.svg")):
         assert main(["show", "lenet5", option, str(place)]) == 1
         assert f"cnnviz: Could not write {place}" in capsys.readouterr().err
+
+
+def test_class_folders_judge_a_weights_file(tmp_path: Path, capsys: Out) -> None:
+    digits = cnnviz.corpus("digits")
+    for i in range(4):
+        (tmp_path / "set" / f"{i % 2}").mkdir(parents=True, exist_ok=True)
+        digits.image(i).save(tmp_path / "set" / f"{i % 2}" / f"{i}.png")
+    path = tmp_path / "net.pt"
+    torch.save(nn.Sequential(nn.Conv2d(1, 6, 5), nn.Flatten(), nn.Linear(6 * 24 * 24, 10)).state_dict(), path)
+    assert main(["show", str(path), "--labelled", str(tmp_path / "set")]) == 1
+    assert "2 classes, the network 10" in capsys.readouterr().err

@@ -8,7 +8,8 @@ from nets import Functional, Written, hooks_left, images, tiny
 from torch import nn
 
 from cnnviz.attribution.attribute import attribute
-from cnnviz.attribution.reconstruct import reconstruct
+from cnnviz.attribution.reconstruct import find_unjudged, reconstruct
+from cnnviz.figures.attribution.words import unjudged_sentence
 from cnnviz.interventions.elementwise import classify
 from cnnviz.interventions.relu_rules import RULES, RectifierRule
 
@@ -224,3 +225,12 @@ def test_values_are_those_of_the_network_and_nothing_stays_behind():
 def test_functions_are_told_apart_by_their_values(function, kind):
     x = torch.linspace(-20, 20, 801, dtype=torch.float64)
     assert classify(x, function(x)).kind == kind
+
+
+def test_the_functions_no_rule_reaches_are_found_without_an_image_and_said_in_one_line():
+    strange, usual = build(lambda x: x * x * torch.sigmoid(x)), build(F.relu)
+    assert find_unjudged(strange, "2") == ("mul(mul(x, x), sigmoid(x))",)
+    assert find_unjudged(usual, "2") == find_unjudged(strange, "0") == ()
+    said = unjudged_sentence([*find_unjudged(strange, "2")] * 2)
+    assert said.startswith("Rectifiers not recognised: mul(mul(x, x), sigmoid(x)); the deconvnet and guided rules")
+    assert unjudged_sentence(()) == ""

@@ -280,3 +280,30 @@ def test_tracing_leaves_weights_and_hooks_as_they_were_also_when_the_pass_fails(
         assert [id(parameter) for parameter in net.parameters()] == identities
         for key, tensor in net.state_dict().items():
             torch.testing.assert_close(tensor, before[key])
+
+
+class Forgetful(torch.autograd.Function):
+    """(1 + x) · 2, whose code gives its intermediate results back as reversible blocks do."""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = x + 1
+        z = y * 2
+        y.set_()
+        return z
+
+    @staticmethod
+    def backward(ctx, signal):
+        return 2 * signal
+
+
+def test_memory_that_is_given_back_during_the_pass_loses_nothing():
+    def forward(net: Functional, x: Tensor) -> Tensor:
+        first = net.a(x)
+        second = net.b(Forgetful.apply(first))
+        first.data.set_()
+        return second
+
+    found = wiring(traced(Functional(forward, a=conv(), b=conv())))
+    assert found["a"] == [] and found["b"] != [] and "a" in {*sum(found.values(), [])}
+    assert not any("set" in label for label in found)

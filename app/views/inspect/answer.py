@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.components.drawing import drawing
+from app.components.notes import note_unjudged
 from app.components.picture import labelled_picture, picture
 from app.jobs.batch import fill_results
 from app.markdown import as_literal, escape_markdown
@@ -140,11 +141,12 @@ def strip(
 
 
 def say_problems(methods: tuple[str, ...], cells: list[AttributionMap | None]) -> None:
-    """Why a method has no map, in its own words, or one that shows nothing."""
+    """Why a method has no map, in its own words, or one that shows nothing; and what no rule of rectifiers reaches."""
     for method, cell in zip(methods, cells, strict=True):
         words = "" if cell is None else cell.problem or ("" if cell.values.any() else NOTHING)
         if words:
             st.info(escape_markdown(f"{NAMES[method]}: {words}"), icon=":material/info:")
+    note_unjudged([name for cell in cells if cell is not None for name in cell.unjudged])
 
 
 def sources(methods: tuple[str, ...] = METHODS) -> None:

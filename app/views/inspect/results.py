@@ -28,7 +28,7 @@ PREDICTED = -1  # in place of a class: the most probable one
 class AttributionMap(NamedTuple):
     """One attribution. `values` (h, w); `signed`: it has both signs; `problem`: why there is none, "" if there is.
     `error`: completeness of integrated gradients, and the `total` that it should sum to; `correlation`, `absolute`:
-    with the trained network's map, of random weights."""
+    with the trained network's map, of random weights. `unjudged`: functions that no rule of rectifiers reaches."""
 
     values: np.ndarray
     signed: bool
@@ -39,6 +39,7 @@ class AttributionMap(NamedTuple):
     total: float = float("nan")
     correlation: float = float("nan")
     absolute: float = float("nan")
+    unjudged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ def _cell(model: LoadedModel, image: str, target: int, method: str, counter: Cou
     except CnnvizError as error:
         return AttributionMap(np.zeros((1, 1), np.float32), False, target, 0.0, str(error))
     total = float(found.values.sum(dtype=np.float64)) - found.completeness_error
-    return AttributionMap(found.map, found.signed, target, found.seconds, "", found.completeness_error, total)
+    missing, unjudged = found.completeness_error, found.unjudged
+    return AttributionMap(found.map, found.signed, target, found.seconds, "", missing, total, unjudged=unjudged)
 
 
 def wanted_random(subject: Subject, method: str) -> Wanted:

@@ -195,7 +195,8 @@ def sources(chosen: list[ShownLandscape]) -> None:
             "Li, Xu, Taylor, Studer, Goldstein, NeurIPS 2018 (arXiv:1712.09913). δ and η are Gaussian; each filter j "
             "of layer i is scaled to the norm of the network's own, so that networks of different scale can be "
             "compared; biases and batch normalisation do not move. L is the mean cross-entropy over the images, "
-            "without augmentation; errors are standard errors of that mean."
+            "without augmentation, binary where a network ends in a sigmoid over several classes; errors are standard "
+            "errors of that mean."
         )
         for one in chosen:
             st.caption(f"**{one.title}**: {provenance(one.surface)}.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from app.components.notes import note_unjudged
 from app.components.picture import picture
 from app.jobs import background
 from app.markdown import as_literal, escape_markdown
@@ -143,6 +144,15 @@ class IndexedLayer:
         """The same as a file and its size."""
         name = self.name(channel, f"{kind} at {side}, PNG")
         return picture_cache().get(name, lambda: _encode(self.tile(channel, side, kind)))
+
+    def unjudged(self, rule: str) -> Task:
+        """How the functions that `rule` does not reach are kept and found, see `reconstruct.find_unjudged`."""
+        return (*self.key, "unjudged", rule == "gradient"), lambda: () if rule == "gradient" else self._find_unjudged()
+
+    def _find_unjudged(self) -> tuple[str, ...]:
+        from cnnviz.attribution.reconstruct import find_unjudged
+
+        return find_unjudged(self.network.model, self.layer) if self.indexed.has_images else ()
 
     def draw_once(self, channel: int, rule: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """`patches` and `reconstructions` of one channel without a trace in the caches, for work beside the page."""
@@ -356,6 +366,8 @@ def _draw_unit(layer: IndexedLayer, channel: int, side: int, ready: bool) -> Non
     ):
         png, size = layer.tile_png(channel, side, kind) if ready else draw_empty(side)
         picture(png, size, f"{words}, channel {channel}" if ready else f"{words} are being computed", key, fill=True)
+    if ready:
+        note_unjudged(picture_cache().get(*layer.unjudged("deconvnet")))
 
 
 def small_side(layer: IndexedLayer, wanted: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from app.components.notes import note_unjudged
 from app.components.picture import Label, picture
 from app.markdown import escape_markdown
 from app.session import shared
@@ -41,6 +42,7 @@ def winners(later: Deferred, layer: IndexedLayer, channel: int, rule: str) -> No
     )
     words = f"The {plural(len(sheet.items), 'winner')} of channel {channel} of {layer.layer} in context"
     picture(sheet.png, sheet.size, words, "winners", labels=labels)
+    note_unjudged(later.get(*layer.unjudged(rule)))
 
 
 def _draw_winners(layer: IndexedLayer, channel: int, low: list[np.ndarray] | None) -> tuple[Mosaic, list[Label]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from app.components.notes import note_unjudged
 from app.components.wall import TileText, show_wall
 from app.jobs import background, watch
 from app.jobs.background import Report
@@ -218,6 +219,7 @@ def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> No
     ready = sum(part is not None for part in low.values())
     words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {plural(len(low), 'channel')}"
     show_wall(atlas, texts, words, "wall_picture", unit, on_pick=_choose_channel, side=page.side)
+    note_unjudged(later.get(*page.layer.unjudged(page.rule)))
 
 
 def _choose_channel(item: int, _row: int | None, _col: int | None) -> None:

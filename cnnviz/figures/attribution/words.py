@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cnnviz.figures.base.charts import value_text
@@ -29,6 +31,15 @@ SOURCES = {
     "occlusion": "the probability that a gray square takes away, at every place of the square. Zeiler and Fergus, "
     "ECCV 2014 (arXiv:1311.2901), section 4.2.",
 }
+
+
+def unjudged_sentence(functions: Sequence[str]) -> str:
+    """What is said beside back-projections of a network with `functions` in which no rectifier is recognised, written
+    as "mul(x, sigmoid(x))"; "" where there are none."""
+    if not functions:
+        return ""
+    known = ", ".join(dict.fromkeys(functions))
+    return f"Rectifiers not recognised: {known}; the deconvnet and guided rules treat them by their true gradient."
 
 
 def seconds_text(seconds: float) -> str:

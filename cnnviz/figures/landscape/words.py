@@ -44,6 +44,7 @@ def provenance(found: Surface) -> str:
         f"direction seed {meta['seed']}" if meta.get("seed") is not None else "",
         f"{meta['statistics']} batch statistics" if isinstance(meta.get("statistics"), str) else "",
         describe_precision(meta),
+        f"loss: {meta['loss']}, mean over the classes" if isinstance(meta.get("loss"), str) else "",
         _cosine(meta),
         f"median of {plural(meta['median of'], 'plane')}, bars half the distance of the quartiles"
         if "median of" in meta

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.landscape.results import Measured
 from cnnviz.models.memory_format import lay_out
-from cnnviz.models.output import find_scores, to_logits
+from cnnviz.models.output import LOG_SIGMOID, SIGMOID, find_scores, to_logits
 
 RESIDENT = 1 << 30  # bytes of float32 images kept ready; larger sets stay uint8 and are normalised as they pass
 
@@ -70,15 +70,24 @@ def score(module: nn.Module, images: Tensor, labels: Tensor, ending: str = "") -
     The softmax is computed in float32 whatever the precision of the logits. Where the logits are not finite
     the loss is not either, and the answer counts as wrong. `ending`: of a network that gives probabilities."""
     logits = to_logits(find_scores(module(images), len(images)).float(), ending)
-    losses = cross_entropy(logits, labels)
+    losses = cross_entropy(logits, labels, ending)
     answers = (logits[:, 0] >= 0).long() if logits.shape[1] == 1 else logits.argmax(1)
     right = (answers == labels) & losses.isfinite()
     return torch.stack([losses, right.float()])
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def is_binary(outputs: int, ending: str) -> bool:
+    """Whether each of several outputs is a question of its own, since the network ends in a sigmoid."""
+    return outputs > 1 and ending in (SIGMOID, LOG_SIGMOID)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, ending: str = "") -> Tensor:
     """(N,) −log p(label) in nats, of logits (N, classes); of a single logit that of the answer "yes", label 1, or "no",
-    label 0."""
+    label 0. Of a network that ends in a sigmoid the binary cross-entropy, mean over the classes, of "yes" for the label
+    and "no" for all others: its outputs are no distribution over the classes."""
+    if is_binary(logits.shape[1], ending):
+        answers = F.one_hot(labels, logits.shape[1]).to(logits.dtype)
+        return F.binary_cross_entropy_with_logits(logits, answers, reduction="none").mean(1)
     if logits.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype), reduction="none")
     return F.cross_entropy(logits, labels, reduction="none")

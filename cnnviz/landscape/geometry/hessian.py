@@ -73,7 +73,7 @@ class Objective:
         with torch.enable_grad():
             for images, labels in self.batches(batch):
                 logits = to_logits(find_scores(self.module(images), len(images)), self.ending)
-                yield cross_entropy(logits, labels).sum() / self.count
+                yield cross_entropy(logits, labels, self.ending).sum() / self.count
 
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])

@@ -61,7 +61,7 @@ def loss_line(
     meta = (
         {"kind of line": "direction", "architecture": model.name, "weights": model.fingerprint}
         | {"data": evaluator.data, "images": evaluator.count, "seed": seed if direction is None else None}
-        | {"span": list(find_ends(span)), **evaluator.precision_meta()}
+        | {"span": list(find_ends(span)), **evaluator.precision_meta(), **evaluator.loss_meta()}
         | {"statistics": statistics, "batch": evaluator.batch}
     )
     started = time.monotonic()

@@ -78,6 +78,7 @@ class Plan:
             | {"data": evaluator.data, "images": evaluator.count, "seed": None if own else self.seed}
             | {"span": list(self.span), "steps": self.steps, "statistics": evaluator.statistics}
             | {"directions": _hash(self.directions) if own else None}
+            | evaluator.loss_meta()
         )
 
     def resume(self, out: str | Path | None) -> Found:
