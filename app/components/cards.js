@@ -240,10 +240,12 @@ class Picker {
       if (card.thumbnail) picture.append(this.thumbnail(card))
       drawn.append(picture)
     } else if (card.thumbnail) drawn.append(this.thumbnail(card))
-    words.append(make("span", "title", card.title))
+    const first = make("span", "first")
+    first.append(make("span", "title", card.title))
+    if (card.badge) first.append(make("span", "badge", card.badge))
+    words.append(first)
     if (!card.typed) words.append(make("span", "facts", card.facts.join(" · ")))
     drawn.append(words)
-    if (card.badge) drawn.append(make("span", "badge", card.badge))
     const told = [card.title, ...card.facts, card.badge, badged ? card.group : ""].filter(Boolean)
     drawn.setAttribute("aria-label", [...new Set(told)].join(", "))
     if (card.removable) {
@@ -343,7 +345,7 @@ class Picker {
 
   act(action) {
     this.close()
-    if (action.opens_files) uploadInput(this.data.dropping)?.click()
+    if (action.opens_files) openFiles(this)
     else this.say("action", action.name)
   }
 }

@@ -36,6 +36,19 @@ class Card:
     thumbnail: str = ""
     removable: bool = False
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the script; `dataclasses.asdict` takes ten times as long, for a hundred cards at every run."""
+        return {
+            "value": self.value,
+            "title": self.title,
+            "group": self.group,
+            "badge": self.badge,
+            "facts": self.facts,
+            "note": self.note,
+            "thumbnail": self.thumbnail,
+            "removable": self.removable,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -102,7 +115,7 @@ def draw_cards(
 
     data = {
         "label": label,
-        "cards": [asdict(card) for card in cards],
+        "cards": [card.as_dict() for card in cards],
         "chosen": chosen,
         "actions": [asdict(action) for action in actions],
         "search": search,

@@ -43,14 +43,25 @@ function listenForFiles(picker, signal) {
     if (!mine) return
     event.preventDefault()
     event.stopPropagation()
-    const files = [...event.dataTransfer.files]
-    const taken = files.filter((file) => isTaken(file, picker.data.dropping))
-    const refused = files.filter((file) => !taken.includes(file)).map((file) => file.name.slice(0, 200))
-    picker.waiting = taken
-    picker.received = null
-    picker.batch = picker.say("drop", taken.length, refused)
-    picker.handOver()
+    takeFiles(picker, [...event.dataTransfer.files])
   })
+}
+
+function takeFiles(picker, files) {
+  const taken = files.filter((file) => isTaken(file, picker.data.dropping))
+  const refused = files.filter((file) => !taken.includes(file)).map((file) => file.name.slice(0, 200))
+  picker.waiting = taken
+  picker.received = null
+  picker.batch = picker.say("drop", taken.length, refused)
+}
+
+// The browser's window for files, with the same way from there.
+function openFiles(picker) {
+  const input = document.createElement("input")
+  Object.assign(input, { type: "file", multiple: true })
+  input.accept = picker.data.dropping.endings.map((ending) => `.${ending}`).join(",")
+  input.onchange = () => takeFiles(picker, [...input.files])
+  input.click()
 }
 
 // The next file, once the server knows how many come and has dealt with the one before.

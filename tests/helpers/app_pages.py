@@ -28,9 +28,35 @@ def errors(at: AppTest) -> list[str]:
     return [e.value for e in at.error]
 
 
-def pictures(at: AppTest) -> dict[str, dict[str, Any]]:
-    """{key: data} of the clickable pictures."""
+def _components(at: AppTest) -> dict[str, dict[str, Any]]:
     return {shown.key: json.loads(shown.proto.json) for shown in at.get("bidi_component")}
+
+
+def pictures(at: AppTest) -> dict[str, dict[str, Any]]:
+    """{key: data} of the clickable pictures, and of what else is neither a widget nor a picker of cards."""
+    return {key: data for key, data in _components(at).items() if not key.endswith("_cards")}
+
+
+def choose(at: AppTest, key: str, value: str) -> AppTest:
+    """Choose a card of the picker `key` ("net", "image"), or type a new name, as the browser does it."""
+    assert f"{key}_cards" in _components(at), f"there is no picker of {key}"
+    at.session_state[key] = value
+    return at.run()
+
+
+def chosen(at: AppTest, key: str) -> str:
+    """The value that a picker of cards shows."""
+    return _components(at)[f"{key}_cards"]["chosen"]
+
+
+def cards(at: AppTest, key: str) -> dict[str, dict[str, Any]]:
+    """{value: what its card says} of a picker, in its order."""
+    return {card["value"]: card for card in _components(at)[f"{key}_cards"]["cards"]}
+
+
+def offered(at: AppTest, key: str) -> list[str]:
+    """The values that a picker of cards offers."""
+    return list(cards(at, key))
 
 
 def image_of(picture: dict[str, Any]) -> Image.Image:

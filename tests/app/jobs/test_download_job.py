@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from app_pages import entered, errors, turned
+from app_pages import choose, entered, errors, turned
 from fileserver import Server
 from own_weights import saved
 from streamlit.testing.v1 import AppTest
@@ -117,7 +117,7 @@ def test_clicks_and_other_pages_do_not_stop_a_download_and_all_see_the_same(open
     at = opened("first_layer_filters", net=tiny, weights="pretrained")
     under_way(server)
     assert errors(at) == [] and "cancel_download" in {b.key for b in at.button}
-    at.selectbox(key="net").select("lenet5").run()
+    choose(at, "net", "lenet5")
     assert errors(at) == [] and at.get("bidi_component")  # another network is looked at meanwhile
     other = opened("feature_maps", net=tiny, weights="pretrained")
     assert errors(other) == [] and "cancel_download" in {b.key for b in other.button}

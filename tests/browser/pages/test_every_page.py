@@ -24,8 +24,8 @@ def one_of(label: str, option: str) -> Callable[[Visitor], None]:
     return lambda someone: someone.pick(label, option)
 
 
-def from_list(label: str, option: str, sidebar: bool = False) -> Callable[[Visitor], None]:
-    return lambda someone: someone.choose(someone.sidebar if sidebar else someone.main, label, option)
+def from_list(label: str, option: str) -> Callable[[Visitor], None]:
+    return lambda someone: someone.choose(someone.main, label, option)
 
 
 def next_channel(someone: Visitor) -> None:
@@ -47,7 +47,7 @@ class Case:
 
 
 CASES = {
-    "": Case("net=lenet5", "The image after", from_list("Image", "digit-5", sidebar=True), {"image": "digit-5"}),
+    "": Case("net=lenet5", "The image after", lambda someone: someone.choose_image("digit-5"), {"image": "digit-5"}),
     "inspect": Case("net=lenet5", "Saliency, Grad-CAM", shift_slider("Map's opacity [%]"), {"opacity": "75"}),
     "camera": Case(
         "net=lenet5&layer=conv2&camera=Snapshot", "Feature maps of", one_of("Scale", "Each map"), {"scale": "Each map"}

@@ -1,7 +1,7 @@
 """First-layer filters: the frame stands round the chosen filter, every kind of first layer is shown."""
 
 import numpy as np
-from app_pages import FourChannels, errors, frame, image_of, pictures
+from app_pages import FourChannels, choose, errors, frame, image_of, pictures
 
 import cnnviz
 
@@ -71,5 +71,5 @@ def test_the_weights_of_an_epoch_can_be_chosen_and_show_its_filters(opened):
     at = box.select("epoch-25").run()
     assert any("after 25 epochs" in caption.value for caption in at.caption) and not at.exception
     assert "random weights" not in at.title[0].value
-    at = at.selectbox(key="net").select("lenet5").run()
+    at = choose(at, "net", "lenet5")
     assert at.selectbox(key="weights").value == "bundled" and not at.exception and not at.error
