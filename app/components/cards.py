@@ -37,7 +37,7 @@ class Card:
     removable: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for the script; `dataclasses.asdict` takes ten times as long, for a hundred cards at every run."""
+        """Plain values for the script; `dataclasses.asdict` takes ten times as long, at every run."""
         return {
             "value": self.value,
             "title": self.title,

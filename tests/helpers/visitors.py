@@ -195,8 +195,8 @@ class Visitor:
                 const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
                 dataTransfer.items.add(new File([bytes], name, { type }))
               }
-              for (const kind of ["dragenter", "dragover", "drop"])
-                element.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, composed: true, dataTransfer }))
+              const like = { bubbles: true, cancelable: true, composed: true, dataTransfer }
+              for (const kind of ["dragenter", "dragover", "drop"]) element.dispatchEvent(new DragEvent(kind, like))
             }""",
             listed,
         )
