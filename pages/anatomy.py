@@ -35,4 +35,4 @@ else:
     elif view == "Profile":
         views.profile(found, row)
     else:
-        views.compare(found, row, list(networks.catalogue(blocks=True)))
+        views.compare(found, row, networks.catalogue(blocks=True))

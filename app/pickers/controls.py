@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import limits
+from app.components.cards import pick_card
 from app.components.strip import StripLayer, layer_strip
 from app.jobs import download
 from app.markdown import escape_markdown
-from app.pickers import bar, webcam
-from app.session import networks, shared, uploads
+from app.pickers import bar, network_cards, photo_cards
+from app.pickers.photo_cards import DEFAULT_PHOTO
+from app.session import networks, shared
 from app.session.cache import picture_cache
 from app.session.networks import Choice, Network
 from app.url import address
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
 
 __all__ = ["Network", "bind", "bind_choice"]
-DEFAULT_PHOTO = "chelsea"
 DEFAULT_NETWORK = "resnet20_cifar"
 _SHOWN = "shown_network"  # in the session: (links opened until then, the choice that was shown last)
 WEIGHTS_NOTE = {
@@ -83,26 +83,29 @@ def pick_name(blocks: bool = False, first: str = DEFAULT_NETWORK) -> str:
     """The name of a network. One that nobody knows is refused in words, and the network stays.
 
     `blocks`: building blocks without a classifier are offered, too. `first`: what is shown where nobody has chosen."""
-    names = list(networks.catalogue(blocks))
-    own = owners.find(address.read("weights"))
+    names = networks.catalogue(blocks)
+    asked, linked = address.read("net"), owners.find(address.read("weights"))
     default = first if first in names else names[0]
-    asked = address.read("net")
-    if not asked and own is not None:
-        default = own.architecture  # a link that names only a file means its network
+    if not asked and linked is not None:
+        default = linked.architecture  # a link that names only a file means its network
     _take_back_unknown(names)
-    extra = {name for name in (address.read("net"), default) if name and name not in names and _is_known(name)}
-    names = [*sorted(extra), *names]
+    own = {found.architecture: found.file_name for found in reversed(owners.list_own())}
+    others = {address.read("net"), default, *own} - {"", *names}
+    extra = sorted(name for name in others if _is_known(name))
+    names = [*extra, *names]
     labels = {chain: networks.describe_name(chain) for chain in extra}
     if len(set(labels.values())) < len(labels):  # they differ in settings that the label leaves out
         labels = {chain: networks.describe_name(chain, outline=True) for chain in extra}
     name = bind(
-        st.selectbox,
+        pick_card,
         "Network",
         "net",
         default,
         options=names,
-        accept_new_options=True,
-        format_func=lambda option: labels.get(option, option),
+        cards=network_cards.list_cards(names, labels, own),
+        on_pick=partial(address.choose, "net"),
+        search="Name, year or family; also timm:NAME",
+        new_names=True,
     )
     if asked and first != DEFAULT_NETWORK:
         address.record("net", name, None)  # other pages open on another network: what was asked for has to move along
@@ -251,30 +254,9 @@ def show_device(network: Network) -> None:
 
 
 def pick_image(network: Network | None) -> str:
-    """The photograph: a sample, a digit, or an upload that replaces it; None: for no network. Returns its name."""
-    own = [n for n in st.session_state.get("uploads", {}) if uploads.is_stored_photo(n)]
-    linked = address.read("image")
-    if linked and linked not in own and uploads.is_stored_photo(linked):
-        own = [*own, linked]
-    one_channel = network is not None and network.one_channel
-    options = own + shared.photo_names(one_channel)
-    first = "digit-3" if one_channel else DEFAULT_PHOTO
+    """The photograph: a sample, a digit, or an upload; None: for no network. Returns its name."""
     with bar.slot("image"):
-        default = first if first in options else options[0]
-        choice = bind(st.selectbox, "Image", "image", default, options=options)
-        st.file_uploader(
-            "Use your own image",
-            type="jpg jpeg png webp bmp gif tif tiff avif".split(),
-            max_upload_size=limits.PHOTO_MB,
-            key="upload",
-            on_change=_take_upload,
-            label_visibility="collapsed",
-        )
-        if st.button("Take a photo", key="take_photo", icon=":material/photo_camera:", type="tertiary"):
-            webcam.open_dialog()
-        if message := st.session_state.pop(webcam.PROBLEM, None):
-            st.error(escape_markdown(message), icon=":material/broken_image:")
-    return choice
+        return photo_cards.pick_photo(network)
 
 
 def show_photo(place: Any, name: str) -> None:
@@ -291,12 +273,6 @@ def show_photo_early(place: Any) -> None:
             show_photo(place, name)
     except (CnnvizError, ValueError):
         return  # a link with an unknown name: the picker falls back
-
-
-def _take_upload() -> None:
-    """Store a new upload and choose it. A file that is no usable image leaves the view as it was."""
-    if (file := st.session_state.get("upload")) is not None:
-        webcam.keep(file)
 
 
 def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "pool", "linear")) -> str:

@@ -14,17 +14,24 @@ from cnnviz.errors import CnnvizError
 PROBLEM = "upload_problem"  # in the session: what the picker of images says
 
 
-def keep(file: Any) -> bool:
+def keep(file: Any, title: str = "") -> bool:
     """Store an image that came from the visitor, and choose it. One that is no usable image leaves the view as it
-    was; the picker says why."""
+    was; the picker says why. `title`: instead of the file's name."""
+    title = title or str(getattr(file, "name", ""))
     try:
-        name = uploads.store_photo(file.getvalue())
+        name = uploads.store_photo(file.getvalue(), title)
     except (CnnvizError, OSError) as error:
-        st.session_state[PROBLEM] = f"{error} The view is unchanged."
+        report_problem(f"{uploads.clean_title(title)}: {error}" if title else str(error))
         return False
-    st.session_state.setdefault("uploads", {})[name] = True
+    st.session_state.setdefault("uploads", {})[name] = uploads.clean_title(title)
     st.session_state["image"] = name
     return True
+
+
+def report_problem(text: str) -> None:
+    """What the picker of images says, below what it has to say already."""
+    before = st.session_state.get(PROBLEM)
+    st.session_state[PROBLEM] = f"{before}  \n{text}" if before else f"{text} The view is unchanged."
 
 
 @st.dialog("Take a photo")
@@ -50,7 +57,7 @@ def draw_camera(key: str) -> None:
 
 def _take(key: str) -> None:
     if (file := st.session_state.get(key)) is not None:
-        st.session_state[f"{key}_kept"] = keep(file)
+        st.session_state[f"{key}_kept"] = keep(file, "Camera photograph")
 
 
 def warn_if_unreachable() -> None:

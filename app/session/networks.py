@@ -21,8 +21,10 @@ from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.downloads import Download
+    from cnnviz.models.catalogue.summary import Summary
     from cnnviz.models.model import LoadedModel
 
+HERE_SECONDS = 3  # after which it is looked up anew which weights were downloaded
 INDEXES = 4  # that are kept with a network, over different images
 
 
@@ -152,19 +154,24 @@ def _load_untrained(choice: Choice) -> LoadedModel:
     return load_untrained(choice.name, choice.weights, choice.device, lambda: load(trained).model)
 
 
-@st.cache_data(show_spinner=False)
-def catalogue(blocks: bool = False) -> dict[str, str]:
-    """{architecture: title} in the order of the picker: networks with weights here first, then the families in the
-    order of their first publication, within a family by depth. `blocks`: building blocks without a classifier, too."""
-    from cnnviz.models.catalogue.registry import architectures, find
+@st.cache_resource(show_spinner=False)
+def summaries() -> dict[str, Summary]:
+    """{architecture: what is known of it without building it}, in the order of the picker: networks with weights here
+    first, then the families in the order of their first publication, within a family by depth."""
+    from cnnviz.models.catalogue.summary import summaries as collect
 
-    entries = [entry for entry in map(find, architectures()) if blocks or entry.classifier]
+    found = collect()
     first: dict[str, int] = {}
     here = {*_bundled(), *_packaged()}
-    for entry in entries:
-        first[entry.family] = min(first.get(entry.family, 9999), entry.year or 9999)
-    order = sorted(entries, key=lambda e: (e.name not in here, first[e.family], e.family, _natural(e.name)))
-    return {entry.name: entry.title for entry in order}
+    for one in found.values():
+        first[one.family] = min(first.get(one.family, 9999), one.year or 9999)
+    order = sorted(found.values(), key=lambda e: (e.name not in here, first[e.family], e.family, _natural(e.name)))
+    return {one.name: one for one in order}
+
+
+def catalogue(blocks: bool = False) -> list[str]:
+    """The architectures in the order of the picker. `blocks`: building blocks without a classifier, too."""
+    return [one.name for one in summaries().values() if blocks or one.classifier]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -260,10 +267,31 @@ def _packaged() -> list[str]:
 @st.cache_data(max_entries=256, show_spinner=False)
 def _published_file(name: str) -> Path | None:
     """Where the published weights of a network lie once they are downloaded; None where there are none."""
-    from cnnviz.models.catalogue.registry import find
     from cnnviz.models.zoo.download import cache_path, find_weights
 
+    if (one := summaries().get(name)) is not None:
+        return cache_path(one.url) if one.url else None
+    from cnnviz.models.catalogue.registry import find
+
     return None if find(name).pretrained is None else cache_path(find_weights(find(name)).url)
+
+
+@st.cache_data(ttl=HERE_SECONDS, show_spinner=False)
+def downloaded() -> frozenset[str]:
+    """The networks of the catalogue whose published weights are on this machine now."""
+    return frozenset(name for name in summaries() if (file := _published_file(name)) is not None and file.is_file())
+
+
+@st.cache_resource(show_spinner=False)
+def trained_here() -> dict[str, dict[str, dict[str, float]]]:
+    """{network: {data set: {measure: per cent}}} of those whose weights come with cnnviz or as a package that is
+    installed; {} where no accuracy is told."""
+    from cnnviz.models.bundled import bundled
+    from cnnviz.models.catalogue.summary import recorded_accuracy
+    from cnnviz.models.zoo.packaged import PACKAGES
+
+    found = {name: PACKAGES[name].accuracy for name in _packaged()}
+    return found | {name: recorded_accuracy(path) for name, path in bundled().items()}
 
 
 @st.cache_data(show_spinner=False)

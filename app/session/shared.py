@@ -57,6 +57,11 @@ def warm_up() -> threading.Thread:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def photo(name: str) -> Image.Image:
     """A photograph by its name: a sample, "digit-3", or "upload-<hash>"."""
+    return read_photo(name)
+
+
+def read_photo(name: str) -> Image.Image:
+    """As `photo`, which keeps what was shown last."""
     from cnnviz.data.samples import draw_digit, sample_photo
 
     if name.startswith("upload-"):

@@ -12,6 +12,7 @@ import numpy as np
 from app import limits
 from cnnviz.errors import BadInput
 
+TITLE = 60  # characters of an uploaded photograph's title
 UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
 _DIGEST = re.compile("[0-9a-f]{16}")  # what `store_…` names a file by; a link can hold anything else
 GONE = "{} no longer on this machine. Upload it again."  # {}: "The … is"
@@ -92,8 +93,9 @@ def forget_weights(name: str) -> None:
         (cache_folder("weights") / digest).unlink(missing_ok=True)
 
 
-def store_photo(data: bytes) -> str:
-    """Keep an uploaded image, upright and reduced, under its hash; returns "upload-<hash>".
+def store_photo(data: bytes, file_name: str = "") -> str:
+    """Keep an uploaded image, upright and reduced, under its hash, and what its file was called; returns
+    "upload-<hash>".
 
     Raises BadImage for what is no usable image."""
     from cnnviz.data.images import open_image
@@ -104,8 +106,40 @@ def store_photo(data: bytes) -> str:
     digest = hashlib.sha256(data).hexdigest()[:16]
     folder = cache_folder("uploads")
     write_bytes_atomic(folder / f"{digest}.png", rgb_png(np.asarray(picture)))
+    if title := clean_title(file_name):
+        write_bytes_atomic(folder / f"{digest}.title", title.encode())
     keep_newest(folder, "*.png", limits.STORED_PHOTOS)
+    for old in folder.glob("*.title"):
+        if not old.with_suffix(".png").exists():
+            old.unlink(missing_ok=True)
     return f"upload-{digest}"
+
+
+def clean_title(file_name: str) -> str:
+    """A file's name as a title: without folders and what cannot be seen, at most TITLE characters, its ending kept."""
+    last = re.split(r"[/\\]", file_name)[-1]
+    kept = " ".join("".join(c if c.isprintable() else " " for c in last).split())
+    return kept if len(kept) <= TITLE else f"{kept[: TITLE - 13].rstrip()}…{kept[-12:].lstrip()}"
+
+
+def photo_title(name: str) -> str:
+    """What pages call a photograph: an upload by the name of its file, everything else by its own."""
+    digest = name.removeprefix("upload-")
+    if not name.startswith("upload-") or not _DIGEST.fullmatch(digest):
+        return name
+    try:
+        title = clean_title((cache_folder("uploads") / f"{digest}.title").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        title = ""
+    return title or f"upload {digest[:6]}"  # stored by an earlier version, or without a name
+
+
+def forget_photo(name: str) -> None:
+    """Remove "upload-<hash>" and its title from this machine."""
+    digest = name.removeprefix("upload-")
+    if name.startswith("upload-") and _DIGEST.fullmatch(digest):
+        for ending in ("png", "title"):
+            (cache_folder("uploads") / f"{digest}.{ending}").unlink(missing_ok=True)
 
 
 def store_zip(data: bytes) -> Path:

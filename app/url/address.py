@@ -128,6 +128,12 @@ def choose(key: str, value: Any) -> None:
     st.session_state[key] = value
 
 
+def reset(key: str) -> None:
+    """In a callback: as if the user had chosen what is the default."""
+    _memory().shown.setdefault(key, None)
+    st.session_state.pop(key, None)
+
+
 def take_back(key: str) -> bool:
     """Before the widget is drawn: undo what the user has just chosen. False if nothing was."""
     memory = _memory()

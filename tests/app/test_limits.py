@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from app_jobs import ended, until_cancelled
+from app_pages import choose
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
@@ -385,5 +386,5 @@ def test_a_computer_whose_memory_is_full_is_told_in_words_and_another_view_opens
     (message,) = [e.value for e in at.error]
     assert "needs more memory than this computer has free" in message and not at.exception
     assert networks._cache().names() == []
-    at.selectbox(key="net").select("lenet5").run()
+    choose(at, "net", "lenet5")
     assert not at.error and not at.exception

@@ -14,6 +14,7 @@ from torch import nn
 
 from app.jobs import background
 
+PICKERS = {"net": "net_cards", "image": "image_cards", "layer": "layer_strip"}  # in the bar: {choice: component}
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 
 
@@ -22,26 +23,41 @@ def turned(at: AppTest, page: str) -> AppTest:
     return at.switch_page(f"../pages/{page}.py").run()
 
 
-def choose(at: AppTest, key: str, value: Any) -> AppTest:
-    """As if the visitor had chosen this in a picker that is no widget of Streamlit's."""
-    at.session_state[key] = value
-    return at.run()
-
-
-def chosen(at: AppTest, key: str) -> Any:
-    """What such a picker shows."""
-    return at.session_state[key]
-
-
 def errors(at: AppTest) -> list[str]:
     """Messages of the page; none may be an exception."""
     assert not at.exception, [e.value for e in at.exception]
     return [e.value for e in at.error]
 
 
-def pictures(at: AppTest) -> dict[str, dict[str, Any]]:
-    """{key: data} of the clickable pictures."""
+def _components(at: AppTest) -> dict[str, dict[str, Any]]:
     return {shown.key: json.loads(shown.proto.json) for shown in at.get("bidi_component")}
+
+
+def pictures(at: AppTest) -> dict[str, dict[str, Any]]:
+    """{key: data} of the clickable pictures, and of what else is neither a widget nor a picker of cards."""
+    return {key: data for key, data in _components(at).items() if not key.endswith("_cards")}
+
+
+def choose(at: AppTest, key: str, value: str) -> AppTest:
+    """Choose in the picker `key` of the bar, or type a new name, as the browser does it."""
+    assert PICKERS[key] in _components(at), f"there is no picker of {key}"
+    at.session_state[key] = value
+    return at.run()
+
+
+def chosen(at: AppTest, key: str) -> str:
+    """The value that a picker of the bar shows."""
+    return _components(at)[PICKERS[key]]["chosen"]
+
+
+def cards(at: AppTest, key: str) -> dict[str, dict[str, Any]]:
+    """{value: what its card says} of a picker, in its order."""
+    return {card["value"]: card for card in _components(at)[PICKERS[key]]["cards"]}
+
+
+def offered(at: AppTest, key: str) -> list[str]:
+    """The values that a picker of cards offers."""
+    return list(cards(at, key))
 
 
 def image_of(picture: dict[str, Any]) -> Image.Image:

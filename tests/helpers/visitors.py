@@ -1,5 +1,6 @@
 """The real app on a port of its own, and a visitor who clicks through it."""
 
+import base64
 import contextlib
 import os
 import re
@@ -121,7 +122,7 @@ class Visitor:
         self.settled()
 
     def until_chosen(self, label: str, value: str) -> None:
-        """A picker of the bar shows `value`, which it does a moment after the URL."""
+        """A picker shows `value`, which it does a moment after the URL."""
         self.until(lambda: self.chosen(label) == value, f"{label} is {self.chosen(label)!r}, not {value!r}")
 
     @property
@@ -164,6 +165,51 @@ class Visitor:
         """A layer of the strip in the bar; done when it shows it."""
         self.bar.get_by_label(label, exact=True).select_option(name)
         self.until_chosen(label, name)
+
+    def cards(self, label: str) -> Any:
+        """The button of a picker of cards, which shows what is chosen."""
+        return self.tab.locator(f"button.chosen[data-label='{label}']")
+
+    def open_cards(self, label: str) -> Any:
+        """Open a picker of cards; returns its panel."""
+        button = self.cards(label)
+        self.box(button)
+        if button.get_attribute("aria-expanded") != "true":
+            button.click()
+        panel = self.tab.get_by_role("dialog", name=label, exact=True)
+        panel.wait_for()
+        return panel
+
+    def choose_card(self, label: str, value: str) -> None:
+        """Choose a card by its value; done when the picker shows it, and the page with it."""
+        panel = self.open_cards(label)
+        panel.locator(f"[role=option][data-value='{value}']").click()
+        self.until_chosen(label, value)
+        self.settled()
+
+    def choose_network(self, name: str) -> None:
+        """A network by its name."""
+        self.choose_card("Network", name)
+
+    def choose_image(self, name: str) -> None:
+        """A photograph by its name, an upload by "upload-<hash>"."""
+        self.choose_card("Image", name)
+
+    def drop_on_page(self, *files: tuple[str, bytes, str], at: str = "[data-testid=stMain]") -> None:
+        """Drop files (name, data, kind) on the middle of an element."""
+        listed = [[name, base64.b64encode(data).decode(), kind] for name, data, kind in files]
+        self.tab.locator(at).first.evaluate(
+            """(element, files) => {
+              const dataTransfer = new DataTransfer()
+              for (const [name, text, type] of files) {
+                const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
+                dataTransfer.items.add(new File([bytes], name, { type }))
+              }
+              const like = { bubbles: true, cancelable: true, composed: true, dataTransfer }
+              for (const kind of ["dragenter", "dragover", "drop"]) element.dispatchEvent(new DragEvent(kind, like))
+            }""",
+            listed,
+        )
 
     def drawing(self, alt: str) -> Any:
         """A drawing by the beginning of its description."""
@@ -222,7 +268,9 @@ class Visitor:
         return button.evaluate("e => [e, ...e.querySelectorAll('*')].every(x => x.scrollWidth <= x.clientWidth + 1)")
 
     def chosen(self, label: str) -> str:
-        """What a picker of the bar shows."""
+        """What a picker shows: of cards the value, of others the text."""
+        if (cards := self.cards(label)).count():
+            return cards.get_attribute("data-value")
         return self.bar.get_by_label(label).first.input_value()
 
     def query(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from app import limits
 from app.components.picture import labelled_picture
 from app.jobs.batch import fill_results
 from app.markdown import escape_markdown
+from app.pickers import photo_cards
 from app.session import shared, uploads
 from app.session.cache import picture_cache
 from app.session.networks import Network
@@ -37,9 +38,9 @@ class _Names(list):
 
 def pick_others(row: Any, network: Network, image: str) -> list[str]:
     """More images beside the chosen one: samples, digits, uploads."""
-    own = [n for n in st.session_state.get("uploads", {}) if uploads.is_stored_photo(n)]
-    own += [n for n in dict.fromkeys(_asked()) if uploads.is_stored_photo(n) and n not in own]
-    options = own + shared.photo_names(network.one_channel)
+    options = photo_cards.list_uploads(_asked()) + shared.photo_names(network.one_channel)
+    if isinstance(before := st.session_state.get(_KEY), list) and not set(before) <= set(options):
+        st.session_state[_KEY] = _Names(n for n in before if n in options)  # an upload that has been removed
 
     def parse(text: str) -> list[str]:
         return _Names(n for n in text.split(",") if n in options)[: MOST - 1]
@@ -49,6 +50,7 @@ def pick_others(row: Any, network: Network, image: str) -> list[str]:
         chosen = st.multiselect(
             "Compare with",
             options,
+            format_func=photo_cards.title_of,
             key=_KEY,
             max_selections=MOST - 1,
             width=230,
@@ -79,16 +81,17 @@ def _asked() -> list[str]:
 
 def _take() -> None:
     """Store the uploads and show them beside the image; a file that is no usable image is told and left out."""
-    taken, problems = [], []
+    taken: dict[str, str] = {}
+    problems = []
     for file in st.session_state.get("inspect_uploads") or []:
         try:
-            taken.append(uploads.store_photo(file.getvalue()))
+            taken[uploads.store_photo(file.getvalue(), file.name)] = uploads.clean_title(file.name)
         except (CnnvizError, OSError) as error:
             problems.append(f"{file.name}: {error}")
-    st.session_state.setdefault("uploads", {}).update(dict.fromkeys(taken, True))
+    st.session_state.setdefault("uploads", {}).update(taken)
     st.session_state["inspect_upload_problems"] = problems
     if taken:
-        address.choose(_KEY, list(dict.fromkeys(taken))[: MOST - 1])
+        address.choose(_KEY, list(taken)[: MOST - 1])
 
 
 def view(subjects: list[Subject], opacity: float) -> None:

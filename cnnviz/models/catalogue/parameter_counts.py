@@ -59,14 +59,19 @@ def _cache_file() -> Path:
     return Path(root).expanduser() / "parameters.json"
 
 
+def hash_families(more: str = "") -> str:
+    """The sha256 of the code of all families, and of `more`."""
+    digest = hashlib.sha256(more.encode())
+    for path in sorted(Path(families.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _version() -> str:
     """Changes with the code of any family, and with torchvision's."""
     from importlib.metadata import version
 
-    digest = hashlib.sha256(version("torchvision").encode())
-    for path in sorted(Path(families.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return hash_families(version("torchvision"))
 
 
 def _read() -> dict[str, int | None]:

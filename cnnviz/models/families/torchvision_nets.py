@@ -19,7 +19,7 @@ def _build(num_classes: int, name: str, **options: Any) -> nn.Module:
     return models.get_model(name, weights=None, num_classes=num_classes, **options)
 
 
-def _add(name: str, title: str, family: str, enum: str, source: str, **extra: Any) -> None:
+def _add(name: str, title: str, family: str, enum: str, source: str, year: int, **extra: Any) -> None:
     preprocessing = extra.pop("preprocessing", _PRESET)
     add(
         Architecture(
@@ -32,21 +32,23 @@ def _add(name: str, title: str, family: str, enum: str, source: str, **extra: An
             labels="imagenet",
             source=f"torchvision; {source}",
             pretrained=f"{enum}_Weights.IMAGENET1K_V1",
+            year=year,
         )
     )
 
 
-_add("alexnet", "AlexNet", "AlexNet", "AlexNet", "Krizhevsky 2014, one weird trick")
+_add("alexnet", "AlexNet", "AlexNet", "AlexNet", "Krizhevsky 2014, one weird trick", 2014)
 for _depth in (11, 13, 16, 19):
     _source = "Simonyan and Zisserman, ICLR 2015"
-    _add(f"vgg{_depth}", f"VGG-{_depth}", "VGG", f"VGG{_depth}", _source)
-    _add(f"vgg{_depth}_bn", f"VGG-{_depth} with batch norm", "VGG", f"VGG{_depth}_BN", _source)
+    _add(f"vgg{_depth}", f"VGG-{_depth}", "VGG", f"VGG{_depth}", _source, 2014)
+    _add(f"vgg{_depth}_bn", f"VGG-{_depth} with batch norm", "VGG", f"VGG{_depth}_BN", _source, 2014)
 _add(
     "googlenet",
     "GoogLeNet",
     "Inception",
     "GoogLeNet",
     "Szegedy et al., CVPR 2015, with batch norm",
+    2015,
     aux_logits=False,
     init_weights=False,
 )
@@ -56,6 +58,7 @@ _add(
     "Inception",
     "Inception_V3",
     "Szegedy et al., CVPR 2016",
+    2016,
     aux_logits=False,
     init_weights=False,
     preprocessing=Preprocessing((299, 299), resize=342),
@@ -67,14 +70,15 @@ for _depth in (18, 34, 50, 101, 152):
         "ResNet",
         f"ResNet{_depth}",
         "He et al., CVPR 2016, v1.5 strides",
+        2016,
     )
 for _depth in (121, 169, 201):
     _source = "Huang et al., CVPR 2017"
-    _add(f"densenet{_depth}", f"DenseNet-{_depth}", "DenseNet", f"DenseNet{_depth}", _source)
+    _add(f"densenet{_depth}", f"DenseNet-{_depth}", "DenseNet", f"DenseNet{_depth}", _source, 2017)
 for _minor in (0, 1):
     _source = "Iandola et al. 2016"
-    _add(f"squeezenet1_{_minor}", f"SqueezeNet 1.{_minor}", "SqueezeNet", f"SqueezeNet1_{_minor}", _source)
-_add("mobilenet_v2", "MobileNet v2", "MobileNet", "MobileNet_V2", "Sandler et al., CVPR 2018")
+    _add(f"squeezenet1_{_minor}", f"SqueezeNet 1.{_minor}", "SqueezeNet", f"SqueezeNet1_{_minor}", _source, 2016)
+_add("mobilenet_v2", "MobileNet v2", "MobileNet", "MobileNet_V2", "Sandler et al., CVPR 2018", 2018)
 for _width in ("small", "large"):
     _source = "Howard et al., ICCV 2019"
     _add(
@@ -83,4 +87,5 @@ for _width in ("small", "large"):
         "MobileNet",
         f"MobileNet_V3_{_width.title()}",
         _source,
+        2019,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +80,18 @@ def expected_checksum(url: str) -> tuple[str, str | None]:
 def cache_path(url: str) -> Path:
     """Where a downloaded file is kept: torch's own cache, $TORCH_HOME/hub/checkpoints. A zip is kept
     unpacked; a file of the hub, where all have one name, under the name of its repository."""
-    import torch
-
     path = unquote(urlsplit(url).path)
     hub = _HUB_FILE.search(path)
     name = hub[1].replace("/", "--") + hub[2] if hub else path.rpartition("/")[2].removesuffix(".zip")
-    return Path(torch.hub.get_dir()) / "checkpoints" / name
+    return _hub_folder() / "checkpoints" / name
+
+
+def _hub_folder() -> Path:
+    """torch.hub.get_dir(), which is not worth importing torch for: $TORCH_HOME/hub."""
+    if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "hub"):
+        return Path(torch.hub.get_dir())  # it may have been set
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", os.path.join(caches, "torch"))).expanduser() / "hub"
 
 
 def fetch(url: str, progress: Progress | None = None) -> Checkpoint:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from app_pages import entered, errors, pictures, turned
+from app_pages import choose, entered, errors, pictures, turned
 from fileserver import Server
 from own_weights import saved
 from streamlit.testing.v1 import AppTest
@@ -199,7 +199,7 @@ def test_clicks_and_other_pages_do_not_stop_a_download_and_all_see_the_same(open
     at.button(key="start_download").click().run()
     under_way(server)
     assert shown(at) == before and "cancel_download" in keys(at)
-    at.selectbox(key="net").select("lenet5").run()
+    choose(at, "net", "lenet5")
     assert errors(at) == [] and at.get("bidi_component")  # another network is looked at meanwhile
     other = opened("feature_maps", net=tiny, weights="pretrained")
     assert errors(other) == [] and "cancel_download" in keys(other)

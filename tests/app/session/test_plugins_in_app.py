@@ -2,6 +2,8 @@
 
 import os
 
+from app_pages import chosen
+
 from cnnviz.models.catalogue import architecture, plugins
 
 GOOD = """
@@ -25,6 +27,6 @@ def test_a_network_of_a_plugin_is_shown_and_a_broken_plugin_is_told(opened, tmp_
     monkeypatch.setenv(plugins.VARIABLE, f"{broken}{os.pathsep}{good}")
     at = opened("home", net="net_of_a_file")
     assert not at.exception and not at.error
-    assert at.selectbox(key="net").value == "net_of_a_file"
+    assert chosen(at, "net") == "net_of_a_file"
     (warning,) = at.sidebar.warning
     assert f"{broken}, line 2" in warning.value and "not today" in warning.value

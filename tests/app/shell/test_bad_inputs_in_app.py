@@ -106,7 +106,7 @@ def test_a_wrong_choice_of_what_all_pages_share_falls_back_or_is_told(opened, ke
         message = " ".join(e.value for e in at.error)
         if at.exception or "Traceback" in message or "could not be computed" in message or len(message) > 600:
             wrong.append((name, message[:300]))
-        if keys != "net" and at.selectbox(key="net").value != "lenet5":
+        if keys != "net" and chosen(at, "net") != "lenet5":
             wrong.append((name, "another network"))
     assert not wrong
     visit(at, **KEPT)
@@ -127,7 +127,7 @@ def test_every_page_stands_a_link_of_nonsense(opened, page):
 
 def test_of_a_choice_that_is_given_twice_one_counts(opened):
     at = visit(opened("feature_maps", **KEPT), **(KEPT | {"unit": ["2", "3"], "layer": ["conv1", "../x"]}))
-    assert errors(at) == [] and at.selectbox(key="net").value == "lenet5"
+    assert errors(at) == [] and chosen(at, "net") == "lenet5"
 
 
 def test_choices_that_no_page_knows_do_nothing(opened):
@@ -179,7 +179,7 @@ def test_every_dangerous_checkpoint_is_refused_in_words_unrun_unkept_and_the_vie
         kept = [found for found in (cache / "weights").glob("*")] if (cache / "weights").is_dir() else []
         if at.exception or not re.search(says, message) or "The network is unchanged" not in message or kept:
             wrong.append((name, message, kept))
-        if canary.exists() or at.selectbox(key="net").value != "lenet5":
+        if canary.exists() or chosen(at, "net") != "lenet5":
             wrong.append((name, "it ran, or the view changed"))
     assert not wrong and badfiles.shell
 

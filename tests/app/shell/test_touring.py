@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from app_pages import chosen, errors, stop_jobs, turned
+from app_pages import errors, stop_jobs, turned
 from streamlit.testing.v1 import AppTest
 
 from app.jobs import background
@@ -152,8 +152,8 @@ def test_a_step_moves_a_picker_up_to_its_ends_and_only_one_that_the_page_has():
         assert not at.exception
         return at.session_state["moved"]
 
-    assert stepped("layer", 1) and chosen(at, "layer") == "c" and query(at) == {"layer": "c"}
-    assert not stepped("layer", 1) and chosen(at, "layer") == "c"
+    assert stepped("layer", 1) and at.selectbox(key="layer").value == "c" and query(at) == {"layer": "c"}
+    assert not stepped("layer", 1) and at.selectbox(key="layer").value == "c"
     assert stepped("layer", -1) and query(at) == {}
     assert stepped("unit", 2) and stepped("unit", 9) and at.number_input(key="unit").value == 3
     assert not stepped("unit", 1) and not stepped("image", 1)

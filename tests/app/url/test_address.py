@@ -1,7 +1,6 @@
 """The view and the URL: Back counts, an address that the browser sent too early does not."""
 
 import pytest
-from app_pages import choose, chosen
 from streamlit.testing.v1 import AppTest
 
 from app.url.address import RENAMED
@@ -28,7 +27,7 @@ def query(at: AppTest) -> dict[str, str]:
 @pytest.fixture
 def at() -> AppTest:
     at = AppTest.from_function(page, default_timeout=30).run()
-    choose(at, "layer", "c")
+    at.selectbox(key="layer").select("c").run()
     assert query(at)["layer"] == "c" and at.session_state["runs"] == 2
     return at
 
@@ -36,24 +35,24 @@ def at() -> AppTest:
 def test_back_makes_the_url_the_truth(at: AppTest):
     del at.query_params["layer"]
     at.run()
-    assert chosen(at, "layer") == "b" and "layer" not in query(at)
+    assert at.selectbox(key="layer").value == "b" and "layer" not in query(at)
 
 
 def test_a_rerun_of_our_own_keeps_the_view_though_the_browser_sends_the_url_of_before(at: AppTest):
     at.session_state["address"].again = True  # as `rerun` leaves it
     del at.query_params["layer"]
     at.run()
-    assert chosen(at, "layer") == "c" and query(at)["layer"] == "c"
+    assert at.selectbox(key="layer").value == "c" and query(at)["layer"] == "c"
     del at.query_params["layer"]
     at.run()  # only that one run
-    assert chosen(at, "layer") == "b"
+    assert at.selectbox(key="layer").value == "b"
 
 
 def test_a_rerun_draws_the_page_anew_with_what_was_chosen(at: AppTest):
     at.session_state["ask"] = True
-    choose(at, "layer", "a")
+    at.selectbox(key="layer").select("a").run()
     assert at.session_state["runs"] == 4 and not at.session_state["address"].again
-    assert chosen(at, "layer") == "a" and query(at)["layer"] == "a"
+    assert at.selectbox(key="layer").value == "a" and query(at)["layer"] == "a"
 
 
 def test_choices_of_older_links_are_known_by_their_new_names():

@@ -1,7 +1,7 @@
 """The builder: a chain that no catalogue has is opened, changed, measured and taken into use."""
 
 import pytest
-from app_pages import errors, pictures, turned
+from app_pages import cards, chosen, errors, pictures, turned
 from chain_files import LONG, NATURAL, TANH, THREE, named, residual, trained
 from own_weights import FILE, dropped, lenet, saved, take
 from streamlit.testing.v1 import AppTest
@@ -89,14 +89,14 @@ def test_what_is_built_is_a_network_like_any_other(opened, cache):
     take(at)
     name = "chain:3x32x32-conv4k3-tanh-max2-conv6k3-tanh-avg2-flatten-linear3-logsoftmax"
     assert errors(at) == [] and at.query_params["net"] == name
-    assert at.selectbox(key="net").value == name
-    assert "Chain 4-6-3, 3×32×32" in at.selectbox(key="net").options  # not the whole name
+    assert chosen(at, "net") == name
+    assert cards(at, "net")[name]["title"] == "Chain 4-6-3, 3×32×32"  # not the whole name
     file = at.selectbox(key="weights").value
     (kept,) = owners.list_own()
     assert (kept.architecture, kept.classes, kept.preprocessing.size) == (name, ("circle", "square", "star"), (32, 32))
     assert errors(turned(at, "feature_maps")) == [] and pictures(at)
     again = opened("feature_maps", net=name, weights=file)  # a link, after a restart
-    assert errors(again) == [] and pictures(again) and again.selectbox(key="net").value == name
+    assert errors(again) == [] and pictures(again) and chosen(again, "net") == name
     assert errors(opened("anatomy", net=name)) == []
 
 
@@ -145,7 +145,7 @@ def test_a_file_that_is_no_chain_is_described_and_a_skeleton_is_offered(opened):
     compile(source, "my_net.py", "exec")
     assert "CNNVIZ_PLUGINS" in words(at)
     at.button(key="own_close").click().run()
-    assert errors(at) == [] and not at.code and at.selectbox(key="net").value == "lenet5"
+    assert errors(at) == [] and not at.code and chosen(at, "net") == "lenet5"
 
 
 def test_a_catalogue_s_network_can_be_opened_as_a_chain(opened):
@@ -188,6 +188,7 @@ def test_a_chain_with_a_name_longer_than_a_file_s_is_used_on_every_page(opened):
     at = dropped(opened("home"), saved(named(LONG)))
     take(at)
     assert errors(at) == [] and len(at.query_params["net"]) > 255
-    assert at.selectbox(key="net").options[0] == "Chain 4-4-4-…-4-9-2, 3×32×32"
+    first = next(iter(cards(at, "net").values()))
+    assert first["title"] == "Chain 4-4-4-…-4-9-2, 3×32×32" and first["badge"] == "ready"
     for page in ("feature_maps", "anatomy", "home"):
         assert errors(turned(at, page)) == []

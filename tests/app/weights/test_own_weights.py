@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from app_pages import errors, pictures, turned
+from app_pages import cards, choose, chosen, errors, pictures, turned
 from own_weights import dropped, lenet, saved, take
 from streamlit.testing.v1 import AppTest
 from torch import nn
@@ -43,7 +43,7 @@ def files(cache: Path) -> list[str]:
 def test_a_dropped_file_is_asked_about_before_anything_changes(opened):
     at = dropped(opened("home"), saved(lenet()))
     assert errors(at) == []
-    assert at.selectbox(key="net").value == "resnet20_cifar" and at.query_params == {}
+    assert chosen(at, "net") == "resnet20_cifar" and at.query_params == {}
     assert answer(at, "net").value == "lenet5"
     assert answer(at, "names").value.split("\n") == [str(n) for n in range(10)]
     assert (answer(at, "height").value, answer(at, "width").value) == (28, 28)
@@ -79,7 +79,7 @@ def test_a_network_with_another_head_is_one_like_any_other_and_a_link_brings_it_
     take(at)
     assert errors(at) == [] and at.query_params["net"] == name
     again = opened("feature_maps", net=name, weights=at.selectbox(key="weights").value)
-    assert errors(again) == [] and pictures(again) and again.selectbox(key="net").value == name
+    assert errors(again) == [] and pictures(again) and chosen(again, "net") == name
 
 
 def test_the_weights_of_the_file_are_what_is_shown(opened):
@@ -117,7 +117,7 @@ def test_networks_with_the_same_tensors_are_a_choice(opened):
     answer(at, "net").select("plain20_cifar").run()
     take(at)
     assert errors(at) == []
-    assert at.selectbox(key="net").value == "plain20_cifar"
+    assert chosen(at, "net") == "plain20_cifar"
     assert at.selectbox(key="weights").value.startswith("file-")
 
 
@@ -146,19 +146,19 @@ def test_a_wrong_answer_is_told_and_nothing_typed_is_lost(opened, cache, field, 
         assert answer(at, "names").value == "cat\ndog\nfish"
     if field != "mean":
         assert answer(at, "mean").value == "0.125"
-    assert at.selectbox(key="net").value == "resnet20_cifar" and pictures(at)
+    assert chosen(at, "net") == "resnet20_cifar" and pictures(at)
     assert not [name for name in files(cache) if name.endswith(".json")]
     right = {"names": "cat\ndog\nfish", "mean": "0.5", "std": "0.5", "height": 28}[field]
     answer(at, field).set_value(right)
     take(at)
-    assert errors(at) == [] and at.selectbox(key="net").value == "lenet5"
+    assert errors(at) == [] and chosen(at, "net") == "lenet5"
 
 
 def test_a_discarded_file_leaves_nothing(opened, cache):
     at = dropped(opened("home"), saved(lenet()))
     at.button(key="own_discard").click().run()
     assert errors(at) == [] and files(cache) == []
-    assert at.selectbox(key="net").value == "resnet20_cifar"
+    assert chosen(at, "net") == "resnet20_cifar"
     assert not [w for w in at.text_area if w.key == "own_names"]
 
 
@@ -186,7 +186,7 @@ def test_a_refused_file_is_told_with_its_own_name_and_not_kept(opened, cache, da
     (message,) = errors(at)
     assert "upload.pth" in message and "The network is unchanged" in message and "Traceback" not in message
     assert files(cache) == [] if (cache / "weights").exists() else True
-    assert at.selectbox(key="net").value == "lenet5" and pictures(at)
+    assert chosen(at, "net") == "lenet5" and pictures(at)
     at.button(key="own_close").click().run()
     assert errors(at) == []
     dropped(at, saved(lenet(seed=1)))
@@ -208,9 +208,9 @@ def test_a_link_with_the_hash_alone_opens_the_file_s_network(opened):
     name = at.selectbox(key="weights").value
     linked = opened("feature_maps", weights=name)
     assert errors(linked) == []
-    assert (linked.selectbox(key="net").value, linked.selectbox(key="weights").value) == ("lenet5", name)
-    linked.selectbox(key="net").select("resnet20_cifar").run()  # the default of a view without the link
-    assert errors(linked) == [] and linked.selectbox(key="net").value == "resnet20_cifar"
+    assert (chosen(linked, "net"), linked.selectbox(key="weights").value) == ("lenet5", name)
+    choose(linked, "net", "resnet20_cifar")  # the default of a view without the link
+    assert errors(linked) == [] and chosen(linked, "net") == "resnet20_cifar"
     assert linked.selectbox(key="weights").value == "bundled" and linked.query_params == {}
 
 
@@ -220,7 +220,7 @@ def test_own_weights_are_offered_to_their_network_only_and_after_a_restart(opene
     again = opened("home")  # another session, as after a restart: only the store is left
     assert "digits.pth" in words(again).replace("\\", "")
     assert "digits.pth" not in again.selectbox(key="weights").options
-    again.selectbox(key="net").select("lenet5").run()
+    choose(again, "net", "lenet5")
     assert "digits.pth" in again.selectbox(key="weights").options
     again.button(key=f"use_{name}").click().run()
     assert errors(again) == [] and again.selectbox(key="weights").value == name
@@ -232,7 +232,7 @@ def test_one_click_removes_a_file_and_the_view_goes_back(opened, cache):
     at = opened("home", weights=name)
     at.button(key=f"remove_{name}").click().run()
     assert errors(at) == [] and files(cache) == []
-    assert at.selectbox(key="net").value == "lenet5" and at.selectbox(key="weights").value == "bundled"
+    assert chosen(at, "net") == "lenet5" and at.selectbox(key="weights").value == "bundled"
     assert "weights" not in at.query_params
     gone = opened("home", net="lenet5", weights=name)
     assert "Upload the file again" in errors(gone)[0]
@@ -369,24 +369,22 @@ def test_a_damaged_side_file_counts_as_none(cache, text):
 
 def test_a_typed_network_that_nobody_knows_is_told_and_the_network_stays(opened):
     at = opened("home", net="lenet5")
-    at.selectbox(key="net").options.append("resnet5O")  # the harness types nothing: it chooses
-    at.selectbox(key="net").set_value("resnet5O").run()
+    choose(at, "net", "resnet5O")
     (message,) = errors(at)
     assert "resnet5O" in message and "resnet50" in message and "unchanged" in message
-    assert at.selectbox(key="net").value == "lenet5" and at.query_params == {"net": "lenet5"}
+    assert chosen(at, "net") == "lenet5" and at.query_params == {"net": "lenet5"}
 
 
 def test_networks_of_other_zoos_are_taken_by_their_prefix(opened):
     pytest.importorskip("timm")
     at = opened("first_layer_filters", net="timm:mobilenetv3_small_050", weights="random")
-    assert errors(at) == [] and at.selectbox(key="net").value == "timm:mobilenetv3_small_050" and pictures(at)
+    assert errors(at) == [] and chosen(at, "net") == "timm:mobilenetv3_small_050" and pictures(at)
     turned(at, "home")
     assert at.query_params["net"] == "timm:mobilenetv3_small_050"
-    at.selectbox(key="net").options.append("timm:resnet18000")
-    at.selectbox(key="net").set_value("timm:resnet18000").run()
+    choose(at, "net", "timm:resnet18000")
     (message,) = errors(at)
     assert "resnet18000" in message and "unchanged" in message
-    assert at.selectbox(key="net").value == "timm:mobilenetv3_small_050"
+    assert chosen(at, "net") == "timm:mobilenetv3_small_050"
 
 
 def test_the_picker_lists_bundled_networks_first_and_no_blocks(opened, registered):
@@ -395,10 +393,11 @@ def test_the_picker_lists_bundled_networks_first_and_no_blocks(opened, registere
 
     registered("tail_10", Block)
     registered("tail_9", Block)
-    names = opened("home", weights="file-gone").selectbox(key="net").options
-    own = len(bundled())
+    shown = cards(opened("home", weights="file-gone"), "net")
+    names, own = list(shown), len(bundled())
     assert set(names[:own]) == set(bundled()) >= {"lenet5", "resnet20_cifar", "plain20_cifar"}
     assert names.index("tail_9") < names.index("tail_10")
     assert all(registry.find(name).classifier for name in names)
-    families = [registry.find(name).family for name in names[own:]]
-    assert len(set(families)) == sum(a != b for a, b in zip([None, *families], families, strict=False))
+    for group in {card["group"] for card in shown.values()} - {shown["lenet5"]["group"]}:
+        families = [registry.find(name).family for name in names if shown[name]["group"] == group]
+        assert len(set(families)) == sum(a != b for a, b in zip([None, *families], families, strict=False))

@@ -57,7 +57,10 @@ def test_a_chain_is_built_used_on_every_page_and_kept(visitor: Visitor):
     visitor.window.get_by_text("nn.AvgPool2d").wait_for()
     name = use(visitor)
     assert name == "chain:3x32x32-conv4k3-tanh-max2-conv6k3-relu-avg2-flatten-linear3"
-    assert visitor.chosen("Network") == "Chain 4-6-3, 3×32×32" and visitor.chosen("Weights") == "shapes.pth"
+    assert (
+        visitor.cards("Network").get_by_text("Chain 4-6-3, 3×32×32").is_visible()
+        and visitor.chosen("Weights") == "shapes.pth"
+    )
     visitor.go("feature-maps")
     before = visitor.source("Feature maps of")
     visitor.tab.reload()

@@ -112,13 +112,12 @@ def test_a_tour_is_stepped_by_keyboard_alone_and_a_student_goes_along(chromium: 
 
 def test_keys_do_nothing_while_someone_types_and_quick_presses_all_count(visitor: Visitor):
     visitor.open("filters", "net=lenet5")
-    field = visitor.bar.get_by_role("combobox", name="Network")
-    field.click()
+    panel = visitor.open_cards("Network")
     visitor.tab.keyboard.type("ufn")
     visitor.tab.wait_for_timeout(300)
     assert visitor.query() == {"net": "lenet5"}
     visitor.tab.keyboard.press("Escape")
-    visitor.tab.keyboard.press("Escape")
+    panel.wait_for(state="detached")
     visitor.press("u", "u", "u", "u")
     visitor.until_query(unit="4")
     visitor.press("Shift+U")

@@ -47,7 +47,7 @@ class Case:
 
 
 CASES = {
-    "": Case("net=lenet5", "The image after", from_list("Image", "digit-5"), {"image": "digit-5"}),
+    "": Case("net=lenet5", "The image after", lambda someone: someone.choose_image("digit-5"), {"image": "digit-5"}),
     "inspect": Case("net=lenet5", "Saliency, Grad-CAM", shift_slider("Map's opacity [%]"), {"opacity": "75"}),
     "camera": Case(
         "net=lenet5&layer=conv2&camera=Snapshot", "Feature maps of", one_of("Scale", "Each map"), {"scale": "Each map"}

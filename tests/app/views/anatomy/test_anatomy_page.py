@@ -4,7 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
-from app_pages import errors
+from app_pages import choose, chosen, errors
 
 from app.views.anatomy import results
 
@@ -45,7 +45,7 @@ def test_every_view_opens_by_its_link(opened, view):
 def test_the_block_of_a_link_is_shown_and_another_network_brings_its_own(opened):
     at = opened("anatomy", net="resnet18", block="layer3.1")
     assert at.selectbox(key="block").value == "layer3.1" and "layer3.1" in drawings(at)["network_graph"][1]
-    at.selectbox(key="net").select("vgg16").run()
+    choose(at, "net", "vgg16")
     assert errors(at) == [] and at.selectbox(key="block").value == "Whole network"
     assert len(drawings(at)["network_graph"]) == 1
 
@@ -81,7 +81,7 @@ def test_totals_are_told_to_the_unit_and_wrong_slides_corrected(opened):
 
 def test_a_building_block_without_a_classifier_can_be_chosen(opened):
     at = opened("anatomy", net="naive_inception")
-    assert errors(at) == [] and at.selectbox(key="net").value == "naive_inception"
+    assert errors(at) == [] and chosen(at, "net") == "naive_inception"
 
 
 def test_the_table_of_blocks_adds_up(opened):

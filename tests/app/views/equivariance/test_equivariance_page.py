@@ -131,7 +131,7 @@ def test_a_network_that_fails_is_told_in_words(opened, registered, view):
 
 def test_an_image_that_is_gone_gives_way_to_a_sample(opened):
     at = opened("equivariance", image="upload-0123456789abcdef")
-    assert errors(at) == [] and at.selectbox(key="image").value == "chelsea" and "shift_strip" in pictures(at)
+    assert errors(at) == [] and chosen(at, "image") == "chelsea" and "shift_strip" in pictures(at)
 
 
 @pytest.mark.parametrize("link", [{"dx": "99"}, {"dy": "north"}, {"padding": "concrete"}, {"how": "sideways"}])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from app_pages import Failing, FourChannels, chosen, errors, image_of, pictures, turned
+from app_pages import Failing, FourChannels, choose, chosen, errors, image_of, pictures, turned
 from PIL import Image
 
 from app.jobs import background
@@ -37,7 +37,7 @@ def test_every_page_opens_without_an_error(opened, page, link):
     at = opened(page, **link)
     assert errors(at) == []
     assert at.title[0].value
-    assert at.selectbox(key="net").value == link["net"]
+    assert chosen(at, "net") == link["net"]
     assert at.selectbox(key="weights").value == link.get("weights", "bundled")
 
 
@@ -61,8 +61,8 @@ def test_a_link_with_unknown_values_opens_the_default_view_and_is_cleaned(opened
     )
     at = opened(page, **nonsense)
     assert errors(at) == []
-    assert at.selectbox(key="net").value == "resnet20_cifar"
-    assert at.selectbox(key="image").value == "chelsea"
+    assert chosen(at, "net") == "resnet20_cifar"
+    assert chosen(at, "image") == "chelsea"
     assert not {"net", "weights", "image", "device"} & at.query_params.keys()
     if page == "feature_maps":
         assert not {"layer", "unit", "row", "col", "scale", "count"} & at.query_params.keys()
@@ -72,7 +72,7 @@ def test_choices_move_along_to_the_other_pages_and_back(opened):
     at = opened("feature_maps", net="lenet5", image="digit-5", layer="conv2", unit="5", row="3", col="4")
     for page in ("first_layer_filters", "top9", "home", "feature_maps"):
         turned(at, page)
-        assert (at.selectbox(key="net").value, at.selectbox(key="image").value) == ("lenet5", "digit-5")
+        assert (chosen(at, "net"), chosen(at, "image")) == ("lenet5", "digit-5")
     assert chosen(at, "layer") == "conv2"
     assert [at.number_input(key=key).value for key in ("unit", "row", "col")] == [5, 3, 4]
 
@@ -80,19 +80,19 @@ def test_choices_move_along_to_the_other_pages_and_back(opened):
 def test_a_changed_choice_is_in_the_url_and_the_default_is_not(opened):
     at = opened("home")
     assert at.query_params == {}
-    at.selectbox(key="net").select("lenet5").run()
+    choose(at, "net", "lenet5")
     assert at.query_params == {"net": "lenet5"}
-    at.selectbox(key="net").select("resnet20_cifar").run()
+    choose(at, "net", "resnet20_cifar")
     assert at.query_params == {}
 
 
 def test_an_unchosen_image_follows_the_network_and_a_chosen_one_stays(opened):
     at = opened("home")
-    at.selectbox(key="net").select("lenet5").run()
-    assert at.selectbox(key="image").value == "digit-3"
-    at.selectbox(key="image").select("coffee").run()
-    at.selectbox(key="net").select("resnet20_cifar").run()
-    assert at.selectbox(key="image").value == "coffee"
+    choose(at, "net", "lenet5")
+    assert chosen(at, "image") == "digit-3"
+    choose(at, "image", "coffee")
+    choose(at, "net", "resnet20_cifar")
+    assert chosen(at, "image") == "coffee"
 
 
 def test_another_url_wins_over_what_the_widgets_remember(opened):
@@ -115,15 +115,15 @@ def test_an_upload_replaces_the_image_on_every_page_upright(opened, cache):
     at = opened("home")
     at.file_uploader(key="upload").upload("holiday.jpg", file.getvalue(), "image/jpeg").run()
     assert errors(at) == []
-    name = at.selectbox(key="image").value
+    name = chosen(at, "image")
     assert name.startswith("upload-") and at.query_params["image"] == name
     pixels = np.asarray(shown_image(at).convert("RGB")).astype(int)
     assert pixels[2, :, 2].mean() > 150 > pixels[-2, :, 2].mean()  # blue above, red below
     for page in PAGES[1:]:
         assert errors(turned(at, page)) == []
-        assert at.selectbox(key="image").value == name
+        assert chosen(at, "image") == name
     again = opened("feature_maps", image=name)  # another visitor with the copied link
-    assert again.selectbox(key="image").value == name
+    assert chosen(again, "image") == name
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_image_is_refused_in_words_and_the_view_stays(opened, 
     at.file_uploader(key="upload").upload("photo.png", data, "image/png").run()
     (message,) = errors(at)
     assert "The view is unchanged" in message and "Traceback" not in message
-    assert at.selectbox(key="image").value == "coffee"
+    assert chosen(at, "image") == "coffee"
     assert pictures(at)["map_wall"]["src"] == before
 
 
@@ -150,7 +150,7 @@ def test_uploads_of_every_kind_of_pixel_open(opened, mode, colour):
     at = opened("home", net="lenet5")
     at.file_uploader(key="upload").upload("x.png", file.getvalue(), "image/png").run()
     assert errors(at) == []
-    assert at.selectbox(key="image").value.startswith("upload-")
+    assert chosen(at, "image").startswith("upload-")
 
 
 def test_weights_of_one_s_own_are_recognised_chosen_and_linked(opened):
@@ -161,7 +161,7 @@ def test_weights_of_one_s_own_are_recognised_chosen_and_linked(opened):
     at.file_uploader(key="own_weights_file").upload("mine.safetensors", data).run()
     at.button(key="own_use").click().run()
     assert errors(at) == []
-    assert at.selectbox(key="net").value == "lenet5"
+    assert chosen(at, "net") == "lenet5"
     own = at.selectbox(key="weights").value
     assert own.startswith("file-") and own == at.query_params["weights"]
     linked = opened("first_layer_filters", net="lenet5", weights=own)
@@ -174,7 +174,7 @@ def test_a_weights_file_that_fits_nothing_leaves_the_network(opened, cache):
     (message,) = errors(at)
     assert "x.pth" in message and "The network is unchanged" in message
     assert not list((cache / "weights").iterdir())  # nothing of it is kept
-    assert at.selectbox(key="net").value == "resnet20_cifar" and pictures(at)
+    assert chosen(at, "net") == "resnet20_cifar" and pictures(at)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -208,11 +208,11 @@ def test_pretrained_weights_offline_say_what_to_do_and_another_network_still_ope
             at.run()
         (message,) = errors(at)
         assert "squeezenet1_1" in message and "CNNVIZ_WEIGHTS_MIRROR" in message and "Traceback" not in message
-        assert at.selectbox(key="net").value == "squeezenet1_1"
+        assert chosen(at, "net") == "squeezenet1_1"
         assert "random weights" in at.title[0].value
-    at.selectbox(key="net").select("lenet5").run()
+    choose(at, "net", "lenet5")
     assert errors(at) == []
-    assert at.selectbox(key="image").value == "coffee"
+    assert chosen(at, "image") == "coffee"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -220,7 +220,7 @@ def test_a_network_that_fails_says_so_and_another_one_still_opens(opened, regist
     at = opened(page, net=registered("failing", Failing))
     assert len(errors(at)) == 1
     assert "Traceback" not in errors(at)[0]
-    at.selectbox(key="net").select("lenet5").run()
+    choose(at, "net", "lenet5")
     assert errors(at) == []
 
 
@@ -228,7 +228,7 @@ def test_a_network_that_fails_says_so_and_another_one_still_opens(opened, regist
 def test_a_four_channel_network_opens(opened, registered, page):
     at = opened(page, net=registered("four", FourChannels, 4))
     assert errors(at) == []
-    assert at.selectbox(key="net").value == "four"
+    assert chosen(at, "net") == "four"
 
 
 def test_the_received_image_of_a_four_channel_network_is_opaque(opened, registered):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from app_pages import FourChannels, errors, pictures, tile_of
+from app_pages import FourChannels, choose, errors, pictures, tile_of
 
 import cnnviz
 
@@ -75,5 +75,5 @@ def test_the_weights_of_an_epoch_can_be_chosen_and_show_its_filters(opened):
     at = box.select("epoch-25").run()
     assert any("after 25 epochs" in caption.value for caption in at.caption) and not at.exception
     assert "random weights" not in at.title[0].value
-    at = at.selectbox(key="net").select("lenet5").run()
+    at = choose(at, "net", "lenet5")
     assert at.selectbox(key="weights").value == "bundled" and not at.exception and not at.error

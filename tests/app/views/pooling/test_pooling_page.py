@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from app_pages import Failing, chosen, errors, traces
+from app_pages import Failing, choose, chosen, errors, traces
 from torch import nn
 
 
@@ -50,7 +50,7 @@ def lines(at: Any, key: str) -> list[list[float]]:
 def test_it_opens_on_a_network_that_pools_and_pooling_has_gained_something(opened):
     at = opened("pooling")
     assert errors(at) == [] and at.query_params == {}
-    assert at.selectbox(key="net").value == "lenet5" and chosen(at, "layer") == "pool2"
+    assert chosen(at, "net") == "lenet5" and chosen(at, "layer") == "pool2"
     assert {"pooling_strip", "pooling_curve", "pooling_instead", "pooling_layers"} <= shown(at).keys()
     assert "**8 %** of the active units before this pooling unchanged and **30 %** after it" in said(at)
     words = {label["text"] for label in shown(at)["pooling_instead"]["labels"]}
@@ -61,11 +61,11 @@ def test_it_opens_on_a_network_that_pools_and_pooling_has_gained_something(opene
 
 def test_a_network_that_was_asked_for_moves_along_and_the_page_s_own_does_not(opened):
     at = opened("pooling")
-    at.selectbox(key="net").select("resnet20_cifar").run()
+    choose(at, "net", "resnet20_cifar")
     assert errors(at) == [] and at.query_params["net"] == "resnet20_cifar"
-    assert at.run().selectbox(key="net").value == "resnet20_cifar"
+    assert chosen(at.run(), "net") == "resnet20_cifar"
     asked = opened("pooling", net="lenet5")
-    assert asked.query_params["net"] == "lenet5" and asked.selectbox(key="net").value == "lenet5"
+    assert asked.query_params["net"] == "lenet5" and chosen(asked, "net") == "lenet5"
 
 
 def test_a_network_that_pools_only_at_its_end_says_so_and_offers_another(opened):
@@ -73,7 +73,7 @@ def test_a_network_that_pools_only_at_its_end_says_so_and_offers_another(opened)
     assert errors(at) == [] and "pools only once" in said(at) and "avgpool" in said(at)
     assert "after, 64 channels" in {label["text"] for label in shown(at)["pooling_strip"]["labels"]}
     at.button(key="offer_lenet5").click().run()
-    assert errors(at) == [] and at.selectbox(key="net").value == "lenet5" and "pools only once" not in said(at)
+    assert errors(at) == [] and chosen(at, "net") == "lenet5" and "pools only once" not in said(at)
 
 
 def test_a_network_without_pooling_says_so(opened, registered):
@@ -112,7 +112,7 @@ def test_the_maximum_over_four_turned_filters_is_equal_for_four_turned_pictures(
 
 def test_location_ends_on_a_torus_at_multiples_of_the_stride_and_one_of_two_networks_takes_all_sizes(opened):
     at = opened("pooling", view="Location")
-    assert errors(at) == [] and at.selectbox(key="net").value == "resnet20_cifar"
+    assert errors(at) == [] and chosen(at, "net") == "resnet20_cifar"
     flat, average, largest = lines(at, "location_curves")
     assert [value == 0 for value in average] == [value == 0 for value in largest] == [n % 4 == 0 for n in range(17)]
     assert min(flat[1:]) > 20
