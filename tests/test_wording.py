@@ -17,7 +17,8 @@ NOUNS = (
     "places weights inputs"
 ).split()
 COUNTED = re.compile(rf" (?:more |further |other |labelled |input |of them )?({'|'.join(NOUNS)})\b")
-ADJECTIVES = re.compile(r"(weights|pattern|origin|kind|split|raw|words?|name|what|model|said)\b")  # "bundled weights"
+# "bundled weights", "have 3, 2 numbers"
+ADJECTIVES = re.compile(r"(listed|shapes|weights|pattern|origin|kind|split|raw|words?|name|what|model|said)\b")
 SPELT = re.compile(r"^'(s|es)'")  # f"{n} image{'s' if n > 1 else ''}"
 
 

@@ -27,8 +27,8 @@ def table(text: str, what: str, most: int) -> np.ndarray:
     rows = [_numbers(line, f"row {at} of the {what}") for at, line in enumerate(lines, 1)]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
-        told = ", ".join(str(len(row)) for row in rows)
-        raise BadInput(f"The rows of the {what} have {told} numbers. Give every row equally many.")
+        listed = ", ".join(str(len(row)) for row in rows)
+        raise BadInput(f"The rows of the {what} have {listed} numbers. Give every row equally many.")
     if max(len(rows), len(rows[0])) > most:
         raise BadInput(f"The {what} has {len(rows)}×{len(rows[0])} numbers; at most {most}×{most} can be shown.")
     return np.array(rows)
@@ -52,8 +52,8 @@ def tables(text: str, what: str, most: int, many: int) -> np.ndarray:
     found = [table(block, f"{what} {at}", most) for at, block in enumerate(blocks, 1)]
     sizes = {one.shape for one in found}
     if len(sizes) > 1:
-        told = ", ".join("×".join(map(str, one.shape)) for one in found)
-        raise BadInput(f"The tables of the {what} have {told} numbers. Give every one the same size.")
+        shapes = ", ".join("×".join(map(str, one.shape)) for one in found)
+        raise BadInput(f"The tables of the {what} have {shapes} numbers. Give every one the same size.")
     return np.stack(found)
 
 
