@@ -53,13 +53,13 @@ def tidy() -> None:
 
 def _warm_up() -> None:
     """Import what the first view needs, and load its network; then what other pages need, which nobody waits for."""
-    from app.pickers.controls import DEFAULT_NETWORK
     from app.session import networks, shared
     from app.session.networks import Choice
 
     shared.warm_up().join()
     try:
-        choice = Choice(DEFAULT_NETWORK, networks.weights_options(DEFAULT_NETWORK)[0])
+        name = networks.default_network()
+        choice = Choice(name, networks.weights_options(name)[0])
         shared.layer_shapes(networks.load(choice))
     except (CnnvizError, OSError):
         return  # the page says it

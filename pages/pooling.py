@@ -3,7 +3,6 @@
 import streamlit as st
 
 from app.pickers import bar, controls
-from app.pickers.controls import DEFAULT_NETWORK
 from app.url import address
 from app.views.playground import pooling
 from app.views.pooling import learned, location, pool_layers
@@ -18,7 +17,7 @@ PAGE = {
 
 IN_NETWORK, LEARNED, LOCATION = "In a network", "Learned", "Location"
 HAND = "By hand"  # is the view "Pooling" of the playground; links of earlier versions still open it here
-TELLING = {IN_NETWORK: "lenet5", LOCATION: DEFAULT_NETWORK}  # networks that the views open on
+TELLING = {IN_NETWORK: "lenet5", LOCATION: "resnet20_cifar"}  # networks that the views open on
 
 title = controls.heading("Pooling invariance")
 row = bar.row()

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
 
 __all__ = ["Network", "bind", "bind_choice"]
-DEFAULT_NETWORK = "resnet20_cifar"
 _SHOWN = "shown_network"  # in the session: (links opened until then, the choice that was shown last)
 WEIGHTS_NOTE = {
     "bundled": "trained; comes with cnnviz",
@@ -63,10 +62,10 @@ def heading(text: str) -> Title:
     return title
 
 
-def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Network:
-    """Network, weights and device, in the bar; `title` says if its weights are random. `first`: what the page
-    opens on. Weights that are not here are asked about below the title, and the page goes on showing what it showed.
-    Raises CnnvizError if it cannot be loaded."""
+def pick_network(title: Title | None = None, first: str = "") -> Network:
+    """Network, weights and device, in the bar; `title` says if its weights are random. `first`: what the page opens on
+    in place of `networks.default_network`. Weights that are not here are asked about below the title, and the page goes
+    on showing what it showed. Raises CnnvizError if it cannot be loaded."""
     with bar.slot("network"):
         name = pick_name(first=first)
     with bar.slot("weights"):
@@ -79,13 +78,14 @@ def pick_network(title: Title | None = None, first: str = DEFAULT_NETWORK) -> Ne
     return network
 
 
-def pick_name(blocks: bool = False, first: str = DEFAULT_NETWORK) -> str:
+def pick_name(blocks: bool = False, first: str = "") -> str:
     """The name of a network. One that nobody knows is refused in words, and the network stays.
 
-    `blocks`: building blocks without a classifier are offered, too. `first`: what is shown where nobody has chosen."""
-    names = networks.catalogue(blocks)
+    `blocks`: building blocks without a classifier are offered, too. `first`: what is shown where nobody has chosen, in
+    place of `networks.default_network`."""
+    names, usual = networks.catalogue(blocks), networks.default_network()
     asked, linked = address.read("net"), owners.find(address.read("weights"))
-    default = first if first in names else names[0]
+    default = next((wanted for wanted in (first, usual) if wanted in names), names[0])
     if not asked and linked is not None:
         default = linked.architecture  # a link that names only a file means its network
     _take_back_unknown(names)
@@ -107,7 +107,7 @@ def pick_name(blocks: bool = False, first: str = DEFAULT_NETWORK) -> str:
         search="Name, year or family; also timm:NAME",
         new_names=True,
     )
-    if asked and first != DEFAULT_NETWORK:
+    if asked and first not in ("", usual):
         address.record("net", name, None)  # other pages open on another network: what was asked for has to move along
     if message := st.session_state.pop("network_problem", None):
         st.error(escape_markdown(message), icon=":material/search_off:")

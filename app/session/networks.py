@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cnnviz.models.catalogue.summary import Summary
     from cnnviz.models.model import LoadedModel
 
+USUAL, BUNDLED = "efficientnet_lite0", "resnet20_cifar"  # that pages open on: of a package, or without it
 HERE_SECONDS = 3  # after which it is looked up anew which weights were downloaded
 INDEXES = 4  # that are kept with a network, over different images
 
@@ -152,6 +154,14 @@ def _load_untrained(choice: Choice) -> LoadedModel:
 
     trained = replace(choice, untrained=False)
     return load_untrained(choice.name, choice.weights, choice.device, lambda: load(trained).model)
+
+
+@st.cache_resource(show_spinner=False)
+def default_network() -> str:
+    """The network that pages open on: what $CNNVIZ_NETWORK names, else one of real photographs and a thousand classes
+    where its package is installed, else one that comes with cnnviz."""
+    named = os.environ.get("CNNVIZ_NETWORK", "")
+    return named if named in summaries() else USUAL if USUAL in _packaged() else BUNDLED
 
 
 @st.cache_resource(show_spinner=False)

@@ -10,7 +10,6 @@ from app import limits
 from app.jobs import background
 from app.jobs.background import Report
 from app.pickers import controls
-from app.pickers.controls import DEFAULT_NETWORK
 from app.pickers.corpus import OFFLINE, default_corpus
 from app.session import networks, shared
 from app.session.networks import Choice, Network
@@ -46,7 +45,7 @@ def visit_stops(tour: Tour, report: Report) -> None:
 
 def _network(query: dict[str, str]) -> Network:
     """The network that this view will show."""
-    name = query.get("net", DEFAULT_NETWORK)
+    name = query.get("net", networks.default_network())
     weights = query.get("weights", networks.weights_options(name)[0])
     return networks.load(Choice(name, weights, untrained=query.get("untrained", "").lower() in ("true", "1")))
 
