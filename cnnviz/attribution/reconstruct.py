@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnviz.errors import BadInput
 from cnnviz.interventions.relu_rules import RectifierRule, check_rule
@@ -73,6 +73,20 @@ def reconstruct_batch(
             leaf = batch[start : start + most].clone().requires_grad_()
             signals.append(_project(model, leaf, layer, units[start : start + most], rule))
     return torch.cat(signals).float().cpu().numpy()
+
+
+def suggest_rule(model: LoadedModel) -> str:
+    """The rule whose pictures say most of this network: "guided" where it has depthwise convolutions whose kernel is no
+    multiple of their stride, else "deconvnet".
+
+    A transposed convolution of stride s reaches its outputs by unequal numbers of taps (Odena, Dumoulin, Olah, Distill
+    2016). Elsewhere the sum over many channels hides that; a depthwise kernel has one channel, and the deconvnet rule
+    lets the grid pass whatever the image: with EfficientNet-Lite0 nothing else is left. Guided backpropagation keeps
+    what the forward pass of this image let through, and shows the motif."""
+    convolutions = (module for module in model.module.modules() if isinstance(module, nn.Conv2d))
+    depthwise = [conv for conv in convolutions if conv.groups == conv.in_channels > 1]
+    uneven = any(k % s for conv in depthwise for k, s in zip(conv.kernel_size, conv.stride, strict=True))
+    return "guided" if uneven else "deconvnet"
 
 
 def find_unjudged(model: LoadedModel, layer: str) -> tuple[str, ...]:

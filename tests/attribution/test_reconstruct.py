@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from nets import Functional, Written, hooks_left, images, published, strongest, tiny
 from torch import nn
 
-from cnnviz.attribution.reconstruct import find_support, reconstruct, reconstruct_batch
+from cnnviz.attribution.reconstruct import find_support, reconstruct, reconstruct_batch, suggest_rule
 from cnnviz.device import choose
 from cnnviz.errors import BadInput, UnknownName
 from cnnviz.interventions.relu_rules import RULES, RectifierRule
@@ -27,6 +27,25 @@ def test_max_pooling_sends_the_signal_to_the_switch():
         expected[0][switch] = 1
         for rule in RULES:
             np.testing.assert_array_equal(reconstruct(model, pixels[None], "0", 0, row, col, rule), expected)
+
+
+def test_strided_depthwise_convolutions_alone_leave_a_grid_and_call_for_guided_backpropagation():
+    def through(conv: nn.Conv2d) -> LoadedModel:
+        nn.init.ones_(conv.weight)
+        return tiny(nn.Sequential(nn.Conv2d(1, 2, 1), conv, nn.Conv2d(2, 1, 3, padding=1)), (16, 16), 1)
+
+    def unevenness(model: LoadedModel) -> float:
+        """How unequally the pixels of even and odd rows and columns are reached."""
+        found = np.abs(reconstruct(model, torch.ones(1, 16, 16), "2", 0, 4, 4))[0]
+        sums = [found[r::2, c::2].sum() for r in (0, 1) for c in (0, 1)]
+        return max(sums) / min(sums)
+
+    grid = through(nn.Conv2d(2, 2, 3, stride=2, padding=1, groups=2, bias=False))
+    even = through(nn.Conv2d(2, 2, 2, stride=2, groups=2, bias=False))  # a kernel of whole strides
+    assert unevenness(grid) > 2 and unevenness(even) == pytest.approx(1)
+    assert suggest_rule(grid) == "guided"
+    for layer in (nn.Conv2d(2, 2, 3, 1, 1, groups=2), nn.Conv2d(2, 2, 3, 2, 1)):
+        assert suggest_rule(through(layer)) == "deconvnet"
 
 
 def test_without_rectifiers_the_three_rules_are_equal():
