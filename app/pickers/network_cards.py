@@ -13,6 +13,7 @@ from cnnviz.models.zoo.packaged import PACKAGES
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.summary import Summary
+from cnnviz.wording import plural
 
 READY, DOWNLOAD, ALONE = "Ready: trained weights are here", "Trained weights to download", "Architecture only"
 _BADGES = {READY: "ready", ALONE: "architecture only"}
@@ -53,7 +54,7 @@ def _card(
         return Card(name, label, group, badge, note="; ".join([*notes, name] if label != name else notes))
     published = packaged.accuracy if packaged is not None else known.accuracy
     facts = [str(known.year)] if known.year else []
-    facts += [f"{format_count(known.parameters)} parameters"] if known.parameters else []
+    facts += [plural(format_count(known.parameters), "parameter")] if known.parameters else []
     facts += [text] if (text := _accuracy_text(trained.get(name) or published)) else []
     notes = [known.title, known.family, known.source, known.published, *notes]
     return Card(name, label, group, badge, tuple(facts), "; ".join(dict.fromkeys(filter(None, notes))))

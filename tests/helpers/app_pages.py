@@ -30,7 +30,7 @@ def errors(at: AppTest) -> list[str]:
 
 
 def _components(at: AppTest) -> dict[str, dict[str, Any]]:
-    return {shown.key: json.loads(shown.proto.json) for shown in at.get("bidi_component")}
+    return {shown.key: json.loads(shown.proto.json) for shown in at.get("bidi_component") if shown.proto.json}
 
 
 def pictures(at: AppTest) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from cnnviz.models.bundled import assets
 from cnnviz.models.catalogue import plugins
 from cnnviz.models.catalogue.architecture import Architecture, published, registered
 from cnnviz.models.catalogue.parameter_counts import count_parameters, hash_families
-from cnnviz.models.zoo.download import find_weights
+from cnnviz.models.zoo import download
 from cnnviz.store import read_json, write_json
 
 
@@ -85,7 +85,7 @@ def _summarise(entry: Architecture) -> Summary:
     facts = (entry.name, entry.title, entry.family, entry.year, entry.source, entry.published, entry.classifier)
     if entry.pretrained is None:
         return Summary(*facts)
-    weights = find_weights(entry)
+    weights = download.find_weights(entry)
     return Summary(*facts, 0, weights.url, weights.size_bytes, weights.meta.get("_metrics", {}))
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from app_pages import choose, entered, errors, pictures, turned
+from app_pages import choose, chosen, entered, errors, pictures, turned
 from fileserver import Server
 from own_weights import saved
 from streamlit.testing.v1 import AppTest
@@ -183,14 +183,14 @@ def test_what_was_chosen_on_the_page_before_stays_until_the_weights_are_here(ope
     publish("other")
     at = opened("first_layer_filters", net="other")
     before = shown(at)
-    at.selectbox(key="net").select(tiny)
+    choose(at, "net", tiny)
     at.selectbox(key="weights").select("pretrained").run()
     assert errors(at) == [] and shown(at) == before and server.asked == []
     assert "Shown until then: other with random weights" in words(at)
     elsewhere = turned(at, "feature_maps")
     assert "Shown until then: tiny with random weights" in words(elsewhere)  # nothing was shown here before
     at = clicked(turned(elsewhere, "first_layer_filters"), "start_download")
-    assert errors(at) == [] and shown(at) != before and at.selectbox(key="net").value == tiny
+    assert errors(at) == [] and shown(at) != before and chosen(at, "net") == tiny
 
 
 def test_clicks_and_other_pages_do_not_stop_a_download_and_all_see_the_same(opened, tiny, held, server):

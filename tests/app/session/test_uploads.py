@@ -92,5 +92,5 @@ def test_weights_are_kept_byte_for_byte():
 @pytest.mark.parametrize("name", ["file-../../etc/passwd", "file-", "file-abc", "file-."])
 def test_a_weights_name_never_leads_out_of_the_store(name):
     uploads.store_weights(b"weights")
-    with pytest.raises(BadInput, match="not on this machine"):
+    with pytest.raises(BadInput, match="no longer on this machine"):
         uploads.stored_weights(name)

@@ -163,7 +163,7 @@ def test_a_photograph_with_the_name_of_a_path_or_with_markup_is_stored_by_its_ha
         at.file_uploader(key="upload").upload(name, badpictures.encoded(), "image/png").run()
         assert errors(at) == []
     stored = [path.relative_to(cache).as_posix() for path in cache.rglob("*") if path.is_file()]
-    assert [name for name in stored if re.fullmatch(r"uploads/[0-9a-f]{16}\.png", name)] == stored
+    assert [name for name in stored if re.fullmatch(r"uploads/[0-9a-f]{16}\.(png|title)", name)] == stored
 
 
 @pytest.mark.filterwarnings("ignore")

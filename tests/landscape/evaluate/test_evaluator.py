@@ -275,7 +275,7 @@ def test_other_mistakes_are_refused_in_words():
         evaluator.at({"nonsense": torch.zeros(3)})
     with pytest.raises(BadInput, match=r"shape \(3,\), tiny has shape \(3, 6\)"):
         evaluator.plane({"fc.weight": torch.zeros(3)})
-    with pytest.raises(BadInput, match="2 directions, got 1 steps"):
+    with pytest.raises(BadInput, match="2 directions, got 1 step"):
         evaluator.plane({}, {}).at(0.5)
     with pytest.raises(BadInput, match=r"cannot take images of shape \(3, 2, 2\)"):
         Evaluator(tiny(nn.Sequential(nn.Conv2d(3, 3, 5), nn.Flatten())), images(4, (2, 2)), [0, 0, 0, 0])

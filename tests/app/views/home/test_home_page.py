@@ -189,7 +189,7 @@ def test_weights_that_are_gone_are_said_and_the_pickers_live(opened, page):
 def test_a_path_in_place_of_a_weights_name_reads_nothing(opened):
     at = opened("home", net="lenet5", weights="file-../../../etc/passwd")
     (message,) = errors(at)
-    assert "not on this machine" in message
+    assert "no longer on this machine" in message
 
 
 def test_pretrained_weights_offline_say_what_to_do_and_another_network_still_opens(opened, monkeypatch, tmp_path):

@@ -145,7 +145,7 @@ def test_a_folder_waits_for_the_button_and_says_what_it_left_out(opened, folder)
     (button,) = [b for b in at.button if b.label == "Build the index"]
     at = when_built(button.click().run())
     assert errors(at) == [] and "wall_picture" in pictures(at)
-    assert any("1 images could not be read" in e.label for e in at.expander)
+    assert any("1 image could not be read" in e.label for e in at.expander)
 
 
 def test_a_stopped_index_says_how_far_it_came_and_goes_on(opened, folder, monkeypatch):
