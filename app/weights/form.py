@@ -251,7 +251,7 @@ def _show_report(pending: Pending) -> None:
     found, report = pending.inspection, pending.inspection.report
     twins = len(found.candidates)
     if twins > 1:
-        st.markdown(f"**Exactly these tensors: {plural(twins, 'network')}**; the likeliest stands first.")
+        st.markdown(f"**{plural(twins, 'network')} with exactly these tensors**; the likeliest stands first.")
     st.markdown(escape_markdown(report.summary()))
     st.caption(
         f"{len(report.renamed)} renamed · {len(report.missing)} missing · {len(report.unexpected)} unexpected · "

@@ -183,7 +183,7 @@ def test_what_was_chosen_on_the_page_before_stays_until_the_weights_are_here(ope
     publish("other")
     at = opened("first_layer_filters", net="other")
     before = shown(at)
-    choose(at, "net", tiny)
+    at.session_state["net"] = tiny  # both at once, as by a card of a network whose weights can be downloaded
     at.selectbox(key="weights").select("pretrained").run()
     assert errors(at) == [] and shown(at) == before and server.asked == []
     assert "Shown until then: other with random weights" in words(at)

@@ -25,7 +25,7 @@ def test_a_dropped_checkpoint_is_asked_about_used_on_every_page_and_removed(visi
     before = visitor.source("Feature maps of")
     visitor.open("")
     visitor.drop(visitor.main, "best.th", checkpoint())
-    visitor.window.get_by_text("networks have exactly these tensors").wait_for()
+    visitor.window.get_by_text("networks with exactly these tensors").wait_for()
     visitor.settled()
     box = visitor.box(visitor.window)
     assert 0 <= box["x"] and box["x"] + box["width"] <= 1440 and 0 <= box["y"] and box["y"] + box["height"] <= 900
