@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.anatomy.anatomy import anatomy
     from cnnviz.studies.equivariance.shift import equivariance
     from cnnviz.tracing.receptive_field import receptive_field
+    from cnnviz.training.record.recorder import record
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ _HOME = {
     "loss_surface": "cnnviz.landscape.plane.surface",
     "receptive_field": "cnnviz.tracing.receptive_field",
     "reconstruct": "cnnviz.attribution.reconstruct",
+    "record": "cnnviz.training.record.recorder",
     "register": "cnnviz.models.catalogue.plugins",
 }  # public name → module that defines it
 
@@ -56,6 +58,7 @@ __all__ = [
     "loss_surface",
     "receptive_field",
     "reconstruct",
+    "record",
     "register",
 ]
 

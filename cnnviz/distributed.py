@@ -24,6 +24,13 @@ class RankZeroError(CnnvizError):
     """An error raised at every rank because rank 0 raised it; rank 0 reports it."""
 
 
+def is_first_process() -> bool:
+    """Whether this process is the one of a group that writes: alone, or of rank 0."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank() == 0
+    return os.environ.get("RANK", "0") == "0"
+
+
 def is_launched() -> bool:
     """True in a process that torchrun (or a cluster's launcher that sets the same variables) started with others."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
