@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.pickers import bar, controls
-from app.views.equivariance import beyond, prediction, shift_map, single_shift
+from app.views.equivariance import beyond, prediction, shift_map, single_shift, walk
 from app.views.equivariance.results import KINDS, ShiftSetting
 from cnnviz.figures.equivariance.words import PADDING
 
@@ -62,6 +62,7 @@ channel = single_shift.pick_channel(setting, layer) if view in ("Shift", "Beyond
 controls.show_device(network)
 if view == "Shift":
     single_shift.view(setting, layer, channel, shift, mask)
+    walk.offer_walk(row, setting, layer, channel, shift, mask)
 elif view == "Map":
     shift_map.view(setting, layer, shift, mask)
 elif view == "Prediction":

@@ -35,11 +35,18 @@ def drawing(
         if item and on_click is not None:
             on_click(str(item))
 
-    parts, small = _parts(scenes, alts), _parts(narrow, alts) if narrow else []
-    stamp = str(hash(tuple(part["svg"] for part in (*parts, *small))))
-    sizes = {"least": least, "most": most, "turn": round(least * sum(part["width"] for part in parts))}
-    data = {"parts": parts, "narrow": small, "stamp": stamp, "live": on_click is not None, **sizes}
+    shown = drawing_data(scenes, alts, narrow)
+    turn = round(least * sum(part["width"] for part in shown["parts"]))
+    data = {**shown, "live": on_click is not None, "least": least, "most": most, "turn": turn}
     _render(key=key, data=number_data(key, data), on_click_change=clicked)
+
+
+def drawing_data(
+    scenes: list[Scene], alts: list[str], narrow: list[Scene] | None = None
+) -> dict[str, Any]:
+    """What the browser draws of scenes, see `drawing`: also a frame of a motion."""
+    parts, small = _parts(scenes, alts), _parts(narrow, alts) if narrow else []
+    return {"parts": parts, "narrow": small, "stamp": str(hash(tuple(part["svg"] for part in (*parts, *small))))}
 
 
 def _parts(scenes: list[Scene], alts: list[str]) -> list[dict[str, Any]]:

@@ -1,8 +1,3 @@
-const FIELDS = "input:not([type=checkbox]):not([type=radio]):not([type=button]), textarea, select, " +
-  "[contenteditable=true], [role=textbox], [role=spinbutton]"
-const MOVED = "[role=radiogroup], [role=tablist], [role=slider], [role=listbox], [role=menu], [role=grid], iframe"
-const OVER = "[role=dialog], [role=menu], [role=listbox], dialog"
-
 const UNANSWERED = 700, TRIES = 5  // milliseconds between two tries, and how many there are
 
 // A message that comes while the page is being drawn can be lost on its way: what the app has not answered, although

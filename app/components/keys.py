@@ -10,7 +10,9 @@ import streamlit as st
 from app.components.newest import keep_newest, number_data
 from app.components.source import read_source
 
-_render = st.components.v2.component("cnnviz_keys", css=read_source("keys.css"), js=keep_newest(read_source("keys.js")))
+_render = st.components.v2.component(
+    "cnnviz_keys", css=read_source("keys.css"), js=keep_newest(read_source("typing.js", "keys.js"))
+)
 _DONE = "keys_done"  # in the session: the serial number of the last press that was answered
 
 

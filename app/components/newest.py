@@ -4,7 +4,10 @@ Streamlit calls a component's script once for every change of its data. While th
 for it, and the browser lets them go in any order: an older picture would be painted over the newer one and stay. So
 data carry a number that grows, and a call with a lower one than was drawn does nothing. Two calls with the same data
 may come in either order, too, and the one that was drawn first may be the one that stays: what they drew goes with the
-last of them."""
+last of them.
+
+The script of app/components/motion shows other data for a while: `window.cnnvizShown[key](change)` draws what is shown
+under `key` with these of its data in place of the server's; null draws the server's again."""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def keep_newest(script: str) -> str:
 
 
 def number_data(key: str, data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with a "number" that grows whenever they differ from those sent under `key` before.
+    """`data` with their "key" and a "number" that grows whenever they differ from those sent under `key` before.
 
     Data that stay the same stay the same message, which is sent once."""
     sent = st.session_state.setdefault(_KEY, {})
@@ -36,4 +39,4 @@ def number_data(key: str, data: dict[str, Any]) -> dict[str, Any]:
     if before is None or before[0] != digest:
         last = before[1] if before else time.time_ns() // 1_000_000  # above those of a session that was lost
         sent[key] = digest, last + 1
-    return {**data, "number": sent[key][1]}
+    return {**data, "key": key, "number": sent[key][1]}

@@ -30,11 +30,12 @@ function draw(component) {
   drawing.setAttribute("preserveAspectRatio", "none")
   drawing.replaceChildren()
   for (const box of data.boxes) {
-    for (const [colour, width] of [["#ffffff", 4.5], [box.colour, 2.5]]) {
+    const filled = box.fill !== "none"
+    for (const [colour, width] of filled ? [["none", 0]] : [["#ffffff", 4.5], [box.colour, 2.5]]) {
       const shape = document.createElementNS("http://www.w3.org/2000/svg", "rect")
       shape.setAttribute("x", box.x); shape.setAttribute("y", box.y)
       shape.setAttribute("width", box.width); shape.setAttribute("height", box.height)
-      shape.setAttribute("fill", "none"); shape.setAttribute("stroke", colour)
+      shape.setAttribute("fill", box.fill); shape.setAttribute("stroke", colour)
       shape.setAttribute("stroke-width", width); shape.setAttribute("vector-effect", "non-scaling-stroke")
       drawing.appendChild(shape)
     }

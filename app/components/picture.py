@@ -26,6 +26,7 @@ class Frame:
     width: float
     height: float
     colour: str = "#e85d04"
+    fill: str = "none"  # a colour: covers what lies under it, and has no border
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +90,39 @@ def picture(
             on_drag(int(steps[0]), int(steps[1]))
 
     data = {
-        "src": data_url(png),
-        "width": size[0],
-        "height": size[1],
+        **picture_data(png, size, frames, labels, grip),
         "alt": alt,
-        "boxes": [
-            {"x": one.left, "y": one.top, "width": one.width, "height": one.height, "colour": one.colour}
-            for one in frames or []
-        ],
         "live": on_click is not None,
         "crisp": crisp,
         "fill": fill,
+    }
+    _render(key=key, data=number_data(key, data), on_click_change=clicked, on_drag_change=dragged)
+
+
+def picture_data(
+    png: bytes,
+    size: tuple[int, int],
+    frames: Sequence[Frame] | None = None,
+    labels: Sequence[Label] = (),
+    grip: Grip | None = None,
+) -> dict[str, Any]:
+    """What the browser draws of a picture, see `picture`: also a frame of a motion."""
+    return {
+        "src": data_url(png),
+        "width": size[0],
+        "height": size[1],
+        "boxes": box_data(frames or []),
         "labels": [{"x": one.left, "y": one.top, "width": one.width, "text": one.text} for one in labels],
         "grip": asdict(grip) if grip else None,
     }
-    _render(key=key, data=number_data(key, data), on_click_change=clicked, on_drag_change=dragged)
+
+
+def box_data(frames: Sequence[Frame]) -> list[dict[str, Any]]:
+    """What the browser draws of rectangles over a picture."""
+    return [
+        {"x": one.left, "y": one.top, "width": one.width, "height": one.height, "colour": one.colour, "fill": one.fill}
+        for one in frames
+    ]
 
 
 def labelled_picture(drawn: Any, alt: str, key: str) -> None:

@@ -31,11 +31,22 @@ function draw(component) {
   plot.setAttribute("role", "img")
   plot.setAttribute("aria-label", data.alt)
   frame.say = (kind, value) => { if (data.live.includes(kind)) setTriggerValue(kind, value) }
+  const move = () => {  // a frame of a motion: the same figure, turned or at another place of its slider
+    if (data.camera) {
+      const [x, y, z] = data.camera.map((part) => part * frame.away)
+      const turned = sceneNames(plot.layout).map((name) => [`${name}.camera.eye`, { x, y, z }])
+      Plotly.relayout(plot, Object.fromEntries(turned))
+    }
+    if (data.frame) {
+      const at_once = { mode: "immediate", frame: { duration: 0, redraw: true }, transition: { duration: 0 } }
+      Plotly.animate(plot, [data.frame], at_once).then(() => clearTimeout(frame.slid)).catch(() => {})
+    }
+  }
   let over = false
   const paint = () => {
     if (over || parentElement.newest !== data.number) return
     if (!window.Plotly) { setTimeout(paint, 30); return }
-    if (frame.drawn === data.stamp) return
+    if (frame.drawn === data.stamp) return move()
     const figure = fitted(JSON.parse(data.figure))
     const seen = frame.drawn && plot.layout && plot.layout.scene && plot.layout.scene.camera
     if (seen) for (const name of sceneNames(figure.layout)) figure.layout[name].camera = seen

@@ -52,8 +52,7 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
 
         return run
 
-    drawn = figure.to_json()
-    data = {"figure": drawn, "stamp": str(hash(drawn)), "height": figure.layout.height, "alt": alt, "name": name}
+    data = {**plot_data(figure), "height": figure.layout.height, "alt": alt, "name": name}
     _library(key=f"{key}_library")
     _render(
         key=key,
@@ -62,6 +61,13 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
         on_camera_change=answer("camera"),
         on_frame_change=answer("frame"),
     )
+
+
+def plot_data(figure: "Figure") -> dict[str, Any]:
+    """What the browser draws of a figure, see `plot`: also a frame of a motion. There, {"camera": [x, y, z]} turns the
+    scenes of the figure that is shown, and {"frame": label} puts its slider there."""
+    drawn = figure.to_json()
+    return {"figure": drawn, "stamp": str(hash(drawn))}
 
 
 def as_page(figure: "Figure") -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from app.components.picture import Grip, Label, picture
+from app.components.picture import Grip, Label, picture, picture_data
 from app.components.plots import plot
 from app.jobs import studies
 from app.markdown import escape_markdown
@@ -16,10 +17,13 @@ from app.session import shared
 from app.session.cache import picture_cache
 from app.url import address
 from app.views.equivariance import results
-from app.views.equivariance.results import REACH, Compared, Curve, ShiftSetting
+from app.views.equivariance.results import REACH, Compared, Curve, LayerError, ShiftSetting
 from cnnviz.figures.equivariance.charts import curve_figure, layers_figure
-from cnnviz.figures.equivariance.panels import shift_strip
+from cnnviz.figures.equivariance.panels import ShiftStrip, shift_strip
 from cnnviz.figures.equivariance.words import shift_sentence
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 AXES = ("shift down [pixels]", "shift to the right [pixels]")
 
@@ -48,16 +52,17 @@ def view(setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int]
     found = results.compare(setting, layer, shift)
     _panels(setting, layer, channel, found, mask, shift)
     one = found.row
-    st.markdown(
-        f"`{controls.unit_name(layer, channel)}` "
-        + shift_sentence(
-            shift,
-            (int(one.steps[0, 0]), int(one.steps[0, 1])),
-            one.stride,
-            float(one.relative[0]),
-            float(one.relative_inside[0]),
+    with st.container(key="shift_words"):
+        st.markdown(
+            f"`{controls.unit_name(layer, channel)}` "
+            + shift_sentence(
+                shift,
+                (int(one.steps[0, 0]), int(one.steps[0, 1])),
+                one.stride,
+                float(one.relative[0]),
+                float(one.relative_inside[0]),
+            )
         )
-    )
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
         _layers(setting, layer, found, mask)
@@ -81,19 +86,32 @@ def view(setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int]
 def _panels(
     setting: ShiftSetting, layer: str, channel: int, found: Compared, mask: bool, shift: tuple[int, int]
 ) -> None:
+    drawn = picture_cache().get(
+        ("shift", *setting.key, layer, channel, mask, *shift),
+        lambda: draw_strip(setting, found, channel, mask),
+    )
+    words = f"Shift of {layer}, channel {channel}"
+    picture(drawn.png, drawn.size, words, "shift_strip", **_over(drawn, shift), on_drag=_drag)
+
+
+def draw_strip(setting: ShiftSetting, found: Compared, channel: int, mask: bool) -> ShiftStrip:
+    """The image, its shifted copy, both maps of a channel and their difference."""
     row = found.row
     assert row.moved is not None and row.after is not None  # `equivariance` was asked for both maps
     moved, after = row.moved[0, channel], row.after[0, channel]
-    known = row.inside[0] if mask else _arrived(found.row.steps[0], moved.shape, setting.how)
-    drawn = picture_cache().get(
-        ("shift", *setting.key, layer, channel, mask, *shift),
-        lambda: shift_strip(found.before, found.shifted, moved, after, known),
-    )
-    labels = [Label(*words) for words in drawn.words]
+    known = row.inside[0] if mask else _arrived(row.steps[0], moved.shape, setting.how)
+    return shift_strip(found.before, found.shifted, moved, after, known)
+
+
+def strip_data(drawn: ShiftStrip, shift: tuple[int, int]) -> dict[str, Any]:
+    """What the browser draws of it."""
+    return picture_data(drawn.png, drawn.size, **_over(drawn, shift))
+
+
+def _over(drawn: ShiftStrip, shift: tuple[int, int]) -> dict[str, Any]:
     (left, top, wide, high), source, at = drawn.shifted, drawn.image[:2], (shift[1], shift[0])
     grip = Grip(left, top, wide, high, source, drawn.pixel, REACH, at, "Drag to shift the image")
-    words = f"Shift of {layer}, channel {channel}"
-    picture(drawn.png, drawn.size, words, "shift_strip", labels=labels, grip=grip, on_drag=_drag)
+    return {"labels": [Label(*words) for words in drawn.words], "grip": grip}
 
 
 def _drag(right: int, down: int) -> None:
@@ -111,14 +129,24 @@ def _arrived(steps: np.ndarray, shape: tuple[int, ...], how: str) -> np.ndarray 
 
 
 def _layers(setting: ShiftSetting, layer: str, found: Compared, mask: bool) -> None:
-    errors = [one.inside if mask else one.relative for one in found.errors]
-    names, strides = [one.layer for one in found.errors], [max(one.stride) for one in found.errors]
-    figure = layers_figure(names, strides, errors, layer)
+    errors = errors_of(found.errors, mask)
+    figure = draw_layers(found.errors, layer, mask)
     plot(figure, "Error of every layer", "layers", f"{setting.network.model.name}-layers", on_point=_choose_layer)
     if found.problem:
         st.caption(escape_markdown(f"Only this layer: {found.problem}"))
     elif mask and np.isnan(errors).all():
         st.caption("Every unit of these layers sees padding: without the border there is nothing to compare.")
+
+
+def errors_of(layers: Sequence[LayerError], mask: bool) -> list[float]:
+    """Of all units, or with `mask` of those that see no padding."""
+    return [one.inside if mask else one.relative for one in layers]
+
+
+def draw_layers(layers: Sequence[LayerError], layer: str, mask: bool, together: np.ndarray | None = None) -> Figure:
+    """The errors of all layers as bars; `together`: errors of other shifts on the same axis."""
+    names, strides = [one.layer for one in layers], [max(one.stride) for one in layers]
+    return layers_figure(names, strides, errors_of(layers, mask), layer, together=together)
 
 
 def _choose_layer(hit: list[Any]) -> None:
@@ -129,20 +157,23 @@ def _choose_layer(hit: list[Any]) -> None:
 def _curve(setting: ShiftSetting, layer: str, shift: tuple[int, int], stride: float) -> None:
     """The error over shifts along the axis of the larger component."""
     along = 0 if abs(shift[0]) > abs(shift[1]) else 1
-    length = results.curve_length(setting, stride)
-    recipe = ("curve", *setting.key, layer, along, length)
-    found: Curve | None
-    if results.is_quick(setting, length):
-        found = picture_cache().get(recipe, lambda: results.curve(setting, layer, length, along))
-    else:
-        found = studies.result(
-            "curve",
-            recipe,
-            "Error over shifts",
-            lambda progress: results.curve(setting, layer, length, along, progress),
-        )
+    found = find_curve(setting, layer, stride, along)
     if found is None:
         return
     here = abs(shift[along]) if shift[1 - along] == 0 else None
     figure = curve_figure(found.offsets, found.relative, found.inside, stride, here, AXES[along])
     plot(figure, f"Error of {layer} over shifts", "curve", f"{setting.network.model.name}-{layer}-shifts")
+
+
+def find_curve(setting: ShiftSetting, layer: str, stride: float, along: int) -> Curve | None:
+    """The error over shifts along rows (0) or columns (1); None while it is computed beside the page."""
+    length = results.curve_length(setting, stride)
+    recipe = ("curve", *setting.key, layer, along, length)
+    if results.is_quick(setting, length):
+        return picture_cache().get(recipe, lambda: results.curve(setting, layer, length, along))
+    return studies.result(
+        "curve",
+        recipe,
+        "Error over shifts",
+        lambda progress: results.curve(setting, layer, length, along, progress),
+    )

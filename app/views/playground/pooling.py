@@ -7,10 +7,13 @@ from typing import Any
 import streamlit as st
 
 from app.components.downloads import offer_downloads
-from app.components.drawing import drawing
+from app.components.drawing import drawing, drawing_data
+from app.components.motion.player import Motion, Reel, offer_motion
 from app.pickers import bar, controls
+from app.url import address
 from app.views.playground.input import numbers_box, row_of, table, whole, written
 from cnnviz.errors import BadInput
+from cnnviz.figures.base.scene import Scene
 from cnnviz.figures.playground import pooling as playground_pooling
 from cnnviz.studies.pooling import pooling as pools
 
@@ -22,6 +25,7 @@ POOLINGS = {
     "Root mean square": "rms",
     "Stochastic": "stochastic",
 }
+FARTHEST, SHIFT_PACE = 3, 900  # places a row is shifted either way; milliseconds of a shift
 MAP = ((1, 3, 2, 1), (2, 9, 1, 1), (1, 3, 2, 3), (5, 6, 1, 2))
 
 
@@ -37,7 +41,7 @@ def view(row: Any) -> None:
 
 def _shift(row: Any) -> None:
     with row:
-        move = int(controls.bind(st.slider, "Shift to the right", "move", 1, min_value=-3, max_value=3, step=1))
+        move = int(controls.bind(st.slider, "Shift to the right", "move", 1, min_value=-FARTHEST, max_value=FARTHEST, step=1))
     with bar.panel():
         detector = numbers_box("Detector row", "detector", written(pools.DETECTOR))
         entering = numbers_box("Values that enter, nearest first", "entering", written(pools.ENTERING))
@@ -48,11 +52,25 @@ def _shift(row: Any) -> None:
         with right:
             stride = whole("Stride", "rowstride", 1, 1, 4)
         draw = whole("Stochastic draw", "draw", 1, 1, 999) if kind == "stochastic" else 1
-    found = pools.pool_rows(
-        row_of(detector, "detector row", 12), row_of(entering, "row that enters", 12), move, kind, width, stride, draw
-    )
-    scenes = [playground_pooling.rows_scene(found, width, stride, wide) for wide in (1070, NARROW)]
-    drawing(scenes[:1], ["Pooled and detector row"], "playground_rows", narrow=scenes[1:])
+    values, enters = row_of(detector, "detector row", 12), row_of(entering, "row that enters", 12)
+
+    def draw_at(move: int) -> tuple[list[Scene], list[str], list[Scene]]:
+        found = pools.pool_rows(values, enters, move, kind, width, stride, draw)
+        wide, narrow = (playground_pooling.rows_scene(found, width, stride, wide) for wide in (1070, NARROW))
+        return [wide], ["Pooled and detector row"], [narrow]
+
+    scenes, alts, narrow = draw_at(move)
+    drawing(scenes, alts, "playground_rows", narrow=narrow)
+    moves = range(-FARTHEST, FARTHEST + 1)
+    motion = Motion("the shift", [f"shift {at:+d}" for at in moves], moves.index(move), SHIFT_PACE, stale=("move",))
+    with row:
+        offer_motion(
+            motion,
+            "motion",
+            lambda place: address.choose("move", moves[place]),
+            (values.tolist(), enters.tolist(), kind, width, stride, draw),
+            lambda: Reel([{"playground_rows": drawing_data(*draw_at(at))} for at in moves]),
+        )
     st.write(
         "Every pooled unit stands for its neighbours below with one number. **Notice** that after a shift by one every "
         "detector has changed, but only some of the maxima: max pooling is *nearly* invariant to small shifts. "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from app.components.plots import plot
+from app.components.motion.player import Motion, Reel, offer_motion
+from app.components.plots import plot, plot_data
 from app.pickers import bar, controls
+from app.url import address
 from app.views.playground.input import numbers_box, row_of, whole, written
 from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.signal import signal_figure
@@ -16,7 +18,11 @@ from cnnviz.figures.equivariance.words import error_text
 from cnnviz.studies.equivariance.signal import KERNELS, SIGNALS, SignalShift, make_signal, shift_signal
 from cnnviz.wording import plural
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 OWN, LONGEST, REACH = "own", 15, 16
+PACE = 500  # milliseconds of a shift
 MOST = 128  # values of a series of one's own
 PULSE = " ".join(["0"] * 7 + ["1", "3", "2", "1"] + ["0"] * 14)
 POOLINGS = {"maximum": "max", "average": "average", "L2": "l2"}
@@ -44,14 +50,32 @@ def view(row: Any) -> None:
     shifts = np.arange(REACH + 1)
     over = [at(int(steps)) for steps in shifts]
     found = over[shift]
-    plot(
-        signal_figure(found, stride, pool_stride, shifts, over), "A time series and its shift", "signal", "signal-shift"
-    )
-    st.markdown(
-        f"A shift by {shift} is {plural(found.steps, 'unit')} of the response at a stride of {stride}. "
-        f"Relative error: **{error_text(found.error)}**. Unchanged at their place: **{100 * found.unchanged:.0f} %** "
-        f"of the active units before pooling, **{100 * found.pooled_unchanged:.0f} %** after it."
-    )
+
+    def draw(steps: int, drawn: int | None = None) -> Figure:
+        return signal_figure(over[steps], stride, pool_stride, shifts, over, drawn=drawn)
+
+    plot(draw(shift), "A time series and its shift", "signal", "signal-shift")
+    with row:
+        offer_motion(
+            Motion(
+                "the shift",
+                [f"shift {steps}: error {error_text(one.error)}" for steps, one in enumerate(over)],
+                shift,
+                PACE,
+                first=0,
+                stale=("steps", "signal_words"),
+            ),
+            "motion",
+            lambda steps: address.choose("steps", steps),
+            (values.tolist(), kernel.tolist(), stride, circular, rectify, pooling, pool, pool_stride),
+            lambda: Reel([{"signal": plot_data(draw(steps, steps))} for steps in range(REACH + 1)]),
+        )
+    with st.container(key="signal_words"):
+        st.markdown(
+            f"A shift by {shift} is {plural(found.steps, 'unit')} of the response at a stride of {stride}. Relative "
+            f"error: **{error_text(found.error)}**. Unchanged at their place: **{100 * found.unchanged:.0f} %** of the "
+            f"active units before pooling, **{100 * found.pooled_unchanged:.0f} %** after it."
+        )
     st.write(
         "The same comparison for a time series: an event that comes later, a layer that responds, and pooling over "
         "neighbouring responses. **Notice** that the response moves along with the event, exactly where the shift is a "

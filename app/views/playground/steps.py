@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import streamlit as st
 
 from app.components.downloads import offer_downloads
-from app.components.drawing import drawing
+from app.components.drawing import drawing, drawing_data
+from app.components.motion.player import Motion, Reel, offer_motion
 from app.pickers import bar, controls
 from app.url import address
 from app.views.playground.input import counter, numbers_box, tables, whole, written
@@ -25,6 +27,8 @@ from cnnviz.wording import plural
 NARROW = 690  # pixels; the page of a window of 1024
 GRID, KERNEL = 12, 5  # numbers a side at most
 MANY = 4  # channels, and filters, at most
+FRAMED = 64  # steps whose pictures are sent at once; more are drawn one by one
+STEP_PACE = 550  # milliseconds of a step
 SEVEN = tuple(tuple(7 * row + col for col in range(7)) for row in range(7))
 PLUS = ((0, 1, 0), (1, 0, 1), (0, 1, 0))
 TWO = (convolving.GRID, tuple(tuple(n + 1 for n in row) for row in convolving.GRID))
@@ -56,6 +60,11 @@ class Task:
     dilation: int
     groups: int
     flip: bool
+
+    @property
+    def recipe(self) -> tuple:
+        """Names the task in caches."""
+        return self.grid.tolist(), self.kernels.tolist(), self.stride, self.padding, self.dilation, self.groups, self.flip
 
     @property
     def pads(self) -> tuple[int, int]:
@@ -140,18 +149,35 @@ def pick_step(count: int, row: Any) -> int:
         return counter("Step", "step", 1, count) - 1
 
 
+def _offer_steps(row: Any, key: str, recipe: tuple, number: int, count: int, draw: Callable[[int], Any]) -> None:
+    """Let the window slide. `draw(number)`: the data of the drawing `key` at a step."""
+    if count < 2:
+        return
+    places = [f"step {place + 1} of {count}" for place in range(count)]
+    motion = Motion("the window", places, number, STEP_PACE, stale=("step",))
+    make = (lambda: Reel([{key: draw(place)} for place in range(count)])) if count <= FRAMED else None
+    with row:
+        offer_motion(motion, "motion", lambda place: address.choose("step", place + 1), (key, *recipe), make)
+
+
 def steps(row: Any) -> None:
     """The window, its sum, and the output so far."""
     task = pick_task()
     result = task.result
-    number = pick_step(result.output.size, row)
+    count = result.output.size
+    number = pick_step(count, row)
 
     def choose(item: str) -> None:
         """A click on a cell of the output goes to its step."""
         address.choose("step", int(item.removeprefix("step:")) + 1)
 
-    scenes = [_scene(task, result, number, width) for width in (1070, NARROW)]
-    drawing(scenes[:1], [f"Step {number + 1} of the convolution"], "playground_steps", choose, narrow=scenes[1:])
+    def draw(number: int) -> tuple[list[Scene], list[str], list[Scene]]:
+        wide, narrow = (_scene(task, result, number, width) for width in (1070, NARROW))
+        return [wide], [f"Step {number + 1} of the convolution"], [narrow]
+
+    scenes, alts, narrow = draw(number)
+    drawing(scenes, alts, "playground_steps", choose, narrow=narrow)
+    _offer_steps(row, "playground_steps", task.recipe, number, count, lambda place: drawing_data(*draw(place)))
     st.write(_ONE if task.plain else _SEVERAL)
     offer_downloads("convolution-step", scenes[0])
     with st.expander("Formula and source"):
@@ -190,10 +216,19 @@ def matrix(row: Any) -> None:
     """The same convolution as a sparse matrix with tied weights."""
     task = pick_task()
     result = task.result
-    number = pick_step(result.output[0].size, row)
+    count = result.output[0].size
+    number = pick_step(count, row)
     found = build_toeplitz(result.kernels[0, 0], task.grid.shape[1:], task.stride, task.pads, task.dilation)
-    scenes = [playground_matrix.matrix_scene(found, task.grid[0], number, task.flip, width) for width in (1070, NARROW)]
-    drawing(scenes[:1], ["Matrix of the convolution"], "playground_matrix", narrow=scenes[1:])
+
+    def draw(number: int) -> tuple[list[Scene], list[str], list[Scene]]:
+        wide, narrow = (
+            playground_matrix.matrix_scene(found, task.grid[0], number, task.flip, width) for width in (1070, NARROW)
+        )
+        return [wide], ["Matrix of the convolution"], [narrow]
+
+    scenes, alts, narrow = draw(number)
+    drawing(scenes, alts, "playground_matrix", narrow=narrow)
+    _offer_steps(row, "playground_matrix", task.recipe, number, count, lambda place: drawing_data(*draw(place)))
     if not task.plain:
         st.caption(
             "Drawn for the first channel and its kernel: with several channels such matrices stand side by side, with "

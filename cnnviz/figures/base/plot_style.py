@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cnnviz.figures.base.colors import CHOSEN
 
 if TYPE_CHECKING:
@@ -71,6 +73,21 @@ def heading(text: str, middle: float, **font: str) -> dict[str, Any]:
 def ring(size: float = 13, width: float = 3) -> dict[str, Any]:
     """A marker that rings what is chosen and hides nothing."""
     return {"size": size, "color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": width}}
+
+
+def reveal_curve(values: np.ndarray, drawn: int | None) -> np.ndarray:
+    """The values (K,) of a curve that draws itself: those behind number `drawn` are NaN, which Plotly leaves out; all
+    of them are there for None."""
+    revealed = np.array(values, float)
+    if drawn is not None:
+        revealed[drawn + 1 :] = np.nan
+    return revealed
+
+
+def find_range(values: np.ndarray, share: float = 0.06) -> list[float]:
+    """From 0 to a little above the largest of the values: an axis that stays while its curve draws itself."""
+    known = np.asarray(values, float)
+    return [0.0, max(float(np.max(known[np.isfinite(known)], initial=0.0)) * (1 + share), 1e-3)]
 
 
 def add_curve(

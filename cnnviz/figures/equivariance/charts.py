@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN, viridis
-from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, ring
+from cnnviz.figures.base.plot_style import (
+    add_curve,
+    apply_style,
+    find_range,
+    legend_above,
+    margins,
+    reveal_curve,
+    ring,
+)
 from cnnviz.figures.base.text import shorten
 
 if TYPE_CHECKING:
@@ -29,10 +37,15 @@ def to_percent(errors: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def layers_figure(
-    names: Sequence[str], strides: Sequence[float], errors: Sequence[float], chosen: str, height: int = 230
+    names: Sequence[str],
+    strides: Sequence[float],
+    errors: Sequence[float],
+    chosen: str,
+    height: int = 230,
+    together: np.ndarray | None = None,
 ) -> Figure:
     """The error of every layer as a bar, coloured by the layer's total stride; the chosen one has a frame. The
-    x values are the layers' names, for clicks."""
+    x values are the layers' names, for clicks. `together`: errors that shall fit on the same axis."""
     from plotly import graph_objects as go
 
     figure, values = go.Figure(), to_percent(errors)
@@ -57,6 +70,8 @@ def layers_figure(
     figure.update_xaxes(categoryorder="array", categoryarray=list(names), tickvals=list(names), showgrid=False)
     figure.update_xaxes(ticktext=[shorten(name, 10, 78) for name in names], tickfont={"size": letters}, tickangle=-90)
     figure.update_yaxes(title=ERROR, rangemode="tozero", title_font={"size": 13})
+    if together is not None:
+        figure.update_yaxes(range=find_range(to_percent(together)))
     figure.update_layout(barmode="overlay", legend=legend_above(), showlegend=True, dragmode=False)
     figure.update_layout(margin=margins(52, 6, 26, 8))
     return figure
@@ -70,9 +85,11 @@ def curve_figure(
     chosen: int | None = None,
     axis: str = "shift to the right [pixels]",
     height: int = 230,
+    drawn: int | None = None,
 ) -> Figure:
     """The error over shifts `offsets` (K,), with a line at every multiple of the stride. `inside` (K,): that of
-    units without padding in their field. `chosen`: the shift that is shown elsewhere on the page."""
+    units without padding in their field. `chosen`: the shift that is shown elsewhere on the page. `drawn`: number of
+    the last offset that the curves are drawn to; None: all."""
     from plotly import graph_objects as go
 
     figure, values = go.Figure(), to_percent(errors)
@@ -83,14 +100,17 @@ def curve_figure(
         lines.append(("units that see no padding", to_percent(inside), _INSIDE, "dot"))
     for name, line, colour, dash in lines:
         hover, looks = f"%{{x}} pixels: %{{y:.3~g}} %, {name}", {"color": colour, "width": 2.4, "dash": dash}
-        add_curve(figure, offsets, line, hover, looks, name=name)
+        add_curve(figure, offsets, reveal_curve(line, drawn), hover, looks, name=name)
     here = np.flatnonzero(offsets == chosen) if chosen is not None else np.zeros(0, int)
     if len(here):
         at = {"x": offsets[here], "y": values[here]}
         figure.add_scatter(**at, mode="markers", name="this shift", hoverinfo="skip", marker=ring())
     apply_style(figure, height)
-    figure.update_xaxes(title=axis, title_font={"size": 13}, showgrid=False)
-    figure.update_yaxes(title=ERROR, rangemode="tozero", title_font={"size": 13})
+    room = (offsets[-1] - offsets[0]) / 30
+    ends = [float(offsets[0] - room), float(offsets[-1] + room)]
+    figure.update_xaxes(title=axis, title_font={"size": 13}, showgrid=False, range=ends)
+    highest = find_range(np.concatenate([line for _name, line, _colour, _dash in lines]))
+    figure.update_yaxes(title=ERROR, range=highest, title_font={"size": 13})
     figure.update_layout(legend=legend_above(), showlegend=len(lines) > 1 or bool(len(here)), dragmode=False)
     figure.update_layout(margin=margins(52, 10, 26, 42))
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import add_curve, apply_style, margins, ring
+from cnnviz.figures.base.plot_style import add_curve, apply_style, find_range, margins, reveal_curve, ring
 from cnnviz.figures.equivariance.charts import ERROR, stride_marks, to_percent
 
 if TYPE_CHECKING:
@@ -20,10 +20,17 @@ _ROWS, _RIGHT, _MARK = ((0.72, 0.95), (0.36, 0.61), (0.0, 0.25)), 0.68, "#8b95a5
 
 
 def signal_figure(
-    found: SignalShift, stride: int, pool_stride: int, shifts: np.ndarray, over: list[SignalShift], height: int = 540
+    found: SignalShift,
+    stride: int,
+    pool_stride: int,
+    shifts: np.ndarray,
+    over: list[SignalShift],
+    height: int = 540,
+    drawn: int | None = None,
 ) -> Figure:
     """Left: series, responses, pooled responses, with what of these has changed ringed; right, over `shifts` (K,), the
-    error of the response and the shares of unchanged units. `over`: the study at each of them; `found`: at one."""
+    error of the response and the shares of unchanged units. `over`: the study at each of them; `found`: at one.
+    `drawn`: number of the last shift that the curves are drawn to; None: all."""
     from plotly import graph_objects as go
 
     figure = go.Figure()
@@ -36,14 +43,14 @@ def signal_figure(
     _add_rings(figure, 2, units[apart], found.response_shifted[apart])
     changed = _differ(found.pooled, found.pooled_shifted)
     _add_rings(figure, 3, pooled[changed], found.pooled_shifted[changed])
-    _add_curves(figure, shifts, over)
+    _add_curves(figure, shifts, over, drawn)
     step = next((i for i, one in enumerate(over) if np.array_equal(one.shifted, found.shifted)), None)
     for axis in (4, 5) if step is not None else ():
         _add_line(figure, axis, float(shifts[step]), CHOSEN, "solid")
     for mark in stride_marks(shifts, float(stride)) if stride > 1 else ():
         _add_line(figure, 4, mark, _MARK, "dash")
     apply_style(figure, height)
-    _set_axes(figure, len(found.signal))
+    _set_axes(figure, len(found.signal), shifts, to_percent([one.error for one in over]))
     _add_headings(figure, found, int(apart.sum()))
     figure.update_layout(showlegend=False, dragmode=False, margin=margins(48, 8, 8, 44))
     return figure
@@ -69,7 +76,7 @@ def _add_rings(figure: Figure, row: int, x: np.ndarray, y: np.ndarray) -> None:
     figure.add_scatter(x=x, y=y, mode="markers", hoverinfo="skip", name="changed", marker=ring(12, 1.8), **axes)
 
 
-def _add_curves(figure: Figure, shifts: np.ndarray, over: list[SignalShift]) -> None:
+def _add_curves(figure: Figure, shifts: np.ndarray, over: list[SignalShift], drawn: int | None) -> None:
     lines = (
         (4, to_percent([one.error for one in over]), "error", "#33638d", "solid"),
         (5, np.array([100 * one.unchanged for one in over]), "before pooling", BEFORE, "dash"),
@@ -77,6 +84,7 @@ def _add_curves(figure: Figure, shifts: np.ndarray, over: list[SignalShift]) -> 
     )
     for axis, values, name, colour, dash in lines:
         line, trace = {"color": colour, "width": 2.4, "dash": dash}, {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+        values = reveal_curve(values, drawn)
         add_curve(figure, shifts, values, f"shift by %{{x}}: %{{y:.3~g}} %, {name}", line, 5, name=name, **trace)
 
 
@@ -85,7 +93,7 @@ def _add_line(figure: Figure, axis: int, x: float, colour: str, dash: str) -> No
     figure.add_shape(place, type="line", line={"color": colour, "width": 1.4, "dash": dash})
 
 
-def _set_axes(figure: Figure, length: int) -> None:
+def _set_axes(figure: Figure, length: int, shifts: np.ndarray, errors: np.ndarray) -> None:
     small = {"title_font": {"size": 13}, "tickfont": {"size": 12}}
     for row, domain in enumerate(_ROWS, 1):
         title = {"title": {"text": "time", "font": {"size": 13}}} if row == 3 else {"showticklabels": False}
@@ -93,10 +101,11 @@ def _set_axes(figure: Figure, length: int) -> None:
         across = {"domain": [0, 0.6], "anchor": f"y{row}", "range": [-1, length], **small, **title}
         upwards = {"domain": list(domain), "anchor": f"x{row}", **small}
         figure.update_layout({f"xaxis{name}": across, f"yaxis{name}": upwards})
-    shift = {"domain": [_RIGHT, 1], "title": "shift", "showgrid": False, **small}
+    ends = [float(shifts[0]) - 0.5, float(shifts[-1]) + 0.5]
+    shift = {"domain": [_RIGHT, 1], "title": "shift", "showgrid": False, "range": ends, **small}
     figure.update_layout(
         xaxis4={**shift, "anchor": "y4"},
-        yaxis4={"domain": [0.58, 0.95], "anchor": "x4", "title": ERROR, "rangemode": "tozero", **small},
+        yaxis4={"domain": [0.58, 0.95], "anchor": "x4", "title": ERROR, "range": find_range(errors), **small},
         xaxis5={**shift, "anchor": "y5"},
         yaxis5={"domain": [0, 0.34], "anchor": "x5", "title": "unchanged [%]", "range": [0, 105], **small},
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, ring
+from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, reveal_curve, ring
 from cnnviz.figures.base.text import shorten
 from cnnviz.figures.equivariance.charts import to_percent
 
@@ -22,21 +22,29 @@ UNCHANGED = "units unchanged [%]"
 
 
 def shares_figure(
-    offsets: np.ndarray, before: np.ndarray, after: np.ndarray, chosen: int | None = None, height: int = 350
+    offsets: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    chosen: int | None = None,
+    height: int = 350,
+    drawn: int | None = None,
 ) -> Figure:
-    """The share of unchanged units, 0 … 1, over shifts `offsets` (K,): before and after a pooling layer."""
+    """The share of unchanged units, 0 … 1, over shifts `offsets` (K,): before and after a pooling layer. `drawn`:
+    number of the last offset that the curves are drawn to; None: all."""
     from plotly import graph_objects as go
 
     figure = go.Figure()
     for name, shares, colour, dash in (("before pooling", before, BEFORE, "dash"), ("after", after, AFTER, "solid")):
         line = {"color": colour, "width": 2.6, "dash": dash}
-        add_curve(figure, offsets, 100 * shares, f"%{{x}} pixels: %{{y:.1f}} %, {name}", line, name=name)
+        percent = reveal_curve(100 * shares, drawn)
+        add_curve(figure, offsets, percent, f"%{{x}} pixels: %{{y:.1f}} %, {name}", line, name=name)
     here = np.flatnonzero(offsets == chosen)
     for shares in (before, after) if len(here) else ():
         at = {"x": offsets[here], "y": 100 * shares[here]}
         figure.add_scatter(**at, mode="markers", showlegend=False, hoverinfo="skip", marker=ring())
     apply_style(figure, height)
-    figure.update_xaxes(title="shift to the right [pixels]", title_font={"size": 13}, showgrid=False)
+    ends = [float(offsets[0]) - 0.6, float(offsets[-1]) + 0.6]
+    figure.update_xaxes(title="shift to the right [pixels]", title_font={"size": 13}, showgrid=False, range=ends)
     figure.update_yaxes(title=UNCHANGED, range=[0, 102], title_font={"size": 13})
     figure.update_layout(legend=legend_above(13), dragmode=False, margin=margins(52, 8, 42, 44))
     return figure

@@ -1,0 +1,1 @@
+"""Motion: what a view steps through is played, stopped and stepped."""
