@@ -37,7 +37,7 @@ if view == "Answer":
 elif view == "Attribution":
     attribution.view([subject, *(Subject(network, name, subject.label) for name in others)], opacity)
 elif view == "Occlusion":
-    occlusion.view(subject, square, unit, opacity)
+    occlusion.view(row, subject, square, unit, opacity)
 elif view == "Sanity check":
     sanity.view(subject, method, opacity)
 else:

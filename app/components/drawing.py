@@ -41,9 +41,7 @@ def drawing(
     _render(key=key, data=number_data(key, data), on_click_change=clicked)
 
 
-def drawing_data(
-    scenes: list[Scene], alts: list[str], narrow: list[Scene] | None = None
-) -> dict[str, Any]:
+def drawing_data(scenes: list[Scene], alts: list[str], narrow: list[Scene] | None = None) -> dict[str, Any]:
     """What the browser draws of scenes, see `drawing`: also a frame of a motion."""
     parts, small = _parts(scenes, alts), _parts(narrow, alts) if narrow else []
     return {"parts": parts, "narrow": small, "stamp": str(hash(tuple(part["svg"] for part in (*parts, *small))))}

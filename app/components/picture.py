@@ -129,3 +129,8 @@ def labelled_picture(drawn: Any, alt: str, key: str) -> None:
     """Show what was drawn with its words over it: `drawn.png`, `.size` and `.words`, one (left, top, width, text) for
     each label."""
     picture(drawn.png, drawn.size, alt, key, labels=[Label(*words) for words in drawn.words])
+
+
+def labelled_data(drawn: Any) -> dict[str, Any]:
+    """What the browser draws of such a picture: also a frame of a motion."""
+    return picture_data(drawn.png, drawn.size, labels=[Label(*words) for words in drawn.words])

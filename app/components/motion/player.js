@@ -70,6 +70,8 @@ class Player {
     const place = this.at === null ? "" : data.places[this.at]
     const seconds = playing ? Math.ceil((this.last - this.at) * this.pace() / 1000) : 0
     this.words.textContent = this.wish !== null ? "getting ready …" : seconds ? `${place} · ${seconds} s left` : place
+    const longest = Math.max(...data.places.map((text) => text.length))
+    this.words.style.minWidth = `${Math.min(longest + 9, 26)}ch`  // nothing beside it moves
     this.box.dataset.at = this.at ?? ""
     this.box.dataset.playing = Boolean(playing)
   }
@@ -98,6 +100,7 @@ class Player {
     this.slow = 0
     this.playing = { from, began: performance.now() }
     this.show(from)
+    this.playing.began = performance.now()  // the first picture may take its time
     this.turn()
   }
 
@@ -126,6 +129,7 @@ class Player {
     if (this.wish !== null) { this.wish = null; this.say() }
     if (!this.playing) return
     this.playing = null
+    if (this.data.closed && this.shown === this.last) this.shown = 0
     this.left = this.shown
     this.tell()
     this.say()
@@ -133,7 +137,8 @@ class Player {
 
   step(by) {
     if (this.last < 1 || !this.ready(by)) return
-    const from = this.at ?? -1, place = Math.min(Math.max(from + by, 0), this.last)
+    const from = this.at ?? -1, { last } = this
+    const place = this.data.closed ? (from + by + last) % last : Math.min(Math.max(from + by, 0), last)
     if (place === from) return
     this.show(place)
     this.left = place

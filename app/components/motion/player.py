@@ -24,7 +24,6 @@ _player = st.components.v2.component(
 )
 _reel = st.components.v2.component("cnnviz_reel", js=keep_newest(read_source("motion/reel.js")))
 _WANTED = "motion_wanted"  # in the session: (key, recipe) of the motion whose frames the browser plays
-MOST = 400  # places of a motion
 
 Frame = dict[str, dict[str, Any]]  # {key of a component: what of its data is other in this frame}
 
@@ -42,7 +41,8 @@ class Motion:
     """What a view steps through. `name`: for the button, e.g. "the window"; `places`: what is said of each place;
     `at`: the number of the one that is shown, None where it is none of them; `pace`: milliseconds a place; `first`:
     where playing begins, None: where it is, or at the start where that is the end; `jump`: places that an arrow key
-    goes on by; `stale`: keys of the page's elements that follow only when it stands."""
+    goes on by; `closed`: the last place is the first one again; `stale`: keys of the page's elements that follow only
+    when it stands."""
 
     name: str
     places: Sequence[str]
@@ -50,6 +50,7 @@ class Motion:
     pace: int
     first: int | None = None
     jump: int = 1
+    closed: bool = False
     stale: Sequence[str] = ()
 
 
@@ -89,6 +90,7 @@ def offer_motion(
         "pace": motion.pace,
         "first": motion.first,
         "jump": motion.jump,
+        "closed": motion.closed,
         "stale": list(motion.stale),
         "recipe": stamp,
         "framed": make_reel is not None,

@@ -102,21 +102,26 @@ def compare(setting: ShiftSetting, layer: str, shift: tuple[int, int]) -> Compar
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _compared(key: tuple[str | int, ...], _setting: ShiftSetting, _layer: str, _shift: tuple[int, int]) -> Compared:
+    return compute_comparison(_setting, _layer, _shift)
+
+
+def compute_comparison(setting: ShiftSetting, layer: str, shift: tuple[int, int]) -> Compared:
+    """As `compare`, without keeping it."""
     from cnnviz.studies.equivariance.shift import equivariance
     from cnnviz.studies.equivariance.shifting import receive_shifted
 
-    model, reach = _setting.model, max(map(abs, _shift))
-    pixels = _setting.pixels(reach)
-    compare, problem = partial(equivariance, model, pixels, _shift, padding=_setting.padding, how=_setting.how), ""
+    model, reach = setting.model, max(map(abs, shift))
+    pixels = setting.pixels(reach)
+    compare, problem = partial(equivariance, model, pixels, shift, padding=setting.padding, how=setting.how), ""
     try:
-        found = compare(shown_layers(_setting.network, _layer))
+        found = compare(shown_layers(setting.network, layer))
     except BadInput as error:  # the whole network does not fit together any more; the chosen layer may
-        found, problem = compare(_layer), str(error)
+        found, problem = compare(layer), str(error)
     errors = tuple(
         LayerError(one.layer, one.stride, float(one.relative[0]), float(one.relative_inside[0])) for one in found.rows
     )
-    before, shifted = receive_shifted(model, pixels, _setting.how, [(0, 0), _shift])
-    return Compared(found[_layer], before, shifted, errors, problem)
+    before, shifted = receive_shifted(model, pixels, setting.how, [(0, 0), shift])
+    return Compared(found[layer], before, shifted, errors, problem)
 
 
 @dataclass(frozen=True, slots=True)

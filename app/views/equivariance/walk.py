@@ -29,9 +29,7 @@ class Station:
     errors: tuple[LayerError, ...]
 
 
-def offer_walk(
-    row: Any, setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int], mask: bool
-) -> None:
+def offer_walk(row: Any, setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int], mask: bool) -> None:
     """Let the shift walk to the right, from 0 to the end of the curve. Call below the view."""
     down, right = shift
     stride = max(results.compare(setting, layer, shift).row.stride)
@@ -69,7 +67,7 @@ def _find_stations(
     def make(progress: Any = None) -> tuple[Station, ...]:
         ticker, stations = Ticker(length + 1, progress), []
         for right in range(length + 1):
-            found = results.compare(setting, layer, (0, right))
+            found = results.compute_comparison(setting, layer, (0, right))
             stations.append(Station(single_shift.draw_strip(setting, found, channel, mask), found.errors))
             ticker.tick("shifts")
         return tuple(stations)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from app.components.picture import Frame, Label, labelled_picture, picture
+from app.components.motion.player import Motion, Reel, offer_motion
+from app.components.picture import Frame, Label, box_data, labelled_data, labelled_picture, picture
 from app.jobs.batch import Counter, Wanted, fill_results
 from app.markdown import as_literal
 from app.pickers import controls
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from cnnviz.attribution.occlusion import Occlusion
 
 SIDE = 224  # pixels of a panel
+PANELS = 4
+SWEEP, MOST = 14_000, 400  # milliseconds of a sweep, and places of one
+HIDDEN, UNKNOWN = "#808080", "#eceff3"  # the square, and what of a map the sweep has not reached
 
 
 def pick_square(row: Any, network: Network) -> tuple[int, int]:
@@ -70,7 +75,7 @@ def pick_map(network: Network, image: str) -> tuple[str, int]:
     return layer, controls.pick_unit(len(totals), int(totals.argmax()))
 
 
-def view(subject: Subject, square: tuple[int, int], unit: tuple[str, int], opacity: float) -> None:
+def view(row: Any, subject: Subject, square: tuple[int, int], unit: tuple[str, int], opacity: float) -> None:
     """The image with a square, and P(class), the answer, and the feature map at every place of it."""
     model, image, target = subject.network.model, subject.image, subject.target
 
@@ -90,7 +95,7 @@ def view(subject: Subject, square: tuple[int, int], unit: tuple[str, int], opaci
             shown = picture_cache().get(("uncovered", *subject.key[:2]), lambda: compose_panels([panel], 1, side))
             labelled_picture(shown, "The image", "occluded")
         else:
-            _maps(subject, kept[0], recipe, opacity)
+            _maps(row, subject, kept[0], recipe, opacity)
     st.write(
         "The square hides a part of the image from the network. **Notice** where the probability falls: what the "
         "network needs to see, or something beside it. Click a place of a map to put the square there."
@@ -104,45 +109,114 @@ def view(subject: Subject, square: tuple[int, int], unit: tuple[str, int], opaci
         )
 
 
-def _maps(subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> None:
-    row, col = _place(found)
-    box, seen, side = found.box(row, col), subject.received, subject.side(SIDE)
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the panels have the image's pixels: `scale` pixels of the picture for one, the first panel's image at
+    `left`, `top`; the others beside it."""
 
-    def draw() -> Any:
-        names = found.class_names
-        total = found.over_image(found.activation)
-        return compose_panels(
-            [
-                photo_panel(cover_square(seen, box), "The square", side),
-                map_panel(seen, found.over_image(found.probability), False, "P(class)", side, opacity),
-                label_panel(seen, found.over_image(found.label), names, "Most probable class", side, opacity),
-                map_panel(seen, total, False, f"{found.layer} · {found.channel}", side, opacity),
-            ],
-            4,
-            side,
-        )
+    scale: float
+    left: float
+    top: float
+    pitch: float
 
-    shown = picture_cache().get((*recipe, "drawn", row, col, opacity), draw)
+    def frame(self, panel: int, box: tuple[int, int, int, int], **looks: str) -> Frame:
+        """A rectangle (top, left, bottom, right) of the image, on a panel."""
+        top, left, bottom, right = box
+        across, down = panel * self.pitch + self.left + left * self.scale, self.top + top * self.scale
+        return Frame(across, down, (right - left) * self.scale, (bottom - top) * self.scale, **looks)
+
+
+def _lay_out(subject: Subject) -> Layout:
+    seen, side = subject.received, subject.side(SIDE)
     scale = side / max(seen.shape[:2])
     left, top = ((side - scale * length) / 2 for length in seen.shape[1::-1])
-    top += TITLE
-    frames = [
-        Frame(
-            n * (side + GAP) + left + box[1] * scale,
-            top + box[0] * scale,
-            (box[3] - box[1]) * scale,
-            (box[2] - box[0]) * scale,
-        )
-        for n in range(4)
-    ]
+    return Layout(scale, left, top + TITLE, side + GAP)
+
+
+def _draw_panels(subject: Subject, found: Occlusion, photo: np.ndarray, opacity: float) -> Any:
+    """`photo`: the image of the first panel."""
+    seen, side = subject.received, subject.side(SIDE)
+    return compose_panels(
+        [
+            photo_panel(photo, "The square", side),
+            map_panel(seen, found.over_image(found.probability), False, "P(class)", side, opacity),
+            label_panel(seen, found.over_image(found.label), found.class_names, "Most probable class", side, opacity),
+            map_panel(
+                seen, found.over_image(found.activation), False, f"{found.layer} · {found.channel}", side, opacity
+            ),
+        ],
+        PANELS,
+        side,
+    )
+
+
+def _maps(controls_row: Any, subject: Subject, found: Occlusion, recipe: tuple, opacity: float) -> None:
+    row, col = _place(found)
+    box, laid = found.box(row, col), _lay_out(subject)
+    shown = picture_cache().get(
+        (*recipe, "drawn", row, col, opacity),
+        lambda: _draw_panels(subject, found, cover_square(subject.received, box), opacity),
+    )
+    frames = [laid.frame(panel, box) for panel in range(PANELS)]
 
     def choose(x: float, y: float) -> None:
-        at = (y - top) / scale, (x % (side + GAP) - left) / scale
+        at = (y - laid.top) / laid.scale, (x % laid.pitch - laid.left) / laid.scale
         rows, cols = (min(max(int(v // found.stride), 0), n - 1) for v, n in zip(at, found.label.shape, strict=True))
         address.choose("place", f"{rows},{cols}")
 
     words = f"Occlusion: the probability of {subject.name}, the answer, and a feature map at every place of the square"
     picture(shown.png, shown.size, words, "occluded", frames, choose, labels=[Label(*one) for one in shown.words])
+    with controls_row:
+        _offer_sweep(subject, found, (row, col), recipe, opacity)
+    with st.container(key="occlusion_words"):
+        _say(subject, found, row, col)
+
+
+def _offer_sweep(subject: Subject, found: Occlusion, at: tuple[int, int], recipe: tuple, opacity: float) -> None:
+    """Let the square sweep over the image, row by row, while the maps fill."""
+    every = list(np.ndindex(*found.label.shape))
+    places = every[:: -(-len(every) // MOST)]
+    said = [f"P {probability_text(float(found.probability[place]))}" for place in places]
+    laid = _lay_out(subject)
+
+    def make_reel() -> Reel:
+        whole = labelled_data(_draw_panels(subject, found, subject.received, opacity))
+        frames = [{"occluded": {"boxes": box_data(sweep_frames(found, laid, *place))}} for place in places]
+        return Reel(frames, {"occluded": {"src": whole["src"]}})
+
+    offer_motion(
+        Motion(
+            "the square",
+            said,
+            places.index(at) if at in places else None,
+            max(30, SWEEP // len(places)),
+            first=0,
+            stale=("square", "occlusion_words"),
+        ),
+        "motion",
+        lambda place: address.choose("place", "{},{}".format(*places[place])),
+        (*recipe, opacity),
+        make_reel,
+    )
+
+
+def sweep_frames(found: Occlusion, laid: Layout, row: int, col: int) -> list[Frame]:
+    """What lies over the panels when the sweep, row by row, has come to a place: the square on the first, and on the
+    maps a cover over all the cells behind this one."""
+    box, (high, wide) = found.box(row, col), found.shape
+    ends = [min((at + 1) * found.stride, length) for at, length in ((row, high), (col, wide))]
+    later = [(row * found.stride, ends[1], ends[0], wide), (ends[0], 0, high, wide)]
+    covers = [
+        laid.frame(panel, part, fill=UNKNOWN)
+        for panel in range(1, PANELS)
+        for part in later
+        if part[0] < part[2] and part[1] < part[3]
+    ]
+    return [laid.frame(0, box, fill=HIDDEN), *covers, *(laid.frame(panel, box) for panel in range(PANELS))]
+
+
+def _say(subject: Subject, found: Occlusion, row: int, col: int) -> None:
+    box = found.box(row, col)
     asked, answer = as_literal(subject.name), as_literal(found.class_names[int(found.label[row, col])])
     st.markdown(
         f"Without the square P({asked}) is {probability_text(found.whole[0])}; with it at rows {box[0]} to "

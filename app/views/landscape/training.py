@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.components.motion.player import Motion, Reel, offer_motion
 from app.components.plots import plot
 from app.pickers import bar, controls
 from app.session import networks
@@ -22,6 +23,7 @@ from cnnviz.landscape.bundled import landscapes as bundled
 if TYPE_CHECKING:
     from cnnviz.landscape.results import Surface
 
+EPOCH = 450  # milliseconds
 _PAGES = {"first_layer_filters": "First-layer filters", "feature_maps": "Feature maps", "top9": "Top-9 patches"}
 
 
@@ -54,7 +56,11 @@ def training(row: Any) -> None:
         scale = pick_scale([*epochs.values(), *([plane] if plane else [])])
     epoch = _epoch(list(epochs)) if epochs else None
     figure = training_figure(catalogue.title(name), epochs, scale, epoch, path, plane, HEIGHT)
+    buttons, figure.layout.updatemenus = figure.layout.updatemenus, ()  # of the saved page; here the motion plays
     plot(figure, f"Training of {catalogue.title(name)}", "training", f"{name}-training", on_frame=_scrubbed)
+    figure.layout.updatemenus = buttons
+    if epoch is not None:
+        _offer_epochs(row, name, list(epochs), epoch)
     last = [ShownLandscape(name, name, "bundled", catalogue.title(name), epochs[epoch])] if epoch is not None else []
     saves(figure, last, f"{name}-training", path)
     if epoch is not None:
@@ -75,6 +81,20 @@ def training(row: Any) -> None:
             "Li et al. 2018 (arXiv:1712.09913), section 7: PCA of θᵢ − θₙ over the snapshots i of a run with n epochs. "
             "The loss shown for a snapshot is its own, not that of its projection. Low-dimensional paths are expected "
             "also of random walks (Antognini and Sohl-Dickstein 2018, arXiv:1806.08805)."
+        )
+
+
+def _offer_epochs(row: Any, name: str, epochs: list[int], epoch: int) -> None:
+    """Let the epochs run: the frames are those of the slider."""
+    motion = Motion("the training", [f"epoch {one} of {epochs[-1]}" for one in epochs], epochs.index(epoch), EPOCH)
+    with row:
+        offer_motion(
+            motion,
+            "motion",
+            lambda place: address.choose("epoch", epochs[place]),
+            (name,),
+            lambda: Reel([{"training": {"frame": str(one)}} for one in epochs]),
+            at_once=True,
         )
 
 

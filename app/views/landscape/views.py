@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.components.downloads import save
+from app.components.motion.player import Motion, Reel, offer_motion
 from app.components.plots import as_page, plot
 from app.pickers import bar, controls
 from app.url import address
 from app.views.landscape import catalogue
 from app.views.landscape.catalogue import NONE, ShownLandscape
 from cnnviz.figures.landscape.lines import slices_figure
-from cnnviz.figures.landscape.plots import CAMERA, SurfacePanel, contours_figure, surfaces_figure
+from cnnviz.figures.landscape.plots import CAMERA, SurfacePanel, contours_figure, surfaces_figure, turn_camera
 from cnnviz.figures.landscape.scale import LossScale, common_scale
 from cnnviz.figures.landscape.words import SLICE, centre_note, provenance
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from cnnviz.landscape.results import Surface, Trajectory
 
+TURNS, TURN_PACE, ARROW = 180, 55, 6  # places of one turn, milliseconds and places that an arrow key turns by
 HEIGHT, BRIEF = 560, 400  # pixels of a picture; with a panel below it
 MEDIAN_NOTE = "This is a median over slices, not a slice and not the landscape."
 CUTS = ["10", "5", "100", "none"]  # nats
@@ -108,6 +110,21 @@ def turned(eye: list[float]) -> None:
     address.choose("camera", _text(eye))
 
 
+def _offer_turn(row: Any, eye: tuple[float, ...]) -> None:
+    """Let the surfaces turn once about the vertical, back to where they are seen from now."""
+    eyes = turn_camera(eye, TURNS)
+    degrees = [f"{round(360 * place / TURNS)}°" for place in range(TURNS + 1)]
+    with row:
+        offer_motion(
+            Motion("the turn", degrees, 0, TURN_PACE, jump=ARROW, closed=True),
+            "motion",
+            lambda place: turned(list(eyes[place])),
+            (eye,),
+            lambda: Reel([{"surfaces": {"camera": [round(part, 3) for part in one]}} for one in eyes]),
+            at_once=True,
+        )
+
+
 def panels(chosen: list[ShownLandscape]) -> list[SurfacePanel]:
     """One for each network, with what it reaches itself."""
     return [SurfacePanel(one.title, one.surface, centre_note(one.surface)) for one in chosen]
@@ -117,9 +134,11 @@ def surfaces(chosen: list[ShownLandscape], row: Any) -> None:
     """The surfaces in 3-D, cameras linked."""
     with row:
         scale = pick_scale([one.surface for one in chosen])
-    figure = surfaces_figure(panels(chosen), scale, HEIGHT, camera())
+    eye = camera()
+    figure = surfaces_figure(panels(chosen), scale, HEIGHT, eye)
     name = name_of(chosen)
     plot(figure, f"Loss surfaces of {titles_of(chosen)}", "surfaces", name, on_camera=turned)
+    _offer_turn(row, eye)
     saves(figure, chosen, name)
     st.write(
         "The loss of each network when all its weights move along two random directions. **Notice** how smoothly the "

@@ -41,7 +41,9 @@ def view(row: Any) -> None:
 
 def _shift(row: Any) -> None:
     with row:
-        move = int(controls.bind(st.slider, "Shift to the right", "move", 1, min_value=-FARTHEST, max_value=FARTHEST, step=1))
+        move = int(
+            controls.bind(st.slider, "Shift to the right", "move", 1, min_value=-FARTHEST, max_value=FARTHEST, step=1)
+        )
     with bar.panel():
         detector = numbers_box("Detector row", "detector", written(pools.DETECTOR))
         entering = numbers_box("Values that enter, nearest first", "entering", written(pools.ENTERING))

@@ -59,7 +59,7 @@ def view(row: Any) -> None:
         offer_motion(
             Motion(
                 "the shift",
-                [f"shift {steps}: error {error_text(one.error)}" for steps, one in enumerate(over)],
+                [f"shift {steps} of {REACH}" for steps in range(REACH + 1)],
                 shift,
                 PACE,
                 first=0,

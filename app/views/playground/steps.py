@@ -64,7 +64,15 @@ class Task:
     @property
     def recipe(self) -> tuple:
         """Names the task in caches."""
-        return self.grid.tolist(), self.kernels.tolist(), self.stride, self.padding, self.dilation, self.groups, self.flip
+        return (
+            self.grid.tolist(),
+            self.kernels.tolist(),
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.flip,
+        )
 
     @property
     def pads(self) -> tuple[int, int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from app.components.picture import labelled_picture
-from app.components.plots import plot
+from app.components.motion.player import Frame, Motion, Reel, offer_motion
+from app.components.picture import labelled_data, labelled_picture
+from app.components.plots import plot, plot_data
+from app.jobs import studies
 from app.pickers import controls
 from app.session import networks, shared
 from app.session.cache import picture_cache
@@ -21,10 +23,17 @@ from cnnviz.errors import BadInput
 from cnnviz.figures.equivariance.panels import Strip
 from cnnviz.figures.pooling.charts import layers_figure, shares_figure
 from cnnviz.figures.pooling.panels import MapPair, columns_strip, fold_channels, rows_strip
+from cnnviz.progress import Ticker
 from cnnviz.wording import plural
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from cnnviz.studies.pooling.invariance import PoolingInvariance
 
 KINDS = {"max": "maximum", "average": "average", "l2": "L2", "stochastic": "stochastic"}
 TOLERANCES = [0, 1, 2, 5, 10, 20]  # % of the largest value
+PACE = 450  # milliseconds of a pixel
 LEFT, RIGHT = 656, 380  # pixels; below each other in a narrow window
 OFFERED = {"lenet5": "LeNet-5", "squeezenet1_0": "SqueezeNet 1.0"}
 
@@ -71,7 +80,9 @@ def view(network: Network, image: str, row: Any) -> None:
             _panels(setting, layer, channel, right, tolerance)
         with st.container(width=RIGHT):
             _curve(setting, layer, right, tolerance)
-    _words(setting, layer, channel, right, tolerance)
+    _offer_walk(row, setting, layer, channel, right, tolerance)
+    with st.container(key="pooling_words"):
+        _words(setting, layer, channel, right, tolerance)
     wide = st.container(horizontal=True, gap="small", vertical_alignment="top")
     with wide:
         with st.container(width=LEFT):
@@ -134,29 +145,72 @@ def _pairs(
 
 
 def _panels(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:
-    def draw() -> Strip:
-        from cnnviz.studies.equivariance.shifting import receive_shifted
-
-        pixels = setting.pixels(right)
-        photo, shifted = receive_shifted(setting.model, pixels, setting.how, [(0, 0), (0, right)])
-        return rows_strip(photo, shifted, _pairs(setting, layer, channel, right, tolerance))
-
-    drawn = picture_cache().get(("pooling strip", *setting.key, layer, channel, right, tolerance), draw)
+    drawn = picture_cache().get(
+        ("pooling strip", *setting.key, layer, channel, right, tolerance),
+        lambda: _draw_strip(setting, layer, channel, right, tolerance),
+    )
     labelled_picture(drawn, f"Before and after {layer}, channel {channel}", "pooling_strip")
+
+
+def _draw_strip(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> Strip:
+    from cnnviz.studies.equivariance.shifting import receive_shifted
+
+    pixels = setting.pixels(right)
+    photo, shifted = receive_shifted(setting.model, pixels, setting.how, [(0, 0), (0, right)])
+    return rows_strip(photo, shifted, _pairs(setting, layer, channel, right, tolerance))
 
 
 def _curve(setting: ShiftSetting, layer: str, right: int, tolerance: float) -> None:
     found = results.over_shifts(setting, tolerance)
     if found is None:
         return
-    one = next(row for row in found.rows if row.layer == layer)
-    figure = shares_figure(results.OFFSETS, one.before, one.after, right)
+    figure = _draw_curve(found, layer, right)
     plot(
         figure,
         f"Unchanged units around {layer} over shifts",
         "pooling_curve",
         f"{setting.network.model.name}-{layer}-unchanged",
     )
+
+
+def _draw_curve(found: PoolingInvariance, layer: str, right: int, drawn: int | None = None) -> Figure:
+    one = next(row for row in found.rows if row.layer == layer)
+    return shares_figure(results.OFFSETS, one.before, one.after, right, drawn=drawn)
+
+
+def _offer_walk(row: Any, setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:
+    """Let the image walk to the right, while the curve of unchanged units draws itself."""
+    motion = Motion(
+        "the shift",
+        [f"shift {pixels} of {REACH} px" for pixels in range(REACH + 1)],
+        right,
+        PACE,
+        first=0,
+        stale=("right", "pooling_words", "pooling_instead", "pooling_layers"),
+    )
+    waiting = st.container()
+
+    def make_reel() -> Reel | None:
+        recipe = ("pooling walk", *setting.key, layer, channel, tolerance)
+        with waiting:
+            strips = studies.result("walk", recipe, "The walk of the shift", make_strips)
+            found = results.over_shifts(setting, tolerance)
+        return None if strips is None or found is None else Reel([frame(found, *one) for one in enumerate(strips)])
+
+    def make_strips(progress: Any = None) -> tuple[Strip, ...]:
+        ticker, strips = Ticker(REACH + 1, progress), []
+        for pixels in range(REACH + 1):
+            strips.append(_draw_strip(setting, layer, channel, pixels, tolerance))
+            ticker.tick("shifts")
+        return tuple(strips)
+
+    def frame(found: PoolingInvariance, pixels: int, strip: Strip) -> Frame:
+        drawn = _draw_curve(found, layer, pixels, pixels)
+        return {"pooling_strip": labelled_data(strip), "pooling_curve": plot_data(drawn)}
+
+    with row:
+        recipe = (*setting.key, layer, channel, tolerance)
+        offer_motion(motion, "motion", lambda pixels: address.choose("right", pixels), recipe, make_reel)
 
 
 def _words(setting: ShiftSetting, layer: str, channel: int, right: int, tolerance: float) -> None:

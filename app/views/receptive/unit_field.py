@@ -16,7 +16,7 @@ from app.pickers.corpus import pick_corpus
 from app.session import shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
-from app.views.receptive import unit_place
+from app.views.receptive import unit_place, walk
 from cnnviz.figures.receptive import cards
 from cnnviz.figures.receptive.canvas import (
     BAR,
@@ -102,7 +102,11 @@ def view(row: Any, look: ViewedUnit) -> None:
         _gradient(look, canvas, found, words if not still else "this image")
     with right:
         _card(look, canvas, found)
-    st.markdown(f"`{look.name}` {said(look)}")
+    if not zoom:
+        received, recipe = shared.received(look.network, look.image), (look.network.key, look.image, look.layer)
+        walk.offer_walk(row, look.field, look.place, canvas, received, recipe)
+    with st.container(key="field_words"):
+        st.markdown(f"`{look.name}` {said(look)}")
     st.write(f"{WHAT} {NOTICE if any(look.field.stride) else NOTICE_WHOLE}")
     _formula()
 
@@ -134,25 +138,25 @@ def canvas_of(field: ReceptiveField) -> Canvas:
 
 
 def _photograph(look: ViewedUnit, canvas: Canvas) -> None:
-    free, seen = look.field.box(*look.place, clip=False), look.field.box(*look.place)
+    free = look.field.box(*look.place, clip=False)
     received = shared.received(look.network, look.image)
     png = picture_cache().get(
         ("field photo", look.network.key, look.image, canvas, free), lambda: photo_picture(canvas, received, free)
     )
-    frames = [Frame(*canvas.frame(free), cards.FREE)] if free != seen else []
+    frames = walk.field_frames(look.field, canvas, look.place)
     picture(
         png,
         canvas.size,
         f"The field of {look.name} on the image",
         "field_photo",
-        [*frames, Frame(*canvas.frame(seen), cards.THEORY)],
+        frames,
         lambda x, y: _choose(look.field, canvas, x, y),
         fill=True,
         labels=_labels(canvas, free),
     )
     st.caption(
         "Orange: what the unit can see."
-        + (" Gray and hatched: padding, beyond the image." if frames else "")
+        + (" Gray and hatched: padding, beyond the image." if len(frames) > 1 else "")
         + (" Click to choose another unit." if any(look.field.stride) else "")
     )
 

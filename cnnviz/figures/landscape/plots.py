@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,15 @@ class SurfacePanel:
     def heading(self) -> str:
         """Title and note for Plotly."""
         return f"<b>{self.title}</b>" + (f"<br>{self.note}" if self.note else "")
+
+
+def turn_camera(eye: Sequence[float], places: int) -> list[tuple[float, float, float]]:
+    """`places` + 1 eyes (x, y, z) of one turn about the vertical, counter-clockwise from above; the first and the last
+    are `eye`."""
+    x, y, z = eye
+    angles = [2 * math.pi * place / places for place in range(places)]
+    turned = [(x * math.cos(a) - y * math.sin(a), x * math.sin(a) + y * math.cos(a), z) for a in angles]
+    return [*turned, (x, y, z)]
 
 
 def surfaces_figure(
