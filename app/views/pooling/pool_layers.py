@@ -193,7 +193,8 @@ def _offer_walk(row: Any, setting: ShiftSetting, layer: str, channel: int, right
     def make_reel() -> Reel | None:
         recipe = ("pooling walk", *setting.key, layer, channel, tolerance)
         with waiting:
-            strips = studies.result("walk", recipe, "The walk of the shift", make_strips)
+            quick = results.is_quick(setting, 2 * REACH)
+            strips = make_strips() if quick else studies.result("walk", recipe, "The walk of the shift", make_strips)
             found = results.over_shifts(setting, tolerance)
         return None if strips is None or found is None else Reel([frame(found, *one) for one in enumerate(strips)])
 

@@ -1,0 +1,148 @@
+"""Motion: Space plays and stops, arrows step, the address has what is shown, and who asks for calm gets it."""
+
+import json
+from typing import Any
+
+import pytest
+from visitors import SCREEN, Visitor
+
+from cnnviz.figures.landscape.plots import CAMERA
+
+pytestmark = pytest.mark.browser
+SEVEN = "example=7%C3%977%2C+stride+2%3A+whole"  # nine steps
+PLAYER = """() => {
+  const inside = [...document.querySelectorAll("*")].filter((one) => one.shadowRoot).map((one) => one.shadowRoot)
+  return [document, ...inside].map((root) => root.querySelector(".motion")).find(Boolean)?.dataset ?? {}
+}"""
+
+
+def player(someone: Visitor) -> dict[str, str]:
+    """The place that is shown, and whether it plays."""
+    return dict(someone.tab.evaluate(f"() => ({{ ...({PLAYER})() }})"))
+
+
+def until_at(someone: Visitor, *places: str) -> None:
+    someone.until(lambda: player(someone).get("at") in places, f"the motion is at {places}")
+
+
+def start(someone: Visitor) -> None:
+    someone.press(" ")
+    someone.until(lambda: player(someone).get("playing") == "true", "it plays")
+
+
+def halted(someone: Visitor) -> None:
+    """It stands, and stays."""
+    someone.until(lambda: player(someone).get("playing") == "false", "it stands")
+    someone.settled()
+    before = player(someone)["at"]
+    someone.tab.wait_for_timeout(1200)
+    assert player(someone) == {"at": before, "playing": "false"}
+
+
+def test_space_plays_the_window_and_space_stops_it_where_the_address_says(visitor: Visitor):
+    visitor.open("playground", SEVEN)
+    start(visitor)
+    visitor.drawing("Step 3 of").wait_for()
+    assert "step" not in visitor.query()  # no run of the server for a frame
+    visitor.press(" ")
+    halted(visitor)
+    number = int(player(visitor)["at"]) + 1
+    assert number >= 3
+    visitor.until_query(step=str(number))
+    assert visitor.drawing(f"Step {number} of").count() == 1
+    start(visitor)  # goes on from there, to the end
+    visitor.until_query(step="9")
+    halted(visitor)
+    assert visitor.drawing("Step 9 of").count() == 1
+
+
+def test_any_click_any_key_and_a_hidden_tab_stop_it(visitor: Visitor):
+    visitor.open("playground", SEVEN)
+    hide = "() => { Object.defineProperty(document, 'hidden', { value: true, configurable: true });" + (
+        "document.dispatchEvent(new Event('visibilitychange')); delete document.hidden }"
+    )
+    stops = (
+        lambda: visitor.tab.mouse.click(700, 880),
+        lambda: visitor.press("x"),
+        lambda: visitor.tab.evaluate(hide),
+        lambda: visitor.tab.get_by_role("button", name="Stop: the window").click(),
+    )
+    for stop in stops:
+        start(visitor)
+        stop()
+        halted(visitor)
+        visitor.until_query(step=None if player(visitor)["at"] == "0" else str(int(player(visitor)["at"]) + 1))
+
+
+def test_arrows_step_what_moves_and_letters_of_a_field_stay_its_own(visitor: Visitor):
+    visitor.open("playground", SEVEN)
+    visitor.press("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft")
+    visitor.drawing("Step 3 of").wait_for()
+    visitor.until_query(step="3")
+    field = visitor.tab.get_by_label("Kernel", exact=True)
+    field.click()
+    visitor.press(" ", "ArrowLeft")
+    visitor.tab.wait_for_timeout(500)
+    assert player(visitor) == {"at": "2", "playing": "false"}
+
+
+def test_many_steps_are_drawn_run_by_run(visitor: Visitor):
+    visitor.open("playground", "grid=" + "%0A".join("+".join("1" for _ in range(11)) for _ in range(11)))
+    visitor.press("ArrowRight", "ArrowRight")
+    visitor.until_query(step="3")
+    start(visitor)
+    visitor.drawing("Step 5 of").wait_for()
+    visitor.press(" ")
+    halted(visitor)
+    number = int(player(visitor)["at"]) + 1
+    visitor.until_query(step=str(number))
+    visitor.drawing(f"Step {number} of").wait_for()
+
+
+def test_who_asks_for_reduced_motion_steps_and_nothing_plays(chromium: Any, address: str):
+    context = chromium.new_context(viewport=SCREEN, reduced_motion="reduce")
+    someone = Visitor(chromium, address, context)
+    someone.open("playground", SEVEN)
+    someone.press(" ")
+    until_at(someone, "1")
+    halted(someone)
+    someone.until_query(step="2")
+    someone.press("ArrowRight")
+    someone.until_query(step="3")
+    assert someone.wrong == []
+    context.close()
+
+
+def test_the_shift_walks_while_its_curve_draws_itself(visitor: Visitor):
+    visitor.open("equivariance", "net=lenet5&layer=conv2")
+    before = visitor.source("Shift of conv2")
+    start(visitor)
+    until_at(visitor, "3", "4", "5", "6")
+    curve = visitor.tab.locator("[aria-label='Error of conv2 over shifts']")
+    drawn = curve.evaluate("plot => [...plot.data[0].y].map((value) => value !== null && !Number.isNaN(value))")
+    assert drawn[0] and not drawn[-1] and visitor.source("Shift of conv2") != before
+    visitor.until_query(dx=str(len(drawn) - 1))
+    halted(visitor)
+    whole = curve.evaluate("plot => [...plot.data[0].y].map(Number).every(Number.isFinite)")
+    assert whole
+
+
+def test_the_square_sweeps_and_the_surface_turns(visitor: Visitor):
+    visitor.open("inspect", "net=lenet5&view=Occlusion")
+    visitor.picture("Occlusion: ").wait_for()
+    visitor.settled()
+    start(visitor)
+    visitor.until(lambda: int(player(visitor)["at"]) > 4, "the square has moved")
+    visitor.press(" ")
+    halted(visitor)
+    place = json.loads(f"[{visitor.query()['place']}]")
+    assert len(place) == 2
+    visitor.open("landscape")
+    visitor.tab.locator(".gl-container canvas").first.wait_for()
+    start(visitor)
+    visitor.until(lambda: int(player(visitor)["at"]) > 2, "it turns")
+    visitor.press(" ")
+    halted(visitor)
+    x, y, z = map(float, visitor.query()["camera"].split(","))
+    opens = CAMERA[0], CAMERA[1]
+    assert (x, y) != opens and abs(x * x + y * y - sum(part**2 for part in opens)) < 0.1 and z == CAMERA[2]
