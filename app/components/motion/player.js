@@ -167,7 +167,8 @@ class Player {
 
   ready(wish) {  // the frames are here; else they are asked for, and the wish waits
     if (!this.data.framed || this.reel()) return true
-    this.wish = wish
+    const both = typeof wish === "number" && typeof this.wish === "number"  // quick presses are all counted
+    this.wish = both ? this.wish + wish : wish
     if (!this.data.wanted) this.post("want", this.data.recipe)
     else this.watch()
     this.say()

@@ -191,7 +191,7 @@ def _offer_sweep(subject: Subject, found: Occlusion, at: tuple[int, int], recipe
             places.index(at) if at in places else None,
             max(30, SWEEP // len(places)),
             first=0,
-            stale=("square", "occlusion_words"),
+            stale=("occlusion_words",),
         ),
         "motion",
         lambda place: address.choose("place", "{},{}".format(*places[place])),
