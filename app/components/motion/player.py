@@ -25,15 +25,15 @@ _player = st.components.v2.component(
 _reel = st.components.v2.component("cnnviz_reel", js=keep_newest(read_source("motion/reel.js")))
 _WANTED = "motion_wanted"  # in the session: (key, recipe) of the motion whose frames the browser plays
 
-Frame = dict[str, dict[str, Any]]  # {key of a component: what of its data is other in this frame}
+ReelFrame = dict[str, dict[str, Any]]  # {key of a component: what of its data is other in this frame}
 
 
 @dataclass(frozen=True, slots=True)
 class Reel:
     """The frames of a motion, one a place. `shared`: what is alike in all of them, for each component."""
 
-    frames: Sequence[Frame]
-    shared: Frame = field(default_factory=dict)
+    frames: Sequence[ReelFrame]
+    shared: ReelFrame = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.components.motion.player import Frame, Motion, Reel, offer_motion
+from app.components.motion.player import Motion, Reel, ReelFrame, offer_motion
 from app.components.plots import plot_data
 from app.jobs import studies
 from app.url import address
@@ -80,7 +80,7 @@ def _find_stations(
 def _cut_reel(stations: tuple[Station, ...], curve: Curve, layer: str, stride: float, mask: bool) -> Reel:
     together = np.concatenate([single_shift.errors_of(one.errors, mask) for one in stations])
 
-    def frame(right: int, one: Station) -> Frame:
+    def frame(right: int, one: Station) -> ReelFrame:
         errors = (curve.offsets, curve.relative, curve.inside)
         drawn = curve_figure(*errors, stride, right, single_shift.AXES[1], drawn=right)
         return {

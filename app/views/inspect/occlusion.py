@@ -110,7 +110,7 @@ def view(row: Any, subject: Subject, square: tuple[int, int], unit: tuple[str, i
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PanelPlan:
     """Where the panels have the image's pixels: `scale` pixels of the picture for one, the first panel's image at
     `left`, `top`; the others beside it."""
 
@@ -126,11 +126,11 @@ class Layout:
         return Frame(across, down, (right - left) * self.scale, (bottom - top) * self.scale, **looks)
 
 
-def _lay_out(subject: Subject) -> Layout:
+def _lay_out(subject: Subject) -> PanelPlan:
     seen, side = subject.received, subject.side(SIDE)
     scale = side / max(seen.shape[:2])
     left, top = ((side - scale * length) / 2 for length in seen.shape[1::-1])
-    return Layout(scale, left, top + TITLE, side + GAP)
+    return PanelPlan(scale, left, top + TITLE, side + GAP)
 
 
 def _draw_panels(subject: Subject, found: Occlusion, photo: np.ndarray, opacity: float) -> Any:
@@ -200,7 +200,7 @@ def _offer_sweep(subject: Subject, found: Occlusion, at: tuple[int, int], recipe
     )
 
 
-def sweep_frames(found: Occlusion, laid: Layout, row: int, col: int) -> list[Frame]:
+def sweep_frames(found: Occlusion, laid: PanelPlan, row: int, col: int) -> list[Frame]:
     """What lies over the panels when the sweep, row by row, has come to a place: the square on the first, and on the
     maps a cover over all the cells behind this one."""
     box, (high, wide) = found.box(row, col), found.shape

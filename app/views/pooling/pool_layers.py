@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app.components.motion.player import Frame, Motion, Reel, offer_motion
+from app.components.motion.player import Motion, Reel, ReelFrame, offer_motion
 from app.components.picture import labelled_data, labelled_picture
 from app.components.plots import plot, plot_data
 from app.jobs import studies
@@ -205,7 +205,7 @@ def _offer_walk(row: Any, setting: ShiftSetting, layer: str, channel: int, right
             ticker.tick("shifts")
         return tuple(strips)
 
-    def frame(found: PoolingInvariance, pixels: int, strip: Strip) -> Frame:
+    def frame(found: PoolingInvariance, pixels: int, strip: Strip) -> ReelFrame:
         drawn = _draw_curve(found, layer, pixels, pixels)
         return {"pooling_strip": labelled_data(strip), "pooling_curve": plot_data(drawn)}
 

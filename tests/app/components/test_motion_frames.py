@@ -8,7 +8,7 @@ import pytest
 from app_pages import errors
 from streamlit.testing.v1 import AppTest
 
-from app.views.inspect.occlusion import UNKNOWN, Layout, sweep_frames
+from app.views.inspect.occlusion import UNKNOWN, PanelPlan, sweep_frames
 from app.views.receptive.walk import diagonal
 from cnnviz.attribution.occlusion import Occlusion
 
@@ -94,7 +94,7 @@ def test_the_sweep_covers_exactly_the_cells_behind_the_square():
     shape = (6, 5)
     maps = np.zeros(shape, np.float32)
     found = Occlusion(0, maps, maps.astype(int), maps, (0.5, 0, 1.0), 3, stride, (high, wide), "conv", 0, ("a",), 0.0)
-    laid = Layout(1.0, 0.0, 0.0, 100.0)
+    laid = PanelPlan(1.0, 0.0, 0.0, 100.0)
     for row, col in np.ndindex(*shape):
         covered = np.zeros((high, wide), bool)
         for one in sweep_frames(found, laid, row, col):
