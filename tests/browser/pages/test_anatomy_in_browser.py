@@ -139,7 +139,7 @@ def test_letters_stay_readable_when_the_window_becomes_small(visitor: Visitor):
     whole = visitor.drawing("Graph of VGG")
     assert whole.evaluate(drawn) > 0.95
     visitor.tab.set_viewport_size({"width": 1024, "height": 768})
-    visitor.until(lambda: visitor.box(whole)["width"] < 700, "the window is small")
+    visitor.until(lambda: visitor.box(whole)["width"] < 800, "the window is small")
     visitor.until(lambda: whole.evaluate(drawn) > 0.84, "the drawing is another one")
     assert visitor.fits()
     click_block(visitor, "block:4")
