@@ -1,3 +1,5 @@
+const BELOW_PLOT = 12  // pixels
+
 function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   let frame = parentElement.querySelector(".cnnviz-plot")
@@ -10,9 +12,9 @@ function draw(component) {
   const plot = frame.querySelector(".plot"), saves = frame.querySelector(".saves")
   // In a narrow window the picture is lower, its headings are smaller, and scenes are seen from farther away.
   const wide = frame.clientWidth || 1080, narrow = wide < 800
-  const presented = getComputedStyle(document.documentElement).getPropertyValue("--cnnviz-present")
-  const most = presented && data.height > 400 ? Math.max(data.height, window.innerHeight - 285) : data.height
-  const high = Math.round(Math.min(most, Math.max(350, 0.6 * wide)))
+  const main = data.height > 400  // the page's own figure takes all the height there is, but for its buttons
+  const measure = () => Math.round(main && !narrow ? roomBelow(frame) - BELOW_PLOT : Math.min(data.height, Math.max(350, 0.6 * wide)))
+  let high = measure()
   plot.style.height = high + "px"
   const fitted = (figure) => {
     figure.layout.height = high
@@ -65,11 +67,18 @@ function draw(component) {
     })
     return button
   }))
+  const resize = () => {
+    if (!frame.drawn || !main || measure() === high) return
+    high = measure()
+    plot.style.height = high + "px"
+    Plotly.relayout(plot, { height: high })
+  }
+  addEventListener("resize", resize)
   if (!frame.watcher) {
     frame.watcher = new ResizeObserver(() => {
       if (frame.drawn && plot.clientWidth) Plotly.Plots.resize(plot)
     })
   }
   frame.watcher.observe(plot)
-  return () => { over = true; frame.watcher.disconnect() }
+  return () => { over = true; removeEventListener("resize", resize); frame.watcher.disconnect() }
 }

@@ -31,7 +31,7 @@ _library = st.components.v2.component("cnnviz_plotly", js=_plotly_loader(), isol
 _render = st.components.v2.component(
     "cnnviz_plot",
     css=read_source("plots.css"),
-    js=keep_newest(_LINK_CAMERAS + read_source("plots.js")),
+    js=keep_newest(_LINK_CAMERAS + read_source("room.js", "plots.js")),
     isolate_styles=False,
 )
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app import access
 from app.markdown import as_literal
-from app.shell import prewarm
+from app.shell import prewarm, sheet
 from app.url import address
 from cnnviz.errors import CnnvizError
 from cnnviz.tours import RESERVED, Tour, load_tour, tour_files
@@ -73,8 +73,10 @@ def draw_bar(led: bool = False) -> None:
         except CnnvizError as error:
             st.markdown(as_literal(f"This tour cannot run. {error}"), width="stretch")
             st.button("Leave the tour", on_click=leave, key="leave_tour")
+            sheet.draw_button()
             return
         _show(tour, led)
+        sheet.draw_button()
     if not led and access.may_start():
         prewarm.start(tour)
 
