@@ -1,4 +1,5 @@
 const MAIN = 230000  // pixels of a picture that is the page's own, which takes all the room there is
+const LEAST_SCALE = 0.64  // of a picture with words in its gutters
 const BESIDE = 40  // pixels for a line of words below it
 
 function draw(component) {
@@ -8,11 +9,17 @@ function draw(component) {
     frame = document.createElement("div")
     frame.appendChild(document.createElement("img"))
     frame.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"))
-    parentElement.appendChild(frame)
+    const scroller = document.createElement("div")
+    scroller.className = "scroller"
+    scroller.appendChild(frame)
+    parentElement.appendChild(scroller)
   }
   const main = data.width * data.height >= MAIN
   frame.className = "frame" + (data.fill ? " fill" : "") + (data.live ? " live" : "") + (main ? " main" : "")
   frame.style.setProperty("--natural", data.height + "px")
+  // Words stand in the gutters of the picture: in a window too narrow for them it is moved sideways, not made smaller.
+  const sheet = data.labels.length > 4 && main
+  frame.style.minWidth = sheet ? `${Math.round(LEAST_SCALE * data.width)}px` : ""
   frame.style.setProperty("--ratio", data.width / data.height)
   const image = frame.querySelector("img"), drawing = frame.querySelector("svg")
   if (image.src !== data.src) image.src = data.src

@@ -13,7 +13,10 @@ function draw(component) {
   // In a narrow window the picture is lower, its headings are smaller, and scenes are seen from farther away.
   const wide = frame.clientWidth || 1080, narrow = wide < 800
   const main = data.height > 400  // the page's own figure takes all the height there is, but for its buttons
-  const measure = () => Math.round(main && !narrow ? roomBelow(frame) - BELOW_PLOT : Math.min(data.height, Math.max(350, 0.6 * wide)))
+  const measure = () => {
+    const across = frame.clientWidth || 1080
+    return Math.round(main && across >= 500 ? roomBelow(frame) - BELOW_PLOT : Math.min(data.height, Math.max(350, 0.6 * across)))
+  }
   let high = measure()
   plot.style.height = high + "px"
   const fitted = (figure) => {
@@ -73,10 +76,12 @@ function draw(component) {
     plot.style.height = high + "px"
     Plotly.relayout(plot, { height: high })
   }
+  frame.resize = resize
   addEventListener("resize", resize)
   if (!frame.watcher) {
     frame.watcher = new ResizeObserver(() => {
       if (frame.drawn && plot.clientWidth) Plotly.Plots.resize(plot)
+      frame.resize()
     })
   }
   frame.watcher.observe(plot)
