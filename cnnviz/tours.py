@@ -28,6 +28,7 @@ from cnnviz.wording import plural
 LARGEST, MOST = 256 << 10, 200  # bytes of a file, stops of a tour
 TITLE, NOTES = 120, 600  # characters
 LONGEST = 600  # minutes of a tour
+LONGEST = 600  # minutes of a tour
 RESERVED = frozenset({"tour", "stop", "present"})  # choices of the app's frame, which a stop cannot make
 _NAME = re.compile(r"[A-Za-z0-9][\w-]{0,63}")
 _FIELDS = ("page", "query", "title", "notes")

@@ -38,15 +38,13 @@ with left:
     png = picture_cache().get(("received", network.key, image), lambda: rgb_png(enlarge(to_rgb(seen), factor)))
     picture(png, size, "The image after resizing and cropping", "home_seen", fill=True)
 with right:
-    st.caption(
-        f"Above, the photograph; beside it what the network receives: {charts.preprocessing_sentence(model.preprocessing.as_dict())}"
-    )
-    st.subheader("What it answers")
     controls.say_untrained(network)
     top = shared.top5(network, image)
     bars = picture_cache().get(("bars", network.key, image), lambda: charts.bars_png(top))
     words = ", ".join(f"{name} {share:.0%}" for name, share in top)
     st.image(bars, alt=f"Five most probable classes: {words}", width="stretch", output_format="PNG")
+    prepared = charts.preprocessing_sentence(model.preprocessing.as_dict())
+    st.caption(f"Above, the photograph and the answer; beside them, what the network receives. {prepared}")
     st.caption(charts.network_sentence(model.name, shared.facts(network), model.notes))
 touring.offer(right)
 

@@ -1,9 +1,9 @@
-"""The bar along the top of every page: image, network, weights, layers and channel, in sight whatever is scrolled; below
-it the page's title and the row of its own controls; and beside the picture a panel for numbers and tables that one page
-alone asks for.
+"""The bar along the top of every page: image, network, weights, layers and channel, in sight whatever is scrolled; the
+page's title and the row of its own controls; and beside the picture a panel for numbers and tables that one page alone
+asks for.
 
-The frame draws them before the page; the pickers fill their slots. What stays empty takes no room. In a window as narrow
-as a phone's, weights, row and panel lie in a sheet (`app.shell.sheet`), and the picture comes first."""
+The frame draws them before the page; the pickers fill their slots. What stays empty takes no room. In a window as
+narrow as a phone's, weights, row and panel lie in a sheet (`app.shell.sheet`), and the picture comes first."""
 
 from __future__ import annotations
 

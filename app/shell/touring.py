@@ -122,7 +122,8 @@ def offer(place: Any) -> None:
         except CnnvizError:
             continue
         time = f", about {plural(tour.minutes, 'minute')}" if tour.minutes else ""
-        words = f"**Tour: {as_literal(tour.title)}**  \n{plural(len(tour.stops), 'stop')}{time}; next and back by key or click."
+        length = f"{plural(len(tour.stops), 'stop')}{time}"
+        words = f"**Tour: {as_literal(tour.title)}**  \n{length}; next and back by key or click."
         with place, st.container(key=f"offer_{name}", horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(words, width="stretch")
             st.button("Start", on_click=start, args=(name,), key=f"start_{name}", icon=":material/play_arrow:")

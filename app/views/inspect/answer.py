@@ -62,12 +62,12 @@ def pick_opacity(row: Any) -> float:
 
 def view(subject: Subject, opacity: float) -> None:
     """Image and answer on the left, four attributions beside them."""
-    left, right = st.columns([1, 1.7], gap="medium")
+    left, right = st.columns([1, 1.55], gap="medium")
     side = subject.side(SIDE)
     with left:
         photo = photo_panel(subject.received, "", side)
         shown = picture_cache().get(("inspected", *subject.key[:2]), lambda: compose_panels([photo], 1, side))
-        picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo")
+        picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo", fill=True)
         controls.say_untrained(subject.network)
         _answer(subject)
     with right:
