@@ -1,3 +1,16 @@
+// Ink, rules and paper of the figures' style, as they are on a dark ground; the colours of data stay what they mean.
+const ON_DARK = {
+  "#181c24": "#e8ebf0", "#3b4351": "#c3cad5", "#5b6470": "#aab3c0", "#8b95a5": "#8b95a5", "#7f8a99": "#9aa5b4",
+  "#e3e7ec": "#303743", "#dde1e7": "#303743", "#d5dae1": "#3a424e", "#c9cfd7": "#4a5361",
+}
+function drawnOnDark(text) {
+  for (const [light, dark] of Object.entries(ON_DARK)) text = text.replaceAll(`"${light}"`, `"${dark}"`)
+  const figure = JSON.parse(text)
+  figure.layout.paper_bgcolor = figure.layout.plot_bgcolor = "rgba(0,0,0,0)"
+  for (const name of sceneNames(figure.layout)) figure.layout[name].bgcolor = "rgba(0,0,0,0)"
+  return figure
+}
+
 const BELOW_PLOT = 12  // pixels
 
 function draw(component) {
@@ -40,11 +53,11 @@ function draw(component) {
   const paint = () => {
     if (over || parentElement.newest !== data.number) return
     if (!window.Plotly) { setTimeout(paint, 30); return }
-    if (frame.drawn === data.stamp) return
-    const figure = fitted(JSON.parse(data.figure))
+    if (frame.drawn === data.stamp + data.dark) return
+    const figure = fitted(data.dark ? drawnOnDark(data.figure) : JSON.parse(data.figure))
     const seen = frame.drawn && plot.layout && plot.layout.scene && plot.layout.scene.camera
     if (seen) for (const name of sceneNames(figure.layout)) figure.layout[name].camera = seen
-    frame.drawn = data.stamp
+    frame.drawn = data.stamp + data.dark
     const config = { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false }
     Plotly.react(plot, { ...figure, config }).then(() => {
       if (frame.heard) return
@@ -65,7 +78,7 @@ function draw(component) {
     const button = document.createElement("button")
     button.textContent = format.toUpperCase()
     button.title = "Save the picture as " + format.toUpperCase()
-    button.onclick = () => Plotly.downloadImage(plot, {
+    button.onclick = () => Plotly.downloadImage(data.dark ? fitted(JSON.parse(data.figure)) : plot, {
       format, filename: data.name, width: plot.clientWidth, height: high, scale: format === "png" ? 2 : 1,
     })
     return button

@@ -54,6 +54,7 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
 
     drawn = figure.to_json()
     data = {"figure": drawn, "stamp": str(hash(drawn)), "height": figure.layout.height, "alt": alt, "name": name}
+    data["dark"] = st.context.theme.type == "dark"
     _library(key=f"{key}_library")
     _render(
         key=key,
