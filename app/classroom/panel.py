@@ -135,7 +135,7 @@ def _attendance() -> None:
 
 @st.dialog("Open this address", width="large")
 def _show_address() -> None:
-    """The address for a beamer: it fills the window (see the style sheet), its letters as large as its length allows."""
+    """The address for a beamer: it fills the window (see the style sheet), letters as large as its length allows."""
     import segno
 
     where, file = room.address_for_students(), io.BytesIO()

@@ -22,8 +22,8 @@ _MEASURE = """
     const place = bar.getBoundingClientRect()
     return place.top < 1 ? { top: Math.max(top, place.bottom), bottom } : { top, bottom: Math.min(bottom, place.top) }
   }, { top: 0, bottom: innerHeight })
-  const covered = (element, box) => !bars.some((bar) => bar.contains(element)) && element.closest("[data-testid=stMain]") &&
-    (box.bottom > free.bottom || box.top < free.top)
+  const scrolled = (element) => element.closest("[data-testid=stMain]") && !bars.some((bar) => bar.contains(element))
+  const covered = (element, box) => scrolled(element) && (box.bottom > free.bottom || box.top < free.top)
   const seen = (element, box) => {
     let x = true, y = true  // whether it is still looked at in this direction
     for (let e = element; e && e !== document.body; e = e.parentElement) {
