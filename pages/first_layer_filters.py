@@ -48,7 +48,7 @@ def draw_wall() -> tuple[Atlas, list[TileText], tuple[str, str] | None]:
 
 recipe = ("filters", network.key, contrast, shown)
 wall, texts, ends = picture_cache().get(recipe, draw_wall)
-side, main = st.columns([1, 2.3], gap="medium")
+side, main = st.container(key="cnnviz_reversed").columns([1, 2.3], gap="medium")
 with main:
     words = f"{plural(len(found.weights), 'filter')} of {found.layer}"
     show_wall(wall, texts, words, "filter_wall", unit, on_pick=choose, ends=ends)

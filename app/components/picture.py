@@ -13,7 +13,7 @@ from cnnviz.figures.base.encode import data_url
 _render = st.components.v2.component(
     "cnnviz_picture",
     css=read_source("picture.css", "dragging.css"),
-    js=keep_newest(read_source("dragging.js", "picture.js")),
+    js=keep_newest(read_source("room.js", "dragging.js", "picture.js")),
 )
 
 

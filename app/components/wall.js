@@ -1,4 +1,4 @@
-const LETTERS = 12, LEAST_PART = 0.5  // pixels of a caption; share of the window that a wall takes at least
+const LETTERS = 12  // pixels of a caption
 const GROWTH = 3, GROWN = 160, LARGEST = 320, LARGEST_CELLS = 640  // times; pixels of a tile under the pointer
 const CHOSEN = "#e85d04"
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
@@ -11,7 +11,6 @@ function build(parent) {
       </div></div><canvas class="tiles" role="img"></canvas><div class="length"></div></div>
     <div class="foot"><span class="low"></span><canvas class="bar" width="256" height="1" aria-hidden="true"></canvas>
       <span class="high"></span><span class="words"></span></div>
-    <div class="reserve"></div>
     <div class="loupe" popover="manual" aria-hidden="true"><canvas></canvas><div class="told"></div></div>`
   parent.appendChild(wall)
   return wall
@@ -25,20 +24,11 @@ function draw(component) {
   const ratio = () => window.devicePixelRatio || 1
   let frame = 0, over = false, pointed = -1
 
-  // The height from the wall's top to the foot of the window, were the page not scrolled.
-  const measureRoom = () => {
-    let top = wall.getBoundingClientRect().top
-    for (let node = parentElement.host || parentElement; node; node = node.parentElement || node.getRootNode().host) {
-      top += node.scrollTop || 0
-    }
-    const rest = innerHeight - top - find(".reserve").offsetHeight
-    return Math.max(rest, LEAST_PART * innerHeight) - find(".foot").offsetHeight
-  }
   const layOut = () => {
     const wide = box.clientWidth || wall.clientWidth
     if (!wide || over) return
     const letters = LETTERS * (parseFloat(getComputedStyle(wall).getPropertyValue("--cnnviz-letters")) || 1)
-    const high = Math.floor(measureRoom()), full = wall.clientWidth
+    const high = Math.floor(roomBelow(wall) - find(".foot").offsetHeight), full = wall.clientWidth
     const plan = planWall(data, full, high, Math.round(letters * 1.4), ratio())
     wall.plan = { ...plan, letters, caption: Math.round(letters * 1.4), shown: Math.min(high, Math.ceil(plan.total)) }
     box.style.height = `${wall.plan.shown}px`

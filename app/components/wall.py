@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _render = st.components.v2.component(
     "cnnviz_wall",
     css=read_source("wall.css"),
-    js=keep_newest(read_source("wall_layout.js", "wall_sheet.js", "wall.js")),
+    js=keep_newest(read_source("room.js", "wall_layout.js", "wall_sheet.js", "wall.js")),
 )
 
 

@@ -55,7 +55,7 @@ class Title:
 
 def heading(text: str) -> Title:
     """The title of a page; hand it to `pick_network`."""
-    with bar.row():
+    with bar.title():
         place = st.empty()
     title = Title(place, text, st.container())
     title.show()

@@ -13,7 +13,7 @@ from app.classroom import panel
 from app.components.keys import mark_drawn
 from app.pickers import bar
 from app.session import shared
-from app.shell import presenting, touring
+from app.shell import presenting, sheet, touring
 from app.shell.pages import list_pages
 from app.url import address
 from cnnviz.errors import CnnvizError, DeviceLost
@@ -76,6 +76,8 @@ def _frame(chosen: st.Page, offered: list[st.Page], in_class: bool) -> Exception
     presenting.listen([page.url_path for page in offered], presented, touring_now)
     if touring_now:
         touring.draw_bar(led=in_class and panel.is_led())
+    else:
+        sheet.draw_button()
     if in_class:
         panel.draw()
     links, choices = st.sidebar.container(key="cnnviz_pages").empty(), address.link()

@@ -199,6 +199,8 @@ def bind(widget: Callable[..., Any], label: str, key: str, default: Any, **optio
         _offered()[key] = options["options"]
     elif isinstance(default, bool):
         prepare(key, default, lambda text: text.lower() in ("true", "1", "yes", "on"))
+        if not options.get("disabled"):
+            _offered()[key] = (False, True)
     elif "min_value" in options:
         numbers = range(options["min_value"], options["max_value"] + 1)
         prepare(key, default, _whole_number, numbers)

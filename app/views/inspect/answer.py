@@ -61,23 +61,23 @@ def pick_opacity(row: Any) -> float:
 
 
 def view(subject: Subject, opacity: float) -> None:
-    """Image and answer above, four attributions below."""
-    left, right = st.columns([1, 3.1], gap="medium")
+    """Image and answer on the left, four attributions beside them."""
+    left, right = st.columns([1, 1.55], gap="medium")
     side = subject.side(SIDE)
     with left:
         photo = photo_panel(subject.received, "", side)
         shown = picture_cache().get(("inspected", *subject.key[:2]), lambda: compose_panels([photo], 1, side))
-        picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo")
-    with right:
+        picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo", fill=True)
         controls.say_untrained(subject.network)
         _answer(subject)
-    place, waiting = st.empty(), st.container()
+    with right:
+        place, waiting = st.empty(), st.container()
     cells = fill_results("answer", [wanted(subject, method) for method in QUICK], waiting)
     with place:
-        strip(subject, QUICK, cells, opacity, "inspect_quick")
+        strip(subject, QUICK, cells, opacity, "inspect_quick", columns=2)
     say_problems(QUICK, cells)
     st.write(
-        "Above: the five highest logits z and the softmax of all of them. Below: which pixels the logit of the class "
+        "Left: the five highest logits z and the softmax of all of them. Right: which pixels the logit of the class "
         "depends on, by four methods that need one backward pass. **Notice** that they do not agree: see the view "
         "*Sanity check* for which of them depend on what was learned at all."
     )
@@ -124,15 +124,20 @@ def panel(
 
 
 def strip(
-    subject: Subject, methods: tuple[str, ...], cells: list[AttributionMap | None], opacity: float, key: str
+    subject: Subject,
+    methods: tuple[str, ...],
+    cells: list[AttributionMap | None],
+    opacity: float,
+    key: str,
+    columns: int = 0,
 ) -> None:
-    """Attributions side by side as one picture."""
+    """Attributions as one picture, `columns` in a row; 0: all of them."""
     there, side = tuple(cell is not None for cell in cells), subject.side(SIDE)
     shown = picture_cache().get(
         ("attributions", *subject.key[:2], subject.target, methods, there, opacity),
         lambda: compose_panels(
             [panel(subject, m, cell, opacity, side, NAMES[m]) for m, cell in zip(methods, cells, strict=True)],
-            len(methods),
+            columns or len(methods),
             side,
         ),
     )

@@ -199,7 +199,7 @@ def _card(look: ViewedUnit, canvas: Canvas, found: MeasuredField | None) -> None
     facts = cards.theory_facts(look.field, *look.place) + (cards.effective_facts(found) if found else [])
     curve = gaussian(found.weight.shape[1], found.centre[1], found.sigma[1]) if found else np.zeros(0)
     wide, narrow = (cards.unit_scene(facts, found, curve, canvas.columns, width) for width in (330.0, 190.0))
-    drawing([wide], ["The field in numbers"], "field_card", most=1.1, narrow=[narrow])
+    drawing([wide], ["The field in numbers"], "field_card", most=1.6, narrow=[narrow])
 
 
 def _choose(field: ReceptiveField, canvas: Canvas, x: float, y: float) -> None:

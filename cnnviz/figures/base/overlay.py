@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from cnnviz.figures.base.colors import activation_rgb, signed_rgb
+from cnnviz.figures.base.colors import GUTTER, activation_rgb, signed_rgb
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def filter_card(filters: FirstLayerFilters, number: int, side: int) -> bytes:
 
     tile = signed_tiles(filters.tiles[number : number + 1])[0]
     large = enlarge(tile, whole_factor(max(tile.shape[:2]), side))
-    canvas = np.full((side, side, 3), 255, np.uint8)
+    canvas = np.full((side, side, 3), GUTTER, np.uint8)
     top, left = (side - large.shape[0]) // 2, (side - large.shape[1]) // 2
     canvas[top : top + large.shape[0], left : left + large.shape[1]] = large
     return rgb_png(canvas)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cnnviz.figures.base.colors import FRAME, INK
+from cnnviz.figures.base.colors import FRAME, GUTTER, INK
 from cnnviz.figures.base.encode import fit_pixels, rgb_png
 from cnnviz.figures.base.mosaic import Mosaic
 from cnnviz.figures.base.text import load_font, truncate
@@ -40,7 +40,7 @@ def winners_sheet(seen: list[WinnerPictures], side: int = 106, words: bool = Tru
     high = 3 * (ROW_TITLE + side) + lines * LINE + 6
     rows = math.ceil(len(seen) / PER_LINE)
     columns = min(len(seen), PER_LINE)
-    canvas = np.full((max(rows, 1) * (high + 10) - 10, max(columns * pitch - GAP, 200), 3), 255, np.uint8)
+    canvas = np.full((max(rows, 1) * (high + 10) - 10, max(columns * pitch - GAP, 200), 3), GUTTER, np.uint8)
     for number, one in enumerate(seen):
         row, column = divmod(number, PER_LINE)
         _draw_column(canvas, one, column * pitch, row * (high + 10), side)

@@ -125,11 +125,7 @@ def test_the_charts_of_the_history_draw_and_the_camera_saves_them(visitor: Visit
     visitor.until_query(chart="Accuracy, size, cost")
     chart.locator(".scatterlayer .point").first.wait_for()
     assert chart.locator(".scatterlayer .point").count() > 50 and visitor.fits()
-    visitor.pick("The camera saves", "SVG")
-    visitor.until_query(saves="SVG")
-    chart.locator(".scatterlayer .point").first.wait_for()
-    chart.hover()
-    name, data = visitor.download(chart.locator(".modebar-btn").first)
+    name, data = visitor.download(visitor.main.get_by_role("button", name="SVG", exact=True))
     assert name == "accuracy-size-cost.svg" and "VGG" in "".join(ET.fromstring(data).itertext())
 
 

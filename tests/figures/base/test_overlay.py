@@ -75,7 +75,7 @@ def test_a_large_map_is_viridis_of_the_values_with_a_frame_round_the_unit():
     for row, col in np.ndindex(values.shape):
         block = found[row * factor : (row + 1) * factor, col * factor : (col + 1) * factor]
         assert (block[1:-1, 1:-1] == expected[row, col]).all()
-        assert (block[0] == 255).all() == ((row, col) == (2, 3))
+        assert (block[0] >= 254).all() == ((row, col) == (2, 3))
 
 
 def test_a_map_too_small_to_frame_is_left_as_it_is():
@@ -96,7 +96,7 @@ def test_a_filter_card_is_one_tile_enlarged_and_centred():
     found = rgb(filter_card(filters, 1, 64))
     assert found.shape == (64, 64, 3)
     np.testing.assert_array_equal(found[0:63, 0:63], tiles[1].repeat(9, 0).repeat(9, 1))
-    assert (found[63] == 255).all()
+    assert (found[63] >= 254).all()
 
 
 def test_pictures_are_png_files():

@@ -52,7 +52,7 @@ def test_words_of_the_sheet_stand_where_it_is_white():
     assert [text for *_, text in places] == [*TITLES, *TITLES, *(w for one in seen for w in one.words)]
     for left, top, width, _text in places:
         below = slice(top, top + 15), slice(left, left + width)
-        assert (bare[below] == 255).all() and not (written[below] == 255).all()
+        assert (bare[below] >= 254).all() and not (written[below] >= 254).all()
     assert (bare[26 + 2 : 26 + 38, 2:38] == EMPTY).all()  # of the whole image nothing is known
 
 
