@@ -25,6 +25,7 @@ def draw() -> Any:
             places["row"] = st.container(key="cnnviz_row", horizontal=True, vertical_alignment="bottom", gap="small")
             places["panel"] = st.container(key="cnnviz_panel", width=232)
         page = st.container(key="cnnviz_page")
+        places["notices"] = page.container(key="cnnviz_notices")
     st.session_state[_PLACES] = places
     return page
 
@@ -32,6 +33,11 @@ def draw() -> Any:
 def slot(name: str) -> Any:
     """The container of one picker in the bar, see SLOTS."""
     return st.session_state[_PLACES][name]
+
+
+def notices() -> Any:
+    """The container above the picture for what a picker has to say or to ask."""
+    return st.session_state[_PLACES]["notices"]
 
 
 def title() -> Any:

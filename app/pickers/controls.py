@@ -46,7 +46,6 @@ class Title:
 
     place: Any
     text: str
-    notices: Any  # a container below it
 
     def show(self, untrained: bool = False) -> None:
         """Write it, or write it again."""
@@ -57,7 +56,7 @@ def heading(text: str) -> Title:
     """The title of a page; hand it to `pick_network`."""
     with bar.title():
         place = st.empty()
-    title = Title(place, text, st.container())
+    title = Title(place, text)
     title.show()
     return title
 
@@ -70,7 +69,7 @@ def pick_network(title: Title | None = None, first: str = "") -> Network:
         name = pick_name(first=first)
     with bar.slot("weights"):
         choice = _pick_weights(name)
-    network = _load_or_ask(choice, st.container() if title is None else title.notices)
+    network = _load_or_ask(choice, bar.notices())
     st.session_state[_SHOWN] = address.count_links(), network.choice
     _say_how_loaded(network.model)
     if title is not None and network.untrained:
@@ -110,7 +109,7 @@ def pick_name(blocks: bool = False, first: str = "") -> str:
     if asked and first not in ("", usual):
         address.record("net", name, None)  # other pages open on another network: what was asked for has to move along
     if message := st.session_state.pop("network_problem", None):
-        st.error(escape_markdown(message), icon=":material/search_off:")
+        bar.notices().error(escape_markdown(message), icon=":material/search_off:")
     return name
 
 
