@@ -126,7 +126,7 @@ def offer(place: Any) -> None:
         words = f"**Tour: {as_literal(tour.title)}**  \n{length}; next and back by key or click."
         with place, st.container(key=f"offer_{name}", horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(words, width="stretch")
-            st.button("Start", on_click=start, args=(name,), key=f"tour_{name}", icon=":material/play_arrow:")
+            st.button("Start", on_click=start, args=(name,), key=f"begin_{name}", icon=":material/play_arrow:")
 
 
 @st.cache_data(ttl=10, show_spinner=False)
