@@ -1,5 +1,6 @@
-"""The bar along the top of every page: image, network, weights, layers and channel, in sight whatever is scrolled; the
-row of the page's own controls; and beside the picture a panel for numbers and tables that one page alone asks for.
+"""The bar along the top of every page: image, network, weights, Compare, layers and channel, in sight whatever is
+scrolled; the row of the page's own controls; and beside the picture a panel for numbers and tables that one page alone
+asks for.
 
 The frame draws all three before the page; the pickers fill their slots. What stays empty takes no room."""
 
@@ -9,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-SLOTS = ("image", "network", "weights", "layer", "channel")
+SLOTS = ("image", "network", "weights", "compare", "layer", "channel")
 _PLACES = "bar_places"  # in the session: {slot: container} of the present run
 
 
