@@ -50,7 +50,7 @@ class Side:
         return shared.maps(self.network, self.image, self.layer)
 
 
-class _NothingBeside(CnnvizError):
+class NothingBeside(CnnvizError):
     """There is nothing to compare with."""
 
 
@@ -151,7 +151,7 @@ def find_twin(network: Network) -> Choice:
         return replace(choice, untrained=not choice.untrained)
     trained = [weights for weights in networks.weights_options(choice.name) if weights != "random"]
     if not trained:
-        raise _NothingBeside(
+        raise NothingBeside(
             f"There are no trained weights of {networks.describe_name(choice.name)} to compare with: choose another "
             "network, layer or image to stand beside it, or add a weights file of your own on Home."
         )

@@ -341,6 +341,12 @@ def pick_unit(channels: int, first: int = 0) -> int:
         return int(bind(st.number_input, label, "unit", first, min_value=0, max_value=last, step=1, width=140))
 
 
+def pick_scale(row: Any) -> bool:
+    """Where two pictures stand side by side: whether one scale holds for both."""
+    with row:
+        return bind_choice("Scale", "scale", ["Common", "Each map"]) == "Common"
+
+
 def unit_name(layer: str, channel: int, row: int | None = None, col: int | None = None) -> str:
     """`layer3.0.conv2 · channel 17 · (4, 9)`: the same form everywhere."""
     place = "" if row is None else f" · ({row}, {col})"
