@@ -45,6 +45,11 @@ class Side:
         return f"{name}_beside" if self.second else name
 
     @property
+    def layer_key(self) -> str:
+        """The choice of its layer in the URL: of its own where it has one, else that of both."""
+        return _LAYER if self.second and address.read("beside") in (NET, LAYER) else "layer"
+
+    @property
     def maps(self) -> Any:
         """(C, H, W) feature maps of the layer."""
         return shared.maps(self.network, self.image, self.layer)
@@ -184,7 +189,7 @@ def _pick_network(left: Network) -> str:
             pick_card,
             "Other network",
             _NET,
-            next(name for name in names if name != left.choice.name),
+            _find_peer(names, left.choice.name),
             options=names,
             cards=network_cards.list_cards(names, {}, {}),
             on_pick=partial(address.choose, _NET),
@@ -193,6 +198,13 @@ def _pick_network(left: Network) -> str:
         )
     controls.say_unknown()
     return name
+
+
+def _find_peer(names: list[str], mine: str) -> str:
+    """The network that stands beside `mine` first: of those with weights here one of the same images."""
+    others, trained = [name for name in names if name != mine], networks.trained_here()
+    alike = [name for name in others if trained.get(mine, {}).keys() & trained.get(name, {}).keys()]
+    return (alike or others)[0]
 
 
 def _pick_weights(name: str, left: Choice) -> Choice:
