@@ -117,7 +117,9 @@ def show_maps(side: Side) -> None:
 
     place = comparison.same_place(row, col, maps.shape[1:], values.shape[1:])
     words, key, group = f"Feature maps of {side.layer}", side.key("map_wall"), comparison.group_of(sides)
-    show_wall(wall, texts, words, key, unit, place, pick, ends, colours, group=group)
+    show_wall(wall, texts, words, key, unit, place, pick, ends, "" if group else colours, group=group)
+    if group:  # below, so that both walls have the same room
+        st.caption(colours)
     if unit >= len(values):
         st.caption(f"{side.layer} has no channel {unit}: its last is {len(values) - 1}.")
 

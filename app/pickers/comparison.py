@@ -108,13 +108,13 @@ def _pick_kind(network: Network, kinds: tuple[str, ...]) -> str:
             on_click=partial(address.reset, "beside") if shown else partial(address.choose, "beside", kinds[0]),
         )
     if not shown:
-        bind(_keep, "Compare with", "beside", "", options=["", *KINDS])
+        bind(_keep, "Right half", "beside", "", options=["", *KINDS])
         return ""
     labels = {RANDOM: "trained weights" if network.untrained else "random weights"} | _LABELS
     with bar.row():
         return bind(
             st.selectbox,
-            "Compare with",
+            "Right half",
             "beside",
             "",
             options=list(kinds),
