@@ -116,7 +116,7 @@ def show_maps(side: Side) -> None:
         choose_unit(item, at_row, at_col)
 
     place = comparison.same_place(row, col, maps.shape[1:], values.shape[1:])
-    words, key, group = f"Feature maps of {side.layer}", side.key("map_wall"), comparison.group_of(sides)
+    words, key, group = side.alt(f"Feature maps of {side.layer}"), side.key("map_wall"), comparison.group_of(sides)
     show_wall(wall, texts, words, key, unit, place, pick, ends, "" if group else colours, group=group)
     if group:  # below, so that both walls have the same room
         st.caption(colours)

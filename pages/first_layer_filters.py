@@ -74,7 +74,7 @@ def show_filters(side: Side) -> None:
     seen, group = sides[side], comparison.group_of(sides)
     recipe = ("filters", side.network.key, contrast, shown, float(seen.scale.max()))
     wall, texts, ends = picture_cache().get(recipe, lambda: draw_wall(seen))
-    words = f"{plural(len(seen.weights), 'filter')} of {seen.layer}"
+    words = side.alt(f"{plural(len(seen.weights), 'filter')} of {seen.layer}")
     show_wall(wall, texts, words, side.key("filter_wall"), unit, on_pick=choose, ends=ends, group=group)
     if unit >= len(seen.weights):
         st.caption(f"{seen.layer} has no channel {unit}: its last is {len(seen.weights) - 1}.")

@@ -44,6 +44,10 @@ class Side:
         """The key of a component of this half."""
         return f"{name}_beside" if self.second else name
 
+    def alt(self, words: str) -> str:
+        """The description of a picture of this half."""
+        return f"{words}, {self.words}" if self.words else words
+
     @property
     def layer_key(self) -> str:
         """The choice of its layer in the URL: of its own where it has one, else that of both."""

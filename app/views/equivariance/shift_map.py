@@ -70,7 +70,7 @@ def _measure(setting: ShiftSetting, side: Side) -> ShiftMap | None:
 def _picture(side: Side, found: ShiftMap, mask: bool, shift: tuple[int, int], top: float | None) -> None:
     name = f"{side.network.model.name}-{found.layer}-map"
     figure = map_figure(found, mask, shift, HEIGHT, top)
-    plot(figure, f"Error of {found.layer} over all shifts", side.key("map"), name, on_point=_choose)
+    plot(figure, side.alt(f"Error of {found.layer} over all shifts"), side.key("map"), name, on_point=_choose)
     if mask and np.isnan(found.relative_inside).all():
         st.caption("Every unit of this layer sees padding: without the border there is nothing to compare.")
 

@@ -146,7 +146,7 @@ def _panels(shown: _Shown, side: Side, mask: bool, shift: tuple[int, int], peak:
     labels = [Label(*words) for words in drawn.words]
     (left, top, wide, high), source, at = drawn.shifted, drawn.image[:2], (shift[1], shift[0])
     grip = Grip(left, top, wide, high, source, drawn.pixel, REACH, at, "Drag to shift the image")
-    words, group = f"Shift of {side.layer}, channel {shown.channel}", comparison.GROUP if side.words else ""
+    words, group = side.alt(f"Shift of {side.layer}, channel {shown.channel}"), comparison.GROUP if side.words else ""
     key = side.key("shift_strip")
     picture(drawn.png, drawn.size, words, key, labels=labels, grip=grip, on_drag=_drag, group=group)
 
@@ -170,7 +170,7 @@ def _layers(shown: _Shown, side: Side, mask: bool, top: float | None) -> None:
     names, strides = [one.layer for one in found.errors], [max(one.stride) for one in found.errors]
     figure = layers_figure(names, strides, errors, side.layer, top=top)
     file, choose = f"{side.network.model.name}-layers", partial(_choose_layer, side.layer_key)
-    plot(figure, "Error of every layer", side.key("layers"), file, on_point=choose)
+    plot(figure, side.alt("Error of every layer"), side.key("layers"), file, on_point=choose)
     if found.problem:
         st.caption(escape_markdown(f"Only this layer: {found.problem}"))
     elif mask and np.isnan(errors).all():
@@ -212,4 +212,4 @@ def _curve(shown: _Shown, side: Side, shift: tuple[int, int], top: float | None)
     here = abs(shift[along]) if shift[1 - along] == 0 else None
     figure = curve_figure(found.offsets, found.relative, found.inside, stride, here, AXES[along], top=top)
     file = f"{side.network.model.name}-{side.layer}-shifts"
-    plot(figure, f"Error of {side.layer} over shifts", side.key("curve"), file)
+    plot(figure, side.alt(f"Error of {side.layer} over shifts"), side.key("curve"), file)

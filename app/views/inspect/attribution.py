@@ -150,7 +150,7 @@ def _grid(
         return compose_panels(panels, 4 if single else 1 + len(METHODS), side)
 
     shown = picture_cache().get(("attribution grid", keys, there, opacity, side, tuple(peaks)), draw)
-    words = f"Six attributions for {', '.join(subject.name for subject in subjects)}"
+    words = half.alt(f"Six attributions for {', '.join(subject.name for subject in subjects)}")
     labelled_picture(shown, words, half.key("inspect_grid"), group)
 
 

@@ -168,7 +168,7 @@ def _photograph(look: ViewedUnit, canvas: Canvas, first: ViewedUnit) -> None:
     picture(
         png,
         canvas.size,
-        f"The field of {look.name} on the image",
+        look.side.alt(f"The field of {look.name} on the image"),
         look.side.key("field_photo"),
         [*frames, Frame(*canvas.frame(seen), cards.THEORY)],
         lambda x, y: _choose(look.field, canvas, x, y, first),
@@ -211,7 +211,7 @@ def _gradient(
     picture(
         png,
         size,
-        f"The gradient of {look.name}",
+        look.side.alt(f"The gradient of {look.name}"),
         look.side.key("field_heat"),
         frames,
         lambda x, y: _choose(look.field, canvas, x, y, first),
