@@ -20,7 +20,7 @@ SPOT = """(image) => { const spot = image.getRootNode().querySelector(".spot")
 
 
 def compare(someone: Visitor) -> None:
-    someone.bar.get_by_role("button", name="Compare", exact=True).click()
+    someone.bar.locator(".st-key-compare").get_by_role("button", name="Compare").click()
 
 
 def point(someone: Visitor, alt: str, number: int, across: float, down: float) -> None:
