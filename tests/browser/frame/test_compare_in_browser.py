@@ -64,10 +64,10 @@ def test_the_pointer_over_one_wall_marks_the_same_unit_of_the_other(visitor: Vis
 def test_a_click_on_the_right_half_chooses_channel_and_unit_for_both_and_the_address(visitor: Visitor):
     visitor.open("feature-maps", f"{LINK}&beside=random")
     visitor.settled()
-    visitor.click_tile(RIGHT, 11, 3.5 / 10, 8.5 / 10)
-    visitor.until_query(unit="11", row="8", col="3", beside="random")
+    visitor.click_tile(RIGHT, 11, 3.5 / 10, 2.5 / 10)  # not the peak, which is the default
+    visitor.until_query(unit="11", row="2", col="3", beside="random")
     for alt in (LEFT, RIGHT):
-        visitor.until(lambda alt=alt: visitor.picture(alt).get_attribute("data-stamp").endswith(" 11 8,3"), alt)
+        visitor.until(lambda alt=alt: visitor.picture(alt).get_attribute("data-stamp").endswith(" 11 2,3"), alt)
     visitor.tab.go_back()
     visitor.until_query(unit="0", beside="random")
     visitor.until(lambda: visitor.picture(RIGHT).get_attribute("data-stamp").endswith(" 0 0,0"), "as before")
