@@ -7,12 +7,13 @@ import streamlit as st
 
 from app.components.picture import Frame, Label, picture
 from app.components.wall import TileText, show_wall
-from app.pickers import bar, controls
+from app.pickers import bar, comparison, controls
+from app.pickers.comparison import Side
 from app.session import shared
 from app.session.cache import picture_cache
 from app.views.patches import indexing
 from cnnviz.figures.base import charts, overlay
-from cnnviz.figures.base.atlas import Atlas, maps_atlas
+from cnnviz.figures.base.atlas import Atlas, find_peak, maps_atlas
 
 
 class ShownUnit(NamedTuple):
@@ -36,6 +37,7 @@ layer = controls.pick_layer(network)
 maps = shared.maps(network, image, layer)
 strength = maps.max(axis=(1, 2))
 unit = controls.pick_unit(len(maps), int(np.argmax(strength)))
+sides = comparison.collect(comparison.pick_sides(network, image, layer), lambda side: side.maps)
 controls.show_device(network)
 
 most = [n for n in (64, 256) if n < len(maps)] + [len(maps)]
@@ -65,12 +67,19 @@ def choose_pixel(x: float, y: float) -> None:
     st.session_state["row"], st.session_state["col"] = unit_row, unit_col
 
 
-def draw_wall() -> tuple[Atlas, list[TileText], tuple[str, str], str]:
+peak = max(map(find_peak, sides.values()))
+
+
+def draw_wall(side: Side) -> tuple[Atlas, list[TileText], tuple[str, str], str]:
     """All chosen maps with what is told of each, the ends of the scale, and what the colours mean."""
-    top = "each map's maximum" if scale == "each" else charts.value_text(max(float(maps.max()), 0))
-    classes = shared.class_names(network, layer)
-    texts = [TileText(c, str(c), name_map(c, classes), f"maximum {charts.value_text(strength[c])}") for c in chosen]
-    return maps_atlas(maps, chosen, scale), texts, ("0", top), charts.scale_sentence(maps)
+    values, classes = sides[side], shared.class_names(side.network, side.layer)
+    top = "each map's maximum" if scale == "each" else charts.value_text(peak)
+    shown, strengths = chosen, values.max(axis=(1, 2))
+    if side.second:
+        ranks = np.argsort(-strengths, kind="stable") if order == "Strongest first" else np.arange(len(values))
+        shown = comparison.order_alike(chosen, ranks.tolist(), int(count) if int(count) < len(maps) else len(values))
+    texts = [TileText(c, str(c), name_map(c, classes), f"maximum {charts.value_text(strengths[c])}") for c in shown]
+    return maps_atlas(values, shown, scale, peak), texts, ("0", top), charts.scale_sentence(values)
 
 
 def name_map(channel: int, classes: list[str]) -> str:
@@ -81,7 +90,9 @@ def name_map(channel: int, classes: list[str]) -> str:
 def draw_unit() -> ShownUnit:
     """What belongs to the chosen unit; pictures of its channel serve all units of it."""
     seen, field, values = shared.received(network, image), shared.receptive(network, layer), maps[unit]
-    png, size = picture_cache().get((*name, "overlay", unit), lambda: overlay.map_over_image(seen, values))
+    png, size = picture_cache().get(
+        (network.key, image, layer, "overlay", unit), lambda: overlay.map_over_image(seen, values)
+    )
     return ShownUnit(
         (png, size),
         Frame(*overlay.scale_box(field.box(row, col), seen.shape[:2], size)),
@@ -90,23 +101,51 @@ def draw_unit() -> ShownUnit:
     )
 
 
-name = (network.key, image, layer)
-wall, texts, ends, colours = picture_cache().get((*name, "wall", scale, order, count), draw_wall)
-shown = picture_cache().get((*name, "unit", unit, row, col), draw_unit)
-side, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
-with main:
-    show_wall(wall, texts, f"Feature maps of {layer}", "map_wall", unit, (row, col), choose_unit, ends, colours)
-with side:
+def show_maps(side: Side) -> None:
+    """The wall of one half. A click on the right one means the unit over the same place in the left one's map."""
+    values = sides[side]
+    recipe = (side.network.key, side.image, side.layer, "wall", scale, order, count, peak, tuple(chosen))
+    wall, texts, ends, colours = picture_cache().get(recipe, lambda: draw_wall(side))
+
+    def pick(item: int, at_row: int | None, at_col: int | None) -> None:
+        if item >= len(maps):
+            st.toast(f"{layer}, on the left, has no channel {item}: its last is {len(maps) - 1}.")
+            return
+        if at_row is not None and at_col is not None:
+            at_row, at_col = comparison.same_place(at_row, at_col, values.shape[1:], maps.shape[1:])
+        choose_unit(item, at_row, at_col)
+
+    place = comparison.same_place(row, col, maps.shape[1:], values.shape[1:])
+    words, key, group = side.alt(f"Feature maps of {side.layer}"), side.key("map_wall"), comparison.group_of(sides)
+    show_wall(wall, texts, words, key, unit, place, pick, ends, "" if group else colours, group=group)
+    if group:  # below, so that both walls have the same room
+        st.caption(colours)
+    if unit >= len(values):
+        st.caption(f"{side.layer} has no channel {unit}: its last is {len(values) - 1}.")
+
+
+first, *others = sides
+if others:
+    comparison.show(sides, show_maps)
     indexing.unit_link(layer, unit, row, col)
-    words = "The map over the network's input"
-    png, size = shown.overlay
-    labels = [] if (maps[unit] > 0).any() else [Label(size[0] / 2 - 50, size[1] / 2 - 10, size[0] / 2, overlay.ZERO)]
-    picture(png, size, words, "map_overlay", [shown.field], choose_pixel, fill=True, labels=labels)
-    st.caption(shown.sentence)
-    png, size = shown.large
-    picture(png, size, "The chosen map enlarged", "large_map", fill=True)
-with drives:
-    indexing.unit_patches(network, layer, unit)
+else:
+    shown = picture_cache().get((network.key, image, layer, "unit", unit, row, col), draw_unit)
+    beside, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
+    with main:
+        show_maps(first)
+    with beside:
+        indexing.unit_link(layer, unit, row, col)
+        words = "The map over the network's input"
+        png, size = shown.overlay
+        labels = (
+            [] if (maps[unit] > 0).any() else [Label(size[0] / 2 - 50, size[1] / 2 - 10, size[0] / 2, overlay.ZERO)]
+        )
+        picture(png, size, words, "map_overlay", [shown.field], choose_pixel, fill=True, labels=labels)
+        st.caption(shown.sentence)
+        png, size = shown.large
+        picture(png, size, "The chosen map enlarged", "large_map", fill=True)
+    with drives:
+        indexing.unit_patches(network, layer, unit)
 
 st.write(
     "Each tile is one channel's response to the photograph; bright means strong. **Notice** how early layers keep the "

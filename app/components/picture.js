@@ -73,6 +73,25 @@ function draw(component) {
     const y = (event.clientY - place.top) / place.height * data.height
     setTriggerValue("click", [Math.max(0, x), Math.max(0, y)])
   }
+  let spot = frame.querySelector(".spot")
+  if (!spot) {
+    spot = document.createElement("div")
+    spot.className = "spot"
+    spot.setAttribute("aria-hidden", "true")
+    spot.hidden = true
+    frame.appendChild(spot)
+  }
+  frame.onpointermove = (event) => {
+    const place = image.getBoundingClientRect(), { clientX: x, clientY: y } = event
+    if (event.pointerType === "touch") return
+    tellPointed(frame, data.group, [(x - place.left) / place.width, (y - place.top) / place.height])
+  }
+  frame.onpointerleave = frame.onpointercancel = () => tellPointed(frame, data.group, null)
+  frame.deafen?.()
+  frame.deafen = hearPointed(frame, data.group, (place) => {
+    spot.hidden = !Array.isArray(place)
+    if (!spot.hidden) [spot.style.left, spot.style.top] = place.map((share) => `${100 * share}%`)
+  })
   drag(frame, image, data, (steps) => setTriggerValue("drag", steps))
-  return () => { frame.leave(); frame.watcher.disconnect() }
+  return () => { frame.leave(); frame.watcher.disconnect(); frame.deafen() }
 }

@@ -8,7 +8,8 @@ function build(parent) {
   wall.className = "wall"
   wall.innerHTML = `
     <div class="box"><div class="keys" role="grid" tabindex="0"><div role="row"><div role="gridcell" id="tile"></div>
-      </div></div><canvas class="tiles" role="img"></canvas><div class="length"></div></div>
+      </div></div><canvas class="tiles" role="img"></canvas><div class="length"></div>
+      <div class="echo" aria-hidden="true" hidden><i></i><b></b></div></div>
     <div class="foot"><span class="low"></span><canvas class="bar" width="256" height="1" aria-hidden="true"></canvas>
       <span class="high"></span><span class="words"></span></div>
     <div class="loupe" popover="manual" aria-hidden="true"><canvas></canvas><div class="told"></div></div>`
@@ -102,12 +103,14 @@ function draw(component) {
   }
   const hide = () => {
     pointed = -1
+    tellPointed(wall, data.group, null)
     loupe.classList.remove("open")
     if (loupe.hidePopover && loupe.matches(":popover-open")) loupe.hidePopover()
   }
   const tell = (found) => {
     if (!found || !wall.sheet || wall.sheet.stamp !== data.stamp) { hide(); return }
     const { index, unit, share, at } = found, { tile, zoom } = wall.plan, r = ratio()
+    tellPointed(wall, data.group, { item: data.items[index], share: unit && share, unit })
     const longest = Math.max(tile.wide, tile.high), most = data.cells[1] > 1 ? LARGEST_CELLS : LARGEST
     const room = Math.min(0.7 * innerWidth / tile.wide, 0.7 * innerHeight / tile.high, most / longest)
     const grown = roundZoom(zoom * Math.max(1, Math.min(Math.max(GROWTH, GROWN / longest), room)), r)
@@ -147,6 +150,25 @@ function draw(component) {
     if (found) setTriggerValue("pick", [data.items[found.index], ...(found.unit || [null, null])])
   }
   box.onscroll = () => { hide(); paint() }
+
+  // What another wall of the group is pointed at: the same channel, and the unit at the same place of its map.
+  const mark = (other) => {
+    const echo = find(".echo"), index = other ? data.items.indexOf(other.item) : -1
+    echo.hidden = index < 0 || !wall.plan
+    if (echo.hidden) return
+    const [x, y] = place(index), { tile, zoom } = wall.plan, [dot, words] = echo.children
+    Object.assign(echo.style, { left: `${x}px`, top: `${y}px`, width: `${tile.wide}px`, height: `${tile.high}px` })
+    const many = data.cells[0] * data.cells[1] > 1
+    const at = (size, part) => Math.min(part, 1 - 1e-6) * size
+    const unit = other.unit && (many ? other.unit : unitAt(data, zoom, ...[tile.wide, tile.high].map((size, n) => at(size, other.share[n]))))
+    dot.hidden = !unit
+    words.textContent = unit && !many && wall.sheet?.stamp === data.stamp ? valueText(data, wall.sheet, index, unit) : ""
+    echo.dataset.item = data.items[index]
+    echo.dataset.unit = unit ? unit.join() : ""
+    if (!unit) return
+    const [left, top, w, h] = unitBox(data, zoom, unit)
+    Object.assign(dot.style, { left: `${left}px`, top: `${top}px`, width: `${w}px`, height: `${h}px` })
+  }
 
   // --- by keyboard ------------------------------------------------------------------------------------------
 
@@ -203,14 +225,16 @@ function draw(component) {
       layOut()
     })
   }
+  wall.leave?.()
+  const deafen = hearPointed(wall, data.group, mark)
   const watcher = new ResizeObserver(again)
   watcher.observe(wall)
   const page = (parentElement.host || parentElement).closest?.("[data-testid=stMainBlockContainer]")
   if (page) watcher.observe(page)
   addEventListener("resize", again)
-  wall.leave?.()
   wall.leave = () => {
     over = true
+    deafen()
     watcher.disconnect()
     removeEventListener("resize", again)
     cancelAnimationFrame(frame)

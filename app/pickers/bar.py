@@ -1,6 +1,6 @@
-"""The bar along the top of every page: image, network, weights, layers and channel, in sight whatever is scrolled; the
-page's title and the row of its own controls; and beside the picture a panel for numbers and tables that one page alone
-asks for.
+"""The bar along the top of every page: image, network, weights, Compare, layers and channel, in sight whatever is
+scrolled; the page's title and the row of its own controls; and beside the picture a panel for numbers and tables that
+one page alone asks for.
 
 The frame draws them before the page; the pickers fill their slots. What stays empty takes no room. In a window as
 narrow as a phone's, weights, row and panel lie in a sheet (`app.shell.sheet`), and the picture comes first."""
@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-SLOTS = ("image", "network", "weights", "layer", "channel")
+SLOTS = ("image", "network", "weights", "compare", "layer", "channel")
 _PLACES = "bar_places"  # in the session: {slot: container} of the present run
 
 

@@ -155,6 +155,15 @@ def record(key: str, value: Any, default: Any) -> None:
         memory.draft[key] = str(value)
 
 
+def forget(*keys: str) -> None:
+    """This view has no such choices: neither the URL nor the session keeps them."""
+    memory = _memory()
+    for key in keys:
+        memory.draft.pop(key, None)
+        memory.noted.pop(key, None)
+        st.session_state.pop(key, None)
+
+
 def read(key: str) -> str:
     """The choice as text before its widget is drawn; "" where it is the default."""
     if _touched(key):
