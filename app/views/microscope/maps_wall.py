@@ -35,8 +35,8 @@ def show(network: Network, look: Look) -> None:
     most = [n for n in (64, 256) if n < len(look.maps)] + [len(look.maps)]
     with bar.row():
         scale = SCALES[controls.bind_choice("Scale", "scale", list(SCALES))]
-        order = controls.bind(st.selectbox, "Order", "order", ORDERS[0], options=ORDERS, width=150)
-        count = int(controls.bind(st.selectbox, "Maps", "count", most[0], options=most, width=84))
+        order = controls.bind(st.selectbox, "Order", "order", ORDERS[0], options=ORDERS, width=140)
+        count = int(controls.bind(st.selectbox, "Maps", "count", most[0], options=most, width=76))
     wall = picture_cache().get(
         (network.key, look.image, look.layer, "wall", scale, order, count),
         lambda: _draw(network, look, scale, order, count),

@@ -68,8 +68,8 @@ def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
     """The controls in the row above the wall, and the channels that pass them."""
     orders, filters, channels = picture_cache().get((*layer.key, "offered"), lambda: _list_offered(layer))
     with row:
-        order = bind(st.selectbox, "Order", "wall_order", orders[0], options=orders, width=140)
-        show = bind(st.selectbox, "Show", "show", ALL, options=filters, width=140)
+        order = bind(st.selectbox, "Order", "wall_order", orders[0], options=orders, width=132)
+        show = bind(st.selectbox, "Show", "show", ALL, options=filters, width=112)
         find = bind(
             st.text_input,
             "Find",
@@ -77,7 +77,7 @@ def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
             "",
             placeholder="17, or dog",
             help="A channel's number, a class, or a part of the file names of the winners.",
-            width=112,
+            width=96,
             on_change=_jump,
             args=(channels,),
         )
@@ -178,7 +178,7 @@ def pick_page(
     first = chosen.channels.index(unit) // per_page + 1 if unit in chosen.channels else 1
     with row:
         page = bind(
-            st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=130
+            st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=122
         )
     start = (int(page) - 1) * per_page
     shown, following = (chosen.channels[at : at + per_page] for at in (start, start + per_page))
