@@ -20,10 +20,10 @@ with open_view("Unit", "Unit") as view:
         else:
             st.info(unit_column.NO_WINNER)
     with view.columns["unit"]:
-        unit_column.show_sentences(indexed, unit, view.look.image)
         if indexed.unit(unit).winners:
-            unit_column.histogram(indexed, unit)
             unit_column.fields(view.later, indexed, unit)
+            unit_column.show_sentences(indexed, unit, view.look.image)
+            unit_column.histogram(indexed, unit)
         unit_column.links(view.later, indexed, unit)
 
 st.write(

@@ -30,7 +30,7 @@ def show(later: Deferred, network: Network, look: Look) -> tuple[Look, str]:
     name, photograph = st.empty(), st.container(gap=None)
     projected, choices = st.container(gap=None), st.container(key="unit_choices", horizontal=True, gap="xsmall")
     with choices:
-        rule = controls.bind(st.selectbox, "Projection", "rule", "deconvnet", options=list(RULES))
+        rule = controls.bind(st.selectbox, "Projection", "rule", _suggest_rule(network), options=list(RULES))
         place = st.container(key="unit_place", horizontal=True, gap="xsmall", wrap=False)
     row, col = controls.pick_position(place, look.map)
     look = replace(look, row=row, col=col)
@@ -43,6 +43,12 @@ def show(later: Deferred, network: Network, look: Look) -> tuple[Look, str]:
     return look, rule
 
 
+def _suggest_rule(network: Network) -> str:
+    from cnnviz.attribution.reconstruct import suggest_rule
+
+    return picture_cache().get((network.key, "suggested rule"), lambda: suggest_rule(network.model))
+
+
 def _show_photograph(network: Network, look: Look) -> None:
     seen, field = shared.received(network, look.image), shared.receptive(network, look.layer)
     png, size = _encode(network, look)
@@ -53,7 +59,7 @@ def _show_photograph(network: Network, look: Look) -> None:
 
     frame = Frame(*overlay.scale_box(field.box(look.row, look.col), seen.shape[:2], size))
     silence = charts.describe_silence(look.map)
-    words = "The network's input with the receptive field"
+    words = "The input with the receptive field"
     picture(png, size, words, "map_overlay", [frame], choose_pixel, fill=True, labels=_centre(silence, size))
     st.caption(charts.unit_sentence(look.value, field.size, field.stride[0], look.map.size))
 
@@ -72,7 +78,7 @@ def _centre(words: str, size: tuple[int, int]) -> list[Label]:
 
 
 def _show_projection(later: Deferred, network: Network, look: Look, rule: str) -> None:
-    """The chosen unit projected back to the pixels of this image."""
+    """The chosen unit projected back to the pixels of its receptive field on this image; elsewhere the signal is 0."""
     if silence := charts.describe_silence(look.map):
         st.caption(f"{silence.capitalize()}: nothing in this image drives channel {look.unit}.")
     else:
@@ -92,8 +98,9 @@ def _draw_projection(later: Deferred, network: Network, look: Look, rule: str) -
         )
         picture(png, size, f"{words}: being computed", "projection", fill=True, labels=_centre("…", size))
     else:
-        picture(*found, f"{words}, {rule}", "projection", fill=True)
-    st.caption("What drives it in this image" + ("." if look.value > 0 else "; the unit itself is not above 0."))
+        png, size = found
+        picture(png, size, f"{words}, {rule}", "projection", fill=True)
+    st.caption("What drives it in this frame" + ("." if look.value > 0 else "; the unit itself is not above 0."))
 
 
 def _project(network: Network, look: Look, rule: str) -> indexing.Picture:
@@ -101,7 +108,11 @@ def _project(network: Network, look: Look, rule: str) -> indexing.Picture:
 
     photo = shared.photo(look.image)
     signal = reconstruct(network.model, photo, look.layer, look.unit, look.row, look.col, rule)
-    return overlay.input_picture(np.ascontiguousarray(reconstruction_rgb(signal)), False)
+    top, left, bottom, right = shared.receptive(network, look.layer).box(look.row, look.col)
+    if top < bottom and left < right:  # else the unit sees padding alone
+        signal = signal[:, top:bottom, left:right]
+    seen = np.ascontiguousarray(reconstruction_rgb(signal))
+    return overlay.input_picture(seen, False)
 
 
 def _find_unjudged(network: Network, layer: str, rule: str) -> tuple[str, ...]:

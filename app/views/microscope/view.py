@@ -24,7 +24,7 @@ COLUMNS = ("image", "wall", "unit")
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class MicroscopeView:
     """What the page shows, and where. `network`, `look`: the choices of the bar; `columns`: {name: container}, see
     COLUMNS; `later`: what comes after the first paint."""
 
@@ -36,7 +36,7 @@ class View:
 
 
 @contextmanager
-def open_view(title: str, density: str) -> Iterator[View]:
+def open_view(title: str, density: str) -> Iterator[MicroscopeView]:
     """The view of one density: pickers, the ways to the others, the column of the image; then the page fills the wall
     and the column of the unit, and what is missing is made, also where the page has ended early."""
     heading = controls.heading(title)
@@ -56,7 +56,7 @@ def open_view(title: str, density: str) -> Iterator[View]:
         look, rule = image_column.show(later, network, Look(image, layer, unit, maps))
     before = address.link()
     try:
-        yield View(network, look, rule, columns, later)
+        yield MicroscopeView(network, look, rule, columns, later)
     except shared.PageEnded:
         pass
     if address.link() != before:

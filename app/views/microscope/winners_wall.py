@@ -40,7 +40,8 @@ def _draw(layer: IndexedLayer, channel: int, low: list[np.ndarray] | None) -> tu
     best = unit.winners
     images: list[Any] = [to_rgb(image) for image in unit.images()] if layer.indexed.has_images else [None] * len(best)
     patches = layer.patches(channel) or [np.full((1, 1, 3), EMPTY, np.uint8)] * len(best)
-    boxes, projected = [winner.box for winner in best], list(low or []) or [None] * len(best)
+    boxes = [winner.box for winner in best]
+    projected: list[Any] = list(low or []) or [None] * len(best)
     seen = list(map(WinnerPictures, images, boxes, patches, projected, [()] * len(best)))
     texts = []
     for number, winner in enumerate(best):
