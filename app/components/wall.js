@@ -32,7 +32,9 @@ function draw(component) {
     const high = Math.floor(roomBelow(wall) - find(".foot").offsetHeight), full = wall.clientWidth
     const plan = planWall(data, full, high, Math.round(letters * 1.4), ratio())
     wall.plan = { ...plan, letters, caption: Math.round(letters * 1.4), shown: Math.min(high, Math.ceil(plan.total)) }
-    box.style.height = `${wall.plan.shown}px`
+    // beside other columns the wall holds the height down to the foot of the window, whatever its tiles need
+    const fills = parseFloat(getComputedStyle(wall).getPropertyValue("--cnnviz-fills")) === 1
+    box.style.height = `${fills ? high : wall.plan.shown}px`
     box.classList.toggle("long", plan.total > high + 0.5)
     find(".length").style.height = `${Math.max(0, Math.ceil(plan.total) - wall.plan.shown)}px`
     paint()

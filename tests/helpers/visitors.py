@@ -131,8 +131,8 @@ class Visitor:
 
     @property
     def bar(self) -> Any:
-        """What the page looks at: image, network, weights, layer, channel; and the page's own controls."""
-        return self.tab.locator(".st-key-cnnviz_bar, .st-key-cnnviz_row")
+        """What the page looks at: image, network, weights, layer, channel, unit; and the page's own controls."""
+        return self.tab.locator(".st-key-cnnviz_bar, .st-key-cnnviz_row, .st-key-unit_choices")
 
     @property
     def main(self) -> Any:

@@ -10,6 +10,7 @@ from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.components.plots import plot
 from app.pickers import controls
+from app.url import address
 from app.views.anatomy import results
 from cnnviz.figures.anatomy import block_graph, network_graph
 from cnnviz.figures.anatomy import blocks as units
@@ -44,6 +45,14 @@ def graph(found: Anatomy, row: Any) -> None:
         if (number := network_graph.parse_block_item(item)) is not None:
             st.session_state["block"] = names[number]
 
+    if (layer := results.map_layers(found.name).get(block)) is not None:
+        with row:
+            st.page_link(
+                "../pages/feature_maps.py",
+                label="Show its feature maps",
+                icon=":material/layers:",
+                query_params=address.link(("unit", "row", "col"), net=found.name, layer=layer),
+            )
     narrow = None
     if chosen is None:
         scenes = [network_graph.network_graph(found, 1070, 590, None, repeats)]

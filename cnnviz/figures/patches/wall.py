@@ -31,7 +31,7 @@ def crisp_side(field: tuple[int, int], input_size: tuple[int, int], wanted: int)
     return wanted if longest > wanted else longest * max(1, round(wanted / longest))
 
 
-ROWS, MOST = 4, 24  # of a page of the wall: rows of three blocks, and blocks at most
+ROWS, MOST = 5, 24  # of a page of the wall: rows of three blocks, and blocks at most
 WIDTH, HEIGHT = 850, 620  # pixels of a screen for which a page at true scale is planned
 WHOLE = 112  # pixels that a whole input measures at true scale
 KEPT = 56  # pixels of a patch's side in the atlas at most
