@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.figures.base.colors import GUTTER, activation_rgb, signed_rgb
+from cnnviz.figures.base.colors import GUTTER, signed_rgb
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 
 if TYPE_CHECKING:
