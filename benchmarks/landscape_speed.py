@@ -205,7 +205,7 @@ def compare_compiled(model: cnnviz.LoadedModel, pixels: np.ndarray, labels: np.n
         evaluator = Evaluator(model, pixels, labels, "bfloat16", batch=plane.evaluator.batch)
         evaluator.fused = ()
         evaluator._runners.clear()
-        runner = evaluator._runner(True)
+        runner = evaluator._runner(evaluator.precision == "bfloat16")
         if way == "through torch.compile":
             compiled: Any = torch.compile(runner.module)
             runner.module = compiled

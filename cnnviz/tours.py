@@ -27,6 +27,8 @@ from cnnviz.wording import plural
 
 LARGEST, MOST = 256 << 10, 200  # bytes of a file, stops of a tour
 TITLE, NOTES = 120, 600  # characters
+LONGEST = 600  # minutes of a tour
+LONGEST = 600  # minutes of a tour
 RESERVED = frozenset({"tour", "stop", "present"})  # choices of the app's frame, which a stop cannot make
 _NAME = re.compile(r"[A-Za-z0-9][\w-]{0,63}")
 _FIELDS = ("page", "query", "title", "notes")
@@ -49,6 +51,7 @@ class Tour:
     name: str
     title: str
     stops: tuple[Stop, ...]
+    minutes: int = 0  # that it takes, as its author estimates; 0: not stated
 
 
 def folders() -> list[Path]:
@@ -84,13 +87,17 @@ def read_tour(path: Path, pages: Container[str] | None = None) -> Tour:
     content = _parse(path)
     if not isinstance(content, dict):
         _refuse(path, 'expected "title:" and "stops:" at the top', content)
-    _check_fields(path, content, ("title", "stops"))
+    _check_fields(path, content, ("title", "stops", "minutes"))
     title, stops = _read_text(path, content, "title", TITLE), content.get("stops")
     if not isinstance(stops, list) or not stops:
         _refuse(path, '"stops" must be a list with at least one stop, each beginning with "- page: …"', stops)
     if len(stops) > MOST:
         _refuse(path, f"a tour has at most {MOST} stops", plural(len(stops), "stop"))
-    return Tour(path.stem, title, tuple(_read_stop(f"{path}, stop {n}", s, pages) for n, s in enumerate(stops, 1)))
+    minutes = content.get("minutes", 0)
+    if not isinstance(minutes, int) or isinstance(minutes, bool) or not 0 <= minutes <= LONGEST:
+        _refuse(path, f'"minutes", if given, must be a whole number, at most {LONGEST}', minutes)
+    read = tuple(_read_stop(f"{path}, stop {n}", s, pages) for n, s in enumerate(stops, 1))
+    return Tour(path.stem, title, read, minutes)
 
 
 def _parse(path: Path) -> Any:

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from app.pickers import bar, controls
+from app.pickers import bar, comparison, controls
+from app.pickers.comparison import Side
 from app.views.equivariance import beyond, prediction, shift_map, single_shift, walk
 from app.views.equivariance.results import KINDS, ShiftSetting
 from cnnviz.figures.equivariance.words import PADDING
@@ -32,6 +33,10 @@ layer = controls.pick_layer(network, KINDS)
 row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
+sides = [Side(network, image, layer)]
+if view in ("Shift", "Map"):
+    sides = comparison.pick_sides(network, image, layer, layer_kinds=KINDS)
+with row:
     how = "circular"
     if view != "Beyond shifts":
         how = controls.bind(
@@ -60,11 +65,14 @@ with row, st.container(width=165, gap=None):
 setting = ShiftSetting(network, image, how, padding, blur)
 channel = single_shift.pick_channel(setting, layer) if view in ("Shift", "Beyond shifts") else 0
 controls.show_device(network)
+settings = {side: ShiftSetting(side.network, side.image, how, padding, blur) for side in sides}
+common = len(sides) > 1 and controls.pick_scale(row)
 if view == "Shift":
-    single_shift.view(setting, layer, channel, shift, mask)
-    walk.offer_walk(row, setting, layer, channel, shift, mask)
+    shown = single_shift.view(settings, channel, shift, mask, common)
+    if len(shown) == 1:
+        walk.offer_walk(row, setting, layer, channel, shift, mask)
 elif view == "Map":
-    shift_map.view(setting, layer, shift, mask)
+    shift_map.view(settings, shift, mask, common)
 elif view == "Prediction":
     prediction.view(setting)
 else:

@@ -1,112 +1,22 @@
-"""Feature maps: a layer as one wall, the chosen map over the photograph, one pixel's receptive field."""
+"""Feature maps: a layer as one wall, the photograph with a unit's receptive field, and what drives that unit."""
 
-from typing import NamedTuple
-
-import numpy as np
 import streamlit as st
 
-from app.components.picture import Frame, Label, picture
-from app.components.wall import TileText, show_wall
-from app.pickers import bar, controls
-from app.session import shared
-from app.session.cache import picture_cache
-from app.views.patches import indexing
-from cnnviz.figures.base import charts, overlay
-from cnnviz.figures.base.atlas import Atlas, maps_atlas
-
-
-class ShownUnit(NamedTuple):
-    """What the page shows of one unit: its map over the photograph with the frame of its receptive field, a sentence,
-    and the map enlarged."""
-
-    overlay: indexing.Picture
-    field: Frame
-    sentence: str
-    large: indexing.Picture
-
+from app.views.microscope import maps_wall, unit_column
+from app.views.microscope.view import open_view
 
 PAGE = {"title": "Feature maps", "address": "feature-maps", "icon": ":material/layers:", "place": 30, "group": "See"}
 
-SCALES = {"Common": "common", "Each map": "each"}
-
-title = controls.heading("Feature maps")
-network = controls.pick_network(title)
-image = controls.pick_image(network)
-layer = controls.pick_layer(network)
-maps = shared.maps(network, image, layer)
-strength = maps.max(axis=(1, 2))
-unit = controls.pick_unit(len(maps), int(np.argmax(strength)))
-controls.show_device(network)
-
-most = [n for n in (64, 256) if n < len(maps)] + [len(maps)]
-with bar.row():
-    scale = SCALES[controls.bind_choice("Scale", "scale", list(SCALES))]
-    order = controls.bind_choice("Order", "order", ["Strongest first", "By index"])
-    count = controls.bind(st.selectbox, "Maps", "count", most[0], options=most, width=110)
-row, col = controls.pick_position(bar.row(), maps[unit])
-
-ranked = np.argsort(-strength, kind="stable") if order == "Strongest first" else np.arange(len(maps))
-chosen = [int(c) for c in ranked[: int(count)]]
-
-
-def choose_unit(item: int, unit_row: int | None, unit_col: int | None) -> None:
-    """A click on the wall chooses that channel, and the unit under the pointer."""
-    st.session_state["unit"] = item
-    for key, value in (("row", unit_row), ("col", unit_col)):
-        if value is None:
-            st.session_state.pop(key, None)
-        else:
-            st.session_state[key] = value
-
-
-def choose_pixel(x: float, y: float) -> None:
-    """A click on the overlay chooses the unit under it."""
-    unit_row, unit_col = overlay.unit_at(x, y, maps.shape[1:], network.input_size[1:])
-    st.session_state["row"], st.session_state["col"] = unit_row, unit_col
-
-
-def draw_wall() -> tuple[Atlas, list[TileText], tuple[str, str], str]:
-    """All chosen maps with what is told of each, the ends of the scale, and what the colours mean."""
-    top = "each map's maximum" if scale == "each" else charts.value_text(max(float(maps.max()), 0))
-    classes = shared.class_names(network, layer)
-    texts = [TileText(c, str(c), name_map(c, classes), f"maximum {charts.value_text(strength[c])}") for c in chosen]
-    return maps_atlas(maps, chosen, scale), texts, ("0", top), charts.scale_sentence(maps)
-
-
-def name_map(channel: int, classes: list[str]) -> str:
-    """What a map is called when it is pointed at; in the layer of the classes with its class."""
-    return f"channel {channel}" + (f" · {classes[channel]}" if classes else "")
-
-
-def draw_unit() -> ShownUnit:
-    """What belongs to the chosen unit; pictures of its channel serve all units of it."""
-    seen, field, values = shared.received(network, image), shared.receptive(network, layer), maps[unit]
-    png, size = picture_cache().get((*name, "overlay", unit), lambda: overlay.map_over_image(seen, values))
-    return ShownUnit(
-        (png, size),
-        Frame(*overlay.scale_box(field.box(row, col), seen.shape[:2], size)),
-        charts.unit_sentence(values[row, col], field.size, field.stride[0], values.size),
-        overlay.large_map(values, 240, (row, col)),
-    )
-
-
-name = (network.key, image, layer)
-wall, texts, ends, colours = picture_cache().get((*name, "wall", scale, order, count), draw_wall)
-shown = picture_cache().get((*name, "unit", unit, row, col), draw_unit)
-side, main, drives = st.columns([0.95, 2.5, 0.85], gap="medium")
-with main:
-    show_wall(wall, texts, f"Feature maps of {layer}", "map_wall", unit, (row, col), choose_unit, ends, colours)
-with side:
-    indexing.unit_link(layer, unit, row, col)
-    words = "The map over the network's input"
-    png, size = shown.overlay
-    labels = [] if (maps[unit] > 0).any() else [Label(size[0] / 2 - 50, size[1] / 2 - 10, size[0] / 2, overlay.ZERO)]
-    picture(png, size, words, "map_overlay", [shown.field], choose_pixel, fill=True, labels=labels)
-    st.caption(shown.sentence)
-    png, size = shown.large
-    picture(png, size, "The chosen map enlarged", "large_map", fill=True)
-with drives:
-    indexing.unit_patches(network, layer, unit)
+with open_view("Feature maps", "Maps") as view:
+    look = view.look
+    with view.columns["wall"]:
+        maps_wall.show(view.network, look)
+    with view.columns["unit"]:
+        indexed = unit_column.find_layer(view.network, look.layer)
+        if indexed is not None:
+            unit_column.show_winners(view.later, indexed, look.unit, view.rule)
+            unit_column.show_sentences(indexed, look.unit, look.image)
+            unit_column.links(view.later, indexed, look.unit)
 
 st.write(
     "Each tile is one channel's response to the photograph; bright means strong. **Notice** how early layers keep the "
@@ -115,5 +25,6 @@ st.write(
 with st.expander("Formula and source"):
     st.write(
         "Values are the layer's own output, a convolution's before its ReLU; what is below 0 is drawn as 0. The "
-        "receptive field is propagated through the network's graph (Araujo, Norris, Sim, Distill 2019)."
+        "receptive field is propagated through the network's graph (Araujo, Norris, Sim, Distill 2019). What in this "
+        "image drives the unit: Zeiler and Fergus, ECCV 2014, from this one unit down to the pixels."
     )

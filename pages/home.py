@@ -6,6 +6,7 @@ from app.components.picture import picture
 from app.pickers import controls
 from app.session import networks, shared
 from app.session.cache import picture_cache
+from app.shell import touring
 from app.views.home import lecture, previews
 from app.weights import shelf as uploads
 from cnnviz.figures.base import charts
@@ -18,9 +19,8 @@ title = controls.heading("cnnviz: see what a convolutional network sees")
 pictures, lecture_box, shelf = st.container(), st.container(), st.container()
 with shelf:  # stands below, and is drawn first: it must be there even if the network cannot be loaded
     uploads.draw_shelf()
-left, middle, right = pictures.columns([1, 1, 1.15], gap="medium")
-with left:
-    st.subheader("The photograph")
+left, right = pictures.columns([1.5, 1], gap="medium")
+with right, st.container(key="home_photo"):
     place = st.empty()
 controls.show_photo_early(place)  # the network takes seconds on the first visit
 network = controls.pick_network(title)
@@ -32,21 +32,21 @@ for problem in networks.plugin_problems():
 model = network.model
 seen = shared.received(network, image)
 controls.show_photo(place, image)
-with middle:
-    st.subheader("What it receives")
+with left:
     factor = whole_factor(seen.shape[0], 360)
     size = seen.shape[1] * factor, seen.shape[0] * factor
     png = picture_cache().get(("received", network.key, image), lambda: rgb_png(enlarge(to_rgb(seen), factor)))
     picture(png, size, "The image after resizing and cropping", "home_seen", fill=True)
-    st.caption(charts.preprocessing_sentence(model.preprocessing.as_dict()))
 with right:
-    st.subheader("What it answers")
     controls.say_untrained(network)
     top = shared.top5(network, image)
     bars = picture_cache().get(("bars", network.key, image), lambda: charts.bars_png(top))
     words = ", ".join(f"{name} {share:.0%}" for name, share in top)
     st.image(bars, alt=f"Five most probable classes: {words}", width="stretch", output_format="PNG")
+    prepared = charts.preprocessing_sentence(model.preprocessing.as_dict())
+    st.caption(f"Above, the photograph and the answer; beside them, what the network receives. {prepared}")
     st.caption(charts.network_sentence(model.name, shared.facts(network), model.notes))
+touring.offer(right)
 
 first, second, third = pictures.columns(3, gap="medium", border=True)
 with first:

@@ -1,8 +1,11 @@
 """Inspect your image: what the network answers, and what in the image the answer depends on."""
 
-from app.pickers import bar, controls
+from dataclasses import replace
+
+from app.pickers import bar, comparison, controls
+from app.pickers.comparison import Side
 from app.views.inspect import answer, attribution, neighbours, occlusion, sanity
-from app.views.inspect.results import Subject
+from app.views.inspect.results import Subject, subject_of
 
 PAGE = {
     "title": "Inspect your image",
@@ -12,6 +15,7 @@ PAGE = {
     "group": "See",
 }
 
+KINDS = ("random", "weights", "net", "image")
 VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours"]
 
 title = controls.heading("Inspect your image")
@@ -20,6 +24,9 @@ image = controls.pick_image(network)
 row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
+sides = [Side(network, image)]
+if view in ("Answer", "Attribution"):
+    sides = comparison.pick_sides(network, image, kinds=KINDS)
 subject, opacity = Subject(network, image), 1.0
 if view != "Neighbours":
     subject = answer.pick_class(row, network, image)
@@ -32,10 +39,17 @@ elif view == "Sanity check":
     method = sanity.pick_method(row)
 controls.show_device(network)
 
+subjects = comparison.collect(sides, lambda side: subject_of(side, subject))
+common = len(subjects) > 1 and controls.pick_scale(row)
 if view == "Answer":
-    answer.view(subject, opacity)
+    answer.view(subjects, opacity, common)
 elif view == "Attribution":
-    attribution.view([subject, *(Subject(network, name, subject.label) for name in others)], opacity)
+    halves = {
+        side: [one, *(subject_of(replace(side, image=name), Subject(network, name, subject.label)) for name in more)]
+        for side, one in subjects.items()
+        for more in [others if side.image == image else []]
+    }
+    attribution.view(halves, opacity, common)
 elif view == "Occlusion":
     occlusion.view(row, subject, square, unit, opacity)
 elif view == "Sanity check":

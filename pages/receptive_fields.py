@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from app.pickers import bar, controls
+from app.pickers import bar, comparison, controls
+from app.pickers.comparison import Side
 from app.session import shared
 from app.views.receptive import growth, stacks, unit_field, unit_place
 
@@ -28,11 +29,12 @@ else:
     layer = controls.pick_layer(network)
     maps = shared.maps(network, image, layer)
     channel = controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
+    sides = comparison.pick_sides(network, image, layer) if view == VIEWS[0] else [Side(network, image, layer)]
     field = shared.receptive(network, layer)
     place = unit_place.pick_place(row, field)
     controls.show_device(network)
-    look = unit_field.ViewedUnit(network, image, layer, channel, field, place)
+    looks = comparison.collect(sides, lambda side: unit_field.look_at(side, channel, place, field.shape))
     if view == "Growth":
-        growth.view(row, look)
+        growth.view(row, looks[sides[0]])
     else:
-        unit_field.view(row, look)
+        unit_field.view(row, list(looks.values()))

@@ -2,46 +2,35 @@
 
 import streamlit as st
 
-from app.pickers import controls
 from app.pickers.corpus import pick_corpus
-from app.session import shared
-from app.views.patches import indexing, unit_page
-from app.views.patches.deferred import Deferred
+from app.views.microscope import unit_column, winners_wall
+from app.views.microscope.view import open_view
+from app.views.patches import indexing
 from cnnviz.figures.patches.charts import RULES
 
 PAGE = {"title": "Unit", "address": "unit", "icon": ":material/center_focus_strong:", "place": 50, "group": "See"}
 
-title = controls.heading("Unit")
-network = controls.pick_network(title)
-image = controls.pick_image(network)
-layer = controls.pick_layer(network)
-unit = controls.pick_unit(shared.layer_shapes(network)[layer][0])
-controls.show_device(network)
-
-images, row = pick_corpus(network, indexes=True)
-indexed = indexing.require_layer(network, images, layer)
-with row:
-    rule = controls.bind_choice("Projection", "rule", ["deconvnet", "guided", "gradient"])
-    st.markdown(f"`{controls.unit_name(layer, unit)}`")
-
-later = Deferred()
-if indexed.unit(unit).winners:
-    unit_page.winners(later, indexed, unit, rule)
-    classes, place = unit_page.describe_classes(indexed, unit), unit_page.describe_place(indexed, unit, image)
-    st.caption(f"{classes} {place} {RULES[rule]}")
-    left, middle, *sides = st.columns([1.15, 0.95, 0.95, 0.95], gap="medium")
-    with left:
-        unit_page.histogram(indexed, unit)
-    with middle:
-        unit_page.fields(later, indexed, unit)
-    unit_page.links(later, indexed, unit, (sides[0], sides[1]))
-else:
-    st.info("No image of this corpus gives this channel a value. Choose another channel or other images.")
+with open_view("Unit", "Unit") as view:
+    unit = view.look.unit
+    with view.columns["wall"]:
+        images, _row = pick_corpus(view.network, indexes=True)
+        indexed = indexing.require_layer(view.network, images, view.look.layer)
+        if indexed.unit(unit).winners:
+            winners_wall.show(view.later, indexed, unit, view.rule)
+        else:
+            st.info(unit_column.NO_WINNER)
+    with view.columns["unit"]:
+        if indexed.unit(unit).winners:
+            unit_column.fields(view.later, indexed, unit)
+            unit_column.show_sentences(indexed, unit, view.look.image)
+            unit_column.histogram(indexed, unit)
+        unit_column.links(view.later, indexed, unit)
 
 st.write(
-    "Each column is one image: whole, with the unit's receptive field; the patch alone; the same unit projected back "
+    "Each tile is one image: whole, with the unit's receptive field; the patch alone; the same unit projected back "
     "to pixels. **Notice** what changes between the three projections, and how small the effective field is."
 )
+st.caption(RULES[view.rule])
 with st.expander("Formula and source"):
     st.write(
         "Projections: Zeiler and Fergus, ECCV 2014 (deconvnet); Simonyan, Vedaldi, Zisserman 2014 (gradient); "
@@ -50,4 +39,3 @@ with st.expander("Formula and source"):
         "norms, activations and pooling between two layers are passed over. Histogram: one entry an image, its "
         "strongest unit, in half octaves. Selectivity: 1 − entropy of the winners' classes / log₂ of their number."
     )
-later.work()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 
 import streamlit as st
@@ -134,12 +135,14 @@ def _attendance() -> None:
 
 @st.dialog("Open this address", width="large")
 def _show_address() -> None:
+    """The address for a beamer: it fills the window (see the style sheet), letters as large as its length allows."""
     import segno
 
     where, file = room.address_for_students(), io.BytesIO()
-    segno.make(where, error="m").save(file, kind="png", scale=12, border=3)
-    st.markdown(f"### {where}")
-    st.image(file.getvalue(), alt=f"QR code of {where}", output_format="PNG", width=420)
+    segno.make(where, error="m").save(file, kind="png", scale=24, border=3)
+    with st.container(key="class_address"):
+        st.html(f'<p style="font-size: min(9vh, {150 / max(len(where), 1):.2f}vw)">{html.escape(where)}</p>')
+        st.image(file.getvalue(), alt=f"QR code of {where}", output_format="PNG")
 
 
 def _student() -> None:

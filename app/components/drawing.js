@@ -1,3 +1,5 @@
+const BELOW_DRAWING = 30  // pixels for a line of words
+
 function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   let frame = parentElement.querySelector(".drawings")
@@ -7,6 +9,7 @@ function draw(component) {
   }
   frame.className = "drawings" + (data.live ? " live" : "")
   frame.draw = () => {
+    frame.style.setProperty("--room", `${Math.floor(roomBelow(frame) - BELOW_DRAWING)}px`)
     const narrow = data.narrow.length > 0 && frame.clientWidth > 0 && frame.clientWidth < data.turn
     if (frame.drawn === data.stamp + narrow) return
     frame.replaceChildren()
@@ -14,7 +17,7 @@ function draw(component) {
       const holder = document.createElement("div")
       holder.className = "drawing"
       holder.style.flex = `${part.width} 1 ${Math.round(part.width * data.least)}px`
-      holder.style.maxWidth = `${Math.round(part.width * data.most)}px`
+      holder.style.maxWidth = `${narrow ? frame.clientWidth : Math.round(part.width * data.most)}px`
       holder.innerHTML = part.svg
       const svg = holder.firstElementChild
       svg.setAttribute("role", "img")
@@ -26,9 +29,13 @@ function draw(component) {
   frame.draw()
   if (!frame.watcher) frame.watcher = new ResizeObserver(() => frame.draw())
   frame.watcher.observe(frame)
+  frame.leave?.()
+  addEventListener("resize", frame.draw)
+  const drawn = frame.draw
+  frame.leave = () => removeEventListener("resize", drawn)
   frame.onclick = !data.live ? null : (event) => {
     const hit = event.target.closest("[data-item]")
     if (hit) setTriggerValue("click", hit.dataset.item)
   }
-  return () => frame.watcher.disconnect()
+  return () => { frame.leave(); frame.watcher.disconnect() }
 }

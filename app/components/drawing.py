@@ -11,7 +11,7 @@ from app.components.source import read_source
 from cnnviz.figures.base.scene import Scene
 
 _render = st.components.v2.component(
-    "cnnviz_drawing", css=read_source("drawing.css"), js=keep_newest(read_source("drawing.js"))
+    "cnnviz_drawing", css=read_source("drawing.css"), js=keep_newest(read_source("room.js", "drawing.js"))
 )
 
 

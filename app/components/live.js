@@ -1,3 +1,4 @@
+const LEGEND = 36  // pixels for the line below the wall
 const WAIT = 1000  // milliseconds after a request that failed
 
 function build(parentElement) {
@@ -9,7 +10,8 @@ function build(parentElement) {
       <img class="seen"><img class="bars"><p class="note"></p><p class="words" aria-live="off"><b></b><span></span></p>
     </div>`
   parentElement.appendChild(view)
-  view.watcher = new ResizeObserver(() => sharpen(view))
+  view.fit = () => view.style.setProperty("--room", `${Math.floor(roomBelow(view) - LEGEND)}px`)
+  view.watcher = new ResizeObserver(() => { view.fit(); sharpen(view) })
   return view
 }
 
@@ -73,11 +75,12 @@ function draw(component) {
   const { data, parentElement } = component
   const view = parentElement.querySelector(".view") || build(parentElement)
   view.watcher.observe(view)
+  addEventListener("resize", view.fit)
   if (view.loop) view.loop.abort()
   if (!data.playing || view.key !== data.key) { view.live = false; view.after = 0; view.dataset.frames = 0 }
   view.key = data.key
   if (!view.live) paint(view, { ...data.still, words: data.words })
   const loop = view.loop = new AbortController()
   if (data.playing) follow(view, data, loop.signal)
-  return () => { loop.abort(); view.watcher.disconnect() }
+  return () => { loop.abort(); view.watcher.disconnect(); removeEventListener("resize", view.fit) }
 }

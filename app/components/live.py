@@ -10,7 +10,9 @@ import streamlit as st
 from app.components.newest import keep_newest, number_data
 from app.components.source import read_source
 
-_render = st.components.v2.component("cnnviz_live", css=read_source("live.css"), js=keep_newest(read_source("live.js")))
+_render = st.components.v2.component(
+    "cnnviz_live", css=read_source("live.css"), js=keep_newest(read_source("room.js", "live.js"))
+)
 
 
 def live_pictures(still: dict[str, Any], words: str, live_key: str, idle: str, key: str) -> None:

@@ -1,3 +1,7 @@
+const MAIN = 230000  // pixels of a picture that is the page's own, which takes all the room there is
+const LEAST_SCALE = 0.64  // of a picture with words in its gutters
+const BESIDE = 40  // pixels for a line of words below it
+
 function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   let frame = parentElement.querySelector(".frame")
@@ -5,11 +9,17 @@ function draw(component) {
     frame = document.createElement("div")
     frame.appendChild(document.createElement("img"))
     frame.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"))
-    parentElement.appendChild(frame)
+    const scroller = document.createElement("div")
+    scroller.className = "scroller"
+    scroller.appendChild(frame)
+    parentElement.appendChild(scroller)
   }
-  const main = data.height >= 400
+  const main = data.width * data.height >= MAIN
   frame.className = "frame" + (data.fill ? " fill" : "") + (data.live ? " live" : "") + (main ? " main" : "")
   frame.style.setProperty("--natural", data.height + "px")
+  // Words stand in the gutters of the picture: in a window too narrow for them it is moved sideways, not made smaller.
+  const sheet = data.labels.length > 4 && main
+  frame.style.minWidth = sheet ? `${Math.round(LEAST_SCALE * data.width)}px` : ""
   frame.style.setProperty("--ratio", data.width / data.height)
   const image = frame.querySelector("img"), drawing = frame.querySelector("svg")
   if (image.src !== data.src) image.src = data.src
@@ -19,10 +29,18 @@ function draw(component) {
     image.style.imageRendering = data.crisp && scale >= 1 && whole ? "pixelated" : "auto"
     frame.style.setProperty("--letters", `${Math.max(12.5, 13 * scale)}px`)
   }
+  const layOut = () => {
+    if (main || data.fill) frame.style.setProperty("--room", `${Math.floor(roomBelow(frame) - BESIDE)}px`)
+    sharpen()
+  }
   image.onload = sharpen
   if (!frame.watcher) frame.watcher = new ResizeObserver(() => frame.sharpen())
   frame.sharpen = sharpen
   frame.watcher.observe(frame)
+  frame.leave?.()
+  addEventListener("resize", layOut)
+  frame.leave = () => removeEventListener("resize", layOut)
+  layOut()
   image.alt = data.alt
   image.width = data.width
   image.height = data.height
@@ -56,6 +74,25 @@ function draw(component) {
     const y = (event.clientY - place.top) / place.height * data.height
     setTriggerValue("click", [Math.max(0, x), Math.max(0, y)])
   }
+  let spot = frame.querySelector(".spot")
+  if (!spot) {
+    spot = document.createElement("div")
+    spot.className = "spot"
+    spot.setAttribute("aria-hidden", "true")
+    spot.hidden = true
+    frame.appendChild(spot)
+  }
+  frame.onpointermove = (event) => {
+    const place = image.getBoundingClientRect(), { clientX: x, clientY: y } = event
+    if (event.pointerType === "touch") return
+    tellPointed(frame, data.group, [(x - place.left) / place.width, (y - place.top) / place.height])
+  }
+  frame.onpointerleave = frame.onpointercancel = () => tellPointed(frame, data.group, null)
+  frame.deafen?.()
+  frame.deafen = hearPointed(frame, data.group, (place) => {
+    spot.hidden = !Array.isArray(place)
+    if (!spot.hidden) [spot.style.left, spot.style.top] = place.map((share) => `${100 * share}%`)
+  })
   drag(frame, image, data, (steps) => setTriggerValue("drag", steps))
-  return () => frame.watcher.disconnect()
+  return () => { frame.leave(); frame.watcher.disconnect(); frame.deafen() }
 }

@@ -13,7 +13,7 @@ from cnnviz.figures.base.encode import data_url
 _render = st.components.v2.component(
     "cnnviz_picture",
     css=read_source("picture.css", "dragging.css"),
-    js=keep_newest(read_source("dragging.js", "picture.js")),
+    js=keep_newest(read_source("room.js", "pointer.js", "dragging.js", "picture.js")),
 )
 
 
@@ -72,12 +72,13 @@ def picture(
     labels: Sequence[Label] = (),
     grip: Grip | None = None,
     on_drag: Callable[[int, int], None] | None = None,
+    group: str = "",
 ) -> None:
     """Show `png`, whose coordinates are `size` = (width, height), with frames and labels over it.
 
     `on_click(x, y)` runs before the page is drawn again, with the point in those coordinates. `crisp`:
     nearest neighbour when the browser scales. `fill`: as wide as the column. `on_drag(right, down)` runs alike when
-    the `grip` was dragged to another place."""
+    the `grip` was dragged to another place. `group`: pictures of one group mark the place that one is pointed at."""
 
     def clicked() -> None:
         point: Any = st.session_state.get(key, {}).get("click")
@@ -95,6 +96,7 @@ def picture(
         "live": on_click is not None,
         "crisp": crisp,
         "fill": fill,
+        "group": group,
     }
     _render(key=key, data=number_data(key, data), on_click_change=clicked, on_drag_change=dragged)
 
@@ -125,10 +127,10 @@ def box_data(frames: Sequence[Frame]) -> list[dict[str, Any]]:
     ]
 
 
-def labelled_picture(drawn: Any, alt: str, key: str) -> None:
+def labelled_picture(drawn: Any, alt: str, key: str, group: str = "") -> None:
     """Show what was drawn with its words over it: `drawn.png`, `.size` and `.words`, one (left, top, width, text) for
-    each label."""
-    picture(drawn.png, drawn.size, alt, key, labels=[Label(*words) for words in drawn.words])
+    each label. `group`: as for `picture`."""
+    picture(drawn.png, drawn.size, alt, key, labels=[Label(*words) for words in drawn.words], group=group)
 
 
 def labelled_data(drawn: Any) -> dict[str, Any]:

@@ -1,3 +1,18 @@
+// Ink, rules and paper of the figures' style, as they are on a dark ground; the colours of data stay what they mean.
+const ON_DARK = {
+  "#181c24": "#e8ebf0", "#3b4351": "#c3cad5", "#5b6470": "#aab3c0", "#8b95a5": "#8b95a5", "#7f8a99": "#9aa5b4",
+  "#e3e7ec": "#303743", "#dde1e7": "#303743", "#d5dae1": "#3a424e", "#c9cfd7": "#4a5361",
+}
+function drawnOnDark(text) {
+  for (const [light, dark] of Object.entries(ON_DARK)) text = text.replaceAll(`"${light}"`, `"${dark}"`)
+  const figure = JSON.parse(text)
+  figure.layout.paper_bgcolor = figure.layout.plot_bgcolor = "rgba(0,0,0,0)"
+  for (const name of sceneNames(figure.layout)) figure.layout[name].bgcolor = "rgba(0,0,0,0)"
+  return figure
+}
+
+const BELOW_PLOT = 12  // pixels
+
 function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   let frame = parentElement.querySelector(".cnnviz-plot")
@@ -10,9 +25,12 @@ function draw(component) {
   const plot = frame.querySelector(".plot"), saves = frame.querySelector(".saves")
   // In a narrow window the picture is lower, its headings are smaller, and scenes are seen from farther away.
   const wide = frame.clientWidth || 1080, narrow = wide < 800
-  const presented = getComputedStyle(document.documentElement).getPropertyValue("--cnnviz-present")
-  const most = presented && data.height > 400 ? Math.max(data.height, window.innerHeight - 285) : data.height
-  const high = Math.round(Math.min(most, Math.max(350, 0.6 * wide)))
+  const main = data.height > 400  // the page's own figure takes all the height there is, but for its buttons
+  const measure = () => {
+    const across = frame.clientWidth || 1080
+    return Math.round(main && across >= 500 ? roomBelow(frame) - BELOW_PLOT : Math.min(data.height, Math.max(350, 0.6 * across)))
+  }
+  let high = measure()
   plot.style.height = high + "px"
   const fitted = (figure) => {
     figure.layout.height = high
@@ -46,11 +64,11 @@ function draw(component) {
   const paint = () => {
     if (over || parentElement.newest !== data.number) return
     if (!window.Plotly) { setTimeout(paint, 30); return }
-    if (frame.drawn === data.stamp) return move()
-    const figure = fitted(JSON.parse(data.figure))
+    if (frame.drawn === data.stamp + data.dark) return move()
+    const figure = fitted(data.dark ? drawnOnDark(data.figure) : JSON.parse(data.figure))
     const seen = frame.drawn && plot.layout && plot.layout.scene && plot.layout.scene.camera
     if (seen) for (const name of sceneNames(figure.layout)) figure.layout[name].camera = seen
-    frame.drawn = data.stamp
+    frame.drawn = data.stamp + data.dark
     const config = { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false }
     Plotly.react(plot, { ...figure, config }).then(() => {
       if (frame.heard) return
@@ -71,16 +89,27 @@ function draw(component) {
     const button = document.createElement("button")
     button.textContent = format.toUpperCase()
     button.title = "Save the picture as " + format.toUpperCase()
-    button.onclick = () => Plotly.downloadImage(plot, {
+    button.onclick = () => Plotly.downloadImage(data.dark ? fitted(JSON.parse(data.figure)) : plot, {
       format, filename: data.name, width: plot.clientWidth, height: high, scale: format === "png" ? 2 : 1,
     })
     return button
   }))
+  const resize = () => {
+    if (!frame.drawn || !main || measure() === high) return
+    high = measure()
+    plot.style.height = high + "px"
+    Plotly.Plots.resize(plot)
+  }
+  frame.resize = resize
+  frame.leave?.()
+  addEventListener("resize", resize)
+  frame.leave = () => removeEventListener("resize", resize)
   if (!frame.watcher) {
     frame.watcher = new ResizeObserver(() => {
       if (frame.drawn && plot.clientWidth) Plotly.Plots.resize(plot)
+      frame.resize()
     })
   }
   frame.watcher.observe(plot)
-  return () => { over = true; frame.watcher.disconnect() }
+  return () => { over = true; frame.leave(); frame.watcher.disconnect() }
 }

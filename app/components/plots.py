@@ -31,7 +31,7 @@ _library = st.components.v2.component("cnnviz_plotly", js=_plotly_loader(), isol
 _render = st.components.v2.component(
     "cnnviz_plot",
     css=read_source("plots.css"),
-    js=keep_newest(_LINK_CAMERAS + read_source("plots.js")),
+    js=keep_newest(_LINK_CAMERAS + read_source("room.js", "plots.js")),
     isolate_styles=False,
 )
 
@@ -53,6 +53,7 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
         return run
 
     data = {**plot_data(figure), "height": figure.layout.height, "alt": alt, "name": name}
+    data["dark"] = st.context.theme.type == "dark"
     _library(key=f"{key}_library")
     _render(
         key=key,

@@ -1,4 +1,4 @@
-const LETTERS = 12, LEAST_PART = 0.5  // pixels of a caption; share of the window that a wall takes at least
+const LETTERS = 12  // pixels of a caption
 const GROWTH = 3, GROWN = 160, LARGEST = 320, LARGEST_CELLS = 640  // times; pixels of a tile under the pointer
 const CHOSEN = "#e85d04"
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
@@ -8,10 +8,10 @@ function build(parent) {
   wall.className = "wall"
   wall.innerHTML = `
     <div class="box"><div class="keys" role="grid" tabindex="0"><div role="row"><div role="gridcell" id="tile"></div>
-      </div></div><canvas class="tiles" role="img"></canvas><div class="length"></div></div>
+      </div></div><canvas class="tiles" role="img"></canvas><div class="length"></div>
+      <div class="echo" aria-hidden="true" hidden><i></i><b></b></div></div>
     <div class="foot"><span class="low"></span><canvas class="bar" width="256" height="1" aria-hidden="true"></canvas>
       <span class="high"></span><span class="words"></span></div>
-    <div class="reserve"></div>
     <div class="loupe" popover="manual" aria-hidden="true"><canvas></canvas><div class="told"></div></div>`
   parent.appendChild(wall)
   return wall
@@ -25,23 +25,16 @@ function draw(component) {
   const ratio = () => window.devicePixelRatio || 1
   let frame = 0, over = false, pointed = -1
 
-  // The height from the wall's top to the foot of the window, were the page not scrolled.
-  const measureRoom = () => {
-    let top = wall.getBoundingClientRect().top
-    for (let node = parentElement.host || parentElement; node; node = node.parentElement || node.getRootNode().host) {
-      top += node.scrollTop || 0
-    }
-    const rest = innerHeight - top - find(".reserve").offsetHeight
-    return Math.max(rest, LEAST_PART * innerHeight) - find(".foot").offsetHeight
-  }
   const layOut = () => {
     const wide = box.clientWidth || wall.clientWidth
     if (!wide || over) return
     const letters = LETTERS * (parseFloat(getComputedStyle(wall).getPropertyValue("--cnnviz-letters")) || 1)
-    const high = Math.floor(measureRoom()), full = wall.clientWidth
+    const high = Math.floor(roomBelow(wall) - find(".foot").offsetHeight), full = wall.clientWidth
     const plan = planWall(data, full, high, Math.round(letters * 1.4), ratio())
     wall.plan = { ...plan, letters, caption: Math.round(letters * 1.4), shown: Math.min(high, Math.ceil(plan.total)) }
-    box.style.height = `${wall.plan.shown}px`
+    // beside other columns the wall holds the height down to the foot of the window, whatever its tiles need
+    const fills = parseFloat(getComputedStyle(wall).getPropertyValue("--cnnviz-fills")) === 1
+    box.style.height = `${fills ? high : wall.plan.shown}px`
     box.classList.toggle("long", plan.total > high + 0.5)
     find(".length").style.height = `${Math.max(0, Math.ceil(plan.total) - wall.plan.shown)}px`
     paint()
@@ -112,12 +105,14 @@ function draw(component) {
   }
   const hide = () => {
     pointed = -1
+    tellPointed(wall, data.group, null)
     loupe.classList.remove("open")
     if (loupe.hidePopover && loupe.matches(":popover-open")) loupe.hidePopover()
   }
   const tell = (found) => {
     if (!found || !wall.sheet || wall.sheet.stamp !== data.stamp) { hide(); return }
     const { index, unit, share, at } = found, { tile, zoom } = wall.plan, r = ratio()
+    tellPointed(wall, data.group, { item: data.items[index], share: unit && share, unit })
     const longest = Math.max(tile.wide, tile.high), most = data.cells[1] > 1 ? LARGEST_CELLS : LARGEST
     const room = Math.min(0.7 * innerWidth / tile.wide, 0.7 * innerHeight / tile.high, most / longest)
     const grown = roundZoom(zoom * Math.max(1, Math.min(Math.max(GROWTH, GROWN / longest), room)), r)
@@ -157,6 +152,25 @@ function draw(component) {
     if (found) setTriggerValue("pick", [data.items[found.index], ...(found.unit || [null, null])])
   }
   box.onscroll = () => { hide(); paint() }
+
+  // What another wall of the group is pointed at: the same channel, and the unit at the same place of its map.
+  const mark = (other) => {
+    const echo = find(".echo"), index = other ? data.items.indexOf(other.item) : -1
+    echo.hidden = index < 0 || !wall.plan
+    if (echo.hidden) return
+    const [x, y] = place(index), { tile, zoom } = wall.plan, [dot, words] = echo.children
+    Object.assign(echo.style, { left: `${x}px`, top: `${y}px`, width: `${tile.wide}px`, height: `${tile.high}px` })
+    const many = data.cells[0] * data.cells[1] > 1
+    const at = (size, part) => Math.min(part, 1 - 1e-6) * size
+    const unit = other.unit && (many ? other.unit : unitAt(data, zoom, ...[tile.wide, tile.high].map((size, n) => at(size, other.share[n]))))
+    dot.hidden = !unit
+    words.textContent = unit && !many && wall.sheet?.stamp === data.stamp ? valueText(data, wall.sheet, index, unit) : ""
+    echo.dataset.item = data.items[index]
+    echo.dataset.unit = unit ? unit.join() : ""
+    if (!unit) return
+    const [left, top, w, h] = unitBox(data, zoom, unit)
+    Object.assign(dot.style, { left: `${left}px`, top: `${top}px`, width: `${w}px`, height: `${h}px` })
+  }
 
   // --- by keyboard ------------------------------------------------------------------------------------------
 
@@ -213,14 +227,16 @@ function draw(component) {
       layOut()
     })
   }
+  wall.leave?.()
+  const deafen = hearPointed(wall, data.group, mark)
   const watcher = new ResizeObserver(again)
   watcher.observe(wall)
   const page = (parentElement.host || parentElement).closest?.("[data-testid=stMainBlockContainer]")
   if (page) watcher.observe(page)
   addEventListener("resize", again)
-  wall.leave?.()
   wall.leave = () => {
     over = true
+    deafen()
     watcher.disconnect()
     removeEventListener("resize", again)
     cancelAnimationFrame(frame)

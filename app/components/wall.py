@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _render = st.components.v2.component(
     "cnnviz_wall",
     css=read_source("wall.css"),
-    js=keep_newest(read_source("wall_layout.js", "wall_sheet.js", "wall.js")),
+    js=keep_newest(read_source("room.js", "pointer.js", "wall_layout.js", "wall_sheet.js", "wall.js")),
 )
 
 
@@ -47,6 +47,7 @@ def show_wall(
     ends: tuple[str, str] | None = None,
     foot: str = "",
     side: float | None = None,
+    group: str = "",
 ) -> None:
     """Lay the tiles of `atlas` out, `texts[i]` beside the i-th, to the width of the column and the height of the
     window.
@@ -54,7 +55,8 @@ def show_wall(
     `alt`: what the wall shows. `chosen`: the item with a frame; `unit`: (row, col) with a mark in it.
     `on_pick(item, row, col)` runs before the page is drawn again; row and col are None where no unit was meant: a
     click on a caption, or Enter. `ends`: words at the two ends of the bar of colours; `foot`: a sentence beside it.
-    `side`: pixels of the screen that a cell's longer side measures; None: whatever fills the room."""
+    `side`: pixels of the screen that a cell's longer side measures; None: whatever fills the room. `group`: walls of
+    one group mark what one of them is pointed at, the item and the unit at the same place."""
 
     def picked() -> None:
         found: Any = st.session_state.get(key, {}).get("pick")
@@ -87,5 +89,6 @@ def show_wall(
         "ends": ends,
         "foot": foot,
         "side": side,
+        "group": group,
     }
     _render(key=key, data=number_data(key, data), on_pick_change=picked)

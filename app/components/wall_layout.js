@@ -30,10 +30,12 @@ function roundZoom(zoom, ratio) {
   return whole >= 1 && whole >= WHOLE * zoom * ratio ? whole / ratio : zoom
 }
 
-// The zoom at which tiles that do not all fit can be read: the next whole multiple if it is little more.
-function readableZoom(least, ratio) {
-  const whole = Math.ceil(least * ratio - 1e-6)
-  return least * ratio >= WHOLE * whole ? whole / ratio : least
+// The zoom of tiles that do not all fit: as many a row as can be read, and these fill the width.
+function scrolledZoom(data, least, wide, ratio) {
+  const gutter = gutterOf(data), smallest = sizeTile(data, least).wide
+  const columns = Math.max(1, Math.min(data.items.length, Math.floor((wide + gutter) / (smallest + gutter))))
+  const zoom = fitZoom(data, columns, wide, Infinity, 0), whole = roundZoom(zoom, ratio)
+  return whole >= least ? whole : zoom
 }
 
 // Zoom, columns and places of all tiles in a room of wide × high; `caption`: height of the line below a tile.
@@ -46,7 +48,7 @@ function planWall(data, fullWidth, fullHeight, caption, ratio, scrollbar = 12) {
   }
   const least = (data.cells[1] > 1 ? SMALLEST_CELL : SMALLEST) / Math.max(...data.tile)
   if (data.side) zoom = data.side / Math.max(...data.tile)
-  else if (zoom < least) zoom = Math.min(readableZoom(least, ratio), (wide - scrollbar) / sizeTile(data, 1).wide)
+  else if (zoom < least) zoom = scrolledZoom(data, least, wide - scrollbar, ratio)
   else zoom = roundZoom(zoom, ratio)
   const arrange = (room) => {
     const tile = sizeTile(data, zoom), pitch = Math.max(tile.wide, data.side ? 84 : 0) + gutter

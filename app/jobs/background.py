@@ -205,12 +205,15 @@ def leave(key: str) -> None:
         _part(job, mine)
 
 
-def start(key: str, name: str, work: Work, watched: bool = True, lane: str = limits.LONG) -> Job:
+def start(
+    key: str, name: str, work: Work, watched: bool = True, lane: str = limits.LONG, patient: bool | None = None
+) -> Job:
     """Start work under `key`, or join it if another tab has started it. Raises access.NotAllowed where this
     session may start none, and for more than limits.waiting() jobs of one person.
 
     `watched`: False from a job's own thread, which was allowed to run: the work needs no tab that stays open.
-    `lane`: limits.LONG or SHORT; what takes a moment never waits for what takes minutes."""
+    `lane`: limits.LONG or SHORT; what takes a moment never waits for what takes minutes. `patient`: see Job; None: as
+    long work is."""
     jobs, lock = _registry()
     queue, who = _queue(lane), id(_mine()) if watched else None
     with lock:
@@ -219,7 +222,7 @@ def start(key: str, name: str, work: Work, watched: bool = True, lane: str = lim
                 access.check_may_start(name)
                 _refuse_more(name, queue.held_by(who))
             jobs.pop(key, None)
-            jobs[key] = Job(name, work, queue.join(who), patient=lane == limits.LONG)
+            jobs[key] = Job(name, work, queue.join(who), lane == limits.LONG if patient is None else patient)
             _forget_old(jobs)
         job = jobs[key]
     if watched:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import streamlit as st
@@ -14,15 +14,41 @@ from app.markdown import escape_markdown
 from app.url import address
 
 EVERY = 0.5  # seconds between two looks at a job
+_WAITING = "waiting"  # in the session: {slot: key of the job that this tab waits for there}
+_FOLLOWED = "followed"  # in the session: the slots that the present run has drawn
+_VIEW = "watched_view"  # in the session: the view that was drawn last
+
+
+def begin(view: Hashable) -> None:
+    """Call before a page is drawn. In another view than before nothing is waited for any more: what was begun for the
+    one left behind stops before it takes time from this one."""
+    if st.session_state.get(_VIEW) != view:
+        st.session_state[_VIEW] = view
+        _leave_all(_waiting())
+    st.session_state[_FOLLOWED] = set()
+
+
+def finish() -> None:
+    """Call once the page is drawn: what it has not followed, it no longer shows."""
+    _leave_all(set(_waiting()) - st.session_state.get(_FOLLOWED, set()))
 
 
 def follow(slot: str, key: str) -> None:
     """This tab waits for the job `key` in this place now, and no longer for the one before."""
-    place = f"waiting_{slot}"
-    before = st.session_state.get(place)
-    st.session_state[place] = key
+    st.session_state.setdefault(_FOLLOWED, set()).add(slot)
+    before = _waiting().get(slot)
+    _waiting()[slot] = key
     if before and before != key:
         background.leave(before)
+
+
+def _waiting() -> dict[str, str]:
+    return st.session_state.setdefault(_WAITING, {})
+
+
+def _leave_all(slots: Iterable[str]) -> None:
+    for slot in list(slots):
+        background.leave(_waiting().pop(slot))
 
 
 def start_or_offer(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool = True) -> Job | None:

@@ -1,7 +1,9 @@
-"""The bar along the top of every page: image, network, weights, layers and channel, in sight whatever is scrolled; the
-row of the page's own controls; and beside the picture a panel for numbers and tables that one page alone asks for.
+"""The bar along the top of every page: image, network, weights, Compare, layers and channel, in sight whatever is
+scrolled; the page's title and the row of its own controls; and beside the picture a panel for numbers and tables that
+one page alone asks for.
 
-The frame draws all three before the page; the pickers fill their slots. What stays empty takes no room."""
+The frame draws them before the page; the pickers fill their slots. What stays empty takes no room. In a window as
+narrow as a phone's, weights, row and panel lie in a sheet (`app.shell.sheet`), and the picture comes first."""
 
 from __future__ import annotations
 
@@ -9,18 +11,21 @@ from typing import Any
 
 import streamlit as st
 
-SLOTS = ("image", "network", "weights", "layer", "channel")
+SLOTS = ("image", "network", "weights", "compare", "layer", "channel")
 _PLACES = "bar_places"  # in the session: {slot: container} of the present run
 
 
 def draw() -> Any:
-    """Draw the empty bar, the empty row, the empty panel and the container for the page, which is returned."""
+    """Draw the empty bar, title, row and panel, and the container for the page, which is returned."""
     with st.container(key="cnnviz_bar", horizontal=True, vertical_alignment="bottom", gap="small"):
         places: dict[str, Any] = {slot: st.container(key=f"bar_{slot}", gap=None) for slot in SLOTS}
-    places["row"] = st.container(key="cnnviz_row", horizontal=True, vertical_alignment="bottom", gap="small")
-    with st.container(key="cnnviz_body", horizontal=True, wrap=False, gap="medium"):
-        places["panel"] = st.container(key="cnnviz_panel", width=232)
+    with st.container(key="cnnviz_body", horizontal=True, vertical_alignment="bottom", gap="small"):
+        places["title"] = st.container(key="cnnviz_title", width="content")
+        with st.container(key="cnnviz_sheet", gap="small"):
+            places["row"] = st.container(key="cnnviz_row", horizontal=True, vertical_alignment="bottom", gap="small")
+            places["panel"] = st.container(key="cnnviz_panel", width=232)
         page = st.container(key="cnnviz_page")
+        places["notices"] = page.container(key="cnnviz_notices")
     st.session_state[_PLACES] = places
     return page
 
@@ -30,8 +35,18 @@ def slot(name: str) -> Any:
     return st.session_state[_PLACES][name]
 
 
+def notices() -> Any:
+    """The container above the picture for what a picker has to say or to ask."""
+    return st.session_state[_PLACES]["notices"]
+
+
+def title() -> Any:
+    """The container of the page's title."""
+    return st.session_state[_PLACES]["title"]
+
+
 def row() -> Any:
-    """The row above the picture: the page's title and its own controls."""
+    """The row above the picture: the page's own controls."""
     return st.session_state[_PLACES]["row"]
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
 
 __all__ = ["Network", "bind", "bind_choice"]
+LAYER_KINDS = ("conv", "block", "pool", "linear")
 _SHOWN = "shown_network"  # in the session: (links opened until then, the choice that was shown last)
 WEIGHTS_NOTE = {
     "bundled": "trained; comes with cnnviz",
@@ -46,7 +47,6 @@ class Title:
 
     place: Any
     text: str
-    notices: Any  # a container below it
 
     def show(self, untrained: bool = False) -> None:
         """Write it, or write it again."""
@@ -55,9 +55,9 @@ class Title:
 
 def heading(text: str) -> Title:
     """The title of a page; hand it to `pick_network`."""
-    with bar.row():
+    with bar.title():
         place = st.empty()
-    title = Title(place, text, st.container())
+    title = Title(place, text)
     title.show()
     return title
 
@@ -70,7 +70,7 @@ def pick_network(title: Title | None = None, first: str = "") -> Network:
         name = pick_name(first=first)
     with bar.slot("weights"):
         choice = _pick_weights(name)
-    network = _load_or_ask(choice, st.container() if title is None else title.notices)
+    network = _load_or_ask(choice, bar.notices())
     st.session_state[_SHOWN] = address.count_links(), network.choice
     _say_how_loaded(network.model)
     if title is not None and network.untrained:
@@ -88,10 +88,10 @@ def pick_name(blocks: bool = False, first: str = "") -> str:
     default = next((wanted for wanted in (first, usual) if wanted in names), names[0])
     if not asked and linked is not None:
         default = linked.architecture  # a link that names only a file means its network
-    _take_back_unknown(names)
+    take_back_unknown(names)
     own = {found.architecture: found.file_name for found in reversed(owners.list_own())}
     others = {address.read("net"), default, *own} - {"", *names}
-    extra = sorted(name for name in others if _is_known(name))
+    extra = sorted(name for name in others if is_known(name))
     names = [*extra, *names]
     labels = {chain: networks.describe_name(chain) for chain in extra}
     if len(set(labels.values())) < len(labels):  # they differ in settings that the label leaves out
@@ -109,24 +109,30 @@ def pick_name(blocks: bool = False, first: str = "") -> str:
     )
     if asked and first not in ("", usual):
         address.record("net", name, None)  # other pages open on another network: what was asked for has to move along
-    if message := st.session_state.pop("network_problem", None):
-        st.error(escape_markdown(message), icon=":material/search_off:")
+    say_unknown()
     return name
 
 
-def _take_back_unknown(names: list[str]) -> None:
-    """Undo the choice of a name that nobody knows, and keep the reason for the page to say. A link with such a
-    name opens the default network; it is told why if another zoo was asked."""
-    asked = address.read("net")
+def take_back_unknown(names: list[str], key: str = "net") -> None:
+    """Undo the choice of a name in the picker `key` that nobody knows, and keep the reason for the page to say. A link
+    with such a name opens the default network; it is told why if another zoo was asked."""
+    asked = address.read(key)
     try:
         if asked and asked not in names:
             networks.check_name(asked)
     except CnnvizError as error:
-        if address.take_back("net") or networks.is_prefixed(asked):
+        if address.take_back(key) or networks.is_prefixed(asked):
             st.session_state["network_problem"] = f"{error} The network is unchanged."
 
 
-def _is_known(name: str) -> bool:
+def say_unknown() -> None:
+    """Say what `take_back_unknown` found."""
+    if message := st.session_state.pop("network_problem", None):
+        bar.notices().error(escape_markdown(message), icon=":material/search_off:")
+
+
+def is_known(name: str) -> bool:
+    """True if a network of this name can be built."""
     try:
         networks.check_name(name)
     except CnnvizError:
@@ -135,16 +141,8 @@ def _is_known(name: str) -> bool:
 
 
 def _pick_weights(name: str) -> Choice:
-    own: dict[str, OwnWeights | None] = {found.name: found for found in owners.list_own()}
-    asked = address.read("weights")
-    if asked.startswith("file-") and asked not in own:
-        own[asked] = owners.find(asked)  # of a link; None where it is gone, which loading says
-    labels = owners.label_files([found for found in own.values() if found is not None])
-    options = networks.weights_options(name)
-    options += [key for key, found in own.items() if found is None or found.architecture == name]
-    then = networks.snapshots(name)
-    options, labels = [*options, *then], labels | then
-    words = dict(zip(options, options, strict=True)) | labels
+    words, own = list_weights(name, address.read("weights"))
+    options = list(words)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", wrap=False):
         weights = bind(
             st.selectbox,
@@ -160,8 +158,21 @@ def _pick_weights(name: str) -> Choice:
     chosen = own.get(weights)
     with st.sidebar:
         note = _weights_note(name, weights, chosen)
-        st.caption(f"Random weights, in place of: {labels.get(weights, weights)}" if untrained else f"Weights: {note}")
+        st.caption(f"Random weights, in place of: {words[weights]}" if untrained else f"Weights: {note}")
     return Choice(name, weights, choose_device(), untrained, chosen.version if chosen else "")
+
+
+def list_weights(name: str, asked: str) -> tuple[dict[str, str], dict[str, OwnWeights | None]]:
+    """{weights that `name` can take, `asked` of a link among them: how the picker calls them}, the best that needs no
+    download first; and {file: what is known of it} of one's own, None where it is gone, which loading says."""
+    own: dict[str, OwnWeights | None] = {found.name: found for found in owners.list_own()}
+    if asked.startswith("file-") and asked not in own:
+        own[asked] = owners.find(asked)
+    options = networks.weights_options(name)
+    options += [key for key, found in own.items() if found is None or found.architecture == name]
+    labels = owners.label_files([found for found in own.values() if found is not None])
+    then = networks.snapshots(name)
+    return {key: labels.get(key, key) for key in options} | then, own
 
 
 def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
@@ -275,11 +286,15 @@ def show_photo_early(place: Any) -> None:
         return  # a link with an unknown name: the picker falls back
 
 
-def pick_layer(network: Network, kinds: tuple[str, ...] = ("conv", "block", "pool", "linear")) -> str:
+def list_layers(network: Network, kinds: tuple[str, ...] = LAYER_KINDS) -> list[str]:
+    """The layers of these kinds in their order, without those that never run."""
+    known = shared.layer_kinds(network)
+    return [layer for layer in shared.layer_shapes(network) if known[layer] in kinds]
+
+
+def pick_layer(network: Network, kinds: tuple[str, ...] = LAYER_KINDS) -> str:
     """The layer, with the shape of its output. Layers that never run are not offered."""
-    shapes, known = shared.layer_shapes(network), shared.layer_kinds(network)
-    options = [layer for layer in shapes if known[layer] in kinds]
-    default = _find_default(shapes, known)
+    options, default = list_layers(network, kinds), default_layer(network)
     return choose_layer(network, options, default if default in options else options[0])
 
 
@@ -323,6 +338,12 @@ def pick_unit(channels: int, first: int = 0) -> int:
     with bar.slot("channel"):
         label, last = f"Channel (0 to {channels - 1})", channels - 1
         return int(bind(st.number_input, label, "unit", first, min_value=0, max_value=last, step=1, width=140))
+
+
+def pick_scale(row: Any) -> bool:
+    """Where two pictures stand side by side: whether one scale holds for both."""
+    with row:
+        return bind_choice("Scale", "scale", ["Common", "Each map"]) == "Common"
 
 
 def unit_name(layer: str, channel: int, row: int | None = None, col: int | None = None) -> str:

@@ -41,7 +41,7 @@ def pick_corpus(
     options += [index_file.SOURCE] if indexes else []
     usual = default or default_corpus(network)
     with row:
-        source = controls.bind(st.selectbox, label, "corpus", usual, options=options, width=170)
+        source = controls.bind(st.selectbox, label, "corpus", usual, options=options, width=150)
     if source == "folder":
         return _folder(), row
     if source == "upload":

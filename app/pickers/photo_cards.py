@@ -12,7 +12,7 @@ import streamlit as st
 from app import access, limits
 from app.components.cards import Action, Card, Dropping, pick_card
 from app.markdown import escape_markdown
-from app.pickers import webcam
+from app.pickers import bar, webcam
 from app.session import shared, uploads
 from app.session.cache import picture_cache
 from app.session.networks import Network
@@ -140,7 +140,7 @@ def _take_upload() -> None:
 def _say_problems() -> None:
     """What went wrong stays in sight while more files of the same drop come."""
     if message := st.session_state.get(webcam.PROBLEM):
-        st.error(escape_markdown(message), icon=":material/broken_image:")
+        bar.notices().error(escape_markdown(message), icon=":material/broken_image:")
         if not st.session_state.get(_COMING):
             del st.session_state[webcam.PROBLEM]
     if st.session_state.pop("photo_dialog", False):

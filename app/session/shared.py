@@ -174,12 +174,12 @@ def receptive(network: Network, layer: str) -> ReceptiveField:
     return picture_cache().get(("receptive", network.key, layer), lambda: receptive_field(network.model, layer))
 
 
-def filters(network: Network, contrast: str, channel: int | None) -> FirstLayerFilters:
-    """The kernels of the first layer as tiles; `contrast`, `channel`: as for `first_layer_filters`."""
+def filters(network: Network, contrast: str, channel: int | None, full: float | None = None) -> FirstLayerFilters:
+    """The kernels of the first layer as tiles; `contrast`, `channel`, `full`: as for `first_layer_filters`."""
     from cnnviz.probes.filters import first_layer_filters
 
-    name = ("first filters", network.key, contrast, channel)
-    return picture_cache().get(name, lambda: first_layer_filters(network.model, contrast, channel))
+    name = ("first filters", network.key, contrast, channel, full)
+    return picture_cache().get(name, lambda: first_layer_filters(network.model, contrast, channel, full))
 
 
 def top5(network: Network, image: str) -> list[tuple[str, float]]:

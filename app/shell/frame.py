@@ -11,11 +11,12 @@ import streamlit as st
 from app import access
 from app.classroom import panel
 from app.components.keys import mark_drawn
+from app.jobs import watch
 from app.pickers import bar
 from app.session import shared
-from app.shell import presenting, touring
+from app.shell import presenting, sheet, touring
 from app.shell.pages import list_pages
-from app.url import address
+from app.url import address, scene
 from cnnviz.errors import CnnvizError, DeviceLost
 
 log = logging.getLogger("cnnviz")
@@ -71,17 +72,23 @@ def _run() -> None:
 
 def _frame(chosen: st.Page, offered: list[st.Page], in_class: bool) -> Exception | None:
     """What surrounds every page, and the page; returns what went wrong in it."""
+    scene.begin(chosen.url_path)
+    watch.begin((chosen.url_path, address.read("view")))
     presented, touring_now = presenting.is_on(), touring.is_running()
     st.html(f"<style>{presenting.read_style(presented)}</style>")
     presenting.listen([page.url_path for page in offered], presented, touring_now)
     if touring_now:
         touring.draw_bar(led=in_class and panel.is_led())
+    else:
+        sheet.draw_button()
     if in_class:
         panel.draw()
     links, choices = st.sidebar.container(key="cnnviz_pages").empty(), address.link()
     _draw_links(links, offered)
     with bar.draw():
         failed = _draw(chosen)
+    watch.finish()
+    scene.finish()
     with st.sidebar:
         if not touring_now:
             touring.draw_menu()

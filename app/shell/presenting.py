@@ -12,13 +12,13 @@ from app.url import address
 from app.url.address import bind, put, step
 
 _THEME = Path(__file__).resolve().parents[2] / "assets" / "theme"
-_STEPPED = {"l": "layer", "u": "unit", "i": "image"}
+_STEPPED = {"l": "layer", "u": "unit", "i": "image", "v": "view"}
 _KEYS = {
     **{key: f"{choice} +1" for key, choice in _STEPPED.items()},
     **{key.upper(): f"{choice} -1" for key, choice in _STEPPED.items()},
     **{"ArrowRight": "unit +1", "ArrowLeft": "unit -1"},
     **{"g": "page +1", "G": "page -1", "n": "stop +1", "p": "stop -1"},
-    **{"0": "reset", "f": "present"},
+    **{"w": "weights", "0": "reset", "f": "present"},
 }
 _HELP = [
     ("n, Page Down", "next stop of the tour (n: next page where no tour runs)"),
@@ -29,6 +29,8 @@ _HELP = [
     ("→, ←", "next, previous step of what moves; where nothing moves, next, previous channel"),
     ("u, Shift u", "next, previous channel"),
     ("i, Shift i", "next, previous image"),
+    ("v, Shift v", "next, previous view of the page"),
+    ("w", "random weights in place of the trained ones, and back"),
     ("0", "reset: the stop, or the page, as it opens"),
     ("f", "presenter mode on or off"),
     ("s", "in presenter mode: show or hide the controls"),
@@ -81,6 +83,8 @@ def _act(action: str, press: int, addresses: list[str]) -> None:
         put("present", not is_on(), press)
     elif action == "reset":
         _reset(press)
+    elif action == "weights":
+        step("untrained", -1 if st.session_state.get("untrained") else 1, press)
     else:
         what, by = action.split()
         _step(what, int(by), press, addresses)

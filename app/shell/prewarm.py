@@ -27,7 +27,7 @@ def start(tour: Tour) -> None:
         return
     st.session_state["prewarmed"] = tour.name
     words = f"Preparing the tour {tour.name}"
-    background.start(f"tour {tour.name}", words, partial(visit_stops, tour), lane=limits.SHORT)
+    background.start(f"tour {tour.name}", words, partial(visit_stops, tour), lane=limits.SHORT, patient=True)
 
 
 def visit_stops(tour: Tour, report: Report) -> None:

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 import streamlit as st
 
 from app import access
 from app.markdown import as_literal
-from app.shell import prewarm
+from app.shell import prewarm, sheet
 from app.url import address
 from cnnviz.errors import CnnvizError
 from cnnviz.tours import RESERVED, Tour, load_tour, tour_files
+from cnnviz.wording import plural
 
 _PAGES = "pages"  # in the session: the addresses that stops may name
 
@@ -73,8 +75,10 @@ def draw_bar(led: bool = False) -> None:
         except CnnvizError as error:
             st.markdown(as_literal(f"This tour cannot run. {error}"), width="stretch")
             st.button("Leave the tour", on_click=leave, key="leave_tour")
+            sheet.draw_button()
             return
         _show(tour, led)
+        sheet.draw_button()
     if not led and access.may_start():
         prewarm.start(tour)
 
@@ -105,6 +109,24 @@ def draw_menu() -> None:
         st.caption("Prepared stops, one key or click apart. Your own: put them in a folder named by CNNVIZ_TOURS.")
         for name in names:
             st.button(name, on_click=start, args=(name,), key=f"tour_{name}", width="stretch")
+
+
+def offer(place: Any) -> None:
+    """Offer the tours in `place`, each with its title, its number of stops and the time it takes; none where one
+    runs. A file that is no tour is left to the list in the sidebar, which says what is wrong with it."""
+    if is_running():
+        return
+    for name in _list_tours(os.environ.get("CNNVIZ_TOURS", "")):
+        try:
+            tour = load_tour(name)
+        except CnnvizError:
+            continue
+        time = f", about {plural(tour.minutes, 'minute')}" if tour.minutes else ""
+        length = f"{plural(len(tour.stops), 'stop')}{time}"
+        words = f"**Tour: {as_literal(tour.title)}**  \n{length}; next and back by key or click."
+        with place, st.container(key=f"offer_{name}", horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(words, width="stretch")
+            st.button("Start", on_click=start, args=(name,), key=f"begin_{name}", icon=":material/play_arrow:")
 
 
 @st.cache_data(ttl=10, show_spinner=False)

@@ -34,7 +34,8 @@ _LAG = 0.7  # seconds for which a browser that has drawn a page may still send a
 class _Memory:
     """`query`: the choices as the last whole run left them in the URL; `shown`: what each widget had then.
     `draft`, `noted`: the same of the present run. `drawn`: the widgets that this page has drawn already.
-    `again`: the next run is one that this one asked for. `links`: how often the URL was the truth for every choice."""
+    `again`: the next run is one that this one asked for. `links`: how often the URL was the truth for every choice.
+    `behind`: the browser may not show the URL yet: of a link to the page it is on it tells the server alone."""
 
     page: str | None = None
     query: dict[str, str] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class _Memory:
     drawn: set[str] = field(default_factory=set)
     again: bool = False
     links: int = 0
+    behind: bool = False
 
 
 def _memory() -> _Memory:
@@ -57,6 +59,7 @@ def begin(page: str) -> None:
     again, memory.again = memory.again, False  # such a run may bring a URL that the browser sent before it had the new
     if page != memory.page or (asked != memory.query and not again and not any(map(_touched, memory.shown))):
         memory.drawn = memory.drawn if page == memory.page else set()
+        memory.behind = page == memory.page
         memory.page, memory.query, memory.links = page, asked, memory.links + 1
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
     memory.draft, memory.noted = dict(memory.query), dict(memory.shown)
@@ -86,8 +89,9 @@ def finish(drawn: bool = False) -> None:
     touched."""
     memory = _memory()
     memory.query, memory.shown = dict(memory.draft), dict(memory.noted)
-    if memory.query != st.query_params.to_dict():
-        st.query_params.from_dict(memory.query)
+    if memory.behind or memory.query != st.query_params.to_dict():
+        st.query_params.from_dict(memory.query)  # a browser that shows it already makes no step
+    memory.behind = False
     if drawn:
         _mark_shown()
 
@@ -155,6 +159,15 @@ def record(key: str, value: Any, default: Any) -> None:
         memory.draft[key] = str(value)
 
 
+def forget(*keys: str) -> None:
+    """This view has no such choices: neither the URL nor the session keeps them."""
+    memory = _memory()
+    for key in keys:
+        memory.draft.pop(key, None)
+        memory.noted.pop(key, None)
+        st.session_state.pop(key, None)
+
+
 def read(key: str) -> str:
     """The choice as text before its widget is drawn; "" where it is the default."""
     if _touched(key):
@@ -199,6 +212,8 @@ def bind(widget: Callable[..., Any], label: str, key: str, default: Any, **optio
         _offered()[key] = options["options"]
     elif isinstance(default, bool):
         prepare(key, default, lambda text: text.lower() in ("true", "1", "yes", "on"))
+        if not options.get("disabled"):
+            _offered()[key] = (False, True)
     elif "min_value" in options:
         numbers = range(options["min_value"], options["max_value"] + 1)
         prepare(key, default, _whole_number, numbers)

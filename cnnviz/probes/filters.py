@@ -33,13 +33,16 @@ class FirstLayerFilters(Displayed, Summarised):
     scale: np.ndarray
 
 
-def first_layer_filters(model: LoadedModel, contrast: str = "common", channel: int | None = None) -> FirstLayerFilters:
+def first_layer_filters(
+    model: LoadedModel, contrast: str = "common", channel: int | None = None, full: float | None = None
+) -> FirstLayerFilters:
     """Kernels of the convolution that sees the image first, or of a fully connected first layer (reshaped to the
     input): first in the forward pass, wherever it is defined.
 
     `contrast`: "common", one scale for all filters, so that weak filters look weak; "each", every filter
-    fills the range. `channel`: show this input channel alone. Raises BadInput for other values and for a
-    network that begins with neither kind of layer.
+    fills the range. `channel`: show this input channel alone. `full`: the magnitude of full contrast under "common",
+    where the filters of another network have a part in it; larger weights are drawn as if they had it. Raises BadInput
+    for other values and for a network that begins with neither kind of layer.
 
     Example:
         >>> import cnnviz
@@ -50,14 +53,16 @@ def first_layer_filters(model: LoadedModel, contrast: str = "common", channel: i
     if contrast not in CONTRASTS:
         raise BadInput(f"contrast is one of {', '.join(CONTRASTS)}, got {contrast!r}.")
     layer, weights = _first_weights(model)
+    if full is not None and not full >= 0:
+        raise BadInput(f"full is a magnitude, 0 or more, got {full!r}.")
     if channel is not None and not 0 <= channel < weights.shape[1]:
         raise BadInput(f"channel must be in 0..{weights.shape[1] - 1}, got {channel}.")
     shown = weights if channel is None else weights[:, channel : channel + 1]
     if shown.shape[1] not in (1, 3):
         shown = shown.mean(axis=1, keepdims=True)
     magnitude = np.abs(shown).max(axis=(1, 2, 3))
-    scale = magnitude if contrast == "each" else np.full_like(magnitude, magnitude.max())
-    unit = shown / np.where(scale > 0, scale, 1)[:, None, None, None]
+    scale = magnitude if contrast == "each" else np.full_like(magnitude, magnitude.max() if full is None else full)
+    unit = np.clip(shown / np.where(scale > 0, scale, 1)[:, None, None, None], -1, 1)
     tiles = np.rint(128 + 127 * np.nan_to_num(unit)).astype(np.uint8).transpose(0, 2, 3, 1)
     return FirstLayerFilters(layer, weights, tiles, scale)
 

@@ -14,6 +14,16 @@ _MEASURE = """
                             right: Math.min(a.right, b.right), bottom: Math.min(a.bottom, b.bottom) })
   const hides = (flow) => flow === "hidden" || flow === "clip"
   const scrolls = (flow) => flow === "auto" || flow === "scroll"
+  // Bars at the head and the foot of the window lie over what is scrolled below them.
+  const BARS = [".st-key-cnnviz_bar", ".st-key-tour_bar", ".st-key-cnnviz_foot"]
+  const bars = BARS.map((name) => document.querySelector(name)?.parentElement)
+    .filter((bar) => bar && getComputedStyle(bar).position === "sticky")
+  const free = bars.reduce(({ top, bottom }, bar) => {
+    const place = bar.getBoundingClientRect()
+    return place.top < 1 ? { top: Math.max(top, place.bottom), bottom } : { top, bottom: Math.min(bottom, place.top) }
+  }, { top: 0, bottom: innerHeight })
+  const scrolled = (element) => element.closest("[data-testid=stMain]") && !bars.some((bar) => bar.contains(element))
+  const covered = (element, box) => scrolled(element) && (box.bottom > free.bottom || box.top < free.top)
   const seen = (element, box) => {
     let x = true, y = true  // whether it is still looked at in this direction
     for (let e = element; e && e !== document.body; e = e.parentElement) {
@@ -44,6 +54,7 @@ _MEASURE = """
     for (const control of root.querySelectorAll(CONTROLS)) {
       if (!shown(control) || control.closest(PICTURES)) continue
       const box = seen(control, control.getBoundingClientRect().toJSON())
+      if (bars.length && covered(control, box)) continue
       if (box.right - box.left < 3 || box.bottom - box.top < 3) continue  // for screen readers alone
       const name = control.getAttribute("aria-label") || control.textContent || control.value
       const text = `<${control.localName} ${name}>`
@@ -55,6 +66,7 @@ _MEASURE = """
     }
   }
   for (const [block, { text, ...box }] of words) {
+    if (bars.length && covered(block, box)) continue
     const part = seen(block, box), whole = block.getBoundingClientRect()
     if (part.right - part.left < 3 || part.bottom - part.top < 3) continue  // for screen readers alone
     const ends = getComputedStyle(block).textOverflow === "ellipsis" && block.closest("[title]")

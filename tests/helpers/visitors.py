@@ -131,8 +131,8 @@ class Visitor:
 
     @property
     def bar(self) -> Any:
-        """What the page looks at: image, network, weights, layer, channel; and the page's own controls."""
-        return self.tab.locator(".st-key-cnnviz_bar, .st-key-cnnviz_row")
+        """What the page looks at: image, network, weights, layer, channel, unit; and the page's own controls."""
+        return self.tab.locator(".st-key-cnnviz_bar, .st-key-cnnviz_row, .st-key-unit_choices")
 
     @property
     def main(self) -> Any:
@@ -248,7 +248,8 @@ class Visitor:
 
     def drop(self, where: Any, name: str, data: bytes, kind: str = "application/octet-stream") -> None:
         """Give a file to the place for files that lies in `where`."""
-        place = where.locator("[data-testid=stFileUploader] input[type=file]").first
+        # that of images, in the bar, stands first
+        place = where.locator("[data-testid=stFileUploader] input[type=file]").last
         place.set_input_files({"name": name, "mimeType": kind, "buffer": data})
 
     def download(self, button: Any) -> tuple[str, bytes]:

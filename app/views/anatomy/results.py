@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.session import networks
+
 if TYPE_CHECKING:
     from cnnviz.studies.anatomy.history import PublishedModel
     from cnnviz.studies.anatomy.rows import Anatomy
@@ -38,6 +40,14 @@ def anatomy(name: str) -> Anatomy:
     from cnnviz.studies.anatomy.anatomy import anatomy as measured
 
     return measured(name)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def map_layers(name: str) -> dict[str, str]:
+    """{block: the layer whose feature maps show its output}; none for a building block, which is no network."""
+    from cnnviz.studies.anatomy.map_layers import find_map_layers
+
+    return find_map_layers(name) if name in networks.catalogue() else {}
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

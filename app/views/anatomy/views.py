@@ -8,7 +8,9 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
+from app.components.plots import plot
 from app.pickers import controls
+from app.url import address
 from app.views.anatomy import results
 from cnnviz.figures.anatomy import block_graph, network_graph
 from cnnviz.figures.anatomy import blocks as units
@@ -43,6 +45,14 @@ def graph(found: Anatomy, row: Any) -> None:
         if (number := network_graph.parse_block_item(item)) is not None:
             st.session_state["block"] = names[number]
 
+    if (layer := results.map_layers(found.name).get(block)) is not None:
+        with row:
+            st.page_link(
+                "../pages/feature_maps.py",
+                label="Show its feature maps",
+                icon=":material/layers:",
+                query_params=address.link(("unit", "row", "col"), net=found.name, layer=layer),
+            )
     narrow = None
     if chosen is None:
         scenes = [network_graph.network_graph(found, 1070, 590, None, repeats)]
@@ -159,7 +169,6 @@ def compare(found: Anatomy, row: Any, names: list[str]) -> None:
 def history(row: Any) -> None:
     """The challenge year by year, or accuracy against size and cost."""
     from cnnviz.figures.anatomy.history import bubble_figure, timeline_figure
-    from cnnviz.figures.base.plot_style import plot_config
     from cnnviz.studies.anatomy.history import HUMAN, timeline
 
     with row:
@@ -167,15 +176,15 @@ def history(row: Any) -> None:
         newest = False
         if chart != "Challenge":
             newest = controls.bind_choice("torchvision's weights", "recipe", ["First", "Newest"]) == "Newest"
-        saves = controls.bind_choice("The camera saves", "saves", ["PNG", "SVG"]).lower()
     if chart == "Challenge":
-        figure, name = timeline_figure(timeline(), HUMAN), "ilsvrc"
+        figure, name, title = timeline_figure(timeline(), HUMAN), "ilsvrc", "The ImageNet challenge year by year"
         table = results.facts_csv([*timeline(), HUMAN])
     else:
         with st.spinner("Reading torchvision's metadata"):
             entries = results.models(newest)
-        figure, name, table = bubble_figure(entries), "accuracy-size-cost", results.facts_csv(entries)
-    st.plotly_chart(figure, theme=None, config=plot_config(shorten_file_name(name), saves), key=f"{name}_{saves}")
+        figure, name, title = bubble_figure(entries), "accuracy-size-cost", "Accuracy, size and cost of networks"
+        table = results.facts_csv(entries)
+    plot(figure, title, name, shorten_file_name(name))
     offer_downloads(name, None, table)
     if chart == "Challenge":
         st.write(

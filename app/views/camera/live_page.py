@@ -57,7 +57,9 @@ def _visit() -> Visit:
 
 def view(wish: Wish, image: str, mode: str) -> None:
     """The camera on the left, what the network makes of it on the right."""
-    left, right = st.columns([1, 4.2] if mode == "Video" and has_video() else [1, 2.4], gap="medium")
+    left, right = st.container(key="cnnviz_reversed").columns(
+        [1, 4.2] if mode == "Video" and has_video() else [1, 3.6], gap="medium"
+    )
     with left:
         playing = _video() if mode == "Video" else False
         if mode == "Snapshot":

@@ -9,9 +9,11 @@ import streamlit as st
 
 from app.components.plots import plot
 from app.jobs import studies
+from app.pickers import comparison
+from app.pickers.comparison import Side
 from app.url import address
 from app.views.equivariance.results import ShiftSetting
-from cnnviz.figures.equivariance.charts import map_figure
+from cnnviz.figures.equivariance.charts import find_top, map_figure
 from cnnviz.wording import plural
 
 if TYPE_CHECKING:
@@ -21,21 +23,21 @@ SPAN = 8  # pixels to each side
 HEIGHT = 560
 
 
-def view(setting: ShiftSetting, layer: str, shift: tuple[int, int], mask: bool) -> None:
-    """The square of errors, with two lines through it."""
+def view(settings: dict[Side, ShiftSetting], shift: tuple[int, int], mask: bool, common: bool) -> None:
+    """The square of errors with two lines through it, of one setting or of two side by side. `common`: one scale for
+    both."""
+    place, waiting = st.container(), st.container()
+    with waiting:
+        found = comparison.collect(settings, lambda side: _measure(settings[side], side))
+    errors = [one.relative_inside if mask else one.relative for one in found.values() if one is not None]
+    top = find_top(*errors) if common and errors else None
 
-    def make(progress: Any) -> ShiftMap:
-        from cnnviz.studies.equivariance.shift import equivariance_map
+    def draw(side: Side) -> None:
+        if (one := found[side]) is not None:
+            _picture(side, one, mask, shift, top)
 
-        return equivariance_map(
-            setting.model, setting.pixels(SPAN), layer, SPAN, setting.padding, setting.how, progress
-        )
-
-    found: ShiftMap | None = studies.result(
-        "map", ("map", *setting.key, layer), f"{plural((2 * SPAN + 1) ** 2, 'shift')} of {layer}", make
-    )
-    if found is not None:
-        _picture(setting, found, mask, shift)
+    with place:
+        comparison.show(found, draw)
     st.write(
         "The error of one layer for every shift up to eight pixels each way. **Notice** the lattice: with the padding "
         "*torus* the error is 0 at multiples of the layer's total stride, and the pattern between them repeats. Click "
@@ -50,10 +52,25 @@ def view(setting: ShiftSetting, layer: str, shift: tuple[int, int], mask: bool) 
         )
 
 
-def _picture(setting: ShiftSetting, found: ShiftMap, mask: bool, shift: tuple[int, int]) -> None:
-    name = f"{setting.network.model.name}-{found.layer}-map"
-    figure = map_figure(found, mask, shift, HEIGHT)
-    plot(figure, f"Error of {found.layer} over all shifts", "map", name, on_point=_choose)
+def _measure(setting: ShiftSetting, side: Side) -> ShiftMap | None:
+    """The errors of the layer; None while they are computed."""
+    layer = side.layer
+
+    def make(progress: Any) -> ShiftMap:
+        from cnnviz.studies.equivariance.shift import equivariance_map
+
+        return equivariance_map(
+            setting.model, setting.pixels(SPAN), layer, SPAN, setting.padding, setting.how, progress
+        )
+
+    words = f"{plural((2 * SPAN + 1) ** 2, 'shift')} of {layer}"
+    return studies.result(side.key("map"), ("map", *setting.key, layer), words, make)
+
+
+def _picture(side: Side, found: ShiftMap, mask: bool, shift: tuple[int, int], top: float | None) -> None:
+    name = f"{side.network.model.name}-{found.layer}-map"
+    figure = map_figure(found, mask, shift, HEIGHT, top)
+    plot(figure, side.alt(f"Error of {found.layer} over all shifts"), side.key("map"), name, on_point=_choose)
     if mask and np.isnan(found.relative_inside).all():
         st.caption("Every unit of this layer sees padding: without the border there is nothing to compare.")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +14,15 @@ from app.components.picture import Grip, Label, picture, picture_data
 from app.components.plots import plot
 from app.jobs import studies
 from app.markdown import escape_markdown
-from app.pickers import controls
+from app.pickers import comparison, controls
+from app.pickers.comparison import Side
 from app.session import shared
 from app.session.cache import picture_cache
 from app.url import address
 from app.views.equivariance import results
 from app.views.equivariance.results import REACH, Compared, Curve, LayerError, ShiftSetting
-from cnnviz.figures.equivariance.charts import curve_figure, layers_figure
-from cnnviz.figures.equivariance.panels import ShiftStrip, shift_strip
+from cnnviz.figures.equivariance.charts import curve_figure, find_top, layers_figure
+from cnnviz.figures.equivariance.panels import ShiftStrip, find_peak, shift_strip
 from cnnviz.figures.equivariance.words import shift_sentence
 
 if TYPE_CHECKING:
@@ -47,27 +50,55 @@ def pick_channel(setting: ShiftSetting, layer: str) -> int:
     return controls.pick_unit(len(maps), int(np.argmax(maps.max(axis=(1, 2)))))
 
 
-def view(setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int], mask: bool) -> None:
-    """The view. `mask`: only units that see no padding count. Raises BadInput where the padding leaves no map."""
-    found = results.compare(setting, layer, shift)
-    _panels(setting, layer, channel, found, mask, shift)
-    one = found.row
-    with st.container(key="shift_words"):
-        st.markdown(
-            f"`{controls.unit_name(layer, channel)}` "
-            + shift_sentence(
-                shift,
-                (int(one.steps[0, 0]), int(one.steps[0, 1])),
-                one.stride,
-                float(one.relative[0]),
-                float(one.relative_inside[0]),
-            )
-        )
-    left, right = st.columns([1.25, 1], gap="medium")
-    with left:
-        _layers(setting, layer, found, mask)
-    with right:
-        _curve(setting, layer, shift, max(one.stride))
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What stands in one half. `curve`: None while it is computed."""
+
+    setting: ShiftSetting
+    found: Compared
+    channel: int
+    curve: Curve | None
+
+    @property
+    def maps(self) -> tuple[np.ndarray, np.ndarray]:
+        """T(f(x)) and f(T(x)) of the channel, (h, w) each."""
+        return _pick_maps(self.found, self.channel)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scales:
+    """What both halves share; None for one half alone, or for each its own. `peak`: of activations; `layers`, `curve`:
+    the error at the upper end of an axis."""
+
+    peak: float | None = None
+    layers: float | None = None
+    curve: float | None = None
+
+
+def view(
+    settings: dict[Side, ShiftSetting], channel: int, shift: tuple[int, int], mask: bool, common: bool
+) -> list[Side]:
+    """The view, of one setting or of two side by side; returns the halves that are shown. `mask`: only units that see
+    no padding count. `common`: one scale for both. Raises BadInput where the padding leaves no map."""
+    found = comparison.collect(settings, lambda side: _compare(settings[side], side, channel, shift))
+    place, waiting = st.container(), st.container()
+    with waiting:
+        curves = {side: _find_curve(settings[side], side, shift, found) for side in found}
+    shown = {side: _Shown(settings[side], one, channel, curves[side]) for side, one in found.items()}
+    scales = _share(list(shown.values()), mask) if common else _Scales()
+
+    def draw(side: Side) -> None:
+        _panels(shown[side], side, mask, shift, scales.peak)
+        with st.container(key=side.key("shift_words")):
+            _say(shown[side], side.layer, shift)
+        left, right = (st.container(), st.container()) if len(shown) > 1 else st.columns([1.25, 1], gap="medium")
+        with left:
+            _layers(shown[side], side, mask, scales.layers)
+        with right:
+            _curve(shown[side], side, shift, scales.curve)
+
+    with place:
+        comparison.show(shown, draw)
     st.write(
         "A layer is equivariant to shifts if shifting the image and then computing the map gives the map, shifted. "
         "**Notice** that the difference is black only where the shift is a multiple of the layer's stride and no "
@@ -81,37 +112,69 @@ def view(setting: ShiftSetting, layer: str, channel: int, shift: tuple[int, int]
             "(arXiv:1904.11486), section 3.1; swapped padding after Kayhan and van Gemert, CVPR 2020 "
             "(arXiv:2003.07064). A convolution's values are those before its ReLU; below 0 is drawn as 0."
         )
+    return list(shown)
 
 
-def _panels(
-    setting: ShiftSetting, layer: str, channel: int, found: Compared, mask: bool, shift: tuple[int, int]
-) -> None:
-    drawn = picture_cache().get(
-        ("shift", *setting.key, layer, channel, mask, *shift),
-        lambda: draw_strip(setting, found, channel, mask),
+def _compare(setting: ShiftSetting, side: Side, channel: int, shift: tuple[int, int]) -> Compared:
+    channels = shared.layer_shapes(side.network)[side.layer][0]
+    if channel >= channels:
+        raise comparison.NothingBeside(f"{side.layer} has no channel {channel}: its last is {channels - 1}.")
+    return results.compare(setting, side.layer, shift)
+
+
+def _share(shown: list[_Shown], mask: bool) -> _Scales:
+    curves = [values for one in shown if one.curve for values in (one.curve.relative, one.curve.inside)]
+    return _Scales(
+        find_peak(*(values for one in shown for values in one.maps)),
+        find_top(*(errors_of(one.found.errors, mask) for one in shown)),
+        find_top(*curves) if curves else None,
     )
-    words = f"Shift of {layer}, channel {channel}"
-    picture(drawn.png, drawn.size, words, "shift_strip", **_over(drawn, shift), on_drag=_drag)
 
 
-def draw_strip(setting: ShiftSetting, found: Compared, channel: int, mask: bool) -> ShiftStrip:
-    """The image, its shifted copy, both maps of a channel and their difference."""
-    row = found.row
-    assert row.moved is not None and row.after is not None  # `equivariance` was asked for both maps
-    moved, after = row.moved[0, channel], row.after[0, channel]
+def _say(shown: _Shown, layer: str, shift: tuple[int, int]) -> None:
+    one = shown.found.row
+    steps, errors = one.steps[0], (float(one.relative[0]), float(one.relative_inside[0]))
+    words = shift_sentence(shift, (int(steps[0]), int(steps[1])), one.stride, *errors)
+    st.markdown(f"`{controls.unit_name(layer, shown.channel)}` {words}")
+
+
+def _panels(shown: _Shown, side: Side, mask: bool, shift: tuple[int, int], peak: float | None) -> None:
+    setting, found, channel = shown.setting, shown.found, shown.channel
+    drawn = picture_cache().get(
+        ("shift", *setting.key, side.layer, channel, mask, *shift, peak),
+        lambda: draw_strip(setting, found, channel, mask, peak),
+    )
+    words, group = side.alt(f"Shift of {side.layer}, channel {channel}"), comparison.GROUP if side.words else ""
+    key, over = side.key("shift_strip"), _lay_over(drawn, shift)
+    picture(drawn.png, drawn.size, words, key, **over, on_drag=_drag, group=group)
+
+
+def draw_strip(
+    setting: ShiftSetting, found: Compared, channel: int, mask: bool, peak: float | None = None
+) -> ShiftStrip:
+    """The image, its shifted copy, both maps of a channel and their difference. `peak`: the activation of full
+    colour; None: the largest of both maps."""
+    row, (moved, after) = found.row, _pick_maps(found, channel)
     known = row.inside[0] if mask else _arrived(row.steps[0], moved.shape, setting.how)
-    return shift_strip(found.before, found.shifted, moved, after, known)
+    return shift_strip(found.before, found.shifted, moved, after, known, peak)
 
 
 def strip_data(drawn: ShiftStrip, shift: tuple[int, int]) -> dict[str, Any]:
     """What the browser draws of it."""
-    return picture_data(drawn.png, drawn.size, **_over(drawn, shift))
+    return picture_data(drawn.png, drawn.size, **_lay_over(drawn, shift))
 
 
-def _over(drawn: ShiftStrip, shift: tuple[int, int]) -> dict[str, Any]:
+def _lay_over(drawn: ShiftStrip, shift: tuple[int, int]) -> dict[str, Any]:
     (left, top, wide, high), source, at = drawn.shifted, drawn.image[:2], (shift[1], shift[0])
     grip = Grip(left, top, wide, high, source, drawn.pixel, REACH, at, "Drag to shift the image")
     return {"labels": [Label(*words) for words in drawn.words], "grip": grip}
+
+
+def _pick_maps(found: Compared, channel: int) -> tuple[np.ndarray, np.ndarray]:
+    """T(f(x)) and f(T(x)) of a channel, (h, w) each."""
+    row = found.row
+    assert row.moved is not None and row.after is not None  # `equivariance` was asked for both maps
+    return row.moved[0, channel], row.after[0, channel]
 
 
 def _drag(right: int, down: int) -> None:
@@ -128,13 +191,13 @@ def _arrived(steps: np.ndarray, shape: tuple[int, ...], how: str) -> np.ndarray 
     return np.logical_and.outer(*((s >= 0) & (s < size) for s, size in zip(source, shape, strict=True)))
 
 
-def _layers(setting: ShiftSetting, layer: str, found: Compared, mask: bool) -> None:
-    errors = errors_of(found.errors, mask)
-    figure = draw_layers(found.errors, layer, mask)
-    plot(figure, "Error of every layer", "layers", f"{setting.network.model.name}-layers", on_point=_choose_layer)
+def _layers(shown: _Shown, side: Side, mask: bool, top: float | None) -> None:
+    found, figure = shown.found, draw_layers(shown.found.errors, side.layer, mask, top)
+    file, choose = f"{side.network.model.name}-layers", partial(_choose_layer, side.layer_key)
+    plot(figure, side.alt("Error of every layer"), side.key("layers"), file, on_point=choose)
     if found.problem:
         st.caption(escape_markdown(f"Only this layer: {found.problem}"))
-    elif mask and np.isnan(errors).all():
+    elif mask and np.isnan(errors_of(found.errors, mask)).all():
         st.caption("Every unit of these layers sees padding: without the border there is nothing to compare.")
 
 
@@ -143,37 +206,50 @@ def errors_of(layers: Sequence[LayerError], mask: bool) -> list[float]:
     return [one.inside if mask else one.relative for one in layers]
 
 
-def draw_layers(layers: Sequence[LayerError], layer: str, mask: bool, together: np.ndarray | None = None) -> Figure:
-    """The errors of all layers as bars; `together`: errors of other shifts on the same axis."""
+def draw_layers(layers: Sequence[LayerError], layer: str, mask: bool, top: float | None) -> Figure:
+    """The errors of all layers as bars; `top`: the error at the axis's upper end, None for their own."""
     names, strides = [one.layer for one in layers], [max(one.stride) for one in layers]
-    return layers_figure(names, strides, errors_of(layers, mask), layer, together=together)
+    return layers_figure(names, strides, errors_of(layers, mask), layer, top=top)
 
 
-def _choose_layer(hit: list[Any]) -> None:
-    """A click on a bar chooses that layer."""
-    address.choose("layer", str(hit[0]))
+def _choose_layer(key: str, hit: list[Any]) -> None:
+    """A click on a bar chooses that layer. `key`: of the choice."""
+    address.choose(key, str(hit[0]))
 
 
-def _curve(setting: ShiftSetting, layer: str, shift: tuple[int, int], stride: float) -> None:
-    """The error over shifts along the axis of the larger component."""
-    along = 0 if abs(shift[0]) > abs(shift[1]) else 1
-    found = find_curve(setting, layer, stride, along)
-    if found is None:
-        return
-    here = abs(shift[along]) if shift[1 - along] == 0 else None
-    figure = curve_figure(found.offsets, found.relative, found.inside, stride, here, AXES[along])
-    plot(figure, f"Error of {layer} over shifts", "curve", f"{setting.network.model.name}-{layer}-shifts")
+def _find_axis(shift: tuple[int, int]) -> int:
+    """The axis of the larger component: 0 for rows, 1 for columns."""
+    return 0 if abs(shift[0]) > abs(shift[1]) else 1
 
 
-def find_curve(setting: ShiftSetting, layer: str, stride: float, along: int) -> Curve | None:
-    """The error over shifts along rows (0) or columns (1); None while it is computed beside the page."""
-    length = results.curve_length(setting, stride)
+def _find_curve(
+    setting: ShiftSetting, side: Side, shift: tuple[int, int], compared: dict[Side, Compared]
+) -> Curve | None:
+    """The error over shifts along the axis of the larger component, as far as the largest stride of both halves wants;
+    None while it is computed."""
+    length = results.curve_length(setting, max(max(one.row.stride) for one in compared.values()))
+    return find_curve(setting, side.layer, _find_axis(shift), length, side.key("curve"))
+
+
+def find_curve(setting: ShiftSetting, layer: str, along: int, length: int, job: str) -> Curve | None:
+    """The error over shifts of 0 … `length` pixels along rows (0) or columns (1); None while the `job` computes it
+    beside the page."""
     recipe = ("curve", *setting.key, layer, along, length)
     if results.is_quick(setting, length):
         return picture_cache().get(recipe, lambda: results.curve(setting, layer, length, along))
     return studies.result(
-        "curve",
+        job,
         recipe,
         "Error over shifts",
         lambda progress: results.curve(setting, layer, length, along, progress),
     )
+
+
+def _curve(shown: _Shown, side: Side, shift: tuple[int, int], top: float | None) -> None:
+    if (found := shown.curve) is None:
+        return
+    along, stride = _find_axis(shift), max(shown.found.row.stride)
+    here = abs(shift[along]) if shift[1 - along] == 0 else None
+    figure = curve_figure(found.offsets, found.relative, found.inside, stride, here, AXES[along], top=top)
+    file = f"{side.network.model.name}-{side.layer}-shifts"
+    plot(figure, side.alt(f"Error of {side.layer} over shifts"), side.key("curve"), file)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from app.components.motion.player import Motion, Reel, ReelFrame, offer_motion
@@ -14,7 +13,7 @@ from app.jobs import studies
 from app.url import address
 from app.views.equivariance import results, single_shift
 from app.views.equivariance.results import REACH, Curve, LayerError, ShiftSetting
-from cnnviz.figures.equivariance.charts import curve_figure
+from cnnviz.figures.equivariance.charts import curve_figure, find_top
 from cnnviz.figures.equivariance.panels import ShiftStrip
 from cnnviz.progress import Ticker
 
@@ -33,7 +32,8 @@ def offer_walk(row: Any, setting: ShiftSetting, layer: str, channel: int, shift:
     """Let the shift walk to the right, from 0 to the end of the curve. Call below the view."""
     down, right = shift
     stride = max(results.compare(setting, layer, shift).row.stride)
-    length = min(results.curve_length(setting, stride), REACH)
+    whole = results.curve_length(setting, stride)
+    length = min(whole, REACH)
     motion = Motion(
         "the shift",
         [f"{pixels} px to the right" for pixels in range(length + 1)],
@@ -47,7 +47,7 @@ def offer_walk(row: Any, setting: ShiftSetting, layer: str, channel: int, shift:
     def make_reel() -> Reel | None:
         with waiting:
             stations = _find_stations(setting, layer, channel, mask, length)
-            curve = single_shift.find_curve(setting, layer, stride, 1)
+            curve = single_shift.find_curve(setting, layer, 1, whole, "walk_curve")
         return None if stations is None or curve is None else _cut_reel(stations, curve, layer, stride, mask)
 
     with row:
@@ -78,14 +78,14 @@ def _find_stations(
 
 
 def _cut_reel(stations: tuple[Station, ...], curve: Curve, layer: str, stride: float, mask: bool) -> Reel:
-    together = np.concatenate([single_shift.errors_of(one.errors, mask) for one in stations])
+    top = find_top(*(single_shift.errors_of(one.errors, mask) for one in stations))
 
     def frame(right: int, one: Station) -> ReelFrame:
         errors = (curve.offsets, curve.relative, curve.inside)
         drawn = curve_figure(*errors, stride, right, single_shift.AXES[1], drawn=right)
         return {
             "shift_strip": single_shift.strip_data(one.strip, (0, right)),
-            "layers": plot_data(single_shift.draw_layers(one.errors, layer, mask, together)),
+            "layers": plot_data(single_shift.draw_layers(one.errors, layer, mask, top)),
             "curve": plot_data(drawn),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,12 +12,20 @@ from app.components.notes import note_unjudged
 from app.components.picture import labelled_picture, picture
 from app.jobs.batch import fill_results
 from app.markdown import as_literal, escape_markdown
-from app.pickers import controls
+from app.pickers import comparison, controls
+from app.pickers.comparison import Side
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.views.inspect.results import METHODS, PREDICTED, QUICK, AttributionMap, Subject, wanted
 from cnnviz.figures.attribution.answers import NARROW, WIDTH, ClassScore, answer_bars, probability_text
-from cnnviz.figures.attribution.panels import ImagePanel, compose_panels, map_panel, photo_panel, veiled_panel
+from cnnviz.figures.attribution.panels import (
+    ImagePanel,
+    compose_panels,
+    find_peak,
+    map_panel,
+    photo_panel,
+    veiled_panel,
+)
 from cnnviz.figures.attribution.words import NAMES, SOURCES, seconds_text
 from cnnviz.figures.base.charts import value_text
 
@@ -60,31 +69,51 @@ def pick_opacity(row: Any) -> float:
     return int(share) / 100
 
 
-def view(subject: Subject, opacity: float) -> None:
-    """Image and answer above, four attributions below."""
-    left, right = st.columns([1, 3.1], gap="medium")
-    side = subject.side(SIDE)
-    with left:
-        photo = photo_panel(subject.received, "", side)
-        shown = picture_cache().get(("inspected", *subject.key[:2]), lambda: compose_panels([photo], 1, side))
-        picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo")
-    with right:
-        controls.say_untrained(subject.network)
-        _answer(subject)
-    place, waiting = st.empty(), st.container()
-    cells = fill_results("answer", [wanted(subject, method) for method in QUICK], waiting)
-    with place:
-        strip(subject, QUICK, cells, opacity, "inspect_quick")
-    say_problems(QUICK, cells)
+def view(subjects: dict[Side, Subject], opacity: float, common: bool) -> None:
+    """Answer and four attributions, of one subject with the image beside them or of two side by side. `common`: one
+    scale for both."""
+    shown, waiting = st.container(), st.container()
+    asked = [wanted(subject, method) for subject in subjects.values() for method in QUICK]
+    found = fill_results("answer", asked, waiting)
+    rows = [found[n * len(QUICK) :][: len(QUICK)] for n in range(len(subjects))]
+    cells = dict(zip(subjects, rows, strict=True))
+    peaks = common_peaks(rows, QUICK) if common else None
+
+    def draw(side: Side) -> None:
+        subject, group = subjects[side], comparison.group_of(subjects)
+        key = side.key("inspect_quick")
+        if group:
+            controls.say_untrained(subject.network)
+            _answer(subject, side.key("inspect_bars"))
+            strip(subject, QUICK, cells[side], opacity, key, peaks, group=group)
+        else:
+            left, right = st.columns([1, 1.55], gap="medium")
+            with left:
+                _picture_and_answer(subject)
+            with right:
+                strip(subject, QUICK, cells[side], opacity, key, peaks, columns=2)
+        say_problems(QUICK, cells[side])
+
+    with shown:
+        comparison.show(subjects, draw)
     st.write(
-        "Above: the five highest logits z and the softmax of all of them. Below: which pixels the logit of the class "
+        "Left: the five highest logits z and the softmax of all of them. Right: which pixels the logit of the class "
         "depends on, by four methods that need one backward pass. **Notice** that they do not agree: see the view "
         "*Sanity check* for which of them depend on what was learned at all."
     )
     sources(QUICK)
 
 
-def _answer(subject: Subject) -> None:
+def _picture_and_answer(subject: Subject) -> None:
+    side = subject.side(SIDE)
+    photo = photo_panel(subject.received, "", side)
+    shown = picture_cache().get(("inspected", *subject.key[:2]), lambda: compose_panels([photo], 1, side))
+    picture(shown.png, shown.size, "What the network sees of the image", "inspect_photo", fill=True)
+    controls.say_untrained(subject.network)
+    _answer(subject, "inspect_bars")
+
+
+def _answer(subject: Subject, key: str) -> None:
     found, target = subject.answer, subject.target
     shown = found.top(5)
     shown += [] if target in shown else [target]
@@ -95,7 +124,7 @@ def _answer(subject: Subject) -> None:
         for c in shown
     ]
     wide, narrow = (answer_bars(rows, len(found.logits) == 1, width) for width in (WIDTH, NARROW))
-    drawing([wide], ["The most probable classes"], "inspect_bars", most=1.15, narrow=[narrow])
+    drawing([wide], ["The most probable classes"], key, most=1.15, narrow=[narrow])
     loss, share = found.cross_entropy(target), float(found.probabilities[target])
     st.markdown(
         f"Cross-entropy for the label **{as_literal(subject.name)}**: −ln p = **{value_text(loss)} nats**; "
@@ -104,9 +133,16 @@ def _answer(subject: Subject) -> None:
 
 
 def panel(
-    subject: Subject, method: str, cell: AttributionMap | None, opacity: float, side: int, title: str
+    subject: Subject,
+    method: str,
+    cell: AttributionMap | None,
+    opacity: float,
+    side: int,
+    title: str,
+    peak: float | None = None,
 ) -> ImagePanel:
-    """One attribution as a panel; without its map while it is computed or if there is none."""
+    """One attribution as a panel; without its map while it is computed or if there is none. `peak`: the magnitude of
+    full colour; None: its own."""
     if cell is None:
         return ImagePanel(None, title)
     if cell.problem:
@@ -120,24 +156,44 @@ def panel(
         opacity,
         method in GRADIENTS,
         seconds_text(cell.seconds),
+        peak,
     )
+
+
+def common_peaks(
+    cells: Sequence[Sequence[AttributionMap | None]], methods: tuple[str, ...]
+) -> tuple[float | None, ...]:
+    """For each method the magnitude of full colour that several subjects share: the largest of theirs."""
+
+    def find(method: str, column: Sequence[AttributionMap | None]) -> float | None:
+        known = [cell.values for cell in column if cell is not None and not cell.problem]
+        return max((find_peak(values, method in GRADIENTS) for values in known), default=None)
+
+    return tuple(find(method, column) for method, column in zip(methods, zip(*cells, strict=True), strict=True))
 
 
 def strip(
-    subject: Subject, methods: tuple[str, ...], cells: list[AttributionMap | None], opacity: float, key: str
+    subject: Subject,
+    methods: tuple[str, ...],
+    cells: list[AttributionMap | None],
+    opacity: float,
+    key: str,
+    peaks: tuple[float | None, ...] | None = None,
+    columns: int = 0,
+    group: str = "",
 ) -> None:
-    """Attributions side by side as one picture."""
+    """Attributions as one picture, `columns` in a row; 0: all of them. `peaks`: the magnitudes of full colour, see
+    `common_peaks`."""
     there, side = tuple(cell is not None for cell in cells), subject.side(SIDE)
-    shown = picture_cache().get(
-        ("attributions", *subject.key[:2], subject.target, methods, there, opacity),
-        lambda: compose_panels(
-            [panel(subject, m, cell, opacity, side, NAMES[m]) for m, cell in zip(methods, cells, strict=True)],
-            len(methods),
-            side,
-        ),
-    )
+    peaks, columns = peaks or (None,) * len(methods), columns or len(methods)
+
+    def draw() -> Any:
+        drawn = zip(methods, cells, peaks, strict=True)
+        return compose_panels([panel(subject, m, c, opacity, side, NAMES[m], p) for m, c, p in drawn], columns, side)
+
+    recipe = ("attributions", *subject.key[:2], subject.target, methods, there, opacity, peaks, columns)
     words = f"{', '.join(NAMES[m] for m in methods)} for {subject.name}"
-    labelled_picture(shown, words, key)
+    labelled_picture(picture_cache().get(recipe, draw), words, key, group)
 
 
 def say_problems(methods: tuple[str, ...], cells: list[AttributionMap | None]) -> None:

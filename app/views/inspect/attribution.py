@@ -11,12 +11,13 @@ from app import limits
 from app.components.picture import labelled_picture
 from app.jobs.batch import fill_results
 from app.markdown import escape_markdown
-from app.pickers import photo_cards
+from app.pickers import comparison, photo_cards
+from app.pickers.comparison import Side
 from app.session import shared, uploads
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.url import address
-from app.views.inspect.answer import panel, say_problems, sources
+from app.views.inspect.answer import common_peaks, panel, say_problems, sources
 from app.views.inspect.results import METHODS, AttributionMap, Subject, wanted
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.attribution.answers import probability_text
@@ -25,6 +26,7 @@ from cnnviz.figures.attribution.words import NAMES, SHORT, completeness_sentence
 from cnnviz.wording import plural
 
 MOST = 4  # images
+SMALL = 152  # pixels of a panel of two grids side by side
 SIDES = {1: 224, 2: 136, 3: 128, 4: 112}  # pixels of a panel by the number of images
 _KEY = "also"
 
@@ -94,17 +96,26 @@ def _take() -> None:
         address.choose(_KEY, list(taken)[: MOST - 1])
 
 
-def view(subjects: list[Subject], opacity: float) -> None:
-    """The grid: a row for each image where there are several, else two rows for all methods."""
-    place, waiting = st.empty(), st.container()
-    asked = [wanted(subject, method) for subject in subjects for method in METHODS]
+def view(halves: dict[Side, list[Subject]], opacity: float, common: bool) -> None:
+    """The grid, or two side by side: a row for each image where there are several, else two rows for all methods.
+    `common`: one scale for both."""
+    place, waiting = st.container(), st.container()
+    asked = [wanted(subject, method) for subjects in halves.values() for subject in subjects for method in METHODS]
     asked = sorted(asked, key=lambda one: not one.quick)  # the slow ones of all images come last
     found = dict(zip((one.recipe for one in asked), fill_results("attribution", asked, waiting), strict=True))
-    rows = [[found[wanted(subject, method).recipe] for method in METHODS] for subject in subjects]
+    rows = {
+        side: [[found[wanted(subject, method).recipe] for method in METHODS] for subject in subjects]
+        for side, subjects in halves.items()
+    }
+    pairs = [common_peaks(pair, METHODS) for pair in zip(*rows.values(), strict=False)] if common else []
+
+    def draw(side: Side) -> None:
+        _grid(side, halves[side], rows[side], opacity, pairs, comparison.group_of(halves))
+        say_problems(METHODS, rows[side][0])
+
     with place:
-        _grid(subjects, rows, opacity)
-    say_problems(METHODS, rows[0])
-    paths = [cells[METHODS.index("integrated_gradients")] for cells in rows]
+        comparison.show(halves, draw)
+    paths = [cells[METHODS.index("integrated_gradients")] for half in rows.values() for cells in half]
     if known := [(path.error, path.total) for path in paths if path is not None and math.isfinite(path.error)]:
         st.caption(completeness_sentence(known))
     st.write(
@@ -115,24 +126,32 @@ def view(subjects: list[Subject], opacity: float) -> None:
     sources()
 
 
-def _grid(subjects: list[Subject], rows: list[list[AttributionMap | None]], opacity: float) -> None:
-    single, side = len(subjects) == 1, subjects[0].side(SIDES[len(subjects)])
+def _grid(
+    half: Side,
+    subjects: list[Subject],
+    rows: list[list[AttributionMap | None]],
+    opacity: float,
+    common: list[tuple[float | None, ...]],
+    group: str,
+) -> None:
+    """`common`: for each row of both halves the magnitudes of full colour."""
+    single, side = len(subjects) == 1, subjects[0].side(SMALL if group else SIDES[len(subjects)])
+    peaks = [*common, *[(None,) * len(METHODS)] * (len(subjects) - len(common))]
     there = tuple(tuple(cell is not None for cell in cells) for cells in rows)
     keys = tuple((*subject.key[:2], subject.target) for subject in subjects)
 
     def draw() -> Any:
         panels: list[ImagePanel] = []
-        for number, (subject, cells) in enumerate(zip(subjects, rows, strict=True)):
+        for number, (subject, cells, full) in enumerate(zip(subjects, rows, peaks, strict=True)):
             panels.append(_photo(subject, side, single))
             titles = NAMES if single else SHORT if number == 0 else dict.fromkeys(METHODS, "")
-            panels += [
-                panel(subject, m, cell, opacity, side, titles[m]) for m, cell in zip(METHODS, cells, strict=True)
-            ]
+            drawn = zip(METHODS, cells, full, strict=True)
+            panels += [panel(subject, m, cell, opacity, side, titles[m], peak) for m, cell, peak in drawn]
         return compose_panels(panels, 4 if single else 1 + len(METHODS), side)
 
-    shown = picture_cache().get(("attribution grid", keys, there, opacity), draw)
-    words = f"Six attributions for {', '.join(subject.name for subject in subjects)}"
-    labelled_picture(shown, words, "inspect_grid")
+    shown = picture_cache().get(("attribution grid", keys, there, opacity, side, tuple(peaks)), draw)
+    words = half.alt(f"Six attributions for {', '.join(subject.name for subject in subjects)}")
+    labelled_picture(shown, words, half.key("inspect_grid"), group)
 
 
 def _photo(subject: Subject, side: int, single: bool) -> ImagePanel:

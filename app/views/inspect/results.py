@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from app.jobs.batch import Counter, Wanted
+from app.pickers.comparison import Side
 from app.session import networks, shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
@@ -79,6 +80,17 @@ class Subject:
     def name(self) -> str:
         """Of the class asked about."""
         return self.answer.class_names[self.target]
+
+
+def subject_of(side: Side, first: Subject) -> Subject:
+    """What is asked of one half, where `first` is asked of the left: the same class, if the networks know the same
+    classes; else, and of another image where no class was chosen, what is answered there."""
+    if not side.second:
+        return first
+    other = Subject(side.network, side.image)
+    follows = first.label != PREDICTED or side.image == first.image
+    alike = list(other.answer.class_names) == list(first.answer.class_names)
+    return Subject(side.network, side.image, first.target) if follows and alike else other
 
 
 def _ask(model: LoadedModel, image: str) -> Prediction:

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.session.cache import picture_cache
-from app.url import address
+from app.url import address, scene
 
 SLICE = 0.7  # seconds of work between two paints
 PAINT = 0.06  # seconds that a browser on the same cores has for the page before work begins
@@ -47,6 +47,7 @@ class Deferred:
 
     def work(self) -> None:
         """The last thing on a page: make what is missing for SLICE seconds, then draw the page anew."""
+        scene.finish()  # what is missing is empty, and all else is drawn
         started, place = time.monotonic(), st.empty()
         at_once = self._first is not None and not self._begun
         if at_once and self._first is not None:

@@ -11,21 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app.components.notes import note_unjudged
-from app.components.picture import picture
 from app.jobs import background
 from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
-from app.pickers.corpus import find_chosen_corpus
 from app.pickers.index_file import AbsentCorpus
 from app.session import shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.url import address
 from app.views.patches import building
-from app.views.patches.deferred import Deferred, Task
+from app.views.patches.deferred import Task
 from cnnviz.errors import CnnvizError
-from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.patches.wall import crisp_side, fit_nine, reconstruction_rgb, three_by_three
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
     from cnnviz.index.result import PatchIndex, UnitView
     from cnnviz.studies.channels.selectivity import Selectivity
 
-SOON = 0.1  # seconds from a painted page to the work for what is missing beside it
 PATCHES = "patches"  # in place of a rule: the winners' patches themselves
 Picture = tuple[bytes, tuple[int, int]]  # PNG, (width, height)
 
@@ -144,15 +139,6 @@ class IndexedLayer:
         """The same as a file and its size."""
         name = self.name(channel, f"{kind} at {side}, PNG")
         return picture_cache().get(name, lambda: _encode(self.tile(channel, side, kind)))
-
-    def unjudged(self, rule: str) -> Task:
-        """How the functions that `rule` does not reach are kept and found, see `reconstruct.find_unjudged`."""
-        return (*self.key, "unjudged", rule == "gradient"), lambda: () if rule == "gradient" else self._find_unjudged()
-
-    def _find_unjudged(self) -> tuple[str, ...]:
-        from cnnviz.attribution.reconstruct import find_unjudged
-
-        return find_unjudged(self.network.model, self.layer) if self.indexed.has_images else ()
 
     def draw_once(self, channel: int, rule: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """`patches` and `reconstructions` of one channel without a trace in the caches, for work beside the page."""
@@ -291,83 +277,6 @@ def unit_links(
             query_params={**query, "layer": layer, "unit": str(channel), **place},
             icon=None if small else ":material/center_focus_strong:",
         )
-
-
-def draw_unit(later: Deferred, layer: IndexedLayer, channel: int, rule: str) -> None:
-    """The way to a unit's page, its patches, their reconstructions as soon as they are there, and the values."""
-    low = later.get(layer.name(channel, rule), lambda: layer.reconstructions(channel, rule))
-    unit_link(layer.layer, channel)
-    side = small_side(layer, 84)
-    picture(*layer.tile_png(channel, side), f"Top-9 patches of channel {channel}", "unit_large", fill=True)
-    waiting = "Reconstructions are being computed" if low is None else "Reconstructions need the images themselves"
-    words = f"Reconstructions of channel {channel}" if low else waiting
-    png = draw_empty(side) if low is None else layer.tile_png(channel, side, rule)
-    picture(*png, words, "unit_low_large", fill=True)
-    st.caption(_write_values(layer, channel))
-
-
-def _write_values(layer: IndexedLayer, channel: int) -> str:
-    """The size of the receptive field, and the values of the winners."""
-
-    def write() -> str:
-        high, wide = shared.receptive(layer.network, layer.layer).size
-        values = ", ".join(value_text(winner.value) for winner in layer.unit(channel).winners)
-        return f"Receptive field {high}×{wide} pixels. Values {values}."
-
-    return picture_cache().get(layer.name(channel, "values"), write)
-
-
-def unit_patches(network: Network, layer: str, channel: int) -> None:
-    """What drives this unit in general: its top-9 with reconstructions, small, and the way to the page."""
-    st.markdown("**What drives it**")
-    try:
-        images = find_chosen_corpus(network)
-        indexed = find_index(network, images)
-    except CnnvizError as error:
-        st.caption(escape_markdown(str(error)))
-        return
-    if indexed is not None and indexed.holds(layer) and indexed.index.tops[layer].images[channel, 0] >= 0:
-        _show_unit(IndexedLayer(indexed, layer), channel)
-    else:
-        key = str(building.index_path(network, images))
-        job = background.find(key)
-        if building.wants_start(images, None if indexed is None else indexed.index, job):
-            job = building.try_build(network, images)
-        if job is not None and job.running:
-            building.watch_build(key, indexed is not None)
-        else:
-            st.caption("The top-9 patches are not indexed for these images yet.")
-    st.page_link(
-        "../pages/top9.py",
-        label="Open this unit's top-9",
-        icon=":material/apps:",
-        query_params=address.link(("row", "col"), layer=layer, unit=channel),
-    )
-
-
-def _show_unit(layer: IndexedLayer, channel: int) -> None:
-    """Patches and reconstructions beside a page; what nobody has seen yet is made once the page is painted."""
-    side = small_side(layer, 62)
-    names = [layer.name(channel, f"{kind} at {side}, PNG") for kind in (PATCHES, "deconvnet")]
-    ready = None not in picture_cache().find_all(names)
-    st.fragment(_draw_unit, run_every=None if ready else SOON)(layer, channel, side, ready)
-
-
-def _draw_unit(layer: IndexedLayer, channel: int, side: int, ready: bool) -> None:
-    asked = (*layer.key, channel)
-    if not ready and st.session_state.get("asked_unit") == asked:  # the fragment's own run
-        layer.tile_png(channel, side)
-        layer.tile_png(channel, side, "deconvnet")
-        address.rerun()
-    st.session_state["asked_unit"] = None if ready else asked
-    for kind, words, key in (
-        (PATCHES, "Top-9 patches", "unit_patches"),
-        ("deconvnet", "Their reconstructions", "unit_low"),
-    ):
-        png, size = layer.tile_png(channel, side, kind) if ready else draw_empty(side)
-        picture(png, size, f"{words}, channel {channel}" if ready else f"{words} are being computed", key, fill=True)
-    if ready:
-        note_unjudged(picture_cache().get(*layer.unjudged("deconvnet")))
 
 
 def small_side(layer: IndexedLayer, wanted: int) -> int:

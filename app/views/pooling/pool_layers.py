@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 KINDS = {"max": "maximum", "average": "average", "l2": "L2", "stochastic": "stochastic"}
 TOLERANCES = [0, 1, 2, 5, 10, 20]  # % of the largest value
 PACE = 450  # milliseconds of a pixel
-LEFT, RIGHT = 656, 380  # pixels; below each other in a narrow window
+SHARES = 2.3, 1  # of the width: pictures and curve
 OFFERED = {"lenet5": "LeNet-5", "squeezenet1_0": "SqueezeNet 1.0"}
 
 
@@ -74,21 +74,19 @@ def view(network: Network, image: str, row: Any) -> None:
     layer = _pick_layer(setting, layers)
     maps = results.capture_around(setting, layer, right)
     channel = controls.pick_unit(len(maps.after), int(np.argmax(maps.after.max(axis=(1, 2)))))
-    wide = st.container(horizontal=True, gap="small", vertical_alignment="top")
-    with wide:
-        with st.container(width=LEFT):
-            _panels(setting, layer, channel, right, tolerance)
-        with st.container(width=RIGHT):
-            _curve(setting, layer, right, tolerance)
+    pictures, curve = st.columns(SHARES, gap="medium")
+    with pictures:
+        _panels(setting, layer, channel, right, tolerance)
+    with curve:
+        _curve(setting, layer, right, tolerance)
     _offer_walk(row, setting, layer, channel, right, tolerance)
     with st.container(key="pooling_words"):
         _words(setting, layer, channel, right, tolerance)
-    wide = st.container(horizontal=True, gap="small", vertical_alignment="top")
-    with wide:
-        with st.container(width=LEFT):
-            _instead(setting, layer, channel, right, tolerance)
-        with st.container(width=RIGHT):
-            _layers(setting, layer, right, tolerance)
+    pictures, bars = st.columns(SHARES, gap="medium")
+    with pictures:
+        _instead(setting, layer, channel, right, tolerance)
+    with bars:
+        _layers(setting, layer, right, tolerance)
     _explained()
 
 

@@ -11,12 +11,14 @@ import streamlit as st
 from app.components.drawing import drawing
 from app.components.picture import Frame, Label, picture
 from app.jobs import studies
-from app.pickers import controls
+from app.pickers import comparison, controls
+from app.pickers.comparison import Side
 from app.pickers.corpus import pick_corpus
 from app.session import shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.views.receptive import unit_place, walk
+from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.receptive import cards
 from cnnviz.figures.receptive.canvas import (
     BAR,
@@ -66,6 +68,7 @@ class ViewedUnit:
     channel: int
     field: ReceptiveField
     place: tuple[int, int]
+    side: Side
 
     @property
     def name(self) -> str:
@@ -83,30 +86,52 @@ def pick_average(row: Any, network: Network) -> tuple[str, Corpus | None]:
     return words, images
 
 
-def view(row: Any, look: ViewedUnit) -> None:
-    """The view. Raises CnnvizError where the layer has no field or the images cannot be read."""
+def look_at(side: Side, channel: int, place: tuple[int, int], shape: tuple[int, int]) -> ViewedUnit:
+    """The unit of this half over the same place as that at `place` of a map of `shape`. Raises CnnvizError where the
+    layer has no field, or no such channel."""
+    channels = shared.layer_shapes(side.network)[side.layer][0]
+    if channel >= channels:
+        raise comparison.NothingBeside(f"{side.layer} has no channel {channel}: its last is {channels - 1}.")
+    field = shared.receptive(side.network, side.layer)
+    place = comparison.same_place(*place, shape, field.shape)
+    return ViewedUnit(side.network, side.image, side.layer, channel, field, place, side)
+
+
+def view(row: Any, looks: list[ViewedUnit]) -> None:
+    """The view of one unit, or of two side by side. Raises CnnvizError where the images cannot be read."""
+    look = looks[0]
     unit_place.quick_buttons(row, look.field)
     words, corpus = pick_average(row, look.network)
     with row:
         zoom = controls.bind(st.toggle, "Zoom", "zoom", False, help="Show the field alone, enlarged.")
-    canvas = (
-        zoom_canvas(look.field.input_size, look.field.box(*look.place, clip=False)) if zoom else canvas_of(look.field)
-    )
-    left, middle, right = st.columns([1, 1, 0.82], gap="medium")
-    with middle:
-        place = st.container(gap="small")
-        found, still = _measured(look, words, corpus)
-    with left:
-        _photograph(look, canvas)
-    with place:
-        _gradient(look, canvas, found, words if not still else "this image")
-    with right:
-        _card(look, canvas, found)
-    if not zoom:
+    common = len(looks) > 1 and controls.pick_scale(row)
+    shown, waiting = st.container(), st.container()  # what is measured below decides the scale of what stands above
+    with waiting:
+        measured = {one.side: _measured(one, words, corpus) for one in looks}
+    peaks = [float(found.weight.max()) for found, _still in measured.values() if found is not None]
+    peak = max(peaks) if common and peaks else None
+    units = {one.side: one for one in looks}
+
+    def draw(side: Side) -> None:
+        one, (found, still) = units[side], measured[side]
+        box = one.field.box(*one.place, clip=False)
+        canvas = zoom_canvas(one.field.input_size, box) if zoom else canvas_of(one.field)
+        alone = len(looks) == 1
+        left, middle, *rest = st.columns([1, 1, 0.82] if alone else 2, gap="medium" if alone else "small")
+        with left:
+            _photograph(one, canvas, look)
+        with middle:
+            _gradient(one, canvas, found, "this image" if still else words, peak, look)
+        with rest[0] if alone else st.container():
+            _card(one, canvas, found)
+        with st.container(key=one.side.key("field_words")):
+            st.markdown(f"`{one.name}` {said(one)}")
+
+    with shown:
+        comparison.show(units, draw)
+    if len(looks) == 1 and not zoom:
         received, recipe = shared.received(look.network, look.image), (look.network.key, look.image, look.layer)
-        walk.offer_walk(row, look.field, look.place, canvas, received, recipe)
-    with st.container(key="field_words"):
-        st.markdown(f"`{look.name}` {said(look)}")
+        walk.offer_walk(row, look.field, look.place, canvas_of(look.field), received, recipe)
     st.write(f"{WHAT} {NOTICE if any(look.field.stride) else NOTICE_WHOLE}")
     _formula()
 
@@ -137,7 +162,7 @@ def canvas_of(field: ReceptiveField) -> Canvas:
     return plan_canvas(field.input_size, field.box(rows // 2, cols // 2, clip=False), (*first[:2], *last[2:]))
 
 
-def _photograph(look: ViewedUnit, canvas: Canvas) -> None:
+def _photograph(look: ViewedUnit, canvas: Canvas, first: ViewedUnit) -> None:
     free = look.field.box(*look.place, clip=False)
     received = shared.received(look.network, look.image)
     png = picture_cache().get(
@@ -147,12 +172,13 @@ def _photograph(look: ViewedUnit, canvas: Canvas) -> None:
     picture(
         png,
         canvas.size,
-        f"The field of {look.name} on the image",
-        "field_photo",
+        look.side.alt(f"The field of {look.name} on the image"),
+        look.side.key("field_photo"),
         frames,
-        lambda x, y: _choose(look.field, canvas, x, y),
+        lambda x, y: _choose(look.field, canvas, x, y, first),
         fill=True,
         labels=_labels(canvas, free),
+        group=_group(look),
     )
     st.caption(
         "Orange: what the unit can see."
@@ -161,28 +187,41 @@ def _photograph(look: ViewedUnit, canvas: Canvas) -> None:
     )
 
 
-def _gradient(look: ViewedUnit, canvas: Canvas, found: MeasuredField | None, words: str) -> None:
+def _group(look: ViewedUnit) -> str:
+    return comparison.GROUP if look.side.words else ""
+
+
+def _gradient(
+    look: ViewedUnit,
+    canvas: Canvas,
+    found: MeasuredField | None,
+    words: str,
+    peak: float | None,
+    first: ViewedUnit,
+) -> None:
+    """`peak`: the gradient of full colour; None: its own maximum."""
     if found is None:
         return
     png, size = picture_cache().get(
-        ("field heat", *_recipe(look, words), canvas, hash(found.weight.tobytes())),
-        lambda: heat_picture(canvas, found.weight, found.free),
+        ("field heat", *_recipe(look, words), canvas, hash(found.weight.tobytes()), peak),
+        lambda: heat_picture(canvas, found.weight, found.free, peak),
     )
     frames = [Frame(*canvas.frame(found.seen), cards.THEORY)]
     if found.weight.any():
         pairs = ((0.95, cards.MOST), (0.5, cards.HALF))
         frames += [Frame(*canvas.frame(found.box(share)), colour) for share, colour in pairs]
     (left, right), under = canvas.inner_columns, size[1] - 1.45 * BAR
-    scale = [Label(left, under, 60, "0"), Label(right - 80, under, 160, "max")]
+    scale = [Label(left, under, 60, "0"), Label(right - 80, under, 160, "max" if peak is None else value_text(peak))]
     picture(
         png,
         size,
-        f"The gradient of {look.name}",
-        "field_heat",
+        look.side.alt(f"The gradient of {look.name}"),
+        look.side.key("field_heat"),
         frames,
-        lambda x, y: _choose(look.field, canvas, x, y),
+        lambda x, y: _choose(look.field, canvas, x, y, first),
         fill=True,
         labels=[*_labels(canvas, found.free), *scale],
+        group=_group(look),
     )
     over = "this photograph" if found.images == 1 else plural(found.images, "image")
     silent = f" In {found.silent} of them the unit is silent." if found.silent and found.images > 1 else ""
@@ -203,12 +242,13 @@ def _card(look: ViewedUnit, canvas: Canvas, found: MeasuredField | None) -> None
     facts = cards.theory_facts(look.field, *look.place) + (cards.effective_facts(found) if found else [])
     curve = gaussian(found.weight.shape[1], found.centre[1], found.sigma[1]) if found else np.zeros(0)
     wide, narrow = (cards.unit_scene(facts, found, curve, canvas.columns, width) for width in (330.0, 190.0))
-    drawing([wide], ["The field in numbers"], "field_card", most=1.1, narrow=[narrow])
+    drawing([wide], ["The field in numbers"], look.side.key("field_card"), most=1.6, narrow=[narrow])
 
 
-def _choose(field: ReceptiveField, canvas: Canvas, x: float, y: float) -> None:
-    """A click chooses the unit whose field is centred there."""
-    unit_place.choose(*unit_place.unit_at(field, *canvas.point(x, y)))
+def _choose(field: ReceptiveField, canvas: Canvas, x: float, y: float, first: ViewedUnit) -> None:
+    """A click chooses the unit whose field is centred there; on the right half, the left one's over the same place."""
+    unit = unit_place.unit_at(field, *canvas.point(x, y))
+    unit_place.choose(*comparison.same_place(*unit, field.shape, first.field.shape))
 
 
 def _recipe(look: ViewedUnit, words: str) -> tuple:
@@ -232,7 +272,7 @@ def _measured(look: ViewedUnit, words: str, corpus: Corpus | None) -> tuple[Meas
     _channels, height, width = look.network.input_size
     if count * height * width <= QUICK:
         return picture_cache().get(recipe, make), False
-    found = studies.result("field", recipe, f"Mean over {plural(count, 'image')}", make)
+    found = studies.result(look.side.key("field"), recipe, f"Mean over {plural(count, 'image')}", make)
     return (_of_photo(look), True) if found is None else (found, False)
 
 

@@ -93,11 +93,13 @@ def map_panel(
     opacity: float = 1.0,
     clipped: bool = False,
     note: str = "",
+    peak: float | None = None,
 ) -> ImagePanel:
-    """A panel of one map over the photograph, with its scale; of a map that is 0 everywhere one that says so."""
-    peak = find_peak(values, clipped)
-    if not peak:
+    """A panel of one map over the photograph, with its scale; of a map that is 0 everywhere one that says so. `peak`:
+    the magnitude of full colour, where other maps have a part in it."""
+    if not (own := find_peak(values, clipped)):
         return veiled_panel(received, title, side, ZERO)
+    peak = peak or own
     pixels = blend_over_photo(received, values, is_signed, opacity, side, peak)
     return ImagePanel(pixels, title, "signed" if is_signed else "positive", peak, note)
 

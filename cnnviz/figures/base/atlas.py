@@ -41,23 +41,31 @@ class Atlas:
         return {"activation": viridis(), "signed": signed_palette()}.get(self.code)
 
 
-def maps_atlas(maps: np.ndarray, channels: list[int] | None = None, scale: str = "common") -> Atlas:
+def maps_atlas(
+    maps: np.ndarray, channels: list[int] | None = None, scale: str = "common", peak: float | None = None
+) -> Atlas:
     """Feature maps (C, H, W) as gray levels, 0 to 255 from 0 to the peak; negative and missing values show as 0.
 
     `channels`: which, in this order; None shows all. `scale`: "common", one peak for all that are given, also those
-    that are not shown; "each", every map fills its range. Maps of more than MOST pixels together are reduced by the
-    maximum over square blocks: a single strong unit stays as bright as it is, which a mean would hide."""
+    that are not shown; "each", every map fills its range. `peak`: the common one, where other maps have a part in it.
+    Maps of more than MOST pixels together are reduced by the maximum over square blocks: a single strong unit stays as
+    bright as it is, which a mean would hide."""
     chosen = list(range(len(maps))) if channels is None else channels
     block = _choose_block((len(chosen), *maps.shape[1:]))
     shown = _reduce_maps(np.fmax(maps[chosen], 0), block)  # fmax: what is missing is 0
     peaks = shown.max(axis=(1, 2), initial=0.0)
     if scale == "common":
-        peaks = np.full(len(chosen), np.fmax.reduce(maps, axis=None, initial=0.0))
+        peaks = np.full(len(chosen), find_peak(maps) if peak is None else peak)
     peaks = np.minimum(peaks, np.finfo(np.float32).max)  # infinite values shine, and the others are there
     levels = to_levels(shown, 0.0, np.maximum(peaks, 1e-12)[:, None, None])
     png, columns = _encode_tiles(levels)
     tops, below = [float(peak) for peak in peaks], bool((maps < 0).any())
     return Atlas(png, columns, levels.shape[1:], (1, 1), maps.shape[1:], block, "activation", tops, below)
+
+
+def find_peak(maps: np.ndarray) -> float:
+    """The largest value of maps, 0 at least; missing values do not count."""
+    return float(np.fmax.reduce(maps, axis=None, initial=0.0))
 
 
 def filters_atlas(tiles: np.ndarray, scale: np.ndarray) -> Atlas:

@@ -113,8 +113,15 @@ def kernel_sentence(weights: np.ndarray, scale: float, coloured: bool) -> str:
 def unit_sentence(value: float, size: tuple[int, int], stride: float, units: int) -> str:
     """A unit's value and receptive field; `units`: how many the map has. Without a map there is no stride
     and nothing to click."""
-    start = f"Value {value_text(value)}. The frame is the unit's receptive field, {size[0]}×{size[1]} pixels"
-    return f"{start} at stride {stride:g}. Click another pixel." if units > 1 else f"{start}: one unit a channel."
+    start = f"Value {value_text(value)}. Receptive field {size[0]}×{size[1]}"
+    return f"{start}, stride {stride:g}. Click another pixel." if units > 1 else f"{start}: one unit a channel."
+
+
+def describe_silence(values: np.ndarray) -> str:
+    """In words that a map (H, W) has no value above 0; "" where it has one."""
+    if (values > 0).any():
+        return ""
+    return "0 everywhere" if (values == 0).all() else "nowhere above 0"
 
 
 def scale_sentence(maps: np.ndarray) -> str:

@@ -1,23 +1,22 @@
-"""Feature map over the image, a map enlarged, a filter's card; and which unit lies under a pixel."""
+"""What a network received, a signed map, a filter's card; and which unit lies under a pixel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from cnnviz.figures.base.colors import activation_rgb, signed_rgb
+from cnnviz.figures.base.colors import GUTTER, signed_rgb
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 
 if TYPE_CHECKING:
     from cnnviz.probes.filters import FirstLayerFilters
 
 Size = tuple[int, int]
-SHOWN = 448  # pixels of the longer side of an overlay
+SHOWN = 448  # pixels of the longer side of an enlarged input
 EMPTY = (236, 238, 241)
-VEIL = 0.82  # how much of a picture without a map is EMPTY: the words on it must be readable
 ZERO = "0 everywhere"
+VEIL = 0.82  # how much of a picture without a map is EMPTY: the words on it must be readable
 
 
 def to_rgb(received: np.ndarray) -> np.ndarray:
@@ -34,28 +33,16 @@ def veil(image: np.ndarray) -> np.ndarray:
     return ((1 - VEIL) * gray + VEIL * np.array(EMPTY, np.float32)).round().astype(np.uint8)
 
 
-def map_over_image(received: np.ndarray, values: np.ndarray) -> tuple[bytes, Size]:
-    """The image, uint8 (H, W, C), lit by the map (h, w): dark where the unit is silent, nearly white if it is silent
-    everywhere. PNG and its size.
-
-    The map is stretched over the whole input by nearest neighbour, as a first orientation; the exact
-    place of a unit is its receptive field."""
+def input_picture(received: np.ndarray, silent: bool) -> tuple[bytes, Size]:
+    """What a network received, uint8 (H, W, C), enlarged by a whole multiple; `silent`: nearly white, for a channel
+    without a value above 0. PNG and its size."""
     image = to_rgb(received)
-    factor = whole_factor(max(image.shape[:2]), SHOWN)
-    large = enlarge(image, factor).astype(np.float32)
-    height, width = large.shape[:2]
-    light = np.maximum(values, 0)
-    if not light.any():
-        return rgb_png(veil(enlarge(image, factor))), (width, height)
-    light = light / float(light.max())
-    mask = Image.fromarray((light * 255).astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
-    alpha = np.asarray(mask, np.float32)[:, :, None] / 255
-    gray = large.mean(axis=2, keepdims=True) * 0.35 + 20
-    return rgb_png((large * alpha + gray * (1 - alpha)).round().astype(np.uint8)), (width, height)
+    large = enlarge(image, whole_factor(max(image.shape[:2]), SHOWN))
+    return rgb_png(veil(large) if silent else large), (large.shape[1], large.shape[0])
 
 
 def unit_at(x: float, y: float, shape: Size, input_size: Size) -> Size:
-    """(row, col) of the unit drawn at pixel (x, y) of `map_over_image`'s picture."""
+    """(row, col) of the unit at pixel (x, y) of `input_picture`'s picture, with the map stretched over it."""
     factor = whole_factor(max(input_size), SHOWN)
     row = int(y / (input_size[0] * factor) * shape[0])
     col = int(x / (input_size[1] * factor) * shape[1])
@@ -67,18 +54,6 @@ def scale_box(box: tuple[int, int, int, int], input_size: Size, shown: Size) -> 
     top, left, bottom, right = box
     wide, high = shown[0] / input_size[1], shown[1] / input_size[0]
     return left * wide, top * high, (right - left) * wide, (bottom - top) * high
-
-
-def large_map(values: np.ndarray, wanted: int, unit: Size | None = None) -> tuple[bytes, Size]:
-    """A map (h, w) in viridis, enlarged by nearest neighbour; `unit` gets a white frame. PNG and size."""
-    factor = whole_factor(max(values.shape), wanted)
-    pixels = enlarge(activation_rgb(values), factor)
-    if unit is not None and factor >= 3:
-        top, left = unit[0] * factor, unit[1] * factor
-        cell = pixels[top : top + factor, left : left + factor]
-        cell[[0, -1], :] = 255
-        cell[:, [0, -1]] = 255
-    return rgb_png(pixels), (pixels.shape[1], pixels.shape[0])
 
 
 def signed_map(values: np.ndarray, wanted: int) -> tuple[bytes, Size]:
@@ -93,7 +68,7 @@ def filter_card(filters: FirstLayerFilters, number: int, side: int) -> bytes:
 
     tile = signed_tiles(filters.tiles[number : number + 1])[0]
     large = enlarge(tile, whole_factor(max(tile.shape[:2]), side))
-    canvas = np.full((side, side, 3), 255, np.uint8)
+    canvas = np.full((side, side, 3), GUTTER, np.uint8)
     top, left = (side - large.shape[0]) // 2, (side - large.shape[1]) // 2
     canvas[top : top + large.shape[0], left : left + large.shape[1]] = large
     return rgb_png(canvas)

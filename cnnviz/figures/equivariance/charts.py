@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,10 +42,10 @@ def layers_figure(
     errors: Sequence[float],
     chosen: str,
     height: int = 230,
-    together: np.ndarray | None = None,
+    top: float | None = None,
 ) -> Figure:
     """The error of every layer as a bar, coloured by the layer's total stride; the chosen one has a frame. The
-    x values are the layers' names, for clicks. `together`: errors that shall fit on the same axis."""
+    x values are the layers' names, for clicks. `top`: the error at the axis's upper end, to stand beside others."""
     from plotly import graph_objects as go
 
     figure, values = go.Figure(), to_percent(errors)
@@ -69,9 +69,7 @@ def layers_figure(
     letters = 9 if len(names) > 30 else 10 if len(names) > 24 else 11
     figure.update_xaxes(categoryorder="array", categoryarray=list(names), tickvals=list(names), showgrid=False)
     figure.update_xaxes(ticktext=[shorten(name, 10, 78) for name in names], tickfont={"size": letters}, tickangle=-90)
-    figure.update_yaxes(title=ERROR, rangemode="tozero", title_font={"size": 13})
-    if together is not None:
-        figure.update_yaxes(range=find_range(to_percent(together)))
+    figure.update_yaxes(title=ERROR, **_error_range(top), title_font={"size": 13})
     figure.update_layout(barmode="overlay", legend=legend_above(), showlegend=True, dragmode=False)
     figure.update_layout(margin=margins(52, 6, 26, 8))
     return figure
@@ -85,11 +83,13 @@ def curve_figure(
     chosen: int | None = None,
     axis: str = "shift to the right [pixels]",
     height: int = 230,
+    top: float | None = None,
     drawn: int | None = None,
 ) -> Figure:
     """The error over shifts `offsets` (K,), with a line at every multiple of the stride. `inside` (K,): that of
-    units without padding in their field. `chosen`: the shift that is shown elsewhere on the page. `drawn`: number of
-    the last offset that the curves are drawn to; None: all."""
+    units without padding in their field. `chosen`: the shift that is shown elsewhere on the page. `top`: as for
+    `layers_figure`; None: the curves' own. `drawn`: number of the last offset that the curves are drawn to; None:
+    all."""
     from plotly import graph_objects as go
 
     figure, values = go.Figure(), to_percent(errors)
@@ -109,11 +109,24 @@ def curve_figure(
     room = (offsets[-1] - offsets[0]) / 30
     ends = [float(offsets[0] - room), float(offsets[-1] + room)]
     figure.update_xaxes(title=axis, title_font={"size": 13}, showgrid=False, range=ends)
-    highest = find_range(np.concatenate([line for _name, line, _colour, _dash in lines]))
-    figure.update_yaxes(title=ERROR, range=highest, title_font={"size": 13})
+    top = find_top(errors, *([] if inside is None else [inside])) if top is None else top
+    figure.update_yaxes(title=ERROR, **_error_range(top), title_font={"size": 13})
     figure.update_layout(legend=legend_above(), showlegend=len(lines) > 1 or bool(len(here)), dragmode=False)
     figure.update_layout(margin=margins(52, 10, 26, 42))
     return figure
+
+
+def find_top(*errors: Sequence[float] | np.ndarray) -> float:
+    """The largest of several sets of relative errors, for axes that stand side by side; what is not finite does not
+    count."""
+    return max(float(np.max(values, where=np.isfinite(values), initial=0.0)) for values in map(np.asarray, errors))
+
+
+def _error_range(top: float | None) -> dict[str, Any]:
+    """Of an axis of errors: from 0, up to a little more than `top`."""
+    if top is None:
+        return {"rangemode": "tozero"}
+    return {"range": find_range(to_percent([top]))}
 
 
 def stride_marks(offsets: np.ndarray, stride: float) -> list[float]:
@@ -124,18 +137,20 @@ def stride_marks(offsets: np.ndarray, stride: float) -> list[float]:
     return [float(n * stride) for n in np.arange(first, last + 1)]
 
 
-def map_figure(found: ShiftMap, masked: bool, chosen: tuple[int, int], height: int = 560) -> Figure:
+def map_figure(
+    found: ShiftMap, masked: bool, chosen: tuple[int, int], height: int = 560, top: float | None = None
+) -> Figure:
     """The error over a square of shifts, rows downwards; right of it over horizontal and over diagonal shifts.
 
     "0" stands where both maps are equal but for rounding. `masked`: of the units without padding in their field.
-    `chosen`: (rows, columns), framed. The square has the axes x and y."""
+    `chosen`: (rows, columns), framed. `top`: as for `layers_figure`. The square has the axes x and y."""
     from plotly import graph_objects as go
 
     errors = found.relative_inside if masked else found.relative
     values, reach, offsets = to_percent(errors), int(found.offsets[-1]), found.offsets
     colours = [[i / 16, "rgb({},{},{})".format(*viridis()[min(16 * i, 255)])] for i in range(17)]
     bar = {"title": {"text": "[%]", "side": "top"}, "x": 0.48, "xanchor": "left", "thickness": 16}
-    highest = max(float(np.nanmax(values, initial=0.0)), 1e-3)
+    highest = max(float(np.nanmax(values, initial=0.0)) if top is None else float(to_percent([top])[0]), 1e-3)
     square = go.Heatmap(z=values, x=offsets, y=offsets, zmin=0, zmax=highest, xgap=1, ygap=1)
     square.update(colorscale=colours, colorbar=bar, hovertemplate="down %{y}, right %{x}: %{z:.3~g} %<extra></extra>")
     figure = go.Figure(square)
@@ -153,18 +168,18 @@ def map_figure(found: ShiftMap, masked: bool, chosen: tuple[int, int], height: i
         row, col = chosen
         place = {"x0": col - 0.5, "x1": col + 0.5, "y0": row - 0.5, "y1": row + 0.5}
         figure.add_shape(place, type="rect", line={"color": CHOSEN, "width": 3})
-    _set_map_axes(figure, reach, max(found.stride))
+    _set_map_axes(figure, reach, max(found.stride), _error_range(top))
     apply_style(figure, height)
     figure.update_layout(dragmode=False, margin=margins(60, 10, 34, 52))
     return figure
 
 
-def _set_map_axes(figure: Figure, reach: int, stride: float) -> None:
+def _set_map_axes(figure: Figure, reach: int, stride: float, error_range: dict[str, Any]) -> None:
     step = max(1, round(min(stride, reach))) if stride >= 2 else 2
     ticks = [int(n) for n in range(-(reach // step) * step, reach + 1, step)]
     shared = {"tickvals": ticks, "showgrid": False}
     square, curve = {**shared, "constrain": "domain"}, {**shared, "domain": [0.66, 1]}
-    error = {"title": ERROR, "rangemode": "tozero"}
+    error = {"title": ERROR, **error_range}
     figure.update_layout(
         xaxis={**square, "title": "shift to the right [pixels]", "domain": [0, 0.46]},
         yaxis={**square, "title": "shift down [pixels]", "autorange": "reversed", "scaleanchor": "x"},

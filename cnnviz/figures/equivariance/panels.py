@@ -61,11 +61,12 @@ def shift_strip(
     moved: np.ndarray,
     after: np.ndarray,
     known: np.ndarray | None = None,
+    peak: float | None = None,
 ) -> ShiftStrip:
     """`before`, `shifted`: uint8 (H, W, C); `moved` T(f(x)), `after` f(T(x)): (h, w), on one scale from 0 to their
     common peak, which the difference has as well, so that it is black where both are equal but for rounding.
-    `known` (h, w): False is drawn gray in the difference."""
-    peak = max(float(np.nanmax(np.abs(moved), initial=0.0)), float(np.nanmax(np.abs(after), initial=0.0)), 1e-12)
+    `known` (h, w): False is drawn gray in the difference. `peak`: where other maps have a part in it."""
+    peak = find_peak(moved, after) if peak is None else max(peak, 1e-12)
     maps = [activation_rgb(moved, peak), activation_rgb(after, peak), difference_rgb(after - moved, peak, known)]
     canvas = np.full((SIZE[1], SIZE[0], 3), GUTTER, np.uint8)
     image, copy = (
@@ -78,6 +79,11 @@ def shift_strip(
     for left, right, table in ((lefts[0], lefts[1] + SIDE, viridis()), (lefts[2], lefts[2] + SIDE, heat_palette())):
         canvas[_TOP : _TOP + BAR, left:right] = sample_palette(table, right - left)
     return ShiftStrip(rgb_png(canvas), SIZE, _place_words(lefts, peak), image, copy, image[2] / before.shape[1])
+
+
+def find_peak(*maps: np.ndarray) -> float:
+    """The largest magnitude of maps that share a scale; missing values do not count, and it is never 0."""
+    return max(*(float(np.nanmax(np.abs(values), initial=0.0)) for values in maps), 1e-12)
 
 
 def _place_words(lefts: list[int], peak: float) -> tuple[tuple[float, float, float, str], ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cnnviz.figures.base.colors import FRAME, INK
+from cnnviz.figures.base.colors import FRAME, GUTTER, INK
 from cnnviz.figures.base.encode import fit_pixels, rgb_png
 from cnnviz.figures.base.mosaic import Mosaic
 from cnnviz.figures.base.text import load_font, truncate
@@ -32,21 +32,27 @@ class WinnerPictures:
     words: tuple[str, ...]
 
 
-def winners_sheet(seen: list[WinnerPictures], side: int = 106, words: bool = True) -> Mosaic:
-    """Winners as columns, strongest first, nine a line; `side`: pixels of a picture's longer side at most. Without
-    `words` their place stays free, see `list_words`."""
+def winner_cells(seen: list[WinnerPictures], side: int) -> np.ndarray:
+    """(N, 1, 3, side, side, 3) for an atlas: of each winner the whole image with the frame, what the unit sees, and its
+    reconstruction; pale where there is none."""
+    cells = [tile for one in seen for tile in _draw_tiles(one, side)]
+    return np.stack(cells).reshape(len(seen), 1, 3, side, side, 3)
+
+
+def winners_sheet(seen: list[WinnerPictures], side: int = 106) -> Mosaic:
+    """Winners as columns, strongest first, nine a line; `side`: pixels of a picture's longer side at most."""
     pitch = side + GAP
     lines = max((len(one.words) for one in seen), default=0)
     high = 3 * (ROW_TITLE + side) + lines * LINE + 6
     rows = math.ceil(len(seen) / PER_LINE)
     columns = min(len(seen), PER_LINE)
-    canvas = np.full((max(rows, 1) * (high + 10) - 10, max(columns * pitch - GAP, 200), 3), 255, np.uint8)
+    canvas = np.full((max(rows, 1) * (high + 10) - 10, max(columns * pitch - GAP, 200), 3), GUTTER, np.uint8)
     for number, one in enumerate(seen):
         row, column = divmod(number, PER_LINE)
         _draw_column(canvas, one, column * pitch, row * (high + 10), side)
     items = list(range(len(seen)))
     sheet = Mosaic(b"", items, PER_LINE, (high, side), (high + 10, pitch), 0, canvas.shape[1::-1])
-    return replace(sheet, png=rgb_png(_write_words(canvas, list_words(sheet, seen)) if words else canvas))
+    return replace(sheet, png=rgb_png(_write_words(canvas, list_words(sheet, seen))))
 
 
 def list_words(sheet: Mosaic, seen: list[WinnerPictures]) -> list[tuple[int, int, int, str]]:
@@ -78,15 +84,19 @@ def _write_words(canvas: np.ndarray, words: list[tuple[int, int, int, str]]) -> 
 
 def _draw_column(canvas: np.ndarray, one: WinnerPictures, left: int, top: int, side: int) -> None:
     """One winner from top to bottom."""
+    for number, tile in enumerate(_draw_tiles(one, side)):
+        start = top + number * (ROW_TITLE + side) + ROW_TITLE
+        canvas[start : start + side, left : left + side] = tile
+
+
+def _draw_tiles(one: WinnerPictures, side: int) -> list[np.ndarray]:
+    """Its three pictures, (side, side, 3) each."""
     empty = np.full((side, side, 3), EMPTY, np.uint8)
-    tiles = [
+    return [
         empty if one.image is None else draw_frame(one.image, one.box, side),
         fit_tile(one.patch, side),
         empty if one.reconstruction is None else fit_tile(one.reconstruction, side),
     ]
-    for number, tile in enumerate(tiles):
-        start = top + number * (ROW_TITLE + side) + ROW_TITLE
-        canvas[start : start + side, left : left + side] = tile
 
 
 def draw_frame(image: np.ndarray, box: tuple[int, int, int, int], side: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.figures.base.colors import GUTTER
 from cnnviz.figures.base.encode import fit_pixels
 
 GAP, CAPTION, BESIDE = 2, 24, 14
@@ -30,7 +31,7 @@ def crisp_side(field: tuple[int, int], input_size: tuple[int, int], wanted: int)
     return wanted if longest > wanted else longest * max(1, round(wanted / longest))
 
 
-ROWS, MOST = 4, 24  # of a page of the wall: rows of three blocks, and blocks at most
+ROWS, MOST = 5, 24  # of a page of the wall: rows of three blocks, and blocks at most
 WIDTH, HEIGHT = 850, 620  # pixels of a screen for which a page at true scale is planned
 WHOLE = 112  # pixels that a whole input measures at true scale
 KEPT = 56  # pixels of a patch's side in the atlas at most
@@ -64,7 +65,7 @@ def block_size(side: int) -> tuple[int, int]:
 def fit_tile(patch: np.ndarray, side: int) -> np.ndarray:
     """(side, side, 3): enlarged by a whole multiple with nearest neighbour and centred, or reduced."""
     patch = fit_pixels(patch, side)
-    tile = np.full((side, side, 3), 255, np.uint8)
+    tile = np.full((side, side, 3), GUTTER, np.uint8)
     top, left = (side - patch.shape[0]) // 2, (side - patch.shape[1]) // 2
     tile[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
     return tile
@@ -82,7 +83,7 @@ def fit_nine(patches: list[np.ndarray] | None, side: int) -> np.ndarray:
 def three_by_three(patches: list[np.ndarray] | None, side: int) -> np.ndarray:
     """Up to nine patches in rows of three as one picture, (3·side + gaps)²; missing ones are pale."""
     pitch = side + GAP
-    canvas = np.full((3 * pitch - GAP, 3 * pitch - GAP, 3), 255, np.uint8)
+    canvas = np.full((3 * pitch - GAP, 3 * pitch - GAP, 3), GUTTER, np.uint8)
     for place, cell in enumerate(fit_nine(patches, side)):
         row, column = divmod(place, 3)
         canvas[row * pitch : row * pitch + side, column * pitch : column * pitch + side] = cell

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.figures.base.colors import activation_rgb, sample_palette, viridis
+from cnnviz.figures.base.colors import GUTTER, activation_rgb, sample_palette, viridis
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.base.overlay import to_rgb
 
@@ -86,11 +86,13 @@ def photo_picture(canvas: Canvas, received: np.ndarray, free: Box) -> bytes:
     return rgb_png(_lay_out(canvas, to_rgb(received), free))
 
 
-def heat_picture(canvas: Canvas, weight: np.ndarray, free: Box) -> tuple[bytes, tuple[int, int]]:
-    """PNG of the gradient (H, W) in viridis from 0 to its maximum, laid like the photograph, and a scale under it.
-    Also its (width, height)."""
-    laid = _lay_out(canvas, activation_rgb(weight), free)
-    bar = np.full((3 * BAR, laid.shape[1], 3), 255, np.uint8)
+def heat_picture(
+    canvas: Canvas, weight: np.ndarray, free: Box, peak: float | None = None
+) -> tuple[bytes, tuple[int, int]]:
+    """PNG of the gradient (H, W) in viridis from 0 to its maximum, or to `peak`, laid like the photograph, and a scale
+    under it. Also its (width, height)."""
+    laid = _lay_out(canvas, activation_rgb(weight, peak), free)
+    bar = np.full((3 * BAR, laid.shape[1], 3), GUTTER, np.uint8)
     left, right = canvas.inner_columns
     ramp = sample_palette(viridis(), max(right - left, 1))
     bar[BAR // 2 : BAR // 2 + BAR, left : left + len(ramp)] = ramp

@@ -44,9 +44,20 @@ class Images:
 
     def parts(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(images float32 (n, C, H, W) in `memory_format`, labels (n,)) of at most `size` images."""
+        for rows in self.split(size):
+            yield self.part(rows)
+
+    def split(self, size: int) -> list[slice]:
+        """Rows of parts of nearly equal size, at most `size` images each."""
         count = math.ceil(self.count / size)
-        for images, labels in zip(self._images.tensor_split(count), self.labels.tensor_split(count), strict=True):
-            yield self._prepare(images).clone() if self.copied else self._prepare(images), labels
+        each, longer = divmod(self.count, count)
+        ends = [(number + 1) * each + min(number + 1, longer) for number in range(count)]
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    def part(self, rows: slice) -> tuple[Tensor, Tensor]:
+        """The images and labels of these rows, as `parts` gives them."""
+        images = self._prepare(self._images[rows])
+        return images.clone() if self.copied else images, self.labels[rows]
 
     def _prepare(self, images: Tensor) -> Tensor:
         if images.dtype == torch.uint8:

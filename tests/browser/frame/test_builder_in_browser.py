@@ -93,7 +93,7 @@ def test_a_published_file_is_opened_as_a_chain_too(visitor: Visitor):
     visitor.window.get_by_role("tab", name="How accurate it is").click()
     visitor.choose(visitor.window, "Labelled set", "drawn digits")
     visitor.window.get_by_role("button", name="How accurate is it?").click()
-    visitor.window.get_by_text("are answered rightly").wait_for()
+    visitor.window.get_by_text("answered correctly").wait_for()
     assert use(visitor).startswith("chain:1x28x28-conv6k5-relu-max2-conv16k5")
     visitor.go("feature-maps")
     assert visitor.chosen("Weights") == STRANGER.name and visitor.picture("Feature maps of").is_visible()

@@ -58,7 +58,7 @@ def test_typing_and_enter_take_the_first_match_arrow_keys_move_and_what_nobody_k
     visitor.open_cards("Network")
     visitor.tab.keyboard.type("resnet5O")
     visitor.tab.keyboard.press("Enter")
-    visitor.main.or_(visitor.sidebar).get_by_text("The network is unchanged").wait_for()
+    visitor.main.get_by_text("The network is unchanged").wait_for()
     visitor.until_chosen("Network", "resnet20_cifar")
     assert "net" not in visitor.query()
 

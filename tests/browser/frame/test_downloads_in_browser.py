@@ -27,7 +27,7 @@ def test_the_page_stays_as_it_was_until_the_visitor_agrees_and_the_weights_are_h
         badge = someone.tab.locator("h1").get_by_text("random weights", exact=True)
         badge.wait_for()
         random = someone.source(FILTERS)
-        someone.choose(someone.sidebar, "Weights", "pretrained")
+        someone.choose(someone.bar, "Weights", "pretrained")
         box = someone.main.get_by_text("are not on this computer")
         box.wait_for()
         someone.settled()

@@ -71,6 +71,6 @@ def test_quick_clicks_are_all_counted(visitor: Visitor):
 
 def test_the_way_to_a_unit_s_patches_takes_the_unit_along(visitor: Visitor):
     visitor.open("feature-maps", "net=lenet5&layer=conv2&unit=9")
-    visitor.tab.get_by_role("link", name="Open this unit's top-9").click()
+    visitor.main.get_by_role("link", name="Patches").click()
     visitor.arrived("top-9")
     assert (visitor.chosen("Network"), visitor.chosen("Layer"), visitor.chosen("Channel")) == ("lenet5", "conv2", "9")

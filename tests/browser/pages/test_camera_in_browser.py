@@ -32,7 +32,7 @@ def test_the_video_s_newest_frames_become_feature_maps_and_an_answer_until_it_is
 
 def test_a_photo_of_the_camera_takes_the_place_of_the_image(visitor: Visitor):
     visitor.open("filters", "net=lenet5")
-    visitor.bar.get_by_role("button", name="Take a photo").click()
+    visitor.open_cards("Image").get_by_role("button", name="Take a photo").click()
     playing = "video => video.readyState >= 2 && video.videoWidth > 0"
     visitor.until(lambda: visitor.window.locator("video").evaluate(playing), "the camera plays")
     visitor.settled()

@@ -94,7 +94,7 @@ LETTERS = """
 """
 
 
-@pytest.mark.parametrize("page, words", [("top-9", "channel 1 · "), ("unit", "What the unit sees")])
+@pytest.mark.parametrize("page, words", [("top-9", "channel 1 · "), ("unit", "1: ")])
 def test_captions_of_patches_can_be_read_in_a_small_window(visitor: Visitor, page: str, words: str):
     visitor.tab.set_viewport_size({"width": 1024, "height": 768})
     visitor.open(page, "net=lenet5&layer=conv2")

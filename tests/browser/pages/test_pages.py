@@ -45,14 +45,14 @@ def test_clicks_on_maps_and_pixels_choose_channel_and_unit(visitor: Visitor):
     visitor.settled()
     assert [visitor.chosen(label) for label in ("Channel", "Row", "Column")] == ["12", "7", "3"]
     visitor.tab.get_by_text("conv2 · channel 12 · (7, 3)").wait_for()
-    overlay = visitor.picture("The map over")
+    overlay = visitor.picture("The input with")
     box = visitor.box(overlay)
-    before = visitor.tab.locator(".frame:has(img[alt^='The map over']) rect").last.get_attribute("x")
+    before = visitor.tab.locator(".frame:has(img[alt^='The input with']) rect").last.get_attribute("x")
     overlay.click(position={"x": box["width"] * 0.85, "y": box["height"] * 0.15})  # of 10×10 units: row 1, column 8
     visitor.until(lambda: visitor.query().get("col") == "8", "a pixel was clicked")
     visitor.settled()
     assert (visitor.query()["row"], visitor.chosen("Row"), visitor.chosen("Column")) == ("1", "1", "8")
-    frame = visitor.tab.locator(".frame:has(img[alt^='The map over']) rect").last
+    frame = visitor.tab.locator(".frame:has(img[alt^='The input with']) rect").last
     factor = int(overlay.get_attribute("width")) / 28
     assert frame.get_attribute("x") != before
     assert float(frame.get_attribute("x")) == pytest.approx((8 * 2 - 2) * factor)

@@ -1,12 +1,22 @@
 """Pictures and words of a unit's page."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from readpng import rgb
 
 from cnnviz.figures.base.colors import FRAME
 from cnnviz.figures.patches.charts import classes_sentence, maxima_histogram, share_text, statistics_sentence
-from cnnviz.figures.patches.context import PER_LINE, TITLES, WinnerPictures, draw_frame, list_words, winners_sheet
+from cnnviz.figures.patches.context import (
+    PER_LINE,
+    TITLES,
+    WinnerPictures,
+    draw_frame,
+    list_words,
+    winner_cells,
+    winners_sheet,
+)
 from cnnviz.figures.patches.wall import EMPTY, plan_wall
 from cnnviz.figures.receptive.fields import BETWEEN, FIELD, fields_picture
 from cnnviz.index.records import ChannelStatistics
@@ -45,15 +55,28 @@ def test_the_sheet_holds_a_column_for_every_winner_and_pale_tiles_for_what_is_st
 
 def test_words_of_the_sheet_stand_where_it_is_white():
     patch = np.zeros((4, 4, 3), np.uint8)
-    seen = [WinnerPictures(None, (0, 0, 4, 4), patch, patch, (f"{i}: 1.5", "a class")) for i in range(11)]
-    sheet = winners_sheet(seen, 40, words=False)
-    bare, written = rgb(sheet.png), rgb(winners_sheet(seen, 40).png)
-    places = list_words(sheet, seen)
+    bare = [WinnerPictures(None, (0, 0, 4, 4), patch, patch, ("", "")) for _ in range(11)]
+    seen = [replace(one, words=(f"{i}: 1.5", "a class")) for i, one in enumerate(bare)]
+    sheet, without = winners_sheet(seen, 40), rgb(winners_sheet(bare, 40).png)
+    written, places = rgb(sheet.png), list_words(sheet, seen)
     assert [text for *_, text in places] == [*TITLES, *TITLES, *(w for one in seen for w in one.words)]
-    for left, top, width, _text in places:
+    for left, top, width, text in places:
         below = slice(top, top + 15), slice(left, left + width)
-        assert (bare[below] == 255).all() and not (written[below] == 255).all()
-    assert (bare[26 + 2 : 26 + 38, 2:38] == EMPTY).all()  # of the whole image nothing is known
+        assert not (written[below] >= 254).all() and (text in TITLES or (without[below] >= 254).all())
+    assert (without[26 + 2 : 26 + 38, 2:38] == EMPTY).all()  # of the whole image nothing is known
+
+
+def test_a_winner_s_cells_are_its_image_with_the_frame_its_patch_and_its_projection():
+    image, patch = np.full((10, 10, 3), 200, np.uint8), np.full((4, 4, 3), 50, np.uint8)
+    seen = [
+        WinnerPictures(image, (2, 3, 6, 9), patch, patch // 2, ()),
+        WinnerPictures(None, (0, 0, 4, 4), patch, None, ()),
+    ]
+    cells = winner_cells(seen, 40)
+    assert cells.shape == (2, 1, 3, 40, 40, 3)
+    assert (cells[0, 0, 0] == draw_frame(image, (2, 3, 6, 9), 40)).all()
+    assert (cells[:, 0, 1] == 50).all() and (cells[0, 0, 2] == 25).all()
+    assert (cells[1, 0, 0] == EMPTY).all() and (cells[1, 0, 2] == EMPTY).all()
 
 
 def test_theoretical_and_effective_field_share_scale_and_middle():

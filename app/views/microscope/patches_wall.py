@@ -1,4 +1,5 @@
-"""The parts of the page of the top-9 patches: what the wall shows, in which order, and the whole layer for print."""
+"""The wall of patches: nine winners of each channel beside their projections, in which order and page by page; and the
+whole layer for print."""
 
 from __future__ import annotations
 
@@ -11,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app.components.notes import note_unjudged
 from app.components.wall import TileText, show_wall
 from app.jobs import background, watch
 from app.jobs.background import Report
 from app.markdown import as_literal, escape_markdown
+from app.pickers import photo_cards
 from app.session import shared, uploads
 from app.session.cache import picture_cache
 from app.url import address
 from app.url.address import bind
+from app.views.microscope.look import choose_unit, choose_winner
 from app.views.patches import building, indexing
 from app.views.patches.deferred import Deferred
 from app.views.patches.indexing import IndexedLayer
@@ -66,8 +68,8 @@ def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
     """The controls in the row above the wall, and the channels that pass them."""
     orders, filters, channels = picture_cache().get((*layer.key, "offered"), lambda: _list_offered(layer))
     with row:
-        order = bind(st.selectbox, "Order", "wall_order", orders[0], options=orders, width=150)
-        show = bind(st.selectbox, "Show", "show", ALL, options=filters, width=140)
+        order = bind(st.selectbox, "Order", "wall_order", orders[0], options=orders, width=132)
+        show = bind(st.selectbox, "Show", "show", ALL, options=filters, width=112)
         find = bind(
             st.text_input,
             "Find",
@@ -75,7 +77,7 @@ def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
             "",
             placeholder="17, or dog",
             help="A channel's number, a class, or a part of the file names of the winners.",
-            width=112,
+            width=96,
             on_change=_jump,
             args=(channels,),
         )
@@ -176,7 +178,7 @@ def pick_page(
     first = chosen.channels.index(unit) // per_page + 1 if unit in chosen.channels else 1
     with row:
         page = bind(
-            st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=130
+            st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=122
         )
     start = (int(page) - 1) * per_page
     shown, following = (chosen.channels[at : at + per_page] for at in (start, start + per_page))
@@ -207,8 +209,8 @@ class WallPage:
 
 
 def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> None:
-    """The wall with a frame round the chosen unit; a click on a block chooses its channel. Reconstructions come
-    later, those of the chosen `unit` first; what the page after (`following`) needs is made ahead."""
+    """The wall with a frame round the chosen unit. Reconstructions come later, those of the chosen `unit` first; what
+    the page after (`following`) needs is made ahead."""
     later.prepare(page.layer.list_cells(following, page.kept))
     order = sorted(page.channels, key=lambda channel: channel != unit)
     low = dict(zip(order, later.get_all(page.layer.list_cells(order, page.kept, page.rule), lead=True), strict=True))
@@ -218,12 +220,15 @@ def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> No
     )
     ready = sum(part is not None for part in low.values())
     words = f"Top-9 wall of {page.layer.layer}, reconstructions of {ready} of {plural(len(low), 'channel')}"
-    show_wall(atlas, texts, words, "wall_picture", unit, on_pick=_choose_channel, side=page.side)
-    note_unjudged(later.get(*page.layer.unjudged(page.rule)))
 
+    def choose(channel: int, row: int | None, col: int | None) -> None:
+        """A click on a patch or its projection leads to the winner's image, one below the block to the channel."""
+        if row is None or col is None:
+            choose_unit(channel)
+        else:
+            choose_winner(page.layer, channel, 3 * row + col % 3)
 
-def _choose_channel(item: int, _row: int | None, _col: int | None) -> None:
-    st.session_state["unit"] = item
+    show_wall(atlas, texts, words, "wall_picture", unit, on_pick=choose, side=page.side)
 
 
 def _draw_wall(page: WallPage, low: dict[int, np.ndarray | None]) -> tuple[Atlas, list[TileText]]:
@@ -253,10 +258,10 @@ def caption(layer: IndexedLayer, channel: int, chosen: Chosen) -> str:
 def ranking(layer: IndexedLayer, image: str, chosen: Chosen, most: int = 8) -> None:
     """In which channels the photograph would be among the winners, and where, as links."""
     entered = [int(c) for c in np.argsort(chosen.places, kind="stable") if chosen.places[c]]
-    first = int((chosen.places == 1).sum())
+    first, name = int((chosen.places == 1).sum()), escape_markdown(photo_cards.title_of(image))
     also = " (It is one of the images searched.)" if chosen.own else ""
     st.write(
-        f"**{image}** is in the top {layer.k} of {len(entered)} of {plural(len(chosen.places), 'channel')}"
+        f"**{name}** is in the top {layer.k} of {len(entered)} of {plural(len(chosen.places), 'channel')}"
         f"{f', the strongest in {first}' if first else ''}.{also}"
         + (f" “Show: {ENTERED}” gives their wall." if entered else "")
     )

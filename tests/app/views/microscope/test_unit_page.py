@@ -40,7 +40,7 @@ def test_winners_histogram_fields_and_words_are_there(unit, cache):
 
 def test_the_sentence_of_the_projection_follows_the_toggle(unit):
     assert "Deconvnet:" in captions(unit)
-    unit.segmented_control(key="rule").set_value("guided").run()
+    unit.selectbox(key="rule").select("guided").run()
     assert errors(unit) == [] and "Guided:" in captions(unit) and "Deconvnet:" not in captions(unit)
 
 

@@ -1,63 +1,97 @@
-"""The parts of a unit's page."""
+"""Right of the wall: what drives the unit in general, how often it answers, what it really sees, and what feeds it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from app.components.notes import note_unjudged
-from app.components.picture import Label, picture
-from app.markdown import escape_markdown
+from app.components.picture import picture
+from app.jobs import background
+from app.markdown import as_literal, escape_markdown
+from app.pickers import photo_cards
+from app.pickers.corpus import find_chosen_corpus
 from app.session import shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
-from app.views.patches import indexing
+from app.views.microscope.look import choose_winner
+from app.views.patches import building, indexing
 from app.views.patches.deferred import Deferred
 from app.views.patches.indexing import IndexedLayer
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.base.plot_style import plot_config
 from cnnviz.figures.patches import charts as unit_charts
-from cnnviz.figures.patches.context import WinnerPictures, list_words, winners_sheet
-from cnnviz.figures.patches.wall import EMPTY
 from cnnviz.figures.receptive.fields import fields_picture
-from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.attribution.effective_field import EffectiveField
-    from cnnviz.figures.base.mosaic import Mosaic
     from cnnviz.studies.channels.connectivity import Connectivity, Link
 
 SHARES = (0.5, 0.95)  # of the gradient, whose boxes are drawn
+SIDE = 84  # pixels of a patch as it is sent, about
+NO_WINNER = "No image of this corpus gives this channel a value. Choose another channel or other images."
 
 
-def winners(later: Deferred, layer: IndexedLayer, channel: int, rule: str) -> None:
-    """All winners in context, with their patches and reconstructions."""
-    low = later.get(layer.name(channel, rule), lambda: layer.reconstructions(channel, rule), lead=True)
-    sheet, labels = picture_cache().get(
-        layer.name(channel, f"sheet {rule} {low is not None}"), lambda: _draw_winners(layer, channel, low)
-    )
-    words = f"The {plural(len(sheet.items), 'winner')} of channel {channel} of {layer.layer} in context"
-    picture(sheet.png, sheet.size, words, "winners", labels=labels)
-    note_unjudged(later.get(*layer.unjudged(rule)))
+def find_layer(network: Network, layer: str) -> IndexedLayer | None:
+    """The layer's index over the images that are chosen on the pages that search them; None while there is none, which
+    is said, and where a small corpus is searched by itself."""
+    try:
+        images = find_chosen_corpus(network)
+        indexed = indexing.find_index(network, images)
+    except CnnvizError as error:
+        st.caption(escape_markdown(str(error)))
+        return None
+    if indexed is not None and indexed.holds(layer):
+        return IndexedLayer(indexed, layer)
+    key = str(building.index_path(network, images))
+    job = background.find(key)
+    if building.wants_start(images, None if indexed is None else indexed.index, job):
+        job = building.try_build(network, images)
+    if job is not None and job.running:
+        building.watch_build(key, indexed is not None)
+    else:
+        st.caption("The top-9 patches are not indexed for these images yet.")
+    return None
 
 
-def _draw_winners(layer: IndexedLayer, channel: int, low: list[np.ndarray] | None) -> tuple[Mosaic, list[Label]]:
-    unit, names = layer.unit(channel), layer.index.meta.get("labels") or {}
-    best = unit.winners
-    images: list[Any] = [to_rgb(image) for image in unit.images()] if layer.indexed.has_images else [None] * len(best)
-    patches = layer.patches(channel) or [np.full((1, 1, 3), EMPTY, np.uint8)] * len(best)
-    captions = [
-        (f"{number}: {value_text(w.value)}", names.get(str(w.image), w.image_id)) for number, w in enumerate(best, 1)
-    ]
-    boxes = [winner.box for winner in best]
-    projected: list[Any] = list(low or []) or [None] * len(best)
-    seen = list(map(WinnerPictures, images, boxes, patches, projected, captions))
-    sheet = winners_sheet(seen, words=False)
-    return sheet, [Label(*place) for place in list_words(sheet, seen)]
+def show_winners(later: Deferred, layer: IndexedLayer, channel: int, rule: str) -> None:
+    """Nine patches and their projections, of which a click leads to the winner's image; and their values."""
+    low = later.get(layer.name(channel, rule), lambda: layer.reconstructions(channel, rule))
+    if not layer.unit(channel).winners:
+        st.caption(NO_WINNER)
+        return
+    side = indexing.small_side(layer, SIDE)
+    png, size = layer.tile_png(channel, side)
+
+    def choose(x: float, y: float) -> None:
+        across, down = (min(2, int(3 * at / length)) for at, length in zip((x, y), size, strict=True))
+        choose_winner(layer, channel, 3 * down + across)
+
+    st.caption(f"Top {layer.k} of {as_literal(layer.indexed.images.name)}")
+    picture(png, size, f"Top-9 patches of channel {channel}", "unit_patches", None, choose, fill=True)
+    waiting = "Reconstructions are being computed" if low is None else "Reconstructions need the images themselves"
+    words = f"Reconstructions of channel {channel}" if low else waiting
+    png, size = indexing.draw_empty(side) if low is None else layer.tile_png(channel, side, rule)
+    picture(png, size, words, "unit_low", None, choose, fill=True)
+    st.caption(_write_values(layer, channel))
+
+
+def _write_values(layer: IndexedLayer, channel: int) -> str:
+    """The size of the receptive field, and the values of the winners."""
+
+    def write() -> str:
+        high, wide = shared.receptive(layer.network, layer.layer).size
+        values = ", ".join(value_text(winner.value) for winner in layer.unit(channel).winners)
+        return f"Receptive field {high}×{wide} pixels. Values {values}."
+
+    return picture_cache().get(layer.name(channel, "values"), write)
+
+
+def show_sentences(layer: IndexedLayer, channel: int, image: str) -> None:
+    """The classes of the winners, and where the photograph would stand among them."""
+    st.caption(f"{describe_classes(layer, channel)} {describe_place(layer, channel, image)}")
 
 
 def histogram(layer: IndexedLayer, channel: int) -> None:
@@ -88,7 +122,7 @@ def describe_place(layer: IndexedLayer, channel: int, image: str) -> str:
     places, own = layer.places(image)
     maps = shared.maps(layer.network, image, layer.layer)[channel]
     row, col = divmod(int(np.argmax(maps)), maps.shape[1])
-    value = f"{image} reaches {value_text(float(maps.max()))} at ({row}, {col})"
+    value = f"{escape_markdown(photo_cards.title_of(image))} reaches {value_text(float(maps.max()))} at ({row}, {col})"
     if not places[channel]:
         return f"{value} and is not among the {layer.k} strongest."
     also = ", one of the images searched" if own else ""
@@ -121,17 +155,15 @@ def fields(later: Deferred, layer: IndexedLayer, channel: int) -> None:
     st.caption(text + ("no gradient arrives." if dark else effective))
 
 
-def links(later: Deferred, layer: IndexedLayer, channel: int, places: tuple[Any, Any]) -> None:
-    """Strongest input and output channels, in two columns."""
+def links(later: Deferred, layer: IndexedLayer, channel: int) -> None:
+    """Strongest input and output channels, as the way to them."""
     found: Connectivity | None = later.get(("wiring", layer.network.key), lambda: _follow(layer.network))
-    with places[0]:
-        st.markdown("**Strongest inputs**")
-        inputs = None if found is None else found.inputs(layer.layer, channel, 5) or []
-        _list_links(inputs, layer, "Not for this layer: it is no convolution.")
-    with places[1]:
-        st.markdown("**Strongest outputs**")
-        outputs = None if found is None else found.outputs(layer.layer, channel, 5) or []
-        _list_links(outputs, layer, "Not for this layer: no convolution reads it alone.")
+    st.markdown("**Strongest inputs**")
+    inputs = None if found is None else found.inputs(layer.layer, channel, 5) or []
+    _list_links(inputs, layer, "Not for this layer: it is no convolution.")
+    st.markdown("**Strongest outputs**")
+    outputs = None if found is None else found.outputs(layer.layer, channel, 5) or []
+    _list_links(outputs, layer, "Not for this layer: no convolution reads it alone.")
 
 
 def _follow(network: Network) -> Connectivity:

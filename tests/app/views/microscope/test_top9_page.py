@@ -35,7 +35,7 @@ def test_a_small_corpus_is_indexed_by_itself_and_the_wall_appears(opened, cache)
     at = when_built(opened("top9", net="lenet5", layer="conv2", unit="7"))
     assert errors(at) == []
     shown = pictures(at)
-    assert {"wall_picture", "unit_large", "unit_low_large"} <= shown.keys()
+    assert {"wall_picture", "unit_patches", "unit_low"} <= shown.keys()
     (file,) = (cache / "indexes").glob("*.npz")
     index = PatchIndex.load(file)
     assert index.complete and "conv2" in index.layers
@@ -90,10 +90,10 @@ def test_an_index_is_found_again_after_a_restart(opened, cache):
 def test_the_frame_stands_round_the_chosen_channel_and_the_page_of_the_wall_follows_it(opened):
     at = when_built(opened("top9", net="lenet5", layer="conv2", unit="4"))
     first = pictures(at)["wall_picture"]
-    assert at.number_input(key="wall").value == 1 and first["chosen"] == 4 and first["items"] == list(range(12))
+    assert at.number_input(key="wall").value == 1 and first["chosen"] == 4 and first["items"] == list(range(15))
     at.number_input(key="unit").set_value(15).run()
     second = pictures(at)["wall_picture"]
-    assert at.number_input(key="wall").value == 2 and second["chosen"] == 15 and second["items"] == [12, 13, 14, 15]
+    assert at.number_input(key="wall").value == 2 and second["chosen"] == 15 and second["items"] == [15]
 
 
 def test_a_block_holds_nine_patches_beside_nine_projections(opened, cache):
@@ -135,8 +135,8 @@ def test_another_projection_draws_other_reconstructions_of_the_same_patches(open
     before = pictures(at)
     at.selectbox(key="rule").select(rule).run()
     after = pictures(at)
-    assert after["unit_large"]["src"] == before["unit_large"]["src"]
-    assert after["unit_low_large"]["src"] != before["unit_low_large"]["src"]
+    assert after["unit_patches"]["src"] == before["unit_patches"]["src"]
+    assert after["unit_low"]["src"] != before["unit_low"]["src"]
 
 
 def test_a_folder_waits_for_the_button_and_says_what_it_left_out(opened, folder):
@@ -187,9 +187,9 @@ def test_several_uploads_can_be_searched(opened, folder):
 def test_feature_maps_show_what_drives_the_unit_and_lead_to_its_top_9(opened):
     at = when_built(opened("feature_maps", net="lenet5", layer="conv2", unit="7", row="3", col="4"))
     assert {"unit_patches", "unit_low"} <= pictures(at).keys()
-    (way,) = [w for w in at.get("page_link") if w.proto.label == "Open this unit's top-9"]
+    (way,) = [w for w in at.get("page_link") if w.proto.label == "Patches"]
     assert "unit=7" in way.proto.query_string and "layer=conv2" in way.proto.query_string
-    assert "row" not in way.proto.query_string
+    assert "row=3" in way.proto.query_string and "col=4" in way.proto.query_string
 
 
 def test_find_jumps_to_a_channel_and_forgets_the_text(opened):
@@ -208,7 +208,7 @@ def test_a_class_name_leaves_the_channels_with_winners_of_that_class(opened, cac
     label, inside = commonest[5], [c for c in range(16) if commonest[c] == commonest[5]]
     outside = next(c for c in range(16) if c not in inside)
     at = when_built(opened("top9", net="lenet5", layer="conv2", show=f"Mostly {label}", unit=str(inside[-1])))
-    assert errors(at) == [] and pictures(at)["wall_picture"]["items"] == inside[:12]
+    assert errors(at) == [] and pictures(at)["wall_picture"]["items"] == inside[:15]
     at.number_input(key="unit").set_value(outside).run()
     assert outside not in pictures(at)["wall_picture"]["items"]
 

@@ -1,0 +1,168 @@
+"""The microscope: three densities with one click between them, clicks that lead somewhere and stay in the address, and
+pictures that fill the window."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from visitors import SCREEN, Visitor
+
+pytestmark = pytest.mark.browser
+LENET = "net=lenet5&layer=conv2"
+MAPS, PATCHES, WINNERS = "Feature maps of", "Top-9 wall of", "The 9 winners of"
+MAIN = {"feature-maps": MAPS, "top-9": PATCHES, "unit": WINNERS}
+LABELS = ("Network", "Image", "Layer", "Channel", "Row", "Column")
+PROJECTION = "What in this image drives the unit, deconvnet"
+FIELD = "The input with the receptive field"
+AREA = """
+(wall) => {
+  const place = wall.closest(".box").getBoundingClientRect()
+  const sidebar = document.querySelector("[data-testid=stSidebar]")
+  const beside = sidebar?.dataset.collapsed === "false" || sidebar?.ariaExpanded === "true"
+  const left = beside ? sidebar.getBoundingClientRect().right : 0
+  const top = document.querySelector(".st-key-cnnviz_row").getBoundingClientRect().bottom
+  return { share: place.width * place.height / ((innerWidth - left) * (innerHeight - top)), width: place.width,
+    inside: place.left >= 0 && place.right <= innerWidth && place.bottom <= innerHeight, page: innerWidth }
+}
+"""
+
+
+def state(someone: Visitor) -> list[str]:
+    """The choices that the page shows, and its two pictures of this image."""
+    someone.picture(PROJECTION).wait_for()
+    shown = [someone.picture(alt).get_attribute("src") for alt in (FIELD, PROJECTION)]
+    return [*map(someone.chosen, LABELS), *shown]
+
+
+def assert_address_is_the_view(visitor: Visitor, chromium: Any, page: str) -> None:
+    """A reload, and another browser with the same address, show the same."""
+    mine, url = state(visitor), visitor.tab.url
+    visitor.tab.reload()
+    visitor.arrived(page)
+    assert state(visitor) == mine and visitor.tab.url == url
+    other = Visitor(chromium, visitor.address)
+    other.tab.goto(url)
+    other.arrived(page)
+    theirs = state(other)
+    other.context.close()
+    assert theirs == mine
+
+
+def click_wall(visitor: Visitor) -> None:
+    visitor.click_tile(MAPS, 12, 0.35, 0.75)  # of 10×10 units: row 7, column 3
+    visitor.until_query(unit="12", row="7", col="3")
+
+
+def click_photograph(visitor: Visitor) -> None:
+    box = visitor.box(visitor.picture(FIELD))
+    visitor.picture(FIELD).click(position={"x": box["width"] * 0.85, "y": box["height"] * 0.25})
+    visitor.until_query(row="2", col="8")
+
+
+def press_key(visitor: Visitor) -> None:
+    visitor.press("u")
+    visitor.until_query(unit="3")
+
+
+def choose_in_strip(visitor: Visitor) -> None:
+    visitor.choose_layer("pool2")
+    visitor.until_query(layer="pool2")
+
+
+@pytest.mark.parametrize("act", [click_wall, click_photograph, press_key, choose_in_strip])
+def test_a_choice_on_the_maps_is_in_the_address_whatever_made_it(visitor: Visitor, chromium: Any, act: Any):
+    visitor.open("feature-maps", f"{LENET}&order=By+index&unit=2&row=4&col=4")
+    visitor.settled()
+    act(visitor)
+    assert_address_is_the_view(visitor, chromium, "feature-maps")
+
+
+def test_a_chip_leads_to_its_unit_also_in_the_address(visitor: Visitor, chromium: Any):
+    visitor.open("unit", f"{LENET}&unit=7")
+    chip = visitor.tab.locator(".st-key-microscope_unit a", has_text="conv1 · channel").first
+    chip.wait_for()
+    number = chip.inner_text().split("channel ")[1].split(" ")[0]
+    visitor.settled()
+    chip.click()
+    visitor.until_query(layer="conv1", unit=number)
+    visitor.until_chosen("Channel", number)
+    assert_address_is_the_view(visitor, chromium, "unit")
+    visitor.tab.go_back()
+    visitor.until_query(layer="conv2", unit="7")
+    visitor.until_chosen("Channel", "7")
+
+
+def test_a_patch_of_the_wall_leads_to_the_winner_s_image_and_unit(visitor: Visitor, chromium: Any):
+    visitor.open("top-9", f"{LENET}&unit=0")
+    visitor.picture(PATCHES).wait_for()
+    visitor.settled()
+    value = (
+        visitor.tab.get_by_text("Receptive field 14×14 pixels. Values ").inner_text().split("Values ")[1].split(",")[0]
+    )
+    visitor.click_tile(PATCHES, 0, 0.05, 0.15)  # the strongest patch of channel 0
+    visitor.until(lambda: visitor.query().get("image", "").startswith("upload-"), "the winner's image")
+    visitor.settled()
+    visitor.tab.get_by_text(f"Value {value}. ").wait_for()  # the unit under the frame is the one that won
+    assert_address_is_the_view(visitor, chromium, "top-9")
+
+
+def test_one_click_between_the_densities_and_the_choices_move_along(visitor: Visitor):
+    visitor.open("feature-maps", f"{LENET}&image=digit-5&unit=9&row=2&col=4")
+    mine = state(visitor)
+    for name, page in (("Patches", "top-9"), ("Unit", "unit"), ("Maps", "feature-maps")):
+        visitor.main.get_by_role("link", name=name, exact=True).click()
+        visitor.arrived(page)
+        visitor.picture(MAIN[page]).wait_for()
+        assert state(visitor) == mine, page
+
+
+def photograph() -> bytes:
+    random = np.random.default_rng(3)
+    picture = Image.fromarray(random.integers(0, 256, (48, 64, 3), np.uint8)).resize((320, 240))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_from_a_dropped_photograph_to_what_in_it_drives_a_unit_one_drop_and_one_click(visitor: Visitor):
+    visitor.open("feature-maps", "net=resnet20_cifar&layer=layer2.0")
+    before = visitor.source(MAPS)
+    visitor.drop_on_page(("mine.png", photograph(), "image/png"))
+    visitor.until(lambda: visitor.query().get("image", "").startswith("upload-"), "the photograph is chosen")
+    visitor.settled()
+    visitor.until(lambda: visitor.source(MAPS) != before, "its maps are shown")
+    unit = visitor.chosen("Channel")
+    visitor.main.get_by_role("link", name="Unit", exact=True).click()
+    visitor.arrived("unit")
+    visitor.picture(PROJECTION).wait_for()
+    assert visitor.chosen("Channel") == unit and visitor.query()["image"].startswith("upload-")
+
+
+@pytest.fixture
+def at_any_size(visitor: Visitor):
+    yield visitor
+    visitor.tab.set_viewport_size(SCREEN)
+
+
+@pytest.mark.parametrize("page", MAIN)
+def test_the_wall_fills_the_window_at_every_size(at_any_size: Visitor, page: str):
+    visitor = at_any_size
+    visitor.open(page, "net=resnet20_cifar&layer=layer2.0&unit=17")
+    wall = visitor.picture(MAIN[page])
+    wall.wait_for()
+    for width, height, least in ((1440, 900, 0.55), (1920, 1080, 0.55), (1024, 768, 0.4)):
+        visitor.tab.set_viewport_size({"width": width, "height": height})
+        visitor.settled()
+        visitor.box(wall)
+        found = wall.evaluate(AREA)
+        assert found["inside"] and found["share"] >= least, (width, found)
+        for alt in (FIELD, PROJECTION):  # both whole in the window
+            box = visitor.box(visitor.picture(alt))
+            assert box["y"] + box["height"] <= height, (width, alt, box)
+    visitor.tab.set_viewport_size({"width": 390, "height": 844})
+    visitor.settled()
+    visitor.box(wall)
+    assert wall.evaluate(AREA)["width"] >= 0.88 * 390
+    assert visitor.box(wall)["y"] < visitor.box(visitor.picture(FIELD))["y"] and visitor.fits()

@@ -1,0 +1,67 @@
+"""How a page uses the window, measured in the browser: its bar, its main picture, and how much of the room beside the
+frame its pictures fill."""
+
+from dataclasses import dataclass
+from typing import Any
+
+# The frame is everything but the container of the page: sidebar, bar, title, controls, panel, and what lies at the foot
+# of the window. Pictures within others count once; those within buttons, links and expanders not at all.
+_MEASURE = """
+() => {
+  const PICTURES = ".scroller, .frame, .box, .drawing > svg, .js-plotly-plot, img, canvas, video, svg"
+  const APART = "button, a, label, [data-testid=stExpander], [data-testid=stPageLink]"
+  const all = (root, found = []) => {
+    for (const e of root.querySelectorAll("*")) { found.push(e); if (e.shadowRoot) all(e.shadowRoot, found) }
+    return found
+  }
+  const place = (e) => e.getBoundingClientRect()
+  const page = document.querySelector(".st-key-cnnviz_page"), room = place(page)
+  const feet = [...document.querySelectorAll(".st-key-tour_bar, .st-key-cnnviz_foot")]
+    .map((foot) => place(foot.parentElement)).filter((box) => box.height > 1 && box.width > 1)
+  const bottom = Math.min(innerHeight, ...feet.map((box) => box.top)), top = Math.max(0, room.top)
+  const pictures = []
+  for (const e of all(page)) {
+    if (!e.matches(PICTURES) || !e.checkVisibility() || e.closest(APART)) continue
+    const { left, top, right, bottom, width, height } = place(e)
+    const within = (o) => o.left <= left + 1 && o.top <= top + 1 && o.right >= right - 1 && o.bottom >= bottom - 1
+    if (width < 60 || height < 60 || pictures.some(within)) continue
+    pictures.push({ left, top, right, bottom, area: width * height })
+  }
+  const inside = (box) => box.top >= -1 && box.bottom <= bottom + 1 && box.left >= -1 && box.right <= innerWidth + 1
+  const first = pictures.toSorted((a, b) => a.top - b.top)[0]
+  const largest = pictures.reduce((a, b) => (a && a.area >= b.area ? a : b), null)
+  const free = (innerWidth - Math.max(room.left, 0)) * (bottom - top)
+  const bar = document.querySelector(".st-key-cnnviz_bar").parentElement
+  const named = ["layer", "channel"].map((name) => document.querySelector(`.st-key-cnnviz_bar .st-key-bar_${name}`))
+    .filter((slot) => slot && slot.querySelector("[data-testid=stElementContainer]"))
+  return {
+    bar: place(bar).height,
+    bar_whole: [bar, ...named].every((e) => inside(place(e))),
+    whole: Boolean(largest) && inside(largest),
+    share: pictures.filter(inside).reduce((sum, box) => sum + box.area, 0) / free,
+    wide: first ? (first.right - first.left) / innerWidth : 0,
+    first_whole: Boolean(first) && inside(first),
+    sideways: document.scrollingElement.scrollWidth > innerWidth,
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StageUse:
+    """`bar`: its height in pixels; `bar_whole`: with layer and channel in the window; `whole`: the largest picture is
+    in the window; `share`: of the area beside the frame that the pictures take which are whole in it; `wide`: width of
+    the first picture over that of the window; `first_whole`: it is in the window; `sideways`: the page scrolls so."""
+
+    bar: float
+    bar_whole: bool
+    whole: bool
+    share: float
+    wide: float
+    first_whole: bool
+    sideways: bool
+
+
+def measure_stage(tab: Any) -> StageUse:
+    """How the page that a tab shows uses its window."""
+    return StageUse(**tab.evaluate(_MEASURE))
