@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.cards import pick_card
+from app.components.pickers.cards import pick_card
 from app.jobs import download
 from app.markdown import escape_markdown
 from app.pickers import bar, controls, network_cards, photo_cards

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.components.cards import pick_card
-from app.components.strip import StripLayer, layer_strip
+from app.components.pickers.cards import pick_card
+from app.components.pickers.strip import StripLayer, layer_strip
 from app.jobs import download
 from app.markdown import escape_markdown
 from app.pickers import bar, network_cards, photo_cards

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from app.components.cards import Card
+from app.components.pickers.cards import Card
 from app.session import networks
 from cnnviz.models.catalogue.parameter_counts import format_count
 from cnnviz.models.zoo.packaged import PACKAGES

@@ -10,7 +10,7 @@ from functools import partial
 import streamlit as st
 
 from app import access, limits
-from app.components.cards import Action, Card, Dropping, pick_card
+from app.components.pickers.cards import Action, Card, Dropping, pick_card
 from app.markdown import escape_markdown
 from app.pickers import bar, webcam
 from app.session import shared, uploads

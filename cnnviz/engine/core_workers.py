@@ -14,7 +14,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-Item, Found = TypeVar("Item"), TypeVar("Found")
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 class CoreWorkers:

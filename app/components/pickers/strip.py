@@ -12,7 +12,7 @@ from app.components.newest import keep_newest, number_data
 from app.components.source import read_source
 
 _render = st.components.v2.component(
-    "cnnviz_strip", css=read_source("strip.css"), js=keep_newest(read_source("strip.js"))
+    "cnnviz_strip", css=read_source("pickers/strip.css"), js=keep_newest(read_source("pickers/strip.js"))
 )
 
 

@@ -14,8 +14,8 @@ from app.components.source import read_source
 
 _render = st.components.v2.component(
     "cnnviz_cards",
-    css=read_source("cards.css", "dropping.css"),
-    js=keep_newest(read_source("card_search.js", "dropping.js", "cards.js")),
+    css=read_source("pickers/cards.css", "pickers/dropping.css"),
+    js=keep_newest(read_source("pickers/card_search.js", "pickers/dropping.js", "pickers/cards.js")),
 )
 
 
