@@ -1,5 +1,6 @@
 """Frames of a motion: each is what the page itself draws at that place of the address."""
 
+import base64
 import json
 from typing import Any
 
@@ -57,19 +58,41 @@ def test_every_frame_is_what_the_page_draws_there(opened, page, query, places, k
             )
 
 
+@pytest.mark.parametrize(("page", "layer"), [("equivariance", "conv2"), ("receptive_fields", "conv2")])
+def test_motion_is_offered_where_one_half_is_shown(opened, page, layer):
+    assert "motion" in shown(opened(page, net="lenet5", layer=layer))
+    at = opened(page, net="lenet5", layer=layer, beside="random")
+    now = shown(at)
+    assert errors(at) == [] and "motion" not in now and any(key.endswith("_beside") for key in now)
+
+
+def test_the_axes_of_the_error_curve_stay_while_it_draws_itself(opened):
+    at = opened("equivariance", net="lenet5", layer="conv2")
+    page = json.loads(shown(at)["curve"]["figure"])["layout"]
+    _player, reel = ask_for_reel(at)
+    layouts = [json.loads(frame["curve"]["figure"])["layout"] for frame in reel["frames"]]
+    for axis in ("xaxis", "yaxis"):
+        assert len(page[axis]["range"]) == 2
+        assert all(one[axis]["range"] == page[axis]["range"] for one in layouts)
+    bars = [json.loads(frame["layers"]["figure"]) for frame in reel["frames"]]
+    (end,) = {one["layout"]["yaxis"]["range"][1] for one in bars}  # one scale for all shifts
+    highest = max(value for one in bars for trace in one["data"] for value in _values(trace["y"]) if value == value)
+    assert end == pytest.approx(1.06 * highest)
+
+
 def test_the_curve_of_a_series_draws_itself_up_to_the_shift(opened):
     _player, reel = ask_for_reel(opened("playground", **SIGNAL))
     assert len(reel["frames"]) == 17
     for number, frame in enumerate(reel["frames"]):
         curve = next(one for one in json.loads(frame["signal"]["figure"])["data"] if one.get("name") == "error")
-        values = curve["y"] if isinstance(curve["y"], list) else np.frombuffer(_decode(curve["y"]), curve["y"]["dtype"])
-        assert [value is None or value != value for value in values] == [at > number for at in range(17)]
+        assert [bool(np.isnan(value)) for value in _values(curve["y"])] == [at > number for at in range(17)]
 
 
-def _decode(packed: dict[str, str]) -> bytes:
-    import base64
-
-    return base64.b64decode(packed["bdata"])
+def _values(packed: Any) -> list[float]:
+    """Of a trace, as Plotly writes them."""
+    if isinstance(packed, dict):
+        return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).tolist()
+    return [np.nan if value is None else value for value in packed]
 
 
 def test_too_many_steps_are_drawn_one_by_one(opened):

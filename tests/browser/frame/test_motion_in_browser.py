@@ -31,23 +31,22 @@ def start(someone: Visitor) -> None:
 
 
 def halted(someone: Visitor) -> None:
-    """It stands, and stays."""
+    """It stands, and stays for longer than a place of what plays here takes."""
     someone.until(lambda: player(someone).get("playing") == "false", "it stands")
-    someone.settled()
     before = player(someone)["at"]
-    someone.tab.wait_for_timeout(1200)
+    someone.tab.wait_for_timeout(700)
     assert player(someone) == {"at": before, "playing": "false"}
 
 
 def test_space_plays_the_window_and_space_stops_it_where_the_address_says(visitor: Visitor):
-    visitor.open("playground", SEVEN)
+    visitor.open("playground", f"{SEVEN}&step=4")
     start(visitor)
-    visitor.drawing("Step 3 of").wait_for()
-    assert "step" not in visitor.query()  # no run of the server for a frame
+    visitor.drawing("Step 6 of").wait_for()
+    assert visitor.query()["step"] == "4"  # no run of the server for a frame
     visitor.press(" ")
     halted(visitor)
     number = int(player(visitor)["at"]) + 1
-    assert number >= 3
+    assert number >= 6
     visitor.until_query(step=str(number))
     assert visitor.drawing(f"Step {number} of").count() == 1
     start(visitor)  # goes on from there, to the end
@@ -117,20 +116,20 @@ def test_the_shift_walks_while_its_curve_draws_itself(visitor: Visitor):
     visitor.open("equivariance", "net=lenet5&layer=conv2")
     before = visitor.source("Shift of conv2")
     start(visitor)
-    until_at(visitor, "3", "4", "5", "6")
+    until_at(visitor, "2", "3", "4", "5", "6")
     curve = visitor.tab.locator("[aria-label='Error of conv2 over shifts']")
     drawn = curve.evaluate("plot => [...plot._fullData[0].y].map(Number.isFinite)")
     assert drawn[0] and not drawn[-1] and visitor.source("Shift of conv2") != before
-    visitor.until_query(dx=str(len(drawn) - 1))
+    visitor.press(" ")
     halted(visitor)
-    whole = curve.evaluate("plot => [...plot._fullData[0].y].every(Number.isFinite)")
-    assert whole
+    visitor.until_query(dx=player(visitor)["at"])
+    whole = "plot => [...plot._fullData[0].y].every(Number.isFinite)"
+    visitor.until(lambda: curve.evaluate(whole), "the whole curve is there again")
 
 
-def test_the_square_sweeps_and_the_surface_turns(visitor: Visitor):
+def test_the_square_sweeps_over_the_image(visitor: Visitor):
     visitor.open("inspect", "net=lenet5&view=Occlusion")
     visitor.picture("Occlusion: ").wait_for()
-    visitor.settled()
     start(visitor)
     visitor.until(lambda: int(player(visitor)["at"]) > 4, "the square has moved")
     visitor.press(" ")
@@ -138,13 +137,17 @@ def test_the_square_sweeps_and_the_surface_turns(visitor: Visitor):
     visitor.until(lambda: "place" in visitor.query(), "the place is in the address")
     place = json.loads(f"[{visitor.query()['place']}]")
     assert len(place) == 2
+
+
+def test_the_surface_turns(visitor: Visitor):
     visitor.open("landscape")
     visitor.tab.locator(".gl-container canvas").first.wait_for()
     start(visitor)
     visitor.until(lambda: int(player(visitor)["at"]) > 2, "it turns")
     visitor.press(" ")
-    halted(visitor)
     visitor.until(lambda: "camera" in visitor.query(), "the camera is in the address")
+    until_at(visitor, "0")  # the next turn begins here
+    halted(visitor)
     x, y, z = map(float, visitor.query()["camera"].split(","))
     opens = CAMERA[0], CAMERA[1]
     assert (x, y) != opens and abs(x * x + y * y - sum(part**2 for part in opens)) < 0.1 and z == CAMERA[2]
