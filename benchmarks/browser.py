@@ -67,20 +67,21 @@ def process(
 _PAINTED = """
 (alt) => {
   const found = (node) => {
-    if (node.tagName === "IMG" && node.alt.startsWith(alt)) return node
+    if ((node.tagName === "IMG" ? node.alt : node.dataset?.stamp && node.ariaLabel)?.startsWith(alt)) return node
     for (const child of [...(node.shadowRoot ? node.shadowRoot.children : []), ...(node.children || [])]) {
       const image = found(child)
       if (image) return image
     }
     return null
   }
-  const before = found(document.body).src
+  const shown = (node) => node.tagName === "IMG" ? node.complete && node.naturalWidth && node.src : node.dataset.stamp
+  const before = shown(found(document.body))
   let clicked = 0
   addEventListener("mousedown", () => { clicked = performance.now() }, { capture: true, once: true })
   window.painted = 0
   const look = () => {
     const now = found(document.body)
-    if (clicked && now && now.src !== before && now.complete && now.naturalWidth) {
+    if (clicked && now && shown(now) && shown(now) !== before) {
       requestAnimationFrame(() => requestAnimationFrame(() => { window.painted = performance.now() - clicked }))
     } else requestAnimationFrame(look)
   }
@@ -105,6 +106,6 @@ def settled(page: Any) -> None:
 
 def wait_for_index(page: Any) -> None:
     """The index of the samples is built once beside the page; wait until it is there."""
-    page.wait_for_selector("img[alt^='Their reconstructions']", timeout=300_000)
+    page.wait_for_selector("img[alt^='Reconstructions of channel']", timeout=300_000)
     page.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=300_000)
     settled(page)

@@ -16,21 +16,26 @@ from cnnviz.data.samples import sample_photo
 
 FOLDER = ROOT / "assets" / "screenshots"
 LARGEST = 250_000  # bytes of one picture; beyond that it gets a palette
+SMALL = "net=resnet20_cifar"
 PAGES = {  # name: (address, what must be there)
     "home": ("", "img[alt^='Five most probable']"),
     "inspect": ("inspect?view=Attribution", "img[alt^='Six attributions']"),
-    "camera": ("camera?camera=Snapshot", "img[alt$='live']"),
-    "filters": ("filters", "canvas[data-stamp][aria-label*=' filters of ']"),
-    "feature-maps": ("feature-maps?layer=layer2.0", "canvas[data-stamp][aria-label^='Feature maps of']"),
-    "top-9": ("top-9?layer=layer2.0", "canvas[data-stamp][aria-label^='Top-9 wall of']"),
-    "unit": ("unit?layer=layer2.0&unit=3", "img[alt*=' winners of channel ']"),
+    "camera": (f"camera?camera=Snapshot&{SMALL}", "[alt$='live'], [aria-label$='live']"),
+    "filters": (f"filters?{SMALL}", "canvas[data-stamp][aria-label*=' filters of ']"),
+    "feature-maps": ("feature-maps", "canvas[data-stamp][aria-label^='Feature maps of']"),
+    "compare": (f"feature-maps?{SMALL}&layer=layer2.0&beside=random", "canvas[aria-label$='random weights']"),
+    "top-9": ("top-9?layer=blocks.8", "canvas[data-stamp][aria-label^='Top-9 wall of']"),
+    "unit": ("unit?layer=blocks.8", "canvas[data-stamp][aria-label*=' winners of channel ']"),
     "anatomy": ("anatomy?net=googlenet_2014", "svg[aria-label^='Layers of inception3a']"),
     "landscape": ("landscape", ".plot.js-plotly-plot"),
-    "equivariance": ("equivariance", "img[alt^='Shift of layer2.0']"),
-    "receptive-fields": ("receptive-fields?layer=layer2.0", "img[alt^='The gradient of']"),
+    "equivariance": (f"equivariance?{SMALL}", "img[alt^='Shift of layer2.0']"),
+    "receptive-fields": (f"receptive-fields?{SMALL}&layer=layer2.0", "img[alt^='The gradient of']"),
     "pooling": ("pooling", "img[alt^='Before and after']"),
     "playground": ("playground", "svg[aria-label^='Step 1 of']"),
-    "presenter": ("feature-maps?tour=lecture&stop=6&present=true", "canvas[data-stamp][aria-label^='Feature maps of']"),
+    "presenter": (
+        f"feature-maps?tour=lecture&stop=6&present=true&{SMALL}&image=chelsea&layer=layer2.0",
+        "canvas[data-stamp][aria-label^='Feature maps of']",
+    ),
 }
 WEIGHTS = "own-weights"  # the question about a dropped file
 

@@ -113,7 +113,7 @@ class Picker {
     words.append(make("span", "title", card.title))
     if (facts) words.append(make("span", "facts", facts))
     this.button.replaceChildren(...(card.thumbnail ? [this.thumbnail(card)] : []), words)
-    this.button.title = card.title
+    words.title = this.button.title = [card.title, ...card.facts].join(" · ")  // what has no room is there when pointed at
     this.button.setAttribute("aria-label", `${data.label}: ${[card.title, ...card.facts].join(", ")}`)
     this.button.setAttribute("aria-expanded", this.open)
     this.button.setAttribute("aria-busy", this.picked !== null && this.picked !== undefined)
