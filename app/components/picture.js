@@ -20,6 +20,7 @@ function draw(component) {
   // Words stand in the gutters of the picture: in a window too narrow for them it is moved sideways, not made smaller.
   const sheet = data.labels.length > 4 && main
   frame.style.minWidth = sheet ? `${Math.round(LEAST_SCALE * data.width)}px` : ""
+  if (sheet) frame.parentElement.tabIndex = 0  // what is moved sideways is moved by the keyboard, too
   frame.style.setProperty("--ratio", data.width / data.height)
   const image = frame.querySelector("img"), drawing = frame.querySelector("svg")
   if (image.src !== data.src) image.src = data.src

@@ -98,7 +98,7 @@ function draw(component) {
     if (!frame.drawn || !main || measure() === high) return
     high = measure()
     plot.style.height = high + "px"
-    Plotly.Plots.resize(plot)
+    if (frame.drawn && plot.clientWidth) Plotly.Plots.resize(plot)
   }
   frame.resize = resize
   frame.leave?.()

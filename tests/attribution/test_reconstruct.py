@@ -42,7 +42,7 @@ def test_strided_depthwise_convolutions_alone_leave_a_grid_and_call_for_guided_b
 
     grid = through(nn.Conv2d(2, 2, 3, stride=2, padding=1, groups=2, bias=False))
     even = through(nn.Conv2d(2, 2, 2, stride=2, groups=2, bias=False))  # a kernel of whole strides
-    assert unevenness(grid) > 2 and unevenness(even) == pytest.approx(1)
+    assert unevenness(grid) > 1.8 and unevenness(even) == pytest.approx(1)
     assert suggest_rule(grid) == "guided"
     for layer in (nn.Conv2d(2, 2, 3, 1, 1, groups=2), nn.Conv2d(2, 2, 3, 2, 1)):
         assert suggest_rule(through(layer)) == "deconvnet"

@@ -136,7 +136,7 @@ def test_what_the_caller_says_must_fit_the_network(tmp_path):
         load(weights=path, class_names=["x"])
     with pytest.raises(BadInput, match="needs 3 names"):
         load(weights=path, class_names="xyz")
-    with pytest.raises(BadInput, match="takes 1 channels, and mean and std are given for 3"):
+    with pytest.raises(BadInput, match="takes 1 channel, and mean and std are given for 3"):
         load("lenet5", path, preprocessing=Preprocessing((28, 28)))
     with pytest.raises(TypeError):
         load("lenet5", path, "cpu", None, ["x", "y", "z"])

@@ -38,7 +38,7 @@ def show(network: Network, look: Look) -> None:
     most = [n for n in (64, 256) if n < len(look.maps)] + [len(look.maps)]
     with bar.row():
         scale = SCALES[controls.bind_choice("Scale", "scale", list(SCALES))]
-        order = controls.bind(st.selectbox, "Order", "order", ORDERS[0], options=ORDERS, width=140)
+        order = controls.bind(st.selectbox, "Order", "order", ORDERS[0], options=ORDERS, width=168)
         count = int(controls.bind(st.selectbox, "Maps", "count", most[0], options=most, width=76))
     chosen, group = _rank(look.maps, order)[:count], comparison.group_of(sides)
     peak = max(map(find_peak, sides.values()))

@@ -97,6 +97,6 @@ def test_a_kernel_says_which_colour_zero_has():
 
 
 def test_a_unit_without_a_map_has_no_stride_and_nothing_to_click():
-    assert "at stride 4. Click another pixel." in charts.unit_sentence(1.5, (27, 27), 4, 54 * 54)
+    assert ", stride 4. Click another pixel." in charts.unit_sentence(1.5, (27, 27), 4, 54 * 54)
     alone = charts.unit_sentence(11.4, (28, 28), 0, 1)
     assert "stride" not in alone and "Click" not in alone and "28×28" in alone

@@ -227,11 +227,12 @@ def test_the_header_of_cells_says_the_batch_that_was_found_so_that_resuming_keep
     out, settings = tmp_path / "s.npz", {"precision": precision, "batch": None}
     with pytest.raises(Cancelled):
         compute(out=out, progress=lambda state: state.done < 3, **settings)
-    assert read_header(name_file(out))["batch"] == 20  # all images: fewer than the smallest size that is tried
+    found = read_header(name_file(out))["batch"]
+    assert found in (16, 20)  # the smallest size that is tried, or all images
     monkeypatch.setattr(
         "cnnviz.landscape.evaluate.runner.Runner._find_fastest", lambda _self: 7
     )  # what another hour would find
-    assert compute(out=out, **settings).meta["batch"] == 20
+    assert compute(out=out, **settings).meta["batch"] == found
 
 
 def test_torn_and_damaged_records_are_evaluated_again(whole, tmp_path):

@@ -164,7 +164,7 @@ def test_classes_and_preprocessing_come_from_metadata_or_the_side_file(tmp_path,
     [
         ({"preprocessing": {"size": [10**6, 10**6]}}, "between 1 and 4096 pixels"),
         ({"preprocessing": {"mean": [float("nan")]}}, "be numbers"),
-        ({"preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]}}, "takes 1 channels"),
+        ({"preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]}}, "takes 1 channel,"),
         ({"class_names": ["a", "b"]}, "names 2 classes and its head has 10"),
     ],
 )

@@ -86,7 +86,7 @@ def test_without_labels_nothing_is_said_of_classes(index: PatchIndex) -> None:
         ({"screening": {"run_again": 4}}, "float32, exact: screened in bfloat16, 4 images run again"),
         ({"precision": "bfloat16", "phase": "screening"}, "the screening pass of an exact search"),
         ({"embedded": 32}, "at most 32 pixels"),
-        ({"skipped": [["a", "damaged"]]}, "1 images that could not be read"),
+        ({"skipped": [["a", "damaged"]]}, "1 image that could not be read"),
     ],
 )
 def test_the_state_of_an_index_is_said(index: PatchIndex, meta: dict, said: str) -> None:

@@ -213,7 +213,7 @@ def test_an_index_that_leads_elsewhere_or_names_what_is_missing_is_refused(tmp_p
     for name, reason in (
         ("../secret.safetensors", "lists no files of its own folder"),
         (str(tmp_path / "secret.safetensors"), "lists no files of its own folder"),
-        ("model-c.safetensors", "names 1 files, and model-c.safetensors is not there"),
+        ("model-c.safetensors", "names 1 file, and model-c.safetensors is not there"),
     ):
         index.write_text(json.dumps({"weight_map": {"a.weight": name}}))
         with pytest.raises(BadCheckpoint, match=f"run: model.safetensors.index.json {reason}"):
