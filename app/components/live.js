@@ -50,7 +50,7 @@ async function painted(view) {  // no request before the picture is on the scree
 }
 
 async function follow(view, data, signal) {
-  const address = new URL(`cnnviz-live/${data.key}`, document.baseURI)
+  const address = new URL(`cnnviz-live/${data.stream}`, document.baseURI)
   while (!signal.aborted) {
     try {
       address.searchParams.set("after", view.after)
@@ -77,8 +77,8 @@ function draw(component) {
   view.watcher.observe(view)
   addEventListener("resize", view.fit)
   if (view.loop) view.loop.abort()
-  if (!data.playing || view.key !== data.key) { view.live = false; view.after = 0; view.dataset.frames = 0 }
-  view.key = data.key
+  if (!data.playing || view.stream !== data.stream) { view.live = false; view.after = 0; view.dataset.frames = 0 }
+  view.stream = data.stream
   if (!view.live) paint(view, { ...data.still, words: data.words })
   const loop = view.loop = new AbortController()
   if (data.playing) follow(view, data, loop.signal)

@@ -21,5 +21,5 @@ def live_pictures(still: dict[str, Any], words: str, live_key: str, idle: str, k
     `live_key`: where app.views.camera.live_route has the frames; "": nowhere, the video does not play. `idle`: what is
     said of the still picture when frames have come and come no more. The element counts the pictures that it has
     painted since the video started in its attribute data-frames."""
-    data = {"still": still, "words": words, "idle": idle, "key": live_key, "playing": bool(live_key)}
+    data = {"still": still, "words": words, "idle": idle, "stream": live_key, "playing": bool(live_key)}
     _render(key=key, data=number_data(key, data))

@@ -20,7 +20,6 @@ function draw(component) {
   // Words stand in the gutters of the picture: in a window too narrow for them it is moved sideways, not made smaller.
   const sheet = data.labels.length > 4 && main
   frame.style.minWidth = sheet ? `${Math.round(LEAST_SCALE * data.width)}px` : ""
-  if (sheet) frame.parentElement.tabIndex = 0  // what is moved sideways is moved by the keyboard, too
   frame.style.setProperty("--ratio", data.width / data.height)
   const image = frame.querySelector("img"), drawing = frame.querySelector("svg")
   if (image.src !== data.src) image.src = data.src
@@ -29,6 +28,9 @@ function draw(component) {
     const whole = !main || data.fill || Math.abs(scale - Math.round(scale)) < 0.02  // or captions break
     image.style.imageRendering = data.crisp && scale >= 1 && whole ? "pixelated" : "auto"
     frame.style.setProperty("--letters", `${Math.max(12.5, 13 * scale)}px`)
+    const scroller = frame.parentElement  // what is moved sideways is moved by the keyboard, too
+    if (scroller.scrollWidth > scroller.clientWidth) scroller.tabIndex = 0
+    else scroller.removeAttribute("tabindex")
   }
   const layOut = () => {
     if (main || data.fill) frame.style.setProperty("--room", `${Math.floor(roomBelow(frame) - BESIDE)}px`)

@@ -1,7 +1,8 @@
 // Where the tiles stand: pure arithmetic, in pixels of the style sheet.
 const GUTTER = 5, APART = 16  // between tiles; between tiles of several cells
 const PAD = 3, INNER = 2, MIDDLE = 6  // round them all; between the cells of a tile; in the middle of six cells
-const SMALLEST = 40, SMALLEST_CELL = 26  // a tile, and a cell of several, that can still be read
+const SMALLEST = 34, SCROLLED = 40  // a tile that can still be read where all fit, and where they are scrolled
+const SMALLEST_CELL = 26  // a cell of several
 const WHOLE = 0.85  // a whole multiple is taken if it is at least so large a part of what would fit
 
 const gapBefore = (n, count) => n * INNER + (count === 6 && n >= 3 ? MIDDLE - INNER : 0)
@@ -31,7 +32,7 @@ function roundZoom(zoom, ratio) {
 }
 
 // The zoom of tiles that do not all fit: as many a row as can be read, and these fill the width.
-function scrolledZoom(data, least, wide, ratio) {
+function scrolledZoom(data, scrolled, wide, ratio) {
   const gutter = gutterOf(data), smallest = sizeTile(data, least).wide
   const columns = Math.max(1, Math.min(data.items.length, Math.floor((wide + gutter) / (smallest + gutter))))
   const zoom = fitZoom(data, columns, wide, Infinity, 0), whole = roundZoom(zoom, ratio)
@@ -46,9 +47,10 @@ function planWall(data, fullWidth, fullHeight, caption, ratio, scrollbar = 12) {
   for (let columns = 1; columns <= count; columns++) {
     zoom = Math.max(zoom, fitZoom(data, columns, wide, high, caption))
   }
-  const least = (data.cells[1] > 1 ? SMALLEST_CELL : SMALLEST) / Math.max(...data.tile)
+  const [least, scrolled] = (data.cells[1] > 1 ? [SMALLEST_CELL, SMALLEST_CELL] : [SMALLEST, SCROLLED])
+    .map((side) => side / Math.max(...data.tile))
   if (data.side) zoom = data.side / Math.max(...data.tile)
-  else if (zoom < least) zoom = scrolledZoom(data, least, wide - scrollbar, ratio)
+  else if (zoom < least) zoom = scrolledZoom(data, scrolled, wide - scrollbar, ratio)
   else zoom = roundZoom(zoom, ratio)
   const arrange = (room) => {
     const tile = sizeTile(data, zoom), pitch = Math.max(tile.wide, data.side ? 84 : 0) + gutter

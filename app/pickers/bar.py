@@ -11,6 +11,9 @@ from typing import Any
 
 import streamlit as st
 
+from app.markdown import escape_markdown
+from app.url import address
+
 SLOTS = ("image", "network", "weights", "compare", "layer", "channel")
 _PLACES = "bar_places"  # in the session: {slot: container} of the present run
 
@@ -23,7 +26,7 @@ def draw() -> Any:
         places["title"] = st.container(key="cnnviz_title", width="content")
         with st.container(key="cnnviz_sheet", gap="small"):
             places["row"] = st.container(key="cnnviz_row", horizontal=True, vertical_alignment="bottom", gap="small")
-            places["panel"] = st.container(key="cnnviz_panel", width=232)
+            places["panel"] = st.container(key="cnnviz_panel", width=212)
         page = st.container(key="cnnviz_page")
         places["notices"] = page.container(key="cnnviz_notices")
     st.session_state[_PLACES] = places
@@ -38,6 +41,23 @@ def slot(name: str) -> Any:
 def notices() -> Any:
     """The container above the picture for what a picker has to say or to ask."""
     return st.session_state[_PLACES]["notices"]
+
+
+def report(key: str, text: str) -> None:
+    """Keep what a picker has to say under `key`, for `show_report`."""
+    st.session_state[key] = text
+    st.session_state.pop(f"{key}_shown", None)
+
+
+def show_report(key: str, icon: str, hold: bool = False) -> None:
+    """Show what was reported under `key` above the picture, until the visitor's next step: a page that draws itself
+    anew meanwhile keeps it. `hold`: beyond that step, too."""
+    message, seen = st.session_state.get(key), f"{key}_shown"
+    if message and st.session_state.get(seen) and not address.is_redrawn():
+        del st.session_state[key], st.session_state[seen]
+    elif message:
+        notices().error(escape_markdown(message), icon=icon)
+        st.session_state[seen] = not hold
 
 
 def title() -> Any:

@@ -122,13 +122,12 @@ def take_back_unknown(names: list[str], key: str = "net") -> None:
             networks.check_name(asked)
     except CnnvizError as error:
         if address.take_back(key) or networks.is_prefixed(asked):
-            st.session_state["network_problem"] = f"{error} The network is unchanged."
+            bar.report("network_problem", f"{error} The network is unchanged.")
 
 
 def say_unknown() -> None:
     """Say what `take_back_unknown` found."""
-    if message := st.session_state.pop("network_problem", None):
-        bar.notices().error(escape_markdown(message), icon=":material/search_off:")
+    bar.show_report("network_problem", ":material/search_off:")
 
 
 def is_known(name: str) -> bool:

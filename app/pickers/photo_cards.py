@@ -11,7 +11,6 @@ import streamlit as st
 
 from app import access, limits
 from app.components.pickers.cards import Action, Card, Dropping, pick_card
-from app.markdown import escape_markdown
 from app.pickers import bar, webcam
 from app.session import shared, uploads
 from app.session.cache import picture_cache
@@ -139,10 +138,7 @@ def _take_upload() -> None:
 
 def _say_problems() -> None:
     """What went wrong stays in sight while more files of the same drop come."""
-    if message := st.session_state.get(webcam.PROBLEM):
-        bar.notices().error(escape_markdown(message), icon=":material/broken_image:")
-        if not st.session_state.get(_COMING):
-            del st.session_state[webcam.PROBLEM]
+    bar.show_report(webcam.PROBLEM, ":material/broken_image:", hold=bool(st.session_state.get(_COMING)))
     if st.session_state.pop("photo_dialog", False):
         webcam.open_dialog()
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from app.pickers import bar
 from app.session import uploads
 from cnnviz.errors import CnnvizError
 
@@ -30,15 +31,15 @@ def keep(file: Any, title: str = "") -> bool:
 
 def report_problem(text: str) -> None:
     """What the picker of images says, below what it has to say already."""
-    before = st.session_state.get(PROBLEM)
-    st.session_state[PROBLEM] = f"{before}  \n{text}" if before else f"{text} The view is unchanged."
+    before = st.session_state.get(PROBLEM) if not st.session_state.get(f"{PROBLEM}_shown") else ""
+    bar.report(PROBLEM, f"{before}  \n{text}" if before else f"{text} The view is unchanged.")
 
 
 @st.dialog("Take a photo")
 def open_dialog() -> None:
     """The camera instead of a file."""
     draw_camera("dialog_camera")
-    if st.session_state.pop("dialog_camera_kept", False) or PROBLEM in st.session_state:
+    if st.session_state.pop("dialog_camera_kept", None) is not None:
         st.rerun()  # closes the window
 
 

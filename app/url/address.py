@@ -34,7 +34,8 @@ _LAG = 0.7  # seconds for which a browser that has drawn a page may still send a
 class _Memory:
     """`query`: the choices as the last whole run left them in the URL; `shown`: what each widget had then.
     `draft`, `noted`: the same of the present run. `drawn`: the widgets that this page has drawn already.
-    `again`: the next run is one that this one asked for. `links`: how often the URL was the truth for every choice.
+    `again`: the next run is one that this one asked for; `redrawn`: this one is. `links`: how often the URL was the
+    truth for every choice.
     `behind`: the browser may not show the URL yet: of a link to the page it is on it tells the server alone."""
 
     page: str | None = None
@@ -44,6 +45,7 @@ class _Memory:
     noted: dict[str, Any] = field(default_factory=dict)
     drawn: set[str] = field(default_factory=set)
     again: bool = False
+    redrawn: bool = False
     links: int = 0
     behind: bool = False
 
@@ -56,6 +58,7 @@ def begin(page: str) -> None:
     """Call before the page is drawn. Another page, or another URL while no widget was touched (Back, Forward,
     a link), makes the URL the truth for every choice."""
     memory, asked = _memory(), {key: RENAMED.get(text, text) for key, text in st.query_params.to_dict().items()}
+    memory.redrawn = memory.again
     again, memory.again = memory.again, False  # such a run may bring a URL that the browser sent before it had the new
     if page != memory.page or (asked != memory.query and not again and not any(map(_touched, memory.shown))):
         memory.drawn = memory.drawn if page == memory.page else set()
@@ -64,6 +67,11 @@ def begin(page: str) -> None:
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
     memory.draft, memory.noted = dict(memory.query), dict(memory.shown)
     _begin_widgets(page)
+
+
+def is_redrawn() -> bool:
+    """Whether this run is one that the run before asked for, and no step of the visitor's."""
+    return _memory().redrawn
 
 
 def leave() -> None:

@@ -70,8 +70,6 @@ class Player {
     const place = this.at === null ? "" : data.places[this.at]
     const seconds = playing ? Math.ceil((this.last - this.at) * this.pace() / 1000) : 0
     this.words.textContent = this.wish !== null ? "getting ready …" : seconds ? `${place} · ${seconds} s left` : place
-    const longest = Math.max(...data.places.map((text) => text.length))
-    this.words.style.minWidth = `${Math.min(longest + 9, 26)}ch`  // nothing beside it moves
     this.box.dataset.at = this.at ?? ""
     this.box.dataset.playing = Boolean(playing)
   }

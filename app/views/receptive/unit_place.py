@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def pick_place(place: Any, field: ReceptiveField) -> tuple[int, int]:
     """Row and column of the unit, in `place`; the one in the middle unless the link says otherwise."""
     rows, cols = field.shape
-    width: dict[str, Any] = dict(step=1, width=104)
+    width: dict[str, Any] = dict(step=1, width=70)
     with place:
         row = controls.bind(st.number_input, "Row", "row", rows // 2, min_value=0, max_value=rows - 1, **width)
         col = controls.bind(st.number_input, "Column", "col", cols // 2, min_value=0, max_value=cols - 1, **width)
@@ -28,7 +28,7 @@ def quick_buttons(row: Any, field: ReceptiveField) -> None:
     """Centre, border and corner, in the row above the picture."""
     rows, cols = field.shape
     places = {"Centre": (rows // 2, cols // 2), "Border": (rows // 2, 0), "Corner": (0, 0)}
-    with row, st.container(horizontal=True, gap="small", width="content"):
+    with row, st.container(horizontal=True, gap="xsmall", width="content"):
         for name, place in places.items():
             st.button(name, key=f"place_{name.lower()}", on_click=choose, args=place, disabled=rows * cols == 1)
 

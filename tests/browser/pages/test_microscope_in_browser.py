@@ -22,7 +22,7 @@ AREA = """
   const sidebar = document.querySelector("[data-testid=stSidebar]")
   const beside = sidebar?.dataset.collapsed === "false" || sidebar?.ariaExpanded === "true"
   const left = beside ? sidebar.getBoundingClientRect().right : 0
-  const top = document.querySelector(".st-key-cnnviz_row").getBoundingClientRect().bottom
+  const top = document.querySelector(".st-key-microscope").getBoundingClientRect().top
   return { share: place.width * place.height / ((innerWidth - left) * (innerHeight - top)), width: place.width,
     inside: place.left >= 0 && place.right <= innerWidth && place.bottom <= innerHeight, page: innerWidth }
 }
@@ -86,8 +86,9 @@ def test_a_chip_leads_to_its_unit_also_in_the_address(visitor: Visitor, chromium
     number = chip.inner_text().split("channel ")[1].split(" ")[0]
     visitor.settled()
     chip.click()
-    visitor.until_query(layer="conv1", unit=number)
+    visitor.until_query(layer="conv1")  # and the unit, but for the one that the layer opens on
     visitor.until_chosen("Channel", number)
+    assert visitor.query().get("unit", number) == number
     assert_address_is_the_view(visitor, chromium, "unit")
     visitor.tab.go_back()
     visitor.until_query(layer="conv2", unit="7")

@@ -71,7 +71,7 @@ def photograph() -> bytes:
 
 
 def test_an_uploaded_photograph_replaces_the_image_upright_and_a_text_file_is_refused(visitor: Visitor):
-    upload = "[data-testid=stSidebar] [data-testid=stFileUploader] input[type=file]"
+    upload = ".st-key-upload input[type=file]"
     for page in ("", "filters", "feature-maps", "top-9"):
         visitor.open(page, "net=resnet20_cifar&weights=random&image=coffee")
         image = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": photograph()}
@@ -90,5 +90,5 @@ def test_an_uploaded_photograph_replaces_the_image_upright_and_a_text_file_is_re
     before = visitor.tab.url
     letter = {"name": "letter.png", "mimeType": "image/png", "buffer": b"Dear reader, this is no picture."}
     visitor.tab.locator(upload).first.set_input_files(letter)
-    visitor.bar.get_by_text("The view is unchanged").wait_for()
+    visitor.main.get_by_text("The view is unchanged").wait_for()
     assert visitor.tab.url == before and visitor.picture("The image after").is_visible()

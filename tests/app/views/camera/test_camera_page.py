@@ -31,7 +31,7 @@ def test_until_the_camera_runs_the_page_shows_the_chosen_image(opened):
     maps = cnnviz.capture(cnnviz.load("lenet5"), draw_digit(4), ["conv2"])["conv2"][0]
     expected = Image.open(io.BytesIO(maps_mosaic(maps, None, "each", 590, 560).png)).convert("RGB")
     sent = pictures(at)["camera_live"]
-    assert not sent["playing"] and sent["key"] == "" and "This is the chosen image." in sent["words"]
+    assert not sent["playing"] and sent["stream"] == "" and "This is the chosen image." in sent["words"]
     shown = image_of(sent["still"]["wall"]).convert("RGB")
     assert np.array_equal(np.asarray(shown), np.asarray(expected))
 
@@ -41,13 +41,13 @@ def test_the_pictures_of_a_video_go_under_a_key_of_the_session_s_own_which_ends_
     monkeypatch.setattr(live_page, "_video", lambda: True)
     at = opened("camera", net="lenet5", layer="conv1", camera="Video")
     sent = pictures(at)["camera_live"]
-    assert sent["playing"] and len(sent["key"]) >= 32 and sent["key"] not in at.query_params.values()
-    live = live_route._VIEWS[sent["key"]]
+    assert sent["playing"] and len(sent["stream"]) >= 32 and sent["stream"] not in at.query_params.values()
+    live = live_route._VIEWS[sent["stream"]]
     assert live._wish.layer == "conv1"
     choose(at, "layer", "conv2")
-    assert pictures(at)["camera_live"]["key"] == sent["key"] and live._wish.layer == "conv2"
+    assert pictures(at)["camera_live"]["stream"] == sent["stream"] and live._wish.layer == "conv2"
     st.cache_resource.clear()  # as when the session ends
-    assert sent["key"] not in live_route._VIEWS and live._wish is None
+    assert sent["stream"] not in live_route._VIEWS and live._wish is None
 
 
 def test_who_may_not_start_long_work_gets_no_video_and_no_key(opened, monkeypatch):
@@ -55,7 +55,7 @@ def test_who_may_not_start_long_work_gets_no_video_and_no_key(opened, monkeypatc
     monkeypatch.setattr(access, "may_start", lambda: False)
     at = opened("camera", net="lenet5", camera="Video")
     assert errors(at) == [] and "only the lecturer" in at.info[0].value
-    assert pictures(at)["camera_live"]["key"] == ""
+    assert pictures(at)["camera_live"]["stream"] == ""
 
 
 @pytest.mark.parametrize(
