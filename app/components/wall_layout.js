@@ -32,7 +32,7 @@ function roundZoom(zoom, ratio) {
 }
 
 // The zoom of tiles that do not all fit: as many a row as can be read, and these fill the width.
-function scrolledZoom(data, scrolled, wide, ratio) {
+function scrolledZoom(data, least, wide, ratio) {
   const gutter = gutterOf(data), smallest = sizeTile(data, least).wide
   const columns = Math.max(1, Math.min(data.items.length, Math.floor((wide + gutter) / (smallest + gutter))))
   const zoom = fitZoom(data, columns, wide, Infinity, 0), whole = roundZoom(zoom, ratio)
@@ -47,10 +47,10 @@ function planWall(data, fullWidth, fullHeight, caption, ratio, scrollbar = 12) {
   for (let columns = 1; columns <= count; columns++) {
     zoom = Math.max(zoom, fitZoom(data, columns, wide, high, caption))
   }
-  const [least, scrolled] = (data.cells[1] > 1 ? [SMALLEST_CELL, SMALLEST_CELL] : [SMALLEST, SCROLLED])
+  const [least, scrolledLeast] = (data.cells[1] > 1 ? [SMALLEST_CELL, SMALLEST_CELL] : [SMALLEST, SCROLLED])
     .map((side) => side / Math.max(...data.tile))
   if (data.side) zoom = data.side / Math.max(...data.tile)
-  else if (zoom < least) zoom = scrolledZoom(data, scrolled, wide - scrollbar, ratio)
+  else if (zoom < least) zoom = scrolledZoom(data, scrolledLeast, wide - scrollbar, ratio)
   else zoom = roundZoom(zoom, ratio)
   const arrange = (room) => {
     const tile = sizeTile(data, zoom), pitch = Math.max(tile.wide, data.side ? 84 : 0) + gutter

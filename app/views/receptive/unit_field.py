@@ -78,7 +78,7 @@ class ViewedUnit:
 def pick_average(row: Any, network: Network) -> tuple[str, Corpus | None]:
     """Over how many images the gradient is averaged, and which; none for the chosen image alone."""
     with row:
-        words = controls.bind(st.selectbox, "Mean over", "average", "8 images", options=list(AVERAGES), width=118)
+        words = controls.bind(st.selectbox, "Mean over", "average", "8 images", options=list(AVERAGES), width=131)
     if not AVERAGES[words][0]:
         return words, None
     with row:
@@ -117,7 +117,7 @@ def view(row: Any, looks: list[ViewedUnit]) -> None:
         box = one.field.box(*one.place, clip=False)
         canvas = zoom_canvas(one.field.input_size, box) if zoom else canvas_of(one.field)
         alone = len(looks) == 1
-        left, middle, *rest = st.columns([1, 1, 0.72] if alone else 2, gap="medium" if alone else "small")
+        left, middle, *rest = st.columns([1, 1, 0.52] if alone else 2, gap="small")
         with left:
             _photograph(one, canvas, look)
         with middle:

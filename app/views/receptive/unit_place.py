@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def pick_place(place: Any, field: ReceptiveField) -> tuple[int, int]:
     """Row and column of the unit, in `place`; the one in the middle unless the link says otherwise."""
     rows, cols = field.shape
-    width: dict[str, Any] = dict(step=1, width=70)
+    width: dict[str, Any] = dict(step=1, width=64)
     with place:
         row = controls.bind(st.number_input, "Row", "row", rows // 2, min_value=0, max_value=rows - 1, **width)
         col = controls.bind(st.number_input, "Column", "col", cols // 2, min_value=0, max_value=cols - 1, **width)
