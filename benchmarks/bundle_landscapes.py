@@ -36,7 +36,7 @@ def main() -> None:
     """Compute what is missing, network by network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
-    parser.add_argument("--runs", type=Path, help="folder with the runs of `cnnviz train --snapshots`")
+    parser.add_argument("--runs", type=Path, help="folder with the runs of `cnnviz train`")
     parser.add_argument("--only", choices=("seeds", "training"))
     parser.add_argument("--images", type=int, default=IMAGES, help="%(default)s, evenly spread over the training split")
     parser.add_argument("networks", nargs="*", metavar="NAME")

@@ -38,7 +38,7 @@ def add_studies(parser: argparse.ArgumentParser) -> None:
         help='the line to other weights of this network: a file, "bundled", "epoch-N", "random"',
     )
     path = (
-        'the path of a run with --snapshots, or "bundled" (./bundled is a folder), in its principal plane; .npz, .csv'
+        'the path of a run of `cnnviz train`, or "bundled" (./bundled is a folder), in its principal plane; .npz, .csv'
     )
     group.add_argument("--trajectory", metavar="FOLDER", help=path)
     group.add_argument(
@@ -85,10 +85,7 @@ def use_weights_of_run(options: argparse.Namespace) -> None:
         _bundled_snapshots(options.network)  # or the reason why there are none
         options.weights = BUNDLED
         return
-    from cnnviz.training.state import SNAPSHOTS
-
     folder = Path(options.trajectory)
-    folder = folder.parent if folder.name == SNAPSHOTS else folder
     found = list(folder.glob(f"{glob.escape(options.network.replace(':', '_'))}-*.safetensors"))
     if len(found) == 1:
         options.weights = str(found[0])
@@ -166,7 +163,7 @@ def _bundled_snapshots(name: str) -> list[tuple[int, Path]]:
     others = [other for other in bundled() if snapshots(other)]
     raise BadInput(
         f"No snapshots of {name} come with cnnviz; there are some of: {', '.join(others) or 'none'}. Give "
-        "the folder of a run of `cnnviz train --snapshots`."
+        "the folder of a run of `cnnviz train`."
     )
 
 

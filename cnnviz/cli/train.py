@@ -3,8 +3,8 @@
 --data: "mnist" or "cifar10" (downloaded once), a folder with MNIST's IDX files, or class folders, e.g.
 data/train/cat/1.jpg and data/test/cat/2.jpg (without train/ and test/, a tenth is held out).
 --out: a folder that gets a checkpoint an epoch, history.json, and at the end ARCHITECTURE-DATA.safetensors
-with its recipe. The same command after a kill goes on exactly where the run stopped. --snapshots N also keeps
-the weights of the start and of every N epochs there, in float16, for a path through the loss landscape."""
+with its recipe, and what `cnnviz.record` keeps of a training: steps, layers, filters, and in float16 the weights of
+up to --snapshots moments. The same command after a kill goes on exactly where the run stopped."""
 
 import argparse
 from dataclasses import fields
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="what to train on")
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "mps"')
-    parser.add_argument("--snapshots", type=int, default=0, metavar="N", help="keep the weights of every N epochs")
+    parser.add_argument("--snapshots", type=int, default=24, metavar="N", help="moments whose weights are kept (24)")
     parser.add_argument("--compile", action="store_true", help="use torch.compile: slow to start, then faster")
     recipe = parser.add_argument_group("recipe (defaults suit the architecture's input)")
     kinds = {f.name: type(getattr(Recipe(), f.name)) for f in fields(Recipe)}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from cnnviz.progress import Progress
 from cnnviz.training.augment import random_crop, random_flip
 from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate
+from cnnviz.training.record.recorder import RunRecorder, record
 from cnnviz.training.state import (
     CHECKPOINT,
     Epoch,
@@ -34,11 +36,12 @@ from cnnviz.training.state import (
     load_checkpoint,
     make_run_folder,
     save_checkpoint,
-    save_snapshot,
 )
 
 TrainingWatcher = Callable[["TrainingProgress"], bool | None]
 EVALUATED = 500  # images of one pass without gradients
+EVERY = 50  # steps from one look into the layers to the next
+MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")  # of an epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,15 @@ def train(
     recipe: Recipe | None = None,
     device: str = "auto",
     progress: TrainingWatcher | None = None,
-    snapshots: int = 0,
+    snapshots: int = 24,
     compiled: bool = False,
 ) -> Path:
     """Train `architecture` on `data` and return the path of the final safetensors file in folder `out`.
 
-    `data`: see `load_labelled`. A folder that holds an unfinished run of the same settings is continued.
-    `snapshots`: keep the weights of the start and of every so many epochs, in float16 (0: none), for a path
-    through the loss landscape. `compiled`: through torch.compile, which pays for runs of many minutes.
+    `data`: see `load_labelled`. A folder that holds an unfinished run of the same settings is continued. The run is
+    recorded there as `cnnviz.record` does it: steps, layers, first-layer filters, and in float16 the weights of at most
+    `snapshots` moments, the first and the last among them. `compiled`: through torch.compile, which pays for runs of
+    many minutes.
     Raises TrainingDiverged when the loss is no longer finite (the last good checkpoint stays), BadInput
     for unusable data, a folder of another run or one that cannot be written, Cancelled when `progress`
     returns False."""
@@ -106,14 +110,22 @@ def train(
         memory_format,
         trial.ending,
     )
-    if snapshots and not run.history:
-        save_snapshot(folder, architecture, 0, module)
-    while len(run.history) < recipe.epochs:
-        run.epoch(len(run.history), folder / CHECKPOINT)
-        run.history.append(run.measure(testing, folder / CHECKPOINT))
-        if snapshots and (len(run.history) % snapshots == 0 or len(run.history) == recipe.epochs):
-            save_snapshot(folder, architecture, len(run.history), module)  # a kill after the checkpoint would lose it
-        save_checkpoint(folder, identity, module, optimiser, run.history)
+    about = {
+        "architecture": architecture,
+        "classes": training.class_names,
+        "preprocessing": entry.preprocessing.as_dict(),
+        "recipe": recipe.as_dict(),
+        "images": len(training),
+        "steps_per_epoch": run.steps,
+    }
+    begun = len(run.history) * run.steps
+    with record(folder, run.forward, EVERY, snapshots, resume_at=begun, about=about) as recorder:
+        while len(run.history) < recipe.epochs:
+            run.epoch(len(run.history), folder / CHECKPOINT, recorder)
+            done = run.measure(testing, folder / CHECKPOINT)
+            run.history.append(done)
+            recorder.epoch(**{name: getattr(done, name) for name in MEASURED})
+            save_checkpoint(folder, identity, module, optimiser, run.history)
     stem = f"{architecture.replace(':', '_')}-{Path(data).resolve().name.lower()}"
     made = (module, training.class_names, entry.preprocessing, run.history, len(testing))
     return export_run(folder, stem, identity, *made, run.precision)
@@ -222,12 +234,12 @@ class _Run:
         self.steps = math.ceil(len(data) / recipe.batch)
         self.loss = self.accuracy = 0.0
         self.started = time.monotonic()
-        self.forward = torch.compile(module) if compiled else module
+        self.forward = cast(nn.Module, torch.compile(module)) if compiled else module
 
     def autocast(self) -> AbstractContextManager:
         return torch.autocast(self.where.type, torch.bfloat16) if self.bfloat16 else nullcontext()
 
-    def epoch(self, epoch: int, checkpoint: Path) -> None:
+    def epoch(self, epoch: int, checkpoint: Path, recorder: RunRecorder) -> None:
         """Train one epoch. Order, augmentation and dropout follow from (seed, epoch)."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
         order = torch.randperm(len(self.data), generator=generator).numpy()
@@ -241,6 +253,7 @@ class _Run:
                 loss, hits = self._step(rows, generator, epoch * self.steps + step)
                 loss_sum += loss * len(rows)
                 right += hits
+                recorder.step(loss, hits / len(rows), self.optimiser.param_groups[0]["lr"])
                 if step % 20 == 19 or step == self.steps - 1:
                     seen = min((step + 1) * self.recipe.batch, len(self.data))
                     self.loss, self.accuracy = loss_sum.item() / seen, right.item() / seen

@@ -1,4 +1,4 @@
-"""Files of a training run: checkpoint, history, snapshots, and the exported safetensors."""
+"""Files of a training run: checkpoint, history, and the exported safetensors; `record/` has what is seen of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cnnviz.errors import BadInput
 from cnnviz.store import write_bytes_atomic, write_json
 from cnnviz.training.recipe import Recipe
 
-CHECKPOINT, HISTORY, SNAPSHOTS = "checkpoint.pt", "history.json", "snapshots"
+CHECKPOINT, HISTORY = "checkpoint.pt", "history.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,6 @@ def save_checkpoint(
     torch.save(state, buffer)
     write_bytes_atomic(folder / CHECKPOINT, buffer.getvalue())
     write_json(folder / HISTORY, [asdict(e) for e in history])
-
-
-def save_snapshot(folder: Path, architecture: str, epoch: int, model: nn.Module) -> Path:
-    """Write `snapshots/epoch-NNN.safetensors`: the weights after `epoch` epochs (0: before the first), in
-    float16 where they are floating point."""
-    from safetensors.torch import save
-
-    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    small = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
-    target = folder / SNAPSHOTS / f"epoch-{epoch:03}.safetensors"
-    target.parent.mkdir(exist_ok=True)
-    notes = {"architecture": architecture, "epoch": epoch, "made_by": "cnnviz train"}
-    write_bytes_atomic(target, save(small, metadata={"cnnviz": json.dumps(notes)}))
-    return target
 
 
 def load_checkpoint(

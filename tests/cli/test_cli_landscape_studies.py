@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from weightfiles import write_snapshot
 
 import cnnviz
 from cnnviz.cli import main
@@ -17,7 +18,6 @@ from cnnviz.landscape.evaluate.moved_model import perturb
 from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.landscape.results import Line, Surface, Trajectory
 from cnnviz.models.bundled import assets, snapshots
-from cnnviz.training.state import save_snapshot
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_the_line_to_other_weights_is_saved_with_its_barrier(data, model, tmp_pa
 
 def test_a_path_is_saved_with_the_plane_it_lies_on(data, model, tmp_path, capsys):
     for epoch, steps in enumerate([(0.5, 0.0), (0.3, 0.2), (0.1, 0.1), (0.0, 0.0)]):
-        save_snapshot(tmp_path, "lenet5", epoch, perturb(model, plane_directions(model), *steps).module)
+        write_snapshot(tmp_path, "lenet5", epoch, perturb(model, plane_directions(model), *steps).module)
     plane, path = tmp_path / "plane.npz", tmp_path / "path.npz"
     assert main(words(data, path, "--trajectory", str(tmp_path), "--plane", str(plane))) == 0
     found, surface = Trajectory.load(path), Surface.load(plane)
@@ -78,14 +78,13 @@ def test_a_path_of_another_run_is_refused_until_the_run_brings_its_own_weights(d
     run.mkdir()
     for epoch, steps in enumerate([(0.5, 0.0), (0.3, 0.2), (0.2, 0.4)]):
         last = perturb(model, plane_directions(model), *steps).module
-        save_snapshot(run, "lenet5", epoch, last)
+        write_snapshot(run, "lenet5", epoch, last)
     path = tmp_path / "path.npz"
     assert main(words(data, path, "--trajectory", str(run))) == 1 and not path.exists()
     assert "not the ones that this run ended with" in capsys.readouterr().err
     save_file({k: v.contiguous() for k, v in last.state_dict().items()}, run / "lenet5-digits.safetensors")
-    for folder in (run, run / "snapshots"):
-        assert main(words(data, path, "--trajectory", str(folder))) == 0
-        assert "the weights of the run" in capsys.readouterr().err
+    assert main(words(data, path, "--trajectory", str(run))) == 0
+    assert "the weights of the run" in capsys.readouterr().err
     assert Trajectory.load(path).residual[-1] == 0
     assert main(words(data, path, "--trajectory", str(run), "--weights", "bundled")) == 1
 
@@ -147,7 +146,7 @@ def test_a_direction_file_of_the_reference_tool_gives_its_plane(data, model, tmp
         (["--sharpness", "--interpolate", "random"], "one of --interpolate and --sharpness"),
         (["--plane", "p.npz"], "give --trajectory"),
         (["--sharpness"], "written as .json"),
-        (["--trajectory", "nowhere"], "holds no snapshots"),
+        (["--trajectory", "nowhere"], "holds no weights of a training"),
         (["--sharpness", "--seeds", "2"], "leave --seeds and --line away"),
         (["--interpolate", "absent.pt"], "no file absent.pt"),
         (["--directions", "absent.h5"], "no file absent.h5"),

@@ -1,6 +1,7 @@
 """Helpers: small weights files, honest and hostile, as several programs would write them."""
 
 import io
+import json
 import pickle
 import struct
 import zipfile
@@ -9,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cnnviz.models.catalogue.registry import build
@@ -97,3 +99,12 @@ def bare(name: str, classes: int | None = None) -> Bare:
     zeros = torch.zeros(max(tensor.numel() for tensor in state.values()), dtype=torch.half)
     views = {key: zeros[: tensor.numel()].view(tensor.shape) for key, tensor in state.items()}
     return Bare(views, sum(parameter.numel() for parameter in module.parameters()))
+
+
+def write_snapshot(folder: Path, architecture: str, epoch: int, module: nn.Module) -> Path:
+    """Weights after `epoch` epochs as they come with cnnviz: float16, named by the epoch."""
+    small = {key: value.half() if value.is_floating_point() else value for key, value in module.state_dict().items()}
+    target = folder / f"epoch-{epoch:03}.safetensors"
+    notes = {"architecture": architecture, "epoch": epoch}
+    save_file({key: value.contiguous() for key, value in small.items()}, target, {"cnnviz": json.dumps(notes)})
+    return target

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made_folders import CLASSES, class_folders, idx_folder
@@ -24,6 +25,8 @@ from cnnviz.models.catalogue.registry import find
 from cnnviz.training import loop
 from cnnviz.training.loop import evaluate, train
 from cnnviz.training.recipe import Recipe
+from cnnviz.training.record.files import list_epochs
+from cnnviz.training.record.result import read_run
 from cnnviz.training.state import CHECKPOINT, HISTORY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,19 +116,28 @@ train("lenet5", sys.argv[1], sys.argv[2], Recipe.from_dict(json.loads(sys.argv[3
 """
 
 
-def test_snapshots_are_the_start_every_second_epoch_and_the_end_in_half_precision(folders, tmp_path):
+def test_a_run_is_recorded_with_its_weights_from_the_start_to_the_end_in_half_precision(folders, tmp_path):
     out = tmp_path / "run"
-    path = train("lenet5", folders, out, QUICK, "cpu", snapshots=2)
-    assert [p.stem for p in sorted((out / "snapshots").iterdir())] == ["epoch-000", "epoch-002", "epoch-003"]
+    path = train("lenet5", folders, out, QUICK, "cpu")
+    found = read_run(out)
+    steps = found.about["steps_per_epoch"]
+    assert found.steps["step"].tolist() == list(range(1, QUICK.epochs * steps + 1)) and not found.running
+    assert {0, steps, 2 * steps, 3 * steps} <= set(found.snapshots)
+    done = history(out)
+    for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+        np.testing.assert_allclose(found.epochs[name], [epoch[name] for epoch in done], rtol=1e-5)
+    batches = found.steps["loss"].reshape(QUICK.epochs, steps)
+    sizes = np.full(steps, QUICK.batch)
+    sizes[-1] = found.about["images"] - sizes[:-1].sum()
+    np.testing.assert_allclose(batches @ sizes / sizes.sum(), found.epochs["train_loss"], rtol=1e-4)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(QUICK.seed)
         start = cnnviz.build("lenet5", len(CLASSES)).state_dict()
-    for file, truth in (("epoch-000", start), ("epoch-003", load_file(path))):
-        kept = load_file(out / "snapshots" / f"{file}.safetensors")
+    for step, truth in ((0, start), (3 * steps, load_file(path))):
+        kept = load_file(found.snapshots[step])
         assert kept.keys() == truth.keys() and all(v.dtype == torch.float16 for v in kept.values())
         assert all(torch.equal(kept[name], truth[name].half()) for name in kept)
-    train("lenet5", folders, tmp_path / "plain", QUICK, "cpu")
-    assert history(tmp_path / "plain") == history(out)  # keeping them changes nothing
+    assert cnnviz.load(weights=found.snapshots[steps], device="cpu").class_names == list(CLASSES)
 
 
 def test_a_run_killed_within_an_epoch_goes_on_exactly_where_it_stopped(folders, unbroken, tmp_path):
@@ -145,18 +157,18 @@ def test_a_snapshot_is_there_before_the_checkpoint_that_would_pass_it_by(folders
     save = loop.save_checkpoint
 
     def killed(folder: Path, *more: object) -> None:
-        kept = {path.name for path in (folder / "snapshots").iterdir()}
-        if "epoch-002.safetensors" in kept:
+        if 2 in list_epochs(folder):
             raise KeyboardInterrupt
         save(folder, *more)
 
     monkeypatch.setattr(loop, "save_checkpoint", killed)
     with pytest.raises(KeyboardInterrupt):
-        train("lenet5", folders, tmp_path, QUICK, "cpu", snapshots=1)
+        train("lenet5", folders, tmp_path, QUICK, "cpu")
     monkeypatch.undo()
     assert len(history(tmp_path)) == 1
-    train("lenet5", folders, tmp_path, QUICK, "cpu", snapshots=1)
-    assert [p.stem for p in sorted((tmp_path / "snapshots").iterdir())] == [f"epoch-00{i}" for i in range(4)]
+    train("lenet5", folders, tmp_path, QUICK, "cpu")
+    assert list(list_epochs(tmp_path)) == [0, 1, 2, 3]
+    assert read_run(tmp_path).steps["step"].tolist() == list(range(1, len(read_run(tmp_path).steps["step"]) + 1))
 
 
 def test_an_epoch_is_evaluated_in_batches_no_larger_than_those_of_the_training(folders, tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ def training(row: Any) -> None:
     """One network's surface over the epochs, scrubbed in the browser, and its trajectory."""
     offered = trained()
     if not offered:
-        st.info("No snapshots of a training come with this copy of cnnviz. `cnnviz train --snapshots` keeps them.")
+        st.info("No snapshots of a training come with this copy of cnnviz. `cnnviz train` keeps them.")
         return
     with bar.slot("network"):
         name = controls.bind(

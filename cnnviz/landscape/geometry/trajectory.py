@@ -20,7 +20,7 @@ from cnnviz.landscape.results import Trajectory
 from cnnviz.models.checkpoint.read import read_weights
 from cnnviz.models.model import LoadedModel
 from cnnviz.progress import StudyWatcher, Ticker
-from cnnviz.training.state import SNAPSHOTS
+from cnnviz.training.record.files import list_epochs
 
 Snapshot = tuple[int, Mapping[str, Tensor] | str | Path]
 _FILE = re.compile(r"epoch-(\d+)\.safetensors")
@@ -28,19 +28,19 @@ _HALF, _SINGLE = 2.0**-11, 1e-6  # relative rounding: the largest of float16, an
 
 
 def read_snapshots(folder: str | Path) -> list[tuple[int, Path]]:
-    """(epoch, file) of the snapshots that `cnnviz train --snapshots` kept in a run's folder, by epoch.
+    """(epoch, file) of the weights that a recorded training kept, by epoch.
 
-    `folder`: the run's, or its snapshots/. Raises BadInput if it holds none."""
+    `folder`: the run's, or one of files epoch-000.safetensors, … as those that come with cnnviz. Raises BadInput if it
+    holds none."""
     root = Path(folder)
-    root = root / SNAPSHOTS if (root / SNAPSHOTS).is_dir() else root
     files = root.glob("epoch-*.safetensors") if root.is_dir() else ()
-    found = [(int(match[1]), path) for path in files if (match := _FILE.fullmatch(path.name))]
+    found = {int(match[1]): path for path in files if (match := _FILE.fullmatch(path.name))} or list_epochs(root)
     if not found:
         raise BadInput(
-            f"{folder} holds no snapshots (epoch-000.safetensors, …). Train with `cnnviz train … --snapshots 2` to "
-            "keep some."
+            f"{folder} holds no weights of a training. `cnnviz train` and `cnnviz.record` keep some in the folder of a "
+            "run."
         )
-    return sorted(found)
+    return sorted(found.items())
 
 
 def trajectory(

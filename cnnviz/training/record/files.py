@@ -68,6 +68,23 @@ def list_arrays(folder: Path, kind: str) -> dict[int, Path]:
     return {int(text): path for text, path in steps.items() if text.isdigit()}
 
 
+def list_epochs(folder: Path) -> dict[int, Path]:
+    """{epochs trained: file} of the snapshots that were kept at the end of an epoch, and before the first."""
+    found: dict[int, Path] = {}
+    for step, path in list_arrays(folder, SNAPSHOTS).items():
+        if (epoch := read_notes(path).get("epoch", 0)) or not step:
+            found.setdefault(epoch, path)
+    return found
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """What an array file says of itself; {} where it says nothing."""
+    from safetensors import safe_open
+
+    with safe_open(path, "numpy") as file:
+        return json.loads((file.metadata() or {}).get("cnnviz", "{}"))
+
+
 def choose_dispensable(steps: list[int]) -> int:
     """Of `steps`, ascending, the one that is missed least where moments shall lie evenly in the logarithm of time: the
     one whose neighbours are nearest to each other. First and last stay. Raises ValueError for fewer than three."""

@@ -161,7 +161,7 @@ class RunRecorder:
         if self._probes is not None:
             line["probes"] = self._answer()
         files.append_line(self._lines[files.EPOCHS].file, line)
-        self._save_snapshot()
+        self._save_snapshot(again=True)
 
     # --- looking into the layers ------------------------------------------------------------------------------
 
@@ -183,9 +183,10 @@ class RunRecorder:
 
     # --- moments ------------------------------------------------------------------------------------------------
 
-    def _save_snapshot(self) -> None:
+    def _save_snapshot(self, again: bool = False) -> None:
+        """Keep the weights as they are now. `again`: also where this step kept them, before its epoch was known to end."""
         path = files.array_path(self._folder, files.SNAPSHOTS, self._step)
-        if path.exists():
+        if path.exists() and not again:
             return
         tensors = {k: v.detach().cpu().contiguous() for k, v in self._module.state_dict().items()}
         small = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
@@ -249,7 +250,7 @@ class RunRecorder:
             lines.file.write("\n")
         if path.name == files.STEPS:
             last = before[-1]["step"] if before else 0
-            self._step = last if self._wanted is None else min(self._wanted, last)
+            self._step = last if self._wanted is None else self._wanted
         kept = [one for one in before if one["step"] <= self._step]
         if before:
             files.append_line(lines.file, {files.RESUMED: self._step})
