@@ -1,6 +1,6 @@
 """Train a network; the result opens in the app and with cnnviz.load.
 
---data: "mnist" or "cifar10" (downloaded once), a folder with MNIST's IDX files, or class folders, e.g.
+--data: "mnist" or "cifar10" (downloaded once), "digits" (scikit-learn's, without a download), a folder with MNIST's IDX files, or class folders, e.g.
 data/train/cat/1.jpg and data/test/cat/2.jpg (without train/ and test/, a tenth is held out).
 --out: a folder that gets a checkpoint an epoch, history.json, and at the end ARCHITECTURE-DATA.safetensors
 with its recipe, and what `cnnviz.record` keeps of a training: steps, layers, filters, and in float16 the weights of
@@ -26,6 +26,7 @@ _HELP = {
     "shift": "random shift, pixels",
     "seed": "of everything random",
     "precision": "auto, float32 or bfloat16",
+    "initialisation": "default, he, xavier, zero or 'normal 0.01'",
 }
 
 
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, and say where the result is."""
+    from cnnviz.data.public.public_sets import DOWNLOADED_SETS
     from cnnviz.device import choose, describe_precision, precision_meta, usable_precision
     from cnnviz.heap import keep_freed_memory
     from cnnviz.models.catalogue.registry import find
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
         changes["milestones"] = tuple(options.milestones)
     recipe = default_recipe(find(options.architecture).input_size[0], **changes)
     bar, reported = ProgressBar(), -1
-    if options.data in ("mnist", "cifar10"):
+    if options.data in DOWNLOADED_SETS:
         from cnnviz.data.public.public_files import prefetch
 
         prefetch(options.data, lambda done, total: bar.update(done / max(total, 1), f"downloading {options.data}"))

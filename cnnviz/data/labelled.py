@@ -15,7 +15,8 @@ from PIL import Image
 from cnnviz.data.class_names import MNIST
 from cnnviz.data.idx import find_idx, read_idx
 from cnnviz.data.images import SUFFIXES, open_image
-from cnnviz.data.public.public_sets import prepare_training_folder
+from cnnviz.data.public.handwritten import read_handwritten
+from cnnviz.data.public.public_sets import DOWNLOADED_SETS, prepare_training_folder
 from cnnviz.display import Summarised
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.wording import plural
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cnnviz.data.preprocessing import Preprocessing
 
 IN_MEMORY = 4 << 30  # bytes of pixels kept; larger sets are decoded as they are needed
+DIGITS = "digits"  # scikit-learn's handwritten ones
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
 
 
@@ -63,20 +65,28 @@ def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing, 
 
     `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders, or one
     with train/ alone (a tenth of the images, by a hash of their names, is held out as test); a folder
-    with MNIST's IDX files; or "mnist" / "cifar10", downloaded once. Raises BadInput if it is none of
-    these or damaged. `lazy`: leave image files on disk until `batch` asks for them."""
-    if str(source) in ("mnist", "cifar10"):
+    with MNIST's IDX files; one of DOWNLOADED_SETS, downloaded once; or "digits", scikit-learn's. Raises BadInput if it
+    is none of these or damaged. `lazy`: leave image files on disk until `batch` asks for them."""
+    if str(source) == DIGITS:
+        return _read_digits(split, preprocessing)
+    if str(source) in DOWNLOADED_SETS:
         source = prepare_training_folder(str(source))
     root = Path(source)
     if not root.is_dir():
         raise BadInput(
             f"No data at {str(source)!r}. Give a folder of class folders, a folder with MNIST's IDX files, or one of: "
-            "mnist, cifar10."
+            f"{', '.join((DIGITS, *DOWNLOADED_SETS))}."
         )
     for raw in (root, root / "MNIST" / "raw"):
         if find_idx(raw, "train", "images") is not None:
             return _read_idx_split(raw, split, preprocessing)
     return _read_class_folders(root, split, preprocessing, lazy)
+
+
+def _read_digits(split: str, preprocessing: Preprocessing) -> LabelledSet:
+    pixels, labels = read_handwritten(split)
+    sized = np.stack([preprocessing.receive(Image.fromarray(one)) for one in pixels])
+    return LabelledSet(labels, MNIST, f"{split}: every fifth digit is a test image", sized)
 
 
 def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> LabelledSet:

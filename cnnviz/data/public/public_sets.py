@@ -23,6 +23,7 @@ from cnnviz.data.public.public_files import BATCHES, DOWNLOADED, Progress, prefe
 from cnnviz.errors import BadInput, unknown
 from cnnviz.wording import plural
 
+DOWNLOADED_SETS = ("mnist", "cifar10")  # that `load_labelled` takes by name
 IMAGENETTE = {
     "n01440764": "tench",
     "n02102040": "English springer",
