@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.store import write_bytes_atomic
-from cnnviz.training.record import files
+from cnnviz.models.runs import files
 
 if TYPE_CHECKING:
     from cnnviz.data.labelled import LabelledSet
