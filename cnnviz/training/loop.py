@@ -12,7 +12,6 @@ from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.data.labelled import LabelledSet, load_labelled
@@ -22,21 +21,26 @@ from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.memory_format import choose_memory_format, lay_out
 from cnnviz.models.output import to_logits
+from cnnviz.models.recognise.shapes import outline
 from cnnviz.models.trial import ALONE, try_network
 from cnnviz.progress import Progress
 from cnnviz.training.augment import random_crop, random_flip
-from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
+from cnnviz.training.freeze import FrozenLayers, freeze_layers
+from cnnviz.training.loss import AUXILIARY_WEIGHT, cross_entropy, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate
 from cnnviz.training.record.recorder import RunRecorder, record
+from cnnviz.training.start import StartReport, copy_start, load_start
 from cnnviz.training.state import (
     CHECKPOINT,
     Epoch,
     RunIdentity,
+    describe_transfer,
     export_run,
     load_checkpoint,
     make_run_folder,
     save_checkpoint,
 )
+from cnnviz.wording import plural
 
 TrainingWatcher = Callable[["TrainingProgress"], bool | None]
 EVALUATED = 500  # images of one pass without gradients
@@ -65,6 +69,10 @@ def train(
     progress: TrainingWatcher | None = None,
     snapshots: int = 24,
     compiled: bool = False,
+    start: str | Path | None = None,
+    freeze: str = "",
+    per_class: int = 0,
+    tell: Callable[[str], object] | None = None,
 ) -> Path:
     """Train `architecture` on `data` and return the path of the final safetensors file in folder `out`.
 
@@ -72,29 +80,46 @@ def train(
     recorded there as `cnnviz.record` does it: steps, layers, first-layer filters, and in float16 the weights of at most
     `snapshots` moments, the first and the last among them. `compiled`: through torch.compile, which pays for runs of
     many minutes.
+
+    `start`: the weights to begin with, as for `cnnviz.load`, with their preprocessing; the head stays random where its
+    classes are others, see `start.copy_start`. `freeze`: the last layer, by the order in which the network runs, that
+    stays as it is with all before it, or "all-but-head"; frozen batch normalisation keeps its statistics, too.
+    `per_class`: train on so many images of each class only, see `load_labelled`. `tell`: called with a sentence on each
+    of these that was asked for.
     Raises TrainingDiverged when the loss is no longer finite (the last good checkpoint stays), BadInput
-    for unusable data, a folder of another run or one that cannot be written, Cancelled when `progress`
-    returns False."""
+    for unusable data, a start that does not fit, a folder of another run or one that cannot be written, UnknownName for
+    a layer that the network has not, Cancelled when `progress` returns False."""
     entry, where = find(architecture), choose(device)
-    recipe = recipe or default_recipe(entry.input_size[0])
-    training = load_labelled(data, "train", entry.preprocessing)
-    testing = load_labelled(data, "test", entry.preprocessing)
+    model = None if start is None else load_start(architecture, start)
+    preprocessing = entry.preprocessing if model is None else model.preprocessing
+    input_size = (preprocessing.channels, *preprocessing.size)
+    recipe = recipe or default_recipe(input_size[0], gently=model is not None)
+    training = load_labelled(data, "train", preprocessing, per_class=per_class)
+    testing = load_labelled(data, "test", preprocessing)
     _check_classes(training, testing)
     folder = make_run_folder(out)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
-    trial = try_network(module, entry.input_size, architecture)
+    taken = None if model is None else copy_start(module, model, training.class_names)
+    del model
+    trial = try_network(module, input_size, architecture)
     if ALONE in trial.remarks:
         raise BadInput(
             f"{architecture} takes one image at a time, and is trained on several: flatten with x.flatten(1)."
         )
-    memory_format = choose_memory_format(module, entry.input_size, training=True)
+    head = outline(architecture).head
+    frozen = freeze_layers(module, freeze, input_size, head, taken.fresh if taken else ())
+    memory_format = choose_memory_format(module, input_size, training=True)
     module.to(where).to(memory_format=memory_format)
     if where.type == "cuda":
         exact_float32()
     optimiser = _optimiser(module, recipe)
-    identity = RunIdentity(architecture, recipe, training.fingerprint)
+    if tell:
+        for line in describe_choices(taken, frozen, len(dict(module.named_parameters())), training, per_class):
+            tell(line)
+    origin = taken.as_dict() if taken else None
+    identity = RunIdentity(architecture, recipe, training.fingerprint, taken.fingerprint if taken else "", freeze)
     history = load_checkpoint(folder, identity, module, optimiser)
     _move_state(optimiser, where)
     run = _Run(
@@ -102,19 +127,21 @@ def train(
         optimiser,
         recipe,
         where,
-        entry.preprocessing,
+        preprocessing,
         training,
         progress,
         history,
         compiled,
         memory_format,
         trial.ending,
+        frozen,
     )
     about = {
         "architecture": architecture,
         "classes": training.class_names,
-        "preprocessing": entry.preprocessing.as_dict(),
+        "preprocessing": preprocessing.as_dict(),
         "recipe": recipe.as_dict(),
+        **describe_transfer(origin, freeze, per_class),
         "images": len(training),
         "steps_per_epoch": run.steps,
     }
@@ -127,8 +154,23 @@ def train(
             recorder.epoch(**{name: getattr(done, name) for name in MEASURED})
             save_checkpoint(folder, identity, module, optimiser, run.history)
     stem = f"{architecture.replace(':', '_')}-{Path(data).resolve().name.lower()}"
-    made = (module, training.class_names, entry.preprocessing, run.history, len(testing))
-    return export_run(folder, stem, identity, *made, run.precision)
+    made = (module, training.class_names, preprocessing, run.history, len(testing))
+    return export_run(folder, stem, identity, *made, run.precision | describe_transfer(origin, freeze, per_class))
+
+
+def describe_choices(
+    taken: StartReport | None, frozen: FrozenLayers, parameters: int, training: LabelledSet, per_class: int
+) -> list[str]:
+    """What a training took of other weights, what stays as it is, and on how few images: a line each."""
+    lines = [taken.describe()] if taken else []
+    if frozen.parameters:
+        still = "" if taken else "; they are random, since there are no weights to start from"
+        lines.append(f"frozen: {len(frozen.parameters)} of {plural(parameters, 'parameter tensor')}{still}")
+    counts = np.bincount(training.labels)
+    if per_class:
+        fewest = f", {counts.min()} of one" if counts.min() < per_class else ""
+        lines.append(f"images: {len(training)}, {min(per_class, counts.max())} of each class{fewest}")
+    return lines
 
 
 def evaluate(
@@ -139,8 +181,8 @@ def evaluate(
     memory_format: torch.memory_format = torch.channels_last,
     ending: str = "",
 ) -> tuple[float, float]:
-    """Mean cross-entropy in nats and accuracy in 0..1, in eval mode and float32, `batch` images at a time; with fewer
-    where memory is short. `ending`: the function that the network ends in, see `models.output.find_ending`."""
+    """Mean `loss.cross_entropy` in nats and accuracy in 0..1, in eval mode and float32, `batch` images at a time; with
+    fewer where memory is short. `ending`: the function that the network ends in, see `models.output.find_ending`."""
     where, training = next(module.parameters()).device, module.training
     module.eval()
     try:
@@ -169,7 +211,7 @@ def _evaluate_batches(
         images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
         labels = torch.from_numpy(data.labels[rows]).to(where)
         scores = to_logits(main_logits(module(lay_out(images, memory_format))).float(), ending)
-        loss += F.cross_entropy(scores, labels, reduction="sum").item()
+        loss += cross_entropy(scores, labels, ending, reduction="sum").item()
         right += int((scores.argmax(1) == labels).sum())
     return loss / len(data), right / len(data)
 
@@ -185,11 +227,11 @@ def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
 
 
 def _optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """One group of parameters for each learning rate; `learning_rate_scales` of a network, {start of a
+    """One group of the trained parameters for each learning rate; `learning_rate_scales` of a network, {start of a
     parameter's name: factor}, says which learn slower or faster than the recipe's rate."""
     scales: dict[str, float] = getattr(module, "learning_rate_scales", {})
     groups: dict[float, list[Tensor]] = {1.0: []}
-    for name, parameter in module.named_parameters():
+    for name, parameter in ((n, p) for n, p in module.named_parameters() if p.requires_grad):
         scale = next((factor for start, factor in scales.items() if name.startswith(start)), 1.0)
         groups.setdefault(scale, []).append(parameter)
     return torch.optim.SGD(
@@ -224,7 +266,9 @@ class _Run:
         compiled: bool = False,
         memory_format: torch.memory_format = torch.channels_last,
         ending: str = "",
+        frozen: FrozenLayers | None = None,
     ) -> None:
+        self.frozen = frozen or FrozenLayers()
         self.memory_format, self.ending = memory_format, ending
         self.module, self.optimiser, self.recipe, self.where = module, optimiser, recipe, where
         self.preprocessing, self.data, self.progress, self.history = preprocessing, data, progress, history
@@ -243,7 +287,7 @@ class _Run:
         """Train one epoch. Order, augmentation and dropout follow from (seed, epoch)."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
         order = torch.randperm(len(self.data), generator=generator).numpy()
-        self.module.train()
+        self.frozen.hold(self.module)
         self.started = time.monotonic()
         loss_sum, right = torch.zeros((), device=self.where), torch.zeros((), device=self.where)
         with torch.random.fork_rng(devices=[self.where] if self.where.type == "cuda" else []):
