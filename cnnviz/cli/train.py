@@ -39,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="what to train on")
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--from", dest="start", metavar="WEIGHTS", help="pretrained, packaged, bundled or a file")
-    parser.add_argument(
-        "--freeze", default="", metavar="LAYER", help='last layer to stay as it is, or "all-but-head"'
-    )
+    parser.add_argument("--freeze", default="", metavar="LAYER", help='last layer to stay as it is, or "all-but-head"')
     parser.add_argument(
         "--images-per-class", type=int, default=0, metavar="N", help="train on the first N of each class only"
     )

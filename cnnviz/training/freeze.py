@@ -28,7 +28,7 @@ class FrozenLayers:
         """Put `module` into training mode, but for its frozen layers."""
         module.train()
         for name, part in module.named_modules():
-            if name in self.modules:
+            if name and name in self.modules:  # the network itself says whether it is trained
                 part.training = False
 
 

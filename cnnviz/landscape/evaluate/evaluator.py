@@ -38,9 +38,9 @@ FOLDED = 1e-3  # difference of the logits, relative to the largest, up to which 
 class Evaluator:
     """Loss and accuracy of weights near a network's own, over images that stay on the device.
 
-    Eval mode, mean cross-entropy over the images without augmentation, see `training.loss.cross_entropy`. `images`:
-    uint8 (N, H, W, C) as the network receives them, or float (N, C, H, W) already preprocessed; `labels`: (N,)
-    class numbers. `precision`: "float32", "bfloat16", or "auto": bfloat16 where the device is fast in it and a few points,
+    Eval mode, mean cross-entropy over the images without augmentation, see `loss.cross_entropy`. `images`: uint8
+    (N, H, W, C) as the network receives them, or float (N, C, H, W) already preprocessed; `labels`: (N,) class numbers.
+    `precision`: "float32", "bfloat16", or "auto": bfloat16 where the device is fast in it and a few points,
     measured both ways, agree; see `settle_precision`. Where the processor is slow in bfloat16, "bfloat16" is computed
     in float32, see `device.usable_precision`; `asked` keeps the word. `statistics` of batch normalisation: "frozen",
     the network's own at every point (Li et al. 2018), or "recalibrated" over these images at each point (Garipov
@@ -146,7 +146,7 @@ class Evaluator:
         return precision_meta(self.asked, self._precision)
 
     def loss_meta(self) -> dict[str, str]:
-        """What metadata say of a loss other than that over the classes, see `training.loss.cross_entropy`."""
+        """What metadata say of a loss other than the cross-entropy over the classes, see `loss.cross_entropy`."""
         return {"loss": "binary cross-entropy"} if is_binary(self.outputs, self.images.ending) else {}
 
     @property
