@@ -16,7 +16,7 @@ from torch import nn
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
-from cnnviz.store import write_bytes_atomic, write_json
+from cnnviz.store import read_json, write_bytes_atomic, write_json
 from cnnviz.training.recipe import Recipe
 
 CHECKPOINT, HISTORY = "checkpoint.pt", "history.json"
@@ -85,6 +85,15 @@ def save_checkpoint(
     torch.save(state, buffer)
     write_bytes_atomic(folder / CHECKPOINT, buffer.getvalue())
     write_json(folder / HISTORY, [asdict(e) for e in history])
+
+
+def read_history(folder: str | Path) -> list[Epoch]:
+    """The finished epochs of the run in `folder`. Raises BadInput if it has no readable history."""
+    path = Path(folder) / HISTORY
+    try:
+        return [Epoch(**values) for values in read_json(path)]
+    except TypeError as error:
+        raise BadInput(f"{path} is no history of `cnnviz train` ({error}).") from error
 
 
 def load_checkpoint(
