@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnviz.data.public.mat_file import read_mat
 from cnnviz.errors import BadInput
 
 LABELS, SPLITS, IMAGES = "imagelabels.mat", "setid.mat", "jpg"
@@ -36,11 +35,22 @@ def is_flowers(folder: Path) -> bool:
     return (folder / IMAGES).is_dir() and all((folder / name).is_file() for name in (LABELS, SPLITS))
 
 
+def _read_table(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a MATLAB file; nothing in it is executed. Raises BadInput if it cannot be read."""
+    from scipy.io import loadmat
+
+    try:
+        found = loadmat(path)
+    except Exception as error:  # noqa: BLE001, a damaged file raises anything
+        raise BadInput(f"{path.name} cannot be read ({error}). Delete it and get it again.") from error
+    return {name: value for name, value in found.items() if isinstance(value, np.ndarray) and value.dtype.kind in "iuf"}
+
+
 def list_flowers(folder: Path, split: str) -> tuple[list[Path], np.ndarray, list[str]]:
     """(files, labels (N,) int64, class names) of the authors' split "train", "val" or "test", sorted by number.
 
     Raises BadInput if the tables are damaged or an image is missing."""
-    tables = read_mat(folder / SPLITS) | read_mat(folder / LABELS)
+    tables = _read_table(folder / SPLITS) | _read_table(folder / LABELS)
     try:
         numbers = np.sort(tables[_VARIABLES[split]].ravel().astype(np.int64))
         labels = tables["labels"].ravel().astype(np.int64)[numbers - 1] - 1
