@@ -18,7 +18,9 @@ from cnnviz.errors import BadInput
 if TYPE_CHECKING:
     from cnnviz.data.corpus import Corpus
 
-SOURCES = tuple("samples digits cifar10-test cifar10 mnist-test mnist imagenette-val imagenette folder upload".split())
+SOURCES = tuple(
+    "samples digits cifar10-test cifar10 mnist-test mnist imagenette-val imagenette flowers folder upload".split()
+)
 OFFLINE = ("samples", "digits")
 _SHOWN = "shown_corpus"  # in the session: (links opened until then, the name that was shown last)
 _UPLOADED = "uploaded_corpus"  # in the session: the last corpus this tab has uploaded

@@ -1,7 +1,10 @@
 """Train a network; the result opens in the app and with cnnviz.load.
 
---data: "mnist" or "cifar10" (downloaded once), "digits" (scikit-learn's, without a download), a folder with MNIST's IDX files, or class folders, e.g.
-data/train/cat/1.jpg and data/test/cat/2.jpg (without train/ and test/, a tenth is held out).
+--data: "digits" (scikit-learn's, no download), "mnist", "cifar10", "imagenette" or "flowers" (downloaded once), a
+folder with MNIST's IDX files, or a folder or zip of class folders, e.g. data/train/cat/1.jpg and data/test/cat/2.jpg
+(without train/ and test/, a tenth is held out).
+--from: begin with trained weights: "packaged", "bundled", "pretrained" (torchvision's, downloaded once) or a file; the
+head starts anew where the classes are others. --freeze: leave a layer and all before it as they are, or "all-but-head".
 --out: a folder that gets a checkpoint an epoch, history.json, and at the end ARCHITECTURE-DATA.safetensors
 with its recipe, and what `cnnviz.record` keeps of a training: steps, layers, filters, and in float16 the weights of
 up to --snapshots moments. The same command after a kill goes on exactly where the run stopped."""
@@ -37,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("architecture", metavar="ARCHITECTURE", help="a name of `cnnviz list`")
     parser.add_argument("--data", required=True, help="what to train on")
     parser.add_argument("--out", required=True, help="folder of the run")
+    parser.add_argument("--from", dest="start", metavar="WEIGHTS", help="pretrained, packaged, bundled or a file")
+    parser.add_argument("--freeze", default="", metavar="LAYER", help='last layer to stay as it is, or "all-but-head"')
+    parser.add_argument(
+        "--images-per-class", type=int, default=0, metavar="N", help="train on the first N of each class only"
+    )
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "mps"')
     parser.add_argument("--snapshots", type=int, default=24, metavar="N", help="moments whose weights are kept (24)")
     parser.add_argument("--compile", action="store_true", help="use torch.compile: slow to start, then faster")
@@ -50,7 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, and say where the result is."""
-    from cnnviz.data.public.public_sets import DOWNLOADED_SETS
     from cnnviz.device import choose, describe_precision, precision_meta, usable_precision
     from cnnviz.heap import keep_freed_memory
     from cnnviz.models.catalogue.registry import find
@@ -60,12 +67,10 @@ def run(options: argparse.Namespace) -> None:
     changes = {k: getattr(options, k) for k in (*_HELP, "flip") if getattr(options, k) is not None}
     if options.milestones:
         changes["milestones"] = tuple(options.milestones)
-    recipe = default_recipe(find(options.architecture).input_size[0], **changes)
+    gently = options.start is not None
+    recipe = default_recipe(find(options.architecture).input_size[0], gently, **changes)
     bar, reported = ProgressBar(), -1
-    if options.data in DOWNLOADED_SETS:
-        from cnnviz.data.public.public_files import prefetch
-
-        prefetch(options.data, lambda done, total: bar.update(done / max(total, 1), f"downloading {options.data}"))
+    _download(options, bar)
 
     def show(state: TrainingProgress) -> None:
         nonlocal reported
@@ -98,6 +103,21 @@ def run(options: argparse.Namespace) -> None:
         show,
         options.snapshots,
         options.compile,
+        options.start,
+        options.freeze,
+        options.images_per_class,
+        bar.line,
     )
     bar.clear()
     print(path)
+
+
+def _download(options: argparse.Namespace, bar: ProgressBar) -> None:
+    """Fetch what is missing, with progress: the data set, the published weights."""
+    from cnnviz.data.public.public_sets import TRAINING_SETS
+    from cnnviz.models.catalogue.downloads import data_download, weights_download
+
+    wanted = [data_download(options.data)] if options.data in TRAINING_SETS else []
+    wanted += [weights_download(options.architecture)] if options.start == "pretrained" else []
+    for one in (one for one in wanted if not one.is_here()):
+        one.fetch(lambda done, total, what=one.what: bar.update(done / max(total, 1), f"downloading {what}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,10 @@ from PIL import Image
 from cnnviz.data.class_names import MNIST
 from cnnviz.data.idx import find_idx, read_idx
 from cnnviz.data.images import SUFFIXES, open_image
+from cnnviz.data.public.flowers import is_flowers, list_flowers
 from cnnviz.data.public.handwritten import read_handwritten
-from cnnviz.data.public.public_sets import DOWNLOADED_SETS, prepare_training_folder
+from cnnviz.data.public.public_sets import IMAGENETTE, TRAINING_SETS, prepare_training_folder
+from cnnviz.data.zipped import SPLITS, ZippedClasses, is_held_out
 from cnnviz.display import Summarised
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.wording import plural
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 4 << 30  # bytes of pixels kept; larger sets are decoded as they are needed
 DIGITS = "digits"  # scikit-learn's handwritten ones
-SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,36 +60,76 @@ class LabelledSet(Summarised):
         return digest.hexdigest()
 
 
-def load_labelled(source: str | Path, split: str, preprocessing: Preprocessing, lazy: bool = False) -> LabelledSet:
+def load_labelled(
+    source: str | Path, split: str, preprocessing: Preprocessing, lazy: bool = False, per_class: int = 0
+) -> LabelledSet:
     """The "train" or "test" images of `source`, sized for the network.
 
-    `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders, or one
-    with train/ alone (a tenth of the images, by a hash of their names, is held out as test); a folder
-    with MNIST's IDX files; one of DOWNLOADED_SETS, downloaded once; or "digits", scikit-learn's. Raises BadInput if it
-    is none of these or damaged. `lazy`: leave image files on disk until `batch` asks for them."""
+    `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders, or one with train/
+    alone (a tenth of the images, by a hash of their names, is held out as test); a zip of either; a folder with MNIST's
+    IDX files, or laid out as Flowers-102; a name of TRAINING_SETS, downloaded once; or "digits", scikit-learn's. Raises
+    BadInput if it is none of these or damaged. `lazy`: leave image files on disk until `batch` asks for them.
+    `per_class`: of the training split the first so many images of each class only, all of a class that has fewer; 0:
+    all."""
+    if per_class < 0:
+        raise BadInput(f"The number of images of each class must be at least 1, got {per_class}.")
     if str(source) == DIGITS:
-        return _read_digits(split, preprocessing)
-    if str(source) in DOWNLOADED_SETS:
+        return _read_digits(split, preprocessing, per_class)
+    if (wnids := str(source) == "imagenette") or str(source) in TRAINING_SETS:
         source = prepare_training_folder(str(source))
-    root = Path(source)
+    root, per_class = Path(source), per_class if split == "train" else 0
+    if root.is_file() and root.suffix.lower() == ".zip":
+        return _read_zip(root, split, preprocessing, per_class)
     if not root.is_dir():
         raise BadInput(
-            f"No data at {str(source)!r}. Give a folder of class folders, a folder with MNIST's IDX files, or one of: "
-            f"{', '.join((DIGITS, *DOWNLOADED_SETS))}."
+            f"No data at {str(source)!r}. Give a folder or zip of class folders, a folder with MNIST's IDX files, or "
+            f"one of: {', '.join((DIGITS, *TRAINING_SETS))}."
         )
     for raw in (root, root / "MNIST" / "raw"):
         if find_idx(raw, "train", "images") is not None:
-            return _read_idx_split(raw, split, preprocessing)
-    return _read_class_folders(root, split, preprocessing, lazy)
+            return _read_idx_split(raw, split, preprocessing, per_class)
+    if is_flowers(root):
+        files, labels, names = list_flowers(root, split)
+        return _load_files(files, labels, names, f"{split} split of Flowers-102", preprocessing, lazy, per_class)
+    files, labels, names, how = _list_class_folders(root, split)
+    names = [IMAGENETTE.get(name, name) for name in names] if wnids else names
+    return _load_files(files, labels, names, how, preprocessing, lazy, per_class)
 
 
-def _read_digits(split: str, preprocessing: Preprocessing) -> LabelledSet:
+def _read_digits(split: str, preprocessing: Preprocessing, per_class: int) -> LabelledSet:
     pixels, labels = read_handwritten(split)
-    sized = np.stack([preprocessing.receive(Image.fromarray(one)) for one in pixels])
-    return LabelledSet(labels, MNIST, f"{split}: every fifth digit is a test image", sized)
+    rows = choose_per_class(labels, per_class if split == "train" else 0)
+    sized = np.stack([preprocessing.receive(Image.fromarray(pixels[row])) for row in rows])
+    return LabelledSet(labels[rows], MNIST, f"{split}: every fifth digit is a test image", sized)
 
 
-def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> LabelledSet:
+def _load_files(
+    files: list[Path],
+    labels: np.ndarray,
+    names: list[str],
+    how: str,
+    preprocessing: Preprocessing,
+    lazy: bool,
+    per_class: int,
+) -> LabelledSet:
+    rows = choose_per_class(labels, per_class)
+    files, labels = [files[row] for row in rows], labels[rows]
+    size = len(files) * int(np.prod(preprocessing.size)) * preprocessing.channels
+    if lazy or size > IN_MEMORY:
+        return LabelledSet(labels, names, how, None, files, preprocessing)
+    return LabelledSet(labels, names, how, read_files(files, preprocessing))
+
+
+def choose_per_class(labels: np.ndarray, count: int) -> np.ndarray:
+    """Rows of the first `count` images of each class, in their order, of `labels` (N,); all of a class that has fewer,
+    and every row for 0."""
+    if not count:
+        return np.arange(len(labels))
+    kept = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
+    return np.sort(np.concatenate(kept)) if kept else np.arange(0)
+
+
+def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing, per_class: int) -> LabelledSet:
     images, labels = find_idx(raw, split, "images"), find_idx(raw, split, "labels")
     if images is None or labels is None:
         raise BadInput(f"{raw} lacks the {split} images or labels in IDX form.")
@@ -103,21 +143,24 @@ def _read_idx_split(raw: Path, split: str, preprocessing: Preprocessing) -> Labe
         raise BadInput(
             f"{images.name} holds {plural(len(pixels), 'image')} but {labels.name} {plural(len(answers), 'label')}."
         )
+    names = MNIST if answers.max() < 10 else [str(i) for i in range(answers.max() + 1)]
+    rows = choose_per_class(answers, per_class)
+    pixels, answers = pixels[rows], answers[rows]
     if pixels.shape[1:] == preprocessing.size and preprocessing.channels == 1:
         sized = pixels[:, :, :, None]
     else:
         sized = np.stack([preprocessing.receive(Image.fromarray(p)) for p in pixels])
-    names = MNIST if answers.max() < 10 else [str(i) for i in range(answers.max() + 1)]
     return LabelledSet(answers, names, f"{split} of IDX files", np.ascontiguousarray(sized))
 
 
-def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, lazy: bool) -> LabelledSet:
+def _list_class_folders(root: Path, split: str) -> tuple[list[Path], np.ndarray, list[str], str]:
+    """(files, labels, class names, how the split was chosen) of class folders."""
     folder, divided = _find_split(root, split)
     names = list_class_folders(folder)
     files, labels = [], []
     for label, name in enumerate(names):
         for path in sorted((folder / name).rglob("*")):
-            if _is_image(path) and (divided or _is_held_out(path) == (split == "test")):
+            if _is_image(path) and (divided or is_held_out(path.parent.name, path.name) == (split == "test")):
                 files.append(path)
                 labels.append(label)
     if split == "train" and len(set(labels)) < 2:
@@ -130,11 +173,18 @@ def _read_class_folders(root: Path, split: str, preprocessing: Preprocessing, la
         why = "" if divided else ": too few to hold out a tenth"
         raise BadInput(f"{folder} holds no test images{why}. Add some, e.g. data/test/cat/1.jpg beside data/train.")
     how = f"{split} folder" if divided else f"{split}: a tenth held out by name"
-    size = len(files) * int(np.prod(preprocessing.size)) * preprocessing.channels
-    answers = np.array(labels, np.int64)
-    if lazy or size > IN_MEMORY:
-        return LabelledSet(answers, names, how, None, files, preprocessing)
-    return LabelledSet(answers, names, how, read_files(files, preprocessing))
+    return files, np.array(labels, np.int64), names, how
+
+
+def _read_zip(path: Path, split: str, preprocessing: Preprocessing, per_class: int) -> LabelledSet:
+    archive = ZippedClasses(path)
+    chosen = archive.choose(split)
+    labels = np.array([label for _, label in chosen], np.int64)
+    kept = choose_per_class(labels, per_class)
+    if len(kept) * int(np.prod(preprocessing.size)) * preprocessing.channels > IN_MEMORY:
+        raise BadInput("The images of the zip do not fit into memory. Unpack it and give the folder.")
+    pixels = np.stack([archive.read(chosen[row][0], preprocessing) for row in kept])
+    return LabelledSet(labels[kept], archive.classes, archive.describe(split), pixels)
 
 
 def list_class_folders(folder: Path) -> list[str]:
@@ -157,10 +207,6 @@ def _find_split(root: Path, split: str) -> tuple[Path, bool]:
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # macOS leaves "._1.jpg" behind
-
-
-def _is_held_out(path: Path) -> bool:
-    return hashlib.sha256(os.fsencode(f"{path.parent.name}/{path.name}")).digest()[0] % 10 == 0
 
 
 def read_files(files: list[Path], preprocessing: Preprocessing) -> np.ndarray:

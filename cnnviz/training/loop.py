@@ -7,35 +7,39 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.data.labelled import LabelledSet, load_labelled
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.device import choose, exact_float32, fast_bfloat16, halving, precision_meta, usable_precision
+from cnnviz.device import choose, exact_float32, fast_bfloat16, precision_meta, usable_precision
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.memory_format import choose_memory_format, lay_out
-from cnnviz.models.output import to_logits
+from cnnviz.models.recognise.shapes import outline
 from cnnviz.models.trial import ALONE, try_network
 from cnnviz.progress import Progress
 from cnnviz.training.augment import random_crop, random_flip
 from cnnviz.training.control import LOOK, TrainingControl
+from cnnviz.training.evaluate import EVALUATED, evaluate
+from cnnviz.training.freeze import FrozenLayers, freeze_layers
 from cnnviz.training.initialise import initialise
 from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate
 from cnnviz.training.record.probes import write_probes
 from cnnviz.training.record.recorder import RunRecorder, record
+from cnnviz.training.start import StartReport, copy_start, load_start
 from cnnviz.training.state import (
     CHECKPOINT,
     Epoch,
     EpochPart,
     RunIdentity,
+    describe_transfer,
     export_run,
     load_checkpoint,
     make_run_folder,
@@ -44,7 +48,6 @@ from cnnviz.training.state import (
 from cnnviz.wording import plural
 
 TrainingWatcher = Callable[["TrainingProgress"], bool | None]
-EVALUATED = 500  # images of one pass without gradients
 EVERY = 50  # steps from one look into the layers to the next
 MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")  # of an epoch
 
@@ -73,6 +76,10 @@ def train(
     progress: TrainingWatcher | None = None,
     snapshots: int = 24,
     compiled: bool = False,
+    start: str | Path | None = None,
+    freeze: str = "",
+    per_class: int = 0,
+    tell: Callable[[str], object] | None = None,
     control: TrainingControl | None = None,
     every: int = EVERY,
 ) -> Path:
@@ -83,30 +90,48 @@ def train(
     `snapshots` moments, the first and the last among them. `compiled`: through torch.compile, which pays for runs of
     many minutes. `control`: pauses, steps and stops it from another thread. `every`: steps from one look into the
     layers to the next.
+
+    `start`: the weights to begin with, as for `cnnviz.load`, with their preprocessing; the head stays random where its
+    classes are others, see `start.copy_start`. `freeze`: the last layer, by the order in which the network runs, that
+    stays as it is with all before it, or "all-but-head"; frozen batch normalisation keeps its statistics, too.
+    `per_class`: train on so many images of each class only, see `load_labelled`. `tell`: called with a sentence on each
+    of these that was asked for.
     Raises TrainingDiverged when the loss is no longer finite (the last good checkpoint stays), BadInput
-    for unusable data, a folder of another run or one that cannot be written, Cancelled when it was stopped: what was
-    done is kept, to the step, and the same call goes on from there."""
+    for unusable data, a start that does not fit, a folder of another run or one that cannot be written, UnknownName for
+    a layer that the network has not, Cancelled when it was stopped: what was done is kept, to the step, and the same
+    call goes on from there."""
     entry, where = find(architecture), choose(device)
-    recipe = recipe or default_recipe(entry.input_size[0])
-    training = load_labelled(data, "train", entry.preprocessing)
-    testing = load_labelled(data, "test", entry.preprocessing)
+    model = None if start is None else load_start(architecture, start)
+    preprocessing = entry.preprocessing if model is None else model.preprocessing
+    input_size = (preprocessing.channels, *preprocessing.size)
+    recipe = recipe or default_recipe(input_size[0], gently=model is not None)
+    training = load_labelled(data, "train", preprocessing, per_class=per_class)
+    testing = load_labelled(data, "test", preprocessing)
     _check_classes(training, testing)
     folder = make_run_folder(out)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
         initialise(module, recipe.initialisation)
-    trial = try_network(module, entry.input_size, architecture)
+    taken = None if model is None else copy_start(module, model, training.class_names)
+    del model
+    trial = try_network(module, input_size, architecture)
     if ALONE in trial.remarks:
         raise BadInput(
             f"{architecture} takes one image at a time, and is trained on several: flatten with x.flatten(1)."
         )
-    memory_format = choose_memory_format(module, entry.input_size, training=True)
+    head = outline(architecture).head
+    frozen = freeze_layers(module, freeze, input_size, head, taken.fresh if taken else ())
+    memory_format = choose_memory_format(module, input_size, training=True)
     module.to(where).to(memory_format=memory_format)
     if where.type == "cuda":
         exact_float32()
     optimiser = _optimiser(module, recipe)
-    identity = RunIdentity(architecture, recipe, training.fingerprint)
+    if tell:
+        for line in describe_choices(taken, frozen, len(dict(module.named_parameters())), training, per_class):
+            tell(line)
+    origin = taken.as_dict() if taken else None
+    identity = RunIdentity(architecture, recipe, training.fingerprint, taken.fingerprint if taken else "", freeze)
     history, part = load_checkpoint(folder, identity, module, optimiser)
     _move_state(optimiser, where)
     run = _Run(
@@ -114,33 +139,35 @@ def train(
         optimiser,
         recipe,
         where,
-        entry.preprocessing,
+        preprocessing,
         training,
         progress,
         history,
         compiled,
         memory_format,
         trial.ending,
+        frozen,
         control or TrainingControl(),
     )
     about = {
         "architecture": architecture,
         "classes": training.class_names,
-        "preprocessing": entry.preprocessing.as_dict(),
+        "preprocessing": preprocessing.as_dict(),
         "recipe": recipe.as_dict(),
+        **describe_transfer(origin, freeze, per_class),
         "images": len(training),
         "steps_per_epoch": run.steps,
     }
     begun = len(run.history) * run.steps + (part.step if part else 0)
-    probes = entry.preprocessing.normalise(torch.from_numpy(write_probes(folder, testing)))
+    probes = preprocessing.normalise(torch.from_numpy(write_probes(folder, testing)))
     with record(folder, run.forward, every, snapshots, begun, probes, about) as recorder:
         while len(run.history) < recipe.epochs:
             if left := run.epoch(len(run.history), folder / CHECKPOINT, recorder, part):
                 save_checkpoint(folder, identity, module, optimiser, run.history, left)
-                finished = plural(len(run.history), "finished epoch")
+                steps, finished = plural(run.steps, "step"), plural(len(run.history), "finished epoch")
                 raise Cancelled(
-                    f"Stopped in epoch {len(run.history) + 1} after {left.step} of its {plural(run.steps, 'step')}: they and "
-                    f"{finished} are kept and can be continued."
+                    f"Stopped in epoch {len(run.history) + 1} after {left.step} of its {steps}: they and {finished} "
+                    "are kept and can be continued."
                 )
             part = None
             done = run.measure(testing, folder / CHECKPOINT)
@@ -148,51 +175,23 @@ def train(
             recorder.epoch(**{name: getattr(done, name) for name in MEASURED})
             save_checkpoint(folder, identity, module, optimiser, run.history)
     stem = f"{architecture.replace(':', '_')}-{Path(data).resolve().name.lower()}"
-    made = (module, training.class_names, entry.preprocessing, run.history, len(testing))
-    return export_run(folder, stem, identity, *made, run.precision)
+    made = (module, training.class_names, preprocessing, run.history, len(testing))
+    return export_run(folder, stem, identity, *made, run.precision | describe_transfer(origin, freeze, per_class))
 
 
-def evaluate(
-    module: nn.Module,
-    data: LabelledSet,
-    preprocessing: Preprocessing,
-    batch: int = EVALUATED,
-    memory_format: torch.memory_format = torch.channels_last,
-    ending: str = "",
-) -> tuple[float, float]:
-    """Mean cross-entropy in nats and accuracy in 0..1, in eval mode and float32, `batch` images at a time; with fewer
-    where memory is short. `ending`: the function that the network ends in, see `models.output.find_ending`."""
-    where, training = next(module.parameters()).device, module.training
-    module.eval()
-    try:
-        return halving(
-            lambda size: _evaluate_batches(module, data, preprocessing, where, memory_format, size, ending),
-            batch,
-            where,
-        )
-    finally:
-        module.train(training)
-
-
-@torch.inference_mode()
-def _evaluate_batches(
-    module: nn.Module,
-    data: LabelledSet,
-    preprocessing: Preprocessing,
-    where: torch.device,
-    memory_format: torch.memory_format,
-    batch: int,
-    ending: str,
-) -> tuple[float, float]:
-    loss, right = 0.0, 0
-    for start in range(0, len(data), batch):
-        rows = np.arange(start, min(start + batch, len(data)))
-        images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
-        labels = torch.from_numpy(data.labels[rows]).to(where)
-        scores = to_logits(main_logits(module(lay_out(images, memory_format))).float(), ending)
-        loss += F.cross_entropy(scores, labels, reduction="sum").item()
-        right += int((scores.argmax(1) == labels).sum())
-    return loss / len(data), right / len(data)
+def describe_choices(
+    taken: StartReport | None, frozen: FrozenLayers, parameters: int, training: LabelledSet, per_class: int
+) -> list[str]:
+    """What a training took of other weights, what stays as it is, and on how few images: a line each."""
+    lines = [taken.describe()] if taken else []
+    if frozen.parameters:
+        still = "" if taken else "; they are random, since there are no weights to start from"
+        lines.append(f"frozen: {len(frozen.parameters)} of {plural(parameters, 'parameter tensor')}{still}")
+    counts = np.bincount(training.labels)
+    if per_class:
+        fewest = f", {counts.min()} of one" if counts.min() < per_class else ""
+        lines.append(f"images: {len(training)}, {min(per_class, counts.max())} of each class{fewest}")
+    return lines
 
 
 def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
@@ -206,11 +205,11 @@ def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
 
 
 def _optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """One group of parameters for each learning rate; `learning_rate_scales` of a network, {start of a
+    """One group of the trained parameters for each learning rate; `learning_rate_scales` of a network, {start of a
     parameter's name: factor}, says which learn slower or faster than the recipe's rate."""
     scales: dict[str, float] = getattr(module, "learning_rate_scales", {})
     groups: dict[float, list[Tensor]] = {1.0: []}
-    for name, parameter in module.named_parameters():
+    for name, parameter in ((n, p) for n, p in module.named_parameters() if p.requires_grad):
         scale = next((factor for start, factor in scales.items() if name.startswith(start)), 1.0)
         groups.setdefault(scale, []).append(parameter)
     return torch.optim.SGD(
@@ -245,9 +244,10 @@ class _Run:
         compiled: bool = False,
         memory_format: torch.memory_format = torch.channels_last,
         ending: str = "",
+        frozen: FrozenLayers | None = None,
         control: TrainingControl | None = None,
     ) -> None:
-        self.control = control or TrainingControl()
+        self.frozen, self.control = frozen or FrozenLayers(), control or TrainingControl()
         self.memory_format, self.ending = memory_format, ending
         self.module, self.optimiser, self.recipe, self.where = module, optimiser, recipe, where
         self.preprocessing, self.data, self.progress, self.history = preprocessing, data, progress, history
@@ -270,14 +270,14 @@ class _Run:
         augmentation and dropout follow from (seed, epoch)."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
         order = torch.randperm(len(self.data), generator=generator).numpy()
-        self.module.train()
+        self.frozen.hold(self.module)
         self.started = self.reported = time.monotonic()
         self.loss_sum, self.right = torch.zeros((), device=self.where), torch.zeros((), device=self.where)
         with torch.random.fork_rng(devices=[self.where] if self.where.type == "cuda" else []):
             torch.manual_seed(self.recipe.seed * 1_000_003 + epoch)
             self.begun = self._restore(part, generator)
             for step in range(self.begun, self.steps):
-                if not self.control.wait(lambda done=step: self._report(epoch, done, waits=True)):
+                if not self.control.wait(partial(self._report, epoch, step, waits=True)):
                     return self._leave(step, generator)
                 rows = order[step * self.recipe.batch : (step + 1) * self.recipe.batch]
                 loss, hits = self._step(rows, generator, epoch * self.steps + step)

@@ -16,7 +16,7 @@ from torch import nn
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
-from cnnviz.store import write_bytes_atomic, write_json
+from cnnviz.store import read_json, write_bytes_atomic, write_json
 from cnnviz.training.recipe import Recipe
 
 CHECKPOINT, HISTORY = "checkpoint.pt", "history.json"
@@ -37,14 +37,25 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """Settings that must agree before a run is continued."""
+    """Settings that must agree before a run is continued. `start`: fingerprint of the network whose weights it began
+    with; `freeze`: the last layer that stays as it is; "" for none."""
 
     architecture: str
     recipe: Recipe
     data: str
+    start: str = ""
+    freeze: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"architecture": self.architecture, "recipe": self.recipe.as_dict(), "data": self.data}
+        """Plain values; what a training from scratch has not is left out, as by earlier versions."""
+        known = {"architecture": self.architecture, "recipe": self.recipe.as_dict(), "data": self.data}
+        return known | {name: value for name in ("start", "freeze") if (value := getattr(self, name))}
+
+
+def describe_transfer(start: Mapping[str, Any] | None, freeze: str, per_class: int) -> dict[str, Any]:
+    """What metadata say of a training that began with other weights, froze layers or used few images; {} of others."""
+    facts = {"start": dict(start or {}), "freeze": freeze, "images_per_class": per_class}
+    return {name: value for name, value in facts.items() if value}
 
 
 def make_run_folder(out: str | Path) -> Path:
@@ -99,6 +110,15 @@ def save_checkpoint(
     write_json(folder / HISTORY, [asdict(e) for e in history])
 
 
+def read_history(folder: str | Path) -> list[Epoch]:
+    """The finished epochs of the run in `folder`. Raises BadInput if it has no readable history."""
+    path = Path(folder) / HISTORY
+    try:
+        return [Epoch(**values) for values in read_json(path)]
+    except TypeError as error:
+        raise BadInput(f"{path} is no history of `cnnviz train` ({error}).") from error
+
+
 def load_checkpoint(
     folder: Path, identity: RunIdentity, model: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[list[Epoch], EpochPart | None]:
@@ -139,7 +159,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     old, new = before | before["recipe"], now | now["recipe"]
-    changed = [f"{k}: {old.get(k)} there, {new[k]} now" for k in new if k != "recipe" and old.get(k) != new[k]]
+    keys = [key for key in {**new, **old} if key != "recipe" and old.get(key) != new.get(key)]
+    changed = [f"{key}: {old.get(key, 'none')} there, {new.get(key, 'none')} now" for key in keys]
     return "; ".join(changed)
 
 
@@ -152,10 +173,10 @@ def export_run(
     preprocessing: Preprocessing,
     history: list[Epoch],
     test_images: int,
-    precision: Mapping[str, str],
+    others: Mapping[str, Any],
 ) -> Path:
-    """Write `<stem>.safetensors`, whose metadata say everything, and the same as `<stem>.json`. `precision`: of the
-    last epochs, see `device.precision_meta`."""
+    """Write `<stem>.safetensors`, whose metadata say everything, and the same as `<stem>.json`. `others`: what
+    else they shall say, such as `device.precision_meta` of the last epochs, and `describe_transfer`."""
     from safetensors.torch import save
 
     last = history[-1]
@@ -164,7 +185,7 @@ def export_run(
         "classes": classes,
         "preprocessing": preprocessing.as_dict(),
         "recipe": identity.recipe.as_dict(),
-        **precision,
+        **others,
         "data": identity.data,
         "accuracy": {"test": last.test_accuracy, "test_images": test_images, "train": last.train_accuracy},
         "made_by": "cnnviz train",

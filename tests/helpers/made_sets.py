@@ -56,6 +56,36 @@ def imagenette_files():
     return {f"imagenette2-160/{path}": jpeg(80 * i) for i, path in enumerate(paths)}
 
 
+FLOWERS = {  # split: numbers of its images, and the kind of each image from 1 on
+    "trnid": [3, 1],
+    "valid": [2, 6],
+    "tstid": [5, 4],
+    "labels": [1, 102, 2, 2, 54, 1],
+}
+
+
+def flowers_files():
+    """{name of a file on the server: contents}: the archive of images, and the two tables."""
+    from scipy.io import savemat
+
+    def picture(number):
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (40 * number,) * 3).save(file, "JPEG")
+        return file.getvalue()
+
+    def table(*names):
+        file = io.BytesIO()
+        savemat(file, {name: np.array([FLOWERS[name]], np.uint16) for name in names}, do_compression=True)
+        return file.getvalue()
+
+    images = {f"jpg/image_{number:05d}.jpg": picture(number) for number in range(1, 7)}
+    return {
+        "102flowers.tgz": tar(images),
+        "imagelabels.mat": table("labels"),
+        "setid.mat": table("trnid", "valid", "tstid"),
+    }
+
+
 def tar(files):
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w:gz") as content:

@@ -117,7 +117,15 @@ def test_a_watcher_that_says_no_while_it_is_paused_ends_it_with_all_that_was_don
     control = TrainingControl()
     control.step(5)
     with pytest.raises(Cancelled, match="epoch 1 after 5 of its 15 steps"):
-        train(NETWORK, folders, tmp_path, RECIPE, "cpu", lambda seen: not (seen.paused and seen.step == 5), control=control)
+        train(
+            NETWORK,
+            folders,
+            tmp_path,
+            RECIPE,
+            "cpu",
+            lambda seen: not (seen.paused and seen.step == 5),
+            control=control,
+        )
     train(NETWORK, folders, tmp_path, RECIPE, "cpu")
     assert_same_run(tmp_path, unbroken)
 

@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cnnviz.data.public import download as downloads
+from cnnviz.data.public.flowers import IMAGES, is_flowers
 from cnnviz.errors import BadInput, CnnvizError, Offline, unknown
 
 Progress = Callable[[int, int], None]
-DOWNLOADED = ("cifar10", "cifar10-test", "mnist", "mnist-test", "imagenette", "imagenette-val")
+DOWNLOADED = (
+    *("cifar10", "cifar10-test", "mnist", "mnist-test", "imagenette", "imagenette-val"),
+    *("flowers", "flowers-val", "flowers-test"),
+)
 BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 
 
@@ -67,10 +71,17 @@ _IMAGENETTE = Archive(
     md5="e793b78cc4c9e9a4ccc0c1155377a412",
     size=99_003_388,
 )
+_FLOWERS_HOST = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
+_FLOWERS = (
+    Archive(f"{_FLOWERS_HOST}102flowers.tgz", "52808999861908f626f3c1f4e79d11fa", 344_862_509),
+    Archive(f"{_FLOWERS_HOST}imagelabels.mat", "e0620be6f572b9609742df49c70aed4d", 502),
+    Archive(f"{_FLOWERS_HOST}setid.mat", "a5357ecc9cb78c4bef273ce3793fc85c", 14_989),
+)
 SETS = {  # addresses and md5 as in torchvision.datasets
     "cifar10": PublicSet("CIFAR-10", "cifar-10-batches-py", (_CIFAR10,)),
     "mnist": PublicSet("MNIST", "MNIST/raw", _MNIST),
     "imagenette": PublicSet("Imagenette (160 px)", "imagenette2-160", (_IMAGENETTE,)),
+    "flowers": PublicSet("Oxford Flowers-102", "flowers-102", _FLOWERS),
 }
 busy = {family: threading.Lock() for family in SETS}  # held while its files are made
 
@@ -85,6 +96,8 @@ def is_here(name: str) -> bool:
     family = family_of(name)
     if family == "imagenette":  # 13,000 files; the folder appears only when all are there
         return all((home_of(family) / split).is_dir() for split in ("train", "val"))
+    if family == "flowers":
+        return is_flowers(home_of(family))
     return all((home_of(family) / file).is_file() for file in _list_needed(family))
 
 
@@ -171,6 +184,14 @@ def _md5(path: Path) -> str:
 
 def _unpack(family: str, archive: Path) -> None:
     home = home_of(family)
+    if archive.suffix == ".mat":
+        shutil.copyfile(archive, home / archive.name)
+        return
+    if family == "flowers":  # its folder holds the images' folder, and tables beside it
+        home.mkdir(parents=True, exist_ok=True)
+        with fill_folder(home / IMAGES) as partial:
+            _untar(archive, IMAGES, partial)
+        return
     if family != "mnist":
         with fill_folder(home) as partial:
             _untar(archive, home.name, partial)

@@ -1,4 +1,4 @@
-"""CIFAR-10, MNIST and Imagenette as corpora, and as folders to train on: downloaded once, read safely.
+"""CIFAR-10, MNIST, Imagenette and Flowers-102 as corpora, and as folders to train on: downloaded once, read safely.
 
 `torchvision.datasets.CIFAR10(root)` and its like read the same folder. torchvision itself is not imported:
 its downloads report no progress, and its CIFAR-10 reader trusts any pickle."""
@@ -19,11 +19,11 @@ from cnnviz.data.corpus import Corpus, MemoryCorpus
 from cnnviz.data.idx import find_idx, read_idx
 from cnnviz.data.listing import list_images
 from cnnviz.data.public import public_files
+from cnnviz.data.public.flowers import list_flowers
 from cnnviz.data.public.public_files import BATCHES, DOWNLOADED, Progress, prefetch
 from cnnviz.errors import BadInput, unknown
 from cnnviz.wording import plural
 
-DOWNLOADED_SETS = ("mnist", "cifar10")  # that `load_labelled` takes by name
 IMAGENETTE = {
     "n01440764": "tench",
     "n02102040": "English springer",
@@ -37,10 +37,13 @@ IMAGENETTE = {
     "n03888257": "parachute",
 }  # WordNet id, the name of the folder: class
 
+TRAINING_SETS = ("mnist", "cifar10", "imagenette", "flowers")  # names that `load_labelled` takes
+
 
 def open_set(name: str, progress: Progress | None = None) -> Corpus:
     """The corpus "cifar10" (50,000), "cifar10-test" (10,000), "mnist" (60,000), "mnist-test" (10,000),
-    "imagenette" (9,469) or "imagenette-val" (3,925). Raises as `prefetch` does."""
+    "imagenette" (9,469), "imagenette-val" (3,925), "flowers" (1,020), "flowers-val" (1,020) or "flowers-test" (6,149).
+    Raises as `prefetch` does."""
     if name not in DOWNLOADED:
         unknown("corpus", name, DOWNLOADED)
     family, _, split = name.partition("-")
@@ -50,6 +53,10 @@ def open_set(name: str, progress: Progress | None = None) -> Corpus:
         wnids = [path.split("/")[1] for path in found.paths]
         labels = [IMAGENETTE.get(wnid, wnid) for wnid in wnids]
         return folders.FileCorpus(name, home, found.paths, labels, list(IMAGENETTE.values()), facts=found.facts)
+    if family == "flowers":
+        files, numbers, classes = list_flowers(home, split)
+        paths = [path.relative_to(home).as_posix() for path in files]
+        return folders.FileCorpus(name, home, paths, [classes[number] for number in numbers], classes)
     corpus = _read_cifar(home, [split], name) if family == "cifar10" else _read_mnist(home, [split], name)
     assert corpus is not None  # prefetch saw the files
     return corpus
@@ -70,7 +77,8 @@ def open_folder(path: Path) -> Corpus | None:
 
 
 def prepare_training_folder(name: str, progress: Progress | None = None) -> Path:
-    """A folder that `load_labelled` reads: MNIST's IDX files, or train/ and test/ (val/) class folders.
+    """A folder that `load_labelled` reads, of a name of TRAINING_SETS: MNIST's IDX files, Flowers-102 as published, or
+    train/ and test/ (val/) class folders.
 
     CIFAR-10 is written out as PNG class folders once. Raises as `prefetch` does."""
     family = public_files.family_of(name)

@@ -19,12 +19,13 @@ from cnnviz.engine.fuse_relu import Fusion, find_fusable
 from cnnviz.errors import BadInput
 from cnnviz.landscape.evaluate.bn_statistics import BATCH, Recalibrator
 from cnnviz.landscape.evaluate.images import read_images, read_labels, refuse_labels_beyond
-from cnnviz.landscape.evaluate.loss import Images, exactness, is_binary
+from cnnviz.landscape.evaluate.loss import Images, exactness
 from cnnviz.landscape.evaluate.runner import Runner, named_tensors
 from cnnviz.landscape.plane.directions import plane_directions
 from cnnviz.landscape.results import Measured
 from cnnviz.models.model import LoadedModel
 from cnnviz.models.output import find_scores
+from cnnviz.training.loss import is_binary
 from cnnviz.wording import plural
 
 PRECISIONS, STATISTICS = ("auto", "float32", "bfloat16"), ("frozen", "recalibrated")

@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, ExitStack
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.landscape.results import Measured
 from cnnviz.models.memory_format import lay_out
-from cnnviz.models.output import LOG_SIGMOID, SIGMOID, find_scores, to_logits
+from cnnviz.models.output import find_scores, to_logits
+from cnnviz.training.loss import cross_entropy
 
 RESIDENT = 1 << 30  # bytes of float32 images kept ready; larger sets stay uint8 and are normalised as they pass
 
@@ -85,23 +85,6 @@ def score(module: nn.Module, images: Tensor, labels: Tensor, ending: str = "") -
     answers = (logits[:, 0] >= 0).long() if logits.shape[1] == 1 else logits.argmax(1)
     right = (answers == labels) & losses.isfinite()
     return torch.stack([losses, right.float()])
-
-
-def is_binary(outputs: int, ending: str) -> bool:
-    """Whether each of several outputs is a question of its own, since the network ends in a sigmoid."""
-    return outputs > 1 and ending in (SIGMOID, LOG_SIGMOID)
-
-
-def cross_entropy(logits: Tensor, labels: Tensor, ending: str = "") -> Tensor:
-    """(N,) −log p(label) in nats, of logits (N, classes); of a single logit that of the answer "yes", label 1, or "no",
-    label 0. Of a network that ends in a sigmoid the binary cross-entropy, mean over the classes, of "yes" for the label
-    and "no" for all others: its outputs are no distribution over the classes."""
-    if is_binary(logits.shape[1], ending):
-        answers = F.one_hot(labels, logits.shape[1]).to(logits.dtype)
-        return F.binary_cross_entropy_with_logits(logits, answers, reduction="none").mean(1)
-    if logits.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype), reduction="none")
-    return F.cross_entropy(logits, labels, reduction="none")
 
 
 def average(scored: Tensor) -> Measured:

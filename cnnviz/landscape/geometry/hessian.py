@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from cnnviz.device import halving
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
-from cnnviz.landscape.evaluate.loss import cross_entropy
 from cnnviz.models.output import find_scores, to_logits
+from cnnviz.training.loss import cross_entropy
 
 Product = Callable[[Tensor], Tensor]
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]

@@ -63,7 +63,7 @@ def list_activations(module: nn.Module, hidden: Container[str] | None = None) ->
     named = list(module.named_modules())
     last = max((place for place, (_, one) in enumerate(named) if _has_weights(one)), default=0)
     before = [one for _, one in named[:last]] if hidden is None else [one for path, one in named if path in hidden]
-    rectifiers = [one for one in before if isinstance(one, _RECTIFIERS)]
+    rectifiers: list[nn.Module] = [one for one in before if isinstance(one, _RECTIFIERS)]
     return rectifiers or [one for one in before if isinstance(one, _SQUASHING)]
 
 
@@ -154,8 +154,8 @@ def find_hidden_activations(module: nn.Module, input_size: tuple[int, int, int],
     active = [(path, one) for path, one in module.named_modules() if isinstance(one, (*_RECTIFIERS, *_SQUASHING))]
     marks = {id(one): _Mark(number) for number, (_, one) in enumerate(active)}
     _replace(module, lambda one: marks.get(id(one), one))
-    nodes = list(_list_hidden_nodes(_try(module, input_size, name, base)))
-    hidden = [active[node.number] for node in nodes if isinstance(node, _Passing)]
+    nodes: list[Any] = list(_list_hidden_nodes(_try(module, input_size, name, base)))
+    hidden = [active[node.number] for node in nodes if node.name().startswith(_Passing.__name__)]
     calls = {*_CALLED} if any(isinstance(one, _RECTIFIERS) for _, one in hidden) else {*_CALLED, *_SQUASHED}
     if left := sorted(calls & {node.name().rstrip("0123456789").removesuffix("Backward") for node in nodes}):
         raise BadInput(

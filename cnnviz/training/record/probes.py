@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.store import write_bytes_atomic
 from cnnviz.models.runs import files
+from cnnviz.store import write_bytes_atomic
 
 if TYPE_CHECKING:
     from cnnviz.data.labelled import LabelledSet

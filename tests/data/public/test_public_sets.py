@@ -6,14 +6,18 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import made_sets
 import numpy as np
 import pytest
-from made_sets import cifar, cifar_files, digits, imagenette_files, mnist_files, tar
+from made_sets import cifar, cifar_files, digits, flowers_files, imagenette_files, mnist_files, tar
 
 from cnnviz.data.class_names import CIFAR10
 from cnnviz.data.images import SUFFIXES
+from cnnviz.data.labelled import load_labelled
 from cnnviz.data.open import corpus
+from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.data.public import public_files, public_sets
+from cnnviz.data.public.flowers import CLASSES as FLOWER_NAMES
 from cnnviz.data.public.public_files import SETS, Archive, PublicSet
 from cnnviz.errors import BadInput, Offline, UnknownName
 
@@ -61,7 +65,10 @@ def publish(monkeypatch, folder, name, files):
     """Serve made-up archives under the real file names, their md5 in place of the published ones."""
     archives = []
     for real in SETS[name].archives:
-        data = gzip.compress(files[real.file.removesuffix(".gz")]) if name == "mnist" else tar(files)
+        if name == "flowers":
+            data = files[real.file]
+        else:
+            data = gzip.compress(files[real.file.removesuffix(".gz")]) if name == "mnist" else tar(files)
         (folder / real.file).write_bytes(data)
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         archives.append(Archive(f"http://127.0.0.1:9/{real.file}", md5, len(data)))
@@ -78,6 +85,9 @@ def test_addresses_and_checksums_are_torchvisions():
     assert all(a.url.startswith(tuple(datasets.MNIST.mirrors)) for a in SETS["mnist"].archives)
     (imagenette,) = SETS["imagenette"].archives
     assert (imagenette.url, imagenette.md5) == datasets.Imagenette._ARCHIVES["160px"]
+    flowers = {archive.file: (archive.url, archive.md5) for archive in SETS["flowers"].archives}
+    prefix = datasets.Flowers102._download_url_prefix
+    assert flowers == {file: (prefix + file, md5) for file, md5 in datasets.Flowers102._file_dict.values()}
     names = {wnid: words[0] for wnid, words in datasets.Imagenette._WNID_TO_CLASS.items()}
     assert public_sets.IMAGENETTE == names
 
@@ -144,6 +154,81 @@ def test_imagenette_has_class_names_and_both_splits(server, home, monkeypatch):
     assert found.labels == ["tench", "parachute"] and len(found.classes) == 10
     assert found.image(1).getpixel((4, 4)) == (80, 80, 80)
     assert corpus("imagenette-val").labels == ["chain saw"]
+
+
+def test_flowers_have_their_authors_splits_and_names_as_torchvision_reads_them(server, home, monkeypatch):
+    from torchvision.datasets import Flowers102
+
+    folder, address, asked = server
+    publish(monkeypatch, folder, "flowers", flowers_files())
+    monkeypatch.setenv("CNNVIZ_DATA_MIRROR", address)
+    seen = []
+    assert not public_files.is_here("flowers")
+    found = corpus("flowers", progress=lambda done, total: seen.append((done, total)))
+    assert sorted(asked) == ["/102flowers.tgz", "/imagelabels.mat", "/setid.mat"]
+    assert seen == sorted(seen) and seen[-1] == (SETS["flowers"].size,) * 2
+    assert found.ids == ["jpg/image_00001.jpg", "jpg/image_00003.jpg"]
+    assert found.labels == ["pink primrose", "hard-leaved pocket orchid"]
+    assert len(found.classes) == len(set(found.classes)) == 102
+    assert found.image(1).getpixel((4, 4)) == (120, 120, 120)
+    assert corpus("flowers-val").labels == ["blackberry lily", "pink primrose"]
+    assert corpus("flowers-test").labels == ["hard-leaved pocket orchid", "sunflower"] and len(asked) == 3
+    monkeypatch.setattr(Flowers102, "_check_integrity", lambda self: True)  # of the published files
+    for split, name in (("train", "flowers"), ("val", "flowers-val"), ("test", "flowers-test")):
+        ours, theirs = corpus(name), Flowers102(str(home), split)
+        known = {path.name: label for path, label in zip(theirs._image_files, theirs._labels, strict=True)}
+        own = {i.rpartition("/")[2]: FLOWER_NAMES.index(n) for i, n in zip(ours.ids, ours.labels, strict=True)}
+        assert own == known
+
+
+def test_flowers_are_trained_on_by_name_and_by_folder(server, home, monkeypatch):
+    folder, address, _asked = server
+    publish(monkeypatch, folder, "flowers", flowers_files())
+    monkeypatch.setenv("CNNVIZ_DATA_MIRROR", address)
+    named = load_labelled("flowers", "test", Preprocessing((8, 8)))
+    again = load_labelled(home / "flowers-102", "test", Preprocessing((8, 8)))
+    assert named.class_names == FLOWER_NAMES and list(named.labels) == [1, 53]
+    assert [int(pixels.mean()) for pixels in named.pixels] == [160, 200]
+    assert again.fingerprint == named.fingerprint
+    (home / "flowers-102" / "jpg" / "image_00004.jpg").unlink()
+    with pytest.raises(BadInput, match="lacks image_00004.jpg"):
+        load_labelled("flowers", "test", Preprocessing((8, 8)))
+    (home / "flowers-102" / "setid.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+    with pytest.raises(BadInput, match="setid.mat"):
+        load_labelled("flowers", "train", Preprocessing((8, 8)))
+
+
+@pytest.mark.parametrize(
+    "broken", [{"labels": [1, 2]}, {"labels": [1, 103, 2, 2, 0]}, {"tstid": []}, {"tstid": [0, 6]}]
+)
+def test_tables_that_number_what_is_not_there_are_refused(server, home, monkeypatch, broken):
+    folder, address, _asked = server
+    monkeypatch.setattr(made_sets, "FLOWERS", made_sets.FLOWERS | broken)
+    publish(monkeypatch, folder, "flowers", flowers_files())
+    monkeypatch.setenv("CNNVIZ_DATA_MIRROR", address)
+    with pytest.raises(BadInput, match="Flowers-102"):
+        corpus("flowers-test")
+
+
+def test_a_line_that_breaks_between_the_files_of_flowers_leaves_it_to_be_fetched_again(server, home, monkeypatch):
+    folder, address, _asked = server
+    publish(monkeypatch, folder, "flowers", flowers_files())
+    table = (folder / "setid.mat").read_bytes()
+    (folder / "setid.mat").unlink()
+    monkeypatch.setenv("CNNVIZ_DATA_MIRROR", address)
+    with pytest.raises(Offline, match="setid.mat.*CNNVIZ_DATA_MIRROR"):
+        corpus("flowers")
+    assert not public_files.is_here("flowers")
+    (folder / "setid.mat").write_bytes(table)
+    assert len(corpus("flowers")) == 2
+
+
+def test_imagenette_is_trained_on_with_the_names_of_its_classes(server, home, monkeypatch):
+    folder, address, _asked = server
+    publish(monkeypatch, folder, "imagenette", imagenette_files())
+    monkeypatch.setenv("CNNVIZ_DATA_MIRROR", address)
+    found = load_labelled("imagenette", "train", Preprocessing((8, 8)))
+    assert found.class_names == ["tench", "parachute"] and list(found.labels) == [0, 1]
 
 
 def test_offline_names_the_file_and_where_to_put_it(home, monkeypatch, tmp_path):
@@ -240,4 +325,4 @@ def test_unknown_sets_are_answered_with_close_names():
         public_sets.prefetch("mnis")
     with pytest.raises(UnknownName, match="Closest: cifar10"):
         public_sets.open_set("cifar10-val")
-    assert set(public_files.SETS) == {"cifar10", "mnist", "imagenette"}
+    assert set(public_files.SETS) == {"cifar10", "mnist", "imagenette", "flowers"}

@@ -1,0 +1,1 @@
+"""What networks learn, and how: measured over trainings of their own."""
