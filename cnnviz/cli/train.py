@@ -120,4 +120,5 @@ def _download(options: argparse.Namespace, bar: ProgressBar) -> None:
     wanted = [data_download(options.data)] if options.data in TRAINING_SETS else []
     wanted += [weights_download(options.architecture)] if options.start == "pretrained" else []
     for one in (one for one in wanted if not one.is_here()):
-        one.fetch(lambda done, total, what=one.what: bar.update(done / max(total, 1), f"downloading {what}"))
+        what = one.what
+        one.fetch(lambda done, total: bar.update(done / max(total, 1), f"downloading {what}"))  # noqa: B023, at once

@@ -72,9 +72,14 @@ class TrainingChoices:
             initialisation=self.initialisation,
         )
 
-    def check(self) -> None:
-        """Raises CnnvizError for what cannot be trained, whatever the data."""
-        _ = self.architecture, self.recipe
+    def settle(self) -> TrainingChoices:
+        """The same without changes that the network does not allow or that leave it as it is. Raises CnnvizError for
+        what cannot be trained, whatever the data."""
+        from cnnviz.models.variants.description import PREFIX, NetworkVariant, parse_variant
+
+        name, _ = self.architecture, self.recipe
+        found = parse_variant(name.removeprefix(PREFIX)) if name != self.network else NetworkVariant(name)
+        return replace(self, activation=found.activation or "", norm=found.norm, dropout=found.dropout)
 
     def describe(self, other: TrainingChoices | None = None) -> str:
         """The choices in words, e.g. "learning rate 0.1, tanh"; `other`: those alone that differ from it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from app import access
@@ -18,11 +19,11 @@ from app.session.cache import picture_cache
 from app.url import address
 from app.views.training import filters, live_choices, live_runs, runs
 from cnnviz.errors import CnnvizError
-from cnnviz.figures.training.curves import curves_figure
+from cnnviz.figures.training.live import live_figure
 from cnnviz.figures.training.probes import answers_picture
 from cnnviz.models.runs.folder import runs_folder
 from cnnviz.training.choices import TrainingChoices
-from cnnviz.training.record.curves import collect_curves
+from cnnviz.training.record.curves import collect_curves, count_epochs
 from cnnviz.training.record.probes import read_probes
 from cnnviz.wording import plural
 
@@ -53,6 +54,7 @@ class LiveRun:
 
 def view(row: Any) -> None:
     """The choices, a row of buttons a run, the curves and what the networks are like now."""
+    live_runs.warm_up()
     choices, ready = live_choices.pick(row)
     names = _pick_runs()
     with row:
@@ -76,9 +78,9 @@ def view(row: Any) -> None:
     with st.expander("Formula and source"):
         st.write(
             "Stochastic gradient descent with Nesterov momentum, the learning rate rising over the first epoch and "
-            "then falling along a cosine. A fork begins with the weights of a moment of another run, and with this view's "
-            "choices. Every run lies in the folder of runs as `cnnviz.record` writes it, and goes on to the step where "
-            "it was stopped, also after a restart. After ConvNetJS (Karpathy 2014) and TensorFlow Playground."
+            "then falling along a cosine. A fork begins with the weights of a moment of another run, and with the "
+            "choices of the row. Every run lies in the folder of runs as `cnnviz.record` writes it, and goes on to the "
+            "step where it was stopped, also after a restart. After ConvNetJS (Karpathy 2014) and TensorFlow Playground."
         )
 
 
@@ -197,17 +199,28 @@ def _draw(names: list[str], states: list[str]) -> float | None:
     for run in found:
         if told := _tell(run):
             st.caption(told)
+    if not names:
+        st.caption("Start trains a small network here, on this computer: the curves grow while it learns.")
     curves = [curve for run in found if run.record is not None for curve in collect_curves(run.record)]
-    labels = {run.name: run.name for run in found}
+    begun = {run.name: _find_beginning(run) for run in found}
+    epochs = max((begun[run.name] + run.choices.epochs for run in found), default=TrainingChoices().epochs)
+    figure = live_figure(curves, {name: name for name in names}, epochs, begun, HEIGHT)
     alt = f"Loss and accuracy of {', '.join(names)}, while they are trained" if names else "No run yet"
-    if curves:
-        plot(curves_figure(curves, labels, height=HEIGHT), alt, "live_curves", "training")
-    elif not names:
-        st.info("Start trains a small network here, on this computer: the curves grow while it learns.")
+    plot(figure, alt, "live_curves", "training")
     for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):
         with place:
-            _draw_pictures(run)
+            _draw_pictures(run, beside=len(found) < 3)
     return SOON if any(run.going for run in found) else None
+
+
+def _find_beginning(run: LiveRun) -> float:
+    """Epochs that the weights of a fork had been trained; 0 of any other run, and where the other run is gone."""
+    name, _, step = run.choices.start.removeprefix("run:").rpartition("@step-")
+    try:
+        epochs = float(count_epochs(runs.read(name), np.array([float(step)]))[0]) if name else 0.0
+    except (CnnvizError, ValueError):
+        return 0.0
+    return epochs if np.isfinite(epochs) else 0.0
 
 
 def _tell(run: LiveRun) -> str:
@@ -236,18 +249,20 @@ def _tell_end(run: LiveRun) -> str:
     )
 
 
-def _draw_pictures(run: LiveRun) -> None:
-    """The first layer's filters now, and what the network answers to the probe images."""
+def _draw_pictures(run: LiveRun, beside: bool) -> None:
+    """The first layer's filters now, and what the network answers to the probe images; `beside` each other."""
     if run.record is None:
         return
+    left, right = st.columns([1, 2], gap="small") if beside else (st.container(), st.container())
     if run.record.filters:
-        filters.draw_latest(run.record)
+        with left:
+            filters.draw_latest(run.record)
     probes = read_probes(runs_folder() / run.name)
     if probes is None or not len(probes.epochs):
         return
     names = [str(name) for name in run.record.about.get("classes", [])]
     recipe = ("training probes", run.name, run.record.written, int(probes.epochs[-1]))
     small = picture_cache().get(recipe, lambda: answers_picture(probes.pixels, probes.labels, probes.logits[-1], names))
-    picture(
-        small.png, small.size, f"Answers of {run.name} to test images after epoch {probes.epochs[-1]}", f"p_{run.name}"
-    )
+    alt = f"Answers of {run.name} to test images after epoch {probes.epochs[-1]}"
+    with right:
+        picture(small.png, small.size, alt, f"answers_{run.name}")

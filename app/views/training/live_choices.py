@@ -81,7 +81,7 @@ def _pick_recipe(usual: TrainingChoices) -> dict[str, Any]:
         active = choose("Activation", "activation", PUBLISHED, options=list(_ACTIVATIONS))
         dropout = choose("Dropout", "dropout", PUBLISHED, options=list(_DROPOUT))
         drawn = choose("Initial weights", "init", usual.initialisation, options=INITIALISATIONS)
-        norm = bind(st.toggle, "Batch norm", "norm", True, help="Off: without it, where the network has it.")
+        bare = bind(st.toggle, "No batch norm", "nonorm", False, help="Without it, where the network has it.")
         augment = bind(st.toggle, "Augmentation", "augment", False, help="Shifted images; photographs mirrored, too.")
     return {
         "lr": rate,
@@ -92,7 +92,7 @@ def _pick_recipe(usual: TrainingChoices) -> dict[str, Any]:
         "activation": _ACTIVATIONS[active],
         "dropout": _DROPOUT[dropout],
         "initialisation": drawn,
-        "norm": norm,
+        "norm": not bare,
         "augment": augment,
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +20,19 @@ from cnnviz.training.control import TrainingControl
 
 MOST = 4  # runs beside each other
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> threading.Thread:
+    """Import what a training needs while the choices are read, so that the first curve comes soon after the click."""
+
+    def work() -> None:
+        import cnnviz.training.loop  # noqa: F401
+
+    thread = threading.Thread(target=work, name="warm-up of training", daemon=True)
+    thread.start()
+    atexit.register(thread.join, 30)  # an import cut off at shutdown would abort the interpreter
+    return thread
 
 
 @st.cache_resource(show_spinner=False)
@@ -53,8 +68,7 @@ def start(choices: TrainingChoices) -> str:
     """Begin a training in a folder of its own; returns its name. Raises access.NotAllowed, and CnnvizError for choices
     that cannot be trained."""
     check_may_train()
-    choices.check()
-    name = make_run(runs_folder(), choices)
+    name = make_run(runs_folder(), choices.settle())
     go_on(name)
     return name
 

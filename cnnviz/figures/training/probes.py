@@ -14,14 +14,14 @@ from cnnviz.figures.base.overlay import to_rgb
 from cnnviz.figures.base.text import load_font, shorten
 
 RIGHT, WRONG = CATEGORIES[0], CATEGORIES[4]
-COLUMNS, SIDE, GAP = 5, 64, 10  # images a row; pixels of one, and between two
+COLUMNS, SIDE, GAP = 5, 56, 10  # images a row; pixels of one, and between two
 _BAR, _LINE, _FONT = 6, 18, 13  # pixels: height of a bar and of a line of words, letters
 _TRACK = (227, 231, 236)
 
 
 @dataclass(frozen=True, slots=True)
 class ProbePicture:
-    """`png`: twice as large as it is shown; `size`: (width, height) of the PNG; `right`: images that are answered
+    """`png`: twice as large as `size` = (width, height), in which it is shown; `right`: images that are answered
     right."""
 
     png: bytes
@@ -56,7 +56,7 @@ def answers_picture(
             name = names[answer] if answer < len(names) else str(answer)
             colour = RIGHT if answer == labels[number] else WRONG
             _draw_answer(sheet, (left, top + SIDE * scale), scale, name, float(shares[number].max()), colour)
-    return ProbePicture(rgb_png(np.asarray(sheet)), sheet.size, right)
+    return ProbePicture(rgb_png(np.asarray(sheet)), size, right)
 
 
 def soften(logits: np.ndarray) -> np.ndarray:
