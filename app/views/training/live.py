@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 KEY = "live"  # of the address: the runs that are shown
 HEIGHT = 330
-SOON = 0.5  # seconds between two looks
+SOON, AT_ONCE = 0.5, 0.2  # seconds between two looks; before the first step
 _PROBLEM = "training_problem"  # in the session: why a run was not started
 
 
@@ -196,9 +196,8 @@ def _draw(names: list[str], states: list[str]) -> float | None:
     found = [_look(name) for name in names]
     if [run.state for run in found] != states:
         address.rerun()  # the buttons are others now
-    for run in found:
-        if told := _tell(run):
-            st.caption(told)
+    for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):
+        place.caption(_tell(run))
     if not names:
         st.caption("Start trains a small network here, on this computer: the curves grow while it learns.")
     curves = [curve for run in found if run.record is not None for curve in collect_curves(run.record)]
@@ -210,7 +209,9 @@ def _draw(names: list[str], states: list[str]) -> float | None:
     for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):
         with place:
             _draw_pictures(run, beside=len(found) < 3)
-    return SOON if any(run.going for run in found) else None
+    going = [run for run in found if run.going]
+    begins = any(run.record is None or not len(run.record.steps["step"]) for run in going)
+    return AT_ONCE if begins else SOON if going else None
 
 
 def _find_beginning(run: LiveRun) -> float:
@@ -226,17 +227,17 @@ def _find_beginning(run: LiveRun) -> float:
 def _tell(run: LiveRun) -> str:
     """A line on where a run stands."""
     if run.state == "queued":
-        return f"{run.name} is queued: four trainings run at once."
+        return "queued: four trainings run at once"
     job = live_runs.find_job(run.name)
     state = job.state if job is not None and job.running else None
     if state is not None:
         what = f"epoch {min(state.done + 1, state.total)} of {state.total}, step {state.step:,}"
         speed = "" if state.paused else f", {plural(f'{state.images_per_second:,.0f}', 'image')}/s"
         test = f", test {100 * state.finished[-1].test_accuracy:.1f} %" if state.finished else ""
-        return f"{run.name}: {run.state}, {what}, training {100 * state.accuracy:.1f} %{test}{speed}"
+        return f"{run.state}, {what}, training {100 * state.accuracy:.1f} %{test}{speed}"
     if run.state == "running":
-        return f"{run.name}: preparing"
-    return f"{run.name}: {run.state}{_tell_end(run)}"
+        return "preparing"
+    return f"{run.state}{_tell_end(run)}"
 
 
 def _tell_end(run: LiveRun) -> str:

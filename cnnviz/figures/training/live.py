@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnviz.figures.base.plot_style import apply_style, margins
 from cnnviz.figures.training.curves import TITLES, curves_figure
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ def live_figure(
     moved = [replace(curve, x=curve.x + begun.get(curve.run, 0.0)) for curve in curves]
     figure = curves_figure(moved, labels, height=height)
     if not moved:
-        _draw_empty(figure)
+        _draw_empty(figure, height)
     figure.update_xaxes(range=[0, max(epochs, LEAST)])
     figure.update_layout(yaxis2={"range": [0, 101]})
     return figure
 
 
-def _draw_empty(figure: Figure) -> None:
+def _draw_empty(figure: Figure, height: int) -> None:
     """The two panels of `curves_figure` without a curve."""
     for place, title in enumerate(TITLES.values()):
         end = str(place + 1) if place else ""
@@ -42,3 +43,5 @@ def _draw_empty(figure: Figure) -> None:
         x = {"domain": (0.555 * place, 0.445 + 0.555 * place), "anchor": f"y{end}", "title": {"text": "epoch"}}
         y = {"anchor": f"x{end}", "title": {"text": title}, "range": [0, 2.5]}
         figure.update_layout({f"xaxis{end}": x, f"yaxis{end}": y})
+    apply_style(figure, height)
+    figure.update_layout(margin=margins(60, 16, 62, 52), dragmode=False)
