@@ -80,7 +80,7 @@ def view(row: Any) -> None:
             "Stochastic gradient descent with Nesterov momentum, the learning rate rising over the first epoch and "
             "then falling along a cosine. A fork begins with the weights of a moment of another run, and with the "
             "choices of the row. Every run lies in the folder of runs as `cnnviz.record` writes it, and goes on to the "
-            "step where it was stopped, also after a restart. After ConvNetJS (Karpathy 2014) and TensorFlow Playground."
+            "step where it was stopped, after a restart, too. After ConvNetJS (Karpathy 2014), TensorFlow Playground."
         )
 
 

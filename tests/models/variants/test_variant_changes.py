@@ -115,10 +115,8 @@ def test_a_variant_gives_the_scores_of_the_network_written_by_hand(name):
         ours = net(images)
         theirs = HAND[variant.base](net.state_dict(), images, call, norm if variant.norm else lambda x, *_: x)
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
-    assert (
-        find(name).preprocessing == base.preprocessing
-        and name_variant(variant.base, variant.activation, variant.norm, variant.dropout) == name
-    )
+    assert find(name).preprocessing == base.preprocessing
+    assert name_variant(variant.base, variant.activation, variant.norm, variant.dropout) == name
 
 
 @pytest.mark.parametrize(("base", "layers"), [("mlp", ["fc2"]), ("lenet5", ["fc2", "fc3"]), ("resnet20_cifar", ["fc"])])
@@ -172,13 +170,14 @@ def test_an_unknown_network_is_named_with_those_that_are_near():
 
 
 @pytest.mark.parametrize(
-    "base", ["mlp", "lenet5", "resnet20_cifar", "nin_cifar10", "vgg11_bn", "lenet5_tanh", "all_cnn_a"]
+    "base", ["mlp", "lenet5", "plain20_cifar", "nin_cifar10", "vgg11_bn", "lenet5_tanh", "all_cnn_a"]
 )
 def test_choices_have_one_name_and_published_networks_keep_theirs(base):
     names = {}
-    for kind, bare, share in itertools.product((None, *CALLS), (True, False), (None, 0, 30, 50)):
+    for kind, bare, share in itertools.product((None, "relu", "tanh"), (True, False), (None, 0, 50)):
         name = name_variant(base, kind, bare, share)
-        described = str(cnnviz.build(name)) if name != base else str(cnnviz.build(base))
+        with torch.device("meta"):
+            described = str(cnnviz.build(name))
         assert names.setdefault(described.replace("inplace=True", ""), name) == name or "Linear" not in described
         assert find(name).name == name
     assert base in names.values()
