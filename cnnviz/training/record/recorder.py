@@ -184,7 +184,7 @@ class RunRecorder:
     # --- moments ------------------------------------------------------------------------------------------------
 
     def _save_snapshot(self, again: bool = False) -> None:
-        """Keep the weights as they are now. `again`: also where this step kept them, before its epoch had ended."""
+        """Keep the weights as they are now. `again`: also where this step kept them before its epoch had ended."""
         path = files.array_path(self._folder, files.SNAPSHOTS, self._step)
         if path.exists() and not again:
             return
