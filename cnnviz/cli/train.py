@@ -1,7 +1,8 @@
 """Train a network; the result opens in the app and with cnnviz.load.
 
---data: "mnist", "cifar10", "imagenette" or "flowers" (downloaded once), a folder with MNIST's IDX files, or class
-folders, e.g. data/train/cat/1.jpg and data/test/cat/2.jpg (without train/ and test/, a tenth is held out).
+--data: "digits" (scikit-learn's, no download), "mnist", "cifar10", "imagenette" or "flowers" (downloaded once), a
+folder with MNIST's IDX files, or a folder or zip of class folders, e.g. data/train/cat/1.jpg and data/test/cat/2.jpg
+(without train/ and test/, a tenth is held out).
 --from: begin with trained weights: "packaged", "bundled", "pretrained" (torchvision's, downloaded once) or a file; the
 head starts anew where the classes are others. --freeze: leave a layer and all before it as they are, or "all-but-head".
 --out: a folder that gets a checkpoint an epoch, history.json, and at the end ARCHITECTURE-DATA.safetensors
@@ -29,6 +30,7 @@ _HELP = {
     "shift": "random shift, pixels",
     "seed": "of everything random",
     "precision": "auto, float32 or bfloat16",
+    "initialisation": "default, he, xavier, zero or 'normal 0.01'",
 }
 
 

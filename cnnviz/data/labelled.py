@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,9 @@ from cnnviz.data.class_names import MNIST
 from cnnviz.data.idx import find_idx, read_idx
 from cnnviz.data.images import SUFFIXES, open_image
 from cnnviz.data.public.flowers import is_flowers, list_flowers
+from cnnviz.data.public.handwritten import read_handwritten
 from cnnviz.data.public.public_sets import IMAGENETTE, TRAINING_SETS, prepare_training_folder
+from cnnviz.data.zipped import SPLITS, ZippedClasses, is_held_out
 from cnnviz.display import Summarised
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.wording import plural
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cnnviz.data.preprocessing import Preprocessing
 
 IN_MEMORY = 4 << 30  # bytes of pixels kept; larger sets are decoded as they are needed
-SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
+DIGITS = "digits"  # scikit-learn's handwritten ones
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,20 +65,25 @@ def load_labelled(
 ) -> LabelledSet:
     """The "train" or "test" images of `source`, sized for the network.
 
-    `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders, or one
-    with train/ alone (a tenth of the images, by a hash of their names, is held out as test); a folder
-    with MNIST's IDX files, or laid out as Flowers-102; or a name of TRAINING_SETS, downloaded once. Raises BadInput if
-    it is none of these or damaged. `lazy`: leave image files on disk until `batch` asks for them. `per_class`: of the
-    training split the first so many images of each class only, all of a class that has fewer; 0: all."""
+    `source`: a folder with train/ and test/ (or val/) class folders; a folder of class folders, or one with train/
+    alone (a tenth of the images, by a hash of their names, is held out as test); a zip of either; a folder with MNIST's
+    IDX files, or laid out as Flowers-102; a name of TRAINING_SETS, downloaded once; or "digits", scikit-learn's. Raises
+    BadInput if it is none of these or damaged. `lazy`: leave image files on disk until `batch` asks for them.
+    `per_class`: of the training split the first so many images of each class only, all of a class that has fewer; 0:
+    all."""
     if per_class < 0:
         raise BadInput(f"The number of images of each class must be at least 1, got {per_class}.")
+    if str(source) == DIGITS:
+        return _read_digits(split, preprocessing, per_class)
     if (wnids := str(source) == "imagenette") or str(source) in TRAINING_SETS:
         source = prepare_training_folder(str(source))
     root, per_class = Path(source), per_class if split == "train" else 0
+    if root.is_file() and root.suffix.lower() == ".zip":
+        return _read_zip(root, split, preprocessing, per_class)
     if not root.is_dir():
         raise BadInput(
-            f"No data at {str(source)!r}. Give a folder of class folders, a folder with MNIST's IDX files, or one of: "
-            f"{', '.join(TRAINING_SETS)}."
+            f"No data at {str(source)!r}. Give a folder or zip of class folders, a folder with MNIST's IDX files, or "
+            f"one of: {', '.join((DIGITS, *TRAINING_SETS))}."
         )
     for raw in (root, root / "MNIST" / "raw"):
         if find_idx(raw, "train", "images") is not None:
@@ -88,6 +94,13 @@ def load_labelled(
     files, labels, names, how = _list_class_folders(root, split)
     names = [IMAGENETTE.get(name, name) for name in names] if wnids else names
     return _load_files(files, labels, names, how, preprocessing, lazy, per_class)
+
+
+def _read_digits(split: str, preprocessing: Preprocessing, per_class: int) -> LabelledSet:
+    pixels, labels = read_handwritten(split)
+    rows = choose_per_class(labels, per_class if split == "train" else 0)
+    sized = np.stack([preprocessing.receive(Image.fromarray(pixels[row])) for row in rows])
+    return LabelledSet(labels[rows], MNIST, f"{split}: every fifth digit is a test image", sized)
 
 
 def _load_files(
@@ -147,7 +160,7 @@ def _list_class_folders(root: Path, split: str) -> tuple[list[Path], np.ndarray,
     files, labels = [], []
     for label, name in enumerate(names):
         for path in sorted((folder / name).rglob("*")):
-            if _is_image(path) and (divided or _is_held_out(path) == (split == "test")):
+            if _is_image(path) and (divided or is_held_out(path.parent.name, path.name) == (split == "test")):
                 files.append(path)
                 labels.append(label)
     if split == "train" and len(set(labels)) < 2:
@@ -161,6 +174,17 @@ def _list_class_folders(root: Path, split: str) -> tuple[list[Path], np.ndarray,
         raise BadInput(f"{folder} holds no test images{why}. Add some, e.g. data/test/cat/1.jpg beside data/train.")
     how = f"{split} folder" if divided else f"{split}: a tenth held out by name"
     return files, np.array(labels, np.int64), names, how
+
+
+def _read_zip(path: Path, split: str, preprocessing: Preprocessing, per_class: int) -> LabelledSet:
+    archive = ZippedClasses(path)
+    chosen = archive.choose(split)
+    labels = np.array([label for _, label in chosen], np.int64)
+    kept = choose_per_class(labels, per_class)
+    if len(kept) * int(np.prod(preprocessing.size)) * preprocessing.channels > IN_MEMORY:
+        raise BadInput("The images of the zip do not fit into memory. Unpack it and give the folder.")
+    pixels = np.stack([archive.read(chosen[row][0], preprocessing) for row in kept])
+    return LabelledSet(labels[kept], archive.classes, archive.describe(split), pixels)
 
 
 def list_class_folders(folder: Path) -> list[str]:
@@ -183,10 +207,6 @@ def _find_split(root: Path, split: str) -> tuple[Path, bool]:
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # macOS leaves "._1.jpg" behind
-
-
-def _is_held_out(path: Path) -> bool:
-    return hashlib.sha256(os.fsencode(f"{path.parent.name}/{path.name}")).digest()[0] % 10 == 0
 
 
 def read_files(files: list[Path], preprocessing: Preprocessing) -> np.ndarray:

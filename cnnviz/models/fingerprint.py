@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.models.catalogue import architecture, plugins
+from cnnviz.models.variants.description import find_base
 from cnnviz.models.zoo import zoos
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def _unsaved(module: nn.Module) -> Iterator[bytes]:
 
 
 def _code(module: nn.Module, name: str) -> Iterator[bytes]:
-    if name not in architecture.published() and not zoos.is_prefixed(name):
+    if find_base(name) not in architecture.published() and not zoos.is_prefixed(find_base(name)):
         yield re.sub(r" at 0x[0-9a-fA-F]+", "", repr(module)).encode()  # of a function, its place in memory
-    if digest := plugins.find_digest(name):
+    if digest := plugins.find_digest(find_base(name)):
         yield digest.encode()
     own = {type(child) for child in module.modules() if _is_own(type(child))}
     for source in sorted(_source(kind) for kind in own):

@@ -27,6 +27,7 @@ from cnnviz.models.recognise.inspect import (
     is_published,
 )
 from cnnviz.models.runs.moment import BUNDLED, RunMoment, find_bundled, find_snapshot, parse_moment
+from cnnviz.models.variants.description import find_base
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.models.zoo.packaged import PACKAGES, find_packaged, packaged
 from cnnviz.store import is_there
@@ -290,7 +291,7 @@ def _place(parts: dict[str, Any], device: torch.device) -> LoadedModel:
     import torch
 
     parts["notes"] = dict(parts.get("notes") or {})
-    parts["known"] = parts["name"] in published() or parts["name"].startswith(("chain:", "variant:"))
+    parts["known"] = find_base(parts["name"]) in published() or parts["name"].startswith("chain:")
     try:
         return LoadedModel(**parts, device=device)
     except RuntimeError as error:

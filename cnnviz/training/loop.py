@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,23 +17,27 @@ from torch import Tensor, nn
 
 from cnnviz.data.labelled import LabelledSet, load_labelled
 from cnnviz.data.preprocessing import Preprocessing
-from cnnviz.device import choose, exact_float32, fast_bfloat16, halving, precision_meta, usable_precision
+from cnnviz.device import choose, exact_float32, fast_bfloat16, precision_meta, usable_precision
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
 from cnnviz.models.memory_format import choose_memory_format, lay_out
-from cnnviz.models.output import to_logits
 from cnnviz.models.recognise.shapes import outline
 from cnnviz.models.trial import ALONE, try_network
 from cnnviz.progress import Progress
 from cnnviz.training.augment import random_crop, random_flip
+from cnnviz.training.control import LOOK, TrainingControl
+from cnnviz.training.evaluate import EVALUATED, evaluate
 from cnnviz.training.freeze import FrozenLayers, freeze_layers
-from cnnviz.training.loss import AUXILIARY_WEIGHT, cross_entropy, main_logits, total_loss
+from cnnviz.training.initialise import initialise
+from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
 from cnnviz.training.recipe import Recipe, default_recipe, learning_rate
+from cnnviz.training.record.probes import write_probes
 from cnnviz.training.record.recorder import RunRecorder, record
 from cnnviz.training.start import StartReport, copy_start, load_start
 from cnnviz.training.state import (
     CHECKPOINT,
     Epoch,
+    EpochPart,
     RunIdentity,
     describe_transfer,
     export_run,
@@ -43,7 +48,6 @@ from cnnviz.training.state import (
 from cnnviz.wording import plural
 
 TrainingWatcher = Callable[["TrainingProgress"], bool | None]
-EVALUATED = 500  # images of one pass without gradients
 EVERY = 50  # steps from one look into the layers to the next
 MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")  # of an epoch
 
@@ -51,13 +55,16 @@ MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")  # of 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress(Progress):
     """Where a run stands: `done` of `total` epochs, `part` of the next. `seconds_left` is an estimate for the whole
-    run; `loss` and `accuracy` are those of the epoch so far; `finished` holds the epochs that are done. A callback that
-    returns False stops the run after its last checkpoint."""
+    run; `loss` and `accuracy` are those of the epoch so far; `finished` holds the epochs that are done; `step` counts
+    the steps of the whole run, and `paused` tells that it waits for its `TrainingControl`. A callback that returns
+    False stops the run as `TrainingControl.stop` does."""
 
     loss: float = math.nan
     accuracy: float = math.nan
     images_per_second: float = 0.0
     finished: list[Epoch] = field(default_factory=list)
+    step: int = 0
+    paused: bool = False
 
 
 def train(
@@ -73,13 +80,16 @@ def train(
     freeze: str = "",
     per_class: int = 0,
     tell: Callable[[str], object] | None = None,
+    control: TrainingControl | None = None,
+    every: int = EVERY,
 ) -> Path:
     """Train `architecture` on `data` and return the path of the final safetensors file in folder `out`.
 
     `data`: see `load_labelled`. A folder that holds an unfinished run of the same settings is continued. The run is
     recorded there as `cnnviz.record` does it: steps, layers, first-layer filters, and in float16 the weights of at most
     `snapshots` moments, the first and the last among them. `compiled`: through torch.compile, which pays for runs of
-    many minutes.
+    many minutes. `control`: pauses, steps and stops it from another thread. `every`: steps from one look into the
+    layers to the next.
 
     `start`: the weights to begin with, as for `cnnviz.load`, with their preprocessing; the head stays random where its
     classes are others, see `start.copy_start`. `freeze`: the last layer, by the order in which the network runs, that
@@ -88,7 +98,8 @@ def train(
     of these that was asked for.
     Raises TrainingDiverged when the loss is no longer finite (the last good checkpoint stays), BadInput
     for unusable data, a start that does not fit, a folder of another run or one that cannot be written, UnknownName for
-    a layer that the network has not, Cancelled when `progress` returns False."""
+    a layer that the network has not, Cancelled when it was stopped: what was done is kept, to the step, and the same
+    call goes on from there."""
     entry, where = find(architecture), choose(device)
     model = None if start is None else load_start(architecture, start)
     preprocessing = entry.preprocessing if model is None else model.preprocessing
@@ -101,6 +112,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
+        initialise(module, recipe.initialisation)
     taken = None if model is None else copy_start(module, model, training.class_names)
     del model
     trial = try_network(module, input_size, architecture)
@@ -120,7 +132,7 @@ def train(
             tell(line)
     origin = taken.as_dict() if taken else None
     identity = RunIdentity(architecture, recipe, training.fingerprint, taken.fingerprint if taken else "", freeze)
-    history = load_checkpoint(folder, identity, module, optimiser)
+    history, part = load_checkpoint(folder, identity, module, optimiser)
     _move_state(optimiser, where)
     run = _Run(
         module,
@@ -135,6 +147,7 @@ def train(
         memory_format,
         trial.ending,
         frozen,
+        control or TrainingControl(),
     )
     about = {
         "architecture": architecture,
@@ -145,10 +158,18 @@ def train(
         "images": len(training),
         "steps_per_epoch": run.steps,
     }
-    begun = len(run.history) * run.steps
-    with record(folder, run.forward, EVERY, snapshots, resume_at=begun, about=about) as recorder:
+    begun = len(run.history) * run.steps + (part.step if part else 0)
+    probes = preprocessing.normalise(torch.from_numpy(write_probes(folder, testing)))
+    with record(folder, run.forward, every, snapshots, begun, probes, about) as recorder:
         while len(run.history) < recipe.epochs:
-            run.epoch(len(run.history), folder / CHECKPOINT, recorder)
+            if left := run.epoch(len(run.history), folder / CHECKPOINT, recorder, part):
+                save_checkpoint(folder, identity, module, optimiser, run.history, left)
+                steps, finished = plural(run.steps, "step"), plural(len(run.history), "finished epoch")
+                raise Cancelled(
+                    f"Stopped in epoch {len(run.history) + 1} after {left.step} of its {steps}: they and {finished} "
+                    "are kept and can be continued."
+                )
+            part = None
             done = run.measure(testing, folder / CHECKPOINT)
             run.history.append(done)
             recorder.epoch(**{name: getattr(done, name) for name in MEASURED})
@@ -171,49 +192,6 @@ def describe_choices(
         fewest = f", {counts.min()} of one" if counts.min() < per_class else ""
         lines.append(f"images: {len(training)}, {min(per_class, counts.max())} of each class{fewest}")
     return lines
-
-
-def evaluate(
-    module: nn.Module,
-    data: LabelledSet,
-    preprocessing: Preprocessing,
-    batch: int = EVALUATED,
-    memory_format: torch.memory_format = torch.channels_last,
-    ending: str = "",
-) -> tuple[float, float]:
-    """Mean `loss.cross_entropy` in nats and accuracy in 0..1, in eval mode and float32, `batch` images at a time; with
-    fewer where memory is short. `ending`: the function that the network ends in, see `models.output.find_ending`."""
-    where, training = next(module.parameters()).device, module.training
-    module.eval()
-    try:
-        return halving(
-            lambda size: _evaluate_batches(module, data, preprocessing, where, memory_format, size, ending),
-            batch,
-            where,
-        )
-    finally:
-        module.train(training)
-
-
-@torch.inference_mode()
-def _evaluate_batches(
-    module: nn.Module,
-    data: LabelledSet,
-    preprocessing: Preprocessing,
-    where: torch.device,
-    memory_format: torch.memory_format,
-    batch: int,
-    ending: str,
-) -> tuple[float, float]:
-    loss, right = 0.0, 0
-    for start in range(0, len(data), batch):
-        rows = np.arange(start, min(start + batch, len(data)))
-        images = preprocessing.normalise(torch.from_numpy(data.batch(rows)).to(where))
-        labels = torch.from_numpy(data.labels[rows]).to(where)
-        scores = to_logits(main_logits(module(lay_out(images, memory_format))).float(), ending)
-        loss += cross_entropy(scores, labels, ending, reduction="sum").item()
-        right += int((scores.argmax(1) == labels).sum())
-    return loss / len(data), right / len(data)
 
 
 def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
@@ -267,8 +245,9 @@ class _Run:
         memory_format: torch.memory_format = torch.channels_last,
         ending: str = "",
         frozen: FrozenLayers | None = None,
+        control: TrainingControl | None = None,
     ) -> None:
-        self.frozen = frozen or FrozenLayers()
+        self.frozen, self.control = frozen or FrozenLayers(), control or TrainingControl()
         self.memory_format, self.ending = memory_format, ending
         self.module, self.optimiser, self.recipe, self.where = module, optimiser, recipe, where
         self.preprocessing, self.data, self.progress, self.history = preprocessing, data, progress, history
@@ -277,32 +256,63 @@ class _Run:
         self.precision = precision_meta(recipe.precision, "bfloat16" if self.bfloat16 else "float32")
         self.steps = math.ceil(len(data) / recipe.batch)
         self.loss = self.accuracy = 0.0
-        self.started = time.monotonic()
+        self.begun = 0  # steps of this epoch that an earlier process made
+        self.started = self.reported = time.monotonic()
         self.forward = cast(nn.Module, torch.compile(module)) if compiled else module
 
     def autocast(self) -> AbstractContextManager:
         return torch.autocast(self.where.type, torch.bfloat16) if self.bfloat16 else nullcontext()
 
-    def epoch(self, epoch: int, checkpoint: Path, recorder: RunRecorder) -> None:
-        """Train one epoch. Order, augmentation and dropout follow from (seed, epoch)."""
+    def epoch(
+        self, epoch: int, checkpoint: Path, recorder: RunRecorder, part: EpochPart | None = None
+    ) -> EpochPart | None:
+        """Train one epoch, or the rest of it behind `part`; what is done of it if it was stopped, None else. Order,
+        augmentation and dropout follow from (seed, epoch)."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
         order = torch.randperm(len(self.data), generator=generator).numpy()
         self.frozen.hold(self.module)
-        self.started = time.monotonic()
-        loss_sum, right = torch.zeros((), device=self.where), torch.zeros((), device=self.where)
+        self.started = self.reported = time.monotonic()
+        self.loss_sum, self.right = torch.zeros((), device=self.where), torch.zeros((), device=self.where)
         with torch.random.fork_rng(devices=[self.where] if self.where.type == "cuda" else []):
             torch.manual_seed(self.recipe.seed * 1_000_003 + epoch)
-            for step in range(self.steps):
+            self.begun = self._restore(part, generator)
+            for step in range(self.begun, self.steps):
+                if not self.control.wait(partial(self._report, epoch, step, waits=True)):
+                    return self._leave(step, generator)
                 rows = order[step * self.recipe.batch : (step + 1) * self.recipe.batch]
                 loss, hits = self._step(rows, generator, epoch * self.steps + step)
-                loss_sum += loss * len(rows)
-                right += hits
+                self.loss_sum += loss * len(rows)
+                self.right += hits
                 recorder.step(loss, hits / len(rows), self.optimiser.param_groups[0]["lr"])
-                if step % 20 == 19 or step == self.steps - 1:
-                    seen = min((step + 1) * self.recipe.batch, len(self.data))
-                    self.loss, self.accuracy = loss_sum.item() / seen, right.item() / seen
-                    self._check(self.loss, epoch, checkpoint)
-                    self._report(epoch, step + 1, seen)
+                if step % 20 == 19 or step == self.steps - 1 or time.monotonic() - self.reported >= LOOK:
+                    self._check(self._sum_up(step + 1), epoch, checkpoint)
+                    if not self._report(epoch, step + 1):
+                        return self._leave(step + 1, generator)
+        self._sum_up(self.steps)
+        return None
+
+    def _sum_up(self, steps: int) -> float:
+        """Loss and accuracy of the epoch so far; returns the loss."""
+        seen = max(min(steps * self.recipe.batch, len(self.data)), 1)
+        self.loss, self.accuracy = self.loss_sum.item() / seen, self.right.item() / seen
+        return self.loss
+
+    def _leave(self, step: int, generator: torch.Generator) -> EpochPart:
+        """What is done of the epoch, within its random numbers."""
+        sums, own = (self.loss_sum.cpu(), self.right.cpu()), generator.get_state()
+        on_device = torch.cuda.get_rng_state(self.where) if self.where.type == "cuda" else None
+        return EpochPart(step, *sums, own, torch.get_rng_state(), on_device)
+
+    def _restore(self, part: EpochPart | None, generator: torch.Generator) -> int:
+        """Go on behind `part`; returns how many steps are done."""
+        if part is None:
+            return 0
+        self.loss_sum, self.right = part.loss.to(self.where), part.right.to(self.where)
+        generator.set_state(part.order)
+        torch.set_rng_state(part.random)
+        if part.device is not None and self.where.type == "cuda":
+            torch.cuda.set_rng_state(part.device, self.where)
+        return part.step
 
     def _step(self, rows: np.ndarray, generator: torch.Generator, step: int) -> tuple[Tensor, Tensor]:
         recipe = self.recipe
@@ -330,12 +340,17 @@ class _Run:
             f"--lr {self.recipe.lr / 5:g} (it was {self.recipe.lr:g}), or a longer --warmup."
         )
 
-    def _report(self, epoch: int, step: int, seen: int) -> None:
+    def _report(self, epoch: int, step: int, waits: bool = False) -> bool:
+        """Tell where the run stands, `step` steps of the epoch being done; False if it shall end."""
+        self.reported = time.monotonic()
         if self.progress is None:
-            return
-        seconds = max(time.monotonic() - self.started, 1e-9)
+            return True
+        if waits:
+            self._sum_up(step)
+        seen = min(step * self.recipe.batch, len(self.data))
+        here = seen - min(self.begun * self.recipe.batch, len(self.data))
+        rate = here / max(self.reported - self.started, 1e-9)
         share_left = (self.recipe.epochs - epoch) - seen / len(self.data)
-        rate = seen / seconds
         report = TrainingProgress(
             done=epoch,
             total=self.recipe.epochs,
@@ -344,11 +359,12 @@ class _Run:
             loss=self.loss,
             accuracy=self.accuracy,
             images_per_second=rate,
-            seconds_left=share_left * len(self.data) / rate,
+            seconds_left=share_left * len(self.data) / rate if here else math.nan,
             finished=list(self.history),
+            step=epoch * self.steps + step,
+            paused=waits,
         )
-        if self.progress(report) is False:
-            raise Cancelled(f"Stopped in epoch {epoch + 1}; {epoch} finished epochs are kept and can be continued.")
+        return self.progress(report) is not False
 
     def measure(self, testing: LabelledSet, checkpoint: Path) -> Epoch:
         """The finished epoch, with the test set evaluated: in no larger batches than the training took, for which there

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from cnnviz.errors import BadInput
 
 SCHEDULES = ("cosine", "step", "constant")
+INITIALISATIONS = ("default", "he", "xavier", "zero")  # and "normal 0.01", with any deviation
 _MILESTONES = (0.5, 0.75)
+_NORMAL = re.compile(r"normal (\d+(?:\.\d+)?(?:e-?\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,8 @@ class Recipe:
     `crop`: zero padding in pixels before a random crop of the original size; `shift`: random shift by up
     to so many pixels (the same operation under the name MNIST users expect); `flip`: mirror half of the
     images. `precision`: "auto" takes bfloat16 autocast where the device gains; "bfloat16" too is
-    computed in float32 by a CPU that is slow in it, see `device.usable_precision`.
+    computed in float32 by a CPU that is slow in it, see `device.usable_precision`. `initialisation`: of the weights,
+    "default" as the architecture draws them, or one of INITIALISATIONS or "normal 0.01", see `initialise`.
     """
 
     epochs: int = 60
@@ -38,6 +42,7 @@ class Recipe:
     shift: int = 0
     seed: int = 0
     precision: str = "auto"
+    initialisation: str = "default"
 
     def __post_init__(self) -> None:
         rules = {
@@ -53,6 +58,7 @@ class Recipe:
             "crop": self.crop >= 0,
             "shift": self.shift >= 0,
             "precision": self.precision in ("auto", "float32", "bfloat16"),
+            "initialisation": self.initialisation in INITIALISATIONS or read_deviation(self.initialisation) is not None,
         }
         for name, good in rules.items():
             if not good:
@@ -69,6 +75,13 @@ class Recipe:
         if extra := set(values) - known:
             raise BadInput(f"Recipe: unknown settings {sorted(extra)}. Known: {sorted(known)}.")
         return cls(**(values | {"milestones": tuple(values.get("milestones", _MILESTONES))}))
+
+
+def read_deviation(initialisation: str) -> float | None:
+    """The standard deviation of "normal 0.01"; None for any other initialisation."""
+    found = _NORMAL.fullmatch(initialisation)
+    deviation = float(found[1]) if found else 0.0
+    return deviation if 0 < deviation <= 100 else None
 
 
 def default_recipe(channels: int, gently: bool = False, **changes: Any) -> Recipe:

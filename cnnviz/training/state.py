@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +71,38 @@ def make_run_folder(out: str | Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True, slots=True)
+class EpochPart:
+    """Where an epoch was left. `step`: steps that were made of it; `loss`, `right`: their sums over images; the states
+    of the generators: `order` of the run's own, `random` of PyTorch's, `device` of the accelerator's."""
+
+    step: int
+    loss: torch.Tensor
+    right: torch.Tensor
+    order: torch.Tensor
+    random: torch.Tensor
+    device: torch.Tensor | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Tensors and numbers that PyTorch reads back without running anything."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
 def save_checkpoint(
-    folder: Path, identity: RunIdentity, model: nn.Module, optimiser: torch.optim.Optimizer, history: list[Epoch]
+    folder: Path,
+    identity: RunIdentity,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    history: list[Epoch],
+    part: EpochPart | None = None,
 ) -> None:
-    """Write checkpoint and history, atomically: a kill leaves the previous ones."""
+    """Write checkpoint and history, atomically: a kill leaves the previous ones. `part`: of the epoch under way."""
     state = {
         "model": model.state_dict(),
         "optimizer": optimiser.state_dict(),
         "identity": json.dumps(identity.as_dict()),
         "history": json.dumps([asdict(e) for e in history]),
+        "part": part and part.as_dict(),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -98,15 +121,17 @@ def read_history(folder: str | Path) -> list[Epoch]:
 
 def load_checkpoint(
     folder: Path, identity: RunIdentity, model: nn.Module, optimiser: torch.optim.Optimizer
-) -> list[Epoch]:
-    """Restore a run in place and return its history; [] if the folder holds none.
+) -> tuple[list[Epoch], EpochPart | None]:
+    """Restore a run in place and return its history, and the part of the next epoch that is done, if there is one; []
+    and None if the folder holds no run.
 
     Raises BadInput if the folder's run has other settings, or its checkpoint is not one of `cnnviz train`."""
     path = folder / CHECKPOINT
     if not path.is_file():
-        return []
+        return [], None
     state = _read(path)
     before, now = json.loads(state["identity"]), identity.as_dict()
+    before["recipe"] = Recipe.from_dict(before["recipe"]).as_dict()  # an earlier version knew fewer settings
     if before != now:
         raise BadInput(
             f"{folder} holds a run with other settings ({_difference(before, now)}). Choose another --out, or "
@@ -114,7 +139,8 @@ def load_checkpoint(
         )
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimizer"])
-    return [Epoch(**values) for values in json.loads(state["history"])]
+    part = EpochPart(**state["part"]) if state.get("part") else None
+    return [Epoch(**values) for values in json.loads(state["history"])], part
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -124,6 +150,8 @@ def _read(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         state, reason = None, f"it is damaged or of another program ({(str(error).splitlines() or [''])[0][:80]})"
+    if isinstance(state, dict) and state.get("part") and set(state["part"]) != {one.name for one in fields(EpochPart)}:
+        state, reason = None, "the part of an epoch in it is of another version"
     if not isinstance(state, dict) or not {"model", "optimizer", "identity", "history"} <= state.keys():
         raise BadInput(f"{path} cannot be continued: {reason}. Choose another --out, or remove that file.")
     return state

@@ -10,6 +10,7 @@ from PIL import Image
 from cnnviz.data import images, labelled
 from cnnviz.data.labelled import load_labelled, read_files
 from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.data.zipped import is_held_out
 from cnnviz.errors import BadInput
 
 GRAY = Preprocessing((8, 8), mean=(0.0,), std=(1.0,))
@@ -84,7 +85,7 @@ def test_a_train_folder_without_a_test_folder_holds_out_its_own_tenth(tmp_path):
 def test_too_few_images_to_hold_any_out_is_said(tmp_path):
     folders(tmp_path, 60)
     for path in tmp_path.rglob("*.png"):
-        if int(path.stem) != 1 or labelled._is_held_out(path):
+        if int(path.stem) != 1 or is_held_out(path.parent.name, path.name):
             path.unlink()
     with pytest.raises(BadInput, match="too few to hold out a tenth.*data/test"):
         load_labelled(tmp_path, "test", RGB)

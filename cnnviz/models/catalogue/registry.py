@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.errors import BadInput, CnnvizError, unknown
 from cnnviz.models.catalogue import plugins
 from cnnviz.models.catalogue.architecture import Architecture, published, registered
+from cnnviz.models.variants.description import PREFIX
 from cnnviz.models.zoo import zoos
 from cnnviz.wording import plural
 
@@ -39,6 +40,8 @@ def find(name: str) -> Architecture:
 
     Raises UnknownName with the closest names; for a zoo also CnnvizError if its package is not installed
     and BadInput if the network is no image classifier."""
+    if name.startswith(PREFIX):
+        _fill()
     if zoos.is_prefixed(name):
         return zoos.find(name)
     _fill()

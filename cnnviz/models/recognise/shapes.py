@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz.models.catalogue.registry import architectures, find
 from cnnviz.models.checkpoint.match import Shapes, shapes
-from cnnviz.models.variants.description import PREFIX, parse_variant
+from cnnviz.models.variants.description import find_base
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.architecture import Architecture
@@ -115,8 +115,7 @@ def find_nearest(count: int, limit: int = 10) -> list[str]:
 def rank(name: str) -> tuple[int, str]:
     """Sort key among architectures that have the same tensors: as listed above, plugins last by name. A variant has
     the place of the network that it changes."""
-    listed = parse_variant(name.removeprefix(PREFIX)).base if name.startswith(PREFIX) else name
-    return _RANKS.get(listed, len(_RANKS)), name
+    return _RANKS.get(find_base(name), len(_RANKS)), name
 
 
 def _list_networks() -> list[str]:

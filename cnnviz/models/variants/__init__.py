@@ -1,1 +1,1 @@
-"""Published networks with another head or another number of input channels."""
+"""Networks of the catalogue with another head, other input channels, activations, norms or dropout."""

@@ -1,10 +1,13 @@
-"""What a name such as `variant:resnet18.512b-256` describes: a published network with another head or other channels.
+"""What a name such as `variant:resnet18.in1.tanh.512b-256` describes: a network of the catalogue that was changed.
 
-The name says what was changed: the network of the catalogue, then a part for each change, between dots.
-`in1`: the first convolution takes one channel. `512-256`: widths of the hidden linear layers at the end, input side
-first, whatever number of classes follows; `512b`: with batch norm behind the layer; `512w`: a layer of weights alone,
-without bias; a first `b`: the features are normalised, too; `0`: the last linear layer alone, where the network has
-hidden ones. Hidden layers that are as published stay as they are; ReLU and dropout follow each of the others."""
+The name says how: the network, then a part for each change, between dots, in this order:
+- `in1`: the first convolution takes one channel.
+- `relu`, `tanh`, `sigmoid`, `leaky`: what its hidden layers apply, see `changes`.
+- `nonorm`: without batch norm. `drop30`: dropout of 30 % before its linear layers, see `changes`; `drop0`: none.
+- `512-256`: widths of the hidden linear layers at the end, input side first, whatever number of classes follows;
+  `512b`: with batch norm behind the layer; `512w`: a layer of weights alone, without bias; a first `b`: the features
+  are normalised, too; `0`: the last linear layer alone, where the network has hidden ones. Hidden layers that are as
+  published stay as they are; ReLU and dropout follow each of the others, unless the name says otherwise."""
 
 from __future__ import annotations
 
@@ -12,12 +15,21 @@ import re
 from dataclasses import dataclass
 
 from cnnviz.errors import BadInput, unknown
-from cnnviz.models.catalogue.architecture import published
+from cnnviz.models.catalogue.architecture import published, registered
 
 PREFIX = "variant:"
 MOST_LAYERS, MOST_UNITS, MOST_CHANNELS = 5, 8_192, 64  # a link may name any variant: bounds for memory
-_STEM, _WORD = re.compile(r"in([1-9]\d?)"), re.compile(r"([1-9]\d{0,4})(w?)(b?)")
-_FORM = "Write it as variant:NETWORK.in1 (input channels), variant:NETWORK.512-256 (hidden layers), or both."
+_WORD = re.compile(r"([1-9]\d{0,4})(w?)(b?)")
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "leaky")
+MOST_DROPPED = 90  # percent
+_PARTS = re.compile(
+    r"(?:in(?P<channels>[1-9]\d?)(?:\.|$))?(?:(?P<activation>relu|tanh|sigmoid|leaky)(?:\.|$))?"
+    r"(?:(?P<norm>nonorm)(?:\.|$))?(?:drop(?P<dropout>0|[1-9]\d?)(?:\.|$))?(?P<head>[\dbw-]+)?"
+)
+_FORM = (
+    "Write it as variant:NETWORK with one or several of these parts, in this order, each after a dot: in1 (input "
+    "channels), relu, tanh, sigmoid or leaky (activation), nonorm, drop50 (percent), 512-256 (hidden layers)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +61,52 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class NetworkVariant:
-    """What a name describes. `channels`: of the input, `head`: its layers; None: as published."""
+    """What a name describes. `channels`: of the input, `head`: its layers, `activation`: one of ACTIVATIONS, `dropout`:
+    percent; None: as published. `norm`: False without batch norm."""
 
     base: str
     channels: int | None = None
     head: Head | None = None
+    activation: str | None = None
+    norm: bool = True
+    dropout: int | None = None
 
     @property
     def name(self) -> str:
-        """The only name of this variant, e.g. "variant:resnet18.in1.512-256"."""
-        parts = [self.base, f"in{self.channels}" if self.channels else "", self.head.words if self.head else ""]
+        """The only name of this variant, e.g. "variant:resnet18.in1.512-256"; "variant:resnet18" if nothing changes."""
+        parts = [
+            self.base,
+            f"in{self.channels}" if self.channels else "",
+            self.activation or "",
+            "" if self.norm else "nonorm",
+            "" if self.dropout is None else f"drop{self.dropout}",
+            self.head.words if self.head else "",
+        ]
         return PREFIX + ".".join(filter(None, parts))
 
 
 def parse_variant(rest: str) -> NetworkVariant:
-    """The variant that `rest`, without the prefix, describes. Raises as `architecture`."""
-    base, *parts = rest.split(".")
-    if base not in published():
-        unknown("architecture", base, published())
-    channels = int(found[1]) if parts and (found := _STEM.fullmatch(parts[0])) else None
-    heads = parts[1:] if channels else parts
-    head = _parse_head(heads[0]) if len(heads) == 1 else None
-    variant = NetworkVariant(base, channels, head)
-    if not parts or variant.name != PREFIX + rest or (channels or 1) > MOST_CHANNELS:
+    """The variant that `rest`, without the prefix, describes. Raises UnknownName for a network that the catalogue has
+    not, BadInput for changes that cannot be read."""
+    base, _, changes = rest.partition(".")
+    if base not in published() and base not in registered():
+        unknown("architecture", base, registered())
+    if (parts := _PARTS.fullmatch(changes)) is None:
         raise BadInput(f"{rest[:80]!r} is no variant of {base}. {_FORM}")
+    channels, dropout = (None if parts[part] is None else int(parts[part]) for part in ("channels", "dropout"))
+    head = _parse_head(parts["head"]) if parts["head"] else None
+    variant = NetworkVariant(base, channels, head, parts["activation"], parts["norm"] is None, dropout)
+    bounded = (channels or 1) <= MOST_CHANNELS and (dropout or 0) <= MOST_DROPPED
+    if not changes or variant.name != PREFIX + rest or not bounded:
+        raise BadInput(f"{rest[:80]!r} is no variant of {base}. {_FORM}")
+    if head is not None and not variant.norm and (head.norm or any(layer.norm for layer in head.hidden)):
+        raise BadInput(f"{rest[:80]!r} asks for a head with batch norm and for none. Leave out nonorm, or the b.")
     return variant
+
+
+def find_base(name: str) -> str:
+    """The network of the catalogue that a variant changes; any other name itself."""
+    return parse_variant(name.removeprefix(PREFIX)).base if name.startswith(PREFIX) else name
 
 
 def _parse_head(text: str) -> Head | None:
@@ -88,7 +121,8 @@ def _parse_head(text: str) -> Head | None:
 
 def describe_assumption(name: str) -> str:
     """What the tensors of a variant leave open, as a sentence; "" for a name that is none or leaves nothing open."""
-    if not name.startswith(PREFIX) or (head := parse_variant(name.removeprefix(PREFIX)).head) is None:
+    variant = parse_variant(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+    if variant is None or variant.activation or (head := variant.head) is None:
         return ""
     order = ", after the batch norm" if any(layer.norm for layer in head.hidden) else ""
     return f"Between the layers of its head, ReLU{order}, is assumed." if head.hidden else ""

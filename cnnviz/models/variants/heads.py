@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cnnviz.errors import CnnvizError
+from cnnviz.models.catalogue.architecture import published
 from cnnviz.models.catalogue.registry import find
 from cnnviz.models.checkpoint.match import Shapes, role
 from cnnviz.models.checkpoint.prefixes import align_names
@@ -97,7 +98,8 @@ def _read_channels(ours: tuple[int, ...], differing: list[tuple[str, tuple[int, 
 def _can_be_built(variant: NetworkVariant) -> bool:
     try:
         parse_variant(variant.name.partition(":")[2])
-        return bool(published_shapes(variant.name)) and find(variant.base).classifier
+        known = variant.base in published()  # of one's own networks only the whole is recognised
+        return known and bool(published_shapes(variant.name)) and find(variant.base).classifier
     except CnnvizError:
         return False
 

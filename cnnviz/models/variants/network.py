@@ -1,19 +1,47 @@
-"""Build a published network with another head or another number of input channels, as `description` says it."""
+"""Build a network of the catalogue with other channels, another head or other activations, as `description` says it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
 from torch import nn
 
 from cnnviz.errors import BadInput
-from cnnviz.models.catalogue.architecture import registered
+from cnnviz.models.catalogue.architecture import Architecture, published, registered
 from cnnviz.models.families.blocks import he_normal
+from cnnviz.models.variants.changes import (
+    find_hidden_activations,
+    refuse_called_dropout,
+    remove_norms,
+    replace_activations,
+    set_dropout,
+)
 from cnnviz.models.variants.description import Head, HiddenLayer, NetworkVariant
 from cnnviz.wording import plural
+
+Found = TypeVar("Found")
 
 
 def build_variant(num_classes: int, variant: NetworkVariant) -> nn.Module:
     """The network with random weights. Raises BadInput where it does not allow the changes."""
-    module = registered()[variant.base].builder(num_classes)
+    entry = registered()[variant.base]
+    module = _change_shapes(entry.builder(num_classes), num_classes, variant)
+    own = variant.base not in published()
+    if variant.activation:
+        hidden = _try_own(entry, variant, find_hidden_activations) if own else None
+        replace_activations(module, variant.activation, variant.name, variant.base, hidden)
+    if not variant.norm:
+        remove_norms(module, variant.name, variant.base)
+    if variant.dropout is not None:
+        if own:
+            _try_own(entry, variant, refuse_called_dropout)
+        set_dropout(module, variant.dropout, variant.name, variant.base)
+    return module
+
+
+def _change_shapes(module: nn.Module, num_classes: int, variant: NetworkVariant) -> nn.Module:
     if variant.channels:
         _replace_stem(module, variant)
     if variant.head:
@@ -21,8 +49,18 @@ def build_variant(num_classes: int, variant: NetworkVariant) -> nn.Module:
     return module
 
 
+def _try_own(entry: Architecture, variant: NetworkVariant, try_out: Callable[..., Found]) -> Found:
+    """What a trial tells of a network whose code is the user's own: built a second time, with weights."""
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        module = _change_shapes(entry.builder(entry.classes), entry.classes, variant)
+        channels = variant.channels or entry.input_size[0]
+        return try_out(module, (channels, *entry.input_size[1:]), variant.name, variant.base)
+
+
 def _replace_stem(module: nn.Module, variant: NetworkVariant) -> None:
-    name, conv = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
+    name, conv = next(((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d)), ("", None))
+    if conv is None:
+        raise BadInput(f"{variant.name}: {variant.base} has no convolution, whose input channels could change.")
     if conv.groups != 1 or conv.in_channels == variant.channels:
         raise BadInput(f"{variant.name}: {variant.base} itself takes {plural(conv.in_channels, 'channel')}.")
     assert variant.channels and isinstance(conv.padding, tuple)

@@ -1,8 +1,8 @@
-"""Variants as entries like those of a zoo: `variant:resnet18.512b-256`, the published network with another head."""
+"""Variants as entries like those of a zoo: `variant:resnet18.tanh.512b-256`, a network of the catalogue, changed."""
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from cnnviz.data.preprocessing import MNIST_MEAN, MNIST_STD, Preprocessing
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_ACTIVATIONS = {"relu": "ReLU", "tanh": "tanh", "sigmoid": "sigmoid", "leaky": "leaky ReLU"}
+
+
 def names() -> list[str]:
     """None: there is a variant for every description."""
     return []
@@ -23,7 +26,11 @@ def architecture(rest: str) -> Architecture:
     """The entry of variant:`rest`. Raises UnknownName for a network that the catalogue has not, BadInput for changes
     that cannot be read or that the network does not allow."""
     variant = parse_variant(rest)
-    base = registered()[variant.base]
+    return _make_entry(variant, registered()[variant.base])
+
+
+@lru_cache(4096)  # a description may be anybody's
+def _make_entry(variant: NetworkVariant, base: Architecture) -> Architecture:
     labels, classes = base.labels, base.classes
     preprocessing = base.preprocessing
     if variant.channels:
@@ -41,6 +48,7 @@ def architecture(rest: str) -> Architecture:
         source=f"{base.source}; changed as its name says",
         year=base.year,
         note=f"{base.name} otherwise. " + describe_assumption(variant.name),
+        resizable=base.resizable,
     )
 
 
@@ -65,4 +73,8 @@ def _describe(base: Architecture, variant: NetworkVariant) -> str:
     if variant.head:
         hidden = variant.head.hidden
         parts.append(f"head {'-'.join(str(layer.width) for layer in hidden)}" if hidden else "one linear layer")
+    parts += [_ACTIVATIONS[variant.activation]] if variant.activation else []
+    parts += [] if variant.norm else ["no batch norm"]
+    if variant.dropout is not None:
+        parts.append(f"dropout {variant.dropout} %" if variant.dropout else "no dropout")
     return ", ".join(parts)

@@ -30,7 +30,6 @@ def is_prefixed(name: str) -> bool:
     return _PREFIX.match(name) is not None
 
 
-@lru_cache(4096)  # a description may be anybody's
 def find(name: str) -> Architecture:
     """The entry of "timm:resnet18" and the like; a tag after the name chooses among several weights
     ("timm:resnet18.a1_in1k", "torchvision:resnet50.IMAGENET1K_V2").
@@ -38,6 +37,13 @@ def find(name: str) -> Architecture:
     Raises UnknownName with the closest names, CnnvizError with the command if the package is not
     installed, BadInput if it is no image classifier."""
     zoo, _, rest = name.partition(":")
+    if zoo == "variant":  # of a network of one's own, which may be registered again
+        return variants.architecture(rest)
+    return _find(zoo, rest)
+
+
+@lru_cache(4096)  # a description may be anybody's
+def _find(zoo: str, rest: str) -> Architecture:
     return _adapter(zoo).architecture(rest)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cnnviz.distributed import is_first_process
 from cnnviz.errors import BadInput
+from cnnviz.models.output import walk_tensors
 from cnnviz.probes.rectified import count_silent_channels
 from cnnviz.store import write_bytes_atomic, write_json
 from cnnviz.training.record import files
@@ -221,7 +222,7 @@ class RunRecorder:
         self._module.eval()
         try:
             with torch.no_grad():
-                output = self._module(self._probes.to(where))
+                output = next(walk_tensors(self._module(self._probes.to(where))))  # before companions of the main ones
         finally:
             self._module.train(training)
         found: np.ndarray = output.float().flatten(1).cpu().numpy()
