@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 WORDS = {
     "BnB": "BnB: own layers, frozen",
-    "BnB+": "BnB+: own layers, trained on",
+    "BnB+": "BnB+: own layers, fine-tuned",
     "AnB": "AnB: other half's layers, frozen",
-    "AnB+": "AnB+: other half's layers, trained on",
+    "AnB+": "AnB+: other half's layers, fine-tuned",
 }
 _LINES = {  # kind: (colour, dash)
     "BnB": (CATEGORIES[0], "solid"),
@@ -88,7 +88,7 @@ def _mark(figure: Figure, study: TransferStudy) -> None:
                 text=words,
                 showarrow=True,
                 arrowhead=2,
-                ax=-34 if kind == "BnB" else 34,
+                ax=-30,
                 ay=34,
                 font={"size": 13, "color": CHOSEN},
                 arrowcolor=CHOSEN,

@@ -10,7 +10,14 @@ from safetensors.torch import load_file
 
 import cnnviz
 from cnnviz.errors import BadInput, UnknownName
-from cnnviz.studies.learning.attempts import ATTEMPTS, describe_attempts, run_attempts, suit_recipe
+from cnnviz.studies.learning.attempts import (
+    ATTEMPTS,
+    AttemptsRecord,
+    bundled_attempts,
+    describe_attempts,
+    run_attempts,
+    suit_recipe,
+)
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.state import read_history
 
@@ -38,7 +45,10 @@ def test_each_attempt_is_a_run_of_its_own_that_says_what_it_was(tmp_path):
     shares = [state.share for state in seen]
     assert shares == sorted(shares) and seen[-1].name == "all" and len(seen[-1].finished) == 3
     assert [epoch.epoch for epoch in results[0].history] == [1, 2]
-    lines = list(describe_attempts(results))
+    histories = {result.attempt.name: result.history for result in results}
+    lines = list(describe_attempts(histories))
+    AttemptsRecord(histories, {"network": "lenet5"}).save(tmp_path / "attempts.json")
+    assert AttemptsRecord.load(tmp_path / "attempts.json").histories == histories
     best = max(results, key=lambda result: result.history[-1].test_accuracy)
     assert len(lines) == 5 and lines[-1] == f"best on the test images: {best.attempt.title}"
 
@@ -61,3 +71,19 @@ def test_a_folder_without_a_history_is_refused(tmp_path):
     Path(tmp_path / "history.json").write_text('[{"step": 1}]')
     with pytest.raises(BadInput, match="no history"):
         read_history(tmp_path)
+
+
+@pytest.mark.parametrize("content", ['{"study": "attempts", "histories": {}}', '{"study": "transfer"}', "[]", "{"])
+def test_files_of_another_kind_are_refused(tmp_path, content):
+    (tmp_path / "attempts.json").write_text(content)
+    with pytest.raises(BadInput, match="attempts"):
+        AttemptsRecord.load(tmp_path / "attempts.json")
+
+
+def test_on_photographs_trained_weights_beat_a_start_from_scratch_by_a_wide_margin():
+    """The figures that come with cnnviz, made by benchmarks/transfer_learning.py."""
+    found = bundled_attempts()
+    assert found is not None and set(found.histories) == set(ATTEMPTS)
+    ends = {name: history[-1].test_accuracy for name, history in found.histories.items()}
+    assert min(ends["head"], ends["all"]) > max(ends["scratch"], ends["augmented"]) + 0.3
+    assert found.meta["processor"] and found.meta["images_per_class"] == 10

@@ -146,7 +146,7 @@ def test_a_fall_shows_only_beyond_the_spread_over_seeds():
     assert found.specificity.mean[1] == pytest.approx(values.mean()) and values.mean() > -2 * values.std(ddof=1)
     assert found.specificity.falls == []
     lines = describe_study(found)
-    assert lines[0].startswith("Co-adaptation shows:") and "conv2 -10.0 ± 0.0 points" in lines[0]
+    assert lines[0].startswith("Co-adaptation shows:") and "conv2 −10.0 ± 0.0 points" in lines[0]
     assert lines[1] == "Specificity does not show: AnB falls below BnB nowhere beyond the spread over seeds."
 
 
