@@ -20,6 +20,7 @@ ENTRIES = 4096  # of each of these three, however small
 
 # --- computed at once -----------------------------------------------------------------------------------
 LONG, SHORT = "long", "short"  # long: indexes, landscapes, what a button starts; short: what a view begins by itself
+TRAIN, TRAININGS = "train", 4  # trainings of small networks beside each other, a core each
 FETCH, DOWNLOADS = "fetch", 2  # downloads wait for no computation; so many share the connection
 ENDED = 64  # jobs that are remembered after their end, with what went wrong in them
 
@@ -35,8 +36,8 @@ def at_once(lane: str) -> int:
     """How many jobs of a lane run at the same time: more would only slow one another down.
 
     $CNNVIZ_JOBS overrides the number of long ones."""
-    if lane == FETCH:
-        return DOWNLOADS
+    if lane in (FETCH, TRAIN):
+        return DOWNLOADS if lane == FETCH else TRAININGS
     own = os.environ.get("CNNVIZ_JOBS", "")
     if lane == LONG and own.isascii() and own.isdigit() and 0 < int(own) <= 64:
         return int(own)

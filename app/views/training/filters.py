@@ -70,6 +70,15 @@ def draw_small(moment: Moment) -> None:
     picture(small.png, small.size, f"First-layer filters, {moment.words}", SMALL, fill=True)
 
 
+def draw_latest(run: RecordedRun) -> None:
+    """The newest filters of a run that is being trained, as a small picture."""
+    try:
+        small = _mosaic(run, max(run.filters))
+    except CnnvizError:
+        return  # the run is trained anew this moment
+    picture(small.png, small.size, f"First-layer filters of {run.name}, now", f"filters_{run.name}")
+
+
 def small_frame(run: RecordedRun, step: int) -> dict[str, Any]:
     """What the browser draws of them at another moment."""
     small = _mosaic(run, step)

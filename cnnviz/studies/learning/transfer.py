@@ -137,9 +137,7 @@ def describe_study(study: TransferStudy) -> list[str]:
             f"Fine-tuned layers of the other half (AnB+) serve better than new ones: {_list(gain, gain.rises)}."
         )
     else:
-        lines.append(
-            "Fine-tuned layers of the other half (AnB+) serve better than new ones nowhere beyond the spread over seeds."
-        )
+        lines.append("Fine-tuned layers of the other half (AnB+) serve better nowhere beyond the spread over seeds.")
     return lines
 
 

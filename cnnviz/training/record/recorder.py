@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.distributed import is_first_process
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.output import walk_tensors
 from cnnviz.probes.rectified import count_silent_channels
 from cnnviz.store import write_bytes_atomic, write_json
@@ -127,7 +127,7 @@ class RunRecorder:
         self._looking.close()
         if self._active:
             self._save_snapshot()
-            write_json(self._folder / files.RUN, self._notes() | {"ended": time.time(), "failed": kind is not None})
+            write_json(self._folder / files.RUN, self._notes() | {"ended": time.time(), "failed": _has_failed(kind)})
         self._open.close()
         self._active = False
 
@@ -295,6 +295,11 @@ class RunRecorder:
             "layers": list(self._groups),
             **self._about,
         }
+
+
+def _has_failed(kind: type[BaseException] | None) -> bool:
+    """Whether a training ended otherwise than by its end, or because somebody stopped it."""
+    return kind is not None and not issubclass(kind, Cancelled)
 
 
 def _as_number(value: Any) -> float:
