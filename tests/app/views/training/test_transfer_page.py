@@ -34,7 +34,7 @@ def test_the_study_is_drawn_and_says_what_its_numbers_say(opened):
 
 def test_attempts_show_those_of_the_photographs_until_ones_own_are_trained(opened, tmp_path, runs):
     data = class_folders(tmp_path / "bars", train=12, test=6)
-    query = dict(start="lenet5", attemptdata="folder", folder=str(data), perclass="4", epochs="1")
+    query = dict(start="lenet5", attemptdata="folder", train_folder=str(data), perclass="4", epochs="1")
     at = opened("training", view="Transfer", transfer="Attempts", **query)
     assert not errors(at) and "Comes with cnnviz" in written(at)
     next(button for button in at.button if button.label == "Train all four").click()
@@ -52,14 +52,14 @@ def test_attempts_show_those_of_the_photographs_until_ones_own_are_trained(opene
 
 def test_what_is_missing_is_asked_for_in_words(opened, tmp_path):
     at = opened("training", view="Transfer", transfer="Attempts", start="lenet5", attemptdata="folder")
-    assert not errors(at) and "Type the path of a folder" in written(at)
+    assert not errors(at) and "One folder a class" in written(at)
     at = opened(
         "training",
         view="Transfer",
         transfer="Attempts",
         start="lenet5",
         attemptdata="folder",
-        folder=str(tmp_path / "no"),
+        train_folder=str(tmp_path / "no"),
     )
     next(button for button in at.button if button.label == "Train all four").click()
     at.run()
