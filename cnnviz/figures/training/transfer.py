@@ -131,5 +131,5 @@ def attempts_figure(
     apply_style(figure, height)
     figure.update_xaxes(title="epoch", range=[0.5, max(epochs, 2) + 0.5], **({"dtick": 1} if epochs <= 12 else {}))
     figure.update_yaxes(title="accuracy [%]", range=[0, 102])
-    figure.update_layout(legend=legend_above(13, 1.02), margin=margins(60, 16, 60, 52), dragmode=False)
+    figure.update_layout(legend=legend_above(13, 1.02), margin=margins(60, 16, 84, 52), dragmode=False)
     return figure

@@ -36,9 +36,9 @@ ATTEMPTS = {
     attempt.name: attempt
     for attempt in (
         Attempt("scratch", "from scratch", augmented=False, trained=False),
-        Attempt("augmented", "from scratch, with augmentation", augmented=True, trained=False),
-        Attempt("head", "from trained weights, head only", augmented=True, trained=True, freeze=ALL_BUT_HEAD),
-        Attempt("all", "from trained weights, all layers", augmented=True, trained=True),
+        Attempt("augmented", "with augmentation", augmented=True, trained=False),
+        Attempt("head", "pretrained, head only", augmented=True, trained=True, freeze=ALL_BUT_HEAD),
+        Attempt("all", "pretrained, all layers", augmented=True, trained=True),
     )
 }
 
