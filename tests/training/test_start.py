@@ -17,6 +17,7 @@ from cnnviz.data.labelled import load_labelled
 from cnnviz.errors import BadCheckpoint, BadInput, Cancelled, UnknownName
 from cnnviz.models.catalogue import architecture
 from cnnviz.models.catalogue.registry import find
+from cnnviz.models.recognise.shapes import outline
 from cnnviz.training.freeze import freeze_layers
 from cnnviz.training.loop import evaluate, train
 from cnnviz.training.recipe import Recipe, default_recipe
@@ -186,6 +187,14 @@ def test_the_order_of_running_decides_not_that_of_definition_and_loose_parameter
     assert left("late") == own("head") | {"scale"}
     assert left("twice") == own("head") | {"scale"}  # its last call counts
     assert left("all-but-head") == own("head")
+
+
+def test_where_no_weights_of_the_head_are_learnt_the_last_linear_layer_is_trained():
+    """The output of LeNet-5 in 1998 compares with fixed codes: F6 is what can learn."""
+    module = cnnviz.build("lenet5_1998", 2)
+    freeze_layers(module, "all-but-head", (1, 32, 32), outline("lenet5_1998").head)
+    (layer,) = {name.rpartition(".")[0] for name, p in module.named_parameters() if p.requires_grad}
+    assert isinstance(module.get_submodule(layer), nn.Linear)
 
 
 def test_layers_that_are_not_there_or_leave_nothing_to_train_are_refused(folders, tmp_path):
