@@ -10,6 +10,7 @@ import numpy as np
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.colors import (
     CATEGORIES,
+    EMPTY,
     FRAME,
     GUTTER,
     NEUTRAL,
@@ -24,7 +25,7 @@ from cnnviz.figures.equivariance.panels import Strip, fit_map, fit_photo, place_
 
 SIDE, PHOTO, SMALL = 168, 112, 150  # pixels of a map, of an image, and of a map among four
 CAPTION, GAP, BETWEEN, BAR = 24, 12, 18, 9  # pixels
-SILENT = (236, 238, 241)
+SILENT = EMPTY
 SAME = from_hex(CATEGORIES[0])
 CHANGED = FRAME
 
