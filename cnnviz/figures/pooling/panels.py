@@ -107,10 +107,12 @@ def columns_strip(columns: Sequence[tuple[str, str, MapPair]]) -> Strip:
 
 def _draw_legend(canvas: np.ndarray, left: int, top: int) -> list[tuple[float, float, float, str]]:
     """Three swatches below the marked maps."""
-    words, third = [], SIDE // 3
-    for at, (colour, name) in enumerate(((SAME, "same"), (CHANGED, "changed"), (SILENT, "silent"))):
-        canvas[top : top + BAR, left + at * third : left + (at + 1) * third - 3] = colour
-        words.append((float(left + at * third), float(top + BAR + 2), float(third), name))
+    words, letters = [], 17
+    for colour, name in ((SAME, "same"), (CHANGED, "changed"), (SILENT, "silent")):
+        wide = SIDE * len(name) // letters
+        canvas[top : top + BAR, left : left + wide - 3] = colour
+        words.append((float(left), float(top + BAR + 2), float(wide), name))
+        left += wide
     return words
 
 
