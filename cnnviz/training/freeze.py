@@ -44,8 +44,8 @@ def freeze_layers(
 
     `head`: names of the classifier's tensors, those whose shapes depend on the number of classes; where no parameter is
     among them, the last linear or 1×1 convolution to run is taken. `fresh`: names of tensors that start anew, where all
-    others begin with trained values: "all-but-head" leaves them in training, whatever they belong to. Raises UnknownName for a layer that
-    is not there, BadInput if nothing would be left to train."""
+    others begin with trained values: "all-but-head" leaves them in training, whatever they belong to. Raises
+    UnknownName for a layer that is not there, BadInput if nothing would be left to train."""
     if not freeze:
         return FrozenLayers()
     images, owners = torch.zeros(1, *input_size), {name for name, part in module.named_modules() if _owns_any(part)}
