@@ -9,9 +9,10 @@ import platform
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from cnnviz.cli.bar import ProgressBar
-from cnnviz.studies.learning.attempts import ATTEMPTS, AttemptProgress, describe_attempts, run_attempts
+from cnnviz.studies.learning.attempts import ATTEMPTS, AttemptProgress, AttemptsRecord, describe_attempts, run_attempts
 from cnnviz.training.recipe import Recipe
 
 
@@ -26,6 +27,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--lr", type=float, default=0.05, help="from scratch; a tenth with trained weights")
     parser.add_argument("--crop", type=int, default=28, help="pixels of the random crop's padding")
+    parser.add_argument("--save", type=Path, help="JSON file for the epochs of all attempts")
+    parser.add_argument("--about", default="", help="what the images are, for that file")
     parser.add_argument("--attempts", nargs="*", default=list(ATTEMPTS), choices=list(ATTEMPTS))
     options = parser.parse_args()
     recipe = Recipe(epochs=options.epochs, batch=20, lr=options.lr, crop=options.crop, precision="float32")
@@ -47,10 +50,26 @@ def main() -> None:
         )
         bar.clear()
         print(f"{options.network}, {find_processor()}, {time.monotonic() - begun:.0f} s in all")
-        for line in describe_attempts(results):
+        histories = {result.attempt.name: result.history for result in results}
+        for line in describe_attempts(histories):
             print(line)
+        if options.save:
+            AttemptsRecord(histories, describe_run(options, recipe)).save(options.save)
         for result in results:
             print(f"{result.attempt.title}: {sum(epoch.seconds for epoch in result.history):.0f} s of training")
+
+
+def describe_run(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+    """What a file of attempts says of how they were made."""
+    return {
+        "network": options.network,
+        "start": options.start,
+        "images": options.about,
+        "images_per_class": options.images_per_class,
+        "recipe": recipe.as_dict(),
+        "processor": find_processor(),
+        "command": f"python -m benchmarks.transfer_learning DATA --epochs {options.epochs}",
+    }
 
 
 def find_processor() -> str:

@@ -59,7 +59,7 @@ with row:
         help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()),
     )
 shift = single_shift.pick_shift(row) if view in ("Shift", "Map") else (0, 0)
-with row, st.container(width=165, gap=None):
+with row, st.container(width="content", gap=None):
     blur = controls.bind(st.toggle, "Blur-pooling", "blur", False, help=BLUR)
     mask = view in ("Shift", "Map") and controls.bind(st.toggle, "Without border", "mask", False, help=MASK)
 setting = ShiftSetting(network, image, how, padding, blur)

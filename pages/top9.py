@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.pickers import comparison
 from app.pickers.corpus import pick_corpus
 from app.session import shared
 from app.url.address import bind
@@ -12,9 +13,12 @@ from cnnviz.data.grouping import describe_grouping
 
 PAGE = {"title": "Top-9 patches", "address": "top-9", "icon": ":material/apps:", "place": 40, "group": "See"}
 
+KINDS = ("random", "weights", "net", "layer")  # the photograph only stands beside the images that are searched
+
 with open_view("Top-9 patches", "Patches") as view:
     look = view.look
     with view.columns["wall"]:
+        sides = comparison.pick_sides(view.network, look.image, look.layer, KINDS)
         images, row = pick_corpus(view.network, indexes=True)
         indexed = indexing.require_layer(view.network, images, look.layer)
         chosen = patches_wall.choose(indexed, look.image, row)
@@ -24,7 +28,7 @@ with open_view("Top-9 patches", "Patches") as view:
         with row:
             size = bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=128)
         page, following = patches_wall.pick_page(row, indexed, chosen, look.unit, view.rule, size == "true scale")
-        patches_wall.show(view.later, page, following, look.unit)
+        patches_wall.show(view.later, sides, page, following, look.unit)
     with view.columns["unit"]:
         unit_column.show_winners(view.later, indexed, look.unit, view.rule)
         unit_column.show_sentences(indexed, look.unit, look.image)

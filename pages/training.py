@@ -1,7 +1,7 @@
 """Training: recorded and running trainings, their curves, their layers over time, and the network at every moment."""
 
 from app.pickers import bar, controls
-from app.views.training import curves, filters, layers, live
+from app.views.training import curves, filters, layers, live, transfer
 
 PAGE = {
     "title": "Training",
@@ -11,7 +11,13 @@ PAGE = {
     "group": "Learn",
 }
 
-VIEWS = {"Curves": curves.view, "Layers": layers.view, "Filters": filters.view, "Train": live.view}
+VIEWS = {
+    "Curves": curves.view,
+    "Layers": layers.view,
+    "Filters": filters.view,
+    "Train": live.view,
+    "Transfer": transfer.view,
+}
 
 controls.heading("Training")
 row = bar.row()

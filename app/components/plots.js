@@ -11,6 +11,22 @@ function drawnOnDark(text) {
   return figure
 }
 
+// Letters as large as presenter mode wants them, wherever the figure says how large they are.
+function enlargeLetters(figure, factor) {
+  const visit = (part) => {
+    for (const [name, value] of Object.entries(part)) {
+      if (!value || typeof value !== "object") continue
+      if (/font$/.test(name) && value.size) value.size *= factor
+      else if (!Array.isArray(value) || typeof value[0] === "object") visit(value)
+    }
+  }
+  figure.layout.font = { size: 12, ...figure.layout.font }
+  visit(figure.layout)
+  visit(figure.data)
+  if (figure.layout.margin?.t) figure.layout.margin.t *= factor
+  for (const axis of Object.keys(figure.layout).filter((name) => /^[xy]axis/.test(name))) figure.layout[axis].automargin = true
+}
+
 const BELOW_PLOT = 12  // pixels
 
 function draw(component) {
@@ -32,9 +48,11 @@ function draw(component) {
   }
   let high = measure()
   plot.style.height = high + "px"
+  const letters = parseFloat(getComputedStyle(frame).getPropertyValue("--cnnviz-letters")) || 1
   const fitted = (figure) => {
     figure.layout.height = high
     if (narrow) for (const note of figure.layout.annotations || []) note.font = { ...note.font, size: 12 }
+    if (letters > 1) enlargeLetters(figure, letters)
     for (const name of sceneNames(figure.layout)) {
       const scene = figure.layout[name], part = scene.domain.x[1] - scene.domain.x[0]
       frame.away = Math.max(1, (narrow ? 1.25 : wide < 1060 ? 1.05 : 0.9) * (high - 70) / (part * wide))
@@ -64,11 +82,11 @@ function draw(component) {
   const paint = () => {
     if (over || parentElement.newest !== data.number) return
     if (!window.Plotly) { setTimeout(paint, 30); return }
-    if (frame.drawn === data.stamp + data.dark) return move()
+    if (frame.drawn === data.stamp + data.dark + letters) return move()
     const figure = fitted(data.dark ? drawnOnDark(data.figure) : JSON.parse(data.figure))
     const seen = frame.drawn && plot.layout && plot.layout.scene && plot.layout.scene.camera
     if (seen) for (const name of sceneNames(figure.layout)) figure.layout[name].camera = seen
-    frame.drawn = data.stamp + data.dark
+    frame.drawn = data.stamp + data.dark + letters
     const config = { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false }
     Plotly.react(plot, { ...figure, config }).then(() => {
       if (frame.heard) return

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="networks whose public weights are wanted")
     parser.add_argument("--lecture", action="store_true", help="what Home offers to download for a lecture")
-    parser.add_argument("--data", nargs="*", default=[], metavar="SET", help="cifar10, mnist, imagenette")
+    parser.add_argument("--data", nargs="*", default=[], metavar="SET", help="cifar10, mnist, imagenette, flowers")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ up to --snapshots moments. The same command after a kill goes on exactly where t
 
 import argparse
 from dataclasses import fields
+from functools import partial
 
 from cnnviz.cli.bar import ProgressBar
 from cnnviz.progress import duration
@@ -120,5 +121,9 @@ def _download(options: argparse.Namespace, bar: ProgressBar) -> None:
     wanted = [data_download(options.data)] if options.data in TRAINING_SETS else []
     wanted += [weights_download(options.architecture)] if options.start == "pretrained" else []
     for one in (one for one in wanted if not one.is_here()):
-        what = one.what
-        one.fetch(lambda done, total: bar.update(done / max(total, 1), f"downloading {what}"))  # noqa: B023, at once
+        words = f"downloading {one.what}"
+        one.fetch(partial(_show_bytes, bar, words))
+
+
+def _show_bytes(bar: ProgressBar, words: str, done: int, total: int) -> None:
+    bar.update(done / max(total, 1), words)

@@ -42,15 +42,16 @@ def freeze_layers(
     """Take the gradients from all parameters up to and including the layer `freeze`, by the order in which the network
     runs; "all-but-head": from all but the classifier's; "": from none.
 
-    `head`: names of the classifier's tensors, those whose shapes depend on the number of classes; where there are none,
-    the last linear or 1×1 convolution to run is taken. `fresh`: names of tensors that start anew, behind a start from
-    other weights: "all-but-head" leaves them in training, whatever they belong to. Raises UnknownName for a layer that
-    is not there, BadInput if nothing would be left to train."""
+    `head`: names of the classifier's tensors, those whose shapes depend on the number of classes; where no parameter is
+    among them, the last linear or 1×1 convolution to run is taken. `fresh`: names of tensors that start anew, where all
+    others begin with trained values: "all-but-head" leaves them in training, whatever they belong to. Raises
+    UnknownName for a layer that is not there, BadInput if nothing would be left to train."""
     if not freeze:
         return FrozenLayers()
     images, owners = torch.zeros(1, *input_size), {name for name, part in module.named_modules() if _owns_any(part)}
     if freeze == ALL_BUT_HEAD:
-        modules = owners - _find_owners(head or _find_last(module, images)) - _find_owners(fresh)
+        learnt = [name for name, _ in module.named_parameters() if name in head]  # LeNet-5's codes of 1998 are not
+        modules = owners - _find_owners(learnt or _find_last(module, images)) - _find_owners(fresh)
         parameters = {name for name, _ in module.named_parameters() if name.rpartition(".")[0] in modules}
     else:
         upstream = find_upstream(module, images, freeze)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import cnnviz
@@ -84,6 +85,19 @@ def test_train_then_show_the_result(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(history) == 6 and history[-1]["test_accuracy"] == 1.0
     assert main(["show", str(path)]) == 0
     assert "fc3" in capsys.readouterr().out
+    words = [*words[:4], "--out", str(tmp_path / "on"), "--device", "cpu", "--epochs", "1", "--batch", "8"]
+    assert main([*words, "--from", str(path), "--freeze", "all-but-head", "--images-per-class", "4"]) == 0
+    printed = capsys.readouterr()
+    assert "frozen: 8 of 10 parameter tensors" in printed.out + printed.err
+    assert "images: 8, 4 of each class" in printed.out + printed.err
+    before, after = (cnnviz.load(weights=p, device="cpu").module.state_dict() for p in (path, _last_line(printed.out)))
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"fc3.weight", "fc3.bias"}
+    assert main([*words[:4], "--out", str(tmp_path / "no"), "--from", str(path), "--freeze", "fc7"]) == 1
+    assert "No layer named 'fc7'" in capsys.readouterr().err
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1]
 
 
 def test_doctor_predicts_with_every_bundled_network(capsys: pytest.CaptureFixture[str]) -> None:

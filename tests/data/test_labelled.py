@@ -196,3 +196,27 @@ def test_idx_files_that_do_not_belong_together_are_refused(tmp_path):
     (tmp_path / "a" / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(BadInput, match="lacks the test images or labels"):
         load_labelled(tmp_path / "a", "test", GRAY)
+
+
+def test_the_first_images_of_each_class_are_trained_on_and_all_test_images_measured(tmp_path):
+    folders(tmp_path / "train", 5)
+    folders(tmp_path / "test", 3)
+    (tmp_path / "train" / "ash" / "00.png").unlink()
+    few = load_labelled(tmp_path, "train", RGB, per_class=2)
+    whole = load_labelled(tmp_path, "train", RGB)
+    assert list(few.labels) == [0, 0, 1, 1]
+    np.testing.assert_array_equal(few.pixels, whole.pixels[[0, 1, 4, 5]])
+    assert few.fingerprint != whole.fingerprint
+    assert len(load_labelled(tmp_path, "test", RGB, per_class=2)) == 6
+    more = load_labelled(tmp_path, "train", RGB, per_class=5)
+    assert list(np.bincount(more.labels)) == [4, 5]  # all of a class that has fewer
+    with pytest.raises(BadInput, match="at least 1, got -1"):
+        load_labelled(tmp_path, "train", RGB, per_class=-1)
+
+
+def test_few_digits_of_each_class_are_the_first_ones(tmp_path):
+    pixels, _answers = digits(9)
+    answers = np.array([3, 1, 3, 1, 1, 3, 0, 0, 0], np.uint8)
+    found = load_labelled(idx_folder(tmp_path, pixels, answers), "train", GRAY, per_class=2)
+    assert list(found.labels) == [3, 1, 3, 1, 0, 0]
+    np.testing.assert_array_equal(found.pixels[..., 0], pixels[[0, 1, 2, 3, 6, 7]])

@@ -18,7 +18,7 @@ from cnnviz.probes.capture import capture, layer_shapes
 from cnnviz.probes.filters import first_layer_filters
 from cnnviz.tracing.receptive_field import receptive_field
 
-DEEPER = {"resnet101_cifar", "resnet152_cifar", "alexnet_d2l"}  # of the very blocks of resnet50_cifar, alexnet_d2l_gray
+DEEPER = {"resnet101_cifar", "resnet152_cifar", "preact_resnet1001", "alexnet_d2l"}  # of blocks that another has, too
 EVERY = [name for name in cnnviz.architectures() if name not in DEEPER]
 
 

@@ -1,18 +1,21 @@
 """The training loss of networks with one answer and with several, and layers that learn at their own rate."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made_folders import class_folders
 from torch import Tensor, nn
 
+from cnnviz.data.labelled import load_labelled
 from cnnviz.errors import BadInput
 from cnnviz.models.catalogue import architecture, registry
 from cnnviz.models.families.googlenet import GoogLeNet
 from cnnviz.training.loop import train
-from cnnviz.training.loss import main_logits, total_loss
+from cnnviz.training.loss import cross_entropy, main_logits, total_loss
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.state import CHECKPOINT
 
@@ -143,3 +146,38 @@ def test_a_scaled_step_is_so_much_smaller(tmp_path, monkeypatch):
     torch.testing.assert_close(steps[1], steps[0] * 0.1, rtol=1e-3, atol=1e-7)
     assert steps[0].abs().max() > 1e-4
     assert torch.equal(full["second.weight"], tenth["second.weight"])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("ending", ["sigmoid", "log-sigmoid"])
+def test_networks_that_end_in_a_sigmoid_are_trained_with_the_binary_cross_entropy(logits, ending, smoothing):
+    """Each output answers yes or no for itself: the mean of −q·log p − (1 − q)·log(1 − p) over the classes."""
+    yes = torch.sigmoid(logits[0].double())
+    wanted = torch.full((3, 4), smoothing / 4, dtype=torch.float64)
+    wanted[torch.arange(3), LABELS] += 1 - smoothing
+    by_hand = -(wanted * yes.log() + (1 - wanted) * (1 - yes).log()).mean()
+    given = torch.sigmoid(logits[0]) if ending == "sigmoid" else nn.functional.logsigmoid(logits[0])
+    assert float(total_loss(given, LABELS, smoothing, ending=ending)) == pytest.approx(float(by_hand), rel=1e-4)
+    each = cross_entropy(logits[0], LABELS, ending)
+    assert each.shape == (3,) and float(cross_entropy(logits[0], LABELS, ending, reduction="sum")) == pytest.approx(
+        float(each.sum())
+    )
+
+
+def test_a_network_that_ends_in_a_sigmoid_is_measured_with_the_loss_that_it_was_trained_with(monkeypatch, tmp_path):
+    def builder(classes: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(784, classes), nn.Sigmoid())
+
+    entry = replace(registry.find("lenet5"), name="yes_or_no", builder=builder)
+    monkeypatch.setitem(architecture._CATALOGUE, "yes_or_no", entry)
+    data = class_folders(tmp_path / "data", train=20, test=10)
+    train("yes_or_no", data, tmp_path / "run", replace(RECIPE, epochs=2), "cpu")
+    (_, last) = json.loads((tmp_path / "run" / "history.json").read_text())
+    module = builder(2)
+    module.load_state_dict(torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["model"])
+    testing = load_labelled(data, "test", entry.preprocessing)
+    images = entry.preprocessing.normalise(torch.from_numpy(testing.batch(np.arange(10))))
+    answers = nn.functional.one_hot(torch.from_numpy(testing.labels), 2).float()
+    with torch.no_grad():
+        expected = nn.functional.binary_cross_entropy(module(images), answers)
+    assert last["test_loss"] == pytest.approx(float(expected), rel=1e-4)

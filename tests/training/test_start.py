@@ -17,6 +17,7 @@ from cnnviz.data.labelled import load_labelled
 from cnnviz.errors import BadCheckpoint, BadInput, Cancelled, UnknownName
 from cnnviz.models.catalogue import architecture
 from cnnviz.models.catalogue.registry import find
+from cnnviz.models.recognise.shapes import outline
 from cnnviz.training.freeze import freeze_layers
 from cnnviz.training.loop import evaluate, train
 from cnnviz.training.recipe import Recipe, default_recipe
@@ -119,7 +120,6 @@ def test_the_preprocessing_of_the_start_is_taken(folders, tmp_path):
 
 
 FROZEN = {  # network: layer → what stays, as the code of the network reads
-    ("resnet20_cifar", "layer1.2"): ("conv1.", "bn1.", "layer1."),
     ("resnet20_cifar", "layer2.0.conv2"): (
         "conv1.",
         "bn1.",
@@ -145,9 +145,9 @@ def test_frozen_layers_are_equal_to_the_bit_after_training_and_all_others_move(n
 
 
 def test_frozen_parameters_are_unknown_to_the_optimiser_and_have_no_gradient(folders, tmp_path):
-    train("resnet20_cifar", folders, tmp_path, replace(QUICK, epochs=1), "cpu", start="bundled", freeze="layer3")
+    train("lenet5", folders, tmp_path, replace(QUICK, epochs=1), "cpu", start="bundled", freeze="fc2")
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)["optimizer"]
-    assert sum(len(group["params"]) for group in state["param_groups"]) == 2  # fc.weight, fc.bias
+    assert sum(len(group["params"]) for group in state["param_groups"]) == 2  # fc3.weight, fc3.bias
     module = cnnviz.build("resnet20_cifar", 2)
     frozen = freeze_layers(module, "layer3", (3, 32, 32))
     assert {name for name, p in module.named_parameters() if p.requires_grad} == {"fc.weight", "fc.bias"}
@@ -189,6 +189,14 @@ def test_the_order_of_running_decides_not_that_of_definition_and_loose_parameter
     assert left("all-but-head") == own("head")
 
 
+def test_where_no_weights_of_the_head_are_learnt_the_last_linear_layer_is_trained():
+    """The output of LeNet-5 in 1998 compares with fixed codes: F6 is what can learn."""
+    module = cnnviz.build("lenet5_1998", 2)
+    freeze_layers(module, "all-but-head", (1, 32, 32), outline("lenet5_1998").head)
+    (layer,) = {name.rpartition(".")[0] for name, p in module.named_parameters() if p.requires_grad}
+    assert isinstance(module.get_submodule(layer), nn.Linear)
+
+
 def test_layers_that_are_not_there_or_leave_nothing_to_train_are_refused(folders, tmp_path):
     with pytest.raises(UnknownName, match="'fc9'.*"):
         train("lenet5", folders, tmp_path / "a", QUICK, "cpu", freeze="fc9")
@@ -208,14 +216,14 @@ def test_a_network_whose_head_cannot_be_known_asks_for_a_layer(monkeypatch, fold
 
 
 def test_a_killed_transfer_goes_on_exactly_and_another_start_or_freeze_is_refused(folders, tmp_path):
-    arguments = dict(start="bundled", freeze="layer1")
-    whole = train("resnet20_cifar", folders, tmp_path / "whole", QUICK, "cpu", **arguments)
+    arguments = dict(start="bundled", freeze="conv1")
+    whole = train("lenet5", folders, tmp_path / "whole", QUICK, "cpu", **arguments)
     with pytest.raises(Cancelled):
-        train("resnet20_cifar", folders, tmp_path / "b", QUICK, "cpu", lambda p: p.done < 1, **arguments)
-    for others, named in ((dict(start="bundled"), "freeze: layer1 there, none now"), ({}, "start: ")):
+        train("lenet5", folders, tmp_path / "b", QUICK, "cpu", lambda p: p.done < 1, **arguments)
+    for others, named in ((dict(start="bundled"), "freeze: conv1 there, none now"), ({}, "start: ")):
         with pytest.raises(BadInput, match=named):
-            train("resnet20_cifar", folders, tmp_path / "b", QUICK, "cpu", **others)
-    again = train("resnet20_cifar", folders, tmp_path / "b", QUICK, "cpu", **arguments)
+            train("lenet5", folders, tmp_path / "b", QUICK, "cpu", **others)
+    again = train("lenet5", folders, tmp_path / "b", QUICK, "cpu", **arguments)
     assert not changed(load_file(whole), load_file(again))
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SIDE = 224  # pixels of a panel
 PANELS = 4
 SWEEP, MOST = 14_000, 400  # milliseconds of a sweep, and places of one
-HIDDEN, UNKNOWN = "#808080", "#eceff3"  # the square, and what of a map the sweep has not reached
+HIDDEN, UNKNOWN = "#808080", "#b0b7c0"  # the square, and what of a map the sweep has not reached
 
 
 def pick_square(row: Any, network: Network) -> tuple[int, int]:

@@ -118,4 +118,10 @@ def _project(network: Network, look: Look, rule: str) -> indexing.Picture:
 def _find_unjudged(network: Network, layer: str, rule: str) -> tuple[str, ...]:
     from cnnviz.attribution.reconstruct import find_unjudged
 
-    return () if rule == "gradient" else find_unjudged(network.model, layer)
+    if rule == "gradient":
+        return ()
+    last = list(shared.layer_shapes(network))[
+        -1
+    ]  # where all are known on the way from the last layer, they are on every
+    whole = picture_cache().get((network.key, "unjudged"), lambda: find_unjudged(network.model, last))
+    return find_unjudged(network.model, layer) if whole else ()

@@ -4,7 +4,7 @@ whole layer for print."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from app.components.wall import TileText, show_wall
 from app.jobs import background, watch
 from app.jobs.background import Report
 from app.markdown import as_literal, escape_markdown
-from app.pickers import photo_cards
+from app.pickers import comparison, photo_cards
+from app.pickers.comparison import Side
 from app.session import shared, uploads
 from app.session.cache import picture_cache
 from app.url import address
@@ -208,10 +209,31 @@ class WallPage:
     rule: str
 
 
-def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> None:
-    """The wall with a frame round the chosen unit. Reconstructions come later, those of the chosen `unit` first; what
-    the page after (`following`) needs is made ahead."""
+def show(later: Deferred, sides: list[Side], page: WallPage, following: list[int], unit: int) -> None:
+    """The wall with a frame round the chosen unit, or those of both halves; what the page after (`following`) needs is
+    made ahead."""
     later.prepare(page.layer.list_cells(following, page.kept))
+
+    def draw(side: Side) -> None:
+        if not side.second:
+            _show_wall(later, side, page, unit, comparison.group_of(sides))
+        elif (layer := indexing.find_layer(side.network, page.layer.indexed.images, side.layer)) is not None:
+            _show_wall(later, side, _turn_to(page, layer, side.image), unit, comparison.group_of(sides))
+
+    comparison.show(sides, draw)
+
+
+def _turn_to(page: WallPage, layer: IndexedLayer, image: str) -> WallPage:
+    """The page of another layer that shows the same channels at the same places."""
+    channels = comparison.order_alike(page.channels, list(range(layer.index.channels(layer.layer))), len(page.channels))
+    places, own = layer.places(image)
+    chosen = Chosen(channels, layer.selectivity, places, own, {}, (*page.chosen.name, "beside", image))
+    kept, side = _plan(layer, page.side is not None)[1:]
+    return replace(page, layer=layer, channels=channels, chosen=chosen, kept=kept, side=side)
+
+
+def _show_wall(later: Deferred, half: Side, page: WallPage, unit: int, group: str) -> None:
+    """One wall. Reconstructions come later, those of the chosen `unit` first."""
     order = sorted(page.channels, key=lambda channel: channel != unit)
     low = dict(zip(order, later.get_all(page.layer.list_cells(order, page.kept, page.rule), lead=True), strict=True))
     known = tuple((channel, low[channel] is not None) for channel in page.channels)
@@ -223,12 +245,14 @@ def show(later: Deferred, page: WallPage, following: list[int], unit: int) -> No
 
     def choose(channel: int, row: int | None, col: int | None) -> None:
         """A click on a patch or its projection leads to the winner's image, one below the block to the channel."""
-        if row is None or col is None:
+        if row is None or col is None or half.second:
             choose_unit(channel)
         else:
             choose_winner(page.layer, channel, 3 * row + col % 3)
 
-    show_wall(atlas, texts, words, "wall_picture", unit, on_pick=choose, side=page.side)
+    show_wall(
+        atlas, texts, half.alt(words), half.key("wall_picture"), unit, on_pick=choose, side=page.side, group=group
+    )
 
 
 def _draw_wall(page: WallPage, low: dict[int, np.ndarray | None]) -> tuple[Atlas, list[TileText]]:

@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from app.components.picture import picture
-from app.jobs import background
 from app.markdown import as_literal, escape_markdown
 from app.pickers import photo_cards
 from app.pickers.corpus import find_chosen_corpus
@@ -16,7 +15,7 @@ from app.session import shared
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.views.microscope.look import choose_winner
-from app.views.patches import building, indexing
+from app.views.patches import indexing
 from app.views.patches.deferred import Deferred
 from app.views.patches.indexing import IndexedLayer
 from cnnviz.errors import CnnvizError
@@ -38,22 +37,10 @@ def find_layer(network: Network, layer: str) -> IndexedLayer | None:
     """The layer's index over the images that are chosen on the pages that search them; None while there is none, which
     is said, and where a small corpus is searched by itself."""
     try:
-        images = find_chosen_corpus(network)
-        indexed = indexing.find_index(network, images)
+        return indexing.find_layer(network, find_chosen_corpus(network), layer)
     except CnnvizError as error:
         st.caption(escape_markdown(str(error)))
         return None
-    if indexed is not None and indexed.holds(layer):
-        return IndexedLayer(indexed, layer)
-    key = str(building.index_path(network, images))
-    job = background.find(key)
-    if building.wants_start(images, None if indexed is None else indexed.index, job):
-        job = building.try_build(network, images)
-    if job is not None and job.running:
-        building.watch_build(key, indexed is not None)
-    else:
-        st.caption("The top-9 patches are not indexed for these images yet.")
-    return None
 
 
 def show_winners(later: Deferred, layer: IndexedLayer, channel: int, rule: str) -> None:

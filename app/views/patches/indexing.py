@@ -218,6 +218,23 @@ def _receive(network: Network, images: Corpus, places: Sequence[int]) -> list[np
     return picture_cache().get_all([((*name, place), partial(read, images, place)) for place in places])
 
 
+def find_layer(network: Network, images: Corpus, layer: str) -> IndexedLayer | None:
+    """The layer's index, complete or partial; None while there is none, which is said, and where a small corpus is
+    searched by itself."""
+    indexed = find_index(network, images)
+    if indexed is not None and indexed.holds(layer):
+        return IndexedLayer(indexed, layer)
+    key = str(building.index_path(network, images))
+    job = background.find(key)
+    if building.wants_start(images, None if indexed is None else indexed.index, job):
+        job = building.try_build(network, images)
+    if job is not None and job.running:
+        building.watch_build(key, indexed is not None)
+    else:
+        st.caption("The top-9 patches are not indexed for these images yet.")
+    return None
+
+
 def require_layer(network: Network, images: Corpus, layer: str) -> IndexedLayer:
     """The layer's index, complete or partial; progress, a button, and what was left out are said above.
 

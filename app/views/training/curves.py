@@ -42,7 +42,7 @@ def view(row: Any) -> None:
     runs.offer_degradation(row)
     moment = moments.draw_panel(names)
     with row:
-        axis = AXES[bind_choice("Axis", "axis", list(AXES))]
+        axis = _pick_axis(names)
         log = bind_choice("Loss", "lines", ["Linear", "Log"]) == "Log"
     if moment is not None:
         moments.offer_play(moment, row, ("curves", axis, log), partial(_make_reel, moment))
@@ -64,6 +64,13 @@ def view(row: Any) -> None:
             "Degradation: He et al. 2016 (arXiv:1512.03385), Figure 1 and section 4.2. A smoothed value is the mean "
             "over a sixtieth of the steps around it."
         )
+
+
+def _pick_axis(names: list[str]) -> str:
+    """The axis; it opens on the first along which something is known."""
+    found, _problems = runs.read_all(names)
+    usual = next((word for word, axis in AXES.items() if any(collect_curves(run, axis) for run in found)), "Epochs")
+    return AXES[address.bind(st.segmented_control, "Axis", "axis", usual, options=list(AXES), required=True)]
 
 
 def _draw(names: list[str], axis: str, log: bool, moment: Moment | None) -> float | None:
@@ -151,7 +158,8 @@ def _tell_states(found: list[RecordedRun], axis: str) -> str:
     for run in found:
         state = runs.state_of(run)
         told = ([state] if state not in ("", "ended") else []) + describe_gaps(run, find_first_nan(run))
-        told += [] if collect_curves(run, axis) else [f"nothing is known of it along {axis}"]
+        if _has_begun(run) and not collect_curves(run, axis):
+            told.append(f"nothing is known of it along {axis}")
         if told:
             words.append(f"**{escape_markdown(runs.label(run.name))}**: {'; '.join(told)}.")
     return "  \n".join(words)
@@ -160,8 +168,12 @@ def _tell_states(found: list[RecordedRun], axis: str) -> str:
 def _tell_nothing(found: list[RecordedRun], axis: str) -> str:
     if not found:
         return "Choose a run under “Runs”."
-    if any(len(run.steps["step"]) or len(run.epochs["step"]) for run in found):
+    if any(map(_has_begun, found)):
         known = [words for words, name in AXES.items() if any(collect_curves(run, name) for run in found)]
         other = f" Choose {' or '.join(known)}." if known else ""
         return f"Along {axis} nothing is known of {plural(len(found), 'run')}.{other}"
     return "Nothing to draw yet: the first step has not been written."
+
+
+def _has_begun(run: RecordedRun) -> bool:
+    return bool(len(run.steps["step"]) or len(run.epochs["step"]))

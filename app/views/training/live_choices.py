@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -62,7 +63,8 @@ def pick(row: Any) -> tuple[TrainingChoices, bool]:
         with st.popover("Recipe", icon=":material/tune:", width="content"):
             recipe = _pick_recipe(usual)
     choices = TrainingChoices(network=network, data=data, per_class=_PER_CLASS[few], **recipe)
-    return _find_data(choices)
+    found = find_data(data, partial(address.choose, "train_data", "digits"))
+    return replace(choices, data=found or data), bool(found)
 
 
 FEW = "Images of each class: with few of them a network learns its training images by heart, and little beyond."
@@ -97,25 +99,23 @@ def _pick_recipe(usual: TrainingChoices) -> dict[str, Any]:
     }
 
 
-def _find_data(choices: TrainingChoices) -> tuple[TrainingChoices, bool]:
-    data = choices.data
+def find_data(data: str, on_stay: Callable[[], None], stay: str = "Stay with the digits") -> str:
+    """What `load_labelled` takes of a choice of SETS; "" while it is missing, with a question or a field above the
+    picture. `stay`, `on_stay`: the button beside a download."""
     if data == "digits":
         if not is_installed():
             bar.notices().info(
                 f"The handwritten digits are not on this computer. {INSTALL}", icon=":material/download:"
             )
-        return choices, is_installed()
-    if data in ("folder", "upload"):
-        with bar.notices():
-            path = _ask_for_folder() if data == "folder" else _ask_for_zip()
-        return replace(choices, data=path or data), bool(path)
-    if not shared.is_here(data):
-        wanted = shared.data_download(data)
-        with bar.notices():
-            why, stay = f"{wanted.title} is not on this computer.", "Stay with the digits"
-            download.ask("data", wanted, why, "", stay, partial(address.choose, "train_data", "digits"))
-        return choices, False
-    return choices, True
+        return data if is_installed() else ""
+    with bar.notices():
+        if data in ("folder", "upload"):
+            return _ask_for_folder() if data == "folder" else _ask_for_zip()
+        if not shared.is_here(data):
+            wanted = shared.data_download(data)
+            download.ask("data", wanted, f"{wanted.title} is not on this computer.", "", stay, on_stay)
+            return ""
+    return data
 
 
 def _ask_for_folder() -> str:

@@ -14,6 +14,8 @@ _VIRIDIS = (
 _SIGNED = "1d4f9c 3f78bf 7aa6da b7d0ec f7f7f7 f3c4b3 e2907a c85749 a11f2c"
 
 INK = (24, 28, 36)
+LETTER = (118, 128, 142)  # numbers under tiles, on white paper and on dark
+EMPTY = (176, 183, 192)  # where nothing is: neither paper nor a picture
 PAPER = (255, 255, 255)
 FRAME = (232, 93, 4)  # what is chosen
 GUTTER = (255, 255, 254)  # between pictures: white paper, and see-through in a PNG; no picture's own colour

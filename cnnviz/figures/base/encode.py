@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,11 +13,11 @@ from PIL import Image
 from cnnviz.figures.base.colors import GUTTER
 
 
-def palette_png(levels: np.ndarray, palette: np.ndarray) -> bytes:
-    """`levels` (H, W) uint8 indices into `palette` (≤ 256, 3) uint8 → PNG."""
+def palette_png(levels: np.ndarray, palette: np.ndarray, clear: int | None = None) -> bytes:
+    """`levels` (H, W) uint8 indices into `palette` (≤ 256, 3) uint8 → PNG. `clear`: the index that is see-through."""
     image = Image.fromarray(levels, "P") if levels.flags.c_contiguous else Image.fromarray(levels.copy(), "P")
     image.putpalette(np.ascontiguousarray(palette).tobytes())
-    return _encode_png(image)
+    return _encode_png(image, {} if clear is None else {"transparency": clear})
 
 
 def rgb_png(pixels: np.ndarray) -> bytes:
@@ -55,9 +56,9 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _encode_png(image: Image.Image) -> bytes:
+def _encode_png(image: Image.Image, options: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
+    image.save(buffer, "PNG", compress_level=1, **options)
     return buffer.getvalue()
 
 

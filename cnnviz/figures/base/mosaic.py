@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cnnviz.figures.base.colors import GUTTER, INK, to_levels, viridis
+from cnnviz.figures.base.colors import GUTTER, LETTER, to_levels, viridis
 from cnnviz.figures.base.encode import enlarge, palette_png, rgb_png, whole_factor
 
 SCALES = ("common", "each")
@@ -74,10 +74,10 @@ def maps_mosaic(
     captions = len(chosen) <= CAPTIONED
     columns, room = plan_grid(len(chosen), maps.shape[1:], width, height, captions)
     levels = to_levels(_fit_maps(shown, room), 0.0, np.maximum(peaks, 1e-12))
-    palette = np.concatenate([viridis()[::2][:126], [viridis()[-1]], [np.array(GUTTER)], [np.array(INK)]])
+    palette = np.concatenate([viridis()[::2][:126], [viridis()[-1]], [np.array(GUTTER)], [np.array(LETTER)]])
     levels = np.minimum(levels // 2, 126).astype(np.uint8)
     canvas, geometry = _place_tiles(levels, columns, chosen, 127, 128, captions)
-    return Mosaic(palette_png(canvas, palette.astype(np.uint8)), chosen, *geometry)
+    return Mosaic(palette_png(canvas, palette.astype(np.uint8), clear=127), chosen, *geometry)
 
 
 def tiles_mosaic(
@@ -88,7 +88,8 @@ def tiles_mosaic(
     captions = captions and len(tiles) <= CAPTIONED
     columns, room = plan_grid(len(tiles), tiles.shape[1:3], width, height, captions)
     large = np.stack([enlarge(t, whole_factor(max(t.shape[:2]), room)) for t in tiles])
-    channels = [_place_tiles(large[..., c], columns, chosen, 255, 24, captions) for c in range(large.shape[3])]
+    colours = zip(np.moveaxis(large, 3, 0), GUTTER, LETTER, strict=False)
+    channels = [_place_tiles(part, columns, chosen, gutter, ink, captions) for part, gutter, ink in colours]
     canvas = np.stack([c for c, _ in channels], 2)
     return Mosaic(rgb_png(canvas), chosen, *channels[0][1])
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.figures.base.colors import GUTTER
+from cnnviz.figures.base.colors import EMPTY, GUTTER
 from cnnviz.figures.base.encode import fit_pixels
 
 GAP, CAPTION, BESIDE = 2, 24, 14
 LEAST = 82  # pixels of a block's width, for its caption
-EMPTY = (236, 238, 241)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.colors import (
     CATEGORIES,
+    EMPTY,
     FRAME,
     GUTTER,
     NEUTRAL,
@@ -24,7 +25,7 @@ from cnnviz.figures.equivariance.panels import Strip, fit_map, fit_photo, place_
 
 SIDE, PHOTO, SMALL = 168, 112, 150  # pixels of a map, of an image, and of a map among four
 CAPTION, GAP, BETWEEN, BAR = 24, 12, 18, 9  # pixels
-SILENT = (236, 238, 241)
+SILENT = EMPTY
 SAME = from_hex(CATEGORIES[0])
 CHANGED = FRAME
 
@@ -106,10 +107,12 @@ def columns_strip(columns: Sequence[tuple[str, str, MapPair]]) -> Strip:
 
 def _draw_legend(canvas: np.ndarray, left: int, top: int) -> list[tuple[float, float, float, str]]:
     """Three swatches below the marked maps."""
-    words, third = [], SIDE // 3
-    for at, (colour, name) in enumerate(((SAME, "same"), (CHANGED, "changed"), (SILENT, "silent"))):
-        canvas[top : top + BAR, left + at * third : left + (at + 1) * third - 3] = colour
-        words.append((float(left + at * third), float(top + BAR + 2), float(third), name))
+    words, letters = [], 17
+    for colour, name in ((SAME, "same"), (CHANGED, "changed"), (SILENT, "silent")):
+        wide = SIDE * len(name) // letters
+        canvas[top : top + BAR, left : left + wide - 3] = colour
+        words.append((float(left), float(top + BAR + 2), float(wide), name))
+        left += wide
     return words
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.figures.base.colors import GUTTER, activation_rgb, sample_palette, viridis
+from cnnviz.figures.base.colors import EMPTY, GUTTER, activation_rgb, sample_palette, viridis
 from cnnviz.figures.base.encode import enlarge, rgb_png, whole_factor
 from cnnviz.figures.base.overlay import to_rgb
 
 Box = tuple[int, int, int, int]  # (top, left, bottom, right), half open, pixels of the image
 SIDE = 640  # pixels of the longer side of a picture at most, unless the canvas itself is larger
 BAR = 12  # pixels of height of the scale under the gradient, in a picture of SIDE
-_OUTSIDE, _STRIPES = (246, 247, 249), ((222, 226, 232), (204, 210, 218))
+_STRIPES = EMPTY, (138, 147, 158)
 FARTHEST = 1.0  # margin at most, in sides of the image: a field of 2,000 pixels would leave nothing of it
 FAR = 0.5  # margin for units at the border, whose fields go on beyond it
 
@@ -102,7 +102,7 @@ def heat_picture(
 def _lay_out(canvas: Canvas, inner: np.ndarray, free: Box) -> np.ndarray:
     """(height, width, 3): the image's pixels enlarged, around them paper, hatched inside the field."""
     width, height = canvas.size
-    pixels = np.full((height, width, 3), _OUTSIDE, np.uint8)
+    pixels = np.full((height, width, 3), GUTTER, np.uint8)
     left, top, wide, high = (round(v) for v in canvas.frame(free))
     rows, cols = slice(max(top, 0), max(top + high, 0)), slice(max(left, 0), max(left + wide, 0))
     region = pixels[rows, cols]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cnnviz.figures.base.colors import FRAME, activation_rgb
+from cnnviz.figures.base.colors import EMPTY, FRAME, GUTTER, activation_rgb
 from cnnviz.figures.base.encode import fit_pixels, rgb_png
 
-OUTER, IMAGE, FIELD = (255, 255, 255), (236, 238, 241), (160, 169, 181)
+IMAGE, FIELD = EMPTY, (91, 100, 112)
 BETWEEN = 14
 
 
@@ -27,12 +27,12 @@ def fields_picture(
     _paste_centred(right, activation_rgb(weight))
     pictures = [Image.fromarray(fit_pixels(part, side)) for part in (left, right)]
     scale = pictures[0].width / shown[1]
-    _draw_frame(pictures[0], field, scale, (91, 100, 112))
-    _draw_frame(pictures[1], field, scale, (91, 100, 112))
+    _draw_frame(pictures[0], field, scale, FIELD)
+    _draw_frame(pictures[1], field, scale, FIELD)
     for box in boxes:
         _draw_frame(pictures[1], box, scale, FRAME)
     wide, high = pictures[0].size
-    canvas = Image.new("RGB", (2 * wide + BETWEEN, high), OUTER)
+    canvas = Image.new("RGB", (2 * wide + BETWEEN, high), GUTTER)
     canvas.paste(pictures[0], (0, 0))
     canvas.paste(pictures[1], (wide + BETWEEN, 0))
     return rgb_png(np.asarray(canvas)), canvas.size

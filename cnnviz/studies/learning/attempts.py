@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from cnnviz.errors import unknown
+from cnnviz.errors import BadInput, unknown
+from cnnviz.models.bundled import assets
 from cnnviz.progress import Progress
+from cnnviz.store import read_json, write_json
 from cnnviz.training.freeze import ALL_BUT_HEAD
 from cnnviz.training.loop import TrainingProgress, train
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.state import Epoch, read_history
 
+BUNDLED = "attempts-photographs.json"
 GENTLER = 0.1  # the learning rate with trained weights, of that from scratch
 
 
@@ -32,9 +36,9 @@ ATTEMPTS = {
     attempt.name: attempt
     for attempt in (
         Attempt("scratch", "from scratch", augmented=False, trained=False),
-        Attempt("augmented", "from scratch, with augmentation", augmented=True, trained=False),
-        Attempt("head", "from trained weights, head only", augmented=True, trained=True, freeze=ALL_BUT_HEAD),
-        Attempt("all", "from trained weights, all layers", augmented=True, trained=True),
+        Attempt("augmented", "with augmentation", augmented=True, trained=False),
+        Attempt("head", "pretrained, head only", augmented=True, trained=True, freeze=ALL_BUT_HEAD),
+        Attempt("all", "pretrained, all layers", augmented=True, trained=True),
     )
 }
 
@@ -46,11 +50,6 @@ class AttemptResult:
     attempt: Attempt
     history: tuple[Epoch, ...]
     weights: Path
-
-    @property
-    def last(self) -> Epoch:
-        """After the last epoch."""
-        return self.history[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +122,51 @@ def _report(state: TrainingProgress, attempt: Attempt, results: Sequence[Attempt
     )
 
 
-def describe_attempts(results: Sequence[AttemptResult]) -> Iterator[str]:
-    """The outcome of each, and which was best, computed from the results; a line each."""
-    for result in results:
-        last = result.last
+@dataclass(frozen=True, slots=True)
+class AttemptsRecord:
+    """Attempts as they went, without their weights. `histories`: {name of ATTEMPTS: its epochs}; `meta`: network, data,
+    processor, command."""
+
+    histories: dict[str, tuple[Epoch, ...]]
+    meta: dict[str, Any]
+
+    def save(self, path: str | Path) -> None:
+        """Write it as JSON. Raises CnnvizError if the file cannot be written."""
+        histories = {name: [asdict(epoch) for epoch in history] for name, history in self.histories.items()}
+        write_json(path, {"study": "attempts", "histories": histories, "meta": self.meta})
+
+    @classmethod
+    def load(cls, path: str | Path) -> AttemptsRecord:
+        """Inverse of `save`. Raises BadInput for a file that is missing, damaged or of another kind."""
+        plain = read_json(path)
+        try:
+            found = {
+                name: tuple(Epoch(**values) for values in plain["histories"][name])
+                for name in ATTEMPTS
+                if name in plain["histories"]
+            }
+            whole = plain["study"] == "attempts" and bool(found) and all(found.values())
+        except (KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise BadInput(f"{path} holds no attempts. Compute it again: python -m benchmarks.transfer_learning.")
+        return cls(found, dict(plain.get("meta", {})))
+
+
+def bundled_attempts() -> AttemptsRecord | None:
+    """Attempts on photographs that come with cnnviz; None where it was installed without its assets."""
+    path = assets() / "studies" / BUNDLED
+    return AttemptsRecord.load(path) if path.is_file() else None
+
+
+def describe_attempts(histories: Mapping[str, Sequence[Epoch]]) -> Iterator[str]:
+    """The outcome of each, and which was best, computed from their last epochs; a line each."""
+    for name, history in histories.items():
+        last = history[-1]
         yield (
-            f"{result.attempt.title}: {last.train_accuracy:.1%} of the training images, "
+            f"{ATTEMPTS[name].title}: {last.train_accuracy:.1%} of the training images, "
             f"{last.test_accuracy:.1%} of the test images"
         )
-    if len(results) > 1:
-        best = max(results, key=lambda result: result.last.test_accuracy)
-        yield f"best on the test images: {best.attempt.title}"
+    if len(histories) > 1:
+        best = max(histories, key=lambda name: histories[name][-1].test_accuracy)
+        yield f"best on the test images: {ATTEMPTS[best].title}"

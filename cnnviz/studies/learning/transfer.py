@@ -3,7 +3,7 @@
 Source: Yosinski, Clune, Bengio, Lipson, How transferable are features in deep neural networks?, NIPS 2014. A data set
 is split into two halves of its classes, A and B. A network is trained on each. Then its first n layers are taken over,
 the others start anew, and the whole is trained on B: with layers of B ("BnB", a control) or of A ("AnB") that stay as
-they are, or that are trained on ("BnB+", "AnB+")."""
+they are, or that are fine-tuned ("BnB+", "AnB+")."""
 
 from __future__ import annotations
 
@@ -133,11 +133,11 @@ def describe_study(study: TransferStudy) -> list[str]:
     lines = [_say(name, difference, meaning) for name, difference, meaning in found]
     gain = study.compare("AnB+")
     if gain.rises:
-        lines.append(f"A start from the other half helps where it is trained on: {_list(gain, gain.rises)}.")
-    else:
         lines.append(
-            "A start from the other half that is trained on (AnB+) helps nowhere beyond the spread over seeds."
+            f"Fine-tuned layers of the other half (AnB+) serve better than new ones: {_list(gain, gain.rises)}."
         )
+    else:
+        lines.append("Fine-tuned layers of the other half (AnB+) serve better nowhere beyond the spread over seeds.")
     return lines
 
 
@@ -151,9 +151,13 @@ def _say(name: str, difference: Difference, meaning: str) -> str:
 def _list(difference: Difference, layers: list[str]) -> str:
     places = [difference.layers.index(layer) for layer in layers]
     return ", ".join(
-        f"{layer} {100 * difference.mean[i]:+.1f} ± {100 * difference.deviation[i]:.1f} points"
+        f"{layer} {_signed(100 * difference.mean[i])} ± {100 * difference.deviation[i]:.1f} points"
         for layer, i in zip(layers, places, strict=True)
     )
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.1f}".replace("-", "−")
 
 
 def bundled_study() -> TransferStudy | None:

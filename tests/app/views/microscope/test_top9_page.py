@@ -112,6 +112,21 @@ def test_a_block_holds_nine_patches_beside_nine_projections(opened, cache):
             assert np.abs(found.astype(int) - reconstruction_rgb(signal)).max() <= 1
 
 
+def test_the_same_channels_of_random_weights_stand_beside_with_their_own_winners(opened, cache):
+    at = when_built(when_built(opened("top9", net="lenet5", layer="conv2", unit="4", beside="random", wall="2")))
+    assert errors(at) == []
+    left, right = (pictures(at)[key] for key in ("wall_picture", "wall_picture_beside"))
+    assert left["items"] == right["items"] == [15] and left["group"] == right["group"] == "compared"
+    twin = cnnviz.load("lenet5", "random")
+    (file,) = (cache / "indexes").glob(f"{twin.fingerprint[:20]}-*.npz")
+    view = PatchIndex.load(file).attached(twin, corpus("digits")).unit("conv2", 15)
+    tile = tile_of(right, 15)
+    for place, patch in enumerate(view.patches()):
+        top, across = (14 * n for n in divmod(place, 3))
+        assert (tile[top : top + 14, across : across + 14] == patch).all()
+    assert not np.array_equal(tile, tile_of(left, 15))
+
+
 def test_leafing_through_the_wall_keeps_the_unit_and_is_in_the_url(opened):
     at = when_built(opened("top9", net="lenet5", layer="conv2", unit="4"))
     at.number_input(key="wall").set_value(2).run()
