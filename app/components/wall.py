@@ -67,8 +67,7 @@ def show_wall(
 
     palette = atlas.palette
     data = {
-        "src": data_url(atlas.png),
-        "stamp": hashlib.blake2b(atlas.png, digest_size=8).hexdigest(),
+        **wall_data(atlas),
         "columns": atlas.columns,
         "tile": atlas.tile,
         "cells": atlas.cells,
@@ -92,3 +91,8 @@ def show_wall(
         "group": group,
     }
     _render(key=key, data=number_data(key, data), on_pick_change=picked)
+
+
+def wall_data(atlas: Atlas) -> dict[str, Any]:
+    """What is other in a wall of as many tiles of the same size and scale: a frame of a motion."""
+    return {"src": data_url(atlas.png), "stamp": hashlib.blake2b(atlas.png, digest_size=8).hexdigest()}

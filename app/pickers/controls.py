@@ -15,7 +15,7 @@ from app.jobs import download
 from app.markdown import escape_markdown
 from app.pickers import bar, network_cards, photo_cards
 from app.pickers.photo_cards import DEFAULT_PHOTO
-from app.session import networks, shared
+from app.session import networks, run_weights, shared
 from app.session.cache import picture_cache
 from app.session.networks import Choice, Network
 from app.url import address
@@ -88,6 +88,8 @@ def pick_name(blocks: bool = False, first: str = "") -> str:
     default = next((wanted for wanted in (first, usual) if wanted in names), names[0])
     if not asked and linked is not None:
         default = linked.architecture  # a link that names only a file means its network
+    elif not asked and (trained := run_weights.network_of_weights(address.read("weights"))):
+        default = trained
     take_back_unknown(names)
     own = {found.architecture: found.file_name for found in reversed(owners.list_own())}
     others = {address.read("net"), default, *own} - {"", *names}
@@ -171,7 +173,8 @@ def list_weights(name: str, asked: str) -> tuple[dict[str, str], dict[str, OwnWe
     options += [key for key, found in own.items() if found is None or found.architecture == name]
     labels = owners.label_files([found for found in own.values() if found is not None])
     then = networks.snapshots(name)
-    return {key: labels.get(key, key) for key in options} | then, own
+    runs = run_weights.run_options(name, [asked, address.read("weights")])
+    return {key: labels.get(key, key) for key in options} | then | runs, own
 
 
 def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
@@ -179,6 +182,8 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
         return f"trained; published by {networks.publisher(name)}"
     if when := networks.snapshots(name).get(weights):
         return f"the bundled weights as they were {when}"
+    if weights.startswith("run:"):
+        return "of a recorded training; the page Training shows it"
     if own is not None:
         return f"yours, of {own.stored}; {plural(len(own.classes), 'class')}"
     return WEIGHTS_NOTE.get(weights, "a file of yours")

@@ -14,6 +14,7 @@ import streamlit as st
 
 from app import limits
 from app.jobs import background
+from app.session import run_weights
 from app.session.cache import LruCache, network_cache, release_memory
 from app.session.uploads import stored_weights
 from app.weights import owners
@@ -43,11 +44,11 @@ class NotHere(CnnvizError):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which network: architecture, weights ("bundled", "packaged", "epoch-5", "pretrained", "random", "file-<hash>"),
-    device.
+    """Which network: architecture, weights ("bundled", "packaged", "epoch-5", "run:mine@3", "pretrained", "random",
+    "file-<hash>"), device.
 
     `untrained`: its random twin, with the classes and the preprocessing of those weights. `version`: which
-    answers about a file of one's own."""
+    answers about a file of one's own, or which file of a recorded training."""
 
     name: str
     weights: str
@@ -97,6 +98,8 @@ def load(choice: Choice) -> Network:
     do, NotHere among them."""
     if choice.weights.startswith("file-"):
         stored_weights(choice.weights)  # it may have been removed since
+    if (version := run_weights.find_version(choice.weights)) is not None:
+        choice = replace(choice, version=version)
     network = _cache().get(choice.key, lambda: Network(_load(choice), choice))
     if not network.is_frozen and not background.any_running():  # what a job holds would be kept for ever
         gc.freeze()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
+from urllib.parse import quote, unquote
 
 import streamlit as st
 
@@ -27,6 +28,7 @@ RENAMED = {
     "Most seldom on": "Least often active",
     "Seen how often": "Coverage",
 }  # choices of older links
+_UNQUOTED = "/:;@ +&=$!*'()[]{}~"  # of a value among several, beside letters and digits
 _LAG = 0.7  # seconds for which a browser that has drawn a page may still send a value of the page before
 
 
@@ -164,7 +166,12 @@ def record(key: str, value: Any, default: Any) -> None:
     memory.drawn.add(key)
     memory.draft.pop(key, None)
     if value != default:
-        memory.draft[key] = str(value)
+        memory.draft[key] = _as_text(value)
+
+
+def _as_text(value: Any) -> str:
+    """As it stands in the URL: several values between commas."""
+    return ",".join(quote(one, safe=_UNQUOTED) for one in value) if isinstance(value, list) else str(value)
 
 
 def forget(*keys: str) -> None:
@@ -179,7 +186,7 @@ def forget(*keys: str) -> None:
 def read(key: str) -> str:
     """The choice as text before its widget is drawn; "" where it is the default."""
     if _touched(key):
-        return str(st.session_state.get(key) or "")
+        return _as_text(st.session_state.get(key) or "")
     return _memory().query.get(key, "")
 
 
@@ -230,6 +237,32 @@ def bind(widget: Callable[..., Any], label: str, key: str, default: Any, **optio
         prepare(key, default, str)
     value = widget(label, key=key, persist_state="session", **options)
     record(key, value, default)
+    return value
+
+
+def bind_several(
+    widget: Callable[..., Any], label: str, key: str, default: list[str], options: list[str], **settings: Any
+) -> list[str]:
+    """As `bind`, for a widget of which several options are chosen. What is no longer offered is left out; none at all
+    are the default."""
+
+    def parse(text: str) -> list[str] | None:
+        return [one for one in map(unquote, text.split(",")) if one in options] or None
+
+    prepare(key, default, parse)
+    offered = [one for one in st.session_state[key] if one in options] or default
+    if offered != st.session_state[key]:
+        st.session_state[key] = offered
+    value = list(widget(label, key=key, persist_state="session", options=options, **settings)) or default
+    record(key, value, default)
+    return value
+
+
+def keep(key: str) -> str:
+    """The choice as text, of a picker that this page has not: it moves along, and a callback may choose another."""
+    prepare(key, "", str)
+    value = str(st.session_state[key])
+    record(key, value, "")
     return value
 
 

@@ -20,7 +20,8 @@ def add_network(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("network", metavar="NETWORK", nargs=None if required else "?", help=network)
     weights = (
         '"bundled", "packaged", "pretrained", "random", "epoch-N" (the bundled ones after N epochs, where '
-        "`cnnviz list` says snapshots) or a file; default: bundled, else packaged, else pretrained, else random"
+        '`cnnviz list` says snapshots), "run:NAME@3" (of a recorded training after 3 epochs; also @step-1200, @best, '
+        "@last) or a file; default: bundled, else packaged, else pretrained, else random"
     )
     parser.add_argument("--weights", help=weights)
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda", "cuda:1", "mps" (default: auto)')

@@ -72,6 +72,7 @@ def _connect(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
     from cnnviz.data.open import NAMES, corpus
     from cnnviz.models.bundled import epoch_of
     from cnnviz.models.load import WORDS
+    from cnnviz.models.runs.moment import PREFIX
 
     meta = index.meta
     if index.embedded and options.data is None:
@@ -83,7 +84,8 @@ def _connect(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
             "with --embed."
         )
     options.network = meta["model"]
-    if options.weights is None and (meta["weights"] in WORDS or epoch_of(meta["weights"]) is not None):
+    told = meta["weights"]
+    if options.weights is None and (told in WORDS or epoch_of(told) is not None or str(told).startswith(PREFIX)):
         options.weights = meta["weights"]
     if options.weights is None:
         raise BadInput(f"The index was made with the weights {meta['weights']}: name that file with --weights.")

@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
-from cnnviz.store import is_there
+from cnnviz.errors import BadInput
+from cnnviz.store import is_there, read_json
 
 _WORD, _FILE = re.compile(r"epoch-(\d+)"), re.compile(r"epoch-(\d+)\.safetensors")
 
@@ -41,6 +43,17 @@ def snapshots(name: str) -> dict[int, Path]:
         return {}
     files = folder.glob("epoch-*.safetensors")
     return dict(sorted((int(match[1]), path) for path in files if (match := _FILE.fullmatch(path.name))))
+
+
+def read_training(name: str) -> dict[str, Any]:
+    """What is written beside the bundled weights of `name`: recipe, classes, accuracy, and as "history" what was
+    measured after each epoch, [{"epoch", "train_loss", …}]; {} where there is nothing to be read."""
+    path = bundled().get(name)
+    try:
+        notes = read_json(path.with_suffix(".json")) if path else {}
+    except BadInput:
+        return {}
+    return notes if isinstance(notes, dict) else {}
 
 
 def epoch_of(weights: object) -> int | None:

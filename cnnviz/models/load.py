@@ -26,6 +26,7 @@ from cnnviz.models.recognise.inspect import (
     identify,
     is_published,
 )
+from cnnviz.models.runs.moment import BUNDLED, RunMoment, find_bundled, find_snapshot, parse_moment
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.models.zoo.packaged import PACKAGES, find_packaged, packaged
 from cnnviz.store import is_there
@@ -54,14 +55,14 @@ def load(
     (the same at every call), "pretrained" (torchvision's own file, downloaded once with `progress(bytes done,
     bytes in all)`), "packaged" (a Python package of its own, where it is installed, see `models.zoo.packaged`),
     "bundled", "epoch-5" (the bundled weights as they were after 5 epochs of their training, float16, where such
-    snapshots come with cnnviz), or the path of a file, or of a folder as HuggingFace's libraries save it; None takes
-    the bundled file where there is one for `name`, else the packaged one, else random weights. The number of classes
-    is that of the file's head. `class_names` (a list, {index: name} or {name: index}) and `preprocessing` go before
-    everything else; without them those of
-    the file's metadata or of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's
-    own. Where the file does not say, what it does decides: the statistics that it kept, beside those of sample
-    photographs, and its answers on a labelled set at hand, `labelled` (a folder of class folders) or the digits
-    that cnnviz draws.
+    snapshots come with cnnviz), "run:mine@3" (of a recorded training after 3 epochs, see `models.runs`; also
+    "@step-1200", "@best", "@last"; the nearest that is kept, which `.report` says), or the path of a file, or of a
+    folder as HuggingFace's libraries save it; None takes the bundled file where there is one for `name`, else the
+    packaged one, else random weights. The number of classes is that of the file's head. `class_names` (a list, {index:
+    name} or {name: index}) and `preprocessing` go before everything else; without them those of the file's metadata or
+    of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's own. Where the file does not
+    say, what it does decides: the statistics that it kept, beside those of sample photographs, and its answers on a
+    labelled set at hand, `labelled` (a folder of class folders) or the digits that cnnviz draws.
     `.report` says what was matched, measured and decided, `.notes["assumed"]` what nothing decided. A network of no
     catalogue is rebuilt where its tensors are a chain of layers; its name, "chain:…", describes it. Of networks that
     nothing tells apart the likeliest is taken: give `name` to choose another.
@@ -112,6 +113,8 @@ def _load_parts(
     if weights is None:
         _refuse_a_path(name)
         weights = "bundled" if name in bundled() else "packaged" if name in packaged() else "random"
+    if (moment := parse_moment(weights)) is not None:
+        return _load_run(name, moment, overrides)
     epoch = epoch_of(weights)
     if weights in WORDS or epoch is not None:
         if name is None:
@@ -128,7 +131,8 @@ def _load_parts(
     path = Path(weights).expanduser()
     if not is_there(path) and path.suffix not in SUFFIXES:
         raise BadCheckpoint(
-            f"There is no file {str(path)[:200]}. weights may be a path or one of: {', '.join(WORDS)}, epoch-N."
+            f"There is no file {str(path)[:200]}. weights may be a path or one of: {', '.join(WORDS)}, epoch-N, "
+            "run:NAME@N."
         )
     return _load_file(name, path, path.name, overrides)
 
@@ -207,6 +211,25 @@ def _load_snapshot(name: str, epoch: int, overrides: _Overrides) -> dict[str, An
     return _load_checkpoint(
         name, replace(checkpoint, metadata=inherited | checkpoint.metadata), files[epoch], f"epoch-{epoch}", overrides
     )
+
+
+def _load_run(name: str | None, moment: RunMoment, overrides: _Overrides) -> dict[str, Any]:
+    """The weights that a recorded training keeps of a moment, or nearest to it. The snapshot says of which network they
+    are, or is recognised as any other file."""
+    if moment.run.startswith(BUNDLED):
+        trained, weights, remark = find_bundled(moment)
+        return _add_remark(_load_parts(name or trained, weights, None, overrides), remark)
+    found = find_snapshot(moment)
+    parts = _load_checkpoint(name, read_weights(found.path), found.path, found.weights, overrides)
+    return _add_remark(parts, found.remark)
+
+
+def _add_remark(parts: dict[str, Any], remark: str) -> dict[str, Any]:
+    """`parts` of a model that is not exactly what was asked for, which is said."""
+    if not remark:
+        return parts
+    report = replace(parts["report"], warnings=[remark, *parts["report"].warnings])
+    return {**parts, "report": report, "notes": {**parts["notes"], "moment": remark}}
 
 
 def _load_file(name: str | None, path: Path, origin: str, overrides: _Overrides) -> dict[str, Any]:

@@ -58,13 +58,19 @@ def first_layer_filters(
     if channel is not None and not 0 <= channel < weights.shape[1]:
         raise BadInput(f"channel must be in 0..{weights.shape[1] - 1}, got {channel}.")
     shown = weights if channel is None else weights[:, channel : channel + 1]
-    if shown.shape[1] not in (1, 3):
-        shown = shown.mean(axis=1, keepdims=True)
+    tiles, scale = tile_kernels(shown, contrast, full)
+    return FirstLayerFilters(layer, weights, tiles, scale)
+
+
+def tile_kernels(
+    kernels: np.ndarray, contrast: str = "common", full: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kernels (F, C, kh, kw) as `tiles` and `scale` of `FirstLayerFilters`; `contrast` and `full` as there."""
+    shown = kernels if kernels.shape[1] in (1, 3) else kernels.mean(axis=1, keepdims=True)
     magnitude = np.abs(shown).max(axis=(1, 2, 3))
     scale = magnitude if contrast == "each" else np.full_like(magnitude, magnitude.max() if full is None else full)
     unit = np.clip(shown / np.where(scale > 0, scale, 1)[:, None, None, None], -1, 1)
-    tiles = np.rint(128 + 127 * np.nan_to_num(unit)).astype(np.uint8).transpose(0, 2, 3, 1)
-    return FirstLayerFilters(layer, weights, tiles, scale)
+    return np.rint(128 + 127 * np.nan_to_num(unit)).astype(np.uint8).transpose(0, 2, 3, 1), scale
 
 
 def _first_weights(model: LoadedModel) -> tuple[str, np.ndarray]:
