@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -24,14 +22,6 @@ QUIET, GAPS = (
 )  # a run is silent after so many seconds, or of its usual gaps between two lines where that is longer
 EVERY, SELDOM = 1.5, 15.0  # seconds between two looks at a run that is written, and at one that is silent
 DEGRADATION = tuple(f"bundled:{name}_cifar" for name in ("plain20", "plain56", "resnet20", "resnet56"))
-
-
-@dataclass(slots=True)
-class _Reader:
-    """A run's reader, for one session at a time."""
-
-    reader: RunReader
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @st.cache_resource(show_spinner=False)
@@ -56,9 +46,8 @@ def read(name: str) -> RecordedRun:
     if name in _bundled():
         return _bundled()[name]
     folder = find_run(name)
-    kept = _readers().get((name, str(folder)), lambda: _Reader(RunReader(folder, name)))
-    with kept.lock:
-        return kept.reader.read()
+    reader: RunReader = _readers().get((name, str(folder)), lambda: RunReader(folder, name))
+    return reader.read()
 
 
 def read_all(names: list[str]) -> tuple[list[RecordedRun], list[str]]:

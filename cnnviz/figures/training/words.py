@@ -70,5 +70,5 @@ def describe_gaps(run: RecordedRun, first_nan: int | None) -> list[str]:
     if first_nan is not None:
         found.append(f"the loss is no number (NaN or infinite) from step {first_nan:,} on or in between")
     if run.broken:
-        found.append(f"{plural(run.broken, 'line')} of its files cannot be read and count for nothing")
+        found.append(f"{plural(run.broken, 'line')} of its files cannot be read, and left out")
     return found

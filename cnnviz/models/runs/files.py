@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 RUN, STEPS, LAYERS, EPOCHS = "run.json", "steps.jsonl", "layers.jsonl", "epochs.jsonl"
 FILTERS, SNAPSHOTS = "filters", "snapshots"
@@ -22,60 +22,68 @@ class LineReader:
     """The lines of one file, in the order in which they were written. Each `read` parses only what was appended since
     the one before.
 
-    `lines`: those that count: what lies behind a step from which the training went on again is left out. `broken`: how
-    many could not be read. `changes`: grows whenever `lines` are others."""
+    What lies behind a step from which the training went on again is left out, and so is a last line that is not whole
+    yet. `broken`: how many could not be read. `state`: another one whenever the lines are others."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.changes = 0
+        self._changes = 0
         self._restart(None)
 
     def _restart(self, identity: tuple[int, int] | None) -> None:
         self._identity, self._at, self._tail, self._rest = identity, 0, b"", b""
-        self.lines: list[dict[str, Any]] = []
+        self._lines: list[dict[str, Any]] = []
         self.broken = 0
-        self.changes += 1
+        self._changes += 1
+
+    @property
+    def state(self) -> tuple[int, bytes]:
+        return self._changes, self._rest
 
     def read(self) -> list[dict[str, Any]]:
-        """`lines` as they are now; none where there is no such file."""
+        """The lines as they are now; none where there is no such file."""
         try:
             with open(self._path, "rb") as file:
-                stat = os.fstat(file.fileno())
-                if (identity := (stat.st_dev, stat.st_ino)) != self._identity or stat.st_size < self._at:
-                    self._restart(identity)
-                elif stat.st_size == self._at:
-                    return self.lines
-                file.seek(self._at - len(self._tail))
-                if file.read(len(self._tail)) != self._tail:  # written anew
-                    self._restart(identity)
-                    file.seek(0)
-                new = file.read()
+                self._take(self._read_new(file))
         except OSError:
             if self._identity is not None:
                 self._restart(None)
-            return self.lines
+        last = _parse(self._rest)  # written whole, but for its end
+        return self._lines if last is None else _add(list(self._lines), last)
+
+    def _read_new(self, file: BinaryIO) -> bytes:
+        """What stands behind the place that was read; from the start where it is another file than before."""
+        told = os.fstat(file.fileno())
+        identity = told.st_dev, told.st_ino
+        if identity != self._identity or told.st_size < self._at or not self._is_known(file):
+            self._restart(identity)
+        file.seek(self._at)
+        new = file.read()
         self._at += len(new)
         self._tail = (self._tail + new)[-_TAIL:]
-        self._take(self._rest + new)
-        return self.lines
+        return new
+
+    def _is_known(self, file: BinaryIO) -> bool:
+        file.seek(self._at - len(self._tail))
+        return file.read(len(self._tail)) == self._tail
 
     def _take(self, text: bytes) -> None:
-        *whole, self._rest = text.split(b"\n")
-        for line in whole:
-            self._add(line, _parse(line))
-        if (last := _parse(self._rest)) is not None:  # written whole, but for its end
-            self._add(self._rest, last)
-            self._rest = b""
+        *whole, self._rest = (self._rest + text).split(b"\n")
+        for part in whole:
+            line = _parse(part)
+            self._changes += 1
+            if line is not None:
+                self._lines = _add(self._lines, line)
+            else:
+                self.broken += bool(part.strip())
 
-    def _add(self, text: bytes, line: dict[str, Any] | None) -> None:
-        if line is None:
-            self.broken += bool(text.strip())
-            return
-        self.changes += 1
-        if RESUMED in line:
-            self.lines = [one for one in self.lines if one["step"] <= line[RESUMED]]
-        else:
-            self.lines.append(line)
+
+def _add(lines: list[dict[str, Any]], line: dict[str, Any]) -> list[dict[str, Any]]:
+    """`lines` with one more, or without those behind the step that it goes back to."""
+    if RESUMED in line:
+        return [one for one in lines if one["step"] <= line[RESUMED]]
+    lines.append(line)
+    return lines
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

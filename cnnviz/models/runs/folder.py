@@ -21,10 +21,10 @@ def runs_folder() -> Path:
 
 
 def list_runs(folder: str | Path) -> list[Path]:
-    """The folders of runs in and below `folder`, at most three levels deep, the newest first. What a link leads to
-    outside it is left out."""
+    """The folders of runs in and below `folder`, at most three levels deep, the newest first. Links are not
+    followed: they may lead outside it, or round in a circle."""
     top = Path(folder)
-    written = [(_written(path), path) for path in _walk(top, DEPTH) if is_there(path / RUN) and _is_inside(path, top)]
+    written = [(_written(path), path) for path in _walk(top, DEPTH) if is_there(path / RUN)]
     return [path for _time, path in sorted(written, key=lambda one: (-one[0], one[1]))]
 
 
@@ -56,11 +56,11 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
     if not depth:
         return
     try:
-        below = [entry for entry in os.scandir(folder) if entry.is_dir() and entry.name not in (FILTERS, SNAPSHOTS)]
+        below = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return
     for entry in sorted(below, key=lambda one: one.name):
-        if not entry.name.startswith("."):
+        if not entry.name.startswith(".") and entry.name not in (FILTERS, SNAPSHOTS):
             yield from _walk(Path(entry.path), depth - 1)
 
 
@@ -69,10 +69,3 @@ def _written(path: Path) -> float:
         return (path / RUN).stat().st_mtime
     except OSError:  # removed meanwhile
         return 0.0
-
-
-def _is_inside(path: Path, top: Path) -> bool:
-    try:
-        return path.resolve().is_relative_to(top.resolve())
-    except (OSError, RuntimeError):
-        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class RecordedRun:
 
 
 class RunReader:
-    """Reads a run again and again while it is written: what was read before is not parsed anew.
+    """Reads a run again and again while it is written: what was read before is not parsed anew. Threads may share it.
 
     `folder`: of the run. `name`: what it is called, by default as its folder."""
 
@@ -131,10 +132,15 @@ class RunReader:
         self._readers = {
             kind: files.LineReader(self._folder / kind) for kind in (files.STEPS, files.LAYERS, files.EPOCHS)
         }
-        self._tables: dict[str, tuple[int, Any]] = {}
+        self._tables: dict[str, tuple[tuple[int, bytes], Any]] = {}
+        self._lock = threading.Lock()
 
     def read(self) -> RecordedRun:
         """The run as it is now. Raises BadInput if the folder holds none (any more)."""
+        with self._lock:
+            return self._read()
+
+    def _read(self) -> RecordedRun:
         about = files.read_about(self._folder)
         if about is None:
             raise BadInput(
@@ -160,9 +166,9 @@ class RunReader:
 
     def _keep(self, kind: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The table of a file, made anew when it has other lines."""
-        changes = self._readers[kind].changes
-        if kind not in self._tables or self._tables[kind][0] != changes:
-            self._tables[kind] = changes, make()
+        state = self._readers[kind].state
+        if kind not in self._tables or self._tables[kind][0] != state:
+            self._tables[kind] = state, make()
         return self._tables[kind][1]
 
     def _find_written(self) -> float:
