@@ -151,7 +151,8 @@ def _tell_states(found: list[RecordedRun], axis: str) -> str:
     for run in found:
         state = runs.state_of(run)
         told = ([state] if state not in ("", "ended") else []) + describe_gaps(run, find_first_nan(run))
-        told += [] if collect_curves(run, axis) else [f"nothing is known of it along {axis}"]
+        if _has_begun(run) and not collect_curves(run, axis):
+            told.append(f"nothing is known of it along {axis}")
         if told:
             words.append(f"**{escape_markdown(runs.label(run.name))}**: {'; '.join(told)}.")
     return "  \n".join(words)
@@ -160,8 +161,12 @@ def _tell_states(found: list[RecordedRun], axis: str) -> str:
 def _tell_nothing(found: list[RecordedRun], axis: str) -> str:
     if not found:
         return "Choose a run under “Runs”."
-    if any(len(run.steps["step"]) or len(run.epochs["step"]) for run in found):
+    if any(map(_has_begun, found)):
         known = [words for words, name in AXES.items() if any(collect_curves(run, name) for run in found)]
         other = f" Choose {' or '.join(known)}." if known else ""
         return f"Along {axis} nothing is known of {plural(len(found), 'run')}.{other}"
     return "Nothing to draw yet: the first step has not been written."
+
+
+def _has_begun(run: RecordedRun) -> bool:
+    return bool(len(run.steps["step"]) or len(run.epochs["step"]))
