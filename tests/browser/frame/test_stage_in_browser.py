@@ -30,6 +30,7 @@ PAGES = {
     "top-9": "net=lenet5&layer=conv2",
     "unit": "net=lenet5&layer=conv2&unit=1",
     "anatomy": "net=resnet20_cifar",
+    "training": "",
     "landscape": "",
     "equivariance": "net=resnet20_cifar&layer=layer1.0&dx=2",
     "receptive-fields": "net=lenet5&layer=conv2&average=this+image",

@@ -59,6 +59,7 @@ CASES = {
     "top-9": Case("net=lenet5&layer=conv2&unit=1", "Top-9 patches of", next_channel, {"unit": "2"}),
     "unit": Case("net=lenet5&layer=conv2&unit=1", "The 9 winners of", next_channel, {"unit": "2"}),
     "anatomy": Case("net=resnet20_cifar", "Graph of", one_of("Equal blocks", "Folded"), {"repeats": "Folded"}),
+    "training": Case("runs=bundled:lenet5", "Loss and accuracy", one_of("Loss", "Log"), {"lines": "Log"}),
     "landscape": Case("view=Slices", "Slices", one_of("Loss", "Log"), {"lines": "Log"}),
     "equivariance": Case("net=lenet5&layer=conv2", "Shift of", from_list("Padding", "torus"), {"padding": "torus"}),
     "receptive-fields": Case(
