@@ -18,7 +18,9 @@ from cnnviz.errors import CnnvizError
 from cnnviz.progress import Progress
 from cnnviz.tours import Stop, Tour
 
-NEEDS_NONE = frozenset({"playground", "anatomy", "landscape"})  # pages that open without a network's weights
+NEEDS_NONE = frozenset(
+    {"playground", "anatomy", "training", "landscape"}
+)  # pages that open without a network's weights
 
 
 def start(tour: Tour) -> None:

@@ -9,7 +9,16 @@ import streamlit as st
 
 from app.url import address
 
-SUBJECT = ("net", "weights", "untrained", "image", "class", "view")  # another one makes an answer on the page untrue
+SUBJECT = (
+    "net",
+    "weights",
+    "untrained",
+    "image",
+    "class",
+    "view",
+    "runs",
+    "run",
+)  # another one makes an answer on the page untrue
 PLACE = ("layer", "unit")  # a step that is drawn in a moment shall not flicker: it is pale a little later
 _DRAWN = "scene_drawn"  # in the session: (subject, place) of what the page shows
 _MARK = "scene_mark"  # in the session: (where the mark of the present run stands, its scene)

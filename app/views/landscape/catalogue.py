@@ -98,6 +98,8 @@ def network_title(network: Network) -> str:
     when = networks.snapshots(network.model.name).get(network.choice.weights)
     if network.untrained and (network.choice.untrained or not when):
         when = "random weights"
+    elif network.choice.weights.startswith("run:"):
+        when = f"weights of the {network.choice.weights.replace(':', ' ', 1)}"
     return title(network.model.name) + (f", {when}" if when else "")
 
 

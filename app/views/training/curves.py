@@ -42,7 +42,7 @@ def view(row: Any) -> None:
     runs.offer_degradation(row)
     moment = moments.draw_panel(names)
     with row:
-        axis = AXES[bind_choice("Axis", "axis", list(AXES))]
+        axis = _pick_axis(names)
         log = bind_choice("Loss", "lines", ["Linear", "Log"]) == "Log"
     if moment is not None:
         moments.offer_play(moment, row, ("curves", axis, log), partial(_make_reel, moment))
@@ -64,6 +64,13 @@ def view(row: Any) -> None:
             "Degradation: He et al. 2016 (arXiv:1512.03385), Figure 1 and section 4.2. A smoothed value is the mean "
             "over a sixtieth of the steps around it."
         )
+
+
+def _pick_axis(names: list[str]) -> str:
+    """The axis; it opens on the first along which something is known."""
+    found, _problems = runs.read_all(names)
+    usual = next((word for word, axis in AXES.items() if any(collect_curves(run, axis) for run in found)), "Epochs")
+    return AXES[address.bind(st.segmented_control, "Axis", "axis", usual, options=list(AXES), required=True)]
 
 
 def _draw(names: list[str], axis: str, log: bool, moment: Moment | None) -> float | None:

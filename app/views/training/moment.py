@@ -92,7 +92,9 @@ def offer_play(moment: Moment, place: Any, recipe: tuple, reel: Any) -> None:
     steps = list_steps(moment.run)
     if len(steps) < 2:
         return
-    motion = Motion("the training", [describe(moment.run, one) for one in steps], steps.index(moment.step), PACE)
+    motion = Motion(
+        "the training", [describe(moment.run, one) for one in steps], steps.index(moment.step), PACE, first=0
+    )
     names = (moment.run.name, tuple(steps), *recipe)
     with place:
         offer_motion(motion, "motion", lambda at: address.choose(KEY, steps[at]), names, reel)

@@ -43,7 +43,7 @@ MEASURES = {
     ),
 }
 _MOST_NAMES = 40  # on the axis
-_MOST_LOOKS = 1_000  # columns; more are thinned out evenly
+_MOST_LOOKS = 500  # columns; more are thinned out evenly
 
 
 def layers_figure(
@@ -59,25 +59,22 @@ def layers_figure(
     chosen = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_LOOKS)).round().astype(int))
     values = np.asarray(table, float)[chosen].T * (1 if told.log else 100)
     shown, bar = _scale(values, told)
-    rows = np.arange(len(names))
     figure = go.Figure(
         go.Heatmap(
             x=np.float32(np.asarray(x, float)[chosen]),
-            y=rows,
+            y=list(names),
             z=np.float32(shown),
             customdata=np.float32(values),
-            text=[[name] * len(chosen) for name in names],
             colorscale=[[n / 15, to_hex(viridis()[round(n * 17)])] for n in range(16)],
             colorbar={"title": {"text": told.title, "side": "right"}, "thickness": 16, **bar.pop("colorbar")},
-            hovertemplate=f"%{{text}}<br>{told.title} %{{customdata:.3~g}} at {x_title} %{{x:.4~g}}<extra></extra>",
+            hovertemplate=f"%{{y}}<br>{told.title} %{{customdata:.3~g}} at {x_title} %{{x:.4~g}}<extra></extra>",
             hoverongaps=False,
             **bar,
         )
     )
     apply_style(figure, height)
-    step = max(1, -(-len(names) // _MOST_NAMES))
-    ticks = {"tickvals": rows[::step], "ticktext": list(names)[::step], "range": [len(names) - 0.5, -0.5]}
-    figure.update_yaxes(showgrid=False, **ticks)
+    every = max(1, -(-len(names) // _MOST_NAMES))
+    figure.update_yaxes(type="category", autorange="reversed", tickvals=list(names)[::every], showgrid=False)
     figure.update_xaxes(title_text=x_title, showgrid=False)
     figure.update_layout(margin=margins(60, 16, 30, 52), dragmode=False)
     return figure

@@ -71,4 +71,4 @@ def describe_gaps(run: RecordedRun, first_nan: int | None) -> list[str]:
         found.append(f"the loss is no number (NaN or infinite) from step {first_nan:,} on or in between")
     if run.broken:
         found.append(f"{plural(run.broken, 'line')} of its files cannot be read, and left out")
-    return found
+    return found + [f"assumed: {words}" for words in run.assumed]

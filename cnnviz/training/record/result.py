@@ -20,6 +20,7 @@ from cnnviz.models.runs.moment import BUNDLED, choose_best, name_moment
 
 __all__ = ["RecordedRun", "RunReader", "find_run", "list_runs", "name_runs", "read_run", "runs_folder"]
 _WHOLE = ("step", "epoch")
+_FULL = 1.0001  # an accuracy beyond it is no share
 _HELD_OUT = ("val_", "valid_", "validation_", "eval_", "dev_")  # what others call "test_": measured after an epoch
 
 
@@ -30,7 +31,7 @@ class RecordedRun:
     "gradient", "weight" and "update" are (T, layers) and "dead" (T, rectifiers), a share of the channels. `layers`,
     `rectifiers`: their names. `filters`, `snapshots`: {step: file}. `about`: of run.json. `running`: not ended yet, as
     far as its files tell. `broken`: lines that could not be read. `written`: when its files were written last, seconds
-    since 1970; 0: not told.
+    since 1970; 0: not told. `assumed`: what its numbers were taken for, in words.
 
     Of a training that comes with cnnviz epochs alone are known: there a step is an epoch."""
 
@@ -45,6 +46,7 @@ class RecordedRun:
     about: dict[str, Any]
     broken: int = 0
     written: float = 0.0
+    assumed: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -150,11 +152,15 @@ class RunReader:
         looks = lines[files.LAYERS]
         layers = _read_names(about.get("layers"))
         rectifiers = next((names for one in looks if (names := _read_names(one.get("rectifiers")))), [])
+        steps = self._keep(files.STEPS, lambda: _columns(lines[files.STEPS]))
+        epochs = self._keep(files.EPOCHS, lambda: _columns(lines[files.EPOCHS]))
+        epochs, renamed = _name_held_out(_number_epochs(epochs))
+        (steps, epochs), divided = _as_shares(steps, epochs)
         return RecordedRun(
             self._name,
-            self._keep(files.STEPS, lambda: _columns(lines[files.STEPS])),
+            steps,
             self._keep(files.LAYERS, lambda: _tables(looks, len(layers), len(rectifiers))),
-            self._keep(files.EPOCHS, lambda: _number_epochs(_columns(lines[files.EPOCHS]))),
+            epochs,
             layers,
             rectifiers,
             files.list_arrays(self._folder, files.FILTERS),
@@ -162,6 +168,7 @@ class RunReader:
             about,
             sum(reader.broken for reader in self._readers.values()),
             self._find_written(),
+            (*renamed, *divided),
         )
 
     def _keep(self, kind: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -197,16 +204,33 @@ def _columns(lines: list[dict[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def _number_epochs(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The columns of epochs with their whole numbers, counted where they are not told, and measures under one name."""
+    """The columns of epochs with their whole numbers, counted where they are not told."""
     told = columns.get("epoch", np.full(len(columns["step"]), np.nan))
-    counted = np.arange(1, len(told) + 1)
     known = np.isfinite(told) & (np.abs(np.nan_to_num(told)) < files.MOST_STEP)
-    found = {**columns, "epoch": np.where(known, np.nan_to_num(told), counted).astype(np.int64)}
-    for name in columns:
+    counted = np.arange(1, len(told) + 1)
+    return {**columns, "epoch": np.where(known, np.nan_to_num(told), counted).astype(np.int64)}
+
+
+def _name_held_out(columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What was measured on held-out images under one name, "test_…", and what is assumed with that."""
+    found, assumed = dict(columns), []
+    for name, values in columns.items():
         start = next((start for start in _HELD_OUT if name.startswith(start)), None)
-        if start:
-            found.setdefault(f"test_{name.removeprefix(start)}", columns[name])
-    return found
+        if start and (test := f"test_{name.removeprefix(start)}") not in found:
+            found[test] = values
+            assumed.append(f"{name} is shown as test")
+    return found, assumed
+
+
+def _as_shares(*tables: dict[str, np.ndarray]) -> tuple[list[dict[str, np.ndarray]], list[str]]:
+    """Accuracies from 0 to 1, also where a loop gives per cent, and what is assumed with that."""
+    parts = [(table, name) for table in tables for name in table if name.endswith("accuracy")]
+    if not any(
+        np.nanmax(np.where(np.isfinite(table[name]), table[name], 0), initial=0) > _FULL for table, name in parts
+    ):
+        return list(tables), []
+    found = [{name: v / 100 if name.endswith("accuracy") else v for name, v in table.items()} for table in tables]
+    return found, ["its accuracies go beyond 1 and are taken for per cent"]
 
 
 def _is_number(value: Any) -> bool:

@@ -56,10 +56,10 @@ def test_time_is_told_in_a_unit_that_fits(seconds, unit, shown):
 @pytest.mark.parametrize("measure", MEASURES)
 def test_a_heat_map_has_a_row_a_layer_from_the_top_and_tells_true_values(measure):
     table = np.array([[1e-4, 0.5, 0.0], [1e-2, 1.0, np.nan]])
-    figure = layers_figure(np.array([1, 50]), ["conv", "fc", "head"], table, measure)
+    figure = layers_figure(np.array([1, 50]), ["conv", "fc", "0"], table, measure)
     heat, factor = figure.data[0], 1 if MEASURES[measure].log else 100
-    assert np.shape(heat.z) == (3, 2) and figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
-    assert list(figure.layout.yaxis.ticktext) == ["conv", "fc", "head"] and heat.text[2][0] == "head"
+    assert np.shape(heat.z) == (3, 2) and figure.layout.yaxis.autorange == "reversed"
+    assert list(figure.layout.yaxis.tickvals) == list(heat.y) == ["conv", "fc", "0"]
     np.testing.assert_allclose(np.array(heat.customdata, float), factor * table.T, rtol=1e-6)
     assert np.isnan(heat.z[2][1])  # not measured: empty
     if MEASURES[measure].log:
@@ -76,8 +76,10 @@ def test_a_table_of_one_value_is_drawn_too(value):
 def test_the_names_of_many_layers_are_thinned_out_on_the_axis_and_told_when_pointed_at():
     names = [f"layer{n}" for n in range(120)]
     figure = layers_figure(np.arange(3000), names, np.ones((3000, 120)), "weight")
-    assert len(figure.layout.yaxis.ticktext) <= 40 and np.shape(figure.data[0].z)[1] <= 1000
-    assert figure.data[0].text[119][0] == "layer119" and figure.data[0].x[-1] == 2999
+    assert len(figure.layout.yaxis.tickvals) <= 40 and np.shape(figure.data[0].z)[1] <= 1000
+    assert (
+        figure.data[0].y[119] == "layer119" and figure.layout.yaxis.type == "category" and figure.data[0].x[-1] == 2999
+    )
 
 
 def test_sentences_on_depth_have_the_numbers_and_the_budgets():

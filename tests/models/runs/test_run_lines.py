@@ -123,4 +123,17 @@ def test_values_of_any_kind_are_numbers_or_none(tmp_path):
     assert set(run.steps) == {"step", "loss", "f", "g"} and run.layers == [] and run.architecture == ""
     assert np.isnan(run.steps["loss"][0]) and run.steps["loss"][1] == 0.5 and np.isnan(run.steps["f"]).all()
     assert run.epochs["epoch"].tolist() == [1, 2] and run.epochs["test_loss"].tolist() == [0.3, 0.2]
+    assert run.assumed == ("val_loss is shown as test",)
     assert run.best_epoch == 2 and run.epoch_at == {0: 0, 2: 1, 4: 2} and run.broken == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "share"), [([0.5, 1.0], [0.5, 1.0]), ([50.0, 93.5], [0.5, 0.935]), ([None, 0.0], [np.nan, 0])]
+)
+def test_accuracies_are_shares_whichever_a_loop_gives(tmp_path, given, share):
+    steps = "".join(json.dumps({"step": n, "accuracy": value}) + "\n" for n, value in enumerate(given))
+    epochs = json.dumps({"step": 2, "epoch": 1, "test_accuracy": given[1], "test_loss": 3.0})
+    run = read_run(write_bare_run(tmp_path / "run", steps=steps, epochs=epochs))
+    np.testing.assert_allclose(run.steps["accuracy"], share)
+    assert run.epochs["test_accuracy"] == share[1] and run.epochs["test_loss"] == 3
+    assert bool(run.assumed) == (given[1] > 1)
