@@ -27,6 +27,7 @@ PAGES = {  # name: (address, what must be there)
     "top-9": ("top-9?layer=blocks.8", "canvas[data-stamp][aria-label^='Top-9 wall of']"),
     "unit": ("unit?layer=blocks.8", "canvas[data-stamp][aria-label*=' winners of channel ']"),
     "anatomy": ("anatomy?net=googlenet_2014", "svg[aria-label^='Layers of inception3a']"),
+    "training": ("training?lines=Log", ".plot.js-plotly-plot"),
     "landscape": ("landscape", ".plot.js-plotly-plot"),
     "equivariance": (f"equivariance?{SMALL}", "img[alt^='Shift of layer2.0']"),
     "receptive-fields": (f"receptive-fields?{SMALL}&layer=layer2.0", "img[alt^='The gradient of']"),
