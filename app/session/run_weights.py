@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.session.cache import picture_cache
 from cnnviz.errors import BadInput, CnnvizError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def run_options(network: str, asked: Sequence[str]) -> dict[str, str]:
     moments = {word: _parse(word) for word in words}
     wanted, found = {moment.run for moment in moments.values() if moment}, dict[str, str]()
     for run, folder in recorded_runs().items():
-        if (len(found) < MOST or run in wanted) and network_of(run)[0] == network:
+        if (len(found) < MOST or run in wanted) and network_of(run, run in wanted)[0] == network:
             found |= _list_moments(run, folder, run in wanted)
     for word, moment in moments.items():
         if moment is None:
@@ -65,26 +66,48 @@ def _list_moments(run: str, folder: Path, every: bool) -> dict[str, str]:
     return found
 
 
-def network_of(run: str) -> tuple[str, str]:
+def network_of(run: str, recognise: bool = True) -> tuple[str, str]:
     """(network, "") of a recorded training: of its own words, else recognised by its weights; ("", why) where cnnviz
-    knows none of that kind, or there is no such run."""
-    from cnnviz.models.runs.files import read_about
+    knows none of that kind, or there is no such run. `recognise`: also where that takes seconds."""
     from cnnviz.models.runs.moment import BUNDLED
 
     if run.startswith(BUNDLED):
         return run.removeprefix(BUNDLED), ""
     folder = recorded_runs().get(run)
-    about = read_about(folder) if folder else None
+    about = _read_about(folder) if folder else None
     if about is None:
         return "", f"There is no run named {run} (any more)."
-    told = about.get("architecture")
-    return _check(told) if isinstance(told, str) and told else _recognise(run, str(about.get("tensors")))
+    told, tensors = about
+    if told:
+        return _check(told)
+    name = "network of a run", run, tensors  # another network under the same name has other tensors
+    known: tuple[str, str] | None = picture_cache().find(name)
+    if known is not None or not recognise:
+        return known or ("", "")
+    return picture_cache().get(name, lambda: _recognise(run))
 
 
 def network_of_weights(weights: str) -> str:
     """The network of weights "run:mine@3"; "" of other weights, and where it is not known."""
     moment = _parse(weights)
     return network_of(moment.run)[0] if moment is not None else ""
+
+
+def _read_about(folder: Path) -> tuple[str, str] | None:
+    """(the network that run.json names or "", its tensors as text), read anew when it is written anew."""
+    from cnnviz.models.runs.files import RUN, read_about
+
+    try:
+        stamp = (folder / RUN).stat().st_mtime_ns
+    except OSError:
+        return None
+
+    def read() -> tuple[str, str] | None:
+        about = read_about(folder)
+        name = about.get("architecture") if about else None
+        return None if about is None else (name if isinstance(name, str) else "", str(about.get("tensors")))
+
+    return picture_cache().get(("about a run", str(folder), stamp), read)
 
 
 def _check(name: str) -> tuple[str, str]:
@@ -97,9 +120,7 @@ def _check(name: str) -> tuple[str, str]:
     return name, ""
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _recognise(run: str, tensors: str) -> tuple[str, str]:
-    """`tensors`: their names and shapes: what another network under the same name has not."""
+def _recognise(run: str) -> tuple[str, str]:
     from cnnviz.models.load import load
 
     try:

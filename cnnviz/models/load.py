@@ -13,8 +13,8 @@ from cnnviz.device import choose, out_of_memory, release
 from cnnviz.errors import BadCheckpoint, BadInput
 from cnnviz.models.bundled import bundled, epoch_of, snapshots
 from cnnviz.models.catalogue.architecture import Architecture, published
-from cnnviz.models.catalogue.registry import build, find
-from cnnviz.models.checkpoint.metadata import check_channels
+from cnnviz.models.catalogue.registry import build, find, is_known
+from cnnviz.models.checkpoint.metadata import check_channels, find_architecture
 from cnnviz.models.checkpoint.read import SUFFIXES, Checkpoint, read_weights
 from cnnviz.models.model import LoadedModel
 from cnnviz.models.recognise.decide import Decision, decide
@@ -250,12 +250,20 @@ def _load_checkpoint(
     if overrides.class_names is None:
         names = find_class_names(checkpoint, found, count, assumed)
     notes = {**checkpoint.metadata, "sha256": checkpoint.sha256, "assumed": assumed}
-    warnings = [*report.warnings, *checkpoint.warnings, *assumed]
+    warnings = [*report.warnings, *checkpoint.warnings, *_tell_other(name, checkpoint), *assumed]
     report = replace(report, warnings=warnings, evidence=decision.evidence, findings=decision.findings)
     parts = dict(module=module, name=found.name, origin=origin, report=report, notes=notes)
     return parts | dict(
         preprocessing=decision.preprocessing, class_names=names or labels.class_names(found.labels, count)
     )
+
+
+def _tell_other(name: str | None, checkpoint: Checkpoint) -> list[str]:
+    """That the file calls itself another network of the catalogue than the caller does, whose word counts."""
+    told = find_architecture(checkpoint.metadata)
+    if name is None or told in (None, name) or not is_known(str(told)):
+        return []
+    return [f"The file says that it holds weights of {told}; as asked for, they were put into {name}."]
 
 
 def _decide(

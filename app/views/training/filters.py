@@ -47,15 +47,16 @@ def view(row: Any) -> None:
         for n, one in enumerate(kernels)
     ]
     ends = (f"-{full:.3f}", f"{full:.3f}") if atlas.code == "signed" else None
-    words = f"{plural(len(kernels), 'filter')} of the first layer, {moment.words}"
+    words = f"{plural(len(kernels), 'filter')} of the first layer, {_describe(moment)}"
     moments.offer_play(moment, row, ("filters",), lambda: _make_reel(moment.run))
     show_wall(atlas, texts, words, WALL, ends=ends)
     with bar.panel():
         moments.tell_moment(moment)
         moments.offer_network(moment)
     st.write(
-        "Each tile is the kernel of one channel of the first layer, all moments on one scale. **Notice** how noise "
-        "becomes edges, colours and blobs, and after how little of the training most of them stay."
+        f"{_describe(moment).capitalize()}: each tile is the kernel of one channel of the first layer, all moments on "
+        "one scale. **Notice** how noise becomes edges, colours and blobs, and after how little of the training most "
+        "of them stay."
     )
 
 
@@ -67,13 +68,19 @@ def draw_small(moment: Moment) -> None:
         small = _mosaic(moment.run, moment.step)
     except CnnvizError:
         return  # the view of the filters says why
-    picture(small.png, small.size, f"First-layer filters, {moment.words}", SMALL, fill=True)
+    picture(small.png, small.size, f"First-layer filters, {_describe(moment)}", SMALL, fill=True)
 
 
 def small_frame(run: RecordedRun, step: int) -> dict[str, Any]:
     """What the browser draws of them at another moment."""
     small = _mosaic(run, step)
     return picture_data(small.png, small.size)
+
+
+def _describe(moment: Moment) -> str:
+    """The moment of the filters that are shown: the nearest that are kept."""
+    kept = moments.nearest_filters(moment.run, moment.step)
+    return moment.words if kept is None else moments.describe(moment.run, kept)
 
 
 def _make_reel(run: RecordedRun) -> Reel:

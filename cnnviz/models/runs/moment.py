@@ -138,10 +138,14 @@ def list_moments(folder: Path) -> dict[int, int | None]:
 
 
 def find_epochs(folder: Path) -> dict[int, int]:
-    """{epoch: the step at its end} of a run, 0 for the start; of what it has measured and of the weights it keeps."""
+    """{epoch: the step at its end} of a run, 0 for the start; of what was measured then and, where a line of that is
+    missing, of the weights that are kept."""
     lines = files.read_lines(folder / files.EPOCHS)
+    found = {0: 0} | {line["epoch"]: line["step"] for line in lines if _is_epoch(line.get("epoch"))}
+    if 1 < len(found) == max(found) + 1:
+        return found
     kept = {epoch: int(path.stem.removeprefix("step-")) for epoch, path in files.list_epochs(folder).items()}
-    return {0: 0} | kept | {line["epoch"]: line["step"] for line in lines if _is_epoch(line.get("epoch"))}
+    return kept | found
 
 
 def _is_epoch(value: Any) -> bool:

@@ -111,6 +111,12 @@ def test_trainings_that_come_with_cnnviz_have_moments_too():
     assert 10 in snapshots("plain20_cifar")
 
 
+def test_weights_that_call_themselves_another_network_are_loaded_as_asked_and_said(runs):
+    record_run(runs / "mine", about={"architecture": "resnet20_cifar"})
+    model = cnnviz.load("lenet5", "run:mine@1", device="cpu")
+    assert model.name == "lenet5" and "weights of resnet20_cifar" in str(model.report.warnings)
+
+
 def test_runs_are_found_by_their_path_below_the_folder_and_never_outside_it(runs, tmp_path):
     for name in ("b", "a/c", "a/d/e"):
         write_bare_run(runs / name)
