@@ -39,7 +39,8 @@ def process(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     timings = Path(cache) / "timings.jsonl"
-    environment = os.environ | {"CNNVIZ_CACHE": cache, "CNNVIZ_TIMINGS": str(timings), "PYTHONPATH": str(checkout)}
+    paths = os.pathsep.join(filter(None, [str(checkout), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"CNNVIZ_CACHE": cache, "CNNVIZ_TIMINGS": str(timings), "PYTHONPATH": paths}
     command = [sys.executable, "-m", "streamlit", "run", str(checkout / "app" / "Home.py"), *options]
     running = subprocess.Popen(
         [*command, "--server.port", str(port), "--server.headless", "true"],
