@@ -60,8 +60,8 @@ def main() -> None:
             found = [measure(browser, address, Path(cache) / "runs", number) for number in range(1, ROUNDS + 1)]
         browser.close()
     names = ("to the first curve", "to 95 % of the test digits", "to the end of 30 epochs")
-    for place, name in enumerate(names):
-        print(f"{name}: {statistics.median(one[place] for one in found):.1f} s, of {ROUNDS} trainings")
+    for name, seconds in zip(names, zip(*(one[:3] for one in found), strict=True), strict=True):
+        print(f"{name}: {statistics.median(seconds):.1f} s, of {ROUNDS} trainings")
     clicks = [click for one in found for click in one[3]]
     print(f"a click on another page meanwhile: median {statistics.median(clicks):.2f} s, longest {max(clicks):.2f} s")
 

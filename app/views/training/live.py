@@ -21,6 +21,7 @@ from app.views.training import filters, live_choices, live_runs, runs
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.training.live import live_figure
 from cnnviz.figures.training.probes import answers_picture
+from cnnviz.models.runs.files import SNAPSHOTS, list_arrays
 from cnnviz.models.runs.folder import runs_folder
 from cnnviz.training.choices import TrainingChoices
 from cnnviz.training.record.curves import collect_curves, count_epochs
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 KEY = "live"  # of the address: the runs that are shown
 HEIGHT = 330
 SOON, AT_ONCE = 0.5, 0.2  # seconds between two looks; before the first step
+NEWEST = -1  # in place of a step
 _PROBLEM = "training_problem"  # in the session: why a run was not started
 
 
@@ -68,7 +70,7 @@ def view(row: Any) -> None:
     for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):
         with place:
             _draw_buttons(run, choices, names, allowed)
-    follow(partial(_draw, names, [run.state for run in found]), "follow_live")
+    follow(partial(_draw, names, list(map(_sign, found))), "follow_live")
     st.write(
         "Thick: test images; dotted: training images, mean of each epoch; pale: single steps. Below, of each run its "
         "first-layer filters now, and what it answers to one test image of each class. **Notice** where the two curves "
@@ -171,13 +173,19 @@ def _offer_fork(run: LiveRun, choices: TrainingChoices, names: list[str], allowe
         return
     with st.popover("Fork", width="content", disabled=not allowed):
         st.caption("A new run that begins with the weights of a moment of this one, and with the recipe of the row.")
-        steps = sorted(moments, reverse=True)
-        chosen = st.selectbox("From", steps, format_func=moments.__getitem__, key=f"moment_{run.name}")
-        forked = replace(
-            choices, network=run.choices.network, data=run.choices.data, start=f"run:{run.name}@step-{chosen}"
-        )
+        steps = [NEWEST, *sorted(moments, reverse=True)]
+        words = moments | {NEWEST: "the newest moment"}
+        chosen = st.selectbox("From", steps, format_func=lambda step: words[step], key=f"moment_{run.name}")
+        forked = replace(choices, network=run.choices.network, data=run.choices.data)
         st.caption(f"{forked.describe() or 'the usual choices'}".capitalize())
-        st.button("Fork here", key=f"fork_{run.name}", type="primary", on_click=_start, args=(forked, names))
+        given = (forked, run.name, chosen, names)
+        st.button("Fork here", key=f"fork_{run.name}", type="primary", on_click=_fork, args=given)
+
+
+def _fork(choices: TrainingChoices, name: str, step: int, names: list[str]) -> None:
+    kept = list_arrays(runs_folder() / name, SNAPSHOTS)
+    step = max(kept, default=0) if step == NEWEST else step
+    _start(replace(choices, start=f"run:{name}@step-{step}"), names)
 
 
 def _list_moments(run: LiveRun) -> dict[int, str]:
@@ -191,13 +199,18 @@ def _list_moments(run: LiveRun) -> dict[int, str]:
 # --- what grows while it trains ------------------------------------------------------------------------------
 
 
-def _draw(names: list[str], states: list[str]) -> float | None:
+def _sign(run: LiveRun) -> tuple[str, bool]:
+    """What the buttons of a run depend on."""
+    return run.state, run.record is not None and bool(run.record.snapshots)
+
+
+def _draw(names: list[str], before: list[tuple[str, bool]]) -> float | None:
     """The curves and pictures as they are now; returns when to look again."""
     found = [_look(name) for name in names]
-    if [run.state for run in found] != states:
+    if list(map(_sign, found)) != before:
         address.rerun()  # the buttons are others now
     for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):
-        place.caption(_tell(run))
+        place.caption(f"{run.name}: {_tell(run)}")
     if not names:
         st.caption("Start trains a small network here, on this computer: the curves grow while it learns.")
     curves = [curve for run in found if run.record is not None for curve in collect_curves(run.record)]
