@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -49,6 +50,7 @@ from cnnviz.wording import plural
 
 TrainingWatcher = Callable[["TrainingProgress"], bool | None]
 EVERY = 50  # steps from one look into the layers to the next
+_seeding = threading.Lock()  # PyTorch's generator is the process's: two trainings that begin at once take turns
 MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")  # of an epoch
 
 
@@ -109,7 +111,7 @@ def train(
     testing = load_labelled(data, "test", preprocessing)
     _check_classes(training, testing)
     folder = make_run_folder(out)
-    with torch.random.fork_rng(devices=[]):
+    with _seeding, torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         module = build(architecture, len(training.class_names))
         initialise(module, recipe.initialisation)
