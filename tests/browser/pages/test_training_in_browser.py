@@ -94,7 +94,7 @@ def test_a_run_that_a_program_writes_is_followed_until_it_ends(visitor: Visitor,
         hide(visitor, True)
         visitor.tab.wait_for_timeout(2000)  # what was asked for before comes
         before = last_epoch(visitor)
-        visitor.tab.wait_for_timeout(4000)
+        visitor.tab.wait_for_timeout(3200)
         assert last_epoch(visitor) == before
         hide(visitor, False)
         visitor.until(lambda: last_epoch(visitor) > before, "seen again, it goes on")
