@@ -16,7 +16,7 @@ function enlargeLetters(figure, factor) {
   const visit = (part) => {
     for (const [name, value] of Object.entries(part)) {
       if (!value || typeof value !== "object") continue
-      if (/font$/.test(name) && value.size) value.size *= factor
+      if (name.endsWith("font") && value.size) value.size *= factor
       else if (!Array.isArray(value) || typeof value[0] === "object") visit(value)
     }
   }
