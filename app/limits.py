@@ -17,6 +17,7 @@ PICTURES = 256 * MIB  # finished pictures
 MAPS = 384 * MIB  # feature maps, and what networks receive
 RESULTS = 256 * MIB  # results of studies that took more than a moment
 ENTRIES = 4096  # of each of these three, however small
+RUN_READERS = 48  # recorded trainings whose lines stay parsed while they are followed
 
 # --- computed at once -----------------------------------------------------------------------------------
 LONG, SHORT = "long", "short"  # long: indexes, landscapes, what a button starts; short: what a view begins by itself

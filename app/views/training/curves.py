@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 560
 PLOT = "training_curves"  # key of the component
+_CLICKED = "training_clicked"  # in the session: a curve was clicked, and the moment is another one
 AXES = {"Epochs": "epochs", "Steps": "steps", "Time": "time"}
 
 
@@ -75,6 +76,8 @@ def _pick_axis(names: list[str]) -> str:
 
 def _draw(names: list[str], axis: str, log: bool, moment: Moment | None) -> float | None:
     """The figure as the runs are now; returns when to look again."""
+    if st.session_state.pop(_CLICKED, False):
+        address.rerun()  # a click on what is followed draws that alone anew
     found, problems = runs.read_all(names)
     for problem in problems:
         st.info(escape_markdown(problem), icon=":material/search_off:")
@@ -143,6 +146,7 @@ def _clicked(moment: Moment | None, axis: str, unit: float, point: list[Any]) ->
     steps = moments.list_steps(moment.run)
     places = locate(moment.run, steps, axis)
     if np.isfinite(places).any():
+        st.session_state[_CLICKED] = True
         address.choose(moments.KEY, steps[int(np.nanargmin(np.abs(places - float(point[0]) * unit)))])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from app import limits
 from app.session import networks, run_weights
 from app.session.cache import LruCache
 from app.url import address
@@ -15,7 +16,6 @@ from cnnviz.figures.training.words import describe_state
 from cnnviz.training.record.result import RecordedRun, RunReader, find_run
 
 MOST = 6  # runs on one axis
-READERS = 48  # runs whose lines are kept parsed, for all sessions
 QUIET, GAPS = (
     60,
     8,
@@ -26,7 +26,7 @@ DEGRADATION = tuple(f"bundled:{name}_cifar" for name in ("plain20", "plain56", "
 
 @st.cache_resource(show_spinner=False)
 def _readers() -> LruCache:
-    return LruCache(lambda _group: READERS, lambda: READERS, lambda _reader: 1)
+    return LruCache(lambda _group: limits.RUN_READERS, lambda: limits.RUN_READERS, lambda _reader: 1)
 
 
 @st.cache_resource(show_spinner=False)

@@ -23,7 +23,7 @@ _LINES: dict[str, dict[str, Any]] = {
     "train": {"width": 2, "dash": "dot"},
     "test": {"width": 2.6},
 }
-_FAINT = 0.35
+_FAINT = 0.45
 _GAP = 0.11  # share of the width between two panels
 HOUR, MINUTE = 3600, 60
 

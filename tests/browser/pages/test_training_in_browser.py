@@ -50,6 +50,23 @@ def last_epoch(visitor: Visitor) -> float:
     return visitor.tab.locator(".plot").first.evaluate(POINTS)
 
 
+def click_curve(visitor: Visitor, number: int) -> None:
+    """Click a point of the last curve, which lies above the others."""
+    plot = visitor.tab.locator(".plot").first
+    x, y = plot.evaluate(
+        """(plot, number) => {
+          const point = plot.calcdata.at(-1)[number], { xaxis, yaxis } = plot.calcdata.at(-1)[0].trace
+          const [across, down] = [xaxis, yaxis].map((id) => plot._fullLayout[id[0] + "axis" + id.slice(1)])
+          return [across._offset + across.d2p(point.x), down._offset + down.d2p(point.y)]
+        }""",
+        number,
+    )
+    plot.hover(position={"x": x - 20, "y": y})
+    plot.hover(position={"x": x, "y": y})
+    visitor.tab.locator(".plot .hoverlayer .hovertext").first.wait_for(state="attached")
+    plot.click(position={"x": x, "y": y})
+
+
 def hide(visitor: Visitor, hidden: bool) -> None:
     """Tell the page that its tab is (not) seen, as the browser does."""
     visitor.tab.evaluate(
@@ -77,7 +94,7 @@ def test_a_run_that_a_program_writes_is_followed_until_it_ends(visitor: Visitor,
         hide(visitor, True)
         visitor.tab.wait_for_timeout(2000)  # what was asked for before comes
         before = last_epoch(visitor)
-        visitor.tab.wait_for_timeout(4000)
+        visitor.tab.wait_for_timeout(3200)
         assert last_epoch(visitor) == before
         hide(visitor, False)
         visitor.until(lambda: last_epoch(visitor) > before, "seen again, it goes on")
@@ -99,6 +116,10 @@ def test_a_moment_of_the_slider_opens_the_feature_maps_of_then_and_space_plays(v
     before = filters.get_attribute("src")
     visitor.press(" ")
     visitor.until(lambda: filters.get_attribute("src") != before, "the filters move")
+    visitor.until_query(moment="12")
+    slider.press("Home")
+    visitor.until_query(moment="0")
+    click_curve(visitor, 2)  # at the end of epoch 3
     visitor.until_query(moment="12")
     slider.press("Home")
     visitor.until_query(moment="0")

@@ -14,6 +14,7 @@ from torch import nn
 import cnnviz
 from app.session import networks, run_weights
 from app.session.networks import Choice
+from app.shell.pages import list_pages
 from cnnviz.errors import CnnvizError
 from cnnviz.models.runs.files import FILTERS, SNAPSHOTS, list_arrays
 from cnnviz.training.record.result import read_run
@@ -203,6 +204,15 @@ def test_pickers_offer_the_runs_that_fit_and_all_moments_of_the_one_that_is_show
     assert errors(at) == [] and at.selectbox(key="weights").value == "run:mine@1"
     at = opened("feature_maps", net="resnet20_cifar")
     assert not any("mine" in name for name in at.selectbox(key="weights").options)
+
+
+def test_every_page_takes_the_weights_of_a_moment_and_keeps_them(runs, opened):
+    record_run(runs / "mine")
+    for entry in list_pages():
+        at = opened(entry.file.removesuffix(".py"), weights="run:mine@1", camera="Snapshot")
+        assert errors(at) == [] and at.query_params["weights"] == "run:mine@1", entry.file
+        shown = [box.value for box in at.selectbox if box.key == "weights"]
+        assert shown == ([] if entry.address in ("anatomy", "playground", "landscape", "training") else ["run:mine@1"])
 
 
 def test_two_epochs_stand_side_by_side(runs, opened):
