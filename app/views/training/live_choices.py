@@ -78,7 +78,7 @@ def _pick_recipe(usual: TrainingChoices) -> dict[str, Any]:
         batch = choose("Batch", "batch_size", usual.batch, options=BATCHES)
         momentum = choose("Momentum", "momentum", usual.momentum, options=MOMENTA)
         decay = choose("Weight decay", "decay", usual.weight_decay, options=DECAYS)
-        epochs = choose("Epochs", "epochs", usual.epochs, options=EPOCHS)
+        epochs = choose("Epochs", "train_epochs", usual.epochs, options=EPOCHS)
     with right:
         active = choose("Activation", "activation", PUBLISHED, options=list(_ACTIVATIONS))
         dropout = choose("Dropout", "dropout", PUBLISHED, options=list(_DROPOUT))

@@ -33,7 +33,7 @@ def test_a_training_is_started_watched_paused_and_forked_and_ends_with_its_tab(c
     with serving(tmp_path / "cache", tmp_path) as address:
         visitor = Visitor(chromium, address)
         bars = f"train_data=folder&train_folder={tmp_path / 'bars'}"
-        visitor.open("training", f"view=Train&epochs=200&batch_size=8&{bars}")
+        visitor.open("training", f"view=Train&train_epochs=200&batch_size=8&{bars}")
         press(visitor, "Start")
         first, second = runs / "lenet5-bars-1", runs / "lenet5-bars-2"
         visitor.main.locator("path.js-line").first.wait_for(state="attached")

@@ -62,7 +62,7 @@ def words(at: AppTest) -> str:
 
 
 def test_one_click_begins_a_run_that_is_paused_stepped_and_stopped_and_goes_on(opened, runs):
-    at = opened("training", **link(runs, epochs="200", batch_size="8"))
+    at = opened("training", **link(runs, train_epochs="200", batch_size="8"))
     assert "Start trains a small network here" in words(at) and not list(runs.glob("*"))
     at = button(at, "Start").click().run()
     name = "lenet5-bars-1"
@@ -105,7 +105,7 @@ def test_runs_stand_beside_each_other_and_a_fork_keeps_network_and_images(opened
     choices = TrainingChoices("mlp", str(runs.parent / "bars"), epochs=1, batch=64)
     name = make_run(runs, choices)
     train_choices(runs / name, TrainingControl(), lambda _seen: True, "cpu")
-    at = opened("training", **link(runs, lr="0.001", epochs="5", dropout="50 %"))
+    at = opened("training", **link(runs, lr="0.001", train_epochs="5", dropout="50 %"))
     button(at, "Fork here").click().run()
     other = "mlp-bars-2"
     wait(lambda: begun(other) > 0, "the fork trains")
