@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import BadInput
 from cnnviz.store import write_json
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.training.control import TrainingControl
@@ -100,8 +101,8 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "weight_decay": lambda decay: f"weight decay {decay:g}",
     "augment": lambda augment: "augmentation" if augment else "no augmentation",
     "initialisation": lambda how: f"initialisation {how}",
-    "epochs": lambda count: f"{count} epochs",
-    "per_class": lambda count: f"{count} images a class" if count else "all images",
+    "epochs": lambda count: plural(count, "epoch"),
+    "per_class": lambda count: f"{plural(count, 'image')} a class" if count else "all images",
     "start": lambda start: f"from {start.removeprefix('run:')}" if start else "from scratch",
 }
 

@@ -182,8 +182,8 @@ def _tell(plan: AttemptPlan, found: list[AttemptResult]) -> None:
     best = list(describe_attempts(histories))[-1]
     st.write(f"{best.capitalize()}. {_NOTICE}")
     st.caption(
-        f"{plural(plan.epochs, 'epoch')} each, {plan.per_class} images of each class; with trained weights at a tenth "
-        f"of the learning rate. Each is a run under Curves: `{_name_runs(found)}`."
+        f"{plural(plan.epochs, 'epoch')} each, {plural(plan.per_class, 'image')} of each class; with trained weights "
+        f"at a tenth of the learning rate. Each is a run under Curves: `{_name_runs(found)}`."
     )
 
 

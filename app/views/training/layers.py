@@ -18,6 +18,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.figures.training.layers import MEASURES, layers_figure
 from cnnviz.training.record.curves import count_epochs
 from cnnviz.training.record.result import RecordedRun
+from cnnviz.wording import plural
 
 HEIGHT = 560
 _WORDS = {"Gradients": "gradient", "Updates": "update", "Weights": "weight", "Dead": "dead"}
@@ -79,4 +80,5 @@ def _tell_nothing(run: RecordedRun, measure: str) -> str:
         return "No rectifier was watched in this run: its network has none, or it was compiled."
     if not run.layers:
         return "This run has no layers with trainable parameters."
-    return f"No look into the layers is written yet; the run takes one every {run.about.get('every', 50)} steps."
+    every = plural(run.about.get("every", 50), "step")
+    return f"No look into the layers is written yet; the run takes one every {every}."

@@ -63,9 +63,9 @@ def _draw_study() -> None:
         st.write(
             "Yosinski, Clune, Bengio, Lipson, How transferable are features in deep neural networks?, NIPS 2014. Half "
             f"A: {', '.join(halves['A'])}; half B: {', '.join(halves['B'])}. Of each class "
-            f"{images['trained_each_class']:,} images are trained on and {images['measured_each_class']:,} measured, "
-            f"for {study.meta['recipe']['epochs']} epochs. A difference is said to show where its mean is beyond two "
-            "standard deviations of the paired differences over the seeds. Computed with "
+            f"{plural(images['trained_each_class'], 'image')} are trained on and "
+            f"{images['measured_each_class']:,} measured, for {plural(study.meta['recipe']['epochs'], 'epoch')}. A "
+            "difference is said to show where its mean is beyond two standard deviations of the paired differences over the seeds. Computed with "
             f"`{study.meta['command']}`."
         )
 

@@ -114,9 +114,10 @@ def attempts_figure(
         if not history:
             continue
         x = [epoch.epoch for epoch in history]
+        words = {"test": "test images", "train": "training images"}
         for part, line in (("test", {"width": 2.6}), ("train", {"width": 1.6, "dash": "dot"})):
             y = [100 * getattr(epoch, f"{part}_accuracy") for epoch in history]
-            hover = f"{attempt.title}<br>epoch %{{x}}: %{{y:.1f}} % of the {part}{'ing' * (part == 'train')} images"
+            hover = f"{attempt.title}<br>epoch %{{x}}: %{{y:.1f}} % of the {words[part]}"
             add_curve(
                 figure,
                 x,

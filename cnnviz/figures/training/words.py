@@ -20,7 +20,7 @@ def depth_sentences(pairs: Sequence[DepthPair]) -> str:
     words = [_depth_sentence(pair) for pair in pairs]
     budgets = {(depth, epochs) for pair in pairs for depth, epochs in zip(pair.layers, pair.epochs, strict=True)}
     if len({epochs for _depth, epochs in budgets}) > 1:
-        told = ", ".join(f"{epochs} epochs for {depth} layers" for depth, epochs in sorted(budgets))
+        told = ", ".join(f"{plural(epochs, 'epoch')} for {plural(depth, 'layer')}" for depth, epochs in sorted(budgets))
         words.append(f"The budgets differ: {told}.")
     return " ".join(words)
 

@@ -40,7 +40,7 @@ def split_classes(data: LabelledSet, train_each: int, test_each: int) -> tuple[H
     counts = np.bincount(data.labels, minlength=len(data.class_names))
     if len(counts) < 4 or counts.min() < train_each + test_each:
         raise BadInput(
-            f"The study takes {train_each + test_each} images of each of at least 4 classes; there are "
+            f"The study takes {plural(train_each + test_each, 'image')} of each of at least 4 classes; there are "
             f"{plural(len(counts), 'class')}, the smallest with {plural(int(counts.min()), 'image')}."
         )
     first = choose_per_class(data.labels, train_each)
