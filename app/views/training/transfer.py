@@ -65,8 +65,8 @@ def _draw_study() -> None:
             f"A: {', '.join(halves['A'])}; half B: {', '.join(halves['B'])}. Of each class "
             f"{plural(images['trained_each_class'], 'image')} are trained on and "
             f"{images['measured_each_class']:,} measured, for {plural(study.meta['recipe']['epochs'], 'epoch')}. A "
-            "difference is said to show where its mean is beyond two standard deviations of the paired differences over the seeds. Computed with "
-            f"`{study.meta['command']}`."
+            "difference is said to show where its mean is beyond two standard deviations of the paired differences "
+            f"over the seeds. Computed with `{study.meta['command']}`."
         )
 
 
