@@ -63,10 +63,10 @@ def _draw_study() -> None:
         st.write(
             "Yosinski, Clune, Bengio, Lipson, How transferable are features in deep neural networks?, NIPS 2014. Half "
             f"A: {', '.join(halves['A'])}; half B: {', '.join(halves['B'])}. Of each class "
-            f"{images['trained_each_class']:,} images are trained on and {images['measured_each_class']:,} measured, "
-            f"for {study.meta['recipe']['epochs']} epochs, so that fine-tuned layers have had twice as many. A difference "
-            "is said to show where its mean is beyond two standard deviations of the paired differences over the seeds. "
-            "Computed with "
+            f"{images['trained_each_class']:,} images are trained on and {images['measured_each_class']:,} measured. "
+            f"Each training takes {study.meta['recipe']['epochs']} epochs, so that fine-tuned layers have had twice as "
+            "many. A difference is said to show where its mean is beyond two standard deviations of the paired "
+            "differences over the seeds. Computed with "
             f"`{study.meta['command']}`."
         )
 
