@@ -53,6 +53,7 @@ def main() -> None:
         print(f"seed {row} {kind}{place}: {value:.2%}  ({done}/{left}, {duration(rest)} left)", flush=True)
 
     run_study(study, ARCHITECTURE, halves, RECIPE, save)
+    study.save(options.out)
     print("\n".join(describe_study(study)))
 
 
@@ -61,9 +62,13 @@ def _open(path: Path, empty: TransferStudy) -> TransferStudy:
     if not path.is_file():
         return empty
     found = TransferStudy.load(path)
-    for name in ("architecture", "halves", "images", "recipe"):
-        if found.meta.get(name) != empty.meta[name] or found.layers != empty.layers:
-            raise SystemExit(f"{path} is a study of other settings ({name}). Choose another --out, or remove it.")
+    found.meta["recipe"] = Recipe.from_dict(found.meta.get("recipe", {})).as_dict()  # an earlier one had fewer settings
+    differing = [
+        name for name in ("architecture", "halves", "images", "recipe") if found.meta.get(name) != empty.meta[name]
+    ]
+    if differing or found.layers != empty.layers:
+        what = ", ".join(differing) or "layers"
+        raise SystemExit(f"{path} is a study of other settings ({what}). Choose another --out, or remove it.")
     for row, seed in enumerate(empty.seeds):
         if seed in found.seeds:
             at = found.seeds.index(seed)

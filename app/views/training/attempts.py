@@ -98,7 +98,8 @@ def _draw_bundled() -> None:
     _draw_table(found.histories)
     st.write(
         f"Comes with cnnviz: `{found.meta['network']}` on {escape_markdown(str(found.meta['images']))}, "
-        f"{plural(found.meta['images_per_class'], 'image')} of each class. {_NOTICE}"
+        f"{plural(found.meta['images_per_class'], 'image')} of each class to train on, one seed; the start was trained "
+        f"on such classes, too. {_NOTICE}"
     )
 
 

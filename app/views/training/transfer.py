@@ -64,7 +64,8 @@ def _draw_study() -> None:
             "Yosinski, Clune, Bengio, Lipson, How transferable are features in deep neural networks?, NIPS 2014. Half "
             f"A: {', '.join(halves['A'])}; half B: {', '.join(halves['B'])}. Of each class "
             f"{plural(images['trained_each_class'], 'image')} are trained on and "
-            f"{images['measured_each_class']:,} measured, for {plural(study.meta['recipe']['epochs'], 'epoch')}. A "
+            f"{images['measured_each_class']:,} measured. Each training takes "
+            f"{plural(study.meta['recipe']['epochs'], 'epoch')}, so that fine-tuned layers have had twice as many. A "
             "difference is said to show where its mean is beyond two standard deviations of the paired differences "
             f"over the seeds. Computed with `{study.meta['command']}`."
         )
