@@ -161,7 +161,7 @@ def train(
         "steps_per_epoch": run.steps,
     }
     begun = len(run.history) * run.steps + (part.step if part else 0)
-    probes = preprocessing.normalise(torch.from_numpy(write_probes(folder, testing)))
+    probes = lay_out(preprocessing.normalise(torch.from_numpy(write_probes(folder, testing))), memory_format)
     with record(folder, run.forward, every, snapshots, begun, probes, about) as recorder:
         while len(run.history) < recipe.epochs:
             if left := run.epoch(len(run.history), folder / CHECKPOINT, recorder, part):

@@ -15,7 +15,7 @@ FOCUSED = """
 """
 
 
-def tab_to(someone: Visitor, kind: str, name: str, most: int = 70) -> None:
+def tab_to(someone: Visitor, kind: str, name: str, most: int = 90) -> None:
     """Tab until the focus is on the element of this role, or tag, whose name contains `name`."""
     for _ in range(most):
         someone.tab.keyboard.press("Tab")
