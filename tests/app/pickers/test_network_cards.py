@@ -44,7 +44,7 @@ def test_cards_stand_in_the_order_of_their_groups_and_say_only_what_is_known():
     assert groups == sorted(groups, key=(READY, DOWNLOAD, ALONE).index)
     for card in by_name().values():
         entry = find(card.value)
-        assert entry.year is None or card.facts[0] == str(entry.year)
+        assert not entry.year or card.facts[0] == str(entry.year)
         assert card.group != ALONE or not any("%" in fact for fact in card.facts)
 
 
