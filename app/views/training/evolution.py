@@ -45,7 +45,7 @@ USUAL = "bundled:resnet56_cifar"
 MOST = 8  # channels that may be chosen
 _LOOKED = 6  # runs that are asked whether they keep weights, for the one that the view opens on
 _AT_ONCE = 2**28  # bytes of weights that are read without being asked
-_ASPECT = 1.75  # of the room for both pictures, about
+_BESIDE = 8  # moments of a grid that has room beside the curves
 
 
 def view(row: Any) -> None:
@@ -76,9 +76,7 @@ def view(row: Any) -> None:
         moments.tell_moment(moment)
         moments.offer_network(moment, layer)
     steps = choose_moments(run.snapshots)
-    count = min(len(channels) or CHANNELS, 99)
-    share = min(max((82 + 52 * len(steps)) / (20 + 108 * count) / _ASPECT, 0.3), 0.6)
-    left, right = st.columns([share, 1 - share])
+    left, right = st.columns([0.45, 0.55]) if len(steps) <= _BESIDE else (st.container(), st.container())
     with left:
         followed = _follow(run, network, layer, channels, steps) if network is not None else None
         if followed is not None:
@@ -187,7 +185,8 @@ def _pick_layer(network: Network, row: Any) -> str:
 
 
 def _choose_layer(network: Network) -> str:
-    """The deepest layer that convolves and sees at most half of the image: its patches are motifs."""
+    """The deepest block or convolution outside of such a block that sees at most half of the image: its patches are
+    motifs."""
 
     def choose() -> str:
         kinds = shared.layer_kinds(network)
@@ -199,7 +198,8 @@ def _choose_layer(network: Network) -> str:
             if size[0] > half[0] or size[1] > half[1]:
                 break
             small.append(name)
-        return next(iter([*small[::-1], *layers, *shared.layer_shapes(network)]))
+        whole = [name for name in small if not any(name.startswith(f"{other}.") for other in small)]
+        return next(iter([*whole[::-1], *layers, *shared.layer_shapes(network)]))
 
     return picture_cache().get(("layer to follow", network.key), choose)
 
@@ -287,9 +287,9 @@ def _tell(run: RecordedRun, found: Convergence, followed: FollowedChannels | Non
     shown = len(choose_moments(run.snapshots))
     part = "" if shown == len(run.snapshots) else f" (the grid shows {MOMENTS} of {len(run.snapshots)} kept moments)"
     st.write(
-        "Left: a row a channel, a column a moment; each cell is the patch that drives the channel most, above what of "
-        f"it the channel responds to{part}. Right: a line a layer. **Notice** how a patch jumps to another image when "
-        "the channel changes its mind, and from when on it stays."
+        "The grid: a row a channel, a column a moment; each cell is the patch that drives the channel most, above what "
+        f"of it the channel responds to{part}. The curves: a line a layer. **Notice** how a patch jumps to another "
+        "image while the channel still changes, and from when on it stays."
     )
     with st.expander("Formula, source and values"):
         st.write(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.learning.evolution import Convergence, FollowedChannels
 
 SIDE, SCALE = 48, 2  # pixels of a cell on the screen, and of the picture for each of them
-_LEFT, _TOP = 82, 20  # pixels for the names of channels, and of moments
+_LEFT, _TOP, _LINE = 84, 20, 24  # pixels for the names of channels and of moments; and between two lines
 _BESIDE, _WITHIN, _BELOW = 4, 2, 10  # pixels between columns, patch and projection, and channels
 _BRIGHTEST = 225  # of viridis: what is brighter is pale on white paper
 
@@ -50,7 +50,7 @@ def evolution_picture(found: FollowedChannels, moments: Sequence[int], unit: str
     The projections of a channel are on one scale: full contrast is that of its median moment."""
     rows, columns = len(found.channels), len(found.steps)
     across, down = SIDE + _BESIDE, 2 * SIDE + _WITHIN + _BELOW
-    size = (_LEFT + columns * across, _TOP + rows * down - _BELOW)
+    size = (_LEFT + columns * across, _TOP + rows * down)
     sheet = np.full((size[1] * SCALE, size[0] * SCALE, 3), GUTTER, np.uint8)
     side = SIDE * SCALE
     for row in range(rows):
@@ -66,10 +66,10 @@ def evolution_picture(found: FollowedChannels, moments: Sequence[int], unit: str
             sheet[below : below + side, left : left + side] = _fit(shown)
     words = [(0, 0, _LEFT - 4, unit)]
     words += [(_LEFT + n * across, 0, SIDE, _shorten(number)) for n, number in enumerate(moments)]
-    words += [
-        (0, _TOP + n * down + SIDE - 8, _LEFT - 4, f"channel {channel}") for n, channel in enumerate(found.channels)
-    ]
-    places = [(_LEFT + n * across, _TOP, SIDE, size[1] - _TOP) for n in range(columns)]
+    for row, channel in enumerate(found.channels.tolist()):
+        lines = enumerate(("channel", str(channel)))
+        words += [(0, _TOP + row * down + _LINE * (line + 1), _LEFT - 4, word) for line, word in lines]
+    places = [(_LEFT + n * across, _TOP, SIDE, size[1] - _TOP - _BELOW) for n in range(columns)]
     return EvolutionPicture(rgb_png(sheet), size, words, places)
 
 

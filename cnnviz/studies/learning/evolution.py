@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEVELS = (0.9, 0.5)  # of the cosine: the first at which the layers differ is told
 IMAGES = 30  # of a corpus that are searched
-CHANNELS, MOMENTS = 6, 12  # that are followed where nothing is chosen, and at most
+CHANNELS, MOMENTS = 6, 24  # that are followed where nothing is chosen, and at most
 _TOGETHER = 8  # images in a pass: the maps of a first layer are large
 
 

@@ -1,5 +1,5 @@
-"""The view Evolution: the grid and the cosines of trainings that come with cnnviz and of one's own, and what it says where
-there is nothing to be seen."""
+"""The view Evolution: the grid and the cosines of trainings that come with cnnviz and of one's own, and what it says
+where there is nothing to be seen."""
 
 from urllib.parse import unquote
 
@@ -35,7 +35,9 @@ def test_it_opens_on_a_training_that_comes_along_with_grid_curves_and_what_they_
     assert "near the image arrive before the deep ones" in said(at)
     grid, lines = pictures(at)["evolution_grid"], traces(pictures(at)["training_convergence"])
     words = [label["text"] for label in grid["labels"]]
-    assert words[:8] == ["epoch", *map(str, range(0, 61, 10))] and len(words) == 8 + 6
+    assert (
+        words[:8] == ["epoch", *map(str, range(0, 61, 10))] and words[8::2] == ["channel"] * 6 and len(words) == 8 + 12
+    )
     means = [line for line in lines if line["mode"] == "lines+markers"]
     assert len(means) == 56 and {len(line["y"]) for line in means} == {7}
     assert sum(line["line"]["width"] > 2 for line in means) == 2  # both convolutions of the block
@@ -57,7 +59,7 @@ def test_a_run_of_ones_own_shows_what_is_measured_and_a_moment_is_framed(runs, o
     assert describe_convergence(found, lambda step: "")[0].partition(",")[0] in said(at)
     grid = pictures(at)["evolution_grid"]
     words = [label["text"] for label in grid["labels"]]
-    assert words[-2:] == ["channel 0", "channel 3"]
+    assert words[-4:] == ["channel", "0", "channel", "3"]
     (box,) = grid["boxes"]
     columns = [label["x"] for label in grid["labels"] if label["y"] == 0][1:]
     kept = sorted(run.snapshots)
@@ -67,21 +69,16 @@ def test_a_run_of_ones_own_shows_what_is_measured_and_a_moment_is_framed(runs, o
     assert moved["x"] < box["x"] and any("weights=run:mine@0" in query for query in links(at))
 
 
-def test_an_epoch_of_the_grid_that_is_clicked_becomes_the_moment(runs, opened):
-    at = when_built(opened("training", view="Evolution", layer="conv1"))
-    assert "moment" not in at.query_params
-    grid = pictures(at)["evolution_grid"]
-    heading = next(label for label in grid["labels"] if label["text"] == "20")
-    at.session_state["evolution_grid"] = {"click": [heading["x"] + 5, 200.0]}
-    at = at.run()
-    assert at.selectbox(key="layer").value == "conv1"
-
-
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("bundled:lenet5", "one moment are kept, epoch"), ("bare", "keeps no weights"), ("gone", "arrive")],
+    [
+        ("bundled:lenet5", "one moment are kept, epoch"),
+        ("bare", "keeps no weights"),
+        ("gone", "Cosine to the final filters"),
+    ],
 )
 def test_what_cannot_be_shown_is_said(runs, opened, name, expected):
+    record_run(runs / "mine", [0.9])
     write_bare_run(runs / "bare", steps='{"step": 1, "loss": 1.0}\n')
     at = when_built(opened("training", view="Evolution", run=name))
     assert expected in said(at)
