@@ -9,7 +9,7 @@ import argparse
 import numpy as np
 
 from cnnviz.models.runs.moment import describe_moment
-from cnnviz.studies.learning.evolution import describe_convergence, find_layer_order, measure_convergence
+from cnnviz.studies.learning.convergence import describe_convergence, find_layer_order, measure_convergence
 from cnnviz.training.record.bundled_runs import bundled_runs
 from cnnviz.training.record.result import RecordedRun, find_run, read_run
 

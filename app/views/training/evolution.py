@@ -25,17 +25,8 @@ from app.views.training import runs
 from app.views.training.moment import Moment
 from cnnviz.errors import CnnvizError
 from cnnviz.figures.training.evolution import convergence_figure, evolution_picture, place_moments
-from cnnviz.studies.learning.evolution import (
-    CHANNELS,
-    MOMENTS,
-    Convergence,
-    FollowedChannels,
-    choose_moments,
-    describe_convergence,
-    find_layer_order,
-    follow_channels,
-    measure_convergence,
-)
+from cnnviz.studies.learning.convergence import Convergence, describe_convergence, find_layer_order, measure_convergence
+from cnnviz.studies.learning.evolution import CHANNELS, MOMENTS, FollowedChannels, choose_moments, follow_channels
 from cnnviz.training.record.curves import count_epochs
 from cnnviz.training.record.result import RecordedRun
 from cnnviz.wording import plural

@@ -19,7 +19,8 @@ from cnnviz.figures.patches.wall import find_contrast, fit_tile, reconstruction_
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from cnnviz.studies.learning.evolution import Convergence, FollowedChannels
+    from cnnviz.studies.learning.convergence import Convergence
+    from cnnviz.studies.learning.evolution import FollowedChannels
 
 SIDE, SCALE = 48, 2  # pixels of a cell on the screen, and of the picture for each of them
 _LEFT, _TOP, _LINE = 84, 20, 24  # pixels for the names of channels and of moments; and between two lines
@@ -101,6 +102,7 @@ def convergence_figure(
     places = place_moments(x, log)
     colours = [to_hex(viridis()[round(share * _BRIGHTEST)]) for share in np.linspace(0, 1, len(found.layers))]
     bold = [n for n, name in enumerate(found.layers) if layer and (name == layer or name.startswith(f"{layer}."))]
+    _add_scale(figure, found.layers)
     for n in bold:
         _add_band(figure, places, found.low[:, n], found.high[:, n], colours[n])
     for n in sorted(range(len(found.layers)), key=lambda n: n in bold):
@@ -116,7 +118,6 @@ def convergence_figure(
             f"<br>{x_title} %{{customdata[0]:.4~g}}<extra></extra>",
             showlegend=False,
         )
-    _add_scale(figure, found.layers)
     apply_style(figure, height)
     low = min(0.0, float(np.nanmin(found.mean, initial=0.0)))
     figure.update_yaxes(title_text="cosine to the final filters", range=[low * 1.05 - 0.02, 1.03])

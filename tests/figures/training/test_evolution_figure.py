@@ -8,7 +8,8 @@ from PIL import Image
 
 from cnnviz.figures.base.colors import EMPTY
 from cnnviz.figures.training.evolution import SCALE, SIDE, convergence_figure, evolution_picture
-from cnnviz.studies.learning.evolution import Convergence, FollowedChannels
+from cnnviz.studies.learning.convergence import Convergence
+from cnnviz.studies.learning.evolution import FollowedChannels
 
 
 def followed(moments=3, channels=2, size=6):

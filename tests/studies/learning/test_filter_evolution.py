@@ -10,16 +10,14 @@ from torch import nn
 import cnnviz
 from cnnviz.data.corpus import MemoryCorpus
 from cnnviz.errors import BadInput, Cancelled
-from cnnviz.studies.learning.evolution import (
+from cnnviz.studies.learning.convergence import (
     Convergence,
-    choose_channels,
-    choose_moments,
     correlate_ranks,
     describe_convergence,
     find_layer_order,
-    follow_channels,
     measure_convergence,
 )
+from cnnviz.studies.learning.evolution import choose_channels, choose_moments, follow_channels
 from cnnviz.training.record.bundled_runs import bundled_runs
 from cnnviz.training.record.result import read_run
 

@@ -9,7 +9,7 @@ from app_jobs import when_built
 from app_pages import errors, pictures, traces
 from made_runs import STEPS, Stranger, record_run, write_bare_run
 
-from cnnviz.studies.learning.evolution import describe_convergence, measure_convergence
+from cnnviz.studies.learning.convergence import describe_convergence, measure_convergence
 from cnnviz.training.record.result import read_run
 
 
@@ -51,7 +51,7 @@ def test_a_run_of_ones_own_shows_what_is_measured_and_a_moment_is_framed(runs, o
     found = measure_convergence(run.snapshots)
     lines = {
         line["hovertemplate"].partition("<br>")[0]: line
-        for line in traces(pictures(at)["training_convergence"])[:-1]
+        for line in traces(pictures(at)["training_convergence"])
         if "hovertemplate" in line
     }
     for name, mean in zip(found.layers, found.mean.T, strict=True):
