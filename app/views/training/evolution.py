@@ -31,7 +31,7 @@ from cnnviz.training.record.curves import count_epochs
 from cnnviz.training.record.result import RecordedRun
 from cnnviz.wording import plural
 
-HEIGHT = 560
+HEIGHT, LOW = 560, 380  # pixels of the curves beside the grid, and below it
 USUAL = "bundled:resnet56_cifar"
 MOST = 8  # channels that may be chosen
 _LOOKED = 6  # runs that are asked whether they keep weights, for the one that the view opens on
@@ -67,7 +67,8 @@ def view(row: Any) -> None:
         moments.tell_moment(moment)
         moments.offer_network(moment, layer)
     steps = choose_moments(run.snapshots)
-    left, right = st.columns([0.45, 0.55]) if len(steps) <= _BESIDE else (st.container(), st.container())
+    beside = len(steps) <= _BESIDE
+    left, right = st.columns([0.45, 0.55]) if beside else (st.container(), st.container())
     with left:
         followed = _follow(run, network, layer, channels, steps) if network is not None else None
         if followed is not None:
@@ -76,7 +77,7 @@ def view(row: Any) -> None:
             st.info(f"What the channels answer to cannot be shown: {escape_markdown(problem)}")
     with right:
         if found is not None:
-            _draw_curves(run, found, layer, moment, log)
+            _draw_curves(run, found, layer, moment, log, HEIGHT if beside else LOW)
     if found is not None:
         _tell(run, found, followed)
 
@@ -185,7 +186,10 @@ def _choose_layer(network: Network) -> str:
         half = [side / 2 for side in network.input_size[1:]]
         small = []
         for name in layers:
-            size = shared.receptive(network, name).size
+            try:
+                size = shared.receptive(network, name).size
+            except CnnvizError:  # what it sees is not known
+                break
             if size[0] > half[0] or size[1] > half[1]:
                 break
             small.append(name)
@@ -255,13 +259,13 @@ def _kept(run: RecordedRun, moment: Moment) -> int:
     return run.nearest_snapshot(moment.step)
 
 
-def _draw_curves(run: RecordedRun, found: Convergence, layer: str, moment: Moment, log: bool) -> None:
+def _draw_curves(run: RecordedRun, found: Convergence, layer: str, moment: Moment, log: bool, height: int) -> None:
     steps = found.steps.tolist()
     x, title = found.steps.astype(float), "step"
     if np.isfinite(epochs := count_epochs(run, x)).all():
         x, title = epochs, "epoch"
     mark = float(x[steps.index(_kept(run, moment))])
-    figure = convergence_figure(found, x, title, layer, mark, log, HEIGHT)
+    figure = convergence_figure(found, x, title, layer, mark, log, height)
     places = place_moments(x, log)
 
     def click(point: list[Any]) -> None:
