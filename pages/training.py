@@ -1,7 +1,7 @@
 """Training: recorded and running trainings, their curves, their layers over time, and the network at every moment."""
 
 from app.pickers import bar, controls
-from app.views.training import curves, filters, layers, live, transfer
+from app.views.training import curves, evolution, filters, layers, live, transfer
 
 PAGE = {
     "title": "Training",
@@ -15,6 +15,7 @@ VIEWS = {
     "Curves": curves.view,
     "Layers": layers.view,
     "Filters": filters.view,
+    "Evolution": evolution.view,
     "Train": live.view,
     "Transfer": transfer.view,
 }

@@ -143,9 +143,9 @@ def _measured(run: RecordedRun, row: int) -> dict[str, str]:
     return found
 
 
-def offer_network(moment: Moment) -> None:
-    """Links to the pages that show the network with the weights of this moment, and the button that makes them those of
-    all pages."""
+def offer_network(moment: Moment, layer: str = "") -> None:
+    """Links to the pages that show the network with the weights of this moment, at `layer` where there is one, and the
+    button that makes them those of all pages."""
     run = moment.run
     if not run.snapshots:
         st.caption("No weights are kept of this run (yet).")
@@ -159,7 +159,7 @@ def offer_network(moment: Moment) -> None:
         )
         return
     weights = run.name_weights(kept)
-    then = {**address.link(_NOT_CARRIED), "net": name, "weights": weights}
+    then = {**address.link(_NOT_CARRIED), "net": name, "weights": weights} | ({"layer": layer} if layer else {})
     words = describe(run, kept)
     nearest = "" if kept == moment.step else ", the nearest that is kept"
     st.caption(f"The network {words if not kept else f'after {words}'}{nearest}:")

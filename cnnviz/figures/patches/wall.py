@@ -98,10 +98,15 @@ def pair_cells(patches: list[np.ndarray], projections: list[np.ndarray | None]) 
     return np.concatenate(halves, axis=2)
 
 
-def reconstruction_rgb(signal: np.ndarray) -> np.ndarray:
-    """A signed reconstruction (C, h, w) as uint8 (h, w, 3): 0 is mid-gray, its 99.5th percentile full
-    contrast. One-channel signals are gray."""
-    peak = max(float(np.percentile(np.abs(signal), 99.5)), 1e-12) if signal.size else 1.0
+def find_contrast(signal: np.ndarray) -> float:
+    """The magnitude at which a signed reconstruction has full contrast: its 99.5th percentile."""
+    return max(float(np.percentile(np.abs(signal), 99.5)), 1e-12) if signal.size else 1.0
+
+
+def reconstruction_rgb(signal: np.ndarray, peak: float | None = None) -> np.ndarray:
+    """A signed reconstruction (C, h, w) as uint8 (h, w, 3): 0 is mid-gray, `peak` full contrast; None for its own, see
+    `find_contrast`. One-channel signals are gray."""
+    peak = find_contrast(signal) if peak is None else peak
     levels = np.clip(np.rint(128 + 127 * signal / peak), 0, 255).astype(np.uint8).transpose(1, 2, 0)
     if levels.shape[2] == 3:
         return levels

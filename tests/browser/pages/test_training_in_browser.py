@@ -135,3 +135,23 @@ def test_a_moment_of_the_slider_opens_the_feature_maps_of_then_and_space_plays(v
     visitor.arrived("feature-maps")
     assert visitor.query()["weights"] == "run:mine@3" and visitor.query()["net"] == "lenet5"
     visitor.picture("Feature maps of").first.wait_for()
+
+
+def test_a_moment_that_is_clicked_in_the_grid_or_on_a_curve_is_that_of_the_page_and_its_links(
+    visitor: Visitor, runs: Path
+):
+    record_run(runs / "grown", [0.9, 0.4, 0.6])
+    visitor.open("training", "view=Evolution&run=grown&layer=conv2")
+    grid = visitor.picture("Strongest patches").first
+    grid.wait_for()
+    visitor.settled()
+    wide, high = (visitor.box(grid)[side] for side in ("width", "height"))
+    grid.click(position={"x": 0.985 * wide, "y": high / 2})
+    visitor.until_query(moment="12")
+    grid.click(position={"x": 0.3 * wide, "y": high / 2})
+    visitor.until_query(moment="0")
+    click_curve(visitor, 1)
+    visitor.until(lambda: visitor.query().get("moment") not in (None, "0"), "the curve's moment")
+    visitor.tab.locator(".st-key-cnnviz_panel").get_by_role("link", name="Feature maps").click()
+    visitor.arrived("feature-maps")
+    assert visitor.query()["weights"].startswith("run:grown@") and visitor.query()["layer"] == "conv2"
