@@ -19,9 +19,9 @@ from cnnviz.probes.filters import first_layer_filters
 from cnnviz.tracing.receptive_field import receptive_field
 
 DEEPER = set(  # or wider, of the very blocks of another that is looked at
-    "resnet101_cifar resnet152_cifar resnet101 resnet101_v1 resnet152_v1 preact_resnet1001 stochastic_depth1202 "
-    "densenet169 densenet201 densenet_100_k24 densenet_bc_250_k24 vgg13 vgg19 vgg13_bn vgg19_bn cnn_m_1024 cnn_m_2048 "
-    "alexnet_d2l".split()
+    "resnet1202_cifar resnet101_cifar resnet152_cifar resnet101 resnet101_v1 resnet152_v1 preact_resnet1001 "
+    "stochastic_depth1202 densenet169 densenet201 densenet_100_k24 densenet_bc_250_k24 vgg13 vgg19 vgg13_bn vgg19_bn "
+    "cnn_m_1024 cnn_m_2048 alexnet_d2l".split()
 )
 EVERY = [name for name in cnnviz.architectures() if name not in DEEPER]
 
