@@ -59,7 +59,7 @@ def pick(row: Any) -> tuple[TrainingChoices, bool]:
             width=150,
         )
         data = bind(st.selectbox, "Images", "train_data", first, options=offered, format_func=SETS.get, width=125)
-        few = bind(st.selectbox, "A class", "per_class", "all", options=list(_PER_CLASS), width=80, help=FEW)
+        few = bind(st.selectbox, "Per class", "per_class", "all", options=list(_PER_CLASS), width=80, help=FEW)
         with st.popover("Recipe", icon=":material/tune:", width="content"):
             recipe = _pick_recipe(usual)
     choices = TrainingChoices(network=network, data=data, per_class=_PER_CLASS[few], **recipe)
