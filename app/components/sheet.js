@@ -3,11 +3,11 @@
 const LAID_OUT = "[data-testid=stMainBlockContainer], .st-key-cnnviz_body, .st-key-cnnviz_page"
 const OPEN = "cnnviz-sheet", FEET = ".st-key-tour_bar, .st-key-cnnviz_foot", ABOVE = 8  // pixels
 
-// What stands at the foot of the window takes this much of its height.
+// What sticks to the foot of the window takes this much of its height: by its own height, since while a page is laid out
+// it may still stand elsewhere.
 function measureFoot() {
-  const tops = [...document.querySelectorAll(FEET)].map((foot) => foot.parentElement.getBoundingClientRect())
-    .filter((box) => box.height > 1 && box.width > 1).map((box) => innerHeight - box.top)
-  return Math.max(0, ...tops)
+  const boxes = [...document.querySelectorAll(FEET)].map((foot) => foot.parentElement.getBoundingClientRect())
+  return Math.max(0, ...boxes.filter((box) => box.height > 1 && box.width > 1).map((box) => box.height))
 }
 
 function draw(component) {

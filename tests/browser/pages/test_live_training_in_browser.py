@@ -49,7 +49,7 @@ def test_a_training_is_started_watched_paused_and_forked_and_ends_with_its_tab(c
         visitor.settled()
         press(visitor, "Fork")
         visitor.tab.get_by_role("button", name="Fork here").click()
-        visitor.until(lambda: (second / "steps.jsonl").is_file() and count_steps(second) > 2, "the fork trains")
+        visitor.until(lambda: (second / "run.json").is_file() and count_steps(second) > 2, "the fork trains")
         assert json.loads((second / "choices.json").read_text())["start"].startswith("run:lenet5-bars-1@step-")
         visitor.until_query(live="lenet5-bars-1,lenet5-bars-2")
         visitor.main.get_by_role("img", name=re.compile("First-layer filters of lenet5-bars-2")).first.wait_for()
