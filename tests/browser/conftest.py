@@ -68,18 +68,37 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Any:
     return report
 
 
+@pytest.fixture(scope="session")
+def kept() -> list[Visitor]:
+    """The visitor whose tab the next test of the same server goes on in; one, since a tab behind another sleeps."""
+    return []
+
+
 @pytest.fixture
-def visitor(chromium: Any, profile: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visitor]:
-    """A new visitor; at the end nothing may have gone wrong. Of a failed test the page is told as it stood."""
-    someone = Visitor(chromium, address, profile)
+def visitor(
+    chromium: Any, profile: Any, address: str, kept: list[Visitor], request: pytest.FixtureRequest
+) -> Iterator[Visitor]:
+    """A visitor of the app; at the end nothing may have gone wrong. Tests share one tab after the other, since the
+    address is the view, but for those marked own_tab. Of a failed test the page is told as it stood."""
+    alone = request.node.get_closest_marker("own_tab") is not None
+    for other in kept[:]:
+        if alone or other.address != address:
+            other.leave()
+            kept.remove(other)
+    someone = kept.pop() if kept else Visitor(chromium, address, profile)
     yield someone
     text = someone.tab.locator("body").inner_text()
-    if request.node.stash.get(_FAILED, False):
+    failed = request.node.stash.get(_FAILED, False)
+    if failed:
         state = someone.tab.locator("[data-testid=stApp]").get_attribute("data-test-script-state")
         print(f"{someone.tab.url} ({state}), {someone.wrong}:\n{text}")
         if folder := os.environ.get("CNNVIZ_SCREENSHOTS"):
             someone.tab.screenshot(path=Path(folder) / f"{request.node.name.partition('[')[0]}.png")
-    dialogs = someone.tab.locator("[role=dialog]").all_inner_texts()
-    someone.leave()
+    dialogs, wrong = someone.tab.locator("[role=dialog]").all_inner_texts(), list(someone.wrong)
+    if alone or failed or dialogs or wrong:
+        someone.leave()
+    else:
+        someone.forget()
+        kept.append(someone)
     assert "Traceback" not in text and dialogs == []  # e.g. "Connection error"
-    assert someone.wrong == []
+    assert wrong == []

@@ -4,6 +4,17 @@ frame its pictures fill."""
 from dataclasses import dataclass
 from typing import Any
 
+from browser_layout import faults_of_layout
+from visitors import Visitor
+
+SIZES = {"laptop": (1440, 900), "projector": (1920, 1080), "old projector": (1024, 768), "phone": (390, 844)}
+SHARE = {"laptop": 0.55, "projector": 0.55, "old projector": 0.40}  # of the area beside the frame
+BAR = {"laptop": 100, "projector": 100, "old projector": 160, "phone": 190}  # pixels, in large type
+FULL = 0.85  # of a phone's width
+# What falls short for now: (page or stop, window): the share that is reached, which may only grow. 0: the picture is
+# not whole in the window.
+SHORT: dict[tuple[str, str], float] = {}
+
 # The frame is everything but the container of the page: sidebar, bar, title, controls, panel, and what lies at the foot
 # of the window. Pictures within others count once; those within buttons, links and expanders not at all.
 _MEASURE = """
@@ -65,3 +76,52 @@ class StageUse:
 def measure_stage(tab: Any) -> StageUse:
     """How the page that a tab shows uses its window."""
     return StageUse(**tab.evaluate(_MEASURE))
+
+
+def shortfalls(found: StageUse, window: str) -> list[str]:
+    """What of the promises does not hold, in words, apart from the share of the pictures."""
+    wrong = []
+    if not found.bar_whole or found.bar > BAR[window]:
+        wrong.append(f"the bar is {found.bar:.0f} pixels high, or not whole in the window")
+    if found.sideways:
+        wrong.append("the page moves sideways")
+    if window == "phone" and not (found.first_whole and found.wide >= FULL):
+        wrong.append(f"the first picture takes {found.wide:.0%} of the width, or is not whole in the window")
+    return wrong
+
+
+def reached(found: StageUse) -> float:
+    """The share that the pictures take; 0 where the largest is not whole."""
+    return found.share if found.whole else 0.0
+
+
+def holds(found: StageUse, window: str, short: float | None) -> bool:
+    if shortfalls(found, window):
+        return False
+    return window == "phone" or reached(found) >= (SHARE[window] if short is None else short - 0.01)
+
+
+def go_through_sizes(visitor: Visitor, name: str, windows: dict[str, tuple[int, int]] = SIZES) -> list[str]:
+    """All that is wrong with what the tab shows, in any of the windows."""
+    wrong = []
+    for window, (width, height) in windows.items():
+        visitor.tab.set_viewport_size({"width": width, "height": height})
+        short = SHORT.get((name, window))
+        for _ in range(12):  # pictures follow the window
+            visitor.tab.wait_for_timeout(120)
+            found = measure_stage(visitor.tab)
+            if holds(found, window, short):
+                break
+        else:
+            told = shortfalls(found, window) or [f"pictures take {reached(found):.2f} of the area beside the frame"]
+            wrong += [f"{name or 'home'}, {window}: {'; '.join(told)}"]
+        if window in ("laptop", "old projector"):
+            wrong += [f"{name or 'home'}, {window}: {fault}" for fault in faults_of_layout(visitor.tab)]
+    visitor.tab.set_viewport_size(dict(zip(("width", "height"), SIZES["laptop"], strict=True)))
+    return wrong
+
+
+def all_drawn(visitor: Visitor) -> None:
+    visitor.settled()
+    visitor.until(lambda: visitor.tab.locator("[data-testid=stSkeleton]").count() == 0, "everything is drawn")
+    visitor.until(lambda: visitor.main.get_by_text("being computed").count() == 0, "all of it is computed")

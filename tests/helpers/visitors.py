@@ -21,6 +21,7 @@ HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 SCREEN = {"width": 1440, "height": 900}
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 TITLES = {entry.address: entry.title for entry in list_pages()} | {"": "cnnviz: see what"}  # address: its heading
+_GO = """url => { history.pushState(null, "", url); dispatchEvent(new PopStateEvent("popstate")) }"""
 _PROBES = re.compile(r"/[\w-]+/_stcore/(health|host-config)$")  # Streamlit looks for its base path below the page
 
 
@@ -63,11 +64,19 @@ class Visitor:
         self.tab.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         self.tab.on("request", self._request)
 
+    def forget(self) -> None:
+        """Leave nothing behind in the browser, and the tab as a new one is."""
+        self.tab.evaluate("() => { localStorage.clear(); sessionStorage.clear(); document.activeElement?.blur() }")
+        self.context.clear_permissions()
+        self.tab.mouse.move(0, 0)
+        self.tab.emulate_media(color_scheme="light")
+        self.tab.set_viewport_size(SCREEN)
+        self.wrong.clear()
+
     def leave(self) -> None:
         """Close the tab, and leave nothing behind in the browser."""
-        self.tab.evaluate("() => { localStorage.clear(); sessionStorage.clear() }")
+        self.forget()
         self.context.clear_cookies()
-        self.context.clear_permissions()
         self.tab.close()
 
     def _console(self, message: Any) -> None:
@@ -79,9 +88,14 @@ class Visitor:
         if not request.url.startswith((self.address, self.address.replace("http", "ws"), "data:", "blob:")):
             self.wrong.append(f"request: {request.url}")
 
-    def open(self, page: str, query: str = "") -> None:
-        """A page by its address."""
-        self.tab.goto(f"{self.address}/{page}{'?' + query if query else ''}")
+    def open(self, page: str, query: str = "", anew: bool = False) -> None:
+        """A page by its address. Where the app is open in the tab it goes there as the browser's Back does, which
+        spares loading it, unless it shall be loaded `anew`."""
+        url = f"{self.address}/{page}{'?' + query if query else ''}"
+        if anew or not self.tab.url.startswith(self.address):
+            self.tab.goto(url)
+        else:
+            self.tab.evaluate(_GO, url)
         self.arrived(page)
 
     def go(self, page: str) -> None:

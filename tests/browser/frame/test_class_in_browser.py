@@ -128,6 +128,7 @@ def test_keys_do_nothing_while_someone_types_and_quick_presses_all_count(visitor
     visitor.settled()
 
 
+@pytest.mark.own_tab
 def test_a_press_whose_message_is_lost_counts_once(visitor: Visitor):
     lost: list[bytes] = []
 

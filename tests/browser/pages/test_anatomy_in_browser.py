@@ -43,13 +43,13 @@ def test_a_click_on_a_block_shows_it_in_large_and_back_undoes_it(visitor: Visito
     large.wait_for()
     assert block_shown(visitor) == block and visitor.fits()
     mine = [visitor.drawing(alt).inner_html() for alt in ("Graph of", "Layers of")]
-    other = Visitor(chromium, visitor.address)
+    other = Visitor(chromium, visitor.address, visitor.context)
     other.tab.goto(visitor.tab.url)
     other.arrived("anatomy")
     other.drawing("Layers of").wait_for()
     assert [other.drawing(alt).inner_html() for alt in ("Graph of", "Layers of")] == mine
     assert block_shown(other) == block and other.wrong == []
-    other.context.close()
+    other.tab.close()
     visitor.tab.go_back()
     visitor.until_query(block=None)
     large.wait_for(state="detached")

@@ -53,7 +53,7 @@ def test_an_index_can_be_stopped_continued_and_outlives_the_server(chromium: Any
         someone.until(lambda: not someone.tab.get_by_role("button", name="Cancel").is_visible(), "indexed")
         someone.until(lambda: not someone.tab.get_by_role("button", name="Continue").is_visible(), "complete")
         someone.settled()
-        someone.open("top-9", link)  # drawn anew, from the finished index
+        someone.open("top-9", link, anew=True)  # from the finished index
         wall = wall_of(someone)
         assert someone.wrong == []
         someone.context.close()

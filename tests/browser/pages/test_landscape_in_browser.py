@@ -46,6 +46,7 @@ def ink(png: bytes) -> float:
     return len(coloured) / (picture.width * picture.height)
 
 
+@pytest.mark.own_tab  # it counts what the server sends to a new one
 def test_both_surfaces_are_painted_whole_and_turn_together(visitor: Visitor):
     frames: list[int] = []
     visitor.tab.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(len(data))))

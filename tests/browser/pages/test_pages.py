@@ -1,4 +1,4 @@
-"""Every page at 1440×900: its main picture whole, nothing sideways, nothing from elsewhere."""
+"""Clicks on walls and pictures, and photographs of the visitor's own."""
 
 import io
 
@@ -7,27 +7,6 @@ from PIL import Image
 from visitors import Visitor
 
 pytestmark = pytest.mark.browser
-MAIN = {
-    "": "The image after",
-    "filters": "6 filters",
-    "feature-maps": "Feature maps of",
-    "top-9": "Top-9 wall of",
-    "unit": "The 9 winners of",
-}
-
-
-@pytest.mark.parametrize("page", MAIN)
-def test_the_main_picture_is_whole_on_the_screen(visitor: Visitor, page: str):
-    visitor.open(page, "net=lenet5" + ("" if page in ("", "filters") else "&layer=conv2"))
-    main = visitor.picture(MAIN[page])
-    main.wait_for()
-    visitor.settled()
-    box = visitor.box(main)
-    assert box["width"] > 200 and box["height"] > 200
-    assert box["x"] >= 0 and box["y"] >= 0
-    assert box["x"] + box["width"] <= 1440 and box["y"] + box["height"] <= 900
-    assert visitor.fits()
-    assert main.evaluate("shown => Boolean(shown.dataset.stamp || (shown.complete && shown.naturalWidth > 0))")
 
 
 def test_a_click_on_the_wall_of_filters_chooses_that_filter(visitor: Visitor):
