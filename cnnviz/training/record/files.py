@@ -33,9 +33,10 @@ def append_line(file: TextIO, values: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON knows no NaN: a loss that is none is stored as null."""
+    """JSON knows no NaN: a loss that is none is stored as null. Seven digits tell a measure; a time, in seconds since
+    1970, needs thirteen for its milliseconds."""
     if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
+        return float(f"{value:.{7 if abs(value) < 1e9 else 13}g}") if math.isfinite(value) else None
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +122,19 @@ def test_a_snapshot_is_the_network_at_its_step_in_half_precision(tmp_path):
             assert torch.equal(tensor, expected[name].half()), (step, name)
     gaps = np.diff(np.log1p(steps))
     assert gaps.max() < 5 * gaps.min()
+
+
+def test_every_line_has_its_time_to_the_millisecond(tmp_path):
+    around = [time.time()]
+    with cnnviz.record(tmp_path / "run", nn.Linear(2, 2)) as run:
+        for _ in range(3):
+            run.step(loss=1.0)
+            around.append(time.time())
+        run.epoch(test_loss=1.0)
+    read = read_run(tmp_path / "run")
+    for at, (before, after) in zip(read.steps["time"], pairwise(around), strict=True):
+        assert before - 0.001 <= at <= after + 0.001
+    assert around[-1] - 0.001 <= read.epochs["time"][0] <= time.time() + 0.001
 
 
 def test_of_many_moments_those_stay_that_are_even_in_the_logarithm_of_time():
