@@ -132,10 +132,10 @@ def _recognise(run: str) -> tuple[str, str]:
 def find_version(weights: str) -> str | None:
     """What names the file of weights "run:mine@3" in caches, so that a run that is trained anew is another network;
     None of other weights. Raises CnnvizError as loading does."""
-    from cnnviz.models.runs.moment import BUNDLED, find_snapshot, parse_moment
+    from cnnviz.models.runs.moment import find_snapshot, knows_epochs_alone, parse_moment
 
     moment = parse_moment(weights)
-    if moment is None or moment.run.startswith(BUNDLED):
+    if moment is None or knows_epochs_alone(moment.run):
         return None
     path = find_snapshot(moment).path
     try:

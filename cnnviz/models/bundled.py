@@ -1,6 +1,7 @@
 """The trained weights that come with cnnviz: assets/weights/<architecture>-<dataset>.safetensors.
 
-Snapshots of the same training, for some: assets/weights/snapshots/<architecture>/epoch-NNN.safetensors, float16."""
+Snapshots of the same training, for some: assets/weights/snapshots/<architecture>/epoch-NNN.safetensors, float16. Of
+others the whole recorded training: assets/runs/<architecture>, as `cnnviz.record` wrote it."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any
 from cnnviz.errors import BadInput
 from cnnviz.store import is_there, read_json
 
+BUNDLED = "bundled:"  # begins the names of the trainings that come with cnnviz
 _WORD, _FILE = re.compile(r"epoch-(\d+)"), re.compile(r"epoch-(\d+)\.safetensors")
 
 
@@ -43,6 +45,12 @@ def snapshots(name: str) -> dict[int, Path]:
         return {}
     files = folder.glob("epoch-*.safetensors")
     return dict(sorted((int(match[1]), path) for path in files if (match := _FILE.fullmatch(path.name))))
+
+
+def recorded_folder(name: str) -> Path | None:
+    """The recorded run of the bundled weights of `name`, "lenet5_tanh", where it comes along whole; else None."""
+    folder = assets() / "runs" / name
+    return folder if name in bundled() and is_there(folder / "run.json") else None
 
 
 def read_training(name: str) -> dict[str, Any]:

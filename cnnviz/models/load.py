@@ -26,7 +26,7 @@ from cnnviz.models.recognise.inspect import (
     identify,
     is_published,
 )
-from cnnviz.models.runs.moment import BUNDLED, RunMoment, find_bundled, find_snapshot, parse_moment
+from cnnviz.models.runs.moment import RunMoment, find_bundled, find_snapshot, knows_epochs_alone, parse_moment
 from cnnviz.models.variants.description import find_base
 from cnnviz.models.zoo import download as pretrained
 from cnnviz.models.zoo.packaged import PACKAGES, find_packaged, packaged
@@ -217,7 +217,7 @@ def _load_snapshot(name: str, epoch: int, overrides: _Overrides) -> dict[str, An
 def _load_run(name: str | None, moment: RunMoment, overrides: _Overrides) -> dict[str, Any]:
     """The weights that a recorded training keeps of a moment, or nearest to it. The snapshot says of which network they
     are, or is recognised as any other file."""
-    if moment.run.startswith(BUNDLED):
+    if knows_epochs_alone(moment.run):
         trained, weights, remark = find_bundled(moment)
         return _add_remark(_load_parts(name or trained, weights, None, overrides), remark)
     found = find_snapshot(moment)

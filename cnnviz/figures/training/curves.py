@@ -111,7 +111,7 @@ def _set_axes(figure: Figure, measures: Sequence[str], title: str, log: bool) ->
             layout[f"yaxis{end}"] |= {"type": "log", "dtick": 1}
         elif measure == "loss":
             layout[f"yaxis{end}"]["rangemode"] = "tozero"
-    figure.update_layout(layout)
+    figure.update_layout(layout, meta={"panels": count})
 
 
 def _draw_line(panels: int, x: float) -> list[dict[str, Any]]:

@@ -44,4 +44,4 @@ def _draw_empty(figure: Figure, height: int) -> None:
         y = {"anchor": f"x{end}", "title": {"text": title}, "range": [0, 2.5]}
         figure.update_layout({f"xaxis{end}": x, f"yaxis{end}": y})
     apply_style(figure, height)
-    figure.update_layout(margin=margins(60, 16, 62, 52), dragmode=False)
+    figure.update_layout(margin=margins(60, 16, 62, 52), dragmode=False, meta={"panels": len(TITLES)})

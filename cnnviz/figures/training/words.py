@@ -60,7 +60,7 @@ def _span(seconds: float) -> str:
 
 def describe_gaps(run: RecordedRun, first_nan: int | None) -> list[str]:
     """What is missing in a run, in words: no steps, no epochs, a loss that is no number, lines that cannot be read."""
-    if run.is_bundled:
+    if run.knows_epochs_alone:
         return []
     found = []
     if not len(run.steps["step"]) and not len(run.epochs["step"]):

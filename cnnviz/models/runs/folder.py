@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnnviz.errors import UnknownName
+from cnnviz.models.bundled import BUNDLED, recorded_folder
 from cnnviz.models.runs.files import FILTERS, RUN, SNAPSHOTS
 from cnnviz.store import is_there
 from cnnviz.wording import plural
@@ -36,7 +37,10 @@ def name_runs(folder: str | Path | None = None) -> dict[str, Path]:
 
 
 def find_run(name: str) -> Path:
-    """The folder of the run `name`, see `name_runs`. Raises UnknownName, with the runs there are."""
+    """The folder of the run `name`, see `name_runs`, or of a recorded one that comes with cnnviz, "bundled:NAME".
+    Raises UnknownName, with the runs there are."""
+    if name.startswith(BUNDLED) and (folder := recorded_folder(name.removeprefix(BUNDLED))):
+        return folder
     found = name_runs()
     if name in found:
         return found[name]

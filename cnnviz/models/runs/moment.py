@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from cnnviz.errors import BadInput, UnknownName
-from cnnviz.models.bundled import bundled, read_training, snapshots
+from cnnviz.models.bundled import BUNDLED, bundled, read_training, recorded_folder, snapshots
 from cnnviz.models.runs import files
 from cnnviz.models.runs.folder import find_run
 
 PREFIX, BEST, LAST = "run:", "best", "last"
-BUNDLED = "bundled:"  # begins the names of the trainings that come with cnnviz
 MEASURES = (("test_loss", 1), ("test_accuracy", -1))  # by which the best epoch is chosen, and the sign of a better one
 _WHEN = re.compile(r"(?P<epoch>[0-9]{1,9})|step-(?P<step>[0-9]{1,15})|best|last")
 
@@ -96,10 +95,15 @@ def find_snapshot(moment: RunMoment) -> RunSnapshot:
     return RunSnapshot(moment.run, kept[step], step, epoch, remark)
 
 
+def knows_epochs_alone(run: str) -> bool:
+    """Whether a run comes with cnnviz, and what was measured after each epoch is all that is known of it."""
+    return run.startswith(BUNDLED) and recorded_folder(run.removeprefix(BUNDLED)) is None
+
+
 def find_bundled(moment: RunMoment) -> tuple[str, str, str]:
-    """(network, weights, remark) of a moment of a training that comes with cnnviz, "bundled:NAME": the weights as
-    `load` takes them, "epoch-5" or "bundled". Raises UnknownName for another training and for a step: epochs alone are
-    known of these."""
+    """(network, weights, remark) of a moment of a training that comes with cnnviz and of which epochs alone are known,
+    "bundled:NAME": the weights as `load` takes them, "epoch-5" or "bundled". Raises UnknownName for another training and
+    for a step."""
     name = moment.run.removeprefix(BUNDLED)
     last = max((line["epoch"] for line in list_history(name)), default=0)
     if name not in bundled() or not last:

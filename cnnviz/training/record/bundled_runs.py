@@ -1,4 +1,4 @@
-"""The trainings that come with cnnviz as recorded runs: what was measured after each epoch, and the weights kept."""
+"""The trainings that come with cnnviz as runs: recorded ones, and what was measured after each epoch of others."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.models.bundled import bundled, read_training, snapshots
-from cnnviz.models.runs.moment import BUNDLED, list_history
-from cnnviz.training.record.result import RecordedRun
+from cnnviz.models.bundled import BUNDLED, bundled, read_training, recorded_folder, snapshots
+from cnnviz.models.runs.moment import list_history
+from cnnviz.training.record.result import RecordedRun, RunReader
 
 _MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "lr")
 
 
 def bundled_runs() -> list[RecordedRun]:
-    """A run for each network whose training is told beside its bundled weights, "bundled:resnet20_cifar" …
+    """A run for each network whose training comes along or is told beside its bundled weights, "bundled:lenet5_tanh" …
 
-    Their steps are not recorded: a step is an epoch there, and what was seen within one is empty. "time": seconds of
-    training until then."""
-    return [_make_run(name, lines) for name in bundled() if (lines := list_history(name))]
+    The steps of the latter are not recorded: a step is an epoch there, and what was seen within one is empty. "time":
+    seconds of training until then."""
+    found: list[RecordedRun] = []
+    for name in bundled():
+        if folder := recorded_folder(name):
+            found.append(RunReader(folder, BUNDLED + name).read())
+        elif lines := list_history(name):
+            found.append(_make_run(name, lines))
+    return found
 
 
 def _make_run(name: str, lines: list[dict[str, Any]]) -> RecordedRun:

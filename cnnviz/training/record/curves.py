@@ -50,9 +50,9 @@ def place_steps(run: RecordedRun, table: dict[str, np.ndarray], axis: str) -> np
     steps = table["step"].astype(float)
     if axis == "time":
         times = table.get("time", np.full(len(steps), np.nan))
-        return times if run.is_bundled else times - _find_start(run)
+        return times if run.knows_epochs_alone else times - _find_start(run)
     if axis == "steps":
-        return np.full(len(steps), np.nan) if run.is_bundled else steps
+        return np.full(len(steps), np.nan) if run.knows_epochs_alone else steps
     return count_epochs(run, steps)
 
 
@@ -60,7 +60,7 @@ def count_epochs(run: RecordedRun, steps: np.ndarray) -> np.ndarray:
     """(n,) epochs that had been trained at each of `steps` (n,), with the part of the one that was under way; NaN where
     the run tells neither the end of an epoch nor how long one is."""
     ends, numbers = np.append(0, run.epochs["step"]), np.append(0, run.epochs.get("epoch", np.empty(0)))
-    if run.is_bundled:
+    if run.knows_epochs_alone:
         return np.asarray(steps, float)
     long = run.about.get("steps_per_epoch")
     if len(ends) > 1 and ends[-1] > ends[-2] and numbers[-1] > numbers[-2]:

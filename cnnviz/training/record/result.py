@@ -33,7 +33,7 @@ class RecordedRun:
     far as its files tell. `broken`: lines that could not be read. `written`: when its files were written last, seconds
     since 1970; 0: not told. `assumed`: what its numbers were taken for, in words.
 
-    Of a training that comes with cnnviz epochs alone are known: there a step is an epoch."""
+    Of some trainings that come with cnnviz epochs alone are known: there a step is an epoch."""
 
     name: str
     steps: dict[str, np.ndarray]
@@ -62,6 +62,11 @@ class RecordedRun:
         """The network's name in the catalogue; "" where the run does not tell."""
         name = self.about.get("architecture")
         return name if isinstance(name, str) else ""
+
+    @property
+    def knows_epochs_alone(self) -> bool:
+        """Whether its steps were not recorded, so that a step is an epoch."""
+        return self.is_bundled and not len(self.steps["step"])
 
     @cached_property
     def pace(self) -> float:
@@ -95,7 +100,7 @@ class RecordedRun:
     def name_weights(self, step: int) -> str:
         """The word by which `load` finds the snapshot of this step: "run:mine@3", of what comes with cnnviz
         "epoch-5" or "bundled"."""
-        if self.is_bundled:
+        if self.knows_epochs_alone:
             kept = self.snapshots[step].stem
             return f"epoch-{step}" if kept.startswith("epoch-") else "bundled"
         return name_moment(self.name, step, self.epoch_at.get(step))

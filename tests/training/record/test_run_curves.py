@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 from made_runs import STEPS, record_run, write_bare_run
+from safetensors.numpy import load_file
 
 from cnnviz.models.bundled import bundled, read_training
+from cnnviz.models.load import load
 from cnnviz.training.record.bundled_runs import bundled_runs
 from cnnviz.training.record.curves import (
     MOST,
@@ -88,12 +90,33 @@ def test_trainings_that_come_with_cnnviz_are_runs_with_the_numbers_beside_their_
     assert list(runs) == [f"bundled:{name}" for name in bundled() if read_training(name).get("history")]
     for run in runs.values():
         told = read_training(run.architecture)["history"]
-        assert run.epochs["test_loss"].tolist() == [line["test_loss"] for line in told] and not run.running
+        assert run.epochs["test_loss"] == pytest.approx([line["test_loss"] for line in told], rel=1e-6)
+        assert not run.running
         best = min(told, key=lambda line: line["test_loss"])["epoch"]
         assert run.best_epoch == best and run.load_filters(max(run.filters)).shape[1] in (1, 3)
-        assert run.name_weights(max(run.snapshots)) in ("bundled", f"epoch-{len(told)}")
-        assert collect_curves(run, "steps") == []
-        assert max(c.x[-1] for c in collect_curves(run, "time")) == pytest.approx(sum(o["seconds"] for o in told))
+        spent, last = sum(line["seconds"] for line in told), run.name_weights(max(run.snapshots))
+        longest = max(curve.x[-1] for curve in collect_curves(run, "time"))
+        if run.knows_epochs_alone:
+            assert last in ("bundled", f"epoch-{len(told)}") and longest == pytest.approx(spent)
+            assert collect_curves(run, "steps") == []
+        else:  # recorded: with the time between two epochs, and steps
+            assert last == f"run:{run.name}@{len(told)}" and spent * 0.8 < longest < spent * 1.5
+            assert len(run.steps["step"]) == len(told) * run.about["steps_per_epoch"] and len(run.looks["step"]) > 50
+
+
+def test_of_a_recorded_training_that_comes_along_any_moment_is_loaded_and_its_layers_are_known():
+    runs = {run.name: run for run in bundled_runs()}
+    relu, tanh = runs["bundled:lenet5_avg"], runs["bundled:lenet5_tanh"]
+    assert relu.about["recipe"] == tanh.about["recipe"]  # but for the activation
+    assert min(relu.snapshots) == min(tanh.snapshots) == 0 and min(len(relu.snapshots), len(tanh.snapshots)) >= 12
+    assert relu.looks["dead"].shape[1] == len(relu.rectifiers) == 4 and not tanh.rectifiers
+    model = load(None, "run:bundled:lenet5_tanh@step-48", "cpu")
+    assert model.name == "lenet5_tanh"
+    kept = load_file(tanh.snapshots[48])["conv1.weight"]
+    assert np.array_equal(model.module.get_parameter("conv1.weight").detach().numpy(), kept.astype(np.float32))
+    last = load("lenet5_tanh", "bundled", "cpu").module.get_parameter("conv1.weight").detach().numpy()
+    ended = load_file(tanh.snapshots[max(tanh.snapshots)])["conv1.weight"]
+    assert ended == pytest.approx(last.astype(np.float16), abs=1e-6)
 
 
 def test_the_deeper_plain_network_learns_its_training_images_worse_and_the_residual_one_better():
