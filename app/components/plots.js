@@ -27,7 +27,18 @@ function enlargeLetters(figure, factor) {
   for (const axis of Object.keys(figure.layout).filter((name) => /^[xy]axis/.test(name))) figure.layout[axis].automargin = true
 }
 
-const BELOW_PLOT = 12  // pixels
+const BELOW_PLOT = 12, PANEL = 250, AROUND = 90  // pixels
+const BETWEEN = 0.17  // share of the height between panels below each other, for the title of an axis
+
+// Panels that stand beside each other, below each other.
+function stackPanels(layout, count) {
+  const high = (1 - (count - 1) * BETWEEN) / count
+  for (let place = 0; place < count; place++) {
+    const end = place ? place + 1 : "", bottom = (count - 1 - place) * (high + BETWEEN)
+    layout[`xaxis${end}`].domain = [0, 1]
+    layout[`yaxis${end}`].domain = [bottom, bottom + high]
+  }
+}
 
 function draw(component) {
   const { data, parentElement, setTriggerValue } = component
@@ -41,9 +52,11 @@ function draw(component) {
   const plot = frame.querySelector(".plot"), saves = frame.querySelector(".saves")
   // In a narrow window the picture is lower, its headings are smaller, and scenes are seen from farther away.
   const wide = frame.clientWidth || 1080, narrow = wide < 800
+  const stacked = data.panels > 1 && wide < 500
   const main = data.height > 400  // the page's own figure takes all the height there is, but for its buttons
   const measure = () => {
     const across = frame.clientWidth || 1080
+    if (stacked) return data.panels * PANEL + AROUND
     return Math.round(main && across >= 500 ? roomBelow(frame) - BELOW_PLOT : Math.min(data.height, Math.max(350, 0.6 * across)))
   }
   let high = measure()
@@ -51,6 +64,7 @@ function draw(component) {
   const letters = parseFloat(getComputedStyle(frame).getPropertyValue("--cnnviz-letters")) || 1
   const fitted = (figure) => {
     figure.layout.height = high
+    if (stacked) stackPanels(figure.layout, data.panels)
     if (narrow) for (const note of figure.layout.annotations || []) note.font = { ...note.font, size: 12 }
     if (letters > 1) enlargeLetters(figure, letters)
     for (const name of sceneNames(figure.layout)) {

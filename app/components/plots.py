@@ -39,7 +39,8 @@ _render = st.components.v2.component(
 def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[Any], None]) -> None:
     """Show a figure as wide as the column, with buttons that save it as `name`.png and .svg.
 
-    Where it has several scenes, their cameras move together. `answers`: on_point([x, y, axis or scene]) for a
+    Where it has several scenes, their cameras move together; where it says in `meta` how many "panels" stand beside
+    each other, they stand below each other in a narrow window. `answers`: on_point([x, y, axis or scene]) for a
     click, on_camera([x, y, z]) after a turn, on_frame(label) after the slider has rested; each runs before the
     page is drawn again."""
     live = [kind.removeprefix("on_") for kind in answers]
@@ -53,6 +54,7 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
         return run
 
     data = {**plot_data(figure), "height": figure.layout.height, "alt": alt, "name": name}
+    data["panels"] = (figure.layout.meta or {}).get("panels", 1)
     data["dark"] = st.context.theme.type == "dark"
     _library(key=f"{key}_library")
     _render(

@@ -115,7 +115,7 @@ def make_figure(
 def locate(run: RecordedRun, steps: list[int], axis: str) -> np.ndarray:
     """(n,) where moments of a run lie on an axis; NaN where that is not known."""
     if axis == "steps":
-        return np.array(steps, float) if not run.is_bundled else np.full(len(steps), np.nan)
+        return np.array(steps, float) if not run.knows_epochs_alone else np.full(len(steps), np.nan)
     if axis == "epochs":
         return count_epochs(run, np.array(steps, float))
     known = [(table["step"], place_steps(run, table, axis)) for table in (run.steps, run.epochs)]

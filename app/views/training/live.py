@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cnnviz.training.record.result import RecordedRun
 
 KEY = "live"  # of the address: the runs that are shown
-HEIGHT = 330
+HEIGHT, ALONE = 330, 560  # pixels of the curves: above pictures, and alone on the page
 SOON, AT_ONCE = 0.5, 0.2  # seconds between two looks; before the first step
 NEWEST = -1  # in place of a step
 _PROBLEM = "training_problem"  # in the session: why a run was not started
@@ -216,7 +216,7 @@ def _draw(names: list[str], before: list[tuple[str, bool]]) -> float | None:
     curves = [curve for run in found if run.record is not None for curve in collect_curves(run.record)]
     begun = {run.name: _find_beginning(run) for run in found}
     epochs = max((begun[run.name] + run.choices.epochs for run in found), default=TrainingChoices().epochs)
-    figure = live_figure(curves, {name: name for name in names}, epochs, begun, HEIGHT)
+    figure = live_figure(curves, {name: name for name in names}, epochs, begun, HEIGHT if found else ALONE)
     alt = f"Loss and accuracy of {', '.join(names)}, while they are trained" if names else "No run yet"
     plot(figure, alt, "live_curves", "training")
     for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):
