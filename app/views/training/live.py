@@ -70,7 +70,7 @@ def view(row: Any) -> None:
     for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):
         with place:
             _draw_buttons(run, choices, names, allowed)
-    follow(partial(_draw, names, list(map(_sign, found))), "follow_live")
+    follow(partial(_draw, names, list(map(_sign, found)), choices.epochs), "follow_live")
     st.write(
         "Thick: test images; dotted: training images, mean of each epoch; pale: single steps. Below, of each run its "
         "first-layer filters now, and what it answers to one test image of each class. **Notice** where the two curves "
@@ -87,12 +87,12 @@ def view(row: Any) -> None:
 
 
 def _pick_runs() -> list[str]:
-    """The runs of the address, without a widget; the newest where nobody has chosen."""
-    usual = live_runs.list_names()[:1]
-    address.prepare(KEY, usual, lambda text: text.split(",") if text else None)
+    """The runs of the address, without a widget; the newest where nobody has chosen. One that was started stands in the
+    address in any case: those who follow it see it begin."""
+    address.prepare(KEY, [], lambda text: text.split(",") if text else None)
     names = [name for name in st.session_state[KEY] if live_runs.find_choices(name) is not None][-live_runs.MOST :]
-    address.record(KEY, names or usual, usual)
-    return names or usual
+    address.record(KEY, names, [])
+    return names or live_runs.list_names()[:1]
 
 
 def _start(choices: TrainingChoices, names: list[str]) -> None:
@@ -204,8 +204,8 @@ def _sign(run: LiveRun) -> tuple[str, bool]:
     return run.state, run.record is not None and bool(run.record.snapshots)
 
 
-def _draw(names: list[str], before: list[tuple[str, bool]]) -> float | None:
-    """The curves and pictures as they are now; returns when to look again."""
+def _draw(names: list[str], before: list[tuple[str, bool]], epochs: int) -> float | None:
+    """The curves and pictures as they are now; returns when to look again. `epochs`: of the axis before the first."""
     found = [_look(name) for name in names]
     if list(map(_sign, found)) != before:
         address.rerun()  # the buttons are others now
@@ -215,8 +215,8 @@ def _draw(names: list[str], before: list[tuple[str, bool]]) -> float | None:
         st.caption("Start trains a small network here, on this computer: the curves grow while it learns.")
     curves = [curve for run in found if run.record is not None for curve in collect_curves(run.record)]
     begun = {run.name: _find_beginning(run) for run in found}
-    epochs = max((begun[run.name] + run.choices.epochs for run in found), default=TrainingChoices().epochs)
-    figure = live_figure(curves, {name: name for name in names}, epochs, begun, HEIGHT if found else ALONE)
+    longest = max((begun[run.name] + run.choices.epochs for run in found), default=float(epochs))
+    figure = live_figure(curves, {name: name for name in names}, longest, begun, HEIGHT if found else ALONE)
     alt = f"Loss and accuracy of {', '.join(names)}, while they are trained" if names else "No run yet"
     plot(figure, alt, "live_curves", "training")
     for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):

@@ -6,6 +6,7 @@ definitions, whose pools round the map size up."""
 from collections import OrderedDict
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from cnnviz.data.preprocessing import CIFAR_MEAN, CIFAR_STD, Preprocessing
@@ -53,13 +54,21 @@ def mlpconv_layers(
 
 class NetworkInNetwork(nn.Module):
     """(N, 3, H, W) → (N, num_classes) logits: the means of the class maps, never below 0, since the last
-    layer has a ReLU too."""
+    layer has a ReLU too.
+
+    A class whose map is 0 everywhere gets no gradient and stays silent, and large first steps silence most of them. So
+    the last convolution begins with a tenth of its weights and with biases of 1, and learns at a tenth of the rate."""
 
     def __init__(self, num_classes: int, rows: tuple[Row, ...], dropped: tuple[int, ...]) -> None:
         super().__init__()
         self.features = mlpconv_layers(rows, num_classes, dropped)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         he_normal(self, "fan_in")
+        name, last = [(name, one) for name, one in self.named_modules() if isinstance(one, nn.Conv2d)][-1]
+        self.learning_rate_scales = {name: 0.1}
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+            last.get_parameter("bias").fill_(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.avgpool(self.features(x)).flatten(1)

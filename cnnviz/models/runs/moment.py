@@ -102,8 +102,8 @@ def knows_epochs_alone(run: str) -> bool:
 
 def find_bundled(moment: RunMoment) -> tuple[str, str, str]:
     """(network, weights, remark) of a moment of a training that comes with cnnviz and of which epochs alone are known,
-    "bundled:NAME": the weights as `load` takes them, "epoch-5" or "bundled". Raises UnknownName for another training and
-    for a step."""
+    "bundled:NAME": the weights as `load` takes them, "epoch-5" or "bundled". Raises UnknownName for another training
+    and for a step."""
     name = moment.run.removeprefix(BUNDLED)
     last = max((line["epoch"] for line in list_history(name)), default=0)
     if name not in bundled() or not last:

@@ -32,6 +32,7 @@ def lesson(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "cnnviz", "class", "--host", "127.0.0.1", "--port", str(port), "--tour", "three"]
     environment = {**os.environ, "CNNVIZ_CACHE": str(folder / "cache"), "CNNVIZ_TOURS": str(folder)}
+    environment["CNNVIZ_RUNS"] = str(folder / "runs")
     root = Path(__file__).resolve().parents[3]
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as started:
         try:
@@ -105,6 +106,25 @@ def test_a_tour_is_stepped_by_keyboard_alone_and_a_student_goes_along(chromium: 
     assert student.query()["stop"] == "3"
     student.sidebar.get_by_text("Follow the lecturer").click()
     student.until(lambda: student.query().get("stop") == "2", "the student is back")
+
+    lecturer.open("training", "view=Train&train_epochs=200&batch_size=8")  # trains before the class
+    lecturer.main.get_by_role("button", name="Start", exact=True).click()
+    told = re.compile(r"running, epoch \d+ of 200")
+    for someone in (lecturer, student):
+        someone.main.get_by_text(told).first.wait_for()
+        someone.main.locator("path.js-line").first.wait_for(state="attached")
+    buttons = [student.main.get_by_role("button", name=name, exact=True).first for name in ("Start", "Pause", "Stop")]
+    assert not any(button.is_enabled() for button in buttons)
+    lecturer.main.get_by_role("button", name="Stop", exact=True).click()
+    for someone in (lecturer, student):
+        someone.main.get_by_text(re.compile("lenet5-digits-1: stopped")).first.wait_for()
+    lecturer.open("training", "runs=lenet5-digits-1&moment=0")
+    student.until(lambda: student.query() == lecturer.query(), "the student sees its curves at the same moment")
+    lecturer.tab.locator(".st-key-cnnviz_panel").get_by_role("link", name="Feature maps").click()
+    lecturer.arrived("feature-maps")
+    student.tab.locator("h1", has_text="Feature maps").wait_for()
+    student.until(lambda: student.query().get("weights") == "run:lenet5-digits-1@0", "and its maps before training")
+    student.picture("Feature maps of").first.wait_for()
     for someone in (lecturer, student):
         someone.context.close()
         assert someone.wrong == []

@@ -29,7 +29,20 @@ def test_logits_are_means_of_rectified_class_maps():
     torch.manual_seed(0)
     net = cnnviz.build("nin_cifar10", 4).eval()
     with torch.no_grad():
+        net.features.cccp6.bias.zero_()
         x = torch.randn(2, 3, 32, 32)
         maps = net.features[:-1](x).clamp_min(0)
         torch.testing.assert_close(net(x), maps.sum((2, 3)) / 64)
     assert (maps == 0).any() and (maps > 0).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_class_is_silent_before_training(seed):
+    torch.manual_seed(seed)
+    net = cnnviz.build("nin_cifar10").eval()
+    x = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    logits = net(x)
+    assert (logits > 0).all()
+    for one in range(10):
+        (gradient,) = torch.autograd.grad(logits[:, one].sum(), net.features.cccp6.weight, retain_graph=True)
+        assert gradient[one].any()
