@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import streamlit as st
 
 from app import access, limits
+from app.jobs import clicks
 from app.jobs.queue import JobQueue, Ticket
 from cnnviz.device import out_of_memory, release
 from cnnviz.errors import CnnvizError
@@ -79,6 +80,8 @@ class Job:
 
     def _report(self, progress: Any, partial: Any = None) -> bool:
         self.partial, self.state = partial, progress
+        if self._patient and not self._cancelled.is_set():
+            clicks.give_way()
         return not self._cancelled.is_set()
 
     @property

@@ -8,6 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,12 +30,24 @@ def bytes_of(value: Any) -> int:
     if isinstance(value, Image.Image):
         return value.width * value.height * len(value.getbands())
     if isinstance(value, dict):
-        return sum(map(bytes_of, value.values()))
+        return _add_bytes(value.values())
     if isinstance(value, tuple | list):
-        return sum(map(bytes_of, value))
+        return _add_bytes(value)
     if is_dataclass(value):
-        return sum(bytes_of(getattr(value, field.name)) for field in fields(value))
+        return _add_bytes(getattr(value, name) for name in _field_names(type(value)))  # type: ignore[arg-type]
     return 0
+
+
+_LIGHT = frozenset((int, float, bool, str, type(None)))
+
+
+def _add_bytes(values: Iterable[Any]) -> int:
+    return sum(bytes_of(value) for value in values if type(value) not in _LIGHT)
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 class _MakeOnce:

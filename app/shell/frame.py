@@ -11,7 +11,7 @@ import streamlit as st
 from app import access
 from app.classroom import panel
 from app.components.keys import mark_drawn
-from app.jobs import watch
+from app.jobs import clicks, watch
 from app.pickers import bar
 from app.session import shared
 from app.shell import presenting, sheet, touring
@@ -42,7 +42,8 @@ def run() -> None:
     With $CNNVIZ_TIMINGS, a file, every run appends {"ms"} to it: the time of the whole script."""
     started = time.perf_counter()
     try:
-        _run()
+        with clicks.drawing():
+            _run()
     finally:
         if log_file := os.environ.get("CNNVIZ_TIMINGS"):
             with open(log_file, "a", encoding="utf-8") as file:
