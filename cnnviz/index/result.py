@@ -77,6 +77,10 @@ class PatchIndex(Displayed):
         """(C,) the strongest activation of each channel."""
         return self._layer(layer).values[:, 0]
 
+    def images(self, layer: str) -> np.ndarray:
+        """(C, k) int64: the images of each channel's winners, strongest first; -1 where the corpus had fewer."""
+        return self._layer(layer).images
+
     def top(self, layer: str, channel: int) -> list[Winner]:
         """The winners of one channel, strongest first; fewer than k when the corpus is smaller.
 

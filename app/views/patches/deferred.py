@@ -12,7 +12,7 @@ from app.session.cache import picture_cache
 from app.url import address, scene
 
 SLICE = 0.7  # seconds of work between two paints
-PAINT = 0.06  # seconds that a browser on the same cores has for the page before work begins
+PAINT = 0.2  # seconds that a browser on the same cores has for the page before work begins
 Task = tuple[Hashable, Callable[[], Any]]  # the name under which a result is kept, and how it is made
 
 
@@ -51,7 +51,8 @@ class Deferred:
         started, place = time.monotonic(), st.empty()
         at_once = self._first is not None and not self._begun
         if at_once and self._first is not None:
-            time.sleep(PAINT)
+            if st.context.ip_address is None:  # a browser on this computer
+                time.sleep(PAINT)
             self._waiting.insert(0, self._waiting.pop(self._first))
         for name, make in self._waiting:
             place.empty()  # here Streamlit turns to a click that has come meanwhile

@@ -34,9 +34,10 @@ def selectivity(index: PatchIndex, layer: str) -> Selectivity | None:
 
     Raises UnknownName for a layer that was not indexed."""
     labels: dict[str, str] = index.meta.get("labels") or {}
-    rows = [[labels.get(str(w.image), "") for w in index.top(layer, c)] for c in range(index.channels(layer))]
+    winners = index.images(layer).tolist()
     if not labels:
         return None
+    rows = [[labels.get(str(image), "") for image in row if image >= 0] for row in winners]
     found = [dict(Counter(label for label in row if label)) for row in rows]  # in the order of strength
     counts = [np.array(list(classes.values()), float) for classes in found]
     entropy = np.array([_entropy(c) for c in counts])
