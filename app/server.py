@@ -1,5 +1,5 @@
 """What the server does beside Streamlit: it warms up while it starts, collects garbage now and then instead of after
-every click, and sends Streamlit's own scripts compressed.
+every click, and sends Streamlit's own scripts compressed to browsers elsewhere.
 
 A class of thirty opens the app at once. Of the 7 MB that a browser needs first, most are scripts that never change:
 each is compressed once, at its first visit, and sent from memory from then on."""
@@ -10,6 +10,7 @@ import asyncio
 import gc
 import gzip
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TIDY = 30.0  # seconds
+LATER = 3.0  # seconds in which the first visitor may come, who needs both cores
 _COMPRESSIBLE = (".js", ".css", ".svg", ".json")  # fonts and pictures are compressed already
+_NEAR = frozenset({"127.0.0.1", "::1"})
+_PASSED_ON = frozenset({b"x-forwarded-for", b"forwarded", b"via"})
 _PARTIAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # requests that get no whole file
 
 
@@ -53,16 +57,24 @@ def tidy() -> None:
 
 def _warm_up() -> None:
     """Import what the first view needs, and load its network; then what other pages need, which nobody waits for."""
+    from app.jobs import clicks
     from app.session import networks, shared
     from app.session.networks import Choice
 
-    shared.warm_up().join()
+    warming = shared.warm_up()
+    import pandas  # noqa: F401  Streamlit's components look for its frames
+    from PIL import Image
+
+    Image.init()
+    warming.join()
     try:
         name = networks.default_network()
         choice = Choice(name, networks.weights_options(name)[0])
         shared.layer_shapes(networks.load(choice))
     except (CnnvizError, OSError):
         return  # the page says it
+    time.sleep(LATER)
+    clicks.give_way(TIDY)
     import cnnviz.torchvision_import  # noqa: F401
 
     tidy()
@@ -115,13 +127,20 @@ class _Response:
 
 
 def _is_script(scope: Scope) -> bool:
-    """True for a browser's first request for one of Streamlit's own files that is text. Their names hold a hash of
-    their content, so that nothing kept under a name can grow old."""
+    """True for the first request of a browser elsewhere for one of Streamlit's own files that is text. Their names hold
+    a hash of their content, so that nothing kept under a name can grow old."""
     if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/static/"):
         return False
     headers = dict(scope["headers"])
     accepted = b"gzip" in headers.get(b"accept-encoding", b"") and not _PARTIAL & headers.keys()
-    return accepted and scope["path"].endswith(_COMPRESSIBLE)
+    return accepted and scope["path"].endswith(_COMPRESSIBLE) and not _is_near(scope, headers)
+
+
+def _is_near(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether the browser is on this computer, and nobody passes its requests on: then packing takes longer than
+    sending."""
+    client = scope.get("client")
+    return client is not None and client[0] in _NEAR and not _PASSED_ON & headers.keys()
 
 
 def _compressed_headers(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:

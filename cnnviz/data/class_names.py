@@ -1,6 +1,11 @@
 """Class names: those of the public data sets, and the order of names that are given as lists or dicts."""
 
+import importlib.util
+import runpy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
@@ -24,12 +29,24 @@ def class_names(key: str | tuple[str, ...], count: int) -> list[str]:
     a key of KNOWN); "class 0", … when the number of classes is another one."""
     names: list[str] = []
     if key == "imagenet" and count == 1000:
-        from cnnviz.torchvision_import import models
-
-        names = list(models._meta._IMAGENET_CATEGORIES)  # the list every torchvision weight carries
+        names = list(_imagenet_names())
     elif key != "imagenet":
         names = list(KNOWN.get(key, [])) if isinstance(key, str) else list(key)
     return names if len(names) == count else [f"class {i}" for i in range(count)]
+
+
+@cache
+def _imagenet_names() -> list[str]:
+    """The list that every weight of torchvision carries, out of its file alone: the whole of torchvision takes a second
+    to import, which the first picture would wait for."""
+    package = importlib.util.find_spec("torchvision")
+    for folder in (package.submodule_search_locations if package else None) or ():
+        with suppress(OSError, KeyError):
+            values = runpy.run_path(str(Path(folder) / "models" / "_meta.py"))
+            return list(values["_IMAGENET_CATEGORIES"])
+    from cnnviz.torchvision_import import models
+
+    return list(models._meta._IMAGENET_CATEGORIES)
 
 
 def order_names(given: Any) -> list[str] | None:

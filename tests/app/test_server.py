@@ -1,0 +1,79 @@
+"""Streamlit's own scripts are packed for browsers elsewhere, once, and sent as they are to one on this computer."""
+
+import asyncio
+import gzip
+from typing import Any
+
+import pytest
+
+from app.server import Compressed
+
+SCRIPT = b"const answer = 42\n" * 500
+
+
+def ask(
+    app: Compressed, client: str = "10.0.0.5", path: str = "/static/js/a.1b2c.js", **headers: str
+) -> tuple[Any, ...]:
+    """(status, headers, body) of a request."""
+    sent: list[Any] = []
+    listed = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "GET", "path": path, "headers": listed, "client": (client, 5000)}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return sent[0]["status"], dict(sent[0]["headers"]), body
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def app(asked: list[str]) -> Compressed:
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        status = 200 if scope["path"].endswith((".js", ".woff2")) else 404
+        length = (b"content-length", str(len(SCRIPT)).encode())
+        await send({"type": "http.response.start", "status": status, "headers": [length]})
+        await send({"type": "http.response.body", "body": SCRIPT[:1000], "more_body": True})
+        await send({"type": "http.response.body", "body": SCRIPT[1000:]})
+
+    return Compressed(behind)
+
+
+def test_a_browser_elsewhere_gets_it_packed_and_the_second_time_from_memory(app, asked):
+    for _ in range(2):
+        status, headers, body = ask(app, accept_encoding="gzip, br")
+        assert status == 200 and headers[b"content-encoding"] == b"gzip"
+        assert gzip.decompress(body) == SCRIPT and int(headers[b"content-length"]) == len(body) < len(SCRIPT) / 10
+    assert asked == ["/static/js/a.1b2c.js"]
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
+def test_a_browser_on_this_computer_gets_it_as_it_is_unless_somebody_passes_its_requests_on(app, client):
+    _, headers, body = ask(app, client, accept_encoding="gzip")
+    assert b"content-encoding" not in headers and body == SCRIPT
+    _, headers, body = ask(app, client, accept_encoding="gzip", x_forwarded_for="203.0.113.7")
+    assert headers[b"content-encoding"] == b"gzip" and gzip.decompress(body) == SCRIPT
+
+
+@pytest.mark.parametrize(
+    "path, headers",
+    [
+        ("/static/js/a.1b2c.js", {}),
+        ("/static/js/a.1b2c.js", {"accept_encoding": "gzip", "range": "bytes=0-9"}),
+        ("/static/media/font.woff2", {"accept_encoding": "gzip"}),
+        ("/media/a.js", {"accept_encoding": "gzip"}),
+        ("/static/js/gone.css", {"accept_encoding": "gzip"}),
+    ],
+)
+def test_what_is_no_script_a_part_or_missing_is_passed_on(app, path, headers):
+    status, told, body = ask(app, path=path, **headers)
+    assert b"content-encoding" not in told and body == SCRIPT and status == (404 if path.endswith("css") else 200)
