@@ -18,9 +18,20 @@ SECONDS = 2  # after which it is looked up anew which runs there are
 MOST = 8  # runs whose weights a picker offers beside those that are asked for
 
 
+def recorded_runs(*asked: str) -> dict[str, Path]:
+    """{name: its folder} of the recorded trainings, the newest first. `asked`: runs that may have begun just now, after
+    the last look; of those that come with cnnviz none is among them."""
+    from cnnviz.models.bundled import BUNDLED
+
+    found = _look()
+    if any(name not in found and not name.startswith(BUNDLED) for name in asked):
+        _look.clear()
+        found = _look()
+    return found
+
+
 @st.cache_data(ttl=SECONDS, show_spinner=False)
-def recorded_runs() -> dict[str, Path]:
-    """{name: its folder} of the recorded trainings, the newest first."""
+def _look() -> dict[str, Path]:
     from cnnviz.models.runs.folder import name_runs
 
     return name_runs()
@@ -33,7 +44,7 @@ def run_options(network: str, asked: Sequence[str]) -> dict[str, str]:
     words = [word for word in dict.fromkeys(asked) if word.startswith("run:")]
     moments = {word: _parse(word) for word in words}
     wanted, found = {moment.run for moment in moments.values() if moment}, dict[str, str]()
-    for run, folder in recorded_runs().items():
+    for run, folder in recorded_runs(*wanted).items():
         if (len(found) < MOST or run in wanted) and network_of(run, run in wanted)[0] == network:
             found |= _list_moments(run, folder, run in wanted)
     for word, moment in moments.items():
@@ -73,7 +84,7 @@ def network_of(run: str, recognise: bool = True) -> tuple[str, str]:
 
     if run.startswith(BUNDLED):
         return run.removeprefix(BUNDLED), ""
-    folder = recorded_runs().get(run)
+    folder = recorded_runs(run).get(run)
     about = _read_about(folder) if folder else None
     if about is None:
         return "", f"There is no run named {run} (any more)."

@@ -284,8 +284,8 @@ class Visitor:
 
     def chosen(self, label: str) -> str:
         """What a picker shows: of cards the value, of others the text."""
-        if (cards := self.cards(label)).count():
-            return cards.get_attribute("data-value")
+        if label in ("Network", "Image"):
+            return self.cards(label).get_attribute("data-value")
         return self.bar.get_by_label(label).first.input_value()
 
     def query(self) -> dict[str, str]:

@@ -41,7 +41,7 @@ _BESIDE = 8  # moments of a grid that has room beside the curves
 
 def view(row: Any) -> None:
     """Controls, the grid beside the curves, and what the curves say."""
-    names = runs.list_names()
+    names = runs.list_names("run")
     with row:
         name = address.bind(
             st.selectbox, "Run", "run", _default(names), options=names, format_func=runs.label, width=200

@@ -26,9 +26,9 @@ _WORDS = {"Gradients": "gradient", "Updates": "update", "Weights": "weight", "De
 
 def view(row: Any) -> None:
     """Controls, the heat map that follows the run, and what to look for."""
-    names = [name for name in runs.list_names() if not name.startswith("bundled:")]
+    names = runs.list_names("run", looked_into=True)
     if not names:
-        st.info("The trainings that come with cnnviz kept no look into their layers; a run of your own does.")
+        st.info("There is no run with a look into its layers: cnnviz was installed without its bundled files.")
         return
     with row:
         name = address.bind(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import unquote
 
 import streamlit as st
 
@@ -36,9 +37,12 @@ def _bundled() -> dict[str, RecordedRun]:
     return {run.name: run for run in bundled_runs()}
 
 
-def list_names() -> list[str]:
-    """Own runs, the newest first, then those that come with cnnviz."""
-    return [*run_weights.recorded_runs(), *_bundled()]
+def list_names(key: str, looked_into: bool = False) -> list[str]:
+    """Own runs, the newest first, then those that come with cnnviz; `looked_into`: of these such as kept looks into
+    their layers. `key`: of the picker; what the address asks for by it may have begun just now."""
+    asked = [unquote(name) for name in address.read(key).split(",") if name]
+    kept = [name for name, run in _bundled().items() if not looked_into or len(run.looks["step"])]
+    return [*run_weights.recorded_runs(*asked), *kept]
 
 
 def read(name: str) -> RecordedRun:
@@ -99,7 +103,7 @@ def _label_with_state(name: str) -> str:
 
 def pick(row: Any) -> list[str]:
     """The runs of the view, at most MOST, and the button that chooses those that show degradation."""
-    names, own = list_names(), run_weights.recorded_runs()
+    names, own = list_names("runs"), run_weights.recorded_runs()
     usual = [next(iter(own))] if own else [name for name in DEGRADATION if name in names] or names[:1]
     with row, st.popover("Runs", icon=":material/monitoring:", width="content"):
         chosen = address.bind_several(

@@ -90,6 +90,7 @@ def test_the_panel_lies_within_the_window(visitor: Visitor, width: int, height: 
     visitor.tab.set_viewport_size(SCREEN)
 
 
+@pytest.mark.own_tab  # its list begins empty
 def test_files_dropped_on_the_page_s_middle_are_kept_and_the_last_is_shown_and_removed(visitor: Visitor):
     visitor.open("feature-maps", "net=lenet5&layer=conv2")
     visitor.drop_on_page(

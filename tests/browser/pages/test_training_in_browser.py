@@ -155,3 +155,23 @@ def test_a_moment_that_is_clicked_in_the_grid_or_on_a_curve_is_that_of_the_page_
     visitor.tab.locator(".st-key-cnnviz_panel").get_by_role("link", name="Feature maps").click()
     visitor.arrived("feature-maps")
     assert visitor.query()["weights"].startswith("run:grown@") and visitor.query()["layer"] == "conv2"
+
+
+def test_four_attempts_at_learning_from_few_images_are_trained_on_a_click(visitor: Visitor, runs: Path):
+    visitor.open("training", "view=Transfer")
+    visitor.tab.locator("[aria-label='Accuracy over the layers taken over'] path.js-line").first.wait_for(
+        state="attached"
+    )
+    visitor.pick("Look at", "Attempts")
+    visitor.until_query(transfer="Attempts")
+    visitor.open("training", "view=Transfer&transfer=Attempts&start=lenet5&attemptdata=digits&perclass=2&epochs=1")
+    visitor.main.get_by_role("button", name="Train all four").click()
+    visitor.main.get_by_text("Each is a run under Curves").wait_for()
+    cells = visitor.main.locator("[data-testid=stTable]").first.locator("tbody tr").all_inner_texts()
+    assert len(cells) == 4 and all(row.count("%") == 2 for row in cells)
+    (folder,) = (runs / "attempts").iterdir()
+    names = {run.name for run in folder.iterdir() if (run / "run.json").is_file()}
+    visitor.until_query(perclass="2", epochs="1")
+    visitor.open("training", "runs=" + ",".join(f"attempts/{folder.name}/{name}" for name in sorted(names)))
+    visitor.until(lambda: last_epoch(visitor) == 1, "the runs are under Curves")
+    assert len(names) == 4

@@ -14,6 +14,7 @@ from torch import nn
 import cnnviz
 from app.session import networks, run_weights
 from app.session.networks import Choice
+from app.session.run_weights import network_of
 from app.shell.pages import list_pages
 from cnnviz.errors import CnnvizError
 from cnnviz.models.runs.files import FILTERS, SNAPSHOTS, list_arrays
@@ -30,7 +31,7 @@ def runs(tmp_path, monkeypatch):
 
 def forget_listing() -> None:
     """As if the seconds had passed for which the list of runs is kept."""
-    run_weights.recorded_runs.clear()
+    run_weights._look.clear()
 
 
 def said(at) -> str:
@@ -54,7 +55,8 @@ def test_without_runs_the_page_shows_degradation_and_the_lines_to_record_one(run
     told = said(at)
     assert "worse by 4.5 points" in told and "50 epochs for 20 layers, 60 epochs for 56" in told
     assert "cnnviz.record" in at.code[0].value and "CNNVIZ_RUNS" in told and str(runs) in told
-    assert "no look into their layers" in said(opened("training", view="Layers"))
+    at = opened("training", view="Layers", measure="Dead", run="bundled:lenet5_avg")
+    assert errors(at) == [] and at.selectbox(key="run").options == ["LeNet-5, ReLU and average pooling", "LeNet-5, tanh and average pooling"]
 
 
 def test_a_run_opens_at_its_best_epoch_with_links_that_carry_its_weights(runs, opened):
@@ -157,7 +159,8 @@ def test_damaged_arrays_and_a_folder_that_goes_while_it_is_open_are_said(runs, o
         path.write_bytes(b"nothing")
     assert "cannot be read" in said(opened("training", view="Filters"))
     (runs / "mine" / "run.json").unlink()
-    assert "There is no" in said(at.run()) or "no recorded training" in said(at)
+    told = said(at.run())  # as it stands, or as it is looked up anew
+    assert "There is no" in told or "no recorded training" in told or "No recorded run" in told
     forget_listing()
     assert set(at.run().multiselect(key="runs").value) == FOUR
 
@@ -248,3 +251,12 @@ def test_a_run_that_is_trained_anew_is_shown_anew(runs, opened):
         path.unlink()
     with pytest.raises(CnnvizError, match="keeps no weights"):
         shown()
+
+
+def test_a_run_that_began_after_the_last_look_is_shown_by_its_link(runs, opened):
+    record_run(runs / "first")
+    assert {line["name"] for line in lines(opened("training"))} == {"first"}
+    record_run(runs / "second")
+    assert {line["name"] for line in lines(opened("training", runs="first,second"))} == {"first", "second"}
+    record_run(runs / "third")
+    assert network_of("third") == ("lenet5", "")
