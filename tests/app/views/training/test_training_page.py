@@ -56,7 +56,10 @@ def test_without_runs_the_page_shows_degradation_and_the_lines_to_record_one(run
     assert "worse by 4.5 points" in told and "50 epochs for 20 layers, 60 epochs for 56" in told
     assert "cnnviz.record" in at.code[0].value and "CNNVIZ_RUNS" in told and str(runs) in told
     at = opened("training", view="Layers", measure="Dead", run="bundled:lenet5_avg")
-    assert errors(at) == [] and at.selectbox(key="run").options == ["LeNet-5, ReLU and average pooling", "LeNet-5, tanh and average pooling"]
+    assert errors(at) == [] and at.selectbox(key="run").options == [
+        "LeNet-5, ReLU and average pooling",
+        "LeNet-5, tanh and average pooling",
+    ]
 
 
 def test_a_run_opens_at_its_best_epoch_with_links_that_carry_its_weights(runs, opened):
