@@ -21,21 +21,6 @@ from torch._ops import OpOverload, OpOverloadPacket
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the files that drive a browser evenly over the others: a browser is often waited for, and another worker
-    computes meanwhile. Files of many tests come first, so that no worker is left alone with one."""
-    files: dict[Path, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.path, []).append(item)
-    places: list[tuple[float, Path]] = []
-    for waiting in (True, False):
-        part = [path for path in files if ("browser" in path.parts) is waiting]
-        part.sort(key=lambda path: -len(files[path]))
-        places += [((number + 0.5) / len(part), path) for number, path in enumerate(part)]
-    items[:] = [item for _place, path in sorted(places) for item in files[path]]
-
-
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real images and weights that lie beside the project; absent elsewhere."""
