@@ -10,9 +10,8 @@ import asyncio
 import gc
 import gzip
 import threading
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import CnnvizError
@@ -31,10 +30,12 @@ _PARTIAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # requ
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Warm up beside the server's first seconds; the first visitor finds the network loaded."""
-    warming = threading.Thread(target=_warm_up, name="first-view", daemon=True)
+    ending = threading.Event()
+    warming = threading.Thread(target=_warm_up, args=(ending,), name="first-view", daemon=True)
     warming.start()
     tidying = asyncio.create_task(_tidy_now_and_then())
     yield
+    ending.set()
     tidying.cancel()
     await asyncio.to_thread(warming.join, 30)  # an import cut off at shutdown would abort the interpreter
 
@@ -55,14 +56,16 @@ def tidy() -> None:
     gc.freeze()
 
 
-def _warm_up() -> None:
-    """Import what the first view needs, and load its network; then what other pages need, which nobody waits for."""
+def _warm_up(ending: threading.Event) -> None:
+    """Import what the first view needs, and load its network; then, unless the server is `ending`, what other pages
+    need, which nobody waits for."""
     from app.jobs import clicks
     from app.session import networks, shared
     from app.session.networks import Choice
 
     warming = shared.warm_up()
-    import pandas  # noqa: F401  Streamlit's components look for its frames
+    with suppress(ImportError):
+        import pandas  # noqa: F401  Streamlit's components look for its frames
     from PIL import Image
 
     Image.init()
@@ -73,7 +76,8 @@ def _warm_up() -> None:
         shared.layer_shapes(networks.load(choice))
     except (CnnvizError, OSError):
         return  # the page says it
-    time.sleep(LATER)
+    if ending.wait(LATER):
+        return
     clicks.give_way(TIDY)
     import cnnviz.torchvision_import  # noqa: F401
 
