@@ -137,7 +137,7 @@ def _measured(run: RecordedRun, row: int) -> dict[str, str]:
             run.epochs.get(f"{part}_{what}", [float("nan")] * (row + 1))[row] for what in ("loss", "accuracy")
         )
         known = [f"{loss:.3g} nats"] if np.isfinite(loss) else []
-        known += [f"{100 * right:.1f} %"] if np.isfinite(right) else []
+        known += [f"{100 * right:.1f}\u00a0%"] if np.isfinite(right) else []
         if known:
             found[{"train": "training", "test": "test"}[part]] = ", ".join(known)
     return found
