@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_IRREGULAR = {"axis": "axes", "epoch": "epochs", "index": "indexes"}
+_IRREGULAR = {"axis": "axes", "epoch": "epochs", "index": "indexes", "maximum": "maxima"}
 _HISSING = ("s", "x", "ch", "sh")
 
 

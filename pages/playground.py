@@ -1,7 +1,7 @@
-"""Convolution playground: one window at a time, as a matrix, in numbers, on a photograph, pooled, on a time series."""
+"""Convolution playground: one window at a time, as a matrix, in numbers, on a photograph, pooled, in time."""
 
 from app.pickers import bar, controls
-from app.views.playground import counts, photograph, pooling, signal, steps
+from app.views.playground import borders, counts, photograph, pooling, signal, steps, wiring
 
 PAGE = {
     "title": "Convolution playground",
@@ -14,7 +14,9 @@ PAGE = {
 VIEWS = {
     "Step by step": steps.steps,
     "Matrix": steps.matrix,
-    "Coverage": steps.seen,
+    "Wiring": wiring.view,
+    "Commutativity": borders.commutativity,
+    "Coverage": borders.coverage,
     "Counters": counts.counters,
     "Photograph": photograph.photograph,
     "Pooling": pooling.view,

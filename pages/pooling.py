@@ -1,11 +1,11 @@
-"""Pooling invariance: on real networks, learned across channels, and what global pooling does to location."""
+"""Pooling invariance: on real networks, learned across channels, global pooling and location, adaptive bins."""
 
 import streamlit as st
 
 from app.pickers import bar, controls
 from app.url import address
 from app.views.playground import pooling
-from app.views.pooling import learned, location, pool_layers
+from app.views.pooling import adaptive, learned, location, pool_layers
 
 PAGE = {
     "title": "Pooling invariance",
@@ -15,15 +15,15 @@ PAGE = {
     "group": "Understand",
 }
 
-IN_NETWORK, LEARNED, LOCATION = "In a network", "Learned", "Location"
+IN_NETWORK, LEARNED, LOCATION, BINS = "In a network", "Learned", "Location", "Adaptive bins"
 HAND = "By hand"  # is the view "Pooling" of the playground; links of earlier versions still open it here
-TELLING = {IN_NETWORK: "lenet5", LOCATION: "resnet20_cifar"}  # networks that the views open on
+TELLING = {IN_NETWORK: "lenet5", LOCATION: "resnet20_cifar", BINS: "resnet20_cifar"}  # networks that the views open on
 
 title = controls.heading("Pooling invariance")
 row = bar.row()
 with row:
     view = controls.bind_choice(
-        "View", "view", [IN_NETWORK, LEARNED, LOCATION, *([HAND] if address.read("view") == HAND else [])]
+        "View", "view", [IN_NETWORK, LEARNED, LOCATION, BINS, *([HAND] if address.read("view") == HAND else [])]
     )
     by_hand = address.link(view="Pooling")
     st.page_link("../pages/playground.py", label=HAND, icon=":material/calculate:", query_params=by_hand)
@@ -36,6 +36,8 @@ else:
     image = controls.pick_image(network)
     if view == IN_NETWORK:
         pool_layers.view(network, image, row)
+    elif view == BINS:
+        adaptive.view(network, image, row)
     else:
         location.view(network, image, row)
     controls.show_device(network)

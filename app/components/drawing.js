@@ -1,5 +1,15 @@
 const BELOW_DRAWING = 30  // pixels for a line of words
 
+function light(frame, item) {  // what an item lights up, while the pointer rests on it
+  let any = false
+  for (const shape of frame.querySelectorAll("[data-lit-by]")) {
+    const lit = item !== undefined && shape.dataset.litBy.split(" ").includes(item)
+    shape.classList.toggle("lit", lit)
+    any ||= lit
+  }
+  frame.classList.toggle("lighting", any)
+}
+
 function draw(component) {
   const { data, parentElement, setTriggerValue } = component
   let frame = parentElement.querySelector(".drawings")
@@ -33,6 +43,8 @@ function draw(component) {
   addEventListener("resize", frame.draw)
   const drawn = frame.draw
   frame.leave = () => removeEventListener("resize", drawn)
+  frame.onpointerover = (event) => light(frame, event.target.closest("[data-item]")?.dataset.item)
+  frame.onpointerleave = () => light(frame, undefined)
   frame.onclick = !data.live ? null : (event) => {
     const hit = event.target.closest("[data-item]")
     if (hit) setTriggerValue("click", hit.dataset.item)

@@ -10,23 +10,29 @@ from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.markdown import as_literal
 from app.pickers import bar, controls
+from app.session import shared
+from app.url import address
 from app.views.playground.input import whole
 from cnnviz.figures.playground import cards
-from cnnviz.studies.convolution.cost import Cost, conv_cost
+from cnnviz.studies.convolution.cost import FLOAT, Cost, conv_cost, conv_cost_nd, dense_cost
 from cnnviz.studies.convolution.lecture_errors import list_errors
 from cnnviz.studies.convolution.lecture_questions import list_questions
 from cnnviz.wording import plural
 
 NARROW = 690  # pixels; the page of a window of 1024
-LAYER, NOTES, ERRORS = "A layer", "The notes' questions", "The notes' errors"
+LAYER, DENSE, NOTES, ERRORS = "A convolution", "A dense layer", "The notes' questions", "The notes' errors"
+AXES = {1: "a signal", 2: "an image", 3: "a volume"}
+PRESETS = {"500×500, 1,000 units": (500, 1000), "12 megapixels, 100 units": (3464, 100)}  # 3464² is 12.0 million
 
 
 def counters(row: Any) -> None:
     """A layer's parameters, multiply-adds and memory; a question of the notes; or what is wrong in them."""
     with row:
-        kind = controls.bind_choice("Count", "count", [LAYER, NOTES, ERRORS])
+        kind = controls.bind_choice("Count", "count", [LAYER, DENSE, NOTES, ERRORS])
     if kind == LAYER:
         _layer()
+    elif kind == DENSE:
+        _dense(row)
     elif kind == ERRORS:
         _errors()
     else:
@@ -46,9 +52,24 @@ def _layer() -> None:
             side = whole("Side [pixels]", "insize", 56, 1, 1024)
             padding = whole("Padding", "cp", 1, 0, 16)
             bias = controls.bind(st.selectbox, "Biases", "bias", "yes", options=["yes", "no"]) == "yes"
-    cost = conv_cost(channels, filters, kernel, side, side, stride, padding, groups, bias)
-    others = [("this layer", cost), *_others(channels, filters, kernel, side, stride, padding, groups, bias)]
-    working = f"{kernel} · {kernel} · {channels}" + (f" / {groups}" if groups > 1 else "")
+        axes = int(
+            controls.bind(st.selectbox, "Axes", "axes", 2, options=list(AXES), format_func=lambda n: f"{n}: {AXES[n]}")
+        )
+
+    def count(c: int, f: int, k: int, n: int, p: int, g: int = 1, s: int = 1) -> Cost:
+        return conv_cost_nd(c, f, k, (n,) * axes, s, p, g, bias)
+
+    cost = count(channels, filters, kernel, side, padding, groups, stride)
+    others = [("this layer", cost)]
+    if groups > 1:
+        others.append(("without groups", count(channels, filters, kernel, side, padding, 1, stride)))
+    if kernel > 1:
+        point = "×".join("1" * axes)
+        others.append(("kernels of " + point, count(channels, filters, 1, side, 0, 1, stride)))
+        depthwise = count(channels, channels, kernel, side, padding, channels, stride)
+        narrow = count(channels, filters, 1, depthwise.output[1], 0)
+        others.append((f"depthwise, then {point}", depthwise + narrow))
+    working = " · ".join([str(kernel)] * axes + [str(channels)]) + (f" / {groups}" if groups > 1 else "")
     working = (
         f"{working} · {filters}" + (f" + {filters}" if bias else "") + f" = {plural(cost.parameters, 'parameter')}"
     )
@@ -61,29 +82,54 @@ def _layer() -> None:
     offer_downloads("layer-cost", scenes[0])
     with st.expander("Formula and source"):
         st.latex(
-            r"P=\frac{k^2\,C_{in}}{g}\,C_{out}+C_{out}\qquad "
-            r"\mathrm{MACs}=\frac{k^2\,C_{in}}{g}\,C_{out}\,H_{out}W_{out}"
+            r"P=\frac{k^d\,C_{in}}{g}\,C_{out}+C_{out}\qquad "
+            r"\mathrm{MACs}=\frac{k^d\,C_{in}}{g}\,C_{out}\,n_{out}^d"
         )
         st.write(
-            "Multiply-adds without the biases; papers call them FLOPs. Bytes are float32, 1 MB = 10⁶ bytes. Depthwise "
-            "and pointwise layers: Howard et al. 2017, arXiv:1704.04861."
+            "d axes: 1 for a signal, 2 for an image, 3 for a volume. Multiply-adds without the biases; papers call "
+            "them FLOPs. Bytes are float32, 1 MB = 10⁶ bytes. Depthwise and pointwise layers: Howard et al. "
+            "2017, arXiv:1704.04861."
         )
 
 
-def _others(
-    channels: int, filters: int, kernel: int, side: int, stride: int, padding: int, groups: int, bias: bool
-) -> list[tuple[str, Cost]]:
-    """Layers that take and give as many channels, where they exist."""
+def _dense(row: Any) -> None:
+    """What a fully connected layer costs on a photograph, beside a convolution with as many outputs."""
+    image = controls.pick_image(None)
+    with row:
+        side = whole("Side of the image [pixels]", "denseside", 500, 1, 8192)
+        units = whole("Units", "denseunits", 1000, 1, 100_000)
+        for name, (pixels, many) in PRESETS.items():
+            st.button(name, key=f"preset_{pixels}", on_click=_take_preset, args=(pixels, many))
+    inputs = 3 * side * side
+    dense, conv = dense_cost(inputs, units), conv_cost(3, units, 3, side, side)
+    working = f"{side:,} · {side:,} · 3 inputs · {units:,} + {units:,} = {plural(dense.parameters, 'parameter')}"
+    told = [("this layer", dense), ("3×3 convolution", conv)]
+    left, right = st.columns([3, 1], gap="medium")
+    with right:
+        photo = shared.photo(image).convert("RGB")
+        photo.thumbnail((480, 480))
+        st.image(photo, f"{plural(inputs, 'number')}, laid out as one vector", alt="The photograph", width="stretch")
+    with left:
+        scenes = [cards.cost_scene(working, dense, told, width) for width in (800, NARROW)]
+        drawing(scenes[:1], ["Cost of the dense layer"], "playground_dense", narrow=scenes[1:])
+    st.write(
+        f"Every unit of a dense layer has a weight for every pixel: {dense.weights:,} weights, "
+        f"{FLOAT * dense.weights / 2**30:.2f} GiB as float32. **Notice** that they grow with the area of the image, "
+        f"where a convolution with {plural(units, 'filter')} keeps its {plural(conv.parameters, 'parameter')}, and that "
+        "a photograph that is moved by a pixel meets other weights in each place."
+    )
+    offer_downloads("dense-layer", scenes[0])
+    with st.expander("Formula and source"):
+        st.latex(r"P=3\,n^2\,u+u\qquad P_{conv}=3\cdot 3\cdot 3\,u+u")
+        st.write(
+            "1 GiB = 2³⁰ bytes: the layer of the lecture notes, 500×500 pixels into 1,000 units, has 750 million "
+            "weights, 2.79 GiB or 3.00 GB. Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.2."
+        )
 
-    def cost(c: int, f: int, k: int, n: int, s: int, p: int, g: int = 1) -> Cost:
-        return conv_cost(c, f, k, n, n, s, p, g, bias)
 
-    found = [] if groups == 1 else [("without groups", cost(channels, filters, kernel, side, stride, padding))]
-    if kernel > 1:
-        found.append(("1×1 kernels", cost(channels, filters, 1, side, stride, 0)))
-        depthwise = cost(channels, channels, kernel, side, stride, padding, channels)
-        found.append(("depthwise, then 1×1", depthwise + cost(channels, filters, 1, depthwise.output[1], 1, 0)))
-    return found
+def _take_preset(side: int, units: int) -> None:
+    address.choose("denseside", side)
+    address.choose("denseunits", units)
 
 
 def _questions(row: Any) -> None:

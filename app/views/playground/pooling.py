@@ -1,9 +1,10 @@
-"""Pooling by hand: a row and its shift, and a map in four ways."""
+"""Pooling by hand: a row and its shift, a map in four ways, and a part that moves within its window."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from app.components.downloads import offer_downloads
@@ -26,15 +27,20 @@ POOLINGS = {
     "Stochastic": "stochastic",
 }
 FARTHEST, SHIFT_PACE = 3, 900  # places a row is shifted either way; milliseconds of a shift
+SHIFT, FOUR_WAYS, PART = "A row and its shift", "A map in four ways", "A part in its window"
+PLACE, PART_START = (1, 1), "1,1"
+PART_SIDE, PART_VALUE, PART_PACE = 6, 9, 500  # units of the map; the part's activation; milliseconds of a place
 MAP = ((1, 3, 2, 1), (2, 9, 1, 1), (1, 3, 2, 3), (5, 6, 1, 2))
 
 
 def view(row: Any) -> None:
-    """A detector row and its shift; or one map pooled in four ways."""
+    """A detector row and its shift; one map pooled in four ways; or a part that moves within its window."""
     with row:
-        kind = controls.bind_choice("Pool", "pool", ["A row and its shift", "A map in four ways"])
-    if kind == "A row and its shift":
+        kind = controls.bind_choice("Pool", "pool", [SHIFT, FOUR_WAYS, PART])
+    if kind == SHIFT:
         _shift(row)
+    elif kind == PART:
+        _move_part(row)
     else:
         _four_ways(row)
 
@@ -124,3 +130,64 @@ def _four_ways(row: Any) -> None:
             r"a_l,\ l\sim p_i=\tfrac{a_i}{\sum_k a_k}"
         )
         st.write("Source of stochastic pooling: Zeiler and Fergus, ICLR 2013, arXiv:1301.3557.")
+
+
+def _move_part(row: Any) -> None:
+    """One strong activation among weak ones, wherever it is put, and the maximum of each window."""
+    with row:
+        size = int(controls.bind(st.selectbox, "Window", "partwindow", 3, options=[1, 2, 3], width=90))
+        address.prepare("part", PART_START, lambda text: text if _read_place(text) else None)
+        place = _read_place(str(st.session_state["part"])) or (1, 1)
+        address.record("part", st.session_state["part"], PART_START)
+        if st.button("Back to the start", disabled=st.session_state["part"] == PART_START):
+            address.choose("part", None)
+            st.rerun()
+    pooled_before = pools.pool(_put_part(*PLACE), "max", size)
+
+    def draw(at: tuple[int, int]) -> tuple[list[Scene], list[str], list[Scene]]:
+        grid = _put_part(*at)
+        pooled = pools.pool(grid, "max", size)
+        wide, narrow = (
+            playground_pooling.part_scene(grid, pooled, pooled_before, size, wide) for wide in (1070, NARROW)
+        )
+        return [wide], ["A part, its window, and the maxima"], [narrow]
+
+    scenes, alts, narrow = draw(place)
+    drawing(
+        scenes, alts, "playground_part", lambda item: address.choose("part", item.removeprefix("part:")), narrow=narrow
+    )
+    walk = [(place[0], col) for col in range(PART_SIDE)]
+    motion = Motion("the part", [f"column {col}" for _, col in walk], place[1], PART_PACE, first=0)
+    with row:
+        offer_motion(
+            motion,
+            "motion",
+            lambda col: address.choose("part", f"{place[0]},{col}"),
+            (place[0], size),
+            lambda: Reel([{"playground_part": drawing_data(*draw(at))} for at in walk]),
+        )
+    st.write(
+        "A part was detected with 9; click where else it should be. **Notice** that the maxima do not change while it "
+        "moves within its window, and do when it crosses a border: what matters is that the part is there, roughly "
+        "where, and not at which pixel."
+    )
+    offer_downloads("part-in-window", scenes[0])
+    with st.expander("What is drawn, and source"):
+        st.write(
+            "Windows do not overlap; each has one colour on both sides, and the part is yellow. Orange: another "
+            f"maximum than with the part at row {PLACE[0]}, column {PLACE[1]}. The weak activations are fixed numbers "
+            "from 0 to 3. Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.3."
+        )
+
+
+def _put_part(row: int, col: int) -> np.ndarray:
+    rows, cols = np.indices((PART_SIDE, PART_SIDE))
+    weak = ((3 * rows + 5 * cols + rows * cols) % 4).astype(float)
+    weak[row, col] = PART_VALUE
+    return weak
+
+
+def _read_place(text: str) -> tuple[int, int] | None:
+    parts = text.split(",")
+    inside = len(parts) == 2 and all(part.isdigit() and int(part) < PART_SIDE for part in parts)
+    return (int(parts[0]), int(parts[1])) if inside else None

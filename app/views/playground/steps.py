@@ -1,4 +1,4 @@
-"""The playground's views of one small convolution: step by step, as a matrix, and how often pixels are read."""
+"""The playground's views of one small convolution: step by step, and as a matrix."""
 
 from __future__ import annotations
 
@@ -255,24 +255,3 @@ def matrix(row: Any) -> None:
             "connected layer has a weight of its own at every place, a locally connected one at every coloured place. "
             "Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, sections 9.1 and 9.2."
         )
-
-
-def seen(_row: Any) -> None:
-    """A heat map of how many windows read each pixel."""
-    with bar.panel():
-        side = whole("Side [pixels]", "side", 7, 1, 24)
-        kernel = whole("Kernel", "kside", 3, 1, 11)
-        stride = whole("Stride", "stride", 1, 1, 5)
-        padding = whole("Padding", "pad", 0, 0, 4)
-        dilation = whole("Dilation", "dilate", 1, 1, 4)
-    counts = convolving.count_visits((side, side), kernel, stride, padding, dilation)
-    scenes = [playground_matrix.visits_scene(counts, kernel**2, width) for width in (1070, NARROW)]
-    drawing(scenes[:1], ["Windows that read each pixel"], "playground_seen", narrow=scenes[1:])
-    st.write(
-        f"Each number says how many windows read that pixel; at most {kernel}² = {kernel**2}. **Notice** that the "
-        "border is read less often than the middle, and that padding evens this out. A stride above 1 makes a pattern."
-    )
-    offer_downloads("pixels-seen", scenes[0])
-    with st.expander("Formula and source"):
-        st.latex(r"c(u,v)=c(u)\,c(v),\qquad c(u)=\#\{(i,m):\ s\,i+d\,m-p=u\}")
-        st.write("Source: Dumoulin and Visin 2016, arXiv:1603.07285, which counts the windows.")

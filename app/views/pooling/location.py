@@ -42,7 +42,7 @@ def view(network: Network, image: str, row: Any) -> None:
             help="  \n".join(f"{name}: {words}" for name, words in PADDING.items()),
         )
     setting = ShiftSetting(network, image, how, padding)
-    _curves(setting, _pick_layer(network), right)
+    _curves(setting, pick_layer(network), right)
     _sizes(network, image)
     with st.expander("Formula and source"):
         st.write(
@@ -53,8 +53,8 @@ def view(network: Network, image: str, row: Any) -> None:
         )
 
 
-def _pick_layer(network: Network) -> str:
-    """A layer with location; the last convolution unless the link says otherwise."""
+def pick_layer(network: Network) -> str:
+    """A layer with location, in the bar; the last convolution unless the link says otherwise."""
     shapes = shared.layer_shapes(network)
     convs = set(network.model.layers("conv"))
     options = [name for name, shape in shapes.items() if name in convs and max(shape[1:]) > 1] or list(shapes)

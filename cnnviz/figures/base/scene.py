@@ -18,7 +18,8 @@ INK, PAPER = "#181c24", "#ffffff"
 @dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle; round if `radius` is half its side. `item`: what a click on it chooses; `title`: shown
-    when the mouse rests on it. `stroke` "" leaves the outline out."""
+    when the mouse rests on it. `stroke` "" leaves the outline out. `lit_by`: items, set apart by spaces, that light it
+    up, and pale all else, while the mouse rests on one of them."""
 
     x: float
     y: float
@@ -30,16 +31,18 @@ class Box:
     radius: float = 0.0
     item: str = ""
     title: str = ""
+    lit_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Polyline:
-    """A line through points. `arrow`: its length in pixels at the last point, 0 for none."""
+    """A line through points. `arrow`: its length in pixels at the last point, 0 for none. `lit_by`: as of a Box."""
 
     points: tuple[Point, ...]
     stroke: str = INK
     width: float = 1.4
     arrow: float = 0.0
+    lit_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,10 @@ def _arrow_head(points: tuple[Point, ...], length: float) -> tuple[Point, Point,
     return tip, (bx - uy * half, by + ux * half), (bx + uy * half, by - ux * half)
 
 
+def _lit_by(shape: Box | Polyline) -> str:
+    return f" data-lit-by={quoteattr(shape.lit_by)}" if shape.lit_by else ""
+
+
 def _shape_to_svg(shape: Shape) -> str:
     if isinstance(shape, Box):
         inner = f"<title>{escape(shape.title)}</title>" if shape.title else ""
@@ -183,7 +190,7 @@ def _shape_to_svg(shape: Shape) -> str:
         stroke = f' stroke="{shape.stroke}" stroke-width="{shape.line:g}"' if shape.stroke else ""
         return (
             f'<rect x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}" '
-            f'rx="{shape.radius:g}" fill="{shape.fill}"{stroke}{item}>{inner}</rect>'
+            f'rx="{shape.radius:g}" fill="{shape.fill}"{stroke}{item}{_lit_by(shape)}>{inner}</rect>'
         )
     if isinstance(shape, Text):
         long = text_width(shape.text, shape.size, shape.bold)
@@ -194,7 +201,7 @@ def _shape_to_svg(shape: Shape) -> str:
             f'lengthAdjust="spacingAndGlyphs" xml:space="preserve">{escape(shape.text)}</text>'
         )
     path = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in shape.points)
-    drawn = f'<path d="{path}" fill="none" stroke="{shape.stroke}" stroke-width="{shape.width:g}"/>'
+    drawn = f'<path d="{path}" fill="none" stroke="{shape.stroke}" stroke-width="{shape.width:g}"{_lit_by(shape)}/>'
     if shape.arrow:
         corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in _arrow_head(shape.points, shape.arrow))
         drawn += f'<polygon points="{corners}" fill="{shape.stroke}"/>'

@@ -36,7 +36,7 @@ def cost_scene(working: str, cost: Cost, others: list[tuple[str, Cost]], width: 
         (f"{cost.parameters:,}", "parameters", bytes_text(cost.parameter_bytes)),
         (f"{cost.macs:,}", "multiply-adds", "for one image"),
         (
-            "×".join(map(str, cost.output)),
+            "×".join(f"{size:,}" for size in cost.output),
             "output",
             f"{plural(cost.activations, 'value')}, {bytes_text(cost.activation_bytes)}",
         ),

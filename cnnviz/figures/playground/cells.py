@@ -36,7 +36,7 @@ def pad_pair(padding: int | tuple[int, int]) -> tuple[int, int]:
 
 def number_text(value: float) -> str:
     """−0.25, 114, 1.33: four digits at most, and a proper minus."""
-    return f"{value:.4g}".replace("-", "−")
+    return f"{value + 0.0:.4g}".replace("-", "−")  # −0.0 is 0
 
 
 def spell_floor(text: str) -> str:

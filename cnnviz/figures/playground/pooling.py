@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CHOSEN, GREY
-from cnnviz.figures.base.scene import Box, Polyline, Scene, Text
+from cnnviz.figures.base.scene import INK, Box, Polyline, Scene, Text
 from cnnviz.figures.base.text import text_width
 from cnnviz.figures.playground.cells import (
     EDGE,
@@ -17,6 +17,7 @@ from cnnviz.figures.playground.cells import (
     tied_colours,
     uniform_cells,
 )
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.pooling.pooling import PoolRows
@@ -104,4 +105,59 @@ def pools_scene(
         paints = fills or ("#ffffff",) * values.size
         marked = [[CellStyle(paints[i * across + j], bold=True) for j in range(across)] for i in range(high)]
         draw_grid(scene, values, edge, y + 40, cell, marked)
+    return scene
+
+
+def part_scene(grid: np.ndarray, pooled: np.ndarray, before: np.ndarray, size: int, width: float = 1070.0) -> Scene:
+    """A map (H, W), its windows of `size`, and its maxima beside those `before` the part moved: changed ones orange.
+
+    Every cell of the map is an item, "part:row,col"."""
+    scene = Scene(width, 440.0)
+    rows, cols = grid.shape
+    side = min(64.0, (0.56 * width - 20) / cols, 390.0 / rows)
+    left, top = 12.0, 40.0
+    scene.add(Text(left + side * cols / 2, 18, f"Map, windows of {size}×{size}", 17, GREY))
+    cells = uniform_cells((rows, cols))
+    peak = float(grid.max())
+    for row, col in np.ndindex(rows, cols):
+        strong = grid[row, col] == peak
+        paint = tied_colours(pooled.size)[(row // size) * pooled.shape[1] + col // size]
+        cells[row][col] = CellStyle(
+            "#fff3b0" if strong else paint,
+            bold=bool(strong),
+            item=f"part:{row},{col}",
+            title=f"move the part to ({row}, {col})",
+        )
+    draw_grid(scene, grid, left, top, side, cells)
+    for at in range(1, max(pooled.shape)):
+        if at < pooled.shape[1]:
+            scene.add(Polyline(((left + at * size * side, top), (left + at * size * side, top + side * rows)), INK, 3))
+        if at < pooled.shape[0]:
+            scene.add(Polyline(((left, top + at * size * side), (left + side * cols, top + at * size * side)), INK, 3))
+    x = left + side * cols
+    cell = min(92.0, (width - x - 120) / pooled.shape[1])
+    edge = x + (width - x - cell * pooled.shape[1]) / 2
+    scene.add(Text(edge + cell * pooled.shape[1] / 2, 18, "Maximum of each window", 17, GREY))
+    changed = pooled != before
+    marked = [
+        [
+            CellStyle("#fde3d0" if changed[i, j] else tied_colours(pooled.size)[i * pooled.shape[1] + j], bold=True)
+            for j in range(pooled.shape[1])
+        ]
+        for i in range(pooled.shape[0])
+    ]
+    draw_grid(scene, pooled, edge, top, cell, marked)
+    words = (
+        f"{changed.sum()} of {plural(int(pooled.size), 'maximum')} changed" if changed.any() else "no maximum changed"
+    )
+    scene.add(
+        Text(
+            edge + cell * pooled.shape[1] / 2,
+            top + cell * pooled.shape[0] + 36,
+            words,
+            min(24.0, 0.9 * (width - x) / text_width(words, 1.0, True)),
+            CHOSEN,
+            bold=True,
+        )
+    )
     return scene

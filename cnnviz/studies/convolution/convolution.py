@@ -66,6 +66,18 @@ def output_size(n: int, k: int, stride: int = 1, padding: int = 0, dilation: int
     )
 
 
+def shrink_sizes(size: int, kernel: int, stride: int, padding: int, layers: int) -> list[int]:
+    """The side of the map after 0, 1, … layers; shorter than `layers` + 1 where a window no longer fits.
+
+    Raises BadInput for a size, kernel, stride or number of layers below 1 or a padding below 0."""
+    if min(size, kernel, stride, layers) < 1 or padding < 0:
+        raise BadInput(f"Sizes are 1 or more and padding 0 or more; got {(size, kernel, stride, layers, padding)}.")
+    found = [size]
+    while len(found) <= layers and found[-1] + 2 * padding >= kernel:
+        found.append((found[-1] + 2 * padding - kernel) // stride + 1)
+    return found
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class ConvolutionStep(Summarised):
     """One place of the window. `window`, `weights`, `products`: (C, kh, kw). `sums` (C,): of the products of each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from cnnviz.errors import BadInput
@@ -14,7 +15,8 @@ FLOAT = 4  # bytes of a float32
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Of one layer and one image. `weights` without, `parameters` with biases; `macs`: multiply-adds (multiplications,
-    without the biases); `output` (C, H, W) or (F,); `activations`: values of the output."""
+    without the biases); `output` (C, H, W), (F,), or with as many axes as the layer has; `activations`: values of
+    the output."""
 
     weights: int
     biases: int
@@ -32,10 +34,7 @@ class Cost:
 
     @property
     def activations(self) -> int:
-        product = 1
-        for n in self.output:
-            product *= n
-        return product
+        return math.prod(self.output)
 
     @property
     def activation_bytes(self) -> int:
@@ -62,15 +61,31 @@ def conv_cost(
     """A convolution over (channels, height, width). `padding` None keeps the size at stride 1 (odd kernels).
 
     Weights depend on neither size, stride, padding nor dilation. Raises BadInput for counts that do not fit."""
+    return conv_cost_nd(channels, filters, kernel, (height, width), stride, padding, groups, bias, dilation)
+
+
+def conv_cost_nd(
+    channels: int,
+    filters: int,
+    kernel: int,
+    sizes: tuple[int, ...],
+    stride: int = 1,
+    padding: int | None = None,
+    groups: int = 1,
+    bias: bool = True,
+    dilation: int = 1,
+) -> Cost:
+    """A convolution over (channels, *sizes) whose kernel has `kernel` weights along every axis: one axis for a signal,
+    two for an image, three for a volume. The rest as for `conv_cost`."""
     if min(channels, filters, groups) < 1 or channels % groups or filters % groups:
         raise BadInput(
             f"{plural(channels, 'channel')} and {plural(filters, 'filter')} cannot be divided into "
             f"{plural(groups, 'group')}."
         )
     around = dilation * (kernel - 1) // 2 if padding is None else padding
-    rows, cols = (output_size(n, kernel, stride, around, dilation).size for n in (height, width))
-    weights = kernel * kernel * channels // groups * filters
-    return Cost(weights, filters if bias else 0, weights * rows * cols, (filters, rows, cols))
+    output = tuple(output_size(n, kernel, stride, around, dilation).size for n in sizes)
+    weights = kernel ** len(sizes) * channels // groups * filters
+    return Cost(weights, filters if bias else 0, weights * math.prod(output), (filters, *output))
 
 
 def dense_cost(inputs: int, outputs: int, bias: bool = True) -> Cost:

@@ -83,11 +83,7 @@ def input_sizes(model: LoadedModel, image: Any, sizes: Sequence[int]) -> tuple[S
 
 
 def _at_size(model: LoadedModel, image: Any, side: int) -> SizeRun:
-    usual = model.preprocessing
-    ratio = usual.side / max(usual.size)
-    resized = replace(usual, size=(side, side), resize=round(ratio * side))
-    batch = resized.normalise(torch.from_numpy(resized.receive(image)))[None].to(model.device)
-    layer, shape = _last(model), None
+    batch, layer, shape = _resize(model, image, side), _last(model), None
     try:
         with model.lock, torch.inference_mode():
             shape = tuple(as_maps(capture_tensors(model.module, batch, [layer])[layer]).shape[1:])
@@ -96,6 +92,31 @@ def _at_size(model: LoadedModel, image: Any, side: int) -> SizeRun:
         return SizeRun((side, side), shape, None, None, _why(shape, str(error)))
     best = int(answers.argmax())
     return SizeRun((side, side), shape, model.class_names[best], float(answers[best]))
+
+
+def _resize(model: LoadedModel, image: Any, side: int) -> torch.Tensor:
+    """(1, C, side, side): the image for an input of another size, cut out in the same proportion."""
+    usual = model.preprocessing
+    ratio = usual.side / max(usual.size)
+    resized = replace(usual, size=(side, side), resize=round(ratio * side))
+    return resized.normalise(torch.from_numpy(resized.receive(image)))[None].to(model.device)
+
+
+def maps_at_sizes(model: LoadedModel, image: Any, layer: str, sizes: Sequence[int]) -> tuple[np.ndarray, ...]:
+    """(C, h, w) float32 maps of `layer` for the same photograph at several input sizes; what comes behind the layer
+    need not take them. Raises BadInput for sizes below 1 or whose maps shrink away before the layer; UnknownName."""
+    if not len(sizes) or min(sizes) < 1:
+        raise BadInput(f"Sizes are 1 pixel or more, got {list(sizes)}.")
+    found = []
+    with model.lock, torch.inference_mode():
+        count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
+        for side in sizes:
+            try:
+                seen = capture_tensors(model.module, _resize(model, image, int(side)), [layer])[layer]
+            except RuntimeError as error:  # PyTorch's message for shapes that do not meet
+                raise BadInput(f"{layer} cannot be reached with an input of {side}×{side} pixels: {error}") from error
+            found.append(as_maps(seen)[0].float().cpu().numpy())
+    return tuple(found)
 
 
 def _last(model: LoadedModel) -> str:

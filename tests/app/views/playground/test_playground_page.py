@@ -39,6 +39,8 @@ def test_another_example_brings_its_own_numbers(opened):
     ("view", "says"),
     [
         ("Matrix", "W: 4×9"),
+        ("Wiring", "13 connections, 3 weights"),
+        ("Commutativity", "convolution commutes"),
         ("Coverage", "(0, 0): once"),
         ("Counters", "36,928"),
         ("Photograph", "−1"),
@@ -49,6 +51,36 @@ def test_every_view_opens_by_its_link(opened, view, says):
     at = opened("playground", view=view)
     assert errors(at) == [] and at.segmented_control(key="view").value == view
     assert says in drawn(at)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"view": "Wiring", "at": "x1", "wunits": "7"}, "19 connections, 3 weights"),
+        ({"view": "Wiring", "wiring": "Shift test"}, "not equivariant"),
+        ({"view": "Wiring", "wiring": "Shift test", "tied": "100"}, "equivariant to this shift"),
+        ({"view": "Wiring", "wiring": "Shift test", "tied": "100", "wends": "zeros"}, "not equivariant"),
+        ({"view": "Commutativity", "op": "Correlation"}, "turned by 180°"),
+        ({"view": "Coverage", "coverage": "How maps shrink"}, "4×4"),
+        ({"view": "Counters", "axes": "3"}, "110,656"),
+        ({"view": "Counters", "count": "A dense layer"}, "750,001,000"),
+        ({"view": "Pooling", "pool": "A part in its window"}, "no maximum changed"),
+        ({"view": "Pooling", "pool": "A part in its window", "part": "1,3"}, "2 of 4 maxima changed"),
+        ({"view": "Pooling", "pool": "A part in its window", "part": "9,9"}, "no maximum changed"),
+        ({"view": "Wiring", "at": "h9", "wunits": "many", "tied": "33"}, "13 connections"),
+    ],
+)
+def test_what_a_link_chooses_is_drawn(opened, query, says):
+    at = opened("playground", **query)
+    assert errors(at) == [] and says in drawn(at)
+
+
+def test_a_preset_of_the_dense_layer_counts_the_notes_photograph(opened):
+    at = opened("playground", view="Counters", count="A dense layer")
+    assert "2.79 GiB" in " ".join(text.value for text in at.markdown)
+    at.button(key="preset_3464").click().run()
+    assert errors(at) == [] and at.query_params["denseunits"] == "100"
+    assert "3,599,788,800" in " ".join(text.value for text in at.markdown)
 
 
 def test_every_question_of_the_notes_can_be_asked(opened):
