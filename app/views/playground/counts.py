@@ -115,8 +115,8 @@ def _dense(row: Any) -> None:
     st.write(
         f"Every unit of a dense layer has a weight for every pixel: {dense.weights:,} weights, "
         f"{FLOAT * dense.weights / 2**30:.2f} GiB as float32. **Notice** that they grow with the area of the image, "
-        f"where a convolution with {plural(units, 'filter')} keeps its {plural(conv.parameters, 'parameter')}, and that "
-        "a photograph that is moved by a pixel meets other weights in each place."
+        f"where a convolution with {plural(units, 'filter')} keeps its {plural(conv.parameters, 'parameter')}, "
+        "and that a photograph that is moved by a pixel meets other weights in each place."
     )
     offer_downloads("dense-layer", scenes[0])
     with st.expander("Formula and source"):
