@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
 from collections.abc import Iterator
@@ -28,6 +29,15 @@ def extra_bytes(module: nn.Module, name: str) -> Iterator[bytes]:
     if getattr(module, "transform_input", False):
         yield b"transform_input"
     yield from _code(module, name)
+
+
+def hash_tensors(module: nn.Module) -> str:
+    """sha256, hex, of every saved tensor with its name: the same for one file however its images are prepared."""
+    digest = hashlib.sha256()
+    for key, tensor in module.state_dict().items():
+        for part in tensor_bytes(key, tensor):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def tensor_bytes(key: str, tensor: Any) -> Iterator[Any]:

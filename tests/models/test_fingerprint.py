@@ -14,6 +14,7 @@ import cnnviz
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.landscape import bundled
 from cnnviz.models.catalogue import architecture, plugins
+from cnnviz.models.fingerprint import hash_tensors
 from cnnviz.models.model import LoadedModel
 from cnnviz.store import load_arrays
 from cnnviz.studies.equivariance.blurpool import add_blur_pooling
@@ -135,3 +136,13 @@ def test_an_own_network_built_of_other_layers_without_tensors_is_another():
     steps = (nn.ReLU, nn.Tanh, nn.ReLU)
     first, second, third = (wrapped(nn.Sequential(step(), nn.Flatten())).fingerprint for step in steps)
     assert first == third != second
+
+
+def test_the_hash_of_tensors_does_not_depend_on_how_images_are_prepared_and_changes_with_any_value():
+    own, other = (cnnviz.load("lenet5", "random", device="cpu") for _ in range(2))
+    other.module.load_state_dict(own.module.state_dict())
+    other.preprocessing = Preprocessing((28, 28), None, (0.5,), (0.5,))
+    assert own.fingerprint != other.fingerprint and hash_tensors(own.module) == hash_tensors(other.module)
+    with torch.no_grad():
+        next(other.module.parameters()).view(-1)[0] += 1e-3
+    assert hash_tensors(own.module) != hash_tensors(other.module)

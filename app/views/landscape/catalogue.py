@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from cnnviz.landscape.results import Surface, Trajectory
 
 NONE = "(none)"
-PAIRS = (("resnet56_cifar", "plain56_cifar"), ("resnet20_cifar", "plain20_cifar"))  # with and without shortcuts
+PAIRS = (  # with and without shortcuts; first those of the published picture
+    ("resnet56_cifar_b", "resnet56_noshort"),
+    ("resnet56_cifar", "plain56_cifar"),
+    ("resnet20_cifar", "plain20_cifar"),
+)
 MEDIAN = "median"
 _COMPUTED = "computed-"
 
@@ -79,7 +83,13 @@ def label(name: str) -> str:
     """A panel's network for people: its title, or what was computed."""
     if name.startswith(_COMPUTED):
         return str(list_computed().get(name, {}).get("title", name))
-    return title(name) if name != NONE else name
+    return _bundled_title(name) if name in list_bundled() else title(name) if name != NONE else name
+
+
+def _bundled_title(name: str) -> str:
+    """What the surface itself says whose it is; else the title of its architecture."""
+    said = surface(next(iter(list_bundled()[name].seeds.values()))).meta.get("title")
+    return said if isinstance(said, str) else title(name)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -125,10 +135,11 @@ def load_landscape(name: str, seed: str) -> ShownLandscape:
     files = list_bundled()[name].seeds
     every = {number: surface(path) for number, path in files.items()} if len(files) <= 5 else {}
     if seed == MEDIAN and len(every) > 1:
-        return ShownLandscape(name, name, "bundled", title(name), _median(tuple(files.values())), tuple(every.values()))
+        median = _median(tuple(files.values()))
+        return ShownLandscape(name, name, "bundled", _bundled_title(name), median, tuple(every.values()))
     number = int(seed) if seed.isdigit() and int(seed) in files else next(iter(files))
     others = tuple(found for other, found in every.items() if other != number)
-    return ShownLandscape(name, name, "bundled", title(name), surface(files[number]), others)
+    return ShownLandscape(name, name, "bundled", _bundled_title(name), surface(files[number]), others)
 
 
 def surface(path: Path) -> Surface:

@@ -111,13 +111,30 @@ def network_of(one: ShownLandscape) -> Network:
     ones."""
     weights = one.weights or "bundled"
     if weights == "bundled" and "bundled" not in networks.weights_options(one.architecture):
-        raise BadInput(f"The weights of {one.title} do not come with this copy of cnnviz: its points cannot answer.")
+        return _find_brought(one)
     own = owners.find(weights) if weights.startswith("file-") else None
     choice = Choice(one.architecture, weights, choose_device(), one.untrained, own.version if own else "")
     network = networks.load(choice)
     if one.surface.meta.get("weights", network.model.fingerprint) != network.model.fingerprint:
         raise BadInput(f"The surface of {one.title} was computed from other weights than those that are here.")
     return network
+
+
+def _find_brought(one: ShownLandscape) -> Network:
+    """The network of a file that was brought and holds the very weights of a surface, whatever its images are
+    prepared by. Raises BadInput where there is none."""
+    from cnnviz.models.fingerprint import hash_tensors
+
+    wanted = one.surface.meta.get("tensors")
+    for own in owners.list_own() if wanted else []:
+        if own.architecture == one.architecture:
+            network = networks.load(Choice(one.architecture, own.name, choose_device(), False, own.version))
+            if hash_tensors(network.model.module) == wanted:
+                return network
+    raise BadInput(
+        f"The weights of {one.title} do not come with cnnviz, so that the points of its surface cannot answer. If you "
+        "have their file, add it as weights of your own: then they do."
+    )
 
 
 def _move(network: Network, seed: int, alpha: float, beta: float) -> Network:

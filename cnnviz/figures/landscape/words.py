@@ -41,6 +41,7 @@ def provenance(found: Surface) -> str:
     parts = [
         plural(_number(meta["images"]), "image") if _is_count(meta.get("images")) else "",
         f"of {meta['source']}" if isinstance(meta.get("source"), str) else "",
+        meta["trained"] if isinstance(meta.get("trained"), str) else "",
         f"direction seed {meta['seed']}" if meta.get("seed") is not None else "",
         f"{meta['statistics']} batch statistics" if isinstance(meta.get("statistics"), str) else "",
         describe_precision(meta),

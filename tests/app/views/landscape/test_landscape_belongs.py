@@ -15,9 +15,11 @@ from app.views.landscape import catalogue, jobs, sharpness
 from app.views.landscape import point as landscape_point
 from app.views.landscape.jobs import SurfaceSetting
 from app.weights import owners
+from cnnviz.data.class_names import CIFAR10
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.landscape.geometry.convexity import nonconvexity
 from cnnviz.models.catalogue.registry import build
+from cnnviz.models.fingerprint import hash_tensors
 from cnnviz.store import write_json
 
 DIGITS = tuple(map(str, range(10)))
@@ -119,3 +121,27 @@ def test_a_median_is_no_slice_it_has_no_convexity_no_angle_and_other_bars(opened
     assert "half the distance of the quartiles" in said and "bars are one standard error" not in said
     assert "a median over slices" in said and "This is a slice" not in said
     assert "cosine" not in catalogue.load_landscape("resnet20_cifar", "median").surface.meta
+
+
+def test_points_of_a_published_surface_answer_once_their_weights_are_brought(opened, files, tmp_path):
+    torch.manual_seed(1)
+    network = build("resnet20_cifar_b", 10)
+    said = {"title": "ResNet-20 of its authors", "trained": "trained for 300 epochs", "seed": 0}
+    path = files / "resnet20_cifar_b-seed0.npz"
+    bowl(tensors=hash_tensors(network), **said).save(path)
+    view = {"view": "Contours", "left": "resnet20_cifar_b", "right": "(none)", "point": "0,0.1,0.2"}
+    at = opened("landscape", **view)
+    (refused,) = errors(at)
+    assert "ResNet-20 of its authors do not come with cnnviz" in refused and "weights of your own" in refused
+    at = opened("landscape", left="resnet20_cifar_b", right="(none)")
+    assert "trained for 300 epochs" in " ".join(caption.value for caption in at.caption)
+    torch.save(network.state_dict(), tmp_path / "theirs.pth")
+    name = uploads.store_weights((tmp_path / "theirs.pth").read_bytes())
+    expects = Preprocessing((32, 32), None, (0.5,) * 3, (0.25,) * 3)
+    own = owners.OwnWeights(name, "theirs.pth", "resnet20_cifar_b", CIFAR10, expects, 1, "2026-01-01 10:00")
+    write_json(uploads.side_file(name), own.as_dict())
+    at = opened("landscape", **view)
+    assert errors(at) == [] and any("At (0.10, 0.20)" in text.value for text in at.markdown)
+    bowl(tensors="another's", **said).save(path)
+    (refused,) = errors(opened("landscape", **view))
+    assert "do not come with cnnviz" in refused
