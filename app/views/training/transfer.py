@@ -1,4 +1,4 @@
-"""Transfer: how far the layers of one task serve another, measured; and attempts at learning from few images."""
+"""Transfer: how far the layers of one task serve another; attempts at few images; dense against convolution."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import streamlit as st
 from app.components.plots import plot
 from app.url.address import bind_choice
 from app.views.training import attempts
-from cnnviz.figures.training.transfer import transfer_figure
+from cnnviz.figures.training.transfer import efficiency_figure, transfer_figure
+from cnnviz.studies.learning.efficiency import EfficiencyStudy, bundled_efficiency, describe_efficiency
 from cnnviz.studies.learning.transfer import TransferStudy, bundled_study, describe_study
 from cnnviz.wording import plural
 
 HEIGHT = 520
+FEW = "Dense or convolution"
 DECISION = {  # how many images, against how like the start's they are
     "": ["**few images**", "**many images**"],
     "like those that the start was trained on": [
@@ -30,7 +32,10 @@ DECISION = {  # how many images, against how like the start's they are
 def view(row: Any) -> None:
     """The measured study, or attempts of one's own, and the table that decides between them."""
     with row:
-        shown = bind_choice("Look at", "transfer", ["Study", "Attempts"])
+        shown = bind_choice("Look at", "transfer", ["Study", "Attempts", FEW])
+    if shown == FEW:
+        _draw_efficiency()
+        return
     if shown == "Attempts":
         attempts.view(row)
     else:
@@ -68,6 +73,38 @@ def _draw_study() -> None:
             f"{plural(study.meta['recipe']['epochs'], 'epoch')}, so that fine-tuned layers have had twice as many. A "
             "difference is said to show where its mean is beyond two standard deviations of the paired differences "
             f"over the seeds. Computed with `{study.meta['command']}`."
+        )
+
+
+@st.cache_data(show_spinner=False)
+def _efficiency() -> EfficiencyStudy | None:
+    return bundled_efficiency()
+
+
+def _draw_efficiency() -> None:
+    """What the wiring of a network is worth in training images."""
+    study = _efficiency()
+    if study is None:
+        st.info("The study on MNIST is not here: cnnviz was installed without its bundled files.")
+        return
+    plot(efficiency_figure(study, HEIGHT), "Accuracy over the number of training images", "efficiency", "efficiency")
+    st.write(
+        "The same few digits of each class, the same recipe, two wirings. Bars: standard deviation over "
+        f"{plural(len(study.seeds), 'seed')}. **Notice** that the convolutions need fewer images for the same "
+        "accuracy, with fewer parameters, and lose less when the test digits are moved (dotted): their wiring "
+        "assumes what the dense network would have to learn."
+    )
+    for line in describe_efficiency(study):
+        st.write(f"- {line}")
+    recipe = study.meta["recipe"]
+    with st.expander("Formula and source"):
+        st.write(
+            f"{study.meta['data']}, {plural(study.meta['test'], 'test image')}; moved: by up to "
+            f"{plural(recipe['shift'], 'pixel')} along either axis, at random. Every training takes "
+            f"{plural(recipe['steps'], 'step')} of SGD on batches of at most {recipe['batch']}, learning rate "
+            f"{recipe['lr']} with a cosine schedule, momentum {recipe['momentum']}, weight decay "
+            f"{recipe['weight_decay']}, without augmentation. Source of the question: Goodfellow, Bengio, Courville, "
+            f"Deep Learning, 2016, section 9.4. Computed with `{study.meta['command']}`."
         )
 
 

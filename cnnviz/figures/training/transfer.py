@@ -1,4 +1,4 @@
-"""Transfer in Plotly: the accuracy of networks cut after each layer, and attempts at learning from few images."""
+"""Learning from few images in Plotly: networks cut after each layer, attempts, and dense against convolution."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from cnnviz.studies.learning.attempts import Attempt
+    from cnnviz.studies.learning.efficiency import EfficiencyStudy
     from cnnviz.studies.learning.transfer import TransferStudy
     from cnnviz.training.state import Epoch
 
@@ -133,4 +134,38 @@ def attempts_figure(
     figure.update_xaxes(title="epoch", range=[0.5, max(epochs, 2) + 0.5], **({"dtick": 1} if epochs <= 12 else {}))
     figure.update_yaxes(title="accuracy [%]", range=[0, 102])
     figure.update_layout(legend=legend_above(13, 1.02), margin=margins(60, 16, 84, 52), dragmode=False)
+    return figure
+
+
+def efficiency_figure(study: EfficiencyStudy, height: int = 520) -> Figure:
+    """Accuracy over the number of training images, log scale, a colour a network: thick on the test images as they are,
+    dotted on moved ones; means over the seeds with their standard deviation. Plotly."""
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    for name, colour in zip(study.networks, (CATEGORIES[4], CATEGORIES[0], *CATEGORIES), strict=False):
+        for values, words, dash in zip(100 * study.accuracy[name], ("", ", moved"), ("solid", "dot"), strict=True):
+            spreads = _deviation(values)
+            hover = [
+                f"{name}{words}, {count} of each class: {mean:.1f} ± {spread:.1f} %"
+                for count, mean, spread in zip(study.counts, values.mean(0), spreads, strict=True)
+            ]
+            bars = {"type": "data", "array": spreads, "color": colour, "thickness": 1.5, "width": 4}
+            line = {"color": colour, "width": 2.6, "dash": dash}
+            add_curve(
+                figure,
+                np.array(study.counts, float),
+                values.mean(0),
+                "%{text}",
+                line,
+                size=8,
+                name=f"{name}{words}",
+                text=hover,
+                error_y=bars,
+            )
+    apply_style(figure, height)
+    ticks = list(study.counts)
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{n:,}" for n in ticks], title="images of each class")
+    figure.update_yaxes(title="accuracy on test images [%]")
+    figure.update_layout(legend=legend_above(13, 1.02), margin=margins(60, 16, 60, 64), dragmode=False)
     return figure

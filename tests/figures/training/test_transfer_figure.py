@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from cnnviz.figures.training.transfer import WORDS, attempts_figure, transfer_figure
+from cnnviz.figures.training.transfer import WORDS, attempts_figure, efficiency_figure, transfer_figure
 from cnnviz.studies.learning.attempts import ATTEMPTS
+from cnnviz.studies.learning.efficiency import EfficiencyStudy
 from cnnviz.studies.learning.transfer import KINDS, TransferStudy
 from cnnviz.training.state import Epoch
 
@@ -45,3 +46,14 @@ def test_attempts_are_drawn_as_far_as_they_are():
     assert [list(trace.y) for trace in figure.data] == [pytest.approx([20, 40, 60]), pytest.approx([60, 70, 80])]
     assert [trace.name for trace in figure.data if trace.showlegend] == [ATTEMPTS["head"].title]
     assert tuple(figure.layout.xaxis.range) == (0.5, 5.5)
+
+
+def test_the_curves_of_efficiency_hold_means_and_deviations_of_both_kinds_of_test_images():
+    values = np.array([[[0.5, 0.7], [0.7, 0.9]], [[0.2, 0.4], [0.4, 0.4]]])  # (2, S, K)
+    study = EfficiencyStudy(("mlp", "lenet5"), (1, 2), (1, 10), (0, 1), {"mlp": values, "lenet5": values})
+    figure = efficiency_figure(study)
+    curves = {trace.name: trace for trace in figure.data if trace.name}
+    assert set(curves) == {"mlp", "mlp, moved", "lenet5", "lenet5, moved"}
+    assert np.allclose(curves["mlp"].y, [60, 80]) and np.allclose(curves["mlp, moved"].y, [30, 40])
+    assert np.allclose(curves["mlp"].error_y.array, [100 * np.sqrt(0.02), 100 * np.sqrt(0.02)])
+    assert curves["mlp, moved"].line.dash == "dot" and figure.layout.xaxis.type == "log"
