@@ -24,8 +24,8 @@ _BLOCK = re.compile(r"(layer[0-9]+)\.([0-9]+)")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Construction(Summarised):
-    """A deeper network that was built of a shallower one. `copied`, `added`: names of its blocks, those of the shallower
-    network and the identities."""
+    """A deeper network that was built of a shallower one. `copied`, `added`: names of its blocks, those of the
+    shallower network and the identities."""
 
     model: LoadedModel
     copied: tuple[str, ...]
@@ -35,8 +35,8 @@ class Construction(Summarised):
 def build_deeper(model: LoadedModel, deeper: str) -> Construction:
     """The network `deeper` of the catalogue with the answers of `model`.
 
-    In each stage the blocks of `model` come first; those that the deeper network has beyond them are identities: with a
-    shortcut the branch is 0 (the weight of its last norm), without one both convolutions copy every channel (a kernel
+    In each stage the blocks of `model` come first; those that the deeper network has beyond them are identities: with
+    a shortcut the branch is 0 (the weight of its last norm), without one both convolutions copy every channel (a kernel
     of one 1 in the middle). Each then gives ReLU(x), which is x since x has left a ReLU.
     Raises UnknownName for a network the catalogue has not, BadInput for one that has other stages, or no more blocks."""
     import torch
@@ -45,10 +45,10 @@ def build_deeper(model: LoadedModel, deeper: str) -> Construction:
 
     target = build(deeper, len(model.class_names))
     state, given = target.state_dict(), model.module.state_dict()
-    blocks, own = _list_blocks(target), set(_list_blocks(model.module))
+    blocks, own = _list_blocks(target), _list_blocks(model.module)
     added = [name for name in blocks if name not in own]
-    fits = own <= set(blocks) and all(state[key].shape == value.shape for key, value in given.items() if key in state)
-    if not fits or not added or not set(given) <= set(state):
+    fits = own.items() <= blocks.items() and given.keys() <= state.keys()
+    if not fits or not added or any(state[key].shape != value.shape for key, value in given.items()):
         raise BadInput(
             f"{deeper} does not hold {model.name}: a deeper network of the same kind has the same stages, each with as "
             "many blocks or more. Try plain20_cifar and plain56_cifar."
@@ -63,8 +63,12 @@ def build_deeper(model: LoadedModel, deeper: str) -> Construction:
     return Construction(made, tuple(name for name in blocks if name in own), tuple(added))
 
 
-def _list_blocks(module: nn.Module) -> list[str]:
-    return [name for name, _ in module.named_modules() if _BLOCK.fullmatch(name)]
+def _list_blocks(module: nn.Module) -> dict[str, tuple[str, str]]:
+    """{block: its kind and that of its shortcut}, in order."""
+    found = {name: child for name, child in module.named_modules() if _BLOCK.fullmatch(name)}
+    return {
+        name: (type(child).__name__, type(getattr(child, "shortcut", None)).__name__) for name, child in found.items()
+    }
 
 
 def _make_identity(block: Any) -> None:
