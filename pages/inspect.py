@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from app.pickers import bar, comparison, controls
 from app.pickers.comparison import Side
-from app.views.inspect import answer, attribution, neighbours, occlusion, sanity
+from app.views.inspect import answer, attribution, gallery, neighbours, occlusion, sanity
 from app.views.inspect.results import Subject, subject_of
 
 PAGE = {
@@ -16,7 +16,7 @@ PAGE = {
 }
 
 KINDS = ("random", "weights", "net", "image")
-VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours"]
+VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours", "Gallery"]
 
 title = controls.heading("Inspect your image")
 network = controls.pick_network(title)
@@ -28,7 +28,7 @@ sides = [Side(network, image)]
 if view in ("Answer", "Attribution"):
     sides = comparison.pick_sides(network, image, kinds=KINDS)
 subject, opacity = Subject(network, image), 1.0
-if view != "Neighbours":
+if view not in ("Neighbours", "Gallery"):
     subject = answer.pick_class(row, network, image)
     opacity = answer.pick_opacity(row)
 if view == "Occlusion":
@@ -54,5 +54,7 @@ elif view == "Occlusion":
     occlusion.view(row, subject, square, unit, opacity)
 elif view == "Sanity check":
     sanity.view(subject, method, opacity)
+elif view == "Gallery":
+    gallery.view(network)
 else:
     neighbours.view(subject)

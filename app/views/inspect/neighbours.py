@@ -32,7 +32,7 @@ COUNTS = [1000, 200, 5000, 50_000]
 def view(subject: Subject) -> None:
     """The picker of the corpus, the query, and its neighbours."""
     model = subject.network.model
-    images, row = pick_corpus(subject.network, "Images to search", _usual(subject.network))
+    images, row = pick_corpus(subject.network, "Images to search", usual_corpus(subject.network))
     with row:
         count = int(controls.bind(st.selectbox, "At most", "images", COUNTS[0], options=sorted(COUNTS), width=105))
     taken = images.take(count)
@@ -58,7 +58,7 @@ def view(subject: Subject) -> None:
         )
 
 
-def _usual(network: Network) -> str:
+def usual_corpus(network: Network) -> str:
     """The data set the network was trained for, where it is on this machine already."""
     known = {10: "mnist-test" if network.one_channel else "cifar10-test", 1000: "imagenette-val"}
     name = known.get(len(network.model.class_names), "")

@@ -38,7 +38,7 @@ def build_deeper(model: LoadedModel, deeper: str) -> Construction:
     In each stage the blocks of `model` come first; those that the deeper network has beyond them are identities: with
     a shortcut the branch is 0 (the weight of its last norm), without one both convolutions copy every channel (a kernel
     of one 1 in the middle). Each then gives ReLU(x), which is x since x has left a ReLU.
-    Raises UnknownName for a network the catalogue has not, BadInput for one that has other stages, or no more blocks."""
+    Raises UnknownName for a network the catalogue has not, BadInput for one with other stages or no more blocks."""
     import torch
 
     from cnnviz.models.catalogue.registry import build

@@ -19,6 +19,7 @@ from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.bundled import assets
 from cnnviz.store import read_json, write_json
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     import torch
@@ -84,7 +85,7 @@ def draw_images(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
     for number in np.unique(labels):
         own = generator.permutation(np.flatnonzero(labels == number))
         if len(own) < per_class:
-            raise BadInput(f"Class {number} has {len(own)} images; {per_class} were asked for.")
+            raise BadInput(f"Class {number} has {plural(len(own), 'image')}; {per_class} were asked for.")
         places.append(own[:per_class])
     return np.concatenate(places)
 
@@ -167,8 +168,8 @@ def describe_efficiency(study: EfficiencyStudy) -> list[str]:
     for name, parameters in zip(study.networks, study.parameters, strict=True):
         usual, moved = study.accuracy[name].mean(1)
         lines.append(
-            f"{name} ({parameters:,} parameters): {usual[0]:.1%} from {study.counts[0]} of each class, {usual[-1]:.1%} "
-            f"from {study.counts[-1]}; moved by up to {SHIFT} pixels {moved[-1]:.1%}"
+            f"{name} ({plural(parameters, 'parameter')}): {usual[0]:.1%} from {study.counts[0]} of each class, "
+            f"{usual[-1]:.1%} from {study.counts[-1]}; moved by up to {SHIFT} pixels {moved[-1]:.1%}"
         )
     return lines
 

@@ -14,7 +14,7 @@ from torch import nn
 from app.session import uploads
 from cnnviz.attribution.attribute import attribute
 
-VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours"]
+VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours", "Gallery"]
 
 
 class Small(nn.Sequential):
@@ -203,3 +203,12 @@ def test_the_page_computes_what_the_library_computes(opened):
     one = wanted(Subject(network, "digit-3", 5), "guided_backprop")
     expected = attribute(network.model, shared.photo("digit-3"), 5, "guided_backprop")
     np.testing.assert_allclose(one.make(None).values, expected.map, rtol=1e-4, atol=1e-7)
+
+
+def test_the_gallery_judges_digits_by_their_labels_and_draws_others_by_another_seed(opened):
+    at = opened("inspect", net="lenet5", view="Gallery", shown="8")
+    drawn = pictures(at)["inspect_gallery"]
+    assert errors(at) == [] and "of 8 images are answered rightly" in said(at)
+    assert sum(text.endswith(" %") for text in words(drawn)) == 40
+    other = pictures(opened("inspect", net="lenet5", view="Gallery", shown="8", gallery="1"))["inspect_gallery"]
+    assert words(other) != words(drawn)
