@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.figures.base.colors import CATEGORIES, from_hex, to_hex
+from cnnviz.figures.base.colors import CATEGORIES, from_hex, signed_rgb, to_hex
 from cnnviz.figures.base.scene import INK, PAPER, Box, Scene, Text
 from cnnviz.figures.base.text import text_width
 
@@ -93,9 +93,11 @@ def kernel_scene(weights: np.ndarray, width: float = 220.0) -> Scene:
     side = (width - 4) / cols
     scene = Scene(width, side * rows + 4)
     fills = {-1.0: "#b7d0ec", 0.0: PAPER, 1.0: "#f3c4b3"}
-    draw_grid(
-        scene, weights, 2, 2, side, [[CellStyle(fills[float(np.sign(w))], bold=True) for w in row] for row in weights]
-    )
+    styles = [[CellStyle(fills[float(np.sign(w))], bold=True) for w in row] for row in weights]
+    if digits_size(weights, side) < LEAST:  # too small for numbers: the colours say how much
+        shades = signed_rgb(weights, float(np.abs(weights).max()) or 1.0)
+        styles = [[CellStyle(to_hex(shade)) for shade in row] for row in shades]
+    draw_grid(scene, weights, 2, 2, side, styles)
     return scene
 
 

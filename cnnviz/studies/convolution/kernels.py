@@ -1,4 +1,4 @@
-"""Named image kernels (sharpen, blur, Sobel, Laplace) and photographs filtered by them."""
+"""Named image kernels (sharpen, blur, Sobel, Laplace, Gabor) and photographs filtered by them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,20 @@ def _kernel(name: str, rows: list[list[float]], words: str, scale: float = 1.0) 
     return NamedKernel(name, weights, words)
 
 
+def gabor(angle: float, side: int = 9, wave: float = 5.0, width: float = 1.9) -> np.ndarray:
+    """(side, side) float64: a wave under a Gaussian, as the fields of simple cells in the visual cortex, of sum 0 and
+    largest weight 1. `angle`: of the stripes, degrees, counted from upright ones; `wave`, `width`: pixels of a period
+    and of the standard deviation.
+    Sources: Hubel and Wiesel, J. Physiology 1962; Jones and Palmer, J. Neurophysiology 1987."""
+    half = side // 2
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    turned = x * np.cos(np.radians(angle)) + y * np.sin(np.radians(angle))
+    bell = np.exp(-(x**2 + y**2) / (2 * width**2))
+    found = bell * np.cos(2 * np.pi * turned / wave)
+    found -= bell * found.sum() / bell.sum()
+    return found / np.abs(found).max()
+
+
 KERNELS = {
     kernel.name: kernel
     for kernel in (
@@ -49,6 +63,14 @@ KERNELS = {
         _kernel("Sobel, horizontal", [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], "answers to dark on the left of bright"),
         _kernel("Sobel, vertical", [[-1, -2, -1], [0, 0, 0], [1, 2, 1]], "answers to dark above bright"),
         _kernel("Laplace", [[0, 1, 0], [1, -4, 1], [0, 1, 0]], "is the second derivative, positive at dark spots"),
+        *(
+            _kernel(f"simple cell, {name}", gabor(angle).tolist(), f"answers to {what} of its width, as a simple cell")
+            for name, angle, what in (
+                ("vertical", 0, "upright bars"),
+                ("horizontal", 90, "level bars"),
+                ("diagonal", 45, "slanting bars"),
+            )
+        ),
     )
 }
 

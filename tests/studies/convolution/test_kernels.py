@@ -8,7 +8,15 @@ from nets import images
 
 from cnnviz.errors import BadInput, CnnvizError, UnknownName
 from cnnviz.studies.convolution.convolution import convolve
-from cnnviz.studies.convolution.kernels import BORDERS, KERNELS, apply_kernel, find_kernel, rms_clip, to_pixels
+from cnnviz.studies.convolution.kernels import (
+    BORDERS,
+    KERNELS,
+    apply_kernel,
+    find_kernel,
+    gabor,
+    rms_clip,
+    to_pixels,
+)
 from cnnviz.studies.equivariance.signal import KERNELS as SIGNAL_KERNELS
 from cnnviz.studies.equivariance.signal import SIGNALS, make_signal, shift_signal
 
@@ -32,8 +40,20 @@ def test_an_even_surface_keeps_its_brightness_or_vanishes():
     even = np.full((8, 8), 100, np.uint8)
     for name, kernel in KERNELS.items():
         np.testing.assert_allclose(apply_kernel(even, kernel.weights, border="edge"), 100 * kernel.sum, atol=1e-3)
-        assert kernel.signed == (name in ("edges", "Sobel, horizontal", "Sobel, vertical", "Laplace"))
+        differences = ("edges", "Sobel, horizontal", "Sobel, vertical", "Laplace")
+        assert kernel.signed == (name in differences or name.startswith("simple cell"))
     assert set(BORDERS) == {"zeros", "mirror", "edge"}
+
+
+def test_a_simple_cell_answers_most_to_bars_of_its_own_direction():
+    bars = {angle: np.cos(2 * np.pi * np.arange(9) / 5 - 8 * np.pi / 5) for angle in (0, 90)}
+    pictures = {0: np.tile(bars[0], (9, 1)), 90: np.tile(bars[90], (9, 1)).T}
+    for angle in (0, 90):
+        kernel = gabor(angle)
+        own, other = (float((kernel * pictures[turned]).sum()) for turned in (angle, 90 - angle))
+        assert own > 3 * abs(other) and abs(kernel.sum()) < 1e-9 and np.abs(kernel).max() == 1
+    np.testing.assert_allclose(gabor(90), gabor(0).T, atol=1e-12)
+    np.testing.assert_allclose(gabor(45), gabor(45)[::-1, ::-1], atol=1e-12)
 
 
 def test_signed_answers_have_gray_for_nothing():
