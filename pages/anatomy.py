@@ -1,10 +1,12 @@
-"""Anatomy: the graph of a network, its layers and their cost, two networks side by side, and their history."""
+"""Anatomy: the graph of a network, its layers and their cost, two networks side by side,
+families of them as papers compare them, and their history."""
 
 import streamlit as st
 
 from app.pickers import bar, controls
 from app.session import networks
 from app.views.anatomy import results, views
+from app.views.families.view import families
 
 PAGE = {
     "title": "Anatomy",
@@ -14,7 +16,7 @@ PAGE = {
     "group": "Understand",
 }
 
-VIEWS = ["Graph", "Layers", "Profile", "Compare", "History"]
+VIEWS = ["Graph", "Layers", "Profile", "Compare", "Families", "History"]
 
 controls.heading("Anatomy")
 with bar.slot("network"):
@@ -26,6 +28,8 @@ with row:
     view = controls.bind_choice("View", "view", VIEWS)
 if view == "History":
     views.history(row)
+elif view == "Families":
+    families(row)
 else:
     found = results.anatomy(name)
     if view == "Graph":
