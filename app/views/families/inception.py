@@ -22,11 +22,12 @@ def googlenet(_row: Any) -> None:
     scene = results.show(lambda width: table_scene(table, width, 570.0, 20.0, 2), "GoogLeNet's table", "googlenet")
     wrong = [row.name for row in found if row.wrong_parameters or row.wrong_operations]
     macs, printed = sum(row.macs for row in found), sum(row.printed_m for row in found)
+    thousands = sum(row.printed_k for row in found)
     st.write(
         f"Printed figures beside those of the network; marked is what does not hold: {', '.join(wrong)}. **Notice** "
         f"the first row: 64 kernels of 7×7×3 are 9,408 weights and 118 M operations, not 2.7K and 34M. The printed "
-        f"operations sum to {printed:,.0f} M and the parameters to 6,797.7K (6.80 M); the network takes {macs / "
-        "1e6:,.2f} M."
+        f"operations sum to {printed:,.0f} M and the parameters to "
+        f"{thousands:,.1f}K (6.80 M); the network takes {macs / 1e6:,.2f} M."
     )
     results.offer("googlenet-table", scene, table)
     results.explain(
@@ -78,9 +79,9 @@ def factorised(row: Any) -> None:
     with row:
         way = controls.bind_choice("In place of", "way", WAYS)
         size = controls.bind(
-            st.selectbox, "n", "n", {WAYS[0]: 5, WAYS[1]: 7, WAYS[2]: 3}[way], options=[3, 5, 7, 9, 11], width=90
+            st.selectbox, "n", "n", {WAYS[0]: 5, WAYS[1]: 7, WAYS[2]: 3}[way], options=[3, 5, 7, 9, 11], width=76
         )
-        channels = controls.bind(st.selectbox, "Channels", "wide", 64, options=[16, 64, 128, 192, 320], width=110)
+        channels = controls.bind(st.selectbox, "Channels", "wide", 64, options=[16, 64, 128, 192, 320], width=92)
         side = controls.bind(
             st.selectbox, "Map", "side", 34 if way == WAYS[2] else 17, options=[8, 17, 34, 56], width=76
         )

@@ -14,7 +14,7 @@ from app.views.families import results
 from cnnviz.figures.anatomy.block_graph import block_graph
 from cnnviz.figures.base.scene import place_side_by_side
 from cnnviz.figures.families import diagrams, rows, shortcut
-from cnnviz.figures.families.table import stack_scenes, table_scene
+from cnnviz.figures.families.table import stack_scenes, table_scene, title_scene
 from cnnviz.wording import plural
 
 
@@ -36,9 +36,9 @@ def shortcuts(row: Any) -> None:
             "gate_0",
             options=list(keys),
             format_func=labels.__getitem__,
-            width=300,
+            width=250,
         )
-        units = int(controls.bind(st.slider, "Units", "units", UNITS, min_value=1, max_value=200, step=1, width=220))
+        units = int(controls.bind(st.slider, "Units", "units", UNITS, min_value=1, max_value=200, step=1, width=130))
     chosen = keys[key]
     table = rows.shortcut_rows(variants, key, units)
 
@@ -55,9 +55,9 @@ def shortcuts(row: Any) -> None:
     left = "" if product is None else f" {plural(units, 'unit')} leave {rows.product_text(product)} of it."
     st.write(
         f"A shortcut passes its signal on times λ.{left} **Notice** that the identity is the only one that leaves all "
-        "of it, and has the smallest error; that a gate comes close once its bias keeps it nearly shut; and that gates "
-        "and 1×1 convolutions could be an identity, with more parameters: they are worse because they are harder to "
-        "train."
+        "of it, and has the smallest error; that the shortcut-only gate comes close once its bias keeps it nearly "
+        "shut; and that gates and 1×1 convolutions could be an identity, with more parameters: they are worse because "
+        "they are harder to train."
     )
     results.offer("shortcuts", scene, table)
     results.explain(
@@ -79,10 +79,8 @@ def orders(row: Any) -> None:
     from cnnviz.studies.families.residual_units import BEHIND, CHAIN, unit_orders
 
     with row:
-        at = controls.bind(
-            st.select_slider, "The sum stands behind the", "cut", "batch norm", options=list(BEHIND), width=280
-        )
-        start = controls.bind_choice("Next shortcut starts", "start", [BEHIND_RELU, AT_SUM])
+        at = controls.bind(st.select_slider, "Sum behind the", "cut", "batch norm", options=list(BEHIND), width=190)
+        start = controls.bind_choice("Shortcut starts", "start", [BEHIND_RELU, AT_SUM])
     place = BEHIND[at]
     begins = 2 if start == BEHIND_RELU else place
     found = unit_orders()
@@ -130,12 +128,12 @@ FOUR = {  # network: (family, block)
 def four(_row: Any) -> None:
     """One block of each of four families."""
     scenes = []
-    for name, (_family, block) in FOUR.items():
+    for name, (family, block) in FOUR.items():
         found = anatomies.anatomy(name)
         names = [one.block for one in found.blocks]
-        wide = 330.0 if name == "googlenet_2014" else 230.0
-        scenes.append(block_graph(found, names.index(block), wide, 520.0))
-    drawing(scenes, [f"A block of {family}" for family, _ in FOUR.values()], "four_families", least=0.8)
+        block_scene = block_graph(found, names.index(block), 330.0, 500.0)
+        scenes.append(title_scene(family, block_scene))
+    drawing(scenes, [f"A block of {family}" for family, _ in FOUR.values()], "four_families", least=0.7)
     st.write(
         "One block of a plain network, GoogLeNet, a ResNet and a DenseNet, from the input at the top. **Notice** the "
         "ways around: none in the plain block, branches that are concatenated in GoogLeNet, one shortcut that is added "
@@ -153,11 +151,9 @@ def dense(row: Any) -> None:
     from cnnviz.studies.families.dense_block import dense_wiring, halve
 
     with row:
-        layers = int(controls.bind(st.slider, "Layers L", "layers", 5, min_value=1, max_value=12, step=1, width=200))
-        growth = controls.bind(st.selectbox, "Growth k", "growth", 12, options=[4, 12, 24, 32, 40], width=100)
-        inputs = controls.bind(
-            st.selectbox, "Channels of the input", "inputs", 24, options=[16, 24, 64, 128], width=150
-        )
+        layers = int(controls.bind(st.slider, "Layers L", "layers", 5, min_value=1, max_value=12, step=1, width=130))
+        growth = controls.bind(st.selectbox, "Growth k", "growth", 12, options=[4, 12, 24, 32, 40], width=80)
+        inputs = controls.bind(st.selectbox, "Input", "inputs", 24, options=[16, 24, 64, 128], width=150)
     found = dense_wiring(layers, inputs, growth)
     scene = results.show(
         lambda width: diagrams.dense_scene(found, width, 470.0 if width > results.NARROW else 360.0),

@@ -30,5 +30,5 @@ TOPICS: dict[str, Callable[[Any], None]] = {
 def families(row: Any) -> None:
     """The topic's picture; what it needs to know is chosen in `row`."""
     with row:
-        topic = controls.bind(st.selectbox, "Topic", "topic", "VGG: A to E", options=list(TOPICS), width=230)
+        topic = controls.bind(st.selectbox, "Topic", "topic", "VGG: A to E", options=list(TOPICS), width=205)
     TOPICS[topic](row)

@@ -10,7 +10,7 @@ from PIL import ImageFont
 FAMILY = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 # Advance widths of Arial and of its metric twins, thousandths of the size, before the letters that have it.
 _WIDTHS = (
-    "222 ijl' 260 | 278 !,./:;\\ftI[]· 333 -()r`⁻⁰¹²³⁴⁵⁶⁷⁸⁹ 389 * 469 ^ 500 ckvxyzsJ 556 abdeghnopquL#$0123456789?_– "
+    "222 ijl' 260 | 278 !,./:;\\ftI[]· 333 -()r` 389 * 469 ^ 500 ckvxyzsJ 556 abdeghnopquL#$0123456789?_– "
     "584 +<=>~×− 611 FTZ 667 ABEKPSVXY& 722 CDHNRUw 778 GOQ 833 Mm 889 % 944 W 1000 →…—"
 ).split()
 _WIDTH_OF = {
@@ -21,9 +21,7 @@ _FILES = {
     False: ("LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf", "DejaVuSans.ttf"),
     True: ("LiberationSans-Bold.ttf", "Arial Bold.ttf", "arialbd.ttf", "DejaVuSans-Bold.ttf"),
 }
-_PLAIN = str.maketrans(
-    {"×": "x", "−": "-", "–": "-", "—": "-", "→": ">"} | dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True))
-)  # for a font without these signs
+_PLAIN = str.maketrans({"×": "x", "−": "-", "–": "-", "—": "-", "→": ">"})  # for a font without these signs
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from cnnviz.studies.families.mlpconv import MlpconvLayer
     from cnnviz.studies.families.residual_units import ShortcutVariant, UnitOrder
 
-_RAISED = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 
 def configuration_rows(columns: Sequence[Configuration]) -> list[Row]:
     """VGG's table: a column a configuration, bold and marked what each adds to the one before."""
@@ -135,11 +133,11 @@ def shortcut_rows(variants: Sequence[ShortcutVariant], chosen: str, units: int) 
 
 
 def product_text(value: float) -> str:
-    """1, 0.875, 5.55·10⁻¹⁷."""
+    """1, 0.875, 5.55·10^−17; fonts of drawings have no raised digits."""
     if value == 0 or value >= 0.001:
         return f"{value:.3g}"
     digits, power = f"{value:.2e}".split("e")
-    return f"{digits}·10" + f"−{abs(int(power))}".translate(_RAISED)
+    return f"{digits}·10^−{abs(int(power))}"
 
 
 def order_rows(orders: Sequence[UnitOrder], chosen: UnitOrder) -> list[Row]:

@@ -68,7 +68,7 @@ def product_scene(
     for power in (0, -5, -10, -15):
         y = top + high * power / LOWEST
         scene.add(Polyline(((left, y), (width - 14, y)), RULE, 1.0))
-        scene.add(Text(left - 8, y, "1" if power == 0 else product_text(10.0**power)[5:], 14, GREY, "end"))
+        scene.add(Text(left - 8, y, "1" if power == 0 else f"10^−{-power}", 14, GREY, "end"))
     for factor in sorted({v.factor for v in variants if v.factor}):
         line = tuple(place(unit, factor**unit) for unit in range(units + 1))
         scene.add(Polyline(line, GREY, 1.2))

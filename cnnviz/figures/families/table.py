@@ -77,6 +77,13 @@ def stack_scenes(scenes: Sequence[Scene], gap: float = 14.0) -> Scene:
     return whole
 
 
+def title_scene(title: str, scene: Scene) -> Scene:
+    """The scene under a heading."""
+    head = Scene(scene.width, 30.0)
+    head.add(Text(scene.width / 2, 14, title, 22, bold=True))
+    return stack_scenes([head, scene], 0.0)
+
+
 def bars_scene(bars: Sequence[tuple[str, float, str]], width: float = 1070.0, height: float = 300.0) -> Scene:
     """Horizontal bars of (name, value ≥ 0, the value in words), on one linear scale from 0."""
     high = height / len(bars)
