@@ -11,6 +11,7 @@ from app.url import address
 from app.views.families import results
 from cnnviz.figures.families import diagrams, rows
 from cnnviz.figures.families.table import bars_scene, stack_scenes, table_scene
+from cnnviz.wording import plural
 
 
 def lenet_c3(row: Any) -> None:
@@ -30,10 +31,11 @@ def lenet_c3(row: Any) -> None:
     )
     count = int(found.parameters[chosen])
     st.write(
-        f"Map {chosen} of C3 sees the maps {', '.join(seen)} of S2 and has {len(seen)}·25 + 1 = {count} parameters. "
-        f"**Notice** that no two maps see the same maps: {found.kernels} kernels of 5×5 and 16 biases are "
-        f"**{int(found.parameters.sum()):,}** parameters, where a dense convolution has {found.dense.parameters:,}, "
-        f"and {found.macs:,} multiply-adds in place of {found.dense.macs:,}."
+        f"Map {chosen} of C3 sees the maps {', '.join(seen)} of S2 and has {len(seen)}·25 + 1 = "
+        f"{plural(count, 'parameter')}. **Notice** that no two maps see the same maps: "
+        f"{plural(found.kernels, 'kernel')} of 5×5 and 16 biases are **{int(found.parameters.sum()):,}** parameters, "
+        f"where a dense convolution has {found.dense.parameters:,}, and {found.macs:,} multiply-adds in place of "
+        f"{found.dense.macs:,}."
     )
     results.offer("lenet5-c3", scene)
     results.explain(
@@ -142,9 +144,9 @@ def mlpconv(_row: Any) -> None:
     results.offer("mlpconv", scene, table)
     results.explain(
         "The last mlpconv layer puts out a map for each of 1,000 classes, and its mean is the score: no parameters. "
-        f"AlexNet has {sizes[0].features:,} parameters in its convolutions and {sizes[0].head:,} in its linear layers; "
-        f"Network in Network has {sizes[1].features:,} in all (7.6 M, not the 7.5 M of some notes). MiB are 2²⁰ bytes "
-        "of float32; in powers of ten it is 243.9 and 30.4 MB. Source: Lin, Chen, Yan, ICLR 2014 (arXiv:1312.4400), "
-        "sections 3.1 and 3.2.",
+        f"AlexNet has {plural(sizes[0].features, 'parameter')} in its convolutions and {sizes[0].head:,} in its linear "
+        f"layers; Network in Network has {sizes[1].features:,} in all (7.6 M, not the 7.5 M of some notes). MiB are "
+        "2²⁰ bytes of float32; in powers of ten it is 243.9 and 30.4 MB. Source: Lin, Chen, Yan, ICLR 2014 "
+        "(arXiv:1312.4400), sections 3.1 and 3.2.",
         r"f^{(n)}_{i,j}=\max(W_n f^{(n-1)}_{i,j}+b_n,\,0),\qquad f^{(0)}_{i,j}=x_{i,j}",
     )

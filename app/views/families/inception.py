@@ -11,6 +11,7 @@ from app.views.families import results
 from cnnviz.figures.families import rows
 from cnnviz.figures.families.table import bars_scene, stack_scenes, table_scene
 from cnnviz.figures.playground.cards import cost_scene
+from cnnviz.wording import plural
 
 
 def googlenet(_row: Any) -> None:
@@ -33,10 +34,10 @@ def googlenet(_row: Any) -> None:
     results.explain(
         "K is 1,024, operations are multiply-adds, in millions. Printed parameters are taken as right where they lie "
         "between the weights alone and the parameters with biases, give or take the last digit. 2.7K and 34M would fit "
-        f"a 7×1 behind a 1×7 convolution. The network has {heads.without:,} parameters; with the two auxiliary heads, "
-        f"which exist in training only, {heads.total:,}. “5 million, 12 times fewer than AlexNet” does not hold: it is "
-        "8.7 times fewer, and 19.8 times fewer than VGG-16. Source: Szegedy et al., CVPR 2015 (arXiv:1409.4842), table "
-        "1 and section 5."
+        f"a 7×1 behind a 1×7 convolution. The network has {plural(heads.without, 'parameter')}; with the two auxiliary "
+        f"heads, which exist in training only, {heads.total:,}. “5 million, 12 times fewer than AlexNet” does not "
+        "hold: it is 8.7 times fewer, and 19.8 times fewer than VGG-16. Source: Szegedy et al., CVPR 2015 "
+        "(arXiv:1409.4842), table 1 and section 5."
     )
 
 
@@ -69,7 +70,7 @@ def modules(_row: Any) -> None:
     )
 
 
-WAYS = ["Stacked 3×3", "1×n and n×1", "Smaller grid"]
+WAYS = ["3×3 layers", "1×n, n×1", "Grid"]
 
 
 def factorised(row: Any) -> None:
@@ -77,7 +78,7 @@ def factorised(row: Any) -> None:
     from cnnviz.studies.families.factorised import asymmetric_pair, grid_reductions, stacked_threes
 
     with row:
-        way = controls.bind_choice("In place of", "way", WAYS)
+        way = controls.bind_choice("Way", "way", WAYS)
         size = controls.bind(
             st.selectbox, "n", "n", {WAYS[0]: 5, WAYS[1]: 7, WAYS[2]: 3}[way], options=[3, 5, 7, 9, 11], width=76
         )

@@ -163,15 +163,15 @@ def dense(row: Any) -> None:
     kept, side, share = halve(found.output, 32)
     st.write(
         f"{plural(layers, 'layer')}: L(L+1)/2 = **{plural(found.connections, 'connection')}**. Adding, as a ResNet "
-        f"does, keeps {inputs} channels; concatenating makes them {found.output}. **Notice** that each layer adds only "
-        f"{growth} maps and still reads all before it."
+        f"does, keeps {plural(inputs, 'channel')}; concatenating makes them {found.output}. **Notice** that each layer "
+        f"adds only {plural(growth, 'map')} and still reads all before it."
     )
     results.offer("dense-block", scene)
     results.explain(
         "The block's input counts as a node: 1 + 2 + … + L connections, 15 for L = 5 and 78 for L = 12. What stays in "
         "a block is the height and width of its maps, not the volume: channels grow by k a layer. A transition with θ "
-        f"= 0.5 halves channels, height and width: {found.output} channels of 32×32 become {kept} of {side}×{side}, "
-        f"{share:.1%} of the values, about an eighth and not a half. Source: Huang, Liu, van der Maaten, Weinberger, "
-        "CVPR 2017 (arXiv:1608.06993), section 3.",
+        f"= 0.5 halves channels, height and width: {plural(found.output, 'channel')} of 32×32 become {kept} of "
+        f"{side}×{side}, {share:.1%} of the values, about an eighth and not a half. Source: Huang, Liu, van der "
+        "Maaten, Weinberger, CVPR 2017 (arXiv:1608.06993), section 3.",
         r"x_\ell=H_\ell([x_0,x_1,\dots,x_{\ell-1}]),\qquad \text{channels}=k_0+k\,(\ell-1)",
     )

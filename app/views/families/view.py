@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from app.pickers import controls
-from app.views.families import classics, comparison, inception, residual
+from app.session.networks import Network
+from app.views.families import classics, comparison, gates, inception, residual
 
 TOPICS: dict[str, Callable[[Any], None]] = {
     "LeNet-5: C3": classics.lenet_c3,
@@ -27,8 +28,14 @@ TOPICS: dict[str, Callable[[Any], None]] = {
 }
 
 
-def families(row: Any) -> None:
-    """The topic's picture; what it needs to know is chosen in `row`."""
+def families(network: Network | None, row: Any) -> None:
+    """The topic's picture; what it needs to know is chosen in `row`. `network`: of the bar, where gates are shown."""
+    names = list(TOPICS)
+    names.insert(names.index("Residual unit: order"), gates.TOPIC)
     with row:
-        topic = controls.bind(st.selectbox, "Topic", "topic", "VGG: A to E", options=list(TOPICS), width=205)
-    TOPICS[topic](row)
+        topic = controls.bind(st.selectbox, "Topic", "topic", "VGG: A to E", options=names, width=205)
+    if topic != gates.TOPIC:
+        TOPICS[topic](row)
+    elif network is not None:
+        gates.masks(network, controls.pick_image(network), row)
+        controls.show_device(network)

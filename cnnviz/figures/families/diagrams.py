@@ -135,7 +135,7 @@ def dense_scene(wiring: DenseWiring, width: float = 1070.0, height: float = 360.
         scene.add(Text(x, base + side / 4, "input" if node == 0 else str(node), min(size, 0.32 * side), bold=True))
         words = str(wiring.inputs) if node == 0 else f"reads {wiring.reads[node - 1]}"
         scene.add(Text(x, base + side / 2 + 16, words, min(size, 0.94 * pitch / text_width(words, 1.0)), INK))
-    text = f"{plural(wiring.connections, 'connection')}; {wiring.output} channels leave the block"
+    text = f"{plural(wiring.connections, 'connection')}; {plural(wiring.output, 'channel')} leave the block"
     scene.add(Text(width / 2, height - 16, text, min(20.0, width / text_width(text, 1.0, True)), INK, bold=True))
     return scene
 
