@@ -174,7 +174,7 @@ def history(row: Any) -> None:
     with row:
         chart = controls.bind_choice("Chart", "chart", ["Challenge", "Accuracy, size, cost", *depths.CHARTS])
         newest = False
-        if chart != "Challenge":
+        if chart == "Accuracy, size, cost":
             newest = controls.bind_choice("torchvision's weights", "recipe", ["First", "Newest"]) == "Newest"
     if chart in depths.CHARTS:
         depths.CHARTS[chart]()

@@ -61,7 +61,7 @@ def masks(network: Network, image: str, row: Any) -> None:
         f"`{gate.sigmoid}` puts out {kind}, over all channels from {value_text(low)} to {value_text(high)}, "
         f"{value_text(mean)} on average; "
         f"times `{gate.main}` it gives the right map. **Notice** that where the mask is dark the product is white: the "
-        f"gate is shut there, whatever the main path says.{state}"
+        f"gate is closed there, whatever the main path says.{state}"
     )
     results.explain(
         "The mask is the sigmoid's output, not its input, which can have any sign and size. In a highway layer and in "

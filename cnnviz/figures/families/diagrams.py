@@ -148,7 +148,7 @@ def chain_scene(
     where their shortcuts start."""
     slots = len(chain) + len(sums)
     pitch = width / (slots + 1)
-    base, high, size = 116.0, 54.0, min(17.0, 0.34 * pitch)
+    base, high, size = 116.0, 54.0, min(17.0, 0.3 * pitch)
     scene = Scene(width, 196.0)
     ends: dict[int, float] = {-1: 0.5 * pitch}
     joins: dict[int, float] = {}

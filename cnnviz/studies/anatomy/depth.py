@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from cnnviz.studies.anatomy.anatomy import anatomy
 
-STRIP = (("alexnet_2012", 2012), ("vgg19", 2014), ("googlenet_2014", 2014), ("resnet152_v1", 2015))
+STRIP = (  # network, title, year
+    ("alexnet_2012", "AlexNet", 2012),
+    ("vgg19", "VGG-19", 2014),
+    ("googlenet_2014", "GoogLeNet", 2014),
+    ("resnet152_v1", "ResNet-152", 2015),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,9 @@ def depth_strips() -> tuple[DepthStrip, ...]:
     Source of the comparison: He et al., "Deep Residual Learning", talk at ICCV 2015 and CVPR 2016, "Revolution of
     depth". Depth counts convolutions and linear layers; side by side branches count once."""
     made = []
-    for name, year in STRIP:
+    for name, title, year in STRIP:
         found = anatomy(name)
         held = [block for block in found.blocks if block.depth]
         kinds = ["linear" if block.kind == "linear" else "conv" for block in held for _ in range(block.depth)]
-        made.append(DepthStrip(name, found.title, year, tuple(kinds), tuple(block.depth for block in held)))
+        made.append(DepthStrip(name, title, year, tuple(kinds), tuple(block.depth for block in held)))
     return tuple(made)
