@@ -83,7 +83,7 @@ def vgg(row: Any) -> None:
     columns = [name for name in names if name in columns]
     found = results.remembered(("vgg", *columns), lambda: vgg_configurations(columns))
     table = rows.configuration_rows(found)
-    scene = results.show(lambda width: table_scene(table, width, 560.0, 16.5), "VGG's configurations", "vgg_table")
+    scene = results.show(lambda width: table_scene(table, width, 560.0, 16.5), "Configurations of VGG", "vgg_table")
     st.write(
         "Bold and marked is what a column adds to the one before it that is shown. **Notice** that from A to E the "
         "depth grows from 11 to 19 layers and the parameters by 8 % only: most are in the first linear layer, "

@@ -20,7 +20,7 @@ def googlenet(_row: Any) -> None:
 
     found, heads = results.remembered(("googlenet",), lambda: (googlenet_rows(), auxiliary_cost()))
     table = rows.printed_rows(found, heads)
-    scene = results.show(lambda width: table_scene(table, width, 570.0, 20.0, 2), "GoogLeNet's table", "googlenet")
+    scene = results.show(lambda width: table_scene(table, width, 570.0, 20.0, 2), "Table of GoogLeNet", "googlenet")
     wrong = [row.name for row in found if row.wrong_parameters or row.wrong_operations]
     macs, printed = sum(row.macs for row in found), sum(row.printed_m for row in found)
     thousands = sum(row.printed_k for row in found)
