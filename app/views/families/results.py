@@ -28,6 +28,11 @@ def show(draw: Callable[[float], Scene], alt: str, name: str, on_click: Callable
     return scenes[0]
 
 
+def show_one(scene: Scene, alt: str, name: str) -> None:
+    """Show one drawing, in a column of its own."""
+    drawing([scene], [alt], name)
+
+
 def offer(name: str, scene: Scene, rows: Sequence[Row] = ()) -> None:
     """Buttons that save the drawing and the table."""
     offer_downloads(name, scene, rows_csv(rows))

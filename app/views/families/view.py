@@ -9,10 +9,11 @@ import streamlit as st
 
 from app.pickers import controls
 from app.session.networks import Network
-from app.views.families import classics, comparison, gates, inception, residual
+from app.views.families import classics, comparison, drawn, gates, inception, residual
 
 TOPICS: dict[str, Callable[[Any], None]] = {
     "LeNet-5: C3": classics.lenet_c3,
+    drawn.TOPIC: drawn.digit,
     "AlexNet: two towers": classics.towers,
     "VGG: A to E": classics.vgg,
     "ZFNet against AlexNet": classics.zfnet,

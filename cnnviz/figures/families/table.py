@@ -95,6 +95,6 @@ def bars_scene(bars: Sequence[tuple[str, float, str]], width: float = 1070.0, he
     for at, (name, value, words) in enumerate(bars):
         y, long = (at + 0.5) * high, max(1.5, value * scale)
         scene.add(Text(names - size / 2, y, name, size, anchor="end"))
-        scene.add(Box(names, y - 0.34 * high, long, 0.68 * high, CATEGORIES[at % len(CATEGORIES)], title=words))
+        scene.add(Box(names, y - 0.34 * high, long, 0.68 * high, CATEGORIES[0], title=words))
         scene.add(Text(names + long + size / 2, y, words, size, anchor="start", bold=True))
     return scene

@@ -20,6 +20,7 @@ def pictures(at) -> str:
 
 
 SAID = {  # a figure in the picture that the topic is about
+    "LeNet-5: draw a digit": ">3</text>",
     "LeNet-5: C3": "151",
     "AlexNet: two towers": "813,859",
     "VGG: A to E": "138,344,128",
@@ -58,6 +59,15 @@ def test_cut_and_start_of_a_unit_are_choices_of_the_url(opened):
 def test_a_grid_that_cannot_be_halved_is_refused_in_words(opened):
     at = opened("anatomy", view="Families", topic="Factorised convolutions", way="Grid", side="17")
     assert errors(at) == [] and "cannot be halved" in at.info[0].value
+
+
+def test_strokes_are_a_choice_of_the_url_and_nonsense_is_refused_in_words(opened):
+    at = opened("anatomy", view="Families", topic="LeNet-5: draw a digit")
+    assert "The network says **3**" in words(at)
+    at = opened("anatomy", view="Families", topic="LeNet-5: draw a digit", ink="VAVBVz")
+    assert errors(at) == [] and at.query_params["ink"] == "VAVBVz" and "The network says **1**" in words(at)
+    at = opened("anatomy", view="Families", topic="LeNet-5: draw a digit", ink="A!")
+    assert "Draw it anew" in at.error[0].value and "Nothing is drawn" in words(at)
 
 
 def test_a_gate_of_a_network_is_shown_as_a_mask(opened):
