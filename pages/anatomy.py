@@ -1,10 +1,13 @@
-"""Anatomy: the graph of a network, its layers and their cost, two networks side by side, and their history."""
+"""Anatomy: the graph of a network, its layers and their cost, two networks side by side, families of them as papers
+compare them, and their history."""
 
 import streamlit as st
 
 from app.pickers import bar, controls
 from app.session import networks
 from app.views.anatomy import results, views
+from app.views.families import gates
+from app.views.families.view import families
 
 PAGE = {
     "title": "Anatomy",
@@ -14,17 +17,21 @@ PAGE = {
     "group": "Understand",
 }
 
-VIEWS = ["Graph", "Layers", "Profile", "Compare", "History"]
+VIEWS = ["Graph", "Layers", "Profile", "Compare", "Families", "History"]
 
-controls.heading("Anatomy")
-with bar.slot("network"):
-    name = controls.pick_name(blocks=True)
-with bar.slot("layer"):
-    st.caption(results.caption(name))
+title = controls.heading("Anatomy")
+network = controls.pick_network(title, gates.FIRST) if gates.is_chosen() else None
+if network is None:
+    with bar.slot("network"):
+        name = controls.pick_name(blocks=True)
+    with bar.slot("layer"):
+        st.caption(results.caption(name))
 row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
-if view == "History":
+if view == "Families":
+    families(network, row)
+elif view == "History":
     views.history(row)
 else:
     found = results.anatomy(name)

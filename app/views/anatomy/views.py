@@ -11,7 +11,7 @@ from app.components.drawing import drawing
 from app.components.plots import plot
 from app.pickers import controls
 from app.url import address
-from app.views.anatomy import results
+from app.views.anatomy import depths, results
 from cnnviz.figures.anatomy import block_graph, network_graph
 from cnnviz.figures.anatomy import blocks as units
 from cnnviz.figures.anatomy import profile as anatomy_charts
@@ -167,15 +167,18 @@ def compare(found: Anatomy, row: Any, names: list[str]) -> None:
 
 
 def history(row: Any) -> None:
-    """The challenge year by year, or accuracy against size and cost."""
+    """The challenge year by year, accuracy against size and cost, the ranking of 2012, or depth to scale."""
     from cnnviz.figures.anatomy.history import bubble_figure, timeline_figure
     from cnnviz.studies.anatomy.history import HUMAN, timeline
 
     with row:
-        chart = controls.bind_choice("Chart", "chart", ["Challenge", "Accuracy, size, cost"])
+        chart = controls.bind_choice("Chart", "chart", ["Challenge", "Accuracy, size, cost", *depths.CHARTS])
         newest = False
-        if chart != "Challenge":
+        if chart == "Accuracy, size, cost":
             newest = controls.bind_choice("torchvision's weights", "recipe", ["First", "Newest"]) == "Newest"
+    if chart in depths.CHARTS:
+        depths.CHARTS[chart]()
+        return
     if chart == "Challenge":
         figure, name, title = timeline_figure(timeline(), HUMAN), "ilsvrc", "The ImageNet challenge year by year"
         table = results.facts_csv([*timeline(), HUMAN])

@@ -39,6 +39,28 @@ class PublishedModel:
     network: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RankedTeam:
+    """A team of ILSVRC-2012. `error`: top-5 on the test set, a share, to the published digits; `deep`: a network."""
+
+    team: str
+    error: float
+    method: str
+    deep: bool
+
+
+def ranking_2012() -> tuple[RankedTeam, ...]:
+    """The four best teams of ILSVRC-2012's classification task, best entry of each.
+
+    Source: ILSVRC-2012 results; Russakovsky et al., IJCV 2015 (arXiv:1409.0575), table 2."""
+    return (
+        RankedTeam("University of Toronto (SuperVision)", 0.15315, "AlexNet, seven networks, other data", True),
+        RankedTeam("University of Tokyo (ISI)", 0.26172, "hand-made features, Fisher vectors", False),
+        RankedTeam("University of Oxford (VGG)", 0.26979, "hand-made features, Fisher vectors", False),
+        RankedTeam("Xerox and INRIA (XRCE)", 0.27058, "hand-made features, Fisher vectors", False),
+    )
+
+
 HUMAN = ChallengeResult(
     year=2014,
     name="Human",
