@@ -1,7 +1,7 @@
 """The backward pass: gradients layer by layer, activations and their slopes, the loss, and backward through layers."""
 
 from app.pickers import bar, controls
-from app.views.backward import activations, flow, outputs, through
+from app.views.backward import activations, by_hand, flow, outputs, through
 
 PAGE = {
     "title": "Backward",
@@ -11,15 +11,18 @@ PAGE = {
     "group": "Learn",
 }
 
-LAYERS, ACTIVATIONS, LOSS, THROUGH = "Layer by layer", "Activations", "Loss", "Through a layer"
+LAYERS, ACTIVATIONS, LOSS = "Layer by layer", "Activations", "Loss"
+THROUGH, HAND = "Through a layer", "By hand"
 TELLING = {ACTIVATIONS: "lenet5_tanh", LOSS: "resnet20_cifar"}  # networks that the views open on
 
 title = controls.heading("Backward")
 row = bar.row()
 with row:
-    view = controls.bind_choice("View", "view", [LAYERS, ACTIVATIONS, LOSS, THROUGH])
+    view = controls.bind_choice("View", "view", [LAYERS, ACTIVATIONS, LOSS, THROUGH, HAND])
 if view == LAYERS:
     flow.view(title, row)
+elif view == HAND:
+    by_hand.view(row)
 elif view == THROUGH:
     through.view(title, row)
 else:

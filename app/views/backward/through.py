@@ -41,8 +41,8 @@ NOTICE = {
     "**Notice** that the rows of the transpose hold the kernel from right to left, cut off at the ends.",
     RELU: "A ReLU multiplies by a mask of 0 and 1. **Notice** that the mask is that of the forward pass: it depends on "
     "x, not on the gradient, and is 0 at x = 0 as well, where PyTorch takes the slope 0.",
-    POOL: "A max-pooling sends the gradient of each window to its maximum, and 0 to all others. **Notice** that of equal "
-    "maxima the first, row by row, gets all of it, in PyTorch; a maximum of several windows gets their sum.",
+    POOL: "A max-pooling sends the gradient of each window to its maximum, and 0 to all others. **Notice** that of "
+    "equal maxima the first, row by row, gets all of it, in PyTorch; a maximum of several windows gets their sum.",
 }
 
 
@@ -60,7 +60,8 @@ def view(title: Title, row: Any) -> None:
     with st.expander("Formula and source"):
         st.latex(
             r"\frac{\partial L}{\partial x}=W^{\top}\frac{\partial L}{\partial y}\qquad "
-            r"\frac{\partial L}{\partial x_c}=\sum_f \frac{\partial L}{\partial y_f} * \mathrm{rot}_{180}(K_{fc})\qquad "
+            r"\frac{\partial L}{\partial x_c}=\sum_f \frac{\partial L}{\partial y_f} * "
+            r"\mathrm{rot}_{180}(K_{fc})\qquad "
             r"\frac{\partial L}{\partial x}=\mathbf 1_{x>0}\odot\frac{\partial L}{\partial y}"
         )
         st.write(

@@ -50,6 +50,10 @@ def tables_scene(tables: Sequence[Table], words: str, width: float = 1070.0, hei
         top = middle - rows * side / 2
         scene.add(Text(left + cols * side / 2, top - 16, table.title, letters, GREY))
         draw_grid(scene, table.values, left, top, side, table.cells)
+        for (row, col), _ in np.ndenumerate(table.values) if 20 <= side < 44 else ():  # larger cells show it themselves
+            if letter := table.cells[row][col].corner:
+                x, y = left + (col + 1) * side - 3, top + (row + 1) * side - 0.17 * side
+                scene.add(Text(x, y, letter, 0.3 * side, anchor="end"))
         left += cols * side + gap
     scene.add(Text(width / 2, height - 16, words, 18 if width > 600 else 11, CHOSEN, bold=True))
     return scene

@@ -90,8 +90,8 @@ def pool_backward(
     ceil: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """(∂L/∂x, how many windows take their maximum at each place), both (N, C, H, W), of a max-pooling of
-    x = `entering`: the gradient of a window goes to its maximum alone, of equal ones to the first, row by row; where windows overlap,
-    sums."""
+    x = `entering`: the gradient of a window goes to its maximum alone, of equal ones to the first, row by row; where
+    windows overlap, sums."""
     _, places = F.max_pool2d(entering, size, stride, padding, dilation, ceil, return_indices=True)
     flat = torch.zeros_like(entering).flatten(2)
     routed = flat.scatter_add(2, places.flatten(2), arriving.flatten(2))
