@@ -16,6 +16,7 @@ from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.models.output import LOG_SIGMOID, SIGMOID, find_scores, to_logits
 from cnnviz.probes.forward import find_modules
+from cnnviz.wording import plural
 
 _NORMS = nn.modules.batchnorm._BatchNorm
 
@@ -92,8 +93,8 @@ def _cross_entropy(logits: Tensor, labels: Tensor, model: LoadedModel) -> Tensor
     most = max(classes, 2)
     if labels.shape != logits.shape[:1] or not bool(((labels >= 0) & (labels < most)).all()):
         raise BadInput(
-            f"{model.name} needs {len(logits)} labels from 0 to {most - 1}, got shape {tuple(labels.shape)} from "
-            f"{int(labels.min())} to {int(labels.max())}."
+            f"{model.name} needs {plural(len(logits), 'label')} from 0 to {most - 1}, got shape {tuple(labels.shape)} "
+            f"from {int(labels.min())} to {int(labels.max())}."
         )
     if classes == 1:
         return F.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype))

@@ -17,6 +17,7 @@ from app.views.backward import results
 from app.views.backward.results import CIFAR, DIGITS, PHOTOGRAPHS, SOURCES, PassSetting
 from cnnviz.errors import BadInput
 from cnnviz.figures.backward import flow as figures
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.backward.flow import GradientFlow
@@ -35,30 +36,23 @@ HELP = (
 def view(title: Title, row: Any) -> None:
     """Controls, the curves, what was measured in words, formulas."""
     with row:
-        compared = controls.bind_choice("Compare", "compare", [SHORTCUTS, NORMS, ACTIVATION, CHOSEN])
-        measure = controls.bind_choice("Gradient of", "of", [WEIGHTS, MAPS, BLOCKS])
+        compared = _pick("Compare", "compare", [SHORTCUTS, NORMS, ACTIVATION, CHOSEN], 140)
+        measure = _pick("Gradient of", "of", [WEIGHTS, MAPS, BLOCKS], 118)
     network = None
     if compared == CHOSEN:
         network = controls.pick_network(title, "resnet56_cifar")
         choices, state = _list_chosen(network), TRAINED
     else:
         with row:
-            depth = controls.bind_choice("Layers", "depth", LAYERS[compared])
-            state = controls.bind_choice("Weights", "state", [INITIAL, TRAINED]) if compared == SHORTCUTS else INITIAL
-        if state == TRAINED and depth == "110":
-            st.caption("No trained weights of 110 layers come with cnnviz; these are the initial ones.")
-            state = INITIAL
+            depth = _pick("Layers", "depth", LAYERS[compared], 76)
+            trained = compared == SHORTCUTS and depth != "110"  # there are weights of it
+            state = _pick("Weights", "state", [INITIAL, TRAINED] if trained else [INITIAL], 98)
         choices = _list_compared(compared, depth, state)
     with row:
         offered = results.offered_sources()
+        usual = _usual_source(network, state, offered)
         source = controls.bind(
-            st.selectbox,
-            "Images",
-            "batch",
-            _usual_source(network, state, offered),
-            options=offered,
-            format_func=SOURCES.get,
-            width=180,
+            st.selectbox, "Images", "batch", usual, options=offered, format_func=SOURCES.get, width=160
         )
         statistics = controls.bind(
             st.selectbox,
@@ -67,7 +61,7 @@ def view(title: Title, row: Any) -> None:
             "batch",
             options=list(STATISTICS),
             format_func=STATISTICS.get,
-            width=120,
+            width=110,
             help=HELP,
         )
     setting = PassSetting(tuple(choices), source, statistics)
@@ -79,11 +73,16 @@ def view(title: Title, row: Any) -> None:
         controls.show_device(network)
 
 
+def _pick(label: str, key: str, options: list[str], width: int) -> str:
+    """One of a few options, as a list, so that all controls stand in a row."""
+    return str(controls.bind(st.selectbox, label, key, options[0], options=options, width=width))
+
+
 def _list_compared(compared: str, depth: str, state: str) -> list[tuple[str, Choice]]:
     plain, residual, device = f"plain{depth}_cifar", f"resnet{depth}_cifar", controls.choose_device()
-    weights = "bundled" if state == TRAINED else "random"
+    weights, words = "bundled" if state == TRAINED else "random", plural(depth, "layer")
     if compared == SHORTCUTS:
-        named = {f"plain, {depth} layers": plain, f"residual, {depth} layers": residual}
+        named = {f"plain, {words}": plain, f"residual, {words}": residual}
     elif compared == NORMS:
         named = {"plain": plain, "plain, no batch norm": f"variant:{plain}.nonorm"}
         named |= {"residual": residual, "residual, no batch norm": f"variant:{residual}.nonorm"}

@@ -19,6 +19,7 @@ from app.session.cache import array_cache
 from app.session.networks import Network
 from app.views.playground.input import numbers_box, table, whole, written
 from cnnviz.figures.backward import through as figures
+from cnnviz.wording import plural
 
 if TYPE_CHECKING:
     from cnnviz.studies.backward.through import LayerBackward
@@ -99,7 +100,7 @@ def _by_hand(row: Any) -> None:
     tables = _list_tables(part, x, signal, passed, kernel, window, stride)
     words = f"largest difference from autograd: {error:.1g}"
     scenes = [figures.tables_scene(tables, words, width) for width in (860, NARROW)]
-    small = figures.tables_scene(tables, words, PHONE, 330)
+    small = figures.tables_scene(tables, words, PHONE, 500)
     drawing(scenes[:1], [f"Backward through {part}"], "backward_tables", narrow=[small], least=0.6)
     st.write(NOTICE[part])
     offer_downloads("backward-by-hand", scenes[0])
@@ -154,9 +155,9 @@ def _in_network(network: Network, image: str) -> None:
         labelled_picture(figures.slices_strip(found.kernel, found.turned), words, "backward_slices")
         filters, depth = found.kernel.shape[:2]
         st.write(
-            f"{filters} filters of {depth} slices each are {filters * depth} slices; backward they are "
-            f"{len(found.turned)} sets of depth {found.turned.shape[1]}. **Notice** that rows have become columns, "
-            "and every slice is turned by 180°."
+            f"{plural(filters, 'filter')} of {plural(depth, 'slice')} each are {filters * depth} slices; backward "
+            f"they are {len(found.turned)} sets of depth {found.turned.shape[1]}. **Notice** that rows have become "
+            "columns, and every slice is turned by 180°."
         )
     else:
         st.write(NOTICE[RELU if found.kind == "relu" else POOL])

@@ -37,7 +37,7 @@ def flow_figure(flows: Sequence[tuple[str, GradientFlow]], measure: str = WEIGHT
         hover = f"%{{customdata}}: %{{y:.3~g}}, {name}"
         add_curve(figure, place, shown, hover, line, size=5, name=name, customdata=list(flow.layers))
     apply_style(figure, height)
-    figure.update_xaxes(title="convolution or linear layer, counted from the image", showgrid=False)
+    figure.update_xaxes(title="layer, from the image on", showgrid=False)
     if max(len(flow.layers) for _, flow in flows) <= 12:
         figure.update_xaxes(dtick=1)
     figure.update_yaxes(title=_TITLES[measure], type="log", exponentformat="power", dtick=_decades(flows, measure))
@@ -89,7 +89,7 @@ def gains_figure(gains: Sequence[tuple[str, BlockGains]], height: int = 560) -> 
             yaxis="y2",
         )
     apply_style(figure, height)
-    figure.update_xaxes(title="block, counted from the image", showgrid=False)
+    figure.update_xaxes(title="block, from the image on", showgrid=False)
     figure.update_yaxes(title="gain ‖∂L/∂x‖ / ‖∂L/∂y‖", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="product of the gains from the end", type="log", exponentformat="power", row=1, col=2)
     figure.update_layout(legend=legend_above(13), showlegend=True, dragmode=False, margin=margins(66, 12, 34, 50))

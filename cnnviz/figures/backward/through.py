@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.charts import value_text
-from cnnviz.figures.base.colors import CHOSEN, GREY, GUTTER, activation_rgb, signed_rgb
+from cnnviz.figures.base.colors import GREY, GUTTER, activation_rgb, signed_rgb
 from cnnviz.figures.base.encode import enlarge, rgb_png
 from cnnviz.figures.base.scene import Scene, Text
 from cnnviz.figures.equivariance.panels import Strip, find_peak, fit_map, place_pixels
@@ -37,26 +37,47 @@ class Table:
 
 
 def tables_scene(tables: Sequence[Table], words: str, width: float = 1070.0, height: float = 470.0) -> Scene:
-    """Tables side by side with signs between, all cells of one size, `words` beneath."""
-    scene, gap = Scene(width, height), 46.0 if width > 600 else 20.0
-    high, wide = max(len(t.values) for t in tables), sum(t.values.shape[1] for t in tables)
-    side = min(92.0, (height - 110) / high, (width - gap * len(tables)) / wide)
-    left, middle = (width - side * wide - gap * (len(tables) - 1)) / 2, 40 + (height - 100) / 2
-    letters = 16.0 if width > 600 else 11.0
+    """Tables side by side with signs between, two in a line in a narrow picture, all cells of one size; `words`
+    beneath."""
+    narrow = width < 600
+    many = 2 if narrow else len(tables)
+    lines = [tables[start : start + many] for start in range(0, len(tables), many)]
+    scene, gap, letters = Scene(width, height), 28.0 if narrow else 46.0, 13.0 if narrow else 16.0
+    room = (height - 34) / len(lines)
+    high = max(len(t.values) for t in tables)
+    wide = max(sum(t.values.shape[1] for t in line) for line in lines)
+    side = min(92.0, (room - 44) / high, (width - gap * many) / wide)
+    for number, line in enumerate(lines):
+        middle = 30 + number * room + (room - 30) / 2
+        _draw_line(scene, line, width, middle, side, gap, letters, signed=number > 0)
+    scene.add(Text(width / 2, height - 12, words, 12.0 if narrow else 15.0, GREY))
+    return scene
+
+
+def _draw_line(
+    scene: Scene,
+    tables: Sequence[Table],
+    width: float,
+    middle: float,
+    side: float,
+    gap: float,
+    letters: float,
+    signed: bool,
+) -> None:
+    """Tables side by side, centred; `signed`: the first one's sign, too."""
+    left = (width - side * sum(t.values.shape[1] for t in tables) - gap * (len(tables) - 1)) / 2
     for number, table in enumerate(tables):
-        if number:
-            scene.add(Text(left - gap / 2, middle, table.sign, 26 if width > 600 else 16, bold=True))
+        if number or signed:
+            scene.add(Text(left - gap / 2, middle, table.sign, 20.0 if gap < 40 else 26.0, bold=True))
         rows, cols = table.values.shape
         top = middle - rows * side / 2
-        scene.add(Text(left + cols * side / 2, top - 16, table.title, letters, GREY))
+        scene.add(Text(left + cols * side / 2, top - 14, table.title, letters, GREY))
         draw_grid(scene, table.values, left, top, side, table.cells)
         for (row, col), _ in np.ndenumerate(table.values) if 20 <= side < 44 else ():  # larger cells show it themselves
             if letter := table.cells[row][col].corner:
                 x, y = left + (col + 1) * side - 3, top + (row + 1) * side - 0.17 * side
                 scene.add(Text(x, y, letter, 0.3 * side, anchor="end"))
         left += cols * side + gap
-    scene.add(Text(width / 2, height - 16, words, 18 if width > 600 else 11, CHOSEN, bold=True))
-    return scene
 
 
 def conv_tables(kernel: np.ndarray, arriving: np.ndarray, passed: np.ndarray, stride: int) -> list[Table]:

@@ -24,8 +24,8 @@ class HandNetwork(Summarised):
     def __post_init__(self) -> None:
         if self.v.ndim != 2 or self.x.shape != self.v.shape[1:] or self.w.shape != self.v.shape[:1]:
             raise BadInput(
-                f"{self.v.shape} weights v need one row for each hidden unit and one column for each input; got "
-                f"{self.x.shape} inputs and {self.w.shape} weights w."
+                f"The weights v need one row for each hidden unit and one column for each input; got v of shape "
+                f"{self.v.shape}, x of {self.x.shape}, w of {self.w.shape}."
             )
 
 

@@ -15,6 +15,7 @@ from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.forward import count_calls
+from cnnviz.probes.layer_io import capture_io
 from cnnviz.probes.predictions import prepare_image
 
 CONV, RELU, POOL = "convolution", "relu", "max-pooling"
@@ -100,17 +101,19 @@ def pool_backward(
 
 
 def list_layers_back(model: LoadedModel) -> dict[str, str]:
-    """{layer: CONV, RELU or POOL} of the modules that run and whose rule is told here, in order. A convolution that
-    pads with anything but zeros is left out."""
-    with model.lock, torch.inference_mode():
-        calls = count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
+    """{layer: CONV, RELU or POOL} of the modules that run on maps and whose rule is told here, in order. A convolution
+    that pads with anything but zeros is left out."""
     found = {}
     for name, child in model.module.named_modules():
         kind = next((kind for kind, one in _TYPES.items() if type(child) is one), "")
-        zeros = not isinstance(child, nn.Conv2d) or child.padding_mode == "zeros"
-        if kind and zeros and calls.get(name):
+        if name and kind and (not isinstance(child, nn.Conv2d) or child.padding_mode == "zeros"):
             found[name] = kind
-    return found
+    image = torch.zeros(1, *model.input_size, device=model.device)
+    with model.lock:
+        with torch.inference_mode():
+            calls = count_calls(model.module, image)
+        ends = capture_io(model.module, image, [name for name in found if calls.get(name)])
+    return {name: kind for name, kind in found.items() if name in ends and ends[name][0].ndim == 4}
 
 
 def layer_backward(model: LoadedModel, image: Any, layer: str) -> LayerBackward:
@@ -154,8 +157,9 @@ def layer_backward(model: LoadedModel, image: Any, layer: str) -> LayerBackward:
             back = relu_backward(arriving, x)
     size = float(true.double().norm())
     error = float((back - true).double().norm()) / size if size else 0.0
-    arrays = [t.float().cpu().numpy() for t in (x[0], y[0], arriving[0], back[0])]
-    return LayerBackward(kind, *arrays, error, *(t.float().cpu().numpy() for t in (kernel, turned, chosen)))
+    maps = (x[0], y[0], arriving[0], back[0], kernel, turned, chosen)
+    entered, left, came, passed, *rest = [t.float().cpu().numpy() for t in maps]
+    return LayerBackward(kind, entered, left, came, passed, error, *rest)
 
 
 def compare_with_autograd(

@@ -83,6 +83,7 @@ def test_every_layer_of_a_network_agrees_with_autograd():
     digit = cnnviz.corpus("digits").image(3)
     layers = list_layers_back(model)
     assert set(layers.values()) == {CONV, RELU, POOL} and layers["conv2"] == CONV
+    assert all(found.ndim == 4 for found in cnnviz.capture(model, digit, list(layers)).values())  # no vectors
     for name, kind in layers.items():
         found = layer_backward(model, digit, name)
         assert found.kind == kind and found.error < 1e-5 and found.passed.shape == found.entering.shape
