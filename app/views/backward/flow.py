@@ -26,18 +26,18 @@ SHORTCUTS, NORMS, ACTIVATION, CHOSEN = "Shortcuts", "Batch norm", "Activation", 
 WEIGHTS, MAPS, BLOCKS = "Weights", "Activations", "Blocks"
 INITIAL, TRAINED = "Initial", "Trained"
 LAYERS = {SHORTCUTS: ["56", "20", "110"], NORMS: ["56", "20"], ACTIVATION: ["20", "56"]}
-STATISTICS = {"batch": "of the batch", "running": "running"}
+STATISTICS = ["batch", "running"]
 HELP = (
-    "What a batch norm divides by. Of the batch: as in training. Running: as in evaluation, where a norm is a fixed "
-    "scale; before any training it is what the initial weights let one expect."
+    "What a batch norm divides by. Batch: the deviations of this batch, as in training. Running: as in evaluation, "
+    "where a norm is a fixed scale; before any training it is what the initial weights let one expect."
 )
 
 
 def view(title: Title, row: Any) -> None:
     """Controls, the curves, what was measured in words, formulas."""
     with row:
-        compared = _pick("Compare", "compare", [SHORTCUTS, NORMS, ACTIVATION, CHOSEN], 140)
-        measure = _pick("Gradient of", "of", [WEIGHTS, MAPS, BLOCKS], 118)
+        compared = _pick("Compare", "compare", [SHORTCUTS, NORMS, ACTIVATION, CHOSEN], 158)
+        measure = _pick("Gradient of", "of", [WEIGHTS, MAPS, BLOCKS], 122)
     network = None
     if compared == CHOSEN:
         network = controls.pick_network(title, "resnet56_cifar")
@@ -52,16 +52,15 @@ def view(title: Title, row: Any) -> None:
         offered = results.offered_sources()
         usual = _usual_source(network, state, offered)
         source = controls.bind(
-            st.selectbox, "Images", "batch", usual, options=offered, format_func=SOURCES.get, width=160
+            st.selectbox, "Images", "batch", usual, options=offered, format_func=SOURCES.get, width=190
         )
         statistics = controls.bind(
             st.selectbox,
             "Statistics",
             "statistics",
             "batch",
-            options=list(STATISTICS),
-            format_func=STATISTICS.get,
-            width=110,
+            options=STATISTICS,
+            width=108,
             help=HELP,
         )
     setting = PassSetting(tuple(choices), source, statistics)
@@ -142,7 +141,7 @@ def _notice(compared: str, state: str, statistics: str, flows: list[GradientFlow
     if compared == SHORTCUTS and state == INITIAL:
         return (
             "**Notice** that running statistics, which are fixed scales, let the plain network's gradients keep their "
-            "order: the growth of the other choice, *of the batch*, is the work of batch norm."
+            "order: the growth of the other choice, *batch*, is the work of batch norm."
         )
     if compared == SHORTCUTS:
         return "**Notice** that training has left neither of them with vanishing or exploding gradients."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.backward.flow import BlockGains, GradientFlow
 
 CIFAR, DIGITS, PHOTOGRAPHS = "cifar10-test", "handwritten", "photographs"
-SOURCES = {CIFAR: "CIFAR-10 test images", DIGITS: "handwritten digits", PHOTOGRAPHS: "sample photographs"}
+SOURCES = {CIFAR: "CIFAR-10 test set", DIGITS: "handwritten digits", PHOTOGRAPHS: "sample photographs"}
 
 
 @dataclass(frozen=True, slots=True)
