@@ -268,10 +268,11 @@ def show_device(network: Network) -> None:
         st.caption(f"{info.name}  \nMemory in use: {used:.1f} of {total:.0f} GiB  \nPrecision: float32")
 
 
-def pick_image(network: Network | None) -> str:
-    """The photograph: a sample, a digit, or an upload; None: for no network. Returns its name."""
+def pick_image(network: Network | None, first: str = "") -> str:
+    """The photograph: a sample, a digit, or an upload; None: for no network. Returns its name. `first`: the photograph
+    that the page opens on in place of the usual one."""
     with bar.slot("image"):
-        return photo_cards.pick_photo(network)
+        return photo_cards.pick_photo(network, first)
 
 
 def show_photo(place: Any, name: str) -> None:

@@ -29,11 +29,12 @@ _ACTIONS = (Action("choose_file", "Choose a file…", opens_files=True), Action(
 _HINT = "Drop photographs anywhere: the last one is shown, all are kept"
 
 
-def pick_photo(network: Network | None) -> str:
-    """Draw the picker; returns the chosen name. `network`: decides what is shown first; None: no network."""
+def pick_photo(network: Network | None, photo: str = "") -> str:
+    """Draw the picker; returns the chosen name. `network`: decides what is shown first; None: no network. `photo`: what
+    is shown first in place of the usual photograph."""
     one_channel = network is not None and network.one_channel
     own, offered = list_uploads(), shared.photo_names(one_channel)
-    first = DEFAULT_DIGIT if one_channel else DEFAULT_PHOTO
+    first = DEFAULT_DIGIT if one_channel else photo or DEFAULT_PHOTO
     options = own + offered
     default = first if first in offered else offered[0]
     samples = picture_cache().find(_SAMPLES)

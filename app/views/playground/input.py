@@ -102,6 +102,21 @@ def whole(label: str, key: str, default: int, low: int, high: int) -> int:
     return int(controls.bind(st.number_input, label, key, default, min_value=low, max_value=high, step=1))
 
 
+def decimal(label: str, key: str, default: float, low: float, high: float, step: float = 0.1, **options: Any) -> float:
+    """A slider over numbers with decimals between `low` and `high`, in the URL. `options`: of `st.slider`."""
+
+    def parse(text: str) -> float | None:
+        try:
+            return value if low <= (value := float(text)) <= high else None
+        except ValueError:
+            return None
+
+    address.prepare(key, default, parse)
+    value = st.slider(label, low, high, step=step, key=key, persist_state="session", **options)
+    address.record(key, round(value, 6), default)
+    return float(value)
+
+
 def counter(label: str, key: str, default: int, high: int) -> int:
     """A slider from 1 to `high`, in the URL; none where there is only one choice."""
     if high == 1:

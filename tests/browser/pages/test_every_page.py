@@ -79,6 +79,7 @@ CASES = {
         "net=lenet5&layer=conv2&unit=3&average=this+image", "The field of", corner, {"row": "0", "col": "0"}
     ),
     "pooling": Case("net=lenet5", "Before and after", shift_slider("Shift to the right [pixels]"), {"right": "3"}),
+    "backward": Case("depth=20", "Gradient of", from_list("Gradient of", "Activations"), {"of": "Activations"}),
     "playground": Case("", "Step", shift_slider("Step"), {"step": "2"}),
 }
 
