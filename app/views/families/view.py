@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.pickers import controls
 from app.session.networks import Network
-from app.views.families import classics, comparison, drawn, gates, inception, residual
+from app.views.families import ablations, classics, comparison, construction, drawn, gates, inception, residual
 
 TOPICS: dict[str, Callable[[Any], None]] = {
     "LeNet-5: C3": classics.lenet_c3,
@@ -24,8 +24,10 @@ TOPICS: dict[str, Callable[[Any], None]] = {
     "Residual unit: shortcuts": residual.shortcuts,
     "Residual unit: order": residual.orders,
     "Four families": residual.four,
+    "Identity construction": construction.identities,
     "Dense block": residual.dense,
     "CIFAR and SVHN": comparison.cifar,
+    "Ablations": ablations.components,
 }
 
 

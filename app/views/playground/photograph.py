@@ -38,7 +38,7 @@ def photograph(row: Any) -> None:
     with right:
         st.image(after, told, alt="The photograph after the kernel", width="stretch")
     st.write(
-        f"The kernel is applied at every pixel; this one {kernel.words}. Its weights sum to {kernel.sum:.3g}. "
+        f"The kernel is applied at every pixel; this one {kernel.words}. Its weights sum to {round(kernel.sum, 9) + 0.0:.3g}. "
         "**Notice** that a sum of 1 keeps the brightness, and a sum of 0 leaves nothing of uniform areas, only edges."
     )
     with st.expander("How it is computed, and source"):

@@ -10,6 +10,7 @@ from cnnviz.figures.base.colors import CHOSEN
 from cnnviz.figures.families.table import CHANGED, CHOSEN_ROW, Row, TableCell, mark
 
 if TYPE_CHECKING:
+    from cnnviz.studies.families.ablations import AblatedNetwork, Ablation
     from cnnviz.studies.families.cifar_errors import CifarResult
     from cnnviz.studies.families.inception import AuxiliaryCost, BranchCost, PrintedRow
     from cnnviz.studies.families.layer_tables import Configuration, LayerChange
@@ -181,4 +182,22 @@ def cifar_rows(results: Sequence[CifarResult], measures: Sequence[str], narrow: 
         flag = ("!" if one.note else "") if narrow else one.note
         cells.append(TableCell(flag, ink=CHOSEN if one.wrong else "#5b6470", title=one.note))
         rows.append(cells)
+    return rows
+
+
+def ablation_rows(found: Sequence[Ablation]) -> list[Row]:
+    """A line a component, gains and losses in two colours."""
+    rows: list[Row] = [["component", "change", "mAP, points", ""]]
+    for one in found:
+        said = "about 0" if one.points == 0 else f"{one.points:+.3g}".replace("-", "−")
+        fill = "" if one.points == 0 else CHOSEN_ROW if one.points > 0 else CHANGED
+        rows.append([one.component, one.change, TableCell(said, one.points != 0, fill), one.remark])
+    return rows
+
+
+def ablated_rows(found: Sequence[AblatedNetwork]) -> list[Row]:
+    """A line a network: first layer, counts, error."""
+    rows: list[Row] = [["network", "first layer", "parameters", "multiply-adds", "top-5 error, %"]]
+    for one in found:
+        rows.append([one.name, one.first, f"{one.parameters:,}", f"{one.macs:,}", f"{one.top5}"])
     return rows

@@ -34,14 +34,19 @@ SAID = {  # a figure in the picture that the topic is about
     "Four families": "concat: 256 maps",
     "Dense block": "15 connections",
     "CIFAR and SVHN": "10.2M",
+    "Ablations": "102,908,520",
 }
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("topic", SAID)
 def test_every_topic_opens_by_its_link(opened, topic):
     at = opened("anatomy", view="Families", topic=topic)
     assert errors(at) == [] and at.selectbox(key="topic").value == topic
     assert SAID[topic] in pictures(at) and "**Notice**" in words(at)
+
+
+def test_every_topic_is_looked_at():
+    assert set(TOPICS) == {*SAID, "Identity construction"}  # that one has tests of its own
 
 
 def test_columns_of_vgg_are_a_choice_of_the_url(opened):
@@ -88,3 +93,10 @@ def test_depth_and_the_ranking_are_charts_of_the_history(opened, chart, said):
     at = opened("anatomy", view="History", chart=chart)
     assert errors(at) == [] and said in pictures(at)
     assert "recipe" not in [box.key for box in at.segmented_control]  # torchvision's weights belong to another chart
+
+
+def test_a_network_built_of_a_shallower_one_stands_beside_it_with_its_answers(opened):
+    for kind in ("without shortcuts", "with shortcuts"):
+        at = opened("anatomy", view="Families", topic="Identity construction", shortcuts=kind)
+        assert errors(at) == [] and "gives 100 % of the answers of the shallow one" in words(at)
+        assert "**Notice**" in words(at) and "built of it with 18 identities" in words(at)
