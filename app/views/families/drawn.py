@@ -19,6 +19,7 @@ from app.views.families import results
 from cnnviz.errors import BadInput
 from cnnviz.figures.base.mosaic import maps_mosaic
 from cnnviz.figures.families.table import bars_scene
+from cnnviz.wording import plural
 
 TOPIC = "LeNet-5: draw a digit"
 THREE = "IENAU9cAhEjJhPcTVVdXjblhjodtVuNsHo"  # a 3 in one stroke
@@ -60,7 +61,7 @@ def digit(row: Any) -> None:
                 partial(maps_mosaic, values, width=440, height=250),
             )
             picture(made.png, made.size, f"Maps of {layer}", f"drawn_{layer}")
-            st.caption(f"`{layer}`, {len(values)} maps of {values.shape[1]}×{values.shape[2]}")
+            st.caption(f"`{layer}`, {plural(len(values), 'map')} of {values.shape[1]}×{values.shape[2]}")
     with right:
         bars = [(str(number), float(share), f"{share:.0%}") for number, share in enumerate(scores)]
         results.show_one(bars_scene(bars, 330.0, 430.0), "Probability of each digit", "drawn_answer")

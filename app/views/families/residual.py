@@ -121,7 +121,7 @@ FOUR = {  # network: (family, block)
     "plain34": ("Plain", "layer1.1"),
     "googlenet_2014": ("GoogLeNet", "inception3a"),
     "resnet34_a": ("ResNet", "layer1.1"),
-    "densenet_bc_100_k12": ("DenseNet", "features.denseblock1.denselayer3"),
+    "densenet_40_k12": ("DenseNet", "features.denseblock1.denselayer3"),
 }
 
 
@@ -141,7 +141,7 @@ def four(_row: Any) -> None:
     )
     results.offer("four-families", place_side_by_side(scenes))
     results.explain(
-        "Blocks of `plain34`, `googlenet_2014`, `resnet34_a` and `densenet_bc_100_k12`, each traced through one pass. "
+        "Blocks of `plain34`, `googlenet_2014`, `resnet34_a` and `densenet_40_k12`, each traced through one pass. "
         "Sources: He et al., CVPR 2016; Szegedy et al., CVPR 2015; Huang et al., CVPR 2017."
     )
 

@@ -81,6 +81,11 @@ def test_a_gate_of_a_network_is_shown_as_a_mask(opened):
     assert "features.stage1.highway1.sigmoid" in words(at) and at.query_params["gated"] == "3"
 
 
+def test_a_building_block_takes_no_photograph_and_gives_way_to_a_network_with_gates(opened):
+    at = opened("anatomy", view="Families", topic=TOPIC, net="naive_inception")
+    assert errors(at) == [] and "features.stage1.highway1.sigmoid" in words(at)
+
+
 def test_a_network_without_gates_says_so_and_offers_some_that_have(opened):
     at = opened("anatomy", view="Families", topic=TOPIC, net="lenet5")
     assert errors(at) == [] and "it has no gates" in words(at)
