@@ -36,8 +36,8 @@ HELP = (
 def view(title: Title, row: Any) -> None:
     """Controls, the curves, what was measured in words, formulas."""
     with row:
-        compared = _pick("Compare", "compare", [SHORTCUTS, NORMS, ACTIVATION, CHOSEN], 158)
-        measure = _pick("Gradient of", "of", [WEIGHTS, MAPS, BLOCKS], 122)
+        compared = _pick("Compare", "compare", [SHORTCUTS, NORMS, ACTIVATION, CHOSEN], 180)
+        measure = _pick("Gradient of", "of", [WEIGHTS, MAPS, BLOCKS], 145)
     network = None
     if compared == CHOSEN:
         network = controls.pick_network(title, "resnet56_cifar")
@@ -46,13 +46,13 @@ def view(title: Title, row: Any) -> None:
         with row:
             depth = _pick("Layers", "depth", LAYERS[compared], 76)
             trained = compared == SHORTCUTS and depth != "110"  # there are weights of it
-            state = _pick("Weights", "state", [INITIAL, TRAINED] if trained else [INITIAL], 98)
+            state = _pick("Weights", "state", [INITIAL, TRAINED] if trained else [INITIAL], 118)
         choices = _list_compared(compared, depth, state)
     with row:
         offered = results.offered_sources()
         usual = _usual_source(network, state, offered)
         source = controls.bind(
-            st.selectbox, "Images", "batch", usual, options=offered, format_func=SOURCES.get, width=190
+            st.selectbox, "Images", "batch", usual, options=offered, format_func=SOURCES.get, width=205
         )
         statistics = controls.bind(
             st.selectbox,

@@ -31,7 +31,7 @@ def view(network: Network, image: str, row: Any) -> None:
     with row:
         unit = controls.bind_choice("Output", "unit_of_output", list(UNITS))
         start = controls.bind(
-            st.selectbox, "Scores of", "scores_of", IMAGE, options=[IMAGE, NOTES], width=130, on_change=_forget_scores
+            st.selectbox, "Scores of", "scores_of", IMAGE, options=[IMAGE, NOTES], width=150, on_change=_forget_scores
         )
         temperature = decimal("Temperature", "temperature", 1.0, 0.1, 5.0, width=200)
     scores, names = _read_scores(network, image, start)

@@ -36,7 +36,7 @@ def identities(row: Any) -> None:
     titles = [shared.facts(one)["title"] for one in (shallow, trained)]
     parts = (
         (shallow, titles[0]),
-        (built, f"{titles[1]}, built of it with {plural(len(found.added), 'identity')}"),
+        (built, f"{titles[1]}, built of it with {plural(len(found.added), 'identity block')}"),
         (trained, f"{titles[1]}, as trained"),
     )
     for column, (network, words) in zip(st.columns(3, gap="medium"), parts, strict=True):

@@ -109,8 +109,8 @@ def factorised(row: Any) -> None:
     results.offer("factorised", scene)
     results.explain(
         "Channels stay, n is the kernel, the map's size is that of the input; biases are left out. For the grid the "
-        "paper writes 2d²k² operations with the pool behind the convolution and 2(d/2)²k² before it, and says that "
-        "this is fewer “by a quarter”: it is a quarter of them. The convolution beside the pool has k filters of "
+        "paper writes 2d²k² operations with the pool behind the convolution and 2(d/2)²k² before it, "
+        "which is a quarter of them. The convolution beside the pool has k filters of "
         "stride 2, and the pool's k maps are concatenated: (d/2)²k². All of them times the kernel's n². Source: "
         "Szegedy et al., CVPR 2016 (arXiv:1512.00567), sections 3.1, 3.2 and 5; 1×7 and 7×1 on 17×17 maps is what "
         "Inception v3 does.",

@@ -37,8 +37,9 @@ def photograph(row: Any) -> None:
         st.image(pixels, "Before", alt="The photograph before the kernel", width="stretch")
     with right:
         st.image(after, told, alt="The photograph after the kernel", width="stretch")
+    total = round(kernel.sum, 9) + 0.0  # without rounding and −0
     st.write(
-        f"The kernel is applied at every pixel; this one {kernel.words}. Its weights sum to {round(kernel.sum, 9) + 0.0:.3g}. "
+        f"The kernel is applied at every pixel; this one {kernel.words}. Its weights sum to {total:.3g}. "
         "**Notice** that a sum of 1 keeps the brightness, and a sum of 0 leaves nothing of uniform areas, only edges."
     )
     with st.expander("How it is computed, and source"):

@@ -53,16 +53,16 @@ def _decades(flows: Sequence[tuple[str, GradientFlow]], measure: str) -> int:
 
 
 def gains_figure(gains: Sequence[tuple[str, BlockGains]], height: int = 560) -> Figure:
-    """On the left what each block does to the gradient, total, branch and shortcut of a network with shortcuts and the
-    total of one without; on the right the product of the totals from the last block down."""
+    """On the left what each block does to the gradient, of at most two networks also by branch and by shortcut; on the
+    right the product of the totals from the last block down."""
     from plotly.subplots import make_subplots
 
     figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.11)
     for number, (name, one) in enumerate(gains):
-        colour = CATEGORIES[(0, 4)[number % 2]]
+        colour = CATEGORIES[(0, 4, 2, 3)[number % 4]]
         place = np.arange(1, len(one.blocks) + 1)
         lines = [(f"{name}: whole block", one.total, colour, "solid")]
-        if one.residual:
+        if one.residual and len(gains) <= 2:
             lines += [
                 ("branch F′ alone", one.branch, CATEGORIES[2], "dash"),
                 ("shortcut alone", one.shortcut, "#5b6470", "dot"),

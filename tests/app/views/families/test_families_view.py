@@ -104,4 +104,4 @@ def test_a_network_built_of_a_shallower_one_stands_beside_it_with_its_answers(op
     for kind in ("without shortcuts", "with shortcuts"):
         at = opened("anatomy", view="Families", topic="Identity construction", shortcuts=kind)
         assert errors(at) == [] and "gives 100 % of the answers of the shallow one" in words(at)
-        assert "**Notice**" in words(at) and "built of it with 18 identities" in words(at)
+        assert "**Notice**" in words(at) and "built of it with 18 identity blocks" in words(at)
