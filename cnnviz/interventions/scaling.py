@@ -1,4 +1,4 @@
-"""Multiply the outputs of layers during a pass: masks of dropout, branches of stochastic depth, branches set to zero."""
+"""Multiply the outputs of layers during a pass: masks of dropout, factors of stochastic depth, branches set to zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks taken out of a network one by one: how many of its answers stay. Stochastic depth: blocks dropped at random."""
+"""Blocks taken out one by one, and how many answers stay; stochastic depth: blocks dropped at random."""
 
 from __future__ import annotations
 

@@ -53,24 +53,26 @@ def read_window(model: LoadedModel, image: Any, layer: str, row: int = 0, col: i
     with model.lock, torch.inference_mode():
         given, made = capture_io(model.module, model.batch(image), [layer])[layer]
         if isinstance(child, nn.Linear):
-            inputs, shape, size = given[0].reshape(-1, given.shape[-1])[0], (given.shape[-1], 1, 1), (1, 1)
+            inputs, shape, size = given[0].reshape(-1, given.shape[-1])[0], (int(given.shape[-1]), 1, 1), (1, 1)
         else:
             assert isinstance(child, nn.Conv2d)
-            columns, size = _unfold(child, given), tuple(made.shape[2:])
-            shape = (given.shape[1], *child.weight.shape[2:])
+            columns, size = _unfold(child, given), (int(made.shape[2]), int(made.shape[3]))
+            shape = (int(given.shape[1]), int(child.weight.shape[2]), int(child.weight.shape[3]))
             inputs = columns[0, :, min(row * size[1] + col, columns.shape[2] - 1)]
         if not (0 <= row < size[0] and 0 <= col < size[1]):
             raise BadInput(f"{layer!r} has {size[0]}×{size[1]} places, got row {row}, column {col}.")
         weights = child.weight.flatten(1)
         bias = torch.zeros(len(weights)) if child.bias is None else child.bias
-    arrays = [part.double().cpu().numpy() for part in (inputs, weights, bias)]
-    return LayerWindow(*arrays, shape)
+    values, matrix, added = (part.double().cpu().numpy() for part in (inputs, weights, bias))
+    return LayerWindow(values, matrix, added, shape)
 
 
 def _unfold(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """(N, K, places): the windows of a convolution, padding included."""
     if isinstance(conv.padding, str):
-        whole = [d * (k - 1) if conv.padding == "same" else 0 for k, d in zip(conv.kernel_size, conv.dilation)]
+        whole = [
+            d * (k - 1) if conv.padding == "same" else 0 for k, d in zip(conv.kernel_size, conv.dilation, strict=True)
+        ]
         sides = (whole[1] // 2, whole[1] - whole[1] // 2, whole[0] // 2, whole[0] - whole[0] // 2)
     else:
         down, across = conv.padding
