@@ -29,7 +29,7 @@ def view(network: Network, image: str, row: Any) -> None:
     """One of three pictures of augmentation."""
     names = shared_names(network)
     with row:
-        show = controls.bind_choice("Show", "augment", [GALLERY, AVERAGES, TURNS])
+        show = controls.bind(st.selectbox, "Show", "augment", GALLERY, options=[GALLERY, AVERAGES, TURNS], width=160)
     seed = pick_seed(row) if show == GALLERY else 0
     best = int(results.without(network, image, ()).argmax())
     with row:

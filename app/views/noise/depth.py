@@ -14,9 +14,8 @@ from app.session import shared
 from app.session.networks import Network
 from app.url import address
 from app.views.noise import results
-from app.views.noise.dropout import PACE, pick_seed, shared_names
+from app.views.noise.dropout import PACE, pick_draw, pick_seed, shared_names
 from app.views.noise.results import SHOWN
-from app.views.playground.input import whole
 from cnnviz.figures.base.scene import Scene
 from cnnviz.figures.noise import charts
 from cnnviz.figures.noise.answers import answers_scene
@@ -37,11 +36,10 @@ def view(network: Network, image: str, row: Any) -> None:
     with row:
         percent = int(
             controls.bind(
-                st.slider, "The last survives with p_L [%]", "last", 80, min_value=10, max_value=100, step=5, width=220
+                st.slider, "The last survives with p_L [%]", "last", 80, min_value=10, max_value=100, step=5, width=200
             )
         )
-        number = int(whole("Draw", "pass", 1, 1, SHOWN)) - 1
-    seed = pick_seed(row)
+    number, seed = pick_draw(row, "Draw"), pick_seed(row)
     found = results.depths(network, image, percent, seed, SHOWN)
     if found is None:
         return

@@ -16,7 +16,6 @@ from app.session.networks import Network
 from app.url import address
 from app.views.noise import results
 from app.views.noise.results import SHOWN, DropoutSetting
-from app.views.playground.input import whole
 from cnnviz.errors import BadInput
 from cnnviz.figures.base.charts import share_text, value_text
 from cnnviz.figures.base.scene import Scene
@@ -25,6 +24,7 @@ from cnnviz.figures.noise.answers import answers_scene
 from cnnviz.figures.noise.masks import masked_mosaic
 from cnnviz.wording import plural
 
+SHOW = ["Masks", "Mean", "Evidence"]
 RATES = [10, 20, 30, 50, 70, 90]  # per cent
 PACE = 700  # milliseconds a mask
 MANY, MASKS = 256, 2000  # passes of a mean; masks of the evidence, which cost next to nothing
@@ -34,7 +34,7 @@ OFFERED = ("nin_cifar10", "efficientnet_lite0", "squeezenet1_0")
 def view(network: Network, image: str, row: Any) -> None:
     """One of three pictures of dropout."""
     with row:
-        show = controls.bind_choice("Show", "show", ["Masks", "Mean", "Evidence"])
+        show = controls.bind(st.selectbox, "Show", "show", SHOW[0], options=SHOW, width=110)
     if show == "Evidence":
         _evidence(network, image, row)
     else:
@@ -50,13 +50,20 @@ def pick_rate(row: Any, usual: int) -> float:
     """The share of what is dropped, 0 … 1."""
     with row:
         options = sorted({*RATES, usual})
-        return int(controls.bind(st.selectbox, "Dropped [%]", "rate", usual, options=options, width=110)) / 100
+        return int(controls.bind(st.selectbox, "Dropped [%]", "rate", usual, options=options, width=92)) / 100
 
 
 def pick_seed(row: Any) -> int:
     """The seed of what is drawn at random."""
     with row:
-        return int(whole("Seed", "seed", 0, 0, 999))
+        return int(controls.bind(st.number_input, "Seed", "seed", 0, min_value=0, max_value=999, step=1, width=68))
+
+
+def pick_draw(row: Any, label: str) -> int:
+    """The number of the mask or draw that is looked at, from 0."""
+    with row:
+        how = {"min_value": 1, "max_value": SHOWN, "step": 1, "width": 68}
+        return int(controls.bind(st.number_input, label, "pass", 1, **how)) - 1
 
 
 def _pick_setting(network: Network, image: str, row: Any) -> DropoutSetting:
@@ -70,7 +77,7 @@ def _pick_setting(network: Network, image: str, row: Any) -> DropoutSetting:
         layers = (results.assumed_layer(network),)
         title = shared.facts(network)["title"]
         results.offer_networks(
-            f"{title} has no dropout layer, and was not trained with any: it is put in behind {layers[0].layer}.",
+            f"{title} has no dropout layer that could be shown; here it is put in behind {layers[0].layer}, assumed.",
             OFFERED,
         )
     usual = round(100 * layers[at].rate)
@@ -84,8 +91,7 @@ def _pick_setting(network: Network, image: str, row: Any) -> DropoutSetting:
 
 
 def _masks(setting: DropoutSetting, row: Any) -> None:
-    with row:
-        number = int(whole("Mask", "pass", 1, 1, SHOWN)) - 1
+    number = pick_draw(row, "Mask")
     found = results.passes(setting, SHOWN)
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
@@ -148,7 +154,7 @@ def _mean(setting: DropoutSetting, row: Any) -> None:
     from cnnviz.studies.noise.dropout import monte_carlo_error
 
     with row:
-        of = controls.bind_choice("Mean of", "of", ["Probabilities", "Scores"])
+        of = controls.bind_choice("Mean of", "of", ["Scores", "Probabilities"])
         many = int(controls.bind(st.selectbox, "Passes", "passes", MANY, options=[64, MANY, 1024], width=100))
     found = results.passes(setting, many)
     if found is None:
@@ -170,9 +176,18 @@ def _mean(setting: DropoutSetting, row: Any) -> None:
     st.write(
         f"The mean of T passes nears the mean of all masks like σ/√T: four times the passes, half the error; here "
         f"σ = {value_text(float(error.expected[0]))}. Evaluation takes one pass without a mask instead. **Notice** "
-        f"that it is not the same: the mean of {many} masks lies {value_text(error.gap)} away from it, and ±"
-        f"{value_text(noise)} of that is chance. Scores would agree if nothing but linear layers followed the dropout; "
-        "ReLUs, maxima and the softmax make the difference."
+        f"the distance between the two: {value_text(error.gap)} for {many} masks, where chance alone gives about "
+        f"{value_text(noise)}. {_explain_gap(error.gap, noise)}"
+    )
+
+
+def _explain_gap(gap: float, noise: float) -> str:
+    if gap < 2 * noise:
+        return (
+            "They agree: where only linear layers follow the dropout, the mean of the scores is the score of the mean."
+        )
+    return (
+        "They do not agree: ReLUs, maxima or the softmax follow the dropout, and the mean of those is another number."
     )
 
 
@@ -183,8 +198,7 @@ def _evidence(network: Network, image: str, row: Any) -> None:
     from cnnviz.studies.noise.evidence import draw_keeps
 
     rate, seed = pick_rate(row, 50), pick_seed(row)
-    with row:
-        number = int(whole("Mask", "pass", 1, 1, SHOWN)) - 1
+    number = pick_draw(row, "Mask")
     try:
         found = results.evidence(network, image)
     except BadInput as error:

@@ -28,7 +28,7 @@ TWINS = {
     "plain56_cifar": "resnet56_cifar",
     "plain20_cifar": "resnet20_cifar",
 }
-BRANCH = "branch"
+BRANCH, REMOVES = "branch", "Removes it"  # of the choice "A click" of the page Anatomy
 
 
 def view(network: Network, image: str, row: Any) -> None:
@@ -43,7 +43,7 @@ def view(network: Network, image: str, row: Any) -> None:
         block = str(
             controls.bind(st.selectbox, "Removed", "block", options[len(options) // 2], options=options, width=180)
         )
-        query = address.link(("view",), view="Graph", click="Removes it", removed=block, net=network.model.name)
+        query = address.link(("view",), view="Graph", click=REMOVES, removed=block, net=network.model.name)
         st.page_link("../pages/anatomy.py", label="In the graph", icon=":material/account_tree:", query_params=query)
     lines = [(title, results.removed_each("each", network))]
     twin = TWINS.get(network.model.name)

@@ -70,10 +70,10 @@ class DropoutSetting:
         return self.network.key, self.image, tuple((one.layer, one.rate) for one in self.layers), self.seed
 
     def keep(self, number: int) -> np.ndarray:
-        """Mask `number` on the layer."""
-        from cnnviz.studies.noise.dropout import draw_mask
+        """Mask `number` on the layer, (C, H, W) as `units`."""
+        from cnnviz.studies.noise.dropout import draw_mask, mask_maps
 
-        return draw_mask(self.layer, self.seed, number, self.at)
+        return mask_maps(self.layer, draw_mask(self.layer, self.seed, number, self.at))
 
 
 def dropout_layers(network: Network) -> tuple[DropoutLayer, ...]:
@@ -89,7 +89,8 @@ def assumed_layer(network: Network) -> DropoutLayer:
 
     places = find(("places", network.key), lambda: list_places(network.model))
     usual = find(("place", network.key), lambda: assume_dropout(network.model)).layer
-    layer = controls.choose_layer(network, places, usual if usual in places else places[-1], "Layer")
+    mapped = [name for name in places if max(shared.layer_shapes(network)[name][1:]) > 1] or places
+    layer = controls.choose_layer(network, places, usual if usual in places else mapped[-1], "Layer")
     return find(("assumed", network.key, layer), lambda: assume_dropout(network.model, layer))
 
 

@@ -73,7 +73,7 @@ def _list_edits(height: int, width: int, channels: int) -> list[tuple[str, str, 
         c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
         edits.append(("rotation", f"turn by {degrees:+d}°".replace("-", "−"), _affine(c, s, -s, c)))
     for name, x, y in (
-        ("stretch: 0.75 wide", 0.75, 1),
+        ("0.75 wide", 0.75, 1),
         ("1.33 wide", 4 / 3, 1),
         ("0.75 high", 1, 0.75),
         ("1.33 high", 1, 4 / 3),

@@ -15,8 +15,10 @@ from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.interventions.scaling import scale_outputs
 from cnnviz.models.model import LoadedModel
-from cnnviz.probes.capture import as_maps, capture_tensors, layer_shapes
+from cnnviz.probes.capture import as_maps, layer_shapes
 from cnnviz.probes.classifier import find_top_layer, trace_completion_order
+from cnnviz.probes.forward import count_calls
+from cnnviz.probes.layer_io import capture_io
 from cnnviz.progress import StudyWatcher, Ticker
 
 ASSUMED = 0.5  # rate of dropout that is put into a network without any
@@ -48,12 +50,14 @@ class DropoutLayer:
 
 
 def list_dropout_layers(model: LoadedModel) -> tuple[DropoutLayer, ...]:
-    """The modules of dropout that run and drop something, in order; () for a network without, or one that calls dropout
-    as a function."""
+    """The modules of dropout that run once in a pass and drop something, in order; () for a network without, also for
+    one that calls dropout as a function."""
     modules, found = dict(model.module.named_modules()), []
+    with model.lock, torch.inference_mode():
+        calls = count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
     for name, shape in trace_completion_order(model):
         child = modules[name]
-        if isinstance(child, (nn.Dropout, *_WHOLE)) and 0 < child.p < 1:
+        if isinstance(child, (nn.Dropout, *_WHOLE)) and 0 < child.p < 1 and calls[name] == 1:
             found.append(DropoutLayer(name, float(child.p), tuple(shape[1:]), isinstance(child, _WHOLE)))
     return tuple(found)
 
@@ -63,7 +67,7 @@ def assume_dropout(model: LoadedModel, layer: str | None = None, rate: float = A
     a layer the network has not, BadInput for a rate that is none."""
     name, zeros = layer or find_top_layer(model), torch.zeros(1, *model.input_size, device=model.device)
     with model.lock, torch.inference_mode():
-        shape = tuple(capture_tensors(model.module, zeros, [name])[name].shape[1:])
+        shape = tuple(capture_io(model.module, zeros, [name])[name][1].shape[1:])
     return set_rate(DropoutLayer(name, rate, shape, assumed=True), rate)
 
 
@@ -133,8 +137,14 @@ def run_passes(
 def capture_units(model: LoadedModel, image: Any, layer: DropoutLayer) -> np.ndarray:
     """(C, H, W) float32: the values of the layer in the pass of evaluation, before anything is dropped."""
     with model.lock, torch.inference_mode():
-        found = capture_tensors(model.module, model.batch(image), [layer.layer])[layer.layer]
+        _, found = capture_io(model.module, model.batch(image), [layer.layer])[layer.layer]
     return as_maps(found)[0].float().cpu().numpy()
+
+
+def mask_maps(layer: DropoutLayer, keep: np.ndarray) -> np.ndarray:
+    """(C, H, W) bool: a mask, `layer.mask_shape`, as `capture_units` shows the units that it keeps or drops."""
+    whole = np.broadcast_to(keep, layer.shape)
+    return as_maps(torch.from_numpy(whole.copy())[None])[0].numpy()
 
 
 def list_places(model: LoadedModel) -> list[str]:
