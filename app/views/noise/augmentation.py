@@ -53,10 +53,14 @@ def view(network: Network, image: str, row: Any) -> None:
 
 def _show(versions: Sequence[Any], names: list[str], label: int, columns: int = 0, side: int = 104) -> Any:
     shown = [
-        ImageVersion(one.name, one.pixels, f"{names[one.answer]} {100 * one.probabilities[one.answer]:.0f} %",
-                     one.answer == label)
+        ImageVersion(
+            one.name,
+            one.pixels,
+            f"{names[one.answer]} {100 * one.probabilities[one.answer]:.0f} %",
+            one.answer == label,
+        )
         for one in versions
-    ]  # fmt: skip
+    ]
     return versions_strip(shown, side, columns)
 
 

@@ -52,9 +52,8 @@ def view(network: Network, image: str, row: Any) -> None:
         st.table(_table(pair, names))
     with words:
         st.write(
-            f"`{controls.unit_name(layer, channel, *place)}` reads {window.inputs.size:,} values. Dropout masks the "
-            "values, "
-            f"for all channels at once; DropConnect masks each of the {window.inputs.size:,} weights of every channel "
+            f"`{controls.unit_name(layer, channel, *place)}` reads {plural(window.inputs.size, 'value')}. Dropout "
+            "masks them for all channels at once; DropConnect masks each of as many weights a channel "
             f"by itself. {plural(DRAWS, 'mask')} of each, at random, from the seed. **Notice** that one output alone "
             "cannot tell them apart, mean and variance are the same. Two can: under dropout they miss the same inputs "
             f"(correlation {_signed(pair[0].correlation)} expected), under DropConnect they are independent."

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.noise.blocks import BlocksRemoved, RandomDepths
     from cnnviz.studies.noise.drop_connect import LayerWindow
     from cnnviz.studies.noise.dropout import DropoutLayer, DropoutPasses
-    from cnnviz.studies.noise.evidence import Evidence
+    from cnnviz.studies.noise.evidence import ClassEvidence
 
 SHOWN = 12  # masks that are shown one by one
 IMAGES = 64  # of the corpus "samples", over which answers are compared
@@ -115,7 +115,7 @@ def passes(setting: DropoutSetting, many: int) -> DropoutPasses | None:
     return compute("passes", recipe, "Answers under masks of dropout", setting.network, many, make)
 
 
-def evidence(network: Network, image: str) -> Evidence:
+def evidence(network: Network, image: str) -> ClassEvidence:
     """What speaks for the answer. Raises BadInput where it is no sum."""
     from cnnviz.studies.noise.evidence import collect_evidence
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.noise.blocks import BlocksRemoved
     from cnnviz.studies.noise.drop_connect import MaskedOutputs
     from cnnviz.studies.noise.dropout import MonteCarloError
-    from cnnviz.studies.noise.evidence import Evidence
+    from cnnviz.studies.noise.evidence import ClassEvidence
 
 KEPT, GONE = CATEGORIES[0], "#c3c9d1"
 
@@ -66,9 +66,15 @@ def clouds_figure(pair: Sequence[MaskedOutputs], names: tuple[str, str], height:
             x=ellipse[0], y=ellipse[1], mode="lines", line=line, hoverinfo="skip", showlegend=False, row=1, col=column
         )
         figure.add_scatter(
-            x=[one.mean[0]], y=[one.mean[1]], mode="markers", marker=ring(), hoverinfo="skip", showlegend=False,
-            row=1, col=column,
-        )  # fmt: skip
+            x=[one.mean[0]],
+            y=[one.mean[1]],
+            mode="markers",
+            marker=ring(),
+            hoverinfo="skip",
+            showlegend=False,
+            row=1,
+            col=column,
+        )
     apply_style(figure, height)
     lows, highs = (edge([one.values for one in pair], axis=(0, 1)) for edge in (np.min, np.max))
     pads = 0.06 * (highs - lows + 1e-9)
@@ -93,7 +99,7 @@ def find_ellipse(one: MaskedOutputs) -> np.ndarray:
     return np.asarray(one.mean[:, None] + 2 * vectors @ (np.sqrt(np.maximum(values, 0))[:, None] * circle))
 
 
-def evidence_figure(found: Evidence, keep: np.ndarray, names: tuple[str, str], height: int = 400) -> Figure:
+def evidence_figure(found: ClassEvidence, keep: np.ndarray, names: tuple[str, str], height: int = 400) -> Figure:
     """What every feature adds to the margin, largest first; blue while it stays under the mask `keep` (D,), else
     grey."""
     from plotly import graph_objects as go
@@ -154,9 +160,13 @@ def survival_figure(survival: np.ndarray, alive: np.ndarray, blocks: Sequence[st
         marker = {"color": colour, "size": 13, "symbol": "square", "line": {"color": "#5b6470", "width": 1}}
         hover = [f"{blocks[at]}, {name}<extra></extra>" for at in np.flatnonzero(chosen).tolist()]
         figure.add_scatter(
-            x=places[chosen], y=np.full(chosen.sum(), 0.06), mode="markers", marker=marker, name=name,
+            x=places[chosen],
+            y=np.full(chosen.sum(), 0.06),
+            mode="markers",
+            marker=marker,
+            name=name,
             hovertemplate=hover,
-        )  # fmt: skip
+        )
     apply_style(figure, height)
     figure.update_xaxes(title="residual block l, input side first", showgrid=False)
     figure.update_yaxes(title="p_l", range=[0, 1.04])
@@ -180,9 +190,13 @@ def removed_figure(
     if gone:
         marker = {"symbol": "x", "size": 10, "color": GREY}
         figure.add_scatter(
-            x=gone, y=[3] * len(gone), mode="markers", marker=marker, name=f"{networks[-1][0]}: changes the shape",
+            x=gone,
+            y=[3] * len(gone),
+            mode="markers",
+            marker=marker,
+            name=f"{networks[-1][0]}: changes the shape",
             hovertemplate="%{x} changes the shape<extra></extra>",
-        )  # fmt: skip
+        )
     apply_style(figure, height)
     figure.add_hline(y=100 / max(classes, 1), line={"color": GREY, "width": 1.5, "dash": "dot"})
     names = list(networks[0][1].blocks)

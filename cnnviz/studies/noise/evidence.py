@@ -16,7 +16,7 @@ from cnnviz.probes.classifier import capture_top_features, find_classifier
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Evidence(Summarised):
+class ClassEvidence(Summarised):
     """What speaks for one class against another. `added` (D,): what each feature adds to the difference of their
     scores, (w_a − w_b) · x; `bias`: of the difference; `first`, `second`: numbers of the classes."""
 
@@ -39,7 +39,7 @@ class Evidence(Summarised):
         return float(math.sqrt(rate / (1 - rate) * (self.added**2).sum()))
 
 
-def collect_evidence(model: LoadedModel, image: Any) -> Evidence:
+def collect_evidence(model: LoadedModel, image: Any) -> ClassEvidence:
     """The evidence for the most probable class against the next, from the features that enter the classifier; maps that
     a convolution classifies are averaged first, as global pooling does behind it.
 
@@ -60,7 +60,7 @@ def collect_evidence(model: LoadedModel, image: Any) -> Evidence:
     order = np.argsort(-(matrix @ features + biases), kind="stable")
     first, second = int(order[0]), int(order[1])
     difference = matrix[first] - matrix[second]
-    return Evidence(difference * features, float(biases[first] - biases[second]), first, second)
+    return ClassEvidence(difference * features, float(biases[first] - biases[second]), first, second)
 
 
 def draw_keeps(features: int, rate: float, masks: int, seed: int = 0) -> np.ndarray:

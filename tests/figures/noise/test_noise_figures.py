@@ -11,7 +11,7 @@ from cnnviz.figures.noise.answers import answers_scene
 from cnnviz.figures.noise.masks import ImageVersion, choose_channels, masked_mosaic, versions_strip
 from cnnviz.studies.noise.blocks import BlocksRemoved
 from cnnviz.studies.noise.drop_connect import MaskedOutputs
-from cnnviz.studies.noise.evidence import Evidence
+from cnnviz.studies.noise.evidence import ClassEvidence
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_the_ellipse_lies_two_standard_deviations_from_the_mean():
 
 
 def test_bars_of_evidence_are_sorted_and_split_into_what_stays_and_what_is_dropped():
-    found, keep = Evidence(np.array([1.0, -2.0, 3.0]), 0.0, 0, 1), np.array([True, True, False])
+    found, keep = ClassEvidence(np.array([1.0, -2.0, 3.0]), 0.0, 0, 1), np.array([True, True, False])
     stays, dropped = charts.evidence_figure(found, keep, ("cat", "dog")).data
     assert list(stays.x) == [1, 2] and list(stays.y) == [1.0, -2.0]
     assert list(dropped.x) == [0] and list(dropped.y) == [3.0]

@@ -43,7 +43,8 @@ def test_only_the_removed_blocks_are_grey():
     gone = names.index("layer2.1")
     whole, without = (network_graph(found, repeats="all", removed=removed) for removed in ((), {gone}))
     changed = {
-        shape.item for shape, before in zip(without.shapes, whole.shapes, strict=True) if getattr(shape, "item", "")
-        and shape != before
-    }  # fmt: skip
+        shape.item
+        for shape, before in zip(without.shapes, whole.shapes, strict=True)
+        if getattr(shape, "item", "") and shape != before
+    }
     assert changed == {f"block:{gone}"} and without.height == whole.height
