@@ -25,6 +25,8 @@ from cnnviz.figures.noise.masks import masked_mosaic
 from cnnviz.wording import plural
 
 SHOW = ["Masks", "Mean", "Evidence"]
+ENOUGH = 0.75  # of the masks: the answer counts as theirs, too
+OF = ["Scores", "Probabilities"]
 RATES = [10, 20, 30, 50, 70, 90]  # per cent
 PACE = 700  # milliseconds a mask
 MANY, MASKS = 256, 2000  # passes of a mean; masks of the evidence, which cost next to nothing
@@ -139,11 +141,13 @@ def _say_masks(setting: DropoutSetting, found: Any) -> None:
     what = "channels" if layer.whole else "units"
     same = int((found.probabilities.argmax(1) == found.scaled_probabilities.argmax()).sum())
     power = f"$2^{{{layer.units}}} \\approx 10^{{{log10_masks(layer.units):.0f}}}$"
+    why = "it hangs on which units are there"
+    if same >= ENOUGH * SHOWN:
+        why = "the evidence is spread over many units"
     st.write(
         f"`{layer.layer}` drops each of its {layer.units:,} {what} with probability {100 * layer.rate:.0f} % (grey), "
         f"anew for every image of every batch, here at random from the seed; there are {power} masks. In evaluation "
-        f"there is none. **Notice** that {same} of {SHOWN} masks leave the answer as it is without one: the evidence "
-        "is spread over many units."
+        f"there is none. **Notice** that {same} of {SHOWN} masks leave the answer as it is without one: {why}."
     )
 
 
@@ -154,7 +158,7 @@ def _mean(setting: DropoutSetting, row: Any) -> None:
     from cnnviz.studies.noise.dropout import monte_carlo_error
 
     with row:
-        of = controls.bind_choice("Mean of", "of", ["Scores", "Probabilities"])
+        of = controls.bind(st.selectbox, "Mean of", "of", OF[0], options=OF, width=128)
         many = int(controls.bind(st.selectbox, "Passes", "passes", MANY, options=[64, MANY, 1024], width=100))
     found = results.passes(setting, many)
     if found is None:
@@ -216,14 +220,16 @@ def _evidence(network: Network, image: str, row: Any) -> None:
         drawn = charts.margin_figure(margins, found.margin, float(margins[number]), found.spread(rate), pair)
         plot(drawn, f"Margin of {pair[0]} under {MASKS} masks", "evidence_margins", "dropout-margins")
     stays = float((margins > 0).mean())
-    for_it = int((found.added > 0).sum())
+    many = plural(int((found.added > 0).sum()), "feature")
+    why = f"{many} speak for it, but both classes are so close that a mask decides"
+    if stays >= ENOUGH:
+        why = f"with {many} that speak for it none is indispensable, which is the redundancy that dropout asks for"
     st.write(
         f"Dropout on the {plural(len(found.added), 'feature')} that enter the classifier, {MASKS:,} masks at random. "
         f"All features: {pair[0]} is {value_text(found.margin)} ahead of {pair[1]} (green line); this mask: "
         f"{value_text(float(margins[number]))} (orange). Over masks: mean {value_text(float(margins.mean()))}, "
         f"standard deviation {value_text(float(margins.std()))}, {value_text(found.spread(rate))} by the formula. "
-        f"**Notice** that {pair[0]} stays ahead under {share_text(stays)} of the masks: {plural(for_it, 'feature')} "
-        "speak for it, so none is indispensable. That is the redundancy that dropout asks for."
+        f"**Notice** that {pair[0]} stays ahead under {share_text(stays)} of the masks: {why}."
     )
 
 
@@ -239,8 +245,8 @@ def _explained() -> None:
             "right at p = 0.5 only. PyTorch divides by 1 − p in training (“inverted dropout”), as here: the mean over "
             "masks is the same. Dropout is not for dense layers alone: Network in Network has it behind pooling, "
             "wide ResNets between two convolutions. A dense layer of 4,096 units has 2^4096 ≈ 10^1233 masks. Margin of "
-            "two classes a and b: Σ (w_a − w_b) · x + b, maps averaged first; its variance over masks is "
-            "p/(1 − p) · Σ ((w_a − w_b) · x)². Sources: Srivastava et al., JMLR 15, 2014; mean of many masks in "
-            "evaluation (Monte-Carlo dropout): Gal and Ghahramani, ICML 2016, arXiv:1506.02142; Lin et al., ICLR 2014, "
-            "arXiv:1312.4400; Zagoruyko and Komodakis, BMVC 2016, arXiv:1605.07146."
+            "two classes a and b: Σ (w_a − w_b) · x + b, maps averaged first, before a last ReLU if there is one; its "
+            "variance over masks is p/(1 − p) · Σ ((w_a − w_b) · x)². Sources: Srivastava et al., JMLR 15, 2014; mean "
+            "of many masks in evaluation (Monte-Carlo dropout): Gal and Ghahramani, ICML 2016, arXiv:1506.02142; Lin "
+            "et al., ICLR 2014, arXiv:1312.4400; Zagoruyko and Komodakis, BMVC 2016, arXiv:1605.07146."
         )

@@ -41,7 +41,9 @@ def error_figure(found: MonteCarloError, height: int = 400) -> Figure:
         tickvals=found.counts.tolist(),
         ticktext=[f"{c}" for c in found.counts],
     )
-    figure.update_yaxes(title="distance over classes (L2)", type="log", dtick=1, exponentformat="power", minor_ticks="")
+    figure.update_yaxes(
+        title="distance over classes (L2)", type="log", dtick="D2", exponentformat="power", minor_ticks=""
+    )
     figure.update_layout(legend=legend_above(14), dragmode=False, margin=margins(70, 10, 36, 48))
     return figure
 
