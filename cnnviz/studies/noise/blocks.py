@@ -149,15 +149,15 @@ def draw_depths(
     survival = np.array(survival_probabilities(len(ends), last))
     alive = np.random.default_rng(seed).random((draws, len(ends))) < survival
     own = np.array([getattr(model.module.get_submodule(name), "survival", 1.0) for name in ends])  # of StochasticBlock
-    batch = model.batch(image)
-    ticker, found = Ticker(draws, progress), []
+    batch, factors = model.batch(image), np.concatenate([alive, survival[None], np.ones((1, len(ends)))]) / own
+    ticker, found = Ticker(len(factors), progress), []
     size = min(AT_ONCE, model.most_at_once)
-    for start in range(0, draws, size):
-        part = alive[start : start + size] / own
+    for start in range(0, len(factors), size):
+        part = factors[start : start + size]
         found.append(_predict_scaled(model, batch, ends, part))
-        ticker.tick("draws", len(part))
-    scaled, whole = (_predict_scaled(model, batch, ends, row[None])[0] for row in (survival / own, 1 / own))
-    return RandomDepths(tuple(ends), survival, alive, np.concatenate(found), scaled, whole)
+        ticker.tick("passes", len(part))
+    answers = np.concatenate(found)
+    return RandomDepths(tuple(ends), survival, alive, answers[:-2], answers[-2], answers[-1])
 
 
 def _predict_scaled(model: LoadedModel, batch: torch.Tensor, ends: dict[str, str], factors: np.ndarray) -> np.ndarray:
