@@ -10,8 +10,9 @@ from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
 from app.components.plots import plot
 from app.pickers import controls
+from app.session import networks
 from app.url import address
-from app.views.anatomy import depths, results
+from app.views.anatomy import depths, removal, results
 from cnnviz.figures.anatomy import block_graph, network_graph
 from cnnviz.figures.anatomy import blocks as units
 from cnnviz.figures.anatomy import profile as anatomy_charts
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
 
 WHOLE, ROW_HEIGHT = "Whole network", 28
+SHOWS, REMOVES = "Shows a block", "Removes it"
 NARROW = 690  # pixels; the page of a window of 1024
 REPEATS = {"Auto": "auto", "Folded": "folded", "All": "all"}
 
@@ -36,7 +38,13 @@ def graph(found: Anatomy, row: Any) -> None:
     drawn = {cell.block for cell in build_nodes(found)}  # dropout in front of a network is drawn with its reader
     offered = [WHOLE, *(name for number, name in enumerate(names) if number in drawn)]
     with row:
-        block = controls.bind(st.selectbox, "Block", "block", default, options=offered, width=280)
+        clicks = [SHOWS, REMOVES] if found.name in networks.catalogue() else [SHOWS]
+        click = controls.bind_choice("A click", "click", clicks)
+    if click == REMOVES:
+        removal.view(found, row)
+        return
+    with row:
+        block = controls.bind(st.selectbox, "Block", "block", default, options=offered, width=220)
         repeats = REPEATS[controls.bind_choice("Equal blocks", "repeats", list(REPEATS))]
     chosen = None if block == WHOLE else names.index(block)
 

@@ -3,8 +3,8 @@ line of map sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cnnviz.figures.anatomy.blocks import Unit, group_blocks
@@ -12,7 +12,7 @@ from cnnviz.figures.anatomy.nodes import shape_text
 from cnnviz.figures.anatomy.shapes import Extent, Style, draw_unit, measure_unit
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import GREY, KINDS
-from cnnviz.figures.base.scene import INK, Box, Point, Polyline, Scene, Text, round_corners
+from cnnviz.figures.base.scene import INK, Box, Point, Polyline, Scene, Shape, Text, round_corners
 from cnnviz.figures.base.text import shorten, text_width
 from cnnviz.wording import plural
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cnnviz.studies.anatomy.rows import Anatomy
 
 WIDTHS = (104, 96, 88, 80, 72, 64, 58, 52, 47, 42, 37, 33, 29, 26, 23, 20, 17, 15)  # of a cell, pixels
+FADED, PALE = "#f3f4f6", "#b4bbc5"  # fill and lines of a block that has been removed
 READABLE = 29  # a cell so wide holds "3×3"
 LEFT, TOP, IMAGE = 22.0, 40.0, 46.0  # margins; the image's box
 HEADER, GUTTER, LEGEND = 21.0, 15.0, 26.0  # map sizes above a line; the way back below it
@@ -51,12 +52,14 @@ def network_graph(
     height: float = 600.0,
     chosen: int | None = None,
     repeats: str = "auto",
+    removed: Container[int] = (),
 ) -> Scene:
     """The whole network, about `width` × `height` pixels; clicks name blocks ("block:12").
 
     Blocks are grouped by the size of their maps, as papers write them. `chosen`: index of the framed block.
     `repeats`: "folded" draws equal neighbours once, with "× n"; "all" draws each; "auto" folds where that is
-    needed to read the cells. Taller than `height` only where cells have their least size."""
+    needed to read the cells. `removed`: indices of blocks that are drawn in grey. Taller than `height` only where
+    cells have their least size."""
     plan = _choose_plan(anatomy, width, height, repeats)
     spare = max(0.0, min(26.0, (height - plan.height) / max(len(plan.lines), 1)))
     y = TOP
@@ -70,10 +73,20 @@ def network_graph(
     for line in plan.lines:
         scene.add(*_draw_sizes(line))
         for index, x in line.units:
+            before = len(scene.shapes)
             draw_unit(scene, plan.units[index], x, line.middle, plan.style, chosen)
+            if all(block in removed for block in plan.units[index].blocks):
+                scene.shapes[before:] = map(fade, scene.shapes[before:])
     used = dict.fromkeys(cell.paint for unit in plan.units for cell in unit.cells)
     scene.add(*draw_legend(used, 4, scene.height - LEGEND / 2))
     return scene
+
+
+def fade(shape: Shape) -> Shape:
+    """The same shape in the grey of what has been taken out."""
+    if isinstance(shape, Box):
+        return replace(shape, fill=shape.fill if shape.fill == "none" else FADED, stroke=shape.stroke and PALE)
+    return replace(shape, fill=PALE) if isinstance(shape, Text) else replace(shape, stroke=PALE)
 
 
 def parse_block_item(item: str) -> int | None:

@@ -100,6 +100,17 @@ def test_many_steps_are_drawn_run_by_run(visitor: Visitor):
     visitor.drawing(f"Step {number} of").wait_for()
 
 
+def test_space_goes_through_masks_of_dropout_and_the_address_has_the_one_where_it_stops(visitor: Visitor):
+    visitor.open("noise", "net=resnet20_cifar")
+    visitor.drawing("Answers under").wait_for()
+    visitor.settled()
+    visitor.press(" ")
+    until_at(visitor, "2", "3")
+    visitor.press(" ")
+    halted(visitor)
+    visitor.until_query(**{"pass": str(int(player(visitor)["at"]) + 1)})
+
+
 def test_who_asks_for_reduced_motion_steps_and_nothing_plays(chromium: Any, address: str):
     context = chromium.new_context(viewport=SCREEN, reduced_motion="reduce")
     someone = Visitor(chromium, address, context)

@@ -56,6 +56,18 @@ def test_a_click_on_a_block_shows_it_in_large_and_back_undoes_it(visitor: Visito
     assert block_shown(visitor) == "Whole network"
 
 
+def test_a_click_takes_a_block_out_and_another_click_puts_it_back(visitor: Visitor):
+    visitor.open("anatomy", "net=resnet20_cifar&click=Removes+it")
+    visitor.drawing("Graph of").wait_for()
+    visitor.settled()
+    click_block(visitor, "block:5")
+    visitor.until(lambda: "removed" in visitor.query(), "a block was removed")
+    visitor.until(lambda: "answers to 64 sample images" in visitor.main.inner_text(), "the answers were counted")
+    visitor.settled()
+    click_block(visitor, "block:5")
+    visitor.until(lambda: "removed" not in visitor.query(), "it is back")
+
+
 def test_what_is_saved_is_a_whole_drawing_picture_and_table(visitor: Visitor):
     visitor.open("anatomy", "net=vgg16")
     visitor.drawing("Graph of VGG").wait_for()

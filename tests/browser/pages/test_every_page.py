@@ -71,6 +71,9 @@ CASES = {
     "unit": Case("net=lenet5&layer=conv2&unit=1", "The 9 winners of", next_channel, {"unit": "2"}),
     "anatomy": Case("net=resnet20_cifar", "Graph of", one_of("Equal blocks", "Folded"), {"repeats": "Folded"}),
     "training": Case("runs=bundled:lenet5", "Loss and accuracy", one_of("Loss", "Log"), {"lines": "Log"}),
+    "noise": Case(
+        "net=resnet20_cifar&image=chelsea", "Units of layer3.2", from_list("Dropped [%]", "30"), {"rate": "30"}
+    ),
     "landscape": Case("view=Slices", "Slices", one_of("Loss", "Log"), {"lines": "Log"}),
     "equivariance": Case(
         "net=resnet20_cifar&layer=layer1.0&dx=2", "Shift of", from_list("Padding", "torus"), {"padding": "torus"}
