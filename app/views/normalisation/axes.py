@@ -34,7 +34,7 @@ def view(network: Network, image: str, row: Any) -> None:
     with row:
         form = controls.bind_choice("Activations", "form", [MAPS, VECTORS])
         count = int(controls.bind(st.selectbox, "Images N", "images", 16, options=SIZES, width=90))
-        with st.container(width=110):
+        with st.container(width=150):
             seed = results.pick_draw()
     maps = results.layer_output(network, image, layer, count - 1, seed)
     channels, high, wide = maps.shape[1:]
@@ -48,7 +48,7 @@ def view(network: Network, image: str, row: Any) -> None:
         behind = f"of {plural(found.averaged, 'value')} each"
         cubes.append(NormCube(TITLES[kind], f"averages over {over}", plural(found.mean.size, "mean"), behind))
     scenes = [cubes_scene(cubes, form == VECTORS, columns) for columns in (4, 2)]
-    drawing(scenes[:1], ["Which values share a mean"], "norm_cubes", narrow=scenes[1:])
+    drawing(scenes[:1], ["Which values share a mean"], "norm_cubes", most=2.6, narrow=scenes[1:])
     sizes = np.arange(1, count + 1)
     means = {TITLES[kind]: one for kind, one in means_over_batches(values, list(sizes), groups).items()}
     plot(
@@ -57,11 +57,11 @@ def view(network: Network, image: str, row: Any) -> None:
     shape = f"{count} × {channels} × {high} × {wide}" if form == MAPS else f"{count} × {channels}"
     what = "the output" if form == MAPS else "the output, averaged over places,"
     st.write(
-        f"`{layer}`: {what} has {shape} values. Blue values share a mean and a variance with the corner at the right. "
+        f"`{layer}`: {what} has the shape {shape}. Blue values share a mean and a variance with the corner at the right. "
         "Below, that mean for the chosen image"
         + (f", channel {channels - 1}, {plural(groups, 'group')}" if form == MAPS else f", feature {channels - 1}")
-        + ", as images join the batch. **Notice** that only batch norm depends on them; layer norm takes an image's own "
-        "values, and is the same in training and evaluation, for a batch of one and for sentences of any length."
+        + ", as images join the batch. **Notice** that only batch norm depends on them; layer norm takes an image's "
+        "own values, and is the same in training and evaluation, for a batch of one and for sentences of any length."
     )
     _explain()
     offer_downloads("normalisation-axes", scenes[0])

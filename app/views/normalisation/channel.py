@@ -16,7 +16,7 @@ from cnnviz.figures.normalisation.channel import channel_figure
 from cnnviz.wording import plural
 
 if TYPE_CHECKING:
-    from cnnviz.studies.normalisation.channel import ChannelStatistics
+    from cnnviz.studies.normalisation.channel import NormChannel
 
 SIZES = [1, 2, 4, 8, 16, 32]
 TRAINED, IDENTITY, BY_HAND = "Trained", "Identity", "By hand"
@@ -56,11 +56,11 @@ def view(network: Network, image: str, row: Any) -> None:
 
 
 def _pick_seed() -> int:
-    with st.container(width=110):
+    with st.container(width=150):
         return results.pick_draw()
 
 
-def _pick_affine(how: str, found: ChannelStatistics, running: bool, row: Any) -> tuple[float, float]:
+def _pick_affine(how: str, found: NormChannel, running: bool, row: Any) -> tuple[float, float]:
     if how == TRAINED:
         return found.gamma, found.beta
     if how == IDENTITY:
@@ -71,7 +71,7 @@ def _pick_affine(how: str, found: ChannelStatistics, running: bool, row: Any) ->
     return float(gamma), float(beta)
 
 
-def _tell(found: ChannelStatistics, name: str, running: bool, gamma: float, beta: float) -> None:
+def _tell(found: NormChannel, name: str, running: bool, gamma: float, beta: float) -> None:
     after = gamma * found.normalise(running) + beta
     residual, wanted = float(np.abs(after - found.values).max()), found.identity(running)
     images, places = found.values.shape
@@ -84,7 +84,7 @@ def _tell(found: ChannelStatistics, name: str, running: bool, gamma: float, beta
     )
 
 
-def _table(found: ChannelStatistics) -> dict[str, list[str]]:
+def _table(found: NormChannel) -> dict[str, list[str]]:
     rows = [("batch", found.mean, found.var), ("running", found.running_mean, found.running_var)]
     if np.isfinite(found.momentum):
         rows.append((f"running, after a step on this batch (m = {found.momentum:g})", *found.update()))

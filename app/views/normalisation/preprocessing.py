@@ -71,7 +71,7 @@ def scaling_view(row: Any) -> None:
                 help="Of the largest stable rate of each problem.",
             )
         )
-        with st.container(width=110):
+        with st.container(width=150):
             seed = whole("Data seed", "seed", 0, 0, 999)
     bowls, told = [], []
     for name, problem in zip(("features as they are", "standardised"), made_problems(ratio, seed), strict=True):

@@ -32,7 +32,8 @@ def view(network: Network, image: str, row: Any) -> None:
     """The bars, what α does, and which values local response and batch norm take together."""
     from cnnviz.studies.normalisation.response import local_response
 
-    layer = controls.pick_layer(network, ("conv",))
+    layers = controls.list_layers(network, ("conv",)) or controls.list_layers(network)
+    layer = controls.choose_layer(network, layers, layers[2 * len(layers) // 3], "Layer")
     maps = np.maximum(shared.maps(network, image, layer), 0)
     energy = (maps**2).sum(axis=0)
     with row, st.container(horizontal=True, width="content", gap="xsmall"):
@@ -58,7 +59,7 @@ def view(network: Network, image: str, row: Any) -> None:
 def _show_cubes(n: int, shape: tuple[int, ...]) -> None:
     local = NormCube("Local response", f"sums over {plural(n, 'channel')}", "one sum a value", "no mean, no γ and β")
     batch = NormCube(
-        "Batch norm", "averages over N, H, W", plural(shape[0], "mean"), f"of N × {shape[1]} × {shape[2]} values each"
+        "Batch norm", "averages over N, H, W", plural(shape[0], "mean"), f"each of N × {shape[1]}×{shape[2]} values"
     )
     drawing(
         [cubes_scene([local, batch], columns=1)],

@@ -8,12 +8,12 @@ import numpy as np
 
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import apply_style, heading, margins
+from cnnviz.figures.base.plot_style import apply_style, margins
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from cnnviz.studies.normalisation.channel import ChannelStatistics
+    from cnnviz.studies.normalisation.channel import NormChannel
 
 BINS, GAP = 48, 0.07  # of a histogram; share of the width between two panels
 ENTERS, LEAVES = "#8b95a5", CATEGORIES[0]
@@ -28,7 +28,7 @@ def histogram(values: np.ndarray, low: float, high: float) -> tuple[np.ndarray, 
     return (edges[1:] + edges[:-1]) / 2, 100 * counts / values.size
 
 
-def channel_figure(found: ChannelStatistics, running: bool, gamma: float, beta: float, height: int = 430) -> Figure:
+def channel_figure(found: NormChannel, running: bool, gamma: float, beta: float, height: int = 430) -> Figure:
     """Three histograms: x with the mean and ± one deviation of the batch and of the running statistics; x̂, normalised
     by those of the batch or the `running` ones; y = γ x̂ + β, with the outline of x behind it. Plotly."""
     from plotly import graph_objects as go
@@ -65,12 +65,13 @@ def channel_figure(found: ChannelStatistics, running: bool, gamma: float, beta: 
     for at, title in enumerate(titles):
         start, end = at * (wide + GAP), "" if at == 0 else str(at + 1)
         layout[f"xaxis{end}"] = {"domain": (start, start + wide), "anchor": f"y{end}", "showgrid": False}
+        layout[f"xaxis{end}"]["title"] = {"text": title}
         layout[f"yaxis{end}"] = {"anchor": f"x{end}", "rangemode": "tozero"}
-        figure.add_annotation({**heading(title, start + wide / 2), "font": {"size": 14}})
     layout["yaxis"] |= {"title": {"text": "values [%]"}}
     figure.update_layout(layout)
     apply_style(figure, height)
-    figure.update_layout(bargap=0, dragmode=False, margin=margins(56, 10, 44, 34), meta={"panels": 3})
+    figure.update_xaxes(title_font={"size": 14})
+    figure.update_layout(bargap=0, dragmode=False, margin=margins(56, 10, 40, 50), meta={"panels": 3})
     line = {"color": CHOSEN, "width": 1.5}
     figure.add_shape(type="line", x0=0, x1=0, y0=0, y1=1, xref="x2", yref="y2 domain", line=line)
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import add_curve, apply_style, heading, legend_above, margins
+from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -58,18 +58,16 @@ def memory_figure(found: ActivationMemory, images: int, height: int = 440) -> Fi
         hover = "up to %{customdata}: %{y:.4~g} MB"
         add_curve(figure, places, values, hover, line, 4, name=name, xaxis="x2", yaxis="y2", customdata=names)
     wide = (1 - GAP) / 2
-    for at, title in enumerate(("in each layer", "during the forward pass")):
-        figure.add_annotation(heading(title, at * (wide + GAP) + wide / 2))
     across = {"title": {"text": "layers that keep something, in order"}, "showgrid": False}
     layout: dict[str, Any] = {
         "xaxis": {**across, "domain": (0, wide), "anchor": "y"},
         "xaxis2": {**across, "domain": (wide + GAP, 1), "anchor": "y2"},
-        "yaxis": {"title": {"text": "kept [MB]"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "kept of each layer [MB]"}, "rangemode": "tozero"},
         "yaxis2": {"title": {"text": "held so far [MB]"}, "rangemode": "tozero", "anchor": "x2"},
     }
     figure.update_layout(layout)
     apply_style(figure, height)
-    figure.update_layout(bargap=0.1, dragmode=False, margin=margins(62, 12, 40, 50), meta={"panels": 2})
+    figure.update_layout(bargap=0.1, dragmode=False, margin=margins(62, 12, 34, 50), meta={"panels": 2})
     figure.update_layout(legend={"x": wide + GAP + 0.02, "y": 0.98, "yanchor": "top", "font": {"size": 14}})
     return figure
 
@@ -111,6 +109,8 @@ def bowls_figure(bowls: Sequence[tuple[str, Any, np.ndarray]], height: int = 430
         contour = go.Contour(x=xs, y=ys, z=np.sqrt(losses), showscale=False, ncontours=18, hoverinfo="skip", **axes)
         contour.update(contours={"coloring": "lines"}, colorscale=[[0, "#33638d"], [1, "#c9ced6"]], line={"width": 1.4})
         figure.add_trace(contour)
+        left = np.abs(path - problem.best).max(axis=1) > 3 * reach
+        path = path[: left.argmax() + 1] if left.any() else path  # what leaves is drawn to where it has left
         line = {"color": CHOSEN, "width": 2.4}
         add_curve(figure, path[:, 0], path[:, 1], "(%{x:.3g}, %{y:.3g})", line, 6, **axes, showlegend=False)
         star = {"symbol": "star", "size": 14, "color": "#181c24"}
@@ -119,10 +119,9 @@ def bowls_figure(bowls: Sequence[tuple[str, Any, np.ndarray]], height: int = 430
         ranges = [[float(middle - reach), float(middle + reach)] for middle in problem.best]
         layout[f"xaxis{end}"] = {"domain": (start, start + wide), "anchor": f"y{end}", "range": ranges[0]}
         layout[f"yaxis{end}"] = {"anchor": f"x{end}", "scaleanchor": f"x{end}", "range": ranges[1]}
-        layout[f"xaxis{end}"] |= {"title": {"text": "w₁"}, "showgrid": False}
+        layout[f"xaxis{end}"] |= {"title": {"text": f"w₁ · {title}"}, "showgrid": False}
         layout[f"yaxis{end}"] |= {"title": {"text": "w₂"}, "showgrid": False}
-        figure.add_annotation(heading(title, start + wide / 2))
     figure.update_layout(layout)
     apply_style(figure, height)
-    figure.update_layout(dragmode=False, margin=margins(56, 10, 40, 48), meta={"panels": count})
+    figure.update_layout(dragmode=False, margin=margins(56, 10, 34, 48), meta={"panels": count})
     return figure

@@ -40,7 +40,9 @@ def norm_statistics(values: np.ndarray, kind: str, groups: int = 1) -> NormStati
         raise BadInput(f"No norm of kind {kind!r}. Choose one of: {', '.join(KINDS)}.")
     images, channels = values.shape[:2]
     if kind == "group" and (groups < 1 or channels % groups):
-        raise BadInput(f"{groups} groups do not divide {channels} channels. Give a divisor.")
+        raise BadInput(
+            f"The number of groups has to divide that of channels: got {groups} and {channels}. Give a divisor."
+        )
     maps = values.reshape(images, channels, -1).astype(np.float64)
     if kind == "group":
         maps = maps.reshape(images, groups, -1)

@@ -20,7 +20,7 @@ from cnnviz.studies.normalisation.company import normalise_batch
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ChannelStatistics(Summarised):
+class NormChannel(Summarised):
     """One channel of a batch-norm layer. `values` (N, places) float64: what enters it. `mean`, `var`: of the batch over
     all of them, the variance with divisor n, as the layer normalises in training. `running_mean`, `running_var`: what
     it normalises by in evaluation; NaN where it keeps none. `gamma`, `beta`: learned; 1 and 0 where there are none.
@@ -80,7 +80,7 @@ def capture_norm_input(model: LoadedModel, received: Sequence[np.ndarray], layer
     return found
 
 
-def channel_statistics(model: LoadedModel, layer: str, channel: int, given: np.ndarray) -> ChannelStatistics:
+def channel_statistics(model: LoadedModel, layer: str, channel: int, given: np.ndarray) -> NormChannel:
     """A channel of batch norm `layer`, of `given` (N, C, places) that enters it, see `capture_norm_input`.
 
     Raises BadInput if the layer is no batch norm, or has no such channel."""
@@ -94,7 +94,7 @@ def channel_statistics(model: LoadedModel, layer: str, channel: int, given: np.n
     def entry(tensor: torch.Tensor | None, otherwise: float) -> float:
         return otherwise if tensor is None else float(tensor[channel])
 
-    return ChannelStatistics(
+    return NormChannel(
         values=values,
         mean=float(values.mean()),
         var=float(values.var()),

@@ -71,7 +71,9 @@ def _answer(model: LoadedModel, batch: Tensor, companions: Sequence[int]) -> Com
     if len(batch) <= max(companions):
         raise BadInput(f"Expected {plural(max(companions), 'companion')} at least, got {len(batch) - 1}. Give more.")
     if model.most_at_once == 1:
-        raise BadInput(f"{model.name} takes one image at a time, so that there is no batch. Choose another network.")
+        raise BadInput(
+            f"{model.name} answers an image otherwise beside others, in evaluation too: images go one at a time."
+        )
     found: list[np.ndarray] = []
     problems: list[str] = []
     with model.lock, torch.inference_mode():

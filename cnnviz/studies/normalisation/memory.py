@@ -42,7 +42,9 @@ def activation_memory(model: LoadedModel, received: np.ndarray) -> ActivationMem
     cannot share a pass.
     Source: Ioffe and Szegedy, ICML 2015 (arXiv:1502.03167), section 3, for why a batch has to go through together."""
     if model.most_at_once == 1:
-        raise BadInput(f"{model.name} takes one image at a time, so that there is no batch. Choose another network.")
+        raise BadInput(
+            f"{model.name} answers an image otherwise beside others, in evaluation too: images go one at a time."
+        )
     found = [measure_saved(model, received, count) for count in _FEW]
     layers = tuple(found[1])
     few, more = (np.array([part.get(layer, 0) for layer in layers], np.int64) for part in found)
