@@ -30,6 +30,7 @@ VIEWS = {
     "equivariance": ["Shift", "Map", "Prediction", "Beyond shifts"],
     "receptive-fields": ["On the image", "Growth", "Stacks"],
     "pooling": ["In a network", "Learned", "Location"],
+    "normalisation": ["Training and evaluation", "A channel", "Axes", "Memory", "Local response", "Preprocessing"],
     "playground": ["Step by step", "Matrix", "Coverage", "Counters", "Photograph", "Pooling", "Signal"],
     "camera": ["Snapshot"],
 }  # page: the views that its address can name

@@ -32,6 +32,7 @@ PAGES = {  # name: (address, what must be there)
     "equivariance": (f"equivariance?{SMALL}", "img[alt^='Shift of layer2.0']"),
     "receptive-fields": (f"receptive-fields?{SMALL}&layer=layer2.0", "img[alt^='The gradient of']"),
     "pooling": ("pooling", "img[alt^='Before and after']"),
+    "normalisation": ("normalisation", ".plot[aria-label^='Answers over'].js-plotly-plot"),
     "playground": ("playground", "svg[aria-label^='Step 1 of']"),
     "presenter": (
         f"feature-maps?tour=lecture&stop=6&present=true&{SMALL}&image=chelsea&layer=layer2.0",

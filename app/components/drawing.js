@@ -27,7 +27,7 @@ function draw(component) {
       const holder = document.createElement("div")
       holder.className = "drawing"
       holder.style.flex = `${part.width} 1 ${Math.round(part.width * data.least)}px`
-      holder.style.maxWidth = `${narrow ? frame.clientWidth : Math.round(part.width * data.most)}px`
+      holder.style.maxWidth = narrow ? "100%" : `${Math.round(part.width * data.most)}px`
       holder.innerHTML = part.svg
       const svg = holder.firstElementChild
       svg.setAttribute("role", "img")

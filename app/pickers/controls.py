@@ -307,7 +307,7 @@ def choose_layer(network: Network, options: list[str], default: str, label: str 
     """One of these layers, in the strip of the bar."""
     shapes, kinds = shared.layer_shapes(network), shared.layer_kinds(network)
     high, wide = network.input_size[1:]
-    blocks = [_describe_block(name, kinds.get(name, "block"), shapes.get(name), max(high, wide)) for name in options]
+    blocks = [_describe_block(name, kinds.get(name, "norm"), shapes.get(name), max(high, wide)) for name in options]
 
     def draw(label: str, key: str, options: list[str], persist_state: str) -> str:
         chosen = st.session_state[key]

@@ -18,7 +18,7 @@ _render = st.components.v2.component(
 
 @dataclass(frozen=True, slots=True)
 class StripLayer:
-    """One block. `kind`: "conv", "block", "pool" or "linear", which tells its colour; `words`: what is told when it is
+    """One block. `kind`: "conv", "block", "pool", "linear" or "norm", which tells its colour; `words`: shown when it is
     pointed at; `share`: of the input's side that its maps have, 0 to 1, which tells its height."""
 
     name: str

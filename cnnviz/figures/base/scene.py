@@ -36,13 +36,15 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Polyline:
-    """A line through points. `arrow`: its length in pixels at the last point, 0 for none. `lit_by`: as of a Box."""
+    """A line through points. `arrow`: its length in pixels at the last point, 0 for none. `lit_by`: as of a Box.
+    `fill`: of the polygon whose corners the points are, which the line then does not close by itself."""
 
     points: tuple[Point, ...]
     stroke: str = INK
     width: float = 1.4
     arrow: float = 0.0
     lit_by: str = ""
+    fill: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,8 @@ def _shape_to_svg(shape: Shape) -> str:
             f'lengthAdjust="spacingAndGlyphs" xml:space="preserve">{escape(shape.text)}</text>'
         )
     path = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in shape.points)
-    drawn = f'<path d="{path}" fill="none" stroke="{shape.stroke}" stroke-width="{shape.width:g}"{_lit_by(shape)}/>'
+    line = f'stroke="{shape.stroke}" stroke-width="{shape.width:g}"{_lit_by(shape)}'
+    drawn = f'<path d="{path}" fill="{shape.fill}" {line}/>'
     if shape.arrow:
         corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in _arrow_head(shape.points, shape.arrow))
         drawn += f'<polygon points="{corners}" fill="{shape.stroke}"/>'
@@ -222,6 +225,8 @@ def _draw_shape(draw: ImageDraw.ImageDraw, shape: Shape, scale: int) -> None:
         draw.text(place, text, shape.fill, letters, anchor=f"{side}s")
     else:
         points = [(x * scale, y * scale) for x, y in shape.points]
+        if shape.fill != "none":
+            draw.polygon(points, shape.fill)
         draw.line(points, shape.stroke, max(1, round(shape.width * scale)), joint="curve")
         if shape.arrow:
             draw.polygon([(x * scale, y * scale) for x, y in _arrow_head(shape.points, shape.arrow)], shape.stroke)

@@ -33,6 +33,10 @@ def next_channel(someone: Visitor) -> None:
     someone.bar.locator("[data-testid=stNumberInputStepUp]").first.click()
 
 
+def next_draw(someone: Visitor) -> None:
+    someone.main.locator("[data-testid=stNumberInputStepUp]").first.click()
+
+
 def corner(someone: Visitor) -> None:
     someone.main.get_by_role("button", name="Corner", exact=True).click()
 
@@ -83,6 +87,7 @@ CASES = {
     ),
     "pooling": Case("net=lenet5", "Before and after", shift_slider("Shift to the right [pixels]"), {"right": "3"}),
     "backward": Case("depth=20", "Gradient of", from_list("Gradient of", "Activations"), {"of": "Activations"}),
+    "normalisation": Case(PHOTO, "Answers as the batch grows", next_draw, {"draw": "33"}),
     "playground": Case("", "Step", shift_slider("Step"), {"step": "2"}),
 }
 

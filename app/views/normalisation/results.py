@@ -1,0 +1,159 @@
+"""What the page of normalisation shows, computed once for all sessions: batches, answers, statistics, bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app.jobs import studies
+from app.pickers.corpus import default_corpus
+from app.session import networks, shared
+from app.session.cache import array_cache, picture_cache
+from app.session.networks import Network
+from app.url import address
+from app.views.playground.input import whole
+
+if TYPE_CHECKING:
+    from cnnviz.studies.normalisation.company import CompanyAnswers, CompanySpread
+    from cnnviz.studies.normalisation.memory import ActivationMemory
+    from cnnviz.studies.normalisation.preprocessing import MeanImage
+
+COMPANIONS = (0, 1, 3, 7, 15, 31)  # beside the image: batches of 1, 2, 4, 8, 16 and 32
+POOL = 64  # sample images that companions are drawn from
+DRAWS = 20
+DRAW = 32  # that the page opens on: one in which the answer changes, which it says
+QUICK = 100_000  # pixels that go through a network in a blink of the eye
+OFFERED = {"resnet20_cifar": "ResNet-20 (CIFAR)", "plain20_cifar": "Plain-20 (CIFAR)"}
+
+
+def pool_indices(network: Network, image: str) -> list[int]:
+    """The first POOL images of the samples, or of the drawn digits, that do not come from the chosen photograph."""
+    ids = shared.corpus(default_corpus(network)).ids[:POOL]
+    return [at for at, name in enumerate(ids) if name.partition("/")[0] != image]
+
+
+def pool_image(network: Network, index: int) -> np.ndarray:
+    """What the network receives of an image of the pool, uint8 (H, W, C)."""
+    name = ("pool", network.key, index)
+    return array_cache().get(name, lambda: network.model.received_from(shared.corpus(default_corpus(network)), index))
+
+
+def draw_batch(network: Network, image: str, companions: int, seed: int) -> list[np.ndarray]:
+    """The chosen image and so many companions, as the network receives them, uint8 (H, W, C)."""
+    from cnnviz.studies.normalisation.company import draw_companions
+
+    pool = pool_indices(network, image)
+    drawn = draw_companions(len(pool), companions, seed)
+    return [shared.received(network, image), *(pool_image(network, pool[at]) for at in drawn)]
+
+
+def pick_draw() -> int:
+    """The seed of the companions."""
+    return whole("Draw", "draw", DRAW, 0, 999)
+
+
+def is_quick(network: Network, images: int) -> bool:
+    """True if so many images go through at once without a job."""
+    return images * network.input_size[1] * network.input_size[2] <= QUICK
+
+
+def answers(network: Network, image: str, seed: int) -> CompanyAnswers | None:
+    """The answers in growing company; None while they are computed beside the page."""
+
+    def made(_progress: Any = None) -> CompanyAnswers:
+        from cnnviz.studies.normalisation.company import answers_in_company
+
+        return answers_in_company(network.model, draw_batch(network, image, COMPANIONS[-1], seed), COMPANIONS)
+
+    recipe = ("company", network.key, image, seed)
+    if is_quick(network, 2 * COMPANIONS[-1]):
+        return picture_cache().get(recipe, made)
+    return studies.result("company", recipe, "The answers in growing company", made)
+
+
+def spread(network: Network, image: str) -> CompanySpread | None:
+    """Many draws; None while they are computed beside the page."""
+
+    def made(progress: Any) -> CompanySpread:
+        from cnnviz.studies.normalisation.company import company_spread
+
+        pool = [pool_image(network, at) for at in pool_indices(network, image)]
+        received = [shared.received(network, image), *pool]
+        return company_spread(network.model, received, COMPANIONS[1:], DRAWS, progress)
+
+    return studies.result("spread", ("company spread", network.key, image), f"The same for {DRAWS} draws", made)
+
+
+def batch_norms(network: Network) -> dict[str, int]:
+    """{layer: channels} of the batch norms that run."""
+    from cnnviz.studies.normalisation.channel import find_batch_norms
+
+    return picture_cache().get(("batch norms", network.key), lambda: find_batch_norms(network.model))
+
+
+def norm_input(network: Network, image: str, layer: str, companions: int, seed: int) -> np.ndarray:
+    """(N, C, places): what enters a batch norm for the image and its companions."""
+    from cnnviz.studies.normalisation.channel import capture_norm_input
+
+    return array_cache().get(
+        ("norm input", network.key, image, layer, companions, seed),
+        lambda: capture_norm_input(network.model, draw_batch(network, image, companions, seed), layer),
+    )
+
+
+def layer_output(network: Network, image: str, layer: str, companions: int, seed: int) -> np.ndarray:
+    """(N, C, H, W): what a layer makes of the image and its companions."""
+    from cnnviz.studies.normalisation.axes import capture_batch
+
+    return array_cache().get(
+        ("batch output", network.key, image, layer, companions, seed),
+        lambda: capture_batch(network.model, draw_batch(network, image, companions, seed), layer),
+    )
+
+
+def memory(network: Network, image: str) -> ActivationMemory | None:
+    """Bytes that training holds; None while they are measured beside the page."""
+
+    def made(_progress: Any = None) -> ActivationMemory:
+        from cnnviz.studies.normalisation.memory import activation_memory
+
+        return activation_memory(network.model, shared.received(network, image))
+
+    recipe = ("memory", network.key)
+    if is_quick(network, 40):
+        return picture_cache().get(recipe, made)
+    return studies.result("memory", recipe, "What a pass keeps for the gradients", made)
+
+
+def mean_of_pool(network: Network) -> MeanImage:
+    """The mean image of the pool."""
+    from cnnviz.studies.normalisation.preprocessing import mean_image
+
+    return picture_cache().get(
+        ("mean image", network.key),
+        lambda: mean_image(pool_image(network, at) for at in pool_indices(network, "")),
+    )
+
+
+def offer_others(network: Network) -> bool:
+    """Say so where a network has no batch norm, and offer networks that have. True if it has none."""
+    if batch_norms(network):
+        return False
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        title = shared.facts(network)["title"]
+        st.markdown(
+            f":blue-background[:material/info: {title} has no batch norm.] Networks that have:", width="content"
+        )
+        for name, words in OFFERED.items():
+            if networks.weights_options(name)[0] != "random":
+                st.button(words, key=f"offer_{name}", on_click=_take, args=(name,))
+    return True
+
+
+def _take(name: str) -> None:
+    """Another network, with weights, image and layer of its own."""
+    address.choose("net", name)
+    for key in ("weights", "image", "layer", "unit"):
+        address.choose(key, None)
