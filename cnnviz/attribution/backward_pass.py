@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cnnviz.errors import BadInput
+from cnnviz.interventions.batch_statistics import BatchStatisticsMode
 from cnnviz.models.model import LoadedModel
 from cnnviz.models.output import LOG_SIGMOID, SIGMOID, find_scores, to_logits
 from cnnviz.probes.forward import find_modules
 from cnnviz.wording import plural
-
-_NORMS = nn.modules.batchnorm._BatchNorm
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def run_backward(
         for layer, child in wanted.items():
             _watch(stack, layer, child, inputs, outputs)
         if statistics == "batch":
-            stack.enter_context(_training_norms(model.module))
+            stack.enter_context(BatchStatisticsMode())
         weights = {
             name: parameter.detach().requires_grad_()
             for name, parameter in model.module.named_parameters()
@@ -122,16 +121,3 @@ def _watch(
 
     stack.callback(child.register_forward_pre_hook(enter).remove)
     stack.callback(child.register_forward_hook(leave).remove)
-
-
-@contextmanager
-def _training_norms(module: nn.Module) -> Iterator[None]:
-    """Inside, batch norms take the statistics of their batch. The caller holds the lock, under which all is in eval."""
-    norms = [child for child in module.modules() if isinstance(child, _NORMS)]
-    try:
-        for norm in norms:
-            norm.training = True
-        yield
-    finally:
-        for norm in norms:
-            norm.training = False

@@ -57,8 +57,8 @@ def view(network: Network, image: str, row: Any) -> None:
     shape = f"{count} × {channels} × {high} × {wide}" if form == MAPS else f"{count} × {channels}"
     what = "the output" if form == MAPS else "the output, averaged over places,"
     st.write(
-        f"`{layer}`: {what} has the shape {shape}. Blue values share a mean and a variance with the corner at the right. "
-        "Below, that mean for the chosen image"
+        f"`{layer}`: {what} has the shape {shape}. Blue values share a mean and a variance with the corner at the "
+        "right. Below, that mean for the chosen image"
         + (f", channel {channels - 1}, {plural(groups, 'group')}" if form == MAPS else f", feature {channels - 1}")
         + ", as images join the batch. **Notice** that only batch norm depends on them; layer norm takes an image's "
         "own values, and is the same in training and evaluation, for a batch of one and for sentences of any length."

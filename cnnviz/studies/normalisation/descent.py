@@ -67,3 +67,32 @@ def descend(problem: LeastSquares, rate: float, start: np.ndarray, steps: int = 
     for _ in range(steps):
         path.append(path[-1] - rate * problem.hessian @ (path[-1] - problem.best))
     return np.stack(path)
+
+
+def descend_batches(
+    problem: LeastSquares, rate: float, start: np.ndarray, steps: int, batch: int, seed: int
+) -> np.ndarray:
+    """(steps + 1, 2): the weights of stochastic gradient descent, each step by the gradient of `batch` points that are
+    drawn at random, with replacement; a batch of as many points as there are takes them all, without noise.
+
+    Raises BadInput for a batch below 1 or above the number of points."""
+    count = len(problem.features)
+    if not 1 <= batch <= count:
+        raise BadInput(f"A batch has 1 to {count} points, got {batch}.")
+    if batch == count:
+        return descend(problem, rate, start, steps)
+    random, path = np.random.default_rng(seed), [np.asarray(start, float)]
+    for _ in range(steps):
+        chosen = random.integers(0, count, batch)
+        x, y = problem.features[chosen], problem.targets[chosen]
+        path.append(path[-1] - rate * x.T @ (x @ path[-1] - y) / batch)
+    return np.stack(path)
+
+
+def gradient_noise(problem: LeastSquares, weights: np.ndarray, batch: int) -> np.ndarray:
+    """(2, 2) covariance of the gradient of `batch` points drawn at random with replacement: that of one point's
+    gradients over all points, divided by the batch. Source: Robbins and Monro 1951; Bottou, Curtis, Nocedal, SIAM
+    Review 2018, section 4."""
+    each = problem.features * (problem.features @ weights - problem.targets)[:, None]
+    noise: np.ndarray = np.cov(each.T, bias=True) / batch
+    return noise

@@ -19,7 +19,13 @@ from cnnviz.studies.normalisation.axes import (
 )
 from cnnviz.studies.normalisation.channel import capture_norm_input, channel_statistics, find_batch_norms
 from cnnviz.studies.normalisation.company import answers_in_company, company_spread, draw_companions
-from cnnviz.studies.normalisation.descent import descend, least_squares, made_problems
+from cnnviz.studies.normalisation.descent import (
+    descend,
+    descend_batches,
+    gradient_noise,
+    least_squares,
+    made_problems,
+)
 from cnnviz.studies.normalisation.memory import activation_memory, measure_saved
 from cnnviz.studies.normalisation.preprocessing import mean_image
 from cnnviz.studies.normalisation.response import local_response
@@ -307,3 +313,23 @@ def test_standardised_features_make_the_bowl_nearly_round_and_dependent_ones_are
     assert plain.condition == pytest.approx(np.linalg.cond(plain.features.T @ plain.features))
     with pytest.raises(BadInput, match="a multiple of the other"):
         least_squares(np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]), np.zeros(3))
+
+
+def test_the_noise_of_a_batch_is_that_of_its_points_over_its_size():
+    problem = made_problems(2.0, 3)[0]
+    at, rate = problem.best + np.array((0.5, -0.3)), 0.1
+    for batch in (1, 10):
+        steps = np.stack([descend_batches(problem, rate, at, 1, batch, seed)[1] for seed in range(4000)])
+        gradients = (at - steps) / rate
+        mean = problem.hessian @ (at - problem.best)
+        np.testing.assert_allclose(gradients.mean(0), mean, atol=5 * np.sqrt(gradients.var(0) / 4000).max())
+        want = gradient_noise(problem, at, batch)
+        np.testing.assert_allclose(np.cov(gradients.T), want, atol=0.12 * np.abs(want).max())
+
+
+def test_a_batch_of_all_points_has_no_noise_and_none_may_be_larger():
+    problem = made_problems(2.0, 0)[0]
+    start = problem.best + 1
+    np.testing.assert_array_equal(descend_batches(problem, 0.1, start, 9, 100, 7), descend(problem, 0.1, start, 9))
+    with pytest.raises(BadInput, match="1 to 100 points, got 101"):
+        descend_batches(problem, 0.1, start, 9, 101, 0)

@@ -137,3 +137,9 @@ def test_what_is_wrong_with_numbers_is_said_in_words(opened, query, says):
 def test_choices_of_a_wrong_link_to_the_page_fall_back(opened, link):
     at = opened("backward", view="Activations", **link)
     assert errors(at) == [] and "backward_activation" in shown(at)
+
+
+@pytest.mark.parametrize(("descent", "says"), [("Batches", "noise falls as the root"), ("Learning rates", "105 %")])
+def test_descent_compares_batches_or_learning_rates(opened, descent, says):
+    at = opened("backward", view="Descent", descent=descent)
+    assert errors(at) == [] and says in " ".join(part.value for part in at.markdown)
