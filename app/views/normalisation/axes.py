@@ -33,9 +33,8 @@ def view(network: Network, image: str, row: Any) -> None:
     layer = controls.pick_layer(network)
     with row:
         form = controls.bind_choice("Activations", "form", [MAPS, VECTORS])
-        count = int(controls.bind(st.selectbox, "Images N", "images", 16, options=SIZES, width=90))
-        with st.container(width=150):
-            seed = results.pick_draw()
+        count = int(controls.bind(st.selectbox, "Images N", "batchsize", 16, options=SIZES, width=90))
+        seed = results.pick_draw()
     maps = results.layer_output(network, image, layer, count - 1, seed)
     channels, high, wide = maps.shape[1:]
     if high * wide == 1:
@@ -57,8 +56,8 @@ def view(network: Network, image: str, row: Any) -> None:
     shape = f"{count} × {channels} × {high} × {wide}" if form == MAPS else f"{count} × {channels}"
     what = "the output" if form == MAPS else "the output, averaged over places,"
     st.write(
-        f"`{layer}`: {what} has the shape {shape}. Blue values share a mean and a variance with the corner at the right. "
-        "Below, that mean for the chosen image"
+        f"`{layer}`: {what} has the shape {shape}. Blue values share a mean and a variance with the corner at the "
+        "right. Below, that mean for the chosen image"
         + (f", channel {channels - 1}, {plural(groups, 'group')}" if form == MAPS else f", feature {channels - 1}")
         + ", as images join the batch. **Notice** that only batch norm depends on them; layer norm takes an image's "
         "own values, and is the same in training and evaluation, for a batch of one and for sentences of any length."

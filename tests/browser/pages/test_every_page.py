@@ -34,7 +34,9 @@ def next_channel(someone: Visitor) -> None:
 
 
 def next_draw(someone: Visitor) -> None:
-    someone.main.locator("[data-testid=stNumberInputStepUp]").first.click()
+    draw = someone.main.get_by_role("spinbutton", name="Draw")
+    draw.fill("33")
+    draw.press("Enter")
 
 
 def corner(someone: Visitor) -> None:
@@ -83,7 +85,7 @@ CASES = {
         "net=lenet5&layer=conv2&unit=3&average=this+image", "The field of", corner, {"row": "0", "col": "0"}
     ),
     "pooling": Case("net=lenet5", "Before and after", shift_slider("Shift to the right [pixels]"), {"right": "3"}),
-    "normalisation": Case(PHOTO, "Answers as the batch grows", next_draw, {"draw": "33"}),
+    "normalisation": Case(PHOTO, "Answers as the batch grows", next_draw, {"batchdraw": "33"}),
     "playground": Case("", "Step", shift_slider("Step"), {"step": "2"}),
 }
 
