@@ -26,7 +26,7 @@ with row:
         "view",
         COMPANY,
         options=[COMPANY, CHANNEL, AXES, MEMORY, RESPONSE, MEANS, SCALING],
-        width=215,
+        width=225,
     )
 if view == SCALING:
     preprocessing.scaling_view(row)

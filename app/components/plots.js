@@ -27,7 +27,7 @@ function enlargeLetters(figure, factor) {
   for (const axis of Object.keys(figure.layout).filter((name) => /^[xy]axis/.test(name))) figure.layout[axis].automargin = true
 }
 
-const BELOW_PLOT = 12, PANEL = 250, AROUND = 90  // pixels
+const BELOW_PLOT = 12, PANEL = 250, LOWEST = 180, AROUND = 90  // pixels
 const BETWEEN = 0.17  // share of the height between panels below each other, for the title of an axis
 
 // Panels that stand beside each other, below each other.
@@ -52,11 +52,12 @@ function draw(component) {
   const plot = frame.querySelector(".plot"), saves = frame.querySelector(".saves")
   // In a narrow window the picture is lower, its headings are smaller, and scenes are seen from farther away.
   const wide = frame.clientWidth || 1080, narrow = wide < 800
-  const stacked = data.panels > 1 && wide < 500
+  const isStacked = () => data.panels > 1 && (frame.clientWidth || 1080) < 500
+  let stacked = isStacked()
   const main = data.height > 400  // the page's own figure takes all the height there is, but for its buttons
   const measure = () => {
     const across = frame.clientWidth || 1080
-    if (stacked) return data.panels * PANEL + AROUND
+    if (stacked) return Math.min(data.panels * PANEL + AROUND, Math.max(roomBelow(frame) - BELOW_PLOT, data.panels * LOWEST))
     return Math.round(main && across >= 500 ? roomBelow(frame) - BELOW_PLOT : Math.min(data.height, Math.max(350, 0.6 * across)))
   }
   let high = measure()
@@ -127,6 +128,13 @@ function draw(component) {
     return button
   }))
   const resize = () => {
+    if (frame.drawn && frame.clientWidth && isStacked() !== stacked) {  // the window has become narrow, or wide again
+      stacked = !stacked
+      frame.drawn = ""
+      high = measure()
+      plot.style.height = high + "px"
+      return paint()
+    }
     if (!frame.drawn || !main || measure() === high) return
     high = measure()
     plot.style.height = high + "px"

@@ -33,9 +33,8 @@ def view(network: Network, image: str, row: Any) -> None:
     layer = controls.pick_layer(network)
     with row:
         form = controls.bind_choice("Activations", "form", [MAPS, VECTORS])
-        count = int(controls.bind(st.selectbox, "Images N", "images", 16, options=SIZES, width=90))
-        with st.container(width=150):
-            seed = results.pick_draw()
+        count = int(controls.bind(st.selectbox, "Images N", "batchsize", 16, options=SIZES, width=90))
+        seed = results.pick_draw()
     maps = results.layer_output(network, image, layer, count - 1, seed)
     channels, high, wide = maps.shape[1:]
     if high * wide == 1:

@@ -33,9 +33,9 @@ def view(network: Network, image: str, row: Any) -> None:
     norms = results.batch_norms(network)
     layer = controls.choose_layer(network, list(norms), list(norms)[len(norms) // 3], "Batch norm")
     with row:
-        count = controls.bind(st.selectbox, "Images", "images", 16, options=SIZES, width=90)
-        seed = _pick_seed()
-        running = controls.bind_choice("Normalise by", "by", ["Batch", "Running"]) == "Running"
+        count = controls.bind(st.selectbox, "Images", "batchsize", 16, options=SIZES, width=90)
+        seed = results.pick_draw()
+        running = controls.bind_choice("Normalise by", "normby", ["Batch", "Running"]) == "Running"
         how = controls.bind_choice("γ and β", "affine", [TRAINED, IDENTITY, BY_HAND])
     given = results.norm_input(network, image, layer, count - 1, seed)
     channel = controls.pick_unit(norms[layer])
@@ -55,19 +55,14 @@ def view(network: Network, image: str, row: Any) -> None:
     _explain()
 
 
-def _pick_seed() -> int:
-    with st.container(width=150):
-        return results.pick_draw()
-
-
 def _pick_affine(how: str, found: NormChannel, running: bool, row: Any) -> tuple[float, float]:
     if how == TRAINED:
         return found.gamma, found.beta
     if how == IDENTITY:
         return found.identity(running)
     with row:
-        gamma = controls.bind(st.select_slider, "γ", "gamma", 1.0, options=GAMMAS, width=170)
-        beta = controls.bind(st.select_slider, "β", "beta", 0.0, options=BETAS, width=170)
+        gamma = controls.bind(st.select_slider, "γ", "gamma", 1.0, options=GAMMAS, width=112)
+        beta = controls.bind(st.select_slider, "β", "beta", 0.0, options=BETAS, width=112)
     return float(gamma), float(beta)
 
 
@@ -99,7 +94,7 @@ def _table(found: NormChannel) -> dict[str, list[str]]:
 def _explain() -> None:
     with st.expander("Formula and source"):
         st.latex(
-            r"\mu=\frac1{NHW}\sum x,\quad\sigma^2=\frac1{NHW}\sum(x-\mu)^2,\quad"
+            r"\mu=\frac1{NHW}\sum x,\quad\sigma^2=\frac1{NHW}\sum(x-\mu)^2,\quad "
             r"y=\gamma\,\frac{x-\mu}{\sqrt{\sigma^2+\epsilon}}+\beta"
         )
         st.write(

@@ -26,7 +26,7 @@ def view(network: Network, image: str, row: Any) -> None:
     """The batch, the answers as its size grows, and how often another class wins."""
     if results.offer_others(network):
         return
-    with row, st.container(width=150):
+    with row:
         seed = results.pick_draw()
     bars, beside = st.columns(SHARES, gap="small")
     with bars:

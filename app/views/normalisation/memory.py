@@ -20,7 +20,7 @@ SIZES = [1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512]
 def view(network: Network, image: str, row: Any) -> None:
     """Bytes of each layer, and their sum over the pass."""
     with row:
-        count = int(controls.bind(st.select_slider, "Images in the batch", "images", 32, options=SIZES, width=320))
+        count = int(controls.bind(st.select_slider, "Images in the batch", "batchsize", 32, options=SIZES, width=320))
     found = results.memory(network, image)
     if found is None:
         return

@@ -14,7 +14,6 @@ from app.pickers.corpus import default_corpus
 from app.session import shared
 from app.session.networks import Network
 from app.views.normalisation import results
-from app.views.playground.input import whole
 from cnnviz.figures.base.charts import preprocessing_sentence
 from cnnviz.figures.normalisation.curves import bowls_figure
 from cnnviz.figures.normalisation.preprocessing import preprocessing_strip
@@ -57,12 +56,14 @@ def scaling_view(row: Any) -> None:
     from cnnviz.studies.normalisation.descent import descend, made_problems
 
     with row:
-        ratio = int(controls.bind(st.select_slider, "Second feature spread", "ratio", 5, options=RATIOS, width=200))
+        ratio = int(
+            controls.bind(st.select_slider, "Second feature spread", "featurespread", 5, options=RATIOS, width=200)
+        )
         percent = int(
             controls.bind(
                 st.slider,
                 "Learning rate [% of 2/λmax]",
-                "rate",
+                "descent",
                 90,
                 min_value=5,
                 max_value=120,
@@ -71,8 +72,9 @@ def scaling_view(row: Any) -> None:
                 help="Of the largest stable rate of each problem.",
             )
         )
-        with st.container(width=150):
-            seed = whole("Data seed", "seed", 0, 0, 999)
+        seed = int(
+            controls.bind(st.number_input, "Data seed", "dataseed", 0, min_value=0, max_value=999, step=1, width=115)
+        )
     bowls, told = [], []
     for name, problem in zip(("features as they are", "standardised"), made_problems(ratio, seed), strict=True):
         rate = percent / 100 * problem.largest_rate
@@ -92,7 +94,7 @@ def scaling_view(row: Any) -> None:
     )
     with st.expander("Formula and source"):
         st.latex(
-            r"L(w)=\frac1{2n}\|Xw-y\|^2,\quad H=\frac1nX^\top X,\quad w\leftarrow w-\eta H(w-w^*),\quad"
+            r"L(w)=\frac1{2n}\|Xw-y\|^2,\quad H=\frac1nX^\top X,\quad w\leftarrow w-\eta H(w-w^*),\quad "
             r"\eta<\frac2{\lambda_{\max}},\quad\kappa=\frac{\lambda_{\max}}{\lambda_{\min}}"
         )
         st.write(

@@ -8,12 +8,12 @@ import numpy as np
 import streamlit as st
 
 from app.jobs import studies
+from app.pickers import controls
 from app.pickers.corpus import default_corpus
 from app.session import networks, shared
 from app.session.cache import array_cache, picture_cache
 from app.session.networks import Network
 from app.url import address
-from app.views.playground.input import whole
 
 if TYPE_CHECKING:
     from cnnviz.studies.normalisation.company import CompanyAnswers, CompanySpread
@@ -51,7 +51,7 @@ def draw_batch(network: Network, image: str, companions: int, seed: int) -> list
 
 def pick_draw() -> int:
     """The seed of the companions."""
-    return whole("Draw", "draw", DRAW, 0, 999)
+    return int(controls.bind(st.number_input, "Draw", "batchdraw", DRAW, min_value=0, max_value=999, step=1, width=115))
 
 
 def is_quick(network: Network, images: int) -> bool:

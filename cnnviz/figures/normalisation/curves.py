@@ -68,7 +68,7 @@ def memory_figure(found: ActivationMemory, images: int, height: int = 440) -> Fi
     figure.update_layout(layout)
     apply_style(figure, height)
     figure.update_layout(bargap=0.1, dragmode=False, margin=margins(62, 12, 34, 50), meta={"panels": 2})
-    figure.update_layout(legend={"x": wide + GAP + 0.02, "y": 0.98, "yanchor": "top", "font": {"size": 14}})
+    figure.update_layout(legend=legend_above(14))
     return figure
 
 

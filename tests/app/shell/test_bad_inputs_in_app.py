@@ -54,7 +54,7 @@ PAGES = {  # page: the choices of its own
     "landscape": "view left right heights cut camera point steps span roll images against statistics precision",
     "equivariance": "view how padding dx dy blur mask along transform",
     "pooling": "view pool tolerance dx padding",
-    "normalisation": "view draw images by affine gamma form lrn_alpha rate seed",
+    "normalisation": "view batchdraw batchsize normby affine gamma form lrn_alpha descent dataseed",
     "playground": "view example grid kernel step groups zeros detector sigkernel sigown sigstride series sigvalues",
 }
 

@@ -34,7 +34,9 @@ def next_channel(someone: Visitor) -> None:
 
 
 def next_draw(someone: Visitor) -> None:
-    someone.main.locator("[data-testid=stNumberInputStepUp]").first.click()
+    draw = someone.main.get_by_role("spinbutton", name="Draw")
+    draw.fill("33")
+    draw.press("Enter")
 
 
 def corner(someone: Visitor) -> None:
@@ -87,7 +89,7 @@ CASES = {
     ),
     "pooling": Case("net=lenet5", "Before and after", shift_slider("Shift to the right [pixels]"), {"right": "3"}),
     "backward": Case("depth=20", "Gradient of", from_list("Gradient of", "Activations"), {"of": "Activations"}),
-    "normalisation": Case(PHOTO, "Answers as the batch grows", next_draw, {"draw": "33"}),
+    "normalisation": Case(PHOTO, "Answers as the batch grows", next_draw, {"batchdraw": "33"}),
     "playground": Case("", "Step", shift_slider("Step"), {"step": "2"}),
 }
 

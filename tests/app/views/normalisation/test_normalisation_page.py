@@ -74,8 +74,8 @@ def test_it_opens_on_a_cat_that_its_company_turns_into_a_deer_and_a_frog(opened)
     )
     cat = traces(shown(at)["company_answers"])[0]
     assert cat["name"] == "cat" and cat["x"] == ["evaluation", *(f"N = {n}" for n in (1, 2, 4, 8, 16, 32))]
-    at.number_input(key="draw").set_value(0).run()
-    assert errors(at) == [] and at.query_params["draw"] == "0" and "the same class wins" in said(at)
+    at.number_input(key="batchdraw").set_value(0).run()
+    assert errors(at) == [] and at.query_params["batchdraw"] == "0" and "the same class wins" in said(at)
 
 
 def test_networks_without_batch_norm_say_so_and_offer_one(opened):
@@ -92,18 +92,18 @@ def test_gamma_and_beta_of_the_identity_leave_nothing_and_by_hand_they_have_slid
     enters, _normal, leaves, outline = traces(shown(at)["channel_histograms"])
     assert leaves["y"] == outline["y"] and sum(enters["y"]) == pytest.approx(100)
     assert at.table[0].value["statistics"].tolist()[:2] == ["batch", "running"]
-    at = opened("normalisation", view="A channel", affine="By hand", by="Running")
+    at = opened("normalisation", view="A channel", affine="By hand", normby="Running")
     at.select_slider(key="gamma").set_value(2.0).run()
     assert errors(at) == [] and at.query_params["gamma"] == "2.0"
 
 
 def test_the_axes_of_maps_and_of_vectors_have_the_numbers_of_the_layer(opened):
-    at = opened("normalisation", view="Axes", layer="layer2.0", images="8")
+    at = opened("normalisation", view="Axes", layer="layer2.0", batchsize="8")
     assert errors(at) == []
     for text in ("32 means", "of 2,048 values each", "8 means", "of 8,192 values each", "256 means", "128 means"):
         assert f">{text}<" in svg(at)
     assert [line["name"] for line in traces(shown(at)["norm_means"])][:2] == ["Batch norm", "Layer norm"]
-    at = opened("normalisation", view="Axes", layer="layer2.0", images="8", form="Vectors (N, D)")
+    at = opened("normalisation", view="Axes", layer="layer2.0", batchsize="8", form="Vectors (N, D)")
     assert ">averages over N<" in svg(at) and ">of 8 values each<" in svg(at) and ">of 32 values each<" in svg(at)
     assert "Instance norm" not in svg(at)
 
@@ -111,8 +111,8 @@ def test_the_axes_of_maps_and_of_vectors_have_the_numbers_of_the_layer(opened):
 def test_memory_grows_with_the_batch_and_says_what_batch_norm_needs(opened):
     at = opened("normalisation", view="Memory")
     assert errors(at) == [] and "A batch of 32 holds **48.6 MB**" in said(at) and "19 batch norms" in said(at)
-    at.select_slider(key="images").set_value(64).run()
-    assert "A batch of 64 holds **97.3 MB**" in said(at) and at.query_params["images"] == "64"
+    at.select_slider(key="batchsize").set_value(64).run()
+    assert "A batch of 64 holds **97.3 MB**" in said(at) and at.query_params["batchsize"] == "64"
     assert "no batch norm: its gradients can be summed" in said(opened("normalisation", view="Memory", net="lenet5"))
 
 
@@ -131,7 +131,7 @@ def test_preprocessing_counts_the_numbers_and_says_where_they_come_from(opened):
 
 
 def test_feature_scaling_says_condition_and_largest_rate_and_opens_without_a_network(opened):
-    at = opened("normalisation", view="Feature scaling", rate="110", ratio="10")
+    at = opened("normalisation", view="Feature scaling", descent="110", featurespread="10")
     assert errors(at) == [] and "condition number" in said(at) and "largest stable rate" in said(at)
     assert len(traces(shown(at)["scaling_bowls"])) == 6 and "net_cards" not in shown(at)
 
@@ -139,13 +139,13 @@ def test_feature_scaling_says_condition_and_largest_rate_and_opens_without_a_net
 @pytest.mark.parametrize("view", [view for view in VIEWS if view != "Feature scaling"])
 def test_every_view_takes_one_channel_vectors_and_tokens(opened, registered, view):
     name = registered(f"gray_vectors_{len(view)}", GrayVectors, 1)
-    at = opened("normalisation", net=name, view=view, images="2")
+    at = opened("normalisation", net=name, view=view, batchsize="2")
     assert errors(at) == [] and VIEWS[view] in shown(at)
     if view == "Training and evaluation":
         assert "A batch of 1: a layer has a single value a channel" in said(at)
     if view == "A channel":
         assert "2 images × 1 place." in said(at)
-        one = opened("normalisation", net=name, view=view, images="1")
+        one = opened("normalisation", net=name, view=view, batchsize="1")
         assert errors(one) == [] and "a single value has no variance" in said(one)
     if view in ("Preprocessing", "Training and evaluation"):
         return
@@ -154,7 +154,7 @@ def test_every_view_takes_one_channel_vectors_and_tokens(opened, registered, vie
 
 
 def test_a_norm_without_running_averages_says_so(opened, registered):
-    at = opened("normalisation", net=registered("no_averages", NoAverages), view="A channel", by="Running")
+    at = opened("normalisation", net=registered("no_averages", NoAverages), view="A channel", normby="Running")
     assert errors(at) == [] and "keeps no running statistics" in said(at)
     (told,) = errors(opened("normalisation", net="no_averages"))
     assert "answers an image otherwise beside others" in told
@@ -166,7 +166,7 @@ def test_a_network_that_fails_is_told_in_words(opened, registered, view):
     assert "Traceback" not in told and len(told) > 20
 
 
-@pytest.mark.parametrize("link", [{"view": "x", "layer": "bn9"}, {"draw": "1e9", "image": "none"}])
+@pytest.mark.parametrize("link", [{"view": "x", "layer": "bn9"}, {"batchdraw": "1e9", "image": "none"}])
 def test_choices_of_a_wrong_link_open_the_page_as_it_is(opened, link):
     at = opened("normalisation", **link)
     assert errors(at) == [] and "deer 71 %" in said(at)
