@@ -77,6 +77,6 @@ def _rates(problem: Any) -> None:
     st.write(
         f"The same bowl at four learning rates, in % of the largest stable one, 2/λmax = {problem.largest_rate:.3g}. "
         f"Of the distance there is left after {plural(STEPS // 2, 'step')} – {'; '.join(told)}. **Notice** that a "
-        "small rate creeps, half of the limit goes straight down the steep direction, close to it the path overshoots at "
-        "every step, and beyond it the loss grows."
+        "small rate creeps, half of the limit goes straight down the steep direction, close to it the path overshoots "
+        "at every step, and beyond it the loss grows."
     )
