@@ -33,6 +33,8 @@ PAGES = {  # name: (address, what must be there)
     "receptive-fields": (f"receptive-fields?{SMALL}&layer=layer2.0", "img[alt^='The gradient of']"),
     "pooling": ("pooling", "img[alt^='Before and after']"),
     "normalisation": ("normalisation", ".plot[aria-label^='Answers over'].js-plotly-plot"),
+    "noise": (f"noise?{SMALL}", "svg[aria-label], img[alt]"),
+    "backward": ("backward", ".plot.js-plotly-plot"),
     "playground": ("playground", "svg[aria-label^='Step 1 of']"),
     "presenter": (
         f"feature-maps?tour=lecture&stop=6&present=true&{SMALL}&image=chelsea&layer=layer2.0",

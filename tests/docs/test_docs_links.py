@@ -72,9 +72,10 @@ def test_every_link_into_the_app_names_a_page_and_choices_that_exist(path: Path)
             assert key != "view" or f'"{value}"' in source("app", "pages"), target
 
 
-def test_the_lecture_plan_follows_the_bundled_tour() -> None:
-    planned = [target for _, target in links(ROOT / "docs" / "lecture-plan.md") if target.startswith(HERE)]
-    stops = [(stop.page, stop.query) for stop in load_tour("lecture").stops]
+@pytest.mark.parametrize(("plan", "tour"), [("lecture-plan", "lecture"), ("learning-plan", "how-networks-learn")])
+def test_each_plan_follows_its_tour(plan: str, tour: str) -> None:
+    planned = [target for _, target in links(ROOT / "docs" / f"{plan}.md") if target.startswith(HERE)]
+    stops = [(stop.page, stop.query) for stop in load_tour(tour).stops]
     found = [(parts.path.strip("/"), dict(parse_qsl(parts.query))) for parts in map(urlsplit, planned)]
     assert found == stops
 

@@ -36,9 +36,12 @@ def accuracies(name: str) -> dict[str, float]:
     return json.loads((ROOT / "assets" / "weights" / f"{name}-cifar10.json").read_text("utf-8"))["accuracy"]
 
 
-def test_the_plan_calls_every_stop_as_the_tour_does():
-    titles = re.findall(r"^\| \d+–\d+ \| \[(.*?)\]", PLAN.read_text("utf-8"), re.MULTILINE)
-    assert titles == [one.title for one in load_tour("lecture").stops]
+@pytest.mark.parametrize(("plan", "tour"), [("lecture-plan", "lecture"), ("learning-plan", "how-networks-learn")])
+def test_each_plan_calls_every_stop_as_its_tour_does(plan, tour):
+    text = (ROOT / "docs" / f"{plan}.md").read_text("utf-8")
+    titles = re.findall(r"^\| \d+–\d+ \| \[(.*?)\]", text, re.MULTILINE)
+    assert titles == [one.title for one in load_tour(tour).stops] and load_tour(tour).minutes == 45
+    assert re.findall(r"^\| \d+–(\d+) \|", text, re.MULTILINE)[-1] == "45"
 
 
 def test_the_landscapes_have_the_accuracies_that_lecture_and_plan_name():
@@ -100,3 +103,16 @@ def test_the_unit_of_the_lecture_has_a_small_field_in_its_middle(title):
     assert found.within(0.5)[0] <= found.size[0] / 4
     places = np.arange(found.size[0]) - (found.size[0] - 1) / 2
     assert abs(found.weight.sum(1) @ places) < 1 and abs(found.weight.sum(0) @ places) < 1
+
+
+def test_the_second_lecture_names_the_figures_that_come_out():
+    """Its accuracies, slopes, masks, and what a removed block costs."""
+    from cnnviz.studies.noise.recorded import read_removed
+
+    text = (ROOT / "docs" / "learning-plan.md").read_text("utf-8")
+    shares = [f"{accuracies(name)['train']:.1%}".replace("%", " %") for name in ("plain56_cifar", "plain20_cifar")]
+    assert f"{shares[0][:-2]} against {shares[1]}" in text
+    assert 1e-12 / 2 < 0.25**20 < 2e-12
+    for name, share in (("resnet56_cifar", 81), ("plain56_cifar", 16)):
+        found = read_removed(cnnviz.load(name, "bundled", device="cpu"))
+        assert found is not None and round(100 * float(np.nanmedian(found.kept))) == share and f"{share} %" in text

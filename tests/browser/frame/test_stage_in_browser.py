@@ -13,7 +13,7 @@ from visitors import Visitor
 from cnnviz.tours import load_tour
 
 pytestmark = pytest.mark.browser
-NAMED = {2: "Step", 5: "Channel"}  # controls that the notes of a stop speak of
+NAMED = {("lecture", 2): "Step", ("lecture", 5): "Channel"}  # controls that the notes of a stop speak of
 
 
 def white_share(visitor: Visitor) -> float:
@@ -22,20 +22,21 @@ def white_share(visitor: Visitor) -> float:
     return float((pixels.min(axis=2) >= 252).mean())
 
 
-def test_every_stop_of_the_lecture_fills_each_window_and_has_no_white_paper_in_the_dark(visitor: Visitor):
-    stops, wrong = load_tour("lecture").stops, []
+@pytest.mark.parametrize("tour", ["lecture", "how-networks-learn"])
+def test_every_stop_of_a_tour_fills_each_window_and_has_no_white_paper_in_the_dark(visitor: Visitor, tour: str):
+    stops, wrong = load_tour(tour).stops, []
     for number, stop in enumerate(stops, 1):
         dark = number % 2 == 0
         visitor.tab.emulate_media(color_scheme="dark" if dark else "light")
         if number == 1:
-            visitor.tab.goto(f"{visitor.address}/?tour=lecture&stop=1&present=True")
+            visitor.tab.goto(f"{visitor.address}/?tour={tour}&stop=1&present=True")
             visitor.arrived(stop.page)
         else:
             visitor.press("n")
             visitor.until_query(stop=str(number))
         all_drawn(visitor)
         wrong += go_through_sizes(visitor, f"stop {number}")
-        if label := NAMED.get(number):
+        if label := NAMED.get((tour, number)):
             box = visitor.bar.get_by_label(label).first.bounding_box()
             if not box or box["y"] < 0 or box["y"] + box["height"] > SIZES["laptop"][1]:
                 wrong.append(f"stop {number}: {label} is out of sight")
