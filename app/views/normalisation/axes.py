@@ -36,6 +36,8 @@ def view(network: Network, image: str, row: Any) -> None:
         count = int(controls.bind(st.selectbox, "Images N", "batchsize", 16, options=SIZES, width=90))
         seed = results.pick_draw()
     maps = results.layer_output(network, image, layer, count - 1, seed)
+    if maps is None:
+        return
     channels, high, wide = maps.shape[1:]
     if high * wide == 1:
         form = VECTORS  # a map of one place is a vector

@@ -39,6 +39,8 @@ def view(network: Network, image: str, row: Any) -> None:
         how = controls.bind_choice("γ and β", "affine", [TRAINED, IDENTITY, BY_HAND])
     given = results.norm_input(network, image, layer, count - 1, seed)
     channel = controls.pick_unit(norms[layer])
+    if given is None:
+        return
     found = channel_statistics(network.model, layer, channel, given)
     if running and not np.isfinite(found.running_mean):
         st.info(f"`{layer}` keeps no running statistics: it normalises by the batch in evaluation, too.")
@@ -70,10 +72,11 @@ def _tell(found: NormChannel, name: str, running: bool, gamma: float, beta: floa
     after = gamma * found.normalise(running) + beta
     residual, wanted = float(np.abs(after - found.values).max()), found.identity(running)
     images, places = found.values.shape
+    middle = round(float(after.mean()), 9)  # 0 but for rounding is 0
     st.write(
         f"`{name}`: {plural(images, 'image')} × {plural(places, 'place')}. After the layer the channel has mean "
-        f"**{value_text(float(after.mean()))}** and deviation **{value_text(float(after.std()))}**; the largest |y − "
-        f"x| is **{residual:.2g}**. **Notice** that γ = √(σ² + ε) = {value_text(wanted[0])} and β = μ = "
+        f"**{value_text(middle)}** and deviation **{value_text(float(after.std()))}**; the largest |y − x| is "
+        f"**{residual:.2g}**. **Notice** that γ = √(σ² + ε) = {value_text(wanted[0])} and β = μ = "
         f"{value_text(wanted[1])} give back what entered (*Identity*): the layer can undo its normalisation, so that "
         "it takes nothing from what the network can express."
     )

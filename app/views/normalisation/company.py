@@ -106,7 +106,7 @@ def _explain() -> None:
         st.latex(
             r"\hat x=\frac{x-\mu}{\sqrt{\sigma^2+\epsilon}},\quad y=\gamma\hat x+\beta\qquad"
             r"\text{training: }\mu,\sigma^2\text{ of the batch}\qquad"
-            r"\text{evaluation: }\mu\leftarrow(1-m)\,\mu+m\,\mu_B"
+            r"\text{evaluation: the running averages, }\mu\leftarrow(1-m)\,\mu+m\,\mu_B\text{ in each training step}"
         )
         st.write(
             "In training every batch norm takes mean and variance over the N images and all places of the batch, for "
@@ -115,6 +115,7 @@ def _explain() -> None:
             "batch of one still has H·W values a channel. Where maps are 1×1, or behind a fully connected layer, it "
             "has one, whose variance is 0: PyTorch raises an error, “Expected more than 1 value per channel when "
             f"training”. Companions are drawn at random by the seed *Draw* from {results.POOL} sample images, without "
-            "those of the same photograph. Source: Ioffe and Szegedy, *Batch normalization*, ICML 2015, "
-            "arXiv:1502.03167, sections 3 and 3.1."
+            f"those of the same photograph; the page opens on draw {results.DRAW}, one of those in which ResNet-20 "
+            "changes its answer. Source: Ioffe and Szegedy, *Batch normalization*, ICML 2015, arXiv:1502.03167, "
+            "sections 3 and 3.1."
         )

@@ -26,6 +26,8 @@ START, STEPS = np.array((-4.0, 3.0)), 40
 def means_view(network: Network, image: str) -> None:
     """The photograph, the mean image or the channel means, and what remains."""
     found, received = results.mean_of_pool(network), shared.received(network, image)
+    if found is None:
+        return
     labelled_picture(preprocessing_strip(received, found), "The photograph minus a mean", "preprocessing_means")
     many, few = found.image.size, len(found.channels)
     channels = ", ".join(f"{value:.0f}" for value in found.channels)

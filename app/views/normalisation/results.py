@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,36 +55,39 @@ def pick_draw() -> int:
     return int(controls.bind(st.number_input, "Draw", "batchdraw", DRAW, min_value=0, max_value=999, step=1, width=115))
 
 
-def is_quick(network: Network, images: int) -> bool:
-    """True if so many images go through at once without a job."""
-    return images * network.input_size[1] * network.input_size[2] <= QUICK
+def _find(
+    slot: str, recipe: tuple, words: str, make: Callable[[Any], Any], network: Network, images: int
+) -> Any | None:
+    """What `make(progress)` returns: at once where so many images go through in a blink of the eye, else beside the
+    page, with None until then."""
+    if images * network.input_size[1] * network.input_size[2] <= QUICK:
+        return picture_cache().get(recipe, lambda: make(None))
+    return studies.result(slot, recipe, words, make)
 
 
 def answers(network: Network, image: str, seed: int) -> CompanyAnswers | None:
     """The answers in growing company; None while they are computed beside the page."""
 
-    def made(_progress: Any = None) -> CompanyAnswers:
+    def make(_progress: Any) -> CompanyAnswers:
         from cnnviz.studies.normalisation.company import answers_in_company
 
         return answers_in_company(network.model, draw_batch(network, image, COMPANIONS[-1], seed), COMPANIONS)
 
     recipe = ("company", network.key, image, seed)
-    if is_quick(network, 2 * COMPANIONS[-1]):
-        return picture_cache().get(recipe, made)
-    return studies.result("company", recipe, "The answers in growing company", made)
+    return _find("company", recipe, "The answers in growing company", make, network, 2 * COMPANIONS[-1])
 
 
 def spread(network: Network, image: str) -> CompanySpread | None:
     """Many draws; None while they are computed beside the page."""
 
-    def made(progress: Any) -> CompanySpread:
+    def make(progress: Any) -> CompanySpread:
         from cnnviz.studies.normalisation.company import company_spread
 
         pool = [pool_image(network, at) for at in pool_indices(network, image)]
         received = [shared.received(network, image), *pool]
         return company_spread(network.model, received, COMPANIONS[1:], DRAWS, progress)
 
-    return studies.result("spread", ("company spread", network.key, image), f"The same for {DRAWS} draws", made)
+    return studies.result("spread", ("company spread", network.key, image), f"The same for {DRAWS} draws", make)
 
 
 def batch_norms(network: Network) -> dict[str, int]:
@@ -93,48 +97,50 @@ def batch_norms(network: Network) -> dict[str, int]:
     return picture_cache().get(("batch norms", network.key), lambda: find_batch_norms(network.model))
 
 
-def norm_input(network: Network, image: str, layer: str, companions: int, seed: int) -> np.ndarray:
-    """(N, C, places): what enters a batch norm for the image and its companions."""
-    from cnnviz.studies.normalisation.channel import capture_norm_input
+def norm_input(network: Network, image: str, layer: str, companions: int, seed: int) -> np.ndarray | None:
+    """(N, C, places): what enters a batch norm for the image and its companions; None while it is computed."""
 
-    return array_cache().get(
-        ("norm input", network.key, image, layer, companions, seed),
-        lambda: capture_norm_input(network.model, draw_batch(network, image, companions, seed), layer),
-    )
+    def make(_progress: Any) -> np.ndarray:
+        from cnnviz.studies.normalisation.channel import capture_norm_input
+
+        return capture_norm_input(network.model, draw_batch(network, image, companions, seed), layer)
+
+    recipe = ("norm input", network.key, image, layer, companions, seed)
+    return _find("norm input", recipe, f"What enters {layer}", make, network, companions + 1)
 
 
-def layer_output(network: Network, image: str, layer: str, companions: int, seed: int) -> np.ndarray:
-    """(N, C, H, W): what a layer makes of the image and its companions."""
-    from cnnviz.studies.normalisation.axes import capture_batch
+def layer_output(network: Network, image: str, layer: str, companions: int, seed: int) -> np.ndarray | None:
+    """(N, C, H, W): what a layer makes of the image and its companions; None while it is computed."""
 
-    return array_cache().get(
-        ("batch output", network.key, image, layer, companions, seed),
-        lambda: capture_batch(network.model, draw_batch(network, image, companions, seed), layer),
-    )
+    def make(_progress: Any) -> np.ndarray:
+        from cnnviz.studies.normalisation.axes import capture_batch
+
+        return capture_batch(network.model, draw_batch(network, image, companions, seed), layer)
+
+    recipe = ("batch output", network.key, image, layer, companions, seed)
+    return _find("batch output", recipe, f"The output of {layer}", make, network, companions + 1)
 
 
 def memory(network: Network, image: str) -> ActivationMemory | None:
-    """Bytes that training holds; None while they are measured beside the page."""
+    """Bytes that training holds; None while they are measured."""
 
-    def made(_progress: Any = None) -> ActivationMemory:
+    def make(_progress: Any) -> ActivationMemory:
         from cnnviz.studies.normalisation.memory import activation_memory
 
         return activation_memory(network.model, shared.received(network, image))
 
-    recipe = ("memory", network.key)
-    if is_quick(network, 40):
-        return picture_cache().get(recipe, made)
-    return studies.result("memory", recipe, "What a pass keeps for the gradients", made)
+    return _find("memory", ("memory", network.key), "What a pass keeps for the gradients", make, network, 40)
 
 
-def mean_of_pool(network: Network) -> MeanImage:
-    """The mean image of the pool."""
-    from cnnviz.studies.normalisation.preprocessing import mean_image
+def mean_of_pool(network: Network) -> MeanImage | None:
+    """The mean image of the pool; None while its images are read."""
 
-    return picture_cache().get(
-        ("mean image", network.key),
-        lambda: mean_image(pool_image(network, at) for at in pool_indices(network, "")),
-    )
+    def make(_progress: Any) -> MeanImage:
+        from cnnviz.studies.normalisation.preprocessing import mean_image
+
+        return mean_image(pool_image(network, at) for at in pool_indices(network, ""))
+
+    return _find("mean image", ("mean image", network.key), "The mean image", make, network, POOL)
 
 
 def offer_others(network: Network) -> bool:

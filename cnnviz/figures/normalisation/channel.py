@@ -53,7 +53,7 @@ def channel_figure(found: NormChannel, running: bool, gamma: float, beta: float,
     )
     _mark(figure, found.mean, found.var, BATCH, "batch", 0.99)
     if np.isfinite(found.running_mean):
-        _mark(figure, found.running_mean, found.running_var, RUNNING, "running", 0.9)
+        _mark(figure, found.running_mean, found.running_var, RUNNING, "running", 0.84)
     wide = (1 - 2 * GAP) / 3
     sign, residual = "+" if beta >= 0 else "−", float(np.abs(after - values).max())
     titles = (
@@ -71,7 +71,7 @@ def channel_figure(found: NormChannel, running: bool, gamma: float, beta: float,
     figure.update_layout(layout)
     apply_style(figure, height)
     figure.update_xaxes(title_font={"size": 14})
-    figure.update_layout(bargap=0, dragmode=False, margin=margins(56, 10, 40, 50), meta={"panels": 3})
+    figure.update_layout(bargap=0, dragmode=False, margin=margins(56, 10, 40, 56), meta={"panels": 3})
     line = {"color": CHOSEN, "width": 1.5}
     figure.add_shape(type="line", x0=0, x1=0, y0=0, y1=1, xref="x2", yref="y2 domain", line=line)
     return figure
