@@ -24,7 +24,7 @@ def view(row: Any) -> None:
     from cnnviz.studies.normalisation.descent import made_problems
 
     with row:
-        compare = controls.bind_choice("Compare", "descent", [BATCHES, RATES])
+        compare = controls.bind_choice("Compare", "steps_by", [BATCHES, RATES])
         seed = whole("Seed", "dseed", 0, 0, 999)
     problem = made_problems(RATIO, seed, POINTS)[0]
     if compare == BATCHES:

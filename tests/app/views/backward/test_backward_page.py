@@ -141,5 +141,5 @@ def test_choices_of_a_wrong_link_to_the_page_fall_back(opened, link):
 
 @pytest.mark.parametrize(("descent", "says"), [("Batches", "noise falls as the root"), ("Learning rates", "105 %")])
 def test_descent_compares_batches_or_learning_rates(opened, descent, says):
-    at = opened("backward", view="Descent", descent=descent)
+    at = opened("backward", view="Descent", steps_by=descent)
     assert errors(at) == [] and says in " ".join(part.value for part in at.markdown)
