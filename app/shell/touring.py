@@ -4,6 +4,7 @@ Tour and stop are choices of the URL like any other (`tour=lecture&stop=3`); the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Any
@@ -116,11 +117,12 @@ def offer(place: Any) -> None:
     runs. A file that is no tour is left to the list in the sidebar, which says what is wrong with it."""
     if is_running():
         return
+    found = []
     for name in _list_tours(os.environ.get("CNNVIZ_TOURS", "")):
-        try:
-            tour = load_tour(name)
-        except CnnvizError:
-            continue
+        with contextlib.suppress(CnnvizError):
+            found.append(load_tour(name))
+    for tour in sorted(found, key=lambda tour: tour.title):
+        name = tour.name
         time = f", about {plural(tour.minutes, 'minute')}" if tour.minutes else ""
         length = f"{plural(len(tour.stops), 'stop')}{time}"
         words = f"**Tour: {as_literal(tour.title)}**  \n{length}; next and back by key or click."

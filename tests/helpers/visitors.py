@@ -21,7 +21,15 @@ HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 SCREEN = {"width": 1440, "height": 900}
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 TITLES = {entry.address: entry.title for entry in list_pages()} | {"": "cnnviz: see what"}  # address: its heading
-_GO = """url => { history.pushState(null, "", url); dispatchEvent(new PopStateEvent("popstate")) }"""
+_GO = """url => new Promise((begun) => {  // until the script runs, which may be later than a moment on busy cores
+  const app = document.querySelector("[data-testid=stApp]")
+  const watch = new MutationObserver(() => app.dataset.testScriptState === "running" && end())
+  const end = () => { watch.disconnect(); begun() }
+  watch.observe(app, { attributeFilter: ["data-test-script-state"] })
+  setTimeout(end, 3000)
+  history.pushState(null, "", url)
+  dispatchEvent(new PopStateEvent("popstate"))
+})"""
 _PROBES = re.compile(r"/[\w-]+/_stcore/(health|host-config)$")  # Streamlit looks for its base path below the page
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
+from cnnviz.wording import plural
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,7 +79,7 @@ def descend_batches(
     Raises BadInput for a batch below 1 or above the number of points."""
     count = len(problem.features)
     if not 1 <= batch <= count:
-        raise BadInput(f"A batch has 1 to {count} points, got {batch}.")
+        raise BadInput(f"A batch has 1 to {plural(count, 'point')}, got {batch}.")
     if batch == count:
         return descend(problem, rate, start, steps)
     random, path = np.random.default_rng(seed), [np.asarray(start, float)]

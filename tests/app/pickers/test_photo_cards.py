@@ -62,10 +62,10 @@ def remove(at, monkeypatch, name: str) -> None:
     """What the browser's message does before the page is drawn again."""
     real = photo_cards.pick_photo
 
-    def removing(network):
+    def removing(*given):
         monkeypatch.setattr(photo_cards, "pick_photo", real)
         photo_cards._remove(name)
-        return real(network)
+        return real(*given)
 
     monkeypatch.setattr(photo_cards, "pick_photo", removing)
     at.run()
