@@ -31,7 +31,8 @@ def count_steps(folder: Path) -> int:
 
 def test_a_training_is_started_watched_paused_and_forked_and_ends_with_its_tab(chromium, runs, tmp_path):
     with serving(tmp_path / "cache", tmp_path) as address:
-        visitor = Visitor(chromium, address)
+        visitor, sent = Visitor(chromium, address), []
+        visitor.tab.on("websocket", lambda socket: socket.on("framesent", sent.append))
         bars = f"train_data=folder&train_folder={tmp_path / 'bars'}"
         visitor.open("training", f"view=Train&train_epochs=200&batch_size=8&{bars}")
         press(visitor, "Start")
@@ -54,6 +55,9 @@ def test_a_training_is_started_watched_paused_and_forked_and_ends_with_its_tab(c
         visitor.until_query(live="lenet5-bars-1,lenet5-bars-2")
         visitor.main.get_by_role("img", name=re.compile("First-layer filters of lenet5-bars-2")).first.wait_for()
         visitor.go("playground")  # it goes on, whatever the tab shows
+        asked = len(sent)
+        visitor.tab.wait_for_timeout(1500)
+        assert len(sent) == asked, "another page asks for looks at the training"
         before = count_steps(second)
         visitor.until(lambda: count_steps(second) > before, "it goes on")
         assert visitor.wrong == []
