@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from browser_stage import SIZES, all_drawn, go_through_sizes
+from browser_stage import SIZES, all_drawn, go_through_sizes, measure_stage
 from PIL import Image
 from visitors import Visitor
 
@@ -35,6 +35,7 @@ def test_every_stop_of_a_tour_fills_each_window_and_has_no_white_paper_in_the_da
             visitor.press("n")
             visitor.until_query(stop=str(number))
         all_drawn(visitor)
+        visitor.until(lambda: measure_stage(visitor.tab).share > 0, "what is computed beside the page is drawn")
         wrong += go_through_sizes(visitor, f"stop {number}")
         if label := NAMED.get((tour, number)):
             box = visitor.bar.get_by_label(label).first.bounding_box()

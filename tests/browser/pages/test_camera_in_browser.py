@@ -30,6 +30,7 @@ def test_the_video_s_newest_frames_become_feature_maps_and_an_answer_until_it_is
     assert visitor.source("Feature maps of conv1") == chosen
 
 
+@pytest.mark.own_tab  # the widget of the camera keeps its picture
 def test_a_photo_of_the_camera_takes_the_place_of_the_image(visitor: Visitor):
     visitor.open("filters", "net=lenet5")
     visitor.open_cards("Image").get_by_role("button", name="Take a photo").click()

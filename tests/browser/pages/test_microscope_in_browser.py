@@ -68,6 +68,7 @@ def choose_in_strip(visitor: Visitor) -> None:
     visitor.until_query(layer="pool2")
 
 
+@pytest.mark.own_tab  # what a test before has clicked may still be under way
 @pytest.mark.parametrize("act", [click_wall, click_photograph, press_key, choose_in_strip])
 def test_a_choice_on_the_maps_is_in_the_address_whatever_made_it(visitor: Visitor, chromium: Any, act: Any):
     visitor.open("feature-maps", f"{LENET}&order=By+index&unit=2&row=4&col=4")
