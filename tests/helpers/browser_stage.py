@@ -13,7 +13,10 @@ BAR = {"laptop": 100, "projector": 100, "old projector": 160, "phone": 190}  # p
 FULL = 0.85  # of a phone's width
 # What falls short for now: (page or stop, window): the share that is reached, which may only grow. 0: the picture is
 # not whole in the window.
-SHORT: dict[tuple[str, str], float] = {("stop 15", "laptop"): 0.5}  # filters beside curves, of the second tour
+SHORT: dict[tuple[str, str], float] = {  # filters beside curves, of the second tour
+    ("stop 15", "laptop"): 0.5,
+    ("stop 15", "projector"): 0.5,
+}
 
 # The frame is everything but the container of the page: sidebar, bar, title, controls, panel, and what lies at the foot
 # of the window. Pictures within others count once; those within buttons, links and expanders not at all.
