@@ -58,9 +58,8 @@ def main() -> None:
         memory = activation_memory(model, model.receive(photo))
         print(f"{name}: one image keeps {memory.per_image.sum() / 1e6:.2f} MB for the gradients")
     model = cnnviz.load("resnet20_cifar", "bundled", device="cpu")
-    places = np.arange(64) * len(samples) // 64  # of other photographs than the cat, too
-    received = [model.receive(photo)]
-    received += [model.received_from(samples, int(at)) for at in places if not samples.ids[at].startswith("chelsea")]
+    pool = [at for at, name in enumerate(samples.ids[:64]) if name.partition("/")[0] != "chelsea"]  # as on the page
+    received = [model.receive(photo), *(model.received_from(samples, at) for at in pool)]
     spread = company_spread(model, received, COMPANIONS)
     for count, share in zip(spread.companions, spread.changed, strict=True):
         print(f"resnet20_cifar: another class wins in {100 * share:.0f} % of draws of {count} companions")

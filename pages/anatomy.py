@@ -20,15 +20,15 @@ PAGE = {
 VIEWS = ["Graph", "Layers", "Profile", "Compare", "Families", "History"]
 
 title = controls.heading("Anatomy")
-network = controls.pick_network(title, gates.FIRST) if gates.is_chosen() else None
-if network is None:
+row = bar.row()
+with row:
+    view = controls.bind_choice("View", "view", VIEWS)
+network = controls.pick_network(title, gates.FIRST) if view == "Families" and gates.is_chosen() else None
+if view != "Families":  # its tables are of networks of their own
     with bar.slot("network"):
         name = controls.pick_name(blocks=True)
     with bar.slot("layer"):
         st.caption(results.caption(name))
-row = bar.row()
-with row:
-    view = controls.bind_choice("View", "view", VIEWS)
 if view == "Families":
     families(network, row)
 elif view == "History":

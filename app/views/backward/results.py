@@ -43,33 +43,26 @@ def offered_sources() -> list[str]:
 
 def flows(setting: PassSetting) -> list[GradientFlow] | None:
     """Gradients by layer of every network; None while they are computed beside the page."""
-
-    def make(progress: Any = None) -> list[GradientFlow]:
-        from cnnviz.studies.backward.flow import gradient_flow
-        from cnnviz.studies.backward.labelled_batch import labelled_batch
-
-        ticker, found = Ticker(len(setting.choices), progress), []
-        for network in setting.networks():
-            batch, labels = labelled_batch(network.model, setting.source)
-            found.append(gradient_flow(network.model, batch, labels, setting.statistics))
-            ticker.tick("networks")
-        return found
-
-    return studies.result("backward", ("gradient flow", *setting.key), "Gradients of every layer", make)
+    return _measure(setting, "gradient_flow", "Gradients of every layer")
 
 
 def gains(setting: PassSetting) -> list[BlockGains] | None:
     """What the blocks of every network do to the gradient; None while it is computed beside the page."""
+    return _measure(setting, "block_gains", "Gains of every block")
 
-    def make(progress: Any = None) -> list[BlockGains]:
-        from cnnviz.studies.backward.flow import block_gains
+
+def _measure(setting: PassSetting, study: str, words: str) -> Any:
+    """What `study`, a function of `cnnviz.studies.backward.flow`, finds for every network."""
+
+    def make(progress: Any = None) -> list[Any]:
+        from cnnviz.studies.backward import flow
         from cnnviz.studies.backward.labelled_batch import labelled_batch
 
         ticker, found = Ticker(len(setting.choices), progress), []
         for network in setting.networks():
             batch, labels = labelled_batch(network.model, setting.source)
-            found.append(block_gains(network.model, batch, labels, setting.statistics))
+            found.append(getattr(flow, study)(network.model, batch, labels, setting.statistics))
             ticker.tick("networks")
         return found
 
-    return studies.result("backward", ("block gains", *setting.key), "Gains of every block", make)
+    return studies.result("backward", (study, *setting.key), words, make)
