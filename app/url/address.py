@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote, unquote
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _KEY = "address"  # of the memory in the session
 _OFFERED = "offered"  # in the session: {key: values} of the pickers on this page, for the keyboard
@@ -38,7 +39,8 @@ class _Memory:
     `draft`, `noted`: the same of the present run. `drawn`: the widgets that this page has drawn already.
     `again`: the next run is one that this one asked for; `redrawn`: this one is. `links`: how often the URL was the
     truth for every choice.
-    `behind`: the browser may not show the URL yet: of a link to the page it is on it tells the server alone."""
+    `behind`: the browser may not show the URL: of a link to the page it is on it tells the server alone, and after a
+    step through its history the URL of a run that ended meanwhile may have reached it."""
 
     page: str | None = None
     query: dict[str, str] = field(default_factory=dict)
@@ -57,18 +59,26 @@ def _memory() -> _Memory:
 
 
 def begin(page: str) -> None:
-    """Call before the page is drawn. Another page, or another URL while no widget was touched (Back, Forward,
-    a link), makes the URL the truth for every choice."""
+    """Call before the page is drawn. Another page, a step through the browser's history (whatever was touched just
+    before it), or another URL while no widget was touched (a link), makes the URL the truth for every choice."""
     memory, asked = _memory(), {key: RENAMED.get(text, text) for key, text in st.query_params.to_dict().items()}
     memory.redrawn = memory.again
     again, memory.again = memory.again, False  # such a run may bring a URL that the browser sent before it had the new
-    if page != memory.page or (asked != memory.query and not again and not any(map(_touched, memory.shown))):
+    moved = _is_history_step()
+    linked = asked != memory.query and not again and not any(map(_touched, memory.shown))
+    if page != memory.page or moved or linked:
         memory.drawn = memory.drawn if page == memory.page else set()
-        memory.behind = page == memory.page
+        memory.behind = moved or page == memory.page
         memory.page, memory.query, memory.links = page, asked, memory.links + 1
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
     memory.draft, memory.noted = dict(memory.query), dict(memory.shown)
     _begin_widgets(page)
+
+
+def _is_history_step() -> bool:
+    """Whether the browser asked for this run with Back or Forward."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def is_redrawn() -> bool:

@@ -1,6 +1,7 @@
 """The view and the URL: Back counts, an address that the browser sent too early does not."""
 
 import pytest
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.testing.v1 import AppTest
 
 from app.url.address import RENAMED
@@ -35,6 +36,17 @@ def at() -> AppTest:
 def test_back_makes_the_url_the_truth(at: AppTest):
     del at.query_params["layer"]
     at.run()
+    assert at.selectbox(key="layer").value == "b" and "layer" not in query(at)
+
+
+def test_back_counts_whatever_was_touched_just_before_it_and_the_browser_is_told_its_url(at: AppTest, monkeypatch):
+    begun = ScriptRunContext.reset
+    monkeypatch.setattr(
+        ScriptRunContext, "reset", lambda self, **named: begun(self, **{**named, "is_history_navigation": True})
+    )
+    at.session_state["address"].again = True  # the run before had asked for one more
+    del at.query_params["layer"]
+    at.selectbox(key="layer").select("a").run()  # typed, and left with Back
     assert at.selectbox(key="layer").value == "b" and "layer" not in query(at)
 
 

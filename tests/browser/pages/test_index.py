@@ -27,12 +27,12 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def wall_of(someone: Visitor) -> np.ndarray:
-    """The finished wall, (H, W, 3) uint8."""
+    """The tiles of the finished wall as they came, whatever room the page has for them, (H, W, 3) uint8."""
     whole = re.compile(r"Top-9 wall of .*, reconstructions of (\d+) of \1 channels$")
     wall = someone.tab.get_by_role("img", name=whole)
     wall.wait_for()
     someone.settled()
-    source = wall.evaluate("wall => wall.toDataURL()")
+    source = wall.evaluate("wall => wall.closest('.wall').sheet.canvas.toDataURL()")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGB"))
 
 
