@@ -33,12 +33,6 @@ def test_python_passes_its_linter_and_its_formatter(arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
-def test_python_passes_its_type_checker(tmp_path):
-    done = run("mypy", "--cache-dir", str(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def with_ending(ending: str) -> list[Path]:
     """The project's files with this ending."""
     found = [path for path in project_files() if path.suffix == ending]

@@ -12,17 +12,17 @@ from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import capture
 
 
-def tiny(module: nn.Module, size: tuple[int, int] = (8, 8), channels: int = 3) -> LoadedModel:
-    """`module` as a LoadedModel whose input is used as it is: mean 0, std 1."""
+def tiny(module: nn.Module, size: tuple[int, int] = (8, 8), channels: int = 3, known: bool = False) -> LoadedModel:
+    """`module` as a LoadedModel whose input is used as it is: mean 0, std 1. `known`: it is of cnnviz's own code."""
     preprocessing = Preprocessing(size, mean=(0.0,) * channels, std=(1.0,) * channels)
-    return LoadedModel(module, "tiny", preprocessing, ["a"], torch.device("cpu"))
+    return LoadedModel(module, "tiny", preprocessing, ["a"], torch.device("cpu"), known=known)
 
 
 def published(name: str, size: tuple[int, int] | None = None) -> LoadedModel:
     """An architecture of the catalogue with random weights, optionally at another input size."""
     torch.manual_seed(0)
     channels, height, width = find(name).input_size
-    return tiny(build(name), size or (height, width), channels)
+    return tiny(build(name), size or (height, width), channels, known=True)
 
 
 class Functional(nn.Module):

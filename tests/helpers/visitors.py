@@ -30,6 +30,19 @@ _GO = """url => new Promise((begun) => {  // until the script runs, which may be
   history.pushState(null, "", url)
   dispatchEvent(new PopStateEvent("popstate"))
 })"""
+_STILL = """({ quiet, patience }) => new Promise((ended) => {  // once the script has not run for `quiet` ms
+  const app = document.querySelector("[data-testid=stApp]")
+  let timer = 0
+  const end = (well) => { watch.disconnect(); clearTimeout(timer); clearTimeout(late); ended(well) }
+  const look = () => {
+    clearTimeout(timer)
+    if (app.dataset.testScriptState === "notRunning") timer = setTimeout(end, quiet, true)
+  }
+  const watch = new MutationObserver(look), late = setTimeout(end, patience, false)
+  watch.observe(app, { attributeFilter: ["data-test-script-state"] })
+  look()
+})"""
+_BEGINS, _DRAWN = 350, 150  # milliseconds until a run that was asked for has begun, and until a page is painted
 _PROBES = re.compile(r"/[\w-]+/_stcore/(health|host-config)$")  # Streamlit looks for its base path below the page
 
 
@@ -114,16 +127,12 @@ class Visitor:
 
     def arrived(self, page: str) -> None:
         self.tab.locator("h1", has_text=TITLES[page]).wait_for()
-        self.settled()
+        self.settled(_DRAWN)
 
-    def settled(self) -> None:
-        """The script has ended and stays ended."""
-        from playwright.sync_api import expect
-
-        self.tab.wait_for_timeout(250)
-        state = self.tab.locator("[data-testid=stApp]")
-        expect(state).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
-        self.tab.wait_for_timeout(150)
+    def settled(self, quiet: int = _BEGINS) -> None:
+        """The script has ended and stays ended. `quiet`: for so many milliseconds; less where it has begun for sure."""
+        still = self.tab.evaluate(_STILL, {"quiet": quiet, "patience": PATIENCE})
+        assert still, f"the script does not end; the page is {self.tab.url}"
 
     def press(self, *keys: str) -> None:
         """Keys that the app answers, once it listens and no list stands open above the page."""
@@ -136,12 +145,12 @@ class Visitor:
         end = time.monotonic() + PATIENCE / 1000
         while not holds():
             assert time.monotonic() < end, f"{what}; the page is {self.tab.url}"
-            self.tab.wait_for_timeout(100)
+            self.tab.wait_for_timeout(60)
 
     def until_query(self, **wanted: str | None) -> None:
         """The URL carries these choices, or None for none, and the page they ask for is drawn."""
         self.until(lambda: all(self.query().get(key) == value for key, value in wanted.items()), f"URL with {wanted}")
-        self.settled()
+        self.settled(_DRAWN)
 
     def until_chosen(self, label: str, value: str) -> None:
         """A picker shows `value`, which it does a moment after the URL."""

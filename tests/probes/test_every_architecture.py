@@ -1,5 +1,6 @@
 """All probes on all networks of the catalogue, and receptive fields of more than forty against the oracle."""
 
+import contextlib
 from itertools import product
 
 import numpy as np
@@ -21,22 +22,22 @@ from cnnviz.tracing.receptive_field import receptive_field
 DEEPER = set(  # or wider, of the very blocks of another that is looked at
     "resnet1202_cifar resnet101_cifar resnet152_cifar resnet101 resnet101_v1 resnet152_v1 preact_resnet1001 "
     "stochastic_depth1202 densenet169 densenet201 densenet_100_k24 densenet_bc_250_k24 vgg13 vgg19 vgg13_bn vgg19_bn "
-    "cnn_m_1024 cnn_m_2048 alexnet_d2l".split()
+    "cnn_m_1024 cnn_m_2048 alexnet_d2l densenet_bc_190_k40 densenet264 vgg11_lrn".split()
 )
 EVERY = [name for name in cnnviz.architectures() if name not in DEEPER]
 
 
 def network(name: str) -> cnnviz.LoadedModel:
-    """The network at 128×128 where it takes that in place of more, else at its default input; a large one with
-    weights that are cheaper to draw than its own."""
+    """The network at 64×64 or 128×128 where it takes that in place of more, else at its default input; a large one
+    with weights that are cheaper to draw than its own."""
     channels, height, width = find(name).input_size
+    size = (height, width)
     with torch.device("meta"):
         skeleton = cnnviz.build(name).eval()
-        try:
-            skeleton(torch.zeros(1, channels, 128, 128))
-            size = (min(height, 128), min(width, 128))
-        except RuntimeError:
-            size = (height, width)
+        for side in (128, 64):
+            with contextlib.suppress(RuntimeError):
+                skeleton(torch.zeros(1, channels, side, side))
+                size = (min(height, side), min(width, side))
     if sum(parameter.numel() for parameter in skeleton.parameters()) < 30_000_000:
         return published(name, size)
     module = skeleton.to_empty(device="cpu")
@@ -51,7 +52,7 @@ def network(name: str) -> cnnviz.LoadedModel:
                 part.copy_(drawn[: len(part)]).mul_((6 / fan_in) ** 0.5)
         else:
             parameter.data.fill_(0.1 if key.endswith("bias") else 1.0)
-    return tiny(module, size, channels)
+    return tiny(module, size, channels, known=True)
 
 
 def spread(layers: list[str], count: int) -> list[str]:
