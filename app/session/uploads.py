@@ -11,6 +11,7 @@ import numpy as np
 
 from app import limits
 from cnnviz.errors import BadInput
+from cnnviz.paths import cache_root, user_folder
 
 TITLE = 60  # characters of an uploaded photograph's title
 UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
@@ -21,8 +22,7 @@ _UNANSWERED = 24 * 3600  # seconds that a weights file is kept whose form nobody
 
 def cache_folder(*parts: str) -> Path:
     """A folder below $CNNVIZ_CACHE (default ~/.cache/cnnviz), made if it is missing."""
-    root = Path(os.environ.get("CNNVIZ_CACHE", "") or Path.home() / ".cache" / "cnnviz")
-    folder = root.joinpath(*parts)
+    folder = cache_root().joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -30,7 +30,7 @@ def cache_folder(*parts: str) -> Path:
 def without_folders(text: str) -> str:
     """A message for those whose business this computer's folders are not."""
     named = (os.environ.get(name, "") for name in ("CNNVIZ_CACHE", "CNNVIZ_DATA", "TORCH_HOME", "XDG_CACHE_HOME"))
-    folders = {str(Path(name).expanduser().absolute()) for name in named if name} | {str(Path.home())}
+    folders = {str(user_folder(name).absolute()) for name in (*named, "~") if name}
     for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(folder, "…") if len(folder) > 1 else text
     return text

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnviz.errors import BadInput
+from cnnviz.paths import project
 from cnnviz.store import is_there, read_json
 
 BUNDLED = "bundled:"  # begins the names of the trainings that come with cnnviz
@@ -18,9 +19,9 @@ _WORD, _FILE = re.compile(r"epoch-(\d+)"), re.compile(r"epoch-(\d+)\.safetensors
 
 
 def assets() -> Path:
-    """The folder of bundled files: $CNNVIZ_ASSETS, else `assets` beside the package."""
+    """The folder of bundled files: $CNNVIZ_ASSETS, else those that came with this cnnviz."""
     chosen = os.environ.get("CNNVIZ_ASSETS")
-    return Path(chosen).expanduser() if chosen else Path(__file__).resolve().parents[2] / "assets"
+    return Path(chosen).expanduser() if chosen else project() / "assets"
 
 
 def bundled() -> dict[str, Path]:
