@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
+import io
 import os
 import signal
 import sys
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from cnnviz.cli import app, classroom, index, landscape, listing, prefetch, show, train
-from cnnviz.cli.common import add_plugins, load_plugins
+from cnnviz.cli.common import Terminated, add_plugins, load_plugins, write_plainly
 from cnnviz.cli.doctor import doctor
 from cnnviz.device import out_of_memory
 from cnnviz.errors import Cancelled, CnnvizError
@@ -57,18 +59,18 @@ def build_parser() -> argparse.ArgumentParser:
     return top
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, as a service manager or `kill` sends it: the command ends as by Ctrl+C, and keeps what that keeps."""
-
-
 def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
+    raise Terminated
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: done; 1: an error that was explained; 2: wrong usage; 130: interrupted; 143: terminated. What
     is kept of what was begun is what the command says in `options.kept`."""
     options = build_parser().parse_args(arguments)
+    codecs.register_error("cnnviz", write_plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="cnnviz")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -77,9 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except Cancelled as error:
         print(f"\n{error}", file=sys.stderr)
-        return 130
+        return 143 if getattr(options, "terminated", False) else 130
     except KeyboardInterrupt as error:
-        ended = isinstance(error, _Terminated)
+        ended = isinstance(error, Terminated)
         print(f"\n{'Terminated' if ended else 'Interrupted'}. {getattr(options, 'kept', '')}".rstrip(), file=sys.stderr)
         return 143 if ended else 130
     except CnnvizError as error:

@@ -24,8 +24,10 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from cnnviz.cli.bar import can_show
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.paths import project
+from cnnviz.requirements import explain_import, import_package
 
 PATIENCE = 120.0  # seconds that the server may take to answer
 ANY = ("0.0.0.0", "::")
@@ -92,10 +94,10 @@ def qr_code(text: str) -> str:
 
     try:
         import segno
-    except ImportError:
-        return "(For a QR code: pip install segno)\n"
+    except ImportError as error:
+        return f"(No QR code: {explain_import('segno', error)})\n"
     drawing = io.StringIO()
-    segno.make(text, error="m").terminal(drawing, compact=True)
+    segno.make(text, error="m").terminal(drawing, compact=can_show("▀▄█", sys.stdout))  # else in a terminal's colours
     return drawing.getvalue()
 
 
@@ -131,10 +133,7 @@ def find_home() -> Path:
     home = project() / "app" / "Home.py"
     if not home.is_file():
         raise CnnvizError(f"The app is not where it belongs, {home}. Install cnnviz again: pip install cnnviz")
-    try:
-        import streamlit  # noqa: F401
-    except ImportError as error:
-        raise CnnvizError(f"Streamlit cannot be imported ({error}). Install it: pip install streamlit") from error
+    import_package("streamlit", "The app is drawn with Streamlit")
     return home
 
 
