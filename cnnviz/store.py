@@ -57,8 +57,6 @@ def why_unwritable(folder: str | Path) -> str:
     try:
         with open(trial, "xb") as file:
             file.write(bytes(1 << 20))
-            file.flush()
-            os.fsync(file.fileno())
     except OSError as error:
         return error.strerror or str(error)
     finally:

@@ -20,7 +20,7 @@ from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.models.model import LoadedModel
 
 ORDER = (
-    "errors wording paths requirements store device heap display progress distributed torchvision_import data models "
+    "errors wording paths store device heap display progress distributed torchvision_import data models "
     "probes tracing interventions attribution synthesis engine index training landscape studies tours figures cli "
     "__main__"
 ).split()  # each imports only what stands before it

@@ -14,11 +14,10 @@ from torch import Tensor
 from cnnviz.attribution.gradcam import grad_cam
 from cnnviz.attribution.occlusion import Counter, occlude
 from cnnviz.display import Summarised
-from cnnviz.errors import BadInput, Cancelled
+from cnnviz.errors import BadInput, Cancelled, import_package
 from cnnviz.interventions.relu_rules import RectifierRule
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.predictions import Prediction, predict_image, prepare_image
-from cnnviz.requirements import import_package
 from cnnviz.wording import plural
 
 METHODS = ("saliency", "grad_cam", "guided_backprop", "deconvolution", "integrated_gradients", "occlusion")

@@ -25,9 +25,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnnviz.cli.bar import can_show
-from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.errors import BadInput, CnnvizError, explain_import, import_package
 from cnnviz.paths import project
-from cnnviz.requirements import explain_import, import_package
 
 PATIENCE = 120.0  # seconds that the server may take to answer
 ANY = ("0.0.0.0", "::")

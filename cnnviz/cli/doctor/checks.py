@@ -15,9 +15,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from cnnviz.errors import CnnvizError
+from cnnviz.errors import PACKAGES, CnnvizError, explain_import
 from cnnviz.paths import CACHE, cache_root, project
-from cnnviz.requirements import PACKAGES, explain_import
 from cnnviz.store import why_unwritable
 
 WORKS, NOTE, BROKEN = "works", "note", "broken"
@@ -38,7 +37,7 @@ _MODULES = {package: module for module, package in PACKAGES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """One thing that was tried. `state`: WORKS, BROKEN, or NOTE, which is neither."""
 
     name: str
@@ -46,9 +45,9 @@ class Finding:
     text: str
 
 
-def check_versions() -> Iterator[Finding]:
+def check_versions() -> Iterator[Check]:
     """Python, and every package that cnnviz needs: its version, and whether it can be imported."""
-    yield Finding("Python", WORKS, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield Check("Python", WORKS, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package, wanted in read_requirements().items():
         yield _check_package(package, wanted)
     for package in OPTIONAL:
@@ -56,11 +55,11 @@ def check_versions() -> Iterator[Finding]:
         try:
             with _quiet():
                 import_module(module)
-            yield Finding(package, WORKS, version(package))
+            yield Check(package, WORKS, version(package))
         except Exception as error:  # noqa: BLE001, other people's code
             absent = isinstance(error, ModuleNotFoundError) and error.name == module
             optional = f"not installed (optional): pip install {package}"
-            yield Finding(package, *((NOTE, optional) if absent else (BROKEN, explain_import(module, error))))
+            yield Check(package, *((NOTE, optional) if absent else (BROKEN, explain_import(module, error))))
 
 
 @contextmanager
@@ -85,7 +84,7 @@ def read_requirements() -> dict[str, str]:
     return {part[1]: part[2].strip() for part in parts if part}
 
 
-def _check_package(package: str, wanted: str) -> Finding:
+def _check_package(package: str, wanted: str) -> Check:
     from packaging.specifiers import SpecifierSet
 
     module = _MODULES.get(package, package)
@@ -95,17 +94,17 @@ def _check_package(package: str, wanted: str) -> Finding:
         with _quiet():
             import_module(module)
     except Exception as error:  # noqa: BLE001, other people's code
-        return Finding(package, BROKEN, explain_import(module, error))
+        return Check(package, BROKEN, explain_import(module, error))
     try:
         found = version(package)
     except PackageNotFoundError:  # opencv-python-headless in place of opencv-python, for one
-        return Finding(package, WORKS, getattr(import_module(module), "__version__", "of unknown version"))
+        return Check(package, WORKS, getattr(import_module(module), "__version__", "of unknown version"))
     if not SpecifierSet(wanted).contains(found, prereleases=True):
-        return Finding(package, BROKEN, f"{found}, and cnnviz needs {wanted}: pip install '{package}{wanted}'")
-    return Finding(package, WORKS, found)
+        return Check(package, BROKEN, f"{found}, and cnnviz needs {wanted}: pip install '{package}{wanted}'")
+    return Check(package, WORKS, found)
 
 
-def check_devices() -> Iterator[Finding]:
+def check_devices() -> Iterator[Check]:
     """What computes here, and which of them is chosen by itself."""
     from cnnviz.device import CPU_VARIABLE, available, choose, describe, fast_bfloat16
 
@@ -113,31 +112,31 @@ def check_devices() -> Iterator[Finding]:
         info = describe(device)
         gain = "bfloat16 is fast here" if fast_bfloat16(device) else "float32 (bfloat16 is not faster here)"
         chosen = "  <- auto" if device == str(choose("auto")) else ""
-        yield Finding(device, WORKS, f"{info.name}, {info.memory_total / 2**30:.0f} GiB, {gain}{chosen}")
+        yield Check(device, WORKS, f"{info.name}, {info.memory_total / 2**30:.0f} GiB, {gain}{chosen}")
     if wanted := os.environ.get(CPU_VARIABLE):
-        yield Finding(CPU_VARIABLE, NOTE, wanted)
+        yield Check(CPU_VARIABLE, NOTE, wanted)
 
 
-def check_files() -> Iterator[Finding]:
+def check_files() -> Iterator[Check]:
     """The app and the bundled files: whether all are where they belong."""
     from cnnviz.landscape.bundled import landscapes
     from cnnviz.models.bundled import SHIPPED, assets, bundled, recorded_folder, snapshots
 
     home = project() / "app" / "Home.py"
-    yield Finding("app", *((WORKS, str(project())) if home.is_file() else (BROKEN, f"{home} is missing")))
+    yield Check("app", *((WORKS, str(project())) if home.is_file() else (BROKEN, f"{home} is missing")))
     again = "Install cnnviz again, or fetch the project's folder assets/ anew"
     missing = [name for name in SHIPPED if name not in bundled()]
     weights = f"{', '.join(bundled()) or 'none'} in {assets()}"
     if missing:
         weights = f"{', '.join(missing)} missing in {assets()}. {again}"
-    yield Finding("weights", BROKEN if missing else WORKS, weights)
+    yield Check("weights", BROKEN if missing else WORKS, weights)
     kept = [name for name in bundled() if snapshots(name)]
     runs = [name for name in bundled() if recorded_folder(name)]
     for title, found in (("snapshots", kept), ("trainings", runs), ("landscapes", list(landscapes()))):
-        yield Finding(title, *((WORKS, ", ".join(found)) if found else (BROKEN, f"none in {assets()}. {again}")))
+        yield Check(title, *((WORKS, ", ".join(found)) if found else (BROKEN, f"none in {assets()}. {again}")))
 
 
-def check_folders() -> Iterator[Finding]:
+def check_folders() -> Iterator[Check]:
     """Whether cnnviz can write where it keeps things."""
     from cnnviz.data.public.public_files import data_folder
     from cnnviz.models.runs.folder import runs_folder
@@ -150,12 +149,12 @@ def check_folders() -> Iterator[Finding]:
         if problem:
             needed = title != "runs" or os.environ.get(variable)  # without a name it is wherever one happens to be
             text = f"{folder}: {problem}. Name a folder that can be written in {variable}"
-            yield Finding(title, BROKEN if needed else NOTE, text)
+            yield Check(title, BROKEN if needed else NOTE, text)
         else:
-            yield Finding(title, WORKS, f"{_measure_folder(folder)}  {folder}")
+            yield Check(title, WORKS, f"{_measure_folder(folder)}  {folder}")
     for variable in ("CNNVIZ_WEIGHTS_MIRROR", "CNNVIZ_DATA_MIRROR", "HF_ENDPOINT"):
         if value := os.environ.get(variable):
-            yield Finding(variable, NOTE, value)
+            yield Check(variable, NOTE, value)
 
 
 def _measure_folder(folder: Path) -> str:
@@ -169,7 +168,7 @@ def _measure_folder(folder: Path) -> str:
     return f"{total / 1e6:,.1f} MB, {shutil.disk_usage(folder).free / 1e9:,.0f} GB free"
 
 
-def check_offline() -> Iterator[Finding]:
+def check_offline() -> Iterator[Check]:
     """What works without a connection."""
     from cnnviz.data.public.public_files import SETS, is_here
     from cnnviz.models.catalogue.cards import all_cards
@@ -177,33 +176,33 @@ def check_offline() -> Iterator[Finding]:
 
     here = [card.name for card in all_cards() if card.here and card.weights == "pretrained"]
     sets = [name for name in SETS if is_here(name)]
-    yield Finding("always", WORKS, "every architecture with random weights, bundled weights, photographs and digits")
-    yield Finding("packaged", NOTE, ", ".join(packaged()) or "none")
-    yield Finding("pretrained", NOTE, f"{', '.join(here) or 'none'} (bring more: cnnviz prefetch NAME)")
-    yield Finding("data sets", NOTE, f"{', '.join(sets) or 'none'} (bring more: cnnviz prefetch --data NAME)")
+    yield Check("always", WORKS, "every architecture with random weights, bundled weights, photographs and digits")
+    yield Check("packaged", NOTE, ", ".join(packaged()) or "none")
+    yield Check("pretrained", NOTE, f"{', '.join(here) or 'none'} (bring more: cnnviz prefetch NAME)")
+    yield Check("data sets", NOTE, f"{', '.join(sets) or 'none'} (bring more: cnnviz prefetch --data NAME)")
 
 
-def check_plugins() -> Iterator[Finding]:
+def check_plugins() -> Iterator[Check]:
     """The user's own networks."""
     from cnnviz.models.catalogue.plugins import list_plugins
 
     found = list_plugins()
     for plugin in found:
         text = plugin.problem or ", ".join(plugin.names)
-        yield Finding(str(plugin.path), BROKEN if plugin.problem else WORKS, text)
+        yield Check(str(plugin.path), BROKEN if plugin.problem else WORKS, text)
     if not found:
-        yield Finding("plugins", NOTE, "none (name files in CNNVIZ_PLUGINS or with --plugin)")
+        yield Check("plugins", NOTE, "none (name files in CNNVIZ_PLUGINS or with --plugin)")
 
 
-def check_address() -> Iterator[Finding]:
+def check_address() -> Iterator[Check]:
     """Whether others could reach the app: a plugin, an upload and the GPU are then theirs to use, too."""
     address, source = _find_address()
     port = os.environ.get("STREAMLIT_SERVER_PORT") or "8501"
     if address in LOCAL:
-        yield Finding("address", WORKS, f"http://localhost:{port}, for this machine alone ({source})")
+        yield Check("address", WORKS, f"http://localhost:{port}, for this machine alone ({source})")
         return
     where = f"at {address}" if address not in ("", "0.0.0.0", "::") else "from every network of this machine"
-    yield Finding(
+    yield Check(
         "address",
         NOTE,
         f"Home would be public: reachable {where} ({source}). Whoever opens it uses this machine. For this machine "
@@ -224,7 +223,7 @@ def _find_address() -> tuple[str, str]:
     return "", "no server.address is set"
 
 
-def check_networks() -> Iterator[Finding]:
+def check_networks() -> Iterator[Check]:
     """A prediction with every bundled network and every one of a package, compared with what it should be."""
     from cnnviz.models.bundled import SHIPPED, bundled
     from cnnviz.models.zoo.packaged import PACKAGES as PACKAGED
@@ -234,10 +233,10 @@ def check_networks() -> Iterator[Finding]:
         try:
             yield _check_network(name, weights)
         except CnnvizError as error:
-            yield Finding(name, BROKEN, str(error))
+            yield Check(name, BROKEN, str(error))
 
 
-def _check_network(name: str, weights: str) -> Finding:
+def _check_network(name: str, weights: str) -> Check:
     from cnnviz.data.samples import draw_digit, sample_names, sample_photo
     from cnnviz.models.load import load
 
@@ -248,9 +247,9 @@ def _check_network(name: str, weights: str) -> Finding:
     accuracy = model.notes.get("accuracy") or {}
     scored = f"{accuracy['test']:.1%} on {accuracy['test_images']:,} test images" if "test" in accuracy else weights
     if name not in ANSWERS:
-        return Finding(name, NOTE, f"{scored}; answers {answer!r}")
+        return Check(name, NOTE, f"{scored}; answers {answer!r}")
     expected, usual = ANSWERS[name]
     if answer != expected or abs(logit - usual) > _NEAR:
         text = f"answers {answer!r} ({logit:.2f}) where {expected!r} ({usual:.2f}) is right: the weights are others"
-        return Finding(name, BROKEN, text)
-    return Finding(name, WORKS, f"{scored}; works (answers {answer!r}, as it should)")
+        return Check(name, BROKEN, text)
+    return Check(name, WORKS, f"{scored}; works (answers {answer!r}, as it should)")

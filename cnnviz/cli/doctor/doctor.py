@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 from cnnviz.cli.common import add_json, print_json
 from cnnviz.cli.doctor import checks
-from cnnviz.cli.doctor.checks import BROKEN, Finding
+from cnnviz.cli.doctor.checks import BROKEN, Check
 from cnnviz.errors import CnnvizError
 
-PARTS: dict[str, Callable[[], Iterator[Finding]]] = {
+PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "Versions": checks.check_versions,
     "Devices": checks.check_devices,
     "Files": checks.check_files,
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the report; a part that is broken is named and the others go on. Raises CnnvizError at the end if anything
     is broken."""
-    found: list[tuple[str, Finding]] = []
+    found: list[tuple[str, Check]] = []
     for title, part in PARTS.items():
         if not options.json:
             print(title)
@@ -51,10 +51,10 @@ def run(options: argparse.Namespace) -> None:
         raise CnnvizError(f"Broken: {', '.join(broken)}.")
 
 
-def _try(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _try(part: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     """The findings of a part, the last of which may be that it broke off."""
     try:
         yield from part()
     except (Exception, SystemExit) as error:
         kind = "" if isinstance(error, CnnvizError) else f"{type(error).__name__}: "
-        yield Finding(getattr(part, "__name__", "check").removeprefix("check_"), BROKEN, f"{kind}{error}")
+        yield Check(getattr(part, "__name__", "check").removeprefix("check_"), BROKEN, f"{kind}{error}")

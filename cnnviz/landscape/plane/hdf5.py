@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.errors import BadInput, CnnvizError, import_package
 from cnnviz.landscape.results import Line, Surface
 from cnnviz.models.checkpoint.prefixes import is_bookkeeping
 from cnnviz.models.model import LoadedModel
-from cnnviz.requirements import import_package
 from cnnviz.wording import plural
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from cnnviz.errors import CnnvizError, unknown
+from cnnviz.errors import CnnvizError, import_package, unknown
 from cnnviz.models.zoo import chains, pytorchcv, timm, torchvision, variants
-from cnnviz.requirements import import_package
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.architecture import Architecture

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnviz.display import Summarised
-from cnnviz.errors import BadInput, unknown
-from cnnviz.requirements import import_package
+from cnnviz.errors import BadInput, import_package, unknown
 
 LIMIT = 0.1  # root mean square of a filter in the training of Zeiler and Fergus
 BORDERS = {"zeros": "BORDER_CONSTANT", "mirror": "BORDER_REFLECT_101", "edge": "BORDER_REPLICATE"}

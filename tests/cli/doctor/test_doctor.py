@@ -17,7 +17,7 @@ from source_tree import ROOT
 import cnnviz
 from cnnviz.cli import main
 from cnnviz.cli.doctor import checks
-from cnnviz.cli.doctor.checks import BROKEN, NOTE, WORKS, Finding
+from cnnviz.cli.doctor.checks import BROKEN, NOTE, WORKS, Check
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.models.bundled import SHIPPED, assets, bundled
 from cnnviz.models.zoo.packaged import packaged
@@ -33,8 +33,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-def by_name(findings: Iterator[Finding]) -> dict[str, Finding]:
-    return {finding.name: finding for finding in findings}
+def by_name(findings: Iterator[Check]) -> dict[str, Check]:
+    return {check.name: check for check in findings}
 
 
 def test_the_weights_that_belong_to_cnnviz_are_all_here_and_their_answers_are_known():
