@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+from urllib.parse import urlsplit
 
 from cnnviz.cli.classroom import (
     ANY,
+    add_url,
     bracket,
     check_free,
     find_home,
     lan_address,
     name_plugins,
+    read_url,
     server_command,
     stop_at_exit,
 )
@@ -30,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("--port", type=int, help=f"default: {PORT}, or the next that is free")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1, this computer alone)")
+    add_url(parser)
     parser.add_argument("--no-browser", action="store_true", help="say where the app is, and open no browser")
 
 
@@ -38,9 +42,10 @@ def run(options: argparse.Namespace) -> None:
     home = find_home()
     port = find_port(options.host, options.port)
     options.kept = "The app has ended."
-    address = lan_address() if options.host in ANY else options.host
+    url = read_url(options)
+    address = urlsplit(url).hostname or (lan_address() if options.host in ANY else options.host)
     if options.host not in LOCAL:
-        print(f"Whoever can reach http://{bracket(address)}:{port} uses this machine.", flush=True)
+        print(f"Whoever can reach {url or f'http://{bracket(address)}:{port}'} uses this machine.", flush=True)
     command = server_command(home, options.host, address, port)
     command += [f"--server.headless={str(options.no_browser).lower()}", "--server.showEmailPrompt=false"]
     with stop_at_exit(subprocess.Popen(command, env={**os.environ, **name_plugins(options.plugin)})) as server:

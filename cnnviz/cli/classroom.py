@@ -23,6 +23,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cnnviz.cli.bar import can_show
 from cnnviz.errors import BadInput, CnnvizError, explain_import, import_package
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("--port", type=int, default=8501, help="default: 8501")
     parser.add_argument("--host", help="address to bind (default: this computer's in the local network)")
+    add_url(parser)
     parser.add_argument("--tour", metavar="NAME", help="the lecturer's link opens this tour, e.g. lecture")
 
 
@@ -47,15 +49,17 @@ def run(options: argparse.Namespace) -> None:
 
         load_tour(options.tour)  # better refused here than in front of the class
     host = options.host or lan_address()
-    address = host if host not in ANY else lan_address()
     check_free(host, options.port)
-    token, url = secrets.token_urlsafe(18), f"http://{bracket(address)}:{options.port}"
+    token, url = secrets.token_urlsafe(18), read_url(options)
+    address = urlsplit(url).hostname or (lan_address() if host in ANY else host)
+    url = url or f"http://{bracket(address)}:{options.port}"
+    here = f"http://{'127.0.0.1' if host in ANY else bracket(host)}:{options.port}"
     environment = {**os.environ, "CNNVIZ_CLASS_TOKEN": token, "CNNVIZ_CLASS_ADDRESS": url}
     environment |= name_plugins(options.plugin)
     command = [*server_command(home, host, address, options.port), "--server.headless=true"]
     options.kept = "The class has ended."
     with stop_at_exit(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)) as server:
-        _wait_for(url, server)
+        _wait_for(here, server)
         print(announcement(url, token, options.tour), flush=True)
         code = server.wait()
     if code:
@@ -65,10 +69,27 @@ def run(options: argparse.Namespace) -> None:
 def server_command(home: Path, host: str, address: str, port: int) -> list[str]:
     """The command that starts the app. Only this address and this computer's own names are answered, so that no
     page elsewhere can reach the app through a name that it has pointed here (DNS rebinding)."""
-    names = {address, socket.gethostname(), f"{socket.gethostname()}.local", "localhost", "127.0.0.1"}
+    names = {address, host, socket.gethostname(), f"{socket.gethostname()}.local", "localhost", "127.0.0.1"} - {*ANY}
     command = [sys.executable, "-m", "streamlit", "run", str(home)]
     command += [f"--server.address={host}", f"--server.port={port}", f"--browser.serverAddress={address}"]
     return command + [f"--server.allowedHosts={name}" for name in sorted(names)]
+
+
+def add_url(parser: argparse.ArgumentParser) -> None:
+    """--url, for an app behind a reverse proxy."""
+    text = "where visitors open it, if that is elsewhere: of a reverse proxy, https://cnn.example.org (or $CNNVIZ_URL)"
+    parser.add_argument("--url", default=os.environ.get("CNNVIZ_URL"), help=text)
+
+
+def read_url(options: argparse.Namespace) -> str:
+    """--url without what stands behind the host; "" without it. Raises BadInput for what is no address."""
+    if not options.url:
+        return ""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(options.url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/"):
+            return f"{parts.scheme}://{parts.netloc}"
+    raise BadInput(f"--url is an address such as https://cnn.example.org, got {options.url!r}.")
 
 
 def announcement(url: str, token: str, tour: str | None = None) -> str:
