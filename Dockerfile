@@ -15,9 +15,9 @@ RUN apt-get update \
 RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu "torch>=2.11,<2.16" "torchvision>=0.26"
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-cache-dir /wheels/*.whl && rm -rf /wheels
-RUN useradd --create-home --uid 1000 cnnviz && install --directory --owner=cnnviz /home/cnnviz/.cache
+RUN useradd --create-home --home-dir /srv/cnnviz --uid 1000 cnnviz && install --directory --owner=cnnviz /srv/cnnviz/.cache
 USER 1000
-WORKDIR /home/cnnviz
+WORKDIR /srv/cnnviz
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=5)"]

@@ -201,7 +201,9 @@ def test_bundled_weights_are_the_default_where_there_are_some(monkeypatch, tmp_p
     assert load("lenet5", weights="random").origin == "random"
     assert load("resnet32_cifar").origin == "random"  # of which cnnviz brings none
     with pytest.raises(BadInput, match="Bundled: lenet5"):
-        load("resnet20_cifar", weights="bundled")
+        load("resnet32_cifar", weights="bundled")
+    with pytest.raises(BadInput, match="resnet20_cifar, which come with cnnviz, are missing"):
+        load("resnet20_cifar")
 
 
 def test_a_word_opens_the_bundled_weights_as_they_were_in_their_training():
