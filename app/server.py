@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from app.session import storage
 from cnnviz.errors import CnnvizError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     ending.set()
     tidying.cancel()
     await asyncio.to_thread(warming.join, 30)  # an import cut off at shutdown would abort the interpreter
+    storage.clear()
 
 
 async def _tidy_now_and_then() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnviz.tracing.receptive_field import receptive_field
     from cnnviz.training.record.recorder import record
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "LoadedModel": "cnnviz.models.model",

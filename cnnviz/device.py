@@ -196,11 +196,12 @@ def out_of_memory(error: BaseException) -> bool:
 def release(device: str | torch.device = "cpu") -> None:
     """Give back what nobody holds any more. Call outside the except block: its traceback holds tensors."""
     gc.collect()
-    if str(device).startswith("cuda"):
+    kind = str(device).partition(":")[0]
+    if kind in ("cuda", "mps"):
         import torch
 
         try:
-            torch.cuda.empty_cache()
+            torch.get_device_module(kind).empty_cache()
         except RuntimeError:
             pass  # the device is gone: there is nothing to empty
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.paths import NOWHERE
 
 _META = "meta.json"  # entry of the .npz that holds the JSON
 
@@ -44,6 +45,24 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # it was renamed, or never made
             draft.unlink()
+
+
+def why_unwritable(folder: str | Path) -> str:
+    """Why no file of a megabyte can be written into a folder that is there or would be made; "" if one can."""
+    folder = Path(folder)
+    if NOWHERE in (folder, *folder.parents):
+        return "This user has no home folder"
+    there = next((one for one in (folder, *folder.parents) if is_there(one)), folder)
+    trial = there / f".cnnviz-{secrets.token_hex(6)}"
+    try:
+        with open(trial, "xb") as file:
+            file.write(bytes(1 << 20))
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        with suppress(OSError):
+            trial.unlink()
+    return ""
 
 
 def is_there(path: Path) -> bool:

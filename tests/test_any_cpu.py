@@ -8,7 +8,7 @@ from nets import Functional, images, tiny
 from slowindex import memory, noise
 from torch import nn
 
-from cnnviz.cli.doctor import _print_devices
+from cnnviz.cli.doctor.checks import check_devices
 from cnnviz.device import describe_precision, fast_bfloat16, fuses_bfloat16, precision_meta, usable_precision
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.figures.landscape.words import provenance
@@ -153,7 +153,6 @@ def test_training_takes_the_precision_that_serves(avx2):
         assert not run.bfloat16 and run.precision == said
 
 
-def test_the_doctor_says_what_the_processor_is_taken_for(avx2, capsys):
-    _print_devices()
-    said = capsys.readouterr().out
-    assert "bfloat16 is not faster here" in said and "CNNVIZ_CPU: avx2" in said
+def test_the_doctor_says_what_the_processor_is_taken_for(avx2):
+    said = {finding.name: finding.text for finding in check_devices()}
+    assert "bfloat16 is not faster here" in said["cpu"] and said["CNNVIZ_CPU"] == "avx2"

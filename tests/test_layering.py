@@ -20,8 +20,9 @@ from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.models.model import LoadedModel
 
 ORDER = (
-    "errors wording store device heap display progress distributed torchvision_import data models probes tracing "
-    "interventions attribution synthesis engine index training landscape studies tours figures cli __main__"
+    "errors wording paths store device heap display progress distributed torchvision_import data models "
+    "probes tracing interventions attribution synthesis engine index training landscape studies tours figures cli "
+    "__main__"
 ).split()  # each imports only what stands before it
 LEVELS = {name: level for level, name in enumerate(ORDER)}
 DOOR = "cnnviz.figures.notebook.html.html_of"  # what display.py may ask for: a notebook asks the result itself

@@ -256,9 +256,10 @@ def card(name: str, weights: str) -> list[str]:
 
 @st.cache_data(show_spinner=False)
 def _bundled() -> list[str]:
-    from cnnviz.models.bundled import bundled
+    """With those that should be there: loading them says what is missing, in place of random weights."""
+    from cnnviz.models.bundled import SHIPPED, bundled
 
-    return sorted(bundled())
+    return sorted({*SHIPPED, *bundled()})
 
 
 def weights_options(name: str) -> list[str]:

@@ -5,12 +5,15 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from app import limits
+from app.session import storage
 from cnnviz.errors import BadInput
+from cnnviz.paths import user_folder
 
 TITLE = 60  # characters of an uploaded photograph's title
 UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
@@ -20,17 +23,17 @@ _UNANSWERED = 24 * 3600  # seconds that a weights file is kept whose form nobody
 
 
 def cache_folder(*parts: str) -> Path:
-    """A folder below $CNNVIZ_CACHE (default ~/.cache/cnnviz), made if it is missing."""
-    root = Path(os.environ.get("CNNVIZ_CACHE", "") or Path.home() / ".cache" / "cnnviz")
-    folder = root.joinpath(*parts)
-    folder.mkdir(parents=True, exist_ok=True)
+    """A folder below $CNNVIZ_CACHE (default ~/.cache/cnnviz), made if it is missing and can be."""
+    folder = storage.root().joinpath(*parts)
+    with suppress(OSError):  # what writes says why it cannot; what reads finds nothing
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def without_folders(text: str) -> str:
     """A message for those whose business this computer's folders are not."""
     named = (os.environ.get(name, "") for name in ("CNNVIZ_CACHE", "CNNVIZ_DATA", "TORCH_HOME", "XDG_CACHE_HOME"))
-    folders = {str(Path(name).expanduser().absolute()) for name in named if name} | {str(Path.home())}
+    folders = {str(user_folder(name).absolute()) for name in (*named, "~") if name}
     for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(folder, "…") if len(folder) > 1 else text
     return text
@@ -45,11 +48,11 @@ def store_weights(data: bytes | memoryview) -> str:
     from cnnviz.store import write_bytes_atomic
 
     folder = cache_folder("weights")
-    for old in folder.iterdir():
+    for old in folder.glob("*"):
         alone = old.name.isalnum() and not side_file(f"file-{old.name}").exists()
         if alone and old.is_file() and time.time() - old.stat().st_mtime > _UNANSWERED:
             old.unlink(missing_ok=True)
-    held = sum(path.stat().st_size for path in folder.iterdir() if path.name != digest)
+    held = sum(path.stat().st_size for path in folder.glob("*") if path.name != digest)
     if held + len(data) > limits.STORED_WEIGHTS:
         raise BadInput(
             f"{held / 1e9:,.1f} GB of weights are kept here already; with these {len(data) / 1e9:,.1f} GB there would "

@@ -14,7 +14,7 @@ from app.components.keys import mark_drawn
 from app.jobs import clicks, watch
 from app.pickers import bar
 from app.session import shared
-from app.shell import presenting, sheet, touring
+from app.shell import presenting, saving, sheet, touring
 from app.shell.pages import list_pages
 from app.url import address, scene
 from cnnviz.errors import CnnvizError, DeviceLost
@@ -87,6 +87,7 @@ def _frame(chosen: st.Page, offered: list[st.Page], in_class: bool) -> Exception
     links, choices = st.sidebar.container(key="cnnviz_pages").empty(), address.link()
     _draw_links(links, offered)
     with bar.draw():
+        saving.say()
         failed = _draw(chosen)
     watch.finish()
     scene.finish()

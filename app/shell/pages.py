@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "pages"
+from cnnviz.paths import project
+
+FOLDER = project() / "pages"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from app.components import keys
 from app.shell import touring
 from app.url import address
 from app.url.address import bind, put, step
+from cnnviz.paths import project
 
-_THEME = Path(__file__).resolve().parents[2] / "assets" / "theme"
+_THEME = project() / "assets" / "theme"
 _STEPPED = {"l": "layer", "u": "unit", "i": "image", "v": "view"}
 _KEYS = {
     **{key: f"{choice} +1" for key, choice in _STEPPED.items()},

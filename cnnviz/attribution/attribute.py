@@ -14,7 +14,7 @@ from torch import Tensor
 from cnnviz.attribution.gradcam import grad_cam
 from cnnviz.attribution.occlusion import Counter, occlude
 from cnnviz.display import Summarised
-from cnnviz.errors import BadInput, Cancelled, CnnvizError
+from cnnviz.errors import BadInput, Cancelled, import_package
 from cnnviz.interventions.relu_rules import RectifierRule
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.predictions import Prediction, predict_image, prepare_image
@@ -145,16 +145,13 @@ def _integrate_gradients(
     """Values (C, H, W), and the fields of the result that describe them. The lock is held for one pass at a time."""
     if baseline not in BASELINES or steps < 1:
         raise BadInput(f"baseline is one of {', '.join(BASELINES)} and steps >= 1, got {baseline!r} and {steps}.")
-    try:
-        from captum.attr import IntegratedGradients
-    except ImportError as error:
-        raise CnnvizError("Integrated gradients need Captum. Install it: `pip install captum`.") from error
+    captum = import_package("captum.attr", "Integrated gradients are Captum's")
     many = max(1, min(steps, model.most_at_once, _STEPS_AT_ONCE // batch[0, 0].numel()))
     counter = _CountingModel(model, progress, steps)
     with model.gradients():
         start = _make_gray(model, BASELINES[baseline], batch)
         leaf = batch.clone().requires_grad_()
-        values = IntegratedGradients(counter.forward).attribute(
+        values = captum.IntegratedGradients(counter.forward).attribute(
             leaf, start, target=target, n_steps=steps, method="gausslegendre", internal_batch_size=many
         )
     values = values.detach()[0].float().cpu().numpy()

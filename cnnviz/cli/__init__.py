@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
+import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
-from cnnviz.cli import classroom, doctor, index, landscape, listing, prefetch, show, train
-from cnnviz.cli.common import add_plugins, load_plugins
+from cnnviz.cli import app, classroom, index, landscape, listing, prefetch, show, train
+from cnnviz.cli.common import Terminated, add_plugins, load_plugins, write_plainly
+from cnnviz.cli.doctor import doctor
 from cnnviz.device import out_of_memory
 from cnnviz.errors import Cancelled, CnnvizError
 
 _COMMANDS = {
+    "app": app,
     "list": listing,
     "show": show,
     "train": train,
@@ -25,6 +32,7 @@ _COMMANDS = {
 }
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}  # disks and quotas
 _EPILOG = """examples:
+  cnnviz app
   cnnviz train lenet5 --data mnist --out runs/lenet5
   cnnviz index squeezenet1_0 --data photographs/ --out squeezenet.npz
   cnnviz index runs/lenet5/lenet5-mnist.safetensors --data mnist-test --out lenet5.npz
@@ -33,7 +41,7 @@ _EPILOG = """examples:
   cnnviz show my_net --plugin my_net.py
   cnnviz class --tour lecture
 
-The app: streamlit run app/Home.py
+The app: cnnviz app, or streamlit run app/Home.py in a copy of the project
 """
 
 
@@ -51,21 +59,31 @@ def build_parser() -> argparse.ArgumentParser:
     return top
 
 
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. 0: done; 1: an error that was explained; 2: wrong usage; 130: interrupted. A command that keeps
-    nothing of what was begun says so in `options.kept`."""
+    """Run one command. 0: done; 1: an error that was explained; 2: wrong usage; 130: interrupted; 143: terminated. What
+    is kept of what was begun is what the command says in `options.kept`."""
     options = build_parser().parse_args(arguments)
+    codecs.register_error("cnnviz", write_plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="cnnviz")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         load_plugins(options)
         options.run(options)
         sys.stdout.flush()
     except Cancelled as error:
         print(f"\n{error}", file=sys.stderr)
-        return 130
-    except KeyboardInterrupt:
-        kept = getattr(options, "kept", "What was finished is kept; the same command goes on.")
-        print(f"\nInterrupted. {kept}", file=sys.stderr)
-        return 130
+        return 143 if getattr(options, "terminated", False) else 130
+    except KeyboardInterrupt as error:
+        ended = isinstance(error, Terminated)
+        print(f"\n{'Terminated' if ended else 'Interrupted'}. {getattr(options, 'kept', '')}".rstrip(), file=sys.stderr)
+        return 143 if ended else 130
     except CnnvizError as error:
         print(f"cnnviz: {error}", file=sys.stderr)
         return 1

@@ -9,6 +9,15 @@ from typing import TextIO
 WIDTH = 24
 
 
+def can_show(text: str, stream: TextIO) -> bool:
+    """Whether the stream's encoding has all these characters."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 class ProgressBar:
     """`update(share, text)` at most ten times a second; `line(text)` prints a line that stays."""
 

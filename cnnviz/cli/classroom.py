@@ -16,18 +16,18 @@ import argparse
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import cnnviz
-from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.cli.bar import can_show
+from cnnviz.errors import BadInput, CnnvizError, explain_import, import_package
+from cnnviz.paths import project
 
 PATIENCE = 120.0  # seconds that the server may take to answer
 ANY = ("0.0.0.0", "::")
@@ -37,27 +37,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("--port", type=int, default=8501, help="default: 8501")
     parser.add_argument("--host", help="address to bind (default: this computer's in the local network)")
+    add_url(parser)
     parser.add_argument("--tour", metavar="NAME", help="the lecturer's link opens this tour, e.g. lecture")
 
 
 def run(options: argparse.Namespace) -> None:
     """Start the app, say where it is, and wait until it ends. Raises CnnvizError if it cannot start."""
-    home = _find_home()
+    home = find_home()
     if options.tour:
         from cnnviz.tours import load_tour
 
         load_tour(options.tour)  # better refused here than in front of the class
     host = options.host or lan_address()
-    address = host if host not in ANY else lan_address()
     check_free(host, options.port)
-    token, url = secrets.token_urlsafe(18), f"http://{_bracket(address)}:{options.port}"
+    token, url = secrets.token_urlsafe(18), read_url(options)
+    address = urlsplit(url).hostname or (lan_address() if host in ANY else host)
+    url = url or f"http://{bracket(address)}:{options.port}"
+    here = f"http://{'127.0.0.1' if host in ANY else bracket(host)}:{options.port}"
     environment = {**os.environ, "CNNVIZ_CLASS_TOKEN": token, "CNNVIZ_CLASS_ADDRESS": url}
-    if options.plugin:
-        files = [*filter(None, [os.environ.get("CNNVIZ_PLUGINS")]), *(str(Path(p).resolve()) for p in options.plugin)]
-        environment["CNNVIZ_PLUGINS"] = os.pathsep.join(files)
-    command = server_command(home, host, address, options.port)
-    with _stop_at_exit(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)) as server:
-        _wait_for(url, server)
+    environment |= name_plugins(options.plugin)
+    command = [*server_command(home, host, address, options.port), "--server.headless=true"]
+    options.kept = "The class has ended."
+    with stop_at_exit(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)) as server:
+        _wait_for(here, server)
         print(announcement(url, token, options.tour), flush=True)
         code = server.wait()
     if code:
@@ -67,10 +69,27 @@ def run(options: argparse.Namespace) -> None:
 def server_command(home: Path, host: str, address: str, port: int) -> list[str]:
     """The command that starts the app. Only this address and this computer's own names are answered, so that no
     page elsewhere can reach the app through a name that it has pointed here (DNS rebinding)."""
-    names = {address, socket.gethostname(), f"{socket.gethostname()}.local", "localhost", "127.0.0.1"}
-    command = [sys.executable, "-m", "streamlit", "run", str(home), "--server.headless=true"]
+    names = {address, host, socket.gethostname(), f"{socket.gethostname()}.local", "localhost", "127.0.0.1"} - {*ANY}
+    command = [sys.executable, "-m", "streamlit", "run", str(home)]
     command += [f"--server.address={host}", f"--server.port={port}", f"--browser.serverAddress={address}"]
     return command + [f"--server.allowedHosts={name}" for name in sorted(names)]
+
+
+def add_url(parser: argparse.ArgumentParser) -> None:
+    """--url, for an app behind a reverse proxy."""
+    text = "where visitors open it, if that is elsewhere: of a reverse proxy, https://cnn.example.org (or $CNNVIZ_URL)"
+    parser.add_argument("--url", default=os.environ.get("CNNVIZ_URL"), help=text)
+
+
+def read_url(options: argparse.Namespace) -> str:
+    """--url without what stands behind the host; "" without it. Raises BadInput for what is no address."""
+    if not options.url:
+        return ""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(options.url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/"):
+            return f"{parts.scheme}://{parts.netloc}"
+    raise BadInput(f"--url is an address such as https://cnn.example.org, got {options.url!r}.")
 
 
 def announcement(url: str, token: str, tour: str | None = None) -> str:
@@ -95,10 +114,10 @@ def qr_code(text: str) -> str:
 
     try:
         import segno
-    except ImportError:
-        return "(For a QR code: pip install segno)\n"
+    except ImportError as error:
+        return f"(No QR code: {explain_import('segno', error)})\n"
     drawing = io.StringIO()
-    segno.make(text, error="m").terminal(drawing, compact=True)
+    segno.make(text, error="m").terminal(drawing, compact=can_show("▀▄█", sys.stdout))  # else in a terminal's colours
     return drawing.getvalue()
 
 
@@ -129,23 +148,22 @@ def check_free(host: str, port: int) -> None:
         ) from error
 
 
-def _find_home() -> Path:
-    """The app's entry point, which lies beside the package in a copy of the project."""
-    home = Path(cnnviz.__file__).resolve().parents[1] / "app" / "Home.py"
+def find_home() -> Path:
+    """The app's entry point. Raises CnnvizError if it, or Streamlit, is not there."""
+    home = project() / "app" / "Home.py"
     if not home.is_file():
-        raise CnnvizError("The app is not installed with the library. Start `cnnviz class` from a copy of the project.")
+        raise CnnvizError(f"The app is not where it belongs, {home}. Install cnnviz again: pip install cnnviz")
+    import_package("streamlit", "The app is drawn with Streamlit")
     return home
 
 
-def _bracket(host: str) -> str:
+def bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
 @contextlib.contextmanager
-def _stop_at_exit(server: subprocess.Popen) -> Iterator[subprocess.Popen]:
+def stop_at_exit(server: subprocess.Popen) -> Iterator[subprocess.Popen]:
     """The server, which ends when this command does: by Ctrl+C, by a signal, or by an error."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield server
     finally:
@@ -154,6 +172,12 @@ def _stop_at_exit(server: subprocess.Popen) -> Iterator[subprocess.Popen]:
             server.wait(20)
         except subprocess.TimeoutExpired:
             server.kill()
+
+
+def name_plugins(files: list[str]) -> dict[str, str]:
+    """The environment variable that names the files of --plugin to the server, after those that it names already."""
+    named = [*filter(None, [os.environ.get("CNNVIZ_PLUGINS")]), *(str(Path(file).resolve()) for file in files)]
+    return {"CNNVIZ_PLUGINS": os.pathsep.join(named)} if files else {}
 
 
 def _wait_for(url: str, server: subprocess.Popen) -> None:

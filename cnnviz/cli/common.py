@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.cli.bar import ProgressBar
+from cnnviz.errors import BadInput
+from cnnviz.store import why_unwritable
 
 if TYPE_CHECKING:
     from cnnviz.models.model import LoadedModel
+
+_PLAIN = dict(zip("×─│→…·−–—’‘“”█░≥≤", "x-|>..---''\"\"#.><", strict=True))
 
 
 def add_network(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -32,6 +42,75 @@ def add_labelled(parser: argparse.ArgumentParser) -> None:
     """--labelled, for commands that open weights files."""
     folder = "class folders, by which a weights file is judged where it leaves open which network it is of"
     parser.add_argument("--labelled", metavar="FOLDER", help=folder)
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """--json, for other programs."""
+    parser.add_argument("--json", action="store_true", help=f"{what} as JSON, for other programs")
+
+
+def print_json(value: Any) -> None:
+    """Dataclasses, arrays and plain values as indented JSON, in ASCII: whatever the terminal's encoding is."""
+    print(json.dumps(value, indent=1, default=_to_plain))
+
+
+def _to_plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def check_out(out: str | Path) -> None:
+    """Raise BadInput, before anything is computed, for a file that could not be written in the end."""
+    path = Path(out)
+    problem = "It is a folder" if path.is_dir() else why_unwritable(path.parent)
+    if problem:
+        raise BadInput(
+            f"Could not write {path}: {problem}. Nothing was computed. Free space on that disk, or choose another "
+            "place."
+        )
+
+
+def write_plainly(error: UnicodeError) -> tuple[str, int]:
+    """An error handler of `codecs`: what a terminal's encoding lacks is written with what every one has."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a service manager or `kill` sends it: the command ends as by Ctrl+C, and keeps what that keeps."""
+
+
+@contextmanager
+def end_softly(options: argparse.Namespace) -> Iterator[Callable[[], bool]]:
+    """Inside, the first Ctrl+C or SIGTERM ends the work at its next report, so that what is done can be saved; before
+    the first report, and the second time, it ends at once.
+
+    Yields what a progress callback returns: False once the work shall end."""
+    asked = begun = False
+
+    def goes_on() -> bool:
+        nonlocal begun
+        begun = True
+        return not asked
+
+    def ask(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked or not begun:
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        asked, options.terminated = True, number == signal.SIGTERM
+        print("\nThis ends as soon as what is done is saved; once more ends it at once.", file=sys.stderr)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield goes_on  # signals can only be caught in the main thread
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield goes_on
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def add_plugins(parser: argparse.ArgumentParser) -> None:

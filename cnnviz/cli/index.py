@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnviz.cli.bar import ProgressBar
-from cnnviz.cli.common import add_network, choose_own_gpu, open_network
+from cnnviz.cli.common import add_network, check_out, choose_own_gpu, end_softly, open_network
 from cnnviz.device import describe_precision
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadInput, Cancelled
 from cnnviz.progress import duration
 from cnnviz.wording import plural
 
@@ -72,12 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Index or merge, and say what was found."""
+    if options.network is None and not options.merge:
+        options.wrong_usage("the following arguments are required: NETWORK (or --merge)")
+    if options.part and options.batch is None:
+        options.wrong_usage("--part needs --batch: all parts must have the same")
+    check_out(options.out)
     if options.merge:
         _merge(options)
-    elif options.network is None:
-        options.wrong_usage("the following arguments are required: NETWORK (or --merge)")
-    elif options.part and options.batch is None:
-        options.wrong_usage("--part needs --batch: all parts must have the same")
     else:
         _index(options)
 
@@ -127,10 +129,13 @@ def _index(options: argparse.Namespace) -> None:
     else:
         from cnnviz.index.search.build import index_patches
 
-        index = index_patches(*wanted, shown, part=options.part, **more)
+        with end_softly(options) as shown.goes_on:
+            index = index_patches(*wanted, shown, part=options.part, **more)
     bar.clear()
     if index is not None:
         _report(bar, options, index, shown.speed())
+    if not shown.goes_on():
+        raise Cancelled("Interrupted. What was finished is kept; the same command goes on.")
 
 
 def _report_listing(bar: ProgressBar, images: Corpus) -> None:
@@ -176,8 +181,9 @@ class _IndexReporter:
 
     def __init__(self, bar: ProgressBar) -> None:
         self.bar, self.rate, self.problem = bar, 0.0, ""
+        self.goes_on: Callable[[], bool] = lambda: True
 
-    def __call__(self, state: IndexProgress) -> None:
+    def __call__(self, state: IndexProgress) -> bool:
         if state.problem and state.problem != self.problem:
             self.bar.line(f"note: {state.problem} The run goes on and tries again.")
         self.problem, self.rate = state.problem, state.images_per_second
@@ -186,6 +192,7 @@ class _IndexReporter:
             f"{state.done:,} of {plural(state.total, 'image')}  {plural(f'{state.images_per_second:.0f}', 'image')}/s  "
             f"{duration(state.seconds_left)} left",
         )
+        return self.goes_on()
 
     def speed(self) -> str:
         """ ", 92 images/s", "" if nothing was left to do."""

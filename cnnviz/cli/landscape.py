@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.cli import landscape_studies
 from cnnviz.cli.bar import ProgressBar
-from cnnviz.cli.common import add_network, choose_own_gpu, open_network
+from cnnviz.cli.common import add_network, check_out, choose_own_gpu, open_network
 from cnnviz.device import describe_precision
 from cnnviz.errors import BadInput
 from cnnviz.progress import duration
@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> None:
     study = landscape_studies.is_study(options)
     if not study:
         landscape_studies.check_suffix(options.out, (".npz", ".csv"))
-    if study or options.line:
-        options.kept = landscape_studies.WHOLE
+    check_out(options.out)
+    options.kept = landscape_studies.WHOLE if study or options.line else landscape_studies.POINTS
     if is_launched() and (options.line or study):
         raise BadInput("A surface alone is shared by processes: start this without torchrun.")
     if is_launched():

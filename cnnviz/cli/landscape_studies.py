@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnnviz.progress import Progress
 
 WHOLE = "A line, a path and the sharpness are written when they are whole: the same command begins them anew."
+POINTS = "The finished points of the plane are kept; the same command goes on."
 BUNDLED = "bundled"  # the run of the bundled weights
 MARGIN = 0.15  # of a path's extent, that its plane shows beyond it
 
@@ -177,7 +178,7 @@ def _plane(
 ) -> None:
     from cnnviz.landscape.plane.surface import loss_surface
 
-    options.kept = "The finished points of the plane are kept; the same command goes on."
+    options.kept = POINTS
     low, high = min(0.0, float(path.positions.min())), max(0.0, float(path.positions.max()))
     beyond = MARGIN * (high - low)
     bar, span = ProgressBar(), (low - beyond, high + beyond)

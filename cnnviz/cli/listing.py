@@ -6,8 +6,10 @@ timm's networks with "resnet" in their name; so do pytorchcv and torchvision."""
 
 import argparse
 from itertools import groupby
+from typing import Any
 
 from cnnviz.cli.bar import ProgressBar
+from cnnviz.cli.common import add_json, print_json
 from cnnviz.errors import BadInput
 
 ZOOS = ("timm", "pytorchcv", "torchvision")
@@ -20,13 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", choices=KINDS, default="architectures", metavar="WHAT", help=kinds)
     parser.add_argument("which", nargs="*", metavar="NAME", help="networks for `weights`, a part of a name for a zoo")
     parser.add_argument("--names", action="store_true", help="names only, one a line")
+    add_json(parser, "all that is known")
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the list."""
     if options.which and options.what not in ("weights", *ZOOS):
         raise BadInput(f"`cnnviz list {options.what}` takes no names; got {' '.join(options.which)}.")
-    if options.what == "devices":
+    if options.json:
+        print_json(_collect(options.what, options.which))
+    elif options.what == "devices":
         _list_devices(options.names)
     elif options.what == "corpora":
         _list_corpora(options.names)
@@ -36,6 +41,30 @@ def run(options: argparse.Namespace) -> None:
         _list_zoo(options.what, options.which)
     else:
         _list_architectures(options.names)
+
+
+def _collect(what: str, names: list[str]) -> list[Any]:
+    """What the list is made of, for other programs."""
+    if what == "devices":
+        from cnnviz.device import available, describe
+
+        return [{"name": device, "title": describe(device).name} for device in available()]
+    if what == "corpora":
+        from cnnviz.data.open import NAMES
+        from cnnviz.data.public.public_files import DOWNLOADED
+
+        return [{"name": name, "downloaded": name in DOWNLOADED} for name in NAMES]
+    if what == "weights":
+        from cnnviz.models.catalogue.cards import all_cards, cards
+
+        return [card for name in names for card in cards(name)] if names else list(all_cards())
+    if what in ZOOS:
+        from cnnviz.models.zoo.zoos import names as names_of
+
+        return [f"{what}:{name}" for name in names_of(what) if all(part in name for part in names)]
+    from cnnviz.models.catalogue.summary import summaries
+
+    return list(summaries().values())
 
 
 def _list_devices(names_only: bool) -> None:

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
     wanted = [(name, _bring_weights) for name in networks] + [(name, _bring_data) for name in sets]
     if not wanted:
         raise CnnvizError("Name networks or data to bring, e.g. cnnviz prefetch squeezenet1_0 --data imagenette.")
-    failed: list[str] = []
+    options.kept, failed = "Files that came whole are kept.", list[str]()
     for name, fetch in wanted:
         bar = ProgressBar()
         try:

@@ -14,13 +14,14 @@ channel; with --layer and --unit that channel's winners; with --out the pictures
 from __future__ import annotations
 
 import argparse
+import sys
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 from cnnviz.cli import show_index
-from cnnviz.cli.common import add_labelled
+from cnnviz.cli.common import add_json, add_labelled, check_out, print_json
 from cnnviz.errors import BadInput
 from cnnviz.store import write_bytes_atomic
 from cnnviz.wording import plural
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the layer table, every figure to the unit")
     parser.add_argument("--graph", metavar="FILE.svg", type=Path, help="write a drawing of the network, .svg or .png")
     add_labelled(parser)
+    add_json(parser, "every figure to the unit")
     show_index.add_arguments(parser)
 
 
@@ -57,19 +59,25 @@ def run(options: argparse.Namespace) -> None:
         raise BadInput(f"--graph writes .svg or .png, got {options.graph}.")
     if options.other and (options.csv or options.graph):
         raise BadInput("--csv and --graph write one network. Name one, not two.")
+    for out in filter(None, (options.csv, options.graph)):
+        check_out(out)
     first = _find_anatomy(options.network, options.labelled)
-    if options.other:
-        _print_comparison(first, _find_anatomy(options.other, options.labelled))
-        return
-    _describe(options.network, first)
-    _print_table(first, "blocks" if options.blocks else "layers")
-    _print_totals(first)
-    _print_cards(options.network)
+    other = _find_anatomy(options.other, options.labelled) if options.other else None
+    if options.json:
+        print_json([first, other] if other else first)
+    elif other:
+        _print_comparison(first, other)
+    else:
+        _describe(options.network, first)
+        _print_table(first, "blocks" if options.blocks else "layers")
+        _print_totals(first)
+        _print_cards(options.network)
     if options.csv:
         write_bytes_atomic(options.csv, first.csv().encode())
-        print(f"\nwritten: {options.csv}")
     if options.graph:
         _draw(first, options.graph)
+    for out in filter(None, (options.csv, options.graph)):
+        print(f"\nwritten: {out}", file=sys.stderr if options.json else sys.stdout)
 
 
 def _find_anatomy(network: str, labelled: str | None) -> Anatomy:
@@ -138,7 +146,6 @@ def _draw(found: Anatomy, path: Path) -> None:
 
     scene = network_graph(found)
     write_bytes_atomic(path, scene.png() if path.suffix.lower() == ".png" else scene.svg().encode())
-    print(f"\nwritten: {path}")
 
 
 def _print_comparison(left: Anatomy, right: Anatomy) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.cli.bar import ProgressBar
-from cnnviz.cli.common import open_network
+from cnnviz.cli.common import check_out, open_network, print_json
 from cnnviz.errors import BadInput
 from cnnviz.wording import plural
 
@@ -44,8 +45,13 @@ def run(options: argparse.Namespace) -> None:
         raise BadInput("--unit and --out belong to a layer: name it with --layer.")
     if options.out and options.out.suffix.lower() not in (".png", ".pdf"):
         raise BadInput(f"--out writes .png or .pdf, got {options.out}.")
+    if options.out:
+        check_out(options.out)
     index = PatchIndex.load(options.network)
-    _print(options, index)
+    if options.json:
+        print_json(_collect(options, index))
+    else:
+        _print(options, index)
     if options.out:
         _write(options, _connect(options, index))
 
@@ -65,6 +71,17 @@ def _print(options: argparse.Namespace, index: PatchIndex) -> None:
         table, right, cut = tables.winner_table(index, options.layer, options.unit), (0, 1), (2, 5)
     lines = align_columns(table, right, [column for column in cut if column < len(table[0])], WIDTH)
     print("\n" + "\n".join([lines[0], "─" * max(len(line) for line in lines), *lines[1:]]))
+
+
+def _collect(options: argparse.Namespace, index: PatchIndex) -> dict[str, Any]:
+    """What the index was built from, and of its layers, or of --layer or --unit, the winners of every channel: each
+    with image, position, value and box."""
+    if options.layer is None:
+        layers = [{"layer": layer, "channels": index.channels(layer)} for layer in index.layers]
+        return {"meta": index.meta, "layers": layers}
+    channels = range(index.channels(options.layer)) if options.unit is None else [options.unit]
+    found = [{"channel": channel, "top": index.top(options.layer, channel)} for channel in channels]
+    return {"meta": index.meta, "layer": options.layer, "channels": found}
 
 
 def _connect(options: argparse.Namespace, index: PatchIndex) -> PatchIndex:
@@ -105,7 +122,7 @@ def _write(options: argparse.Namespace, index: PatchIndex) -> None:
     note = f"top-{meta['k']} of {images} of {meta['corpus']}; {rule or 'patches'}; drawn with cnnviz"
     pages = layer_pages(blocks, f"{meta['model']} · {options.layer}", note, columns)
     write_bytes_atomic(options.out, pdf_bytes(pages) if options.out.suffix.lower() == ".pdf" else png_bytes(pages))
-    print(f"\nwritten: {options.out}")
+    print(f"\nwritten: {options.out}", file=sys.stderr if options.json else sys.stdout)
 
 
 def _blocks(view: LayerView, channels: list[int], rule: str | None, room: int) -> list[Block]:

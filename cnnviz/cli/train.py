@@ -12,8 +12,10 @@ up to --snapshots moments. The same command after a kill goes on exactly where t
 import argparse
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 
 from cnnviz.cli.bar import ProgressBar
+from cnnviz.cli.common import check_out, end_softly
 from cnnviz.progress import duration
 from cnnviz.wording import plural
 
@@ -65,6 +67,7 @@ def run(options: argparse.Namespace) -> None:
     from cnnviz.training.loop import TrainingProgress, train
     from cnnviz.training.recipe import default_recipe
 
+    check_out(Path(options.out) / "history.json")
     changes = {k: getattr(options, k) for k in (*_HELP, "flip") if getattr(options, k) is not None}
     if options.milestones:
         changes["milestones"] = tuple(options.milestones)
@@ -73,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     bar, reported = ProgressBar(), -1
     _download(options, bar)
 
-    def show(state: TrainingProgress) -> None:
+    def show(state: TrainingProgress) -> bool:
         nonlocal reported
         if reported < 0:
             reported = len(state.finished)
@@ -90,25 +93,27 @@ def run(options: argparse.Namespace) -> None:
             f"epoch {state.done + 1}/{state.total}  loss {state.loss:.4f}  accuracy {state.accuracy:.2%}  "
             f"{plural(f'{state.images_per_second:,.0f}', 'image')}/s  {duration(state.seconds_left)} left",
         )
+        return goes_on()
 
     where = str(choose(options.device))
     if (used := usable_precision(recipe.precision, where)) != recipe.precision:
         bar.line(f"precision: {describe_precision(precision_meta(recipe.precision, used))}")
     keep_freed_memory()  # up to a third faster on CPUs
-    path = train(
-        options.architecture,
-        options.data,
-        options.out,
-        recipe,
-        options.device,
-        show,
-        options.snapshots,
-        options.compile,
-        options.start,
-        options.freeze,
-        options.images_per_class,
-        bar.line,
-    )
+    with end_softly(options) as goes_on:
+        path = train(
+            options.architecture,
+            options.data,
+            options.out,
+            recipe,
+            options.device,
+            show,
+            options.snapshots,
+            options.compile,
+            options.start,
+            options.freeze,
+            options.images_per_class,
+            bar.line,
+        )
     bar.clear()
     print(path)
 

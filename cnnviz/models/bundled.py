@@ -11,22 +11,33 @@ from pathlib import Path
 from typing import Any
 
 from cnnviz.errors import BadInput
+from cnnviz.paths import project
 from cnnviz.store import is_there, read_json
 
+SHIPPED = (  # the architectures whose trained weights belong to every cnnviz
+    "lenet5",
+    "lenet5_avg",
+    "lenet5_tanh",
+    "plain20_cifar",
+    "plain56_cifar",
+    "resnet20_cifar",
+    "resnet56_cifar",
+)
 BUNDLED = "bundled:"  # begins the names of the trainings that come with cnnviz
 _WORD, _FILE = re.compile(r"epoch-(\d+)"), re.compile(r"epoch-(\d+)\.safetensors")
 
 
 def assets() -> Path:
-    """The folder of bundled files: $CNNVIZ_ASSETS, else `assets` beside the package."""
+    """The folder of bundled files: $CNNVIZ_ASSETS, else those that came with this cnnviz."""
     chosen = os.environ.get("CNNVIZ_ASSETS")
-    return Path(chosen).expanduser() if chosen else Path(__file__).resolve().parents[2] / "assets"
+    return Path(chosen).expanduser() if chosen else project() / "assets"
 
 
 def bundled() -> dict[str, Path]:
     """{architecture: weights file}, sorted; the first data set by name where there are several.
 
-    Empty where cnnviz was installed without its assets. A file's recipe lies beside it as .json."""
+    SHIPPED, unless files are missing or CNNVIZ_ASSETS names a folder with others. A file's recipe lies beside it as
+    .json."""
     found: dict[str, Path] = {}
     for path in sorted((assets() / "weights").glob("*.safetensors")):
         found.setdefault(path.stem.partition("-")[0], path)

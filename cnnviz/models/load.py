@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from cnnviz.data import class_names as labels
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import choose, out_of_memory, release
 from cnnviz.errors import BadCheckpoint, BadInput
-from cnnviz.models.bundled import bundled, epoch_of, snapshots
+from cnnviz.models.bundled import SHIPPED, bundled, epoch_of, snapshots
 from cnnviz.models.catalogue.architecture import Architecture, published
 from cnnviz.models.catalogue.registry import build, find, is_known
 from cnnviz.models.checkpoint.metadata import check_channels, find_architecture
@@ -29,7 +30,7 @@ from cnnviz.models.recognise.inspect import (
 from cnnviz.models.runs.moment import RunMoment, find_bundled, find_snapshot, knows_epochs_alone, parse_moment
 from cnnviz.models.variants.description import find_base
 from cnnviz.models.zoo import download as pretrained
-from cnnviz.models.zoo.packaged import PACKAGES, find_packaged, packaged
+from cnnviz.models.zoo.packaged import PACKAGES, find_packaged
 from cnnviz.store import is_there
 from cnnviz.wording import plural
 
@@ -58,12 +59,13 @@ def load(
     "bundled", "epoch-5" (the bundled weights as they were after 5 epochs of their training, float16, where such
     snapshots come with cnnviz), "run:mine@3" (of a recorded training after 3 epochs, see `models.runs`; also
     "@step-1200", "@best", "@last"; the nearest that is kept, which `.report` says), or the path of a file, or of a
-    folder as HuggingFace's libraries save it; None takes the bundled file where there is one for `name`, else the
-    packaged one, else random weights. The number of classes is that of the file's head. `class_names` (a list, {index:
-    name} or {name: index}) and `preprocessing` go before everything else; without them those of the file's metadata or
-    of a side file `<file>.json` are taken, then torchvision's if the file is torchvision's own. Where the file does not
-    say, what it does decides: the statistics that it kept, beside those of sample photographs, and its answers on a
-    labelled set at hand, `labelled` (a folder of class folders) or the digits that cnnviz draws.
+    folder as HuggingFace's libraries save it; None takes the bundled file of a network that has one, which must be
+    there, else the packaged one, which must be installed, and random weights for networks with neither. The number of
+    classes is that of the file's head. `class_names` (a list, {index: name} or {name: index}) and `preprocessing` go
+    before everything else; without them those of the file's metadata or of a side file `<file>.json` are taken, then
+    torchvision's if the file is torchvision's own. Where the file does not say, what it does decides: the statistics
+    that it kept, beside those of sample photographs, and its answers on a labelled set at hand, `labelled` (a folder of
+    class folders) or the digits that cnnviz draws.
     `.report` says what was matched, measured and decided, `.notes["assumed"]` what nothing decided. A network of no
     catalogue is rebuilt where its tensors are a chain of layers; its name, "chain:…", describes it. Of networks that
     nothing tells apart the likeliest is taken: give `name` to choose another.
@@ -113,7 +115,7 @@ def _load_parts(
 ) -> dict[str, Any]:
     if weights is None:
         _refuse_a_path(name)
-        weights = "bundled" if name in bundled() else "packaged" if name in packaged() else "random"
+        weights = _usual_weights(name)
     if (moment := parse_moment(weights)) is not None:
         return _load_run(name, moment, overrides)
     epoch = epoch_of(weights)
@@ -136,6 +138,12 @@ def _load_parts(
             "run:NAME@N."
         )
     return _load_file(name, path, path.name, overrides)
+
+
+def _usual_weights(name: str | None) -> str:
+    """What `weights=None` means: random weights for those networks alone that cnnviz brings no others for. Where a file
+    that belongs to it is missing, loading says so: random weights in its place would pass for trained ones."""
+    return "bundled" if name in SHIPPED or name in bundled() else "packaged" if name in PACKAGES else "random"
 
 
 def _refuse_a_path(name: str | None) -> None:
@@ -188,6 +196,13 @@ def _load_packaged(found: Architecture) -> dict[str, Any]:
 def _find_bundled(name: str) -> Path:
     find(name)
     files = bundled()
+    if name in SHIPPED and name not in files:
+        elsewhere = "CNNVIZ_ASSETS names a folder without them: unset it, or" if os.environ.get("CNNVIZ_ASSETS") else ""
+        raise BadInput(
+            f"The trained weights of {name}, which come with cnnviz, are missing here. {elsewhere or 'To repair it,'} "
+            "install cnnviz again (pip install --force-reinstall --no-deps cnnviz) or, in a copy of the project, fetch "
+            "its folder assets/ anew. weights='random' gives random weights."
+        )
     if name not in files:
         raise BadInput(
             f"No weights are bundled for {name}. Bundled: {', '.join(files) or 'none'}. "

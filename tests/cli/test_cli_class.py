@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnviz.cli import classroom, main
+from cnnviz.cli import app, classroom, main
 from cnnviz.errors import BadInput
 
 
@@ -77,3 +77,25 @@ def test_the_address_in_the_local_network_is_none_of_this_computer_s_inner_ones(
         assert "--host" in str(error)
     else:
         assert socket.inet_aton(found) and not found.startswith("127.")
+
+
+@pytest.mark.parametrize("url", ["cnn.example.org", "ftp://cnn.example.org", "https://", "https://[::1", "http://a/b"])
+def test_an_address_of_a_proxy_that_is_none_is_refused(url, capsys):
+    for command in ("class", "app"):
+        assert main([command, "--host", "127.0.0.1", "--url", url]) == 1
+        assert "https://cnn.example.org" in capsys.readouterr().err
+
+
+def test_the_app_takes_the_next_port_that_is_free_unless_one_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = taken.getsockname()[1]
+        with pytest.raises(BadInput, match="choose another with --port"):
+            app.find_port("127.0.0.1", busy)
+        monkey = app.PORT
+        try:
+            app.PORT = busy
+            assert app.find_port("127.0.0.1", None) > busy
+        finally:
+            app.PORT = monkey

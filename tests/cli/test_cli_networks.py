@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 import cnnviz
 from cnnviz.cli import main
+from cnnviz.cli.doctor import checks
 from cnnviz.models.catalogue import architecture, plugins
 from cnnviz.models.catalogue.registry import build, find
 
@@ -127,27 +128,17 @@ def test_prefetch_of_nothing_asks_for_names(capsys):
     assert "Name networks or data" in capsys.readouterr().err
 
 
-def test_doctor_tells_extras_caches_plugins_and_the_address(own, monkeypatch, capsys, weights_home):
+def test_doctor_tells_folders_plugins_and_the_address(own, monkeypatch, weights_home):
     weights_home.mkdir(parents=True)
     (weights_home / "something.pth").write_bytes(bytes(2_500_000))
-    assert main(["doctor", "--plugin", str(own)]) == 0
-    out = capsys.readouterr().out
-    for fact in (
-        "timm",
-        "pytorchcv",
-        "2.5 MB",
-        str(weights_home),
-        "own_net",
-        "for this machine alone",
-        "Everything works",
-    ):
+    plugins.load_file(own)
+    parts = (checks.check_folders, checks.check_plugins, checks.check_address)
+    out = "\n".join(finding.text for part in parts for finding in part())
+    for fact in ("2.5 MB", str(weights_home), "own_net", "for this machine alone"):
         assert fact in out
-
-
-def test_doctor_warns_of_a_public_address(monkeypatch, capsys):
     monkeypatch.setenv("STREAMLIT_SERVER_ADDRESS", "0.0.0.0")
-    assert main(["doctor"]) == 0
-    assert "would be public" in capsys.readouterr().out
+    (found,) = checks.check_address()
+    assert found.state == checks.NOTE and "would be public" in found.text
 
 
 def test_doctor_survives_what_is_broken_and_names_it(tmp_path, monkeypatch, capsys):
@@ -158,7 +149,8 @@ def test_doctor_survives_what_is_broken_and_names_it(tmp_path, monkeypatch, caps
     broken = tmp_path / "broken.py"
     broken.write_text("1 / 0\n")
     monkeypatch.setenv(plugins.VARIABLE, str(broken))
-    assert main(["doctor"]) == 0
-    out = capsys.readouterr().out
-    assert "ZeroDivisionError" in out and "lenet5" in out and "Broken: Bundled networks" in out
-    assert "Traceback" not in out
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr()
+    assert "ZeroDivisionError" in said.out and "lenet5" in said.out and "Everything works" not in said.out
+    assert said.err.strip().endswith("Broken: Files, Plugins, Bundled networks.")
+    assert "Traceback" not in said.out + said.err

@@ -46,14 +46,14 @@ def test_random_weights_are_the_same_at_every_call_and_disturb_no_seed(no_assets
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first, second = load("lenet5"), load("lenet5", weights="random")
+    first, second = load("lenet5_sigmoid"), load("lenet5_sigmoid", weights="random")
     assert torch.equal(torch.rand(1), expected)
     assert first.fingerprint == second.fingerprint
     assert first.origin == "random" and first.class_names == [str(i) for i in range(10)]
 
 
 def test_a_loaded_model_is_frozen_and_in_eval_mode(no_assets):
-    model = load("resnet20_cifar")
+    model = load("resnet20_cifar", "random")
     assert not model.module.training
     assert not any(parameter.requires_grad for parameter in model.module.parameters())
 
@@ -165,7 +165,7 @@ def test_a_cifar_resnet_of_unknown_origin_is_given_imagenets_normalisation(tmp_p
     model = load(weights=saved(tmp_path / "w.pt", filled("resnet20_cifar").state_dict()))
     assert model.preprocessing.mean == IMAGENET_MEAN and model.input_size == (3, 32, 32)
     assert any("normalisation" in text for text in model.notes["assumed"])
-    assert load("resnet20_cifar").preprocessing.mean == CIFAR_MEAN
+    assert load("resnet20_cifar", "random").preprocessing.mean == CIFAR_MEAN
 
 
 def test_partial_or_broken_preprocessing_is_completed_or_said(tmp_path):
@@ -199,9 +199,11 @@ def test_bundled_weights_are_the_default_where_there_are_some(monkeypatch, tmp_p
         assert model.origin == "bundled"
         assert_function_of(model, source)
     assert load("lenet5", weights="random").origin == "random"
-    assert load("resnet20_cifar").origin == "random"
+    assert load("resnet32_cifar").origin == "random"  # of which cnnviz brings none
     with pytest.raises(BadInput, match="Bundled: lenet5"):
-        load("resnet20_cifar", weights="bundled")
+        load("resnet32_cifar", weights="bundled")
+    with pytest.raises(BadInput, match="resnet20_cifar, which come with cnnviz, are missing"):
+        load("resnet20_cifar")
 
 
 def test_a_word_opens_the_bundled_weights_as_they_were_in_their_training():

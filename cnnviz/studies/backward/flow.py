@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.attribution.backward_pass import run_backward
+from cnnviz.device import doubled
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.families.residual import ResidualBlock
@@ -122,4 +123,4 @@ def _name_shortcut(name: str, block: ResidualBlock) -> str:
 
 def _norms(tensors: list[Tensor]) -> np.ndarray:
     """(n,) float64 L2 norms; of zeros, too."""
-    return np.array([float(torch.linalg.vector_norm(t.detach().double())) for t in tensors])
+    return np.array([float(torch.linalg.vector_norm(doubled(t.detach()))) for t in tensors])

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.attribution.backward_pass import run_backward
+from cnnviz.device import doubled
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.model import LoadedModel
@@ -155,8 +156,8 @@ def layer_backward(model: LoadedModel, image: Any, layer: str) -> LayerBackward:
             chosen = chosen[0]
         else:
             back = relu_backward(arriving, x)
-    size = float(true.double().norm())
-    error = float((back - true).double().norm()) / size if size else 0.0
+    size = float(doubled(true).norm())
+    error = float(doubled(back - true).norm()) / size if size else 0.0
     maps = (x[0], y[0], arriving[0], back[0], kernel, turned, chosen)
     entered, left, came, passed, *rest = [t.float().cpu().numpy() for t in maps]
     return LayerBackward(kind, entered, left, came, passed, error, *rest)

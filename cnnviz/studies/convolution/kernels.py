@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnviz.display import Summarised
-from cnnviz.errors import BadInput, CnnvizError, unknown
+from cnnviz.errors import BadInput, import_package, unknown
 
 LIMIT = 0.1  # root mean square of a filter in the training of Zeiler and Fergus
 BORDERS = {"zeros": "BORDER_CONSTANT", "mirror": "BORDER_REFLECT_101", "edge": "BORDER_REPLICATE"}
@@ -85,7 +85,7 @@ def apply_kernel(photo: np.ndarray, kernel: np.ndarray, flip: bool = False, bord
 
     By OpenCV's `filter2D`, which, like PyTorch, correlates; `flip` turns the kernel by 180° first, which is the
     convolution of mathematics. Even kernels are centred one unit to the lower right, as there. `border`: of BORDERS.
-    Raises BadInput for other arrays, CnnvizError where OpenCV is not installed."""
+    Raises BadInput for other arrays, CnnvizError where OpenCV cannot be imported."""
     pixels, weights = np.asarray(photo), np.asarray(kernel, np.float64)
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
         raise BadInput(f"Expected uint8 pixels (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}.")
@@ -93,10 +93,7 @@ def apply_kernel(photo: np.ndarray, kernel: np.ndarray, flip: bool = False, bord
         raise BadInput(f"A kernel is a table of finite numbers, got shape {weights.shape}.")
     if border not in BORDERS:
         raise BadInput(f"No border named {border!r}. Choose one of: {', '.join(BORDERS)}.")
-    try:
-        import cv2
-    except ImportError as error:
-        raise CnnvizError("Photographs are filtered by OpenCV: `pip install opencv-python`.") from error
+    cv2 = import_package("cv2", "Photographs are filtered by OpenCV")
     laid = np.ascontiguousarray(weights[::-1, ::-1] if flip else weights)
     filtered = cv2.filter2D(pixels, cv2.CV_32F, laid, borderType=getattr(cv2, BORDERS[border]))
     return filtered.reshape(pixels.shape)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnviz.device import doubled
 from cnnviz.display import Summarised
 from cnnviz.errors import BadInput
 from cnnviz.models.bundled import assets
@@ -136,7 +137,7 @@ def measure_accuracy(network: torch.nn.Module, images: torch.Tensor, labels: tor
 
     with torch.inference_mode():
         parts = [network(part).argmax(1) for part in images.split(500)]
-    return float((torch.cat(parts) == labels).double().mean())
+    return float(doubled(torch.cat(parts) == labels).mean())
 
 
 def run_efficiency(

