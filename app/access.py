@@ -11,10 +11,10 @@ import secrets
 
 import streamlit as st
 
+from app import hosts
 from app.classroom.room import get_room
 from cnnviz.errors import CnnvizError
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ROLE, _VISITOR = "class_lecturer", "class_visitor"  # in the session
 
 
@@ -62,19 +62,19 @@ def check_may_start(name: str) -> None:
 
 
 def _listens_here_alone() -> bool:
-    return st.get_option("server.address") in _LOOPBACK
+    return st.get_option("server.address") in hosts.LOOPBACK
 
 
 def is_shared() -> bool:
-    """Whether other computers can open the app, so that its users are not one person. A class's can, through a proxy,
-    also where only this computer is listened to."""
-    return is_class() or not _listens_here_alone()
+    """Whether other computers can open the app, so that its users are not one person. A class's can, and whoever comes
+    by a name that was given to it, through a proxy, also where only this computer is listened to."""
+    return is_class() or not _listens_here_alone() or hosts.has_other_names()
 
 
 def is_on_this_computer() -> bool:
     """Whether only this computer can open the app; in a class that listens here alone, behind a proxy, true for the
     lecturer. Only then paths on its disk and everybody's files are offered."""
-    return _listens_here_alone() and (not is_class() or is_lecturer())
+    return _listens_here_alone() and (is_lecturer() if is_class() else not hosts.has_other_names())
 
 
 def may_see_the_disk() -> bool:
