@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from app.classroom import room
 from cnnviz.errors import CnnvizError
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ _PARTIAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # requ
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Warm up beside the server's first seconds; the first visitor finds the network loaded."""
+    """Warm up beside the server's first seconds; the first visitor finds the network loaded. Raises BadInput for a class
+    whose token could be guessed."""
+    room.check_token()
     ending = threading.Event()
     warming = threading.Thread(target=_warm_up, args=(ending,), name="first-view", daemon=True)
     warming.start()
