@@ -26,8 +26,9 @@ elif __name__ != "__mp_main__":  # the server, once; worker processes import the
     from starlette.middleware import Middleware
 
     from app.hosts import HostCheck
+    from app.intake import UploadBound
     from app.server import Compressed, lifespan
     from app.views.camera import live_route
 
-    around = [Middleware(HostCheck), Middleware(Compressed)]
+    around = [Middleware(HostCheck), Middleware(UploadBound), Middleware(Compressed)]
     server = st.App(__file__, lifespan=lifespan, routes=live_route.routes(), middleware=around)

@@ -56,6 +56,11 @@ def check_may_start(name: str) -> None:
         )
 
 
+def is_shown(choice: str) -> bool:
+    """Whether the lecturer of a class shows it a view in whose address this choice stands."""
+    return is_class() and choice in get_room().view.query.values()
+
+
 def _listens_here_alone() -> bool:
     return st.get_option("server.address") in hosts.LOOPBACK
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.access import NotAllowed
 from app.components.pickers.cards import pick_card
 from app.components.pickers.strip import StripLayer, layer_strip
 from app.jobs import download
 from app.markdown import escape_markdown
 from app.pickers import bar, network_cards, photo_cards
 from app.pickers.photo_cards import DEFAULT_PHOTO
-from app.session import networks, run_weights, shared
+from app.session import networks, run_weights, shared, tabs
 from app.session.cache import picture_cache
 from app.session.networks import Choice, Network
 from app.url import address
@@ -169,6 +170,7 @@ def list_weights(name: str, asked: str) -> tuple[dict[str, str], dict[str, OwnWe
     own: dict[str, OwnWeights | None] = {found.name: found for found in owners.list_own()}
     if asked.startswith("file-") and asked not in own:
         own[asked] = owners.find(asked)
+        tabs.use(asked)
     options = networks.weights_options(name)
     options += [key for key, found in own.items() if found is None or found.architecture == name]
     labels = owners.label_files([found for found in own.values() if found is not None])
@@ -191,11 +193,13 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
 
 def _load_or_ask(choice: Choice, place: Any) -> Network:
     """The chosen network. Where its weights have to be downloaded, a question in `place` and what the page showed: what
-    was chosen here before, or the network with random weights."""
+    was chosen here before, or the network with random weights; for one that this session may not have loaded, why."""
     try:
         return networks.load(choice)
     except networks.NotHere as missing:
         problem = missing
+    except NotAllowed as refused:
+        return _show_instead(refused, place)
     untrained = Choice(choice.name, "random", choice.device)
     links, before = st.session_state.get(_SHOWN, (0, untrained))
     try:
@@ -203,6 +207,19 @@ def _load_or_ask(choice: Choice, place: Any) -> Network:
     except CnnvizError:
         network = networks.load(untrained)
     _ask_for_weights(problem, network.choice, place)
+    return network
+
+
+def _show_instead(refused: NotAllowed, place: Any) -> Network:
+    """What was chosen on this page before, or the network that pages open on."""
+    usual = networks.default_network()
+    links, before = st.session_state.get(_SHOWN, (0, None))
+    if before is None or links != address.count_links():
+        before = Choice(usual, networks.weights_options(usual)[0])
+    network = networks.load(before)
+    with place:
+        shown = networks.describe_name(network.choice.name)
+        st.info(escape_markdown(f"{refused} Shown until then: {shown}."), icon=":material/lock:")
     return network
 
 

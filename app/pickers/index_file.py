@@ -12,7 +12,7 @@ import streamlit as st
 from app import access, limits
 from app.pickers import controls
 from app.pickers.controls import Network
-from app.session import shared, uploads
+from app.session import shared, tabs, uploads
 from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.store import is_there
@@ -62,7 +62,10 @@ def pick(network: Network) -> AbsentCorpus:
         label, most = "Or drop it here: an .npz of `cnnviz index`", limits.zip_mb()
         file = st.file_uploader(label, type=["npz"], key="index_upload", max_upload_size=most)
     if file is not None:
-        st.session_state[_UPLOADED] = _store(file.file_id, file)
+        tabs.check_room(file, most)
+        place = _store(file.file_id, file)
+        tabs.replace(Path(st.session_state.get(_UPLOADED, "")).name, Path(place).name)
+        st.session_state[_UPLOADED] = place
     if not (path or _UPLOADED in st.session_state):
         st.info("An index made with `cnnviz index … --embed 32` holds small crops and needs no images.")
         raise shared.PageEnded

@@ -93,6 +93,12 @@ def forget_weights(name: str) -> None:
         (cache_folder("weights") / digest).unlink(missing_ok=True)
 
 
+def is_unanswered(name: str) -> bool:
+    """Whether "file-<hash>" is a weights file whose form nobody has answered yet."""
+    place = place_of(name) if name.startswith("file-") else None
+    return place is not None and place.is_file() and not side_file(name).exists()
+
+
 def store_photo(data: bytes, file_name: str = "") -> str:
     """Keep an uploaded image, upright and reduced, under its hash, and what its file was called; returns
     "upload-<hash>".
@@ -151,6 +157,35 @@ def store_zip(data: bytes) -> Path:
     write_bytes_atomic(path, data)
     keep_newest(folder, "*.zip", limits.STORED_ZIPS)
     return path
+
+
+def place_of(name: str) -> Path | None:
+    """Where an upload lies: "file-<hash>", "upload-<hash>", or the name of a zip or an index file; None for another."""
+    kind, _, digest = name.rpartition("-")
+    stem, _, ending = name.partition(".")
+    if kind in ("file", "upload") and _DIGEST.fullmatch(digest):
+        return cache_folder("weights") / digest if kind == "file" else cache_folder("uploads") / f"{digest}.png"
+    if ending in ("zip", "npz") and _DIGEST.fullmatch(stem):
+        return cache_folder("uploads") / name
+    return None
+
+
+def size_of(name: str) -> int:
+    """Bytes that an upload takes on the disk; 0 for one that is not here."""
+    try:
+        return place.stat().st_size if (place := place_of(name)) is not None else 0
+    except OSError:
+        return 0
+
+
+def forget(name: str) -> None:
+    """Remove an upload, named as for `place_of`, and what belongs to it."""
+    if name.startswith("file-"):
+        forget_weights(name)
+    elif name.startswith("upload-"):
+        forget_photo(name)
+    elif (place := place_of(name)) is not None:
+        place.unlink(missing_ok=True)
 
 
 def keep_newest(folder: Path, pattern: str, most: int) -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import access, limits
 from app.markdown import as_literal
-from app.session import uploads
+from app.session import tabs, uploads
 from app.session.networks import describe_name
 from app.url import address
 from app.weights import form, owners
@@ -99,8 +99,12 @@ def _take() -> None:
         st.session_state[PROBLEM] = f"{called} is empty (0 bytes). Export or download it again."
         return
     try:
+        tabs.check_room(file, limits.weights_mb())
         name = uploads.store_weights(file.getbuffer())
-    except (CnnvizError, OSError) as error:
+    except CnnvizError as error:
+        st.session_state[PROBLEM] = str(error)
+        return
+    except OSError as error:
         st.session_state[PROBLEM] = f"{called} could not be kept: {error}"
         return
     owners.ask_about(name)
