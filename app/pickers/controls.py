@@ -13,7 +13,7 @@ from app.access import NotAllowed
 from app.components.pickers.cards import pick_card
 from app.components.pickers.strip import StripLayer, layer_strip
 from app.jobs import download
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 from app.pickers import bar, network_cards, photo_cards
 from app.pickers.photo_cards import DEFAULT_PHOTO
 from app.session import networks, run_weights, shared, tabs
@@ -160,7 +160,7 @@ def _pick_weights(name: str) -> Choice:
     chosen = own.get(weights)
     with st.sidebar:
         note = _weights_note(name, weights, chosen)
-        st.caption(f"Random weights, in place of: {words[weights]}" if untrained else f"Weights: {note}")
+        st.caption(as_literal(f"Random weights, in place of: {words[weights]}" if untrained else f"Weights: {note}"))
     return Choice(name, weights, choose_device(), untrained, chosen.version if chosen else "")
 
 
@@ -275,14 +275,14 @@ def show_device(network: Network) -> None:
     """At the foot of the sidebar: what is known of the weights, and where it is computed."""
     if facts := [] if network.untrained else networks.card(network.model.name, network.choice.weights):
         with st.sidebar, st.expander("About these weights", icon=":material/description:"):
-            st.caption("  \n".join("**{}** {}".format(*fact.split(None, 1)) for fact in facts))
+            st.caption("  \n".join("**{}** {}".format(*map(as_literal, fact.split(None, 1))) for fact in facts))
     info = _describe_device(str(network.model.device))
     with st.sidebar, st.expander(f"Device: {info.device}", icon=":material/memory:"):
         bind(st.selectbox, "Compute on", "device", "auto", options=["auto", *_list_devices()])
         if message := st.session_state.get("device_message"):
             st.warning(message)
         used, total = info.memory_used / 2**30, info.memory_total / 2**30
-        st.caption(f"{info.name}  \nMemory in use: {used:.1f} of {total:.0f} GiB  \nPrecision: float32")
+        st.caption(f"{as_literal(info.name)}  \nMemory in use: {used:.1f} of {total:.0f} GiB  \nPrecision: float32")
 
 
 def pick_image(network: Network | None, first: str = "") -> str:

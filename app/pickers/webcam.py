@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from app import limits
+from app.markdown import as_literal
 from app.pickers import bar
 from app.session import tabs, uploads
 from cnnviz.errors import CnnvizError
@@ -70,8 +71,8 @@ def warn_if_unreachable() -> None:
     if url and not is_trusted(url):
         st.warning(
             f"Browsers give a camera only to pages from https or from their own computer; this one came from "
-            f"{urlsplit(url).netloc} over {urlsplit(url).scheme}. Open cnnviz on the computer that has the camera, at "
-            "http://localhost, or put it behind https.",
+            f"{as_literal(urlsplit(url).netloc)} over {as_literal(urlsplit(url).scheme)}. Open cnnviz on the computer "
+            "that has the camera, at http://localhost, or put it behind https.",
             icon=":material/no_photography:",
         )
 

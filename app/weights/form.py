@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.downloads import save
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 from app.pickers.controls import choose_device
 from app.session import uploads
 from app.url import address
@@ -44,15 +44,15 @@ def show() -> None:
     Both stand in a window above the page: the place where it was dropped may be out of sight by then."""
     pending: Pending | None = st.session_state.get(PENDING)
     if pending is not None and pending.found is None:
-        with st.spinner(f"Reading {pending.file_name} …"):
+        with st.spinner(f"Reading {as_literal(pending.file_name)} …"):
             _inspect(pending)
     if pending is not None and PENDING in st.session_state:
         # no click beside the window closes it: what was typed would be lost
-        st.dialog(f"Use {pending.file_name}?", width="large", dismissible=False)(_form)(pending)
+        st.dialog(f"Use {as_literal(pending.file_name)}?", width="large", dismissible=False)(_form)(pending)
     elif PROBLEM in st.session_state:
         st.dialog("This file is not used", width="medium", on_dismiss=discard)(_refusal)()
     if done := st.session_state.pop(_DONE, None):
-        st.toast(f"{done} is in use on every page.", icon=":material/check:")
+        st.toast(f"{as_literal(done)} is in use on every page.", icon=":material/check:")
 
 
 def _refusal() -> None:

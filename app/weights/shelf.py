@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import access, limits
-from app.markdown import as_literal
+from app.markdown import as_code, as_literal
 from app.session import tabs, uploads
 from app.session.networks import describe_name
 from app.url import address
@@ -50,8 +50,8 @@ def _row(own: OwnWeights, chosen: bool) -> None:
     """One file; what there is no room for beside the others goes to a second line."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{as_literal(own.file_name)}**", width=165)
-        st.markdown(f"`{describe_name(own.architecture)}`", width=155)
-        st.caption(f"{count_text(own.size)}B · {own.stored}", width=160)
+        st.markdown(as_code(describe_name(own.architecture)), width=155)
+        st.caption(f"{count_text(own.size)}B · {as_literal(own.stored)}", width=160)
         if chosen:
             st.markdown(":green[in use]", width=46)
         else:
