@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SOURCE = "index file"  # in the picker of the images to search
 _UPLOADED = "uploaded_index"  # in the session: where the last index file of this tab lies
+_TITLE = "uploaded_index_title"  # in the session: what it was called
 _KEPT = 8  # uploads
 
 
@@ -65,7 +66,7 @@ def pick(network: Network) -> AbsentCorpus:
         tabs.check_room(file, most)
         place = _store(file.file_id, file)
         tabs.replace(Path(st.session_state.get(_UPLOADED, "")).name, Path(place).name)
-        st.session_state[_UPLOADED] = place
+        st.session_state[_UPLOADED], st.session_state[_TITLE] = place, uploads.clean_title(file.name)
     if not (path or _UPLOADED in st.session_state):
         st.info("An index made with `cnnviz index … --embed 32` holds small crops and needs no images.")
         raise shared.PageEnded
@@ -91,7 +92,8 @@ def _open(network: Network, path: str) -> AbsentCorpus:
         raise BadInput(uploads.GONE.format("The uploaded index file is"))
     if not is_there(place) or not place.is_file():
         raise BadInput(f"There is no file {str(place)[:200]!r}. Give the path of an .npz that `cnnviz index` wrote.")
-    return _load(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
+    with uploads.called(place.name, place.name if path else st.session_state.get(_TITLE, "The index file")):
+        return _load(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -20,7 +20,7 @@ from app.access import NotAllowed
 from app.jobs import background
 from app.session import run_weights
 from app.session.cache import LruCache, network_cache, release_memory, weight_of
-from app.session.uploads import stored_weights
+from app.session.uploads import called, stored_weights
 from app.weights import owners
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.wording import plural
@@ -196,9 +196,10 @@ def _load_trained(choice: Choice) -> LoadedModel:
     if not weights.startswith("file-"):
         return load(name, weights, device)
     path, own = str(stored_weights(weights)), owners.find(weights)
-    if own is None or own.architecture != name:
-        return load(name, path, device)
-    return load(name, path, device, class_names=own.classes, preprocessing=own.preprocessing)
+    with called(weights.removeprefix("file-"), own.file_name if own is not None else "The file"):
+        if own is None or own.architecture != name:
+            return load(name, path, device)
+        return load(name, path, device, class_names=own.classes, preprocessing=own.preprocessing)
 
 
 def _refuse_download(name: str) -> Callable[[int, int], None]:

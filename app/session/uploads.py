@@ -5,12 +5,14 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from app import limits
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadInput, CnnvizError
 
 TITLE = 60  # characters of an uploaded photograph's title
 UPLOAD_SIDE = 1600  # pixels; larger photographs are reduced when they arrive
@@ -34,6 +36,16 @@ def without_folders(text: str) -> str:
     for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(folder, "…") if len(folder) > 1 else text
     return text
+
+
+@contextmanager
+def called(stored: str, title: str) -> Iterator[None]:
+    """Errors about an upload name it as its owner does, and not by the hash under which it is `stored`."""
+    try:
+        yield
+    except CnnvizError as error:
+        error.args = (str(error).replace(stored, title), *error.args[1:])
+        raise
 
 
 def store_weights(data: bytes | memoryview) -> str:

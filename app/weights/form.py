@@ -80,11 +80,12 @@ def _inspect(pending: Pending) -> None:
     skeleton = ""
     try:
         path = uploads.stored_weights(pending.name)
-        pending.chains = read_chain_file(path)
-        skeleton = "" if pending.chains.solutions else pending.chains.skeleton
-        pending.found = found = inspect(path)
+        with uploads.called(path.name, pending.file_name):
+            pending.chains = read_chain_file(path)
+            skeleton = "" if pending.chains.solutions else pending.chains.skeleton
+            pending.found = found = inspect(path)
     except CnnvizError as error:
-        _refuse(str(error).replace(pending.name.removeprefix("file-"), pending.file_name), skeleton)
+        _refuse(str(error), skeleton)
         return
     except Exception as error:  # whatever a file makes the reader do, the page must stand
         log.exception("reading %s failed", pending.file_name)
@@ -268,10 +269,11 @@ def _take_into_use(pending: Pending) -> str:
     """Try the answers on the network, keep them and choose it; returns what is wrong with them, "" if nothing."""
     try:
         own = _answers(pending)
-        _try(own)
+        with uploads.called(pending.name.removeprefix("file-"), pending.file_name):
+            _try(own)
         own = owners.keep(own)
     except CnnvizError as error:
-        return str(error).replace(pending.name.removeprefix("file-"), pending.file_name)
+        return str(error)
     except Exception as error:  # torch has many; each means that these answers do not work
         log.info("trying %s failed", pending.file_name, exc_info=True)
         reason, size = (str(error).splitlines() or [""])[0][:160], _show_size(pending)
