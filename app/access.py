@@ -11,10 +11,10 @@ import secrets
 
 import streamlit as st
 
+from app import hosts
 from app.classroom.room import get_room
 from cnnviz.errors import CnnvizError
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ROLE, _VISITOR = "class_lecturer", "class_visitor"  # in the session
 
 
@@ -34,14 +34,9 @@ def is_lecturer() -> bool:
 
 def become_lecturer(token: str) -> bool:
     """Give this session the lecturer's role for the right token. Raises BadInput after too many wrong ones."""
-    if get_room().admit(token, _caller()):
+    if get_room().admit(token, visitor()):
         st.session_state[_ROLE] = True
     return is_lecturer()
-
-
-def _caller() -> str:
-    """The address that the browser has."""
-    return st.context.ip_address or "this computer"
 
 
 def may_start() -> bool:
@@ -61,20 +56,25 @@ def check_may_start(name: str) -> None:
         )
 
 
+def is_shown(choice: str) -> bool:
+    """Whether the lecturer of a class shows it a view in whose address this choice stands."""
+    return is_class() and choice in get_room().view.query.values()
+
+
 def _listens_here_alone() -> bool:
-    return st.get_option("server.address") in _LOOPBACK
+    return st.get_option("server.address") in hosts.LOOPBACK
 
 
 def is_shared() -> bool:
-    """Whether other computers can open the app, so that its users are not one person. A class's can, through a proxy,
-    also where only this computer is listened to."""
-    return is_class() or not _listens_here_alone()
+    """Whether other computers can open the app, so that its users are not one person. A class's can, and whoever comes
+    by a name that was given to it, through a proxy, also where only this computer is listened to."""
+    return is_class() or not _listens_here_alone() or hosts.has_other_names()
 
 
 def is_on_this_computer() -> bool:
     """Whether only this computer can open the app; in a class that listens here alone, behind a proxy, true for the
     lecturer. Only then paths on its disk and everybody's files are offered."""
-    return _listens_here_alone() and (not is_class() or is_lecturer())
+    return _listens_here_alone() and (is_lecturer() if is_class() else not hosts.has_other_names())
 
 
 def may_see_the_disk() -> bool:

@@ -13,6 +13,8 @@ MIB, GIB = 1 << 20, 1 << 30
 # --- kept in memory -------------------------------------------------------------------------------------
 MODELS = 8  # networks, twins and moved copies among them; the least recently used goes first
 WEIGHTS_SHARE = {"cpu": 0.25, "cuda": 0.5, "mps": 0.35}  # of a device's memory that their tensors may take
+LARGE_NETWORK = 256 * MIB  # of tensors; students of a class open a larger one only if they may start long work
+HEAVY_NETWORK = 64 * MIB  # of tensors; of larger ones one is loaded at a time
 PICTURES = 256 * MIB  # finished pictures
 MAPS = 384 * MIB  # feature maps, and what networks receive
 RESULTS = 256 * MIB  # results of studies that took more than a moment
@@ -31,6 +33,7 @@ IMAGES_AT_ONCE = 512 * MIB  # of several images uploaded for a search; a zip is 
 STORED_PHOTOS, STORED_ZIPS = 200, 8  # files; the oldest goes first
 STORED_WEIGHTS = 32 * GIB  # of all weights files together
 OWN_FILES = 4  # weights files that one person may keep on a shared server
+OWN_BYTES = 1280 * MIB  # of all that one person keeps there: two files of VGG-16, and photographs
 
 
 def at_once(lane: str) -> int:
@@ -62,8 +65,30 @@ def zip_mb() -> int:
 
 
 def weights_mb() -> int:
-    """MB of an uploaded weights file; VGG-16 has 528."""
+    """MB of a weights file that this session may upload; VGG-16 has 528. A student's is no larger than the networks
+    that students open by themselves, unless they may start long work."""
+    return _most_weights_mb() if access.may_start() else min(_most_weights_mb(), LARGE_NETWORK // MIB)
+
+
+def _most_weights_mb() -> int:
     return 600 if access.is_shared() else 1024
+
+
+def upload_mb() -> int:
+    """MB of the largest file that is taken anywhere."""
+    return max(PHOTO_MB, zip_mb(), _most_weights_mb())
+
+
+def uploads_each() -> int:
+    """Bytes of files that one tab may have in the server's memory, where they are until the tab is closed."""
+    return 1 * GIB if access.is_shared() else uploads_in_all()
+
+
+def uploads_in_all() -> int:
+    """Bytes of files that all tabs together may have there: an eighth of the memory, at least the largest file."""
+    from cnnviz.device import describe
+
+    return max(upload_mb() * MIB, describe("cpu").memory_total // 8)
 
 
 def weights_room(device: str) -> int:

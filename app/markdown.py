@@ -1,24 +1,51 @@
-"""Escape text that others wrote where Markdown is read: errors with a file's name in them, class names, labels."""
+"""Show what others wrote as plain text where Streamlit reads Markdown: file names, class names, titles, links' words.
+
+`as_literal` for their words alone, `as_code` for the same as code, `escape_markdown` for a sentence of ours that quotes
+them. A backslash keeps Markdown's own marks (CommonMark 0.31, section 2.4). It does not keep what Streamlit finds in
+the text after that: addresses, icons (`:material/…:`), arrows and dashes; an invisible character that joins words
+(U+2060) keeps those apart."""
+
+from __future__ import annotations
 
 import re
 
 from app import access
 from app.session import uploads
 
-_LINKS = re.compile(r"([\[\]<>$])")
-_ALL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
-
-
-def escape_markdown(text: str) -> str:
-    """Escape a message of our own with others' text in it, for Markdown.
-
-    Code and emphasis stay; pictures, links, formulas and HTML are shown as they are written: a picture in Markdown
-    would be fetched from wherever its address says. Folders of this computer are named only to who may see its disk."""
-    if not access.may_see_the_disk():
-        text = uploads.without_folders(text)
-    return _LINKS.sub(r"\\\1", text)
+_MARKS = re.compile(r"([\\`*{}\[\]<>$~|&^]|(?<![^\W_])_|_(?![^\W_]))")  # no _ between letters
+_BEGINS = re.compile(r"^(\d*)([#=+\-.)])")  # a heading, a line below one, an item of a list
+_JOIN = "\u2060"
+_FOUND_LATER = re.compile(r"(?<=:)(?=[\w+/\-])|(?<=@)(?=\w)|(?<=\bwww)(?=\.)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)
+_OWN_CODE = re.compile(r"(`(?:cnnviz|pip install|docs/|model\.|scripted\.|load_labelled|\.astype|CNNVIZ_)[^`\n]*`)")
 
 
 def as_literal(text: str) -> str:
-    """Escape text of others alone: nothing of it is read as Markdown, and it stays on its line."""
-    return _ALL.sub(r"\\\1", " ".join(text.split()))
+    """Text of others on one line, of which nothing is read as Markdown."""
+    return _escape(" ".join(text.split()))
+
+
+def as_code(text: str) -> str:
+    """Text of others on one line, set as code."""
+    line = " ".join(text.split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}" if line else ""
+
+
+def escape_markdown(text: str) -> str:
+    """A message with others' text in it, its lines kept: nothing of it is read as Markdown but the commands that it
+    names as code. Folders of this computer are named only to who may see its disk."""
+    if not access.may_see_the_disk():
+        text = uploads.without_folders(text)
+    return "  \n".join(_escape_line(line.strip()) for line in text.strip().split("\n"))
+
+
+def _escape_line(line: str) -> str:
+    parts = _OWN_CODE.split(line)  # every other one is code
+    return "".join(
+        part if number % 2 else _escape(part) for number, part in enumerate(parts)
+    )  # only the first begins it
+
+
+def _escape(text: str) -> str:
+    return _BEGINS.sub(r"\1\\\2", _MARKS.sub(r"\\\1", _FOUND_LATER.sub(_JOIN, text)))

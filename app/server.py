@@ -14,7 +14,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from app.session import storage
+from streamlit import runtime
+
+from app.classroom import room
+from app.session import storage, tabs
 from cnnviz.errors import CnnvizError
 
 if TYPE_CHECKING:
@@ -30,14 +33,18 @@ _PARTIAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # requ
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Warm up beside the server's first seconds; the first visitor finds the network loaded."""
+    """Warm up beside the server's first seconds; the first visitor finds the network loaded.
+
+    Raises BadInput for a class whose token could be guessed."""
+    room.check_token()
     ending = threading.Event()
     warming = threading.Thread(target=_warm_up, args=(ending,), name="first-view", daemon=True)
     warming.start()
-    tidying = asyncio.create_task(_tidy_now_and_then())
+    beside = [asyncio.create_task(_tidy_now_and_then()), asyncio.create_task(_end_closed_tabs())]
     yield
     ending.set()
-    tidying.cancel()
+    for task in beside:
+        task.cancel()
     await asyncio.to_thread(warming.join, 30)  # an import cut off at shutdown would abort the interpreter
     storage.clear()
 
@@ -46,6 +53,17 @@ async def _tidy_now_and_then() -> None:
     while True:
         await asyncio.sleep(TIDY)
         await asyncio.to_thread(tidy)
+
+
+async def _end_closed_tabs() -> None:
+    """Streamlit forgets the session of a closed tab when the next one is closed, which may be never, and keeps its
+    uploads in memory and three files of it open until then: end it as soon as it does not come back."""
+    while True:
+        await asyncio.sleep(tabs.LOOK)
+        server = runtime.get_instance()
+        for session in tabs.sweep(server.is_active_session):
+            if not server.is_active_session(session):
+                server.close_session(session)
 
 
 def tidy() -> None:

@@ -3,6 +3,7 @@ compare them, and their history."""
 
 import streamlit as st
 
+from app.markdown import as_literal
 from app.pickers import bar, controls
 from app.session import networks
 from app.views.anatomy import results, views
@@ -28,7 +29,7 @@ if view != "Families":  # its tables are of networks of their own
     with bar.slot("network"):
         name = controls.pick_name(blocks=True)
     with bar.slot("layer"):
-        st.caption(results.caption(name))
+        st.caption(as_literal(results.caption(name)))
 if view == "Families":
     families(network, row)
 elif view == "History":

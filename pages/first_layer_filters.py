@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.components.picture import picture
 from app.components.wall import TileText, show_wall
+from app.markdown import as_literal
 from app.pickers import bar, comparison, controls
 from app.pickers.comparison import Side
 from app.session import shared
@@ -57,7 +58,9 @@ def choose(item: int, _row: int | None, _col: int | None) -> None:
     if item < len(found.weights):
         st.session_state["unit"] = item
     else:
-        st.toast(f"{found.layer}, on the left, has no channel {item}: its last is {len(found.weights) - 1}.")
+        st.toast(
+            f"{as_literal(found.layer)}, on the left, has no channel {item}: its last is {len(found.weights) - 1}."
+        )
 
 
 def draw_wall(seen: "FirstLayerFilters") -> tuple[Atlas, list[TileText], tuple[str, str] | None]:
@@ -77,7 +80,7 @@ def show_filters(side: Side) -> None:
     words = side.alt(f"{plural(len(seen.weights), 'filter')} of {seen.layer}")
     show_wall(wall, texts, words, side.key("filter_wall"), unit, on_pick=choose, ends=ends, group=group)
     if unit >= len(seen.weights):
-        st.caption(f"{seen.layer} has no channel {unit}: its last is {len(seen.weights) - 1}.")
+        st.caption(f"{as_literal(seen.layer)} has no channel {unit}: its last is {len(seen.weights) - 1}.")
 
 
 if others:

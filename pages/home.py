@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.components.picture import picture
+from app.markdown import escape_markdown
 from app.pickers import controls
 from app.session import networks, shared
 from app.session.cache import picture_cache
@@ -27,7 +28,7 @@ network = controls.pick_network(title)
 image = controls.pick_image(network)
 controls.show_device(network)
 for problem in networks.plugin_problems():
-    st.sidebar.warning(problem, icon=":material/extension_off:")
+    st.sidebar.warning(escape_markdown(problem), icon=":material/extension_off:")
 
 model = network.model
 seen = shared.received(network, image)

@@ -15,7 +15,8 @@ import streamlit as st
 
 from cnnviz.errors import BadInput
 
-TRIES, PAUSE = 5, 60.0  # wrong tokens that one address may send within so many seconds
+TRIES, PAUSE = 5, 60.0  # wrong tokens that one session may send within so many seconds
+SHORTEST = 16  # characters of a token: whoever opens new sessions may guess on, and has to guess in vain
 GONE = 6.0  # seconds after which a student who was not heard of has left
 PRIVATE = frozenset({"present", "device", "folder", "indexfile"})  # of the lecturer's own screen and disk
 
@@ -56,16 +57,17 @@ class Classroom:
             return self._view
 
     def admit(self, token: str, who: str, now: float | None = None) -> bool:
-        """Whether `token` is the lecturer's. `who`: the visitor's address; `now`: seconds of a steady clock.
+        """Whether `token` is the lecturer's. `who`: names the session, and no address, which behind a proxy all share,
+        so that no student's guesses lock the lecturer out; `now`: seconds of a steady clock.
 
-        Raises BadInput after TRIES wrong ones of the same visitor within PAUSE seconds, also for the right one."""
+        Raises BadInput after TRIES wrong ones of the same session within PAUSE seconds, also for the right one."""
         now = time.monotonic() if now is None else now
         with self._lock:
             self._wrong = {one: [t for t in times if now - t < PAUSE] for one, times in self._wrong.items()}
             self._wrong = {one: times for one, times in self._wrong.items() if times}
             if len(self._wrong.get(who, ())) >= TRIES:
                 raise BadInput(f"{TRIES} wrong tokens came from here. Wait a minute, then try again.")
-            if hmac.compare_digest(token.strip().encode(), self._token):
+            if hmac.compare_digest(token.strip().encode(errors="surrogatepass"), self._token):
                 return True
             self._wrong.setdefault(who, []).append(now)
             return False
@@ -82,6 +84,16 @@ class Classroom:
         with self._lock:
             self._seen = {who: seen for who, seen in self._seen.items() if now - seen[0] < GONE}
             return len(self._seen), sum(following for _time, following in self._seen.values())
+
+
+def check_token() -> None:
+    """Raise BadInput for a class whose token could be guessed; `cnnviz class` makes one that cannot."""
+    token = os.environ.get("CNNVIZ_CLASS_TOKEN", "")
+    if 0 < len(token) < SHORTEST:
+        raise BadInput(
+            f"CNNVIZ_CLASS_TOKEN has {len(token)} characters, which can be guessed: give at least {SHORTEST}, e.g. of "
+            'python -c "import secrets; print(secrets.token_urlsafe(18))".'
+        )
 
 
 @st.cache_resource(show_spinner=False)

@@ -2,6 +2,7 @@
 frames. Plotly's own script comes out of the installed package; the browser gets it once a visit."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from app.components.source import read_source
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+_FOREIGN_TAG = re.compile(r"(?:<|\\u003c)(?!/?(?:b|br|i|sub|sup|span|extra)\b)")  # Plotly would make links of some
 _LINK_CAMERAS = read_source("cameras.js")
 
 
@@ -69,7 +71,7 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
 def plot_data(figure: "Figure") -> dict[str, Any]:
     """What the browser draws of a figure, see `plot`: also a frame of a motion. There, {"camera": [x, y, z]} turns the
     scenes of the figure that is shown, and {"frame": label} puts its slider there."""
-    drawn = figure.to_json()
+    drawn = _FOREIGN_TAG.sub("&lt;", figure.to_json())
     return {"figure": drawn, "stamp": str(hash(drawn))}
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.access import NotAllowed
 from app.components.pickers.cards import pick_card
 from app.components.pickers.strip import StripLayer, layer_strip
 from app.jobs import download
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 from app.pickers import bar, network_cards, photo_cards
 from app.pickers.photo_cards import DEFAULT_PHOTO
-from app.session import networks, run_weights, shared
+from app.session import networks, run_weights, shared, tabs
 from app.session.cache import picture_cache
 from app.session.networks import Choice, Network
 from app.url import address
@@ -159,7 +160,7 @@ def _pick_weights(name: str) -> Choice:
     chosen = own.get(weights)
     with st.sidebar:
         note = _weights_note(name, weights, chosen)
-        st.caption(f"Random weights, in place of: {words[weights]}" if untrained else f"Weights: {note}")
+        st.caption(as_literal(f"Random weights, in place of: {words[weights]}" if untrained else f"Weights: {note}"))
     return Choice(name, weights, choose_device(), untrained, chosen.version if chosen else "")
 
 
@@ -169,6 +170,7 @@ def list_weights(name: str, asked: str) -> tuple[dict[str, str], dict[str, OwnWe
     own: dict[str, OwnWeights | None] = {found.name: found for found in owners.list_own()}
     if asked.startswith("file-") and asked not in own:
         own[asked] = owners.find(asked)
+        tabs.use(asked)
     options = networks.weights_options(name)
     options += [key for key, found in own.items() if found is None or found.architecture == name]
     labels = owners.label_files([found for found in own.values() if found is not None])
@@ -191,11 +193,13 @@ def _weights_note(name: str, weights: str, own: OwnWeights | None) -> str:
 
 def _load_or_ask(choice: Choice, place: Any) -> Network:
     """The chosen network. Where its weights have to be downloaded, a question in `place` and what the page showed: what
-    was chosen here before, or the network with random weights."""
+    was chosen here before, or the network with random weights; for one that this session may not have loaded, why."""
     try:
         return networks.load(choice)
     except networks.NotHere as missing:
         problem = missing
+    except NotAllowed as refused:
+        return _show_instead(refused, place)
     untrained = Choice(choice.name, "random", choice.device)
     links, before = st.session_state.get(_SHOWN, (0, untrained))
     try:
@@ -203,6 +207,19 @@ def _load_or_ask(choice: Choice, place: Any) -> Network:
     except CnnvizError:
         network = networks.load(untrained)
     _ask_for_weights(problem, network.choice, place)
+    return network
+
+
+def _show_instead(refused: NotAllowed, place: Any) -> Network:
+    """What was chosen on this page before, or the network that pages open on."""
+    usual = networks.default_network()
+    links, before = st.session_state.get(_SHOWN, (0, None))
+    if before is None or links != address.count_links():
+        before = Choice(usual, networks.weights_options(usual)[0])
+    network = networks.load(before)
+    with place:
+        shown = networks.describe_name(network.choice.name)
+        st.info(escape_markdown(f"{refused} Shown until then: {shown}."), icon=":material/lock:")
     return network
 
 
@@ -258,14 +275,14 @@ def show_device(network: Network) -> None:
     """At the foot of the sidebar: what is known of the weights, and where it is computed."""
     if facts := [] if network.untrained else networks.card(network.model.name, network.choice.weights):
         with st.sidebar, st.expander("About these weights", icon=":material/description:"):
-            st.caption("  \n".join("**{}** {}".format(*fact.split(None, 1)) for fact in facts))
+            st.caption("  \n".join("**{}** {}".format(*map(as_literal, fact.split(None, 1))) for fact in facts))
     info = _describe_device(str(network.model.device))
     with st.sidebar, st.expander(f"Device: {info.device}", icon=":material/memory:"):
         bind(st.selectbox, "Compute on", "device", "auto", options=["auto", *_list_devices()])
         if message := st.session_state.get("device_message"):
             st.warning(message)
         used, total = info.memory_used / 2**30, info.memory_total / 2**30
-        st.caption(f"{info.name}  \nMemory in use: {used:.1f} of {total:.0f} GiB  \nPrecision: float32")
+        st.caption(f"{as_literal(info.name)}  \nMemory in use: {used:.1f} of {total:.0f} GiB  \nPrecision: float32")
 
 
 def pick_image(network: Network | None, first: str = "") -> str:

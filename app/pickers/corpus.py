@@ -11,7 +11,7 @@ from app import access, limits
 from app.jobs import download
 from app.pickers import bar, controls, index_file
 from app.pickers.controls import Network
-from app.session import shared, uploads
+from app.session import shared, tabs, uploads
 from app.url import address
 from cnnviz.errors import BadInput
 
@@ -107,12 +107,22 @@ def _upload() -> Corpus:
     label, most = "Several images, or one zip of images", limits.zip_mb()
     files = st.file_uploader(label, accept_multiple_files=True, key="corpus_upload", max_upload_size=most)
     if files:
+        for file in files:
+            tabs.check_room(file, most)
         chosen = [(f.name, f.getvalue()) for f in files]
-        st.session_state[_UPLOADED] = shared.uploaded_corpus(tuple(f.file_id for f in files), chosen)
+        images = shared.uploaded_corpus(tuple(f.file_id for f in files), chosen)
+        tabs.replace(_archive_of(st.session_state.get(_UPLOADED)), _archive_of(images))
+        st.session_state[_UPLOADED] = images
     elif _UPLOADED not in st.session_state:
         st.info("Drop some images or a zip here; they are searched on this machine only.")
         raise shared.PageEnded
     return _still_here(st.session_state[_UPLOADED])
+
+
+def _archive_of(images: Corpus | None) -> str:
+    """The name of the zip that holds uploaded images; "" for none."""
+    archive = getattr(images, "archive", None)
+    return "" if archive is None else archive.name
 
 
 def _still_here(images: Corpus) -> Corpus:

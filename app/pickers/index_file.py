@@ -12,7 +12,7 @@ import streamlit as st
 from app import access, limits
 from app.pickers import controls
 from app.pickers.controls import Network
-from app.session import shared, uploads
+from app.session import shared, tabs, uploads
 from cnnviz.data.corpus import Corpus
 from cnnviz.errors import BadImage, BadInput
 from cnnviz.store import is_there
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SOURCE = "index file"  # in the picker of the images to search
 _UPLOADED = "uploaded_index"  # in the session: where the last index file of this tab lies
+_TITLE = "uploaded_index_title"  # in the session: what it was called
 _KEPT = 8  # uploads
 
 
@@ -62,7 +63,10 @@ def pick(network: Network) -> AbsentCorpus:
         label, most = "Or drop it here: an .npz of `cnnviz index`", limits.zip_mb()
         file = st.file_uploader(label, type=["npz"], key="index_upload", max_upload_size=most)
     if file is not None:
-        st.session_state[_UPLOADED] = _store(file.file_id, file)
+        tabs.check_room(file, most)
+        place = _store(file.file_id, file)
+        tabs.replace(Path(st.session_state.get(_UPLOADED, "")).name, Path(place).name)
+        st.session_state[_UPLOADED], st.session_state[_TITLE] = place, uploads.clean_title(file.name)
     if not (path or _UPLOADED in st.session_state):
         st.info("An index made with `cnnviz index … --embed 32` holds small crops and needs no images.")
         raise shared.PageEnded
@@ -88,7 +92,8 @@ def _open(network: Network, path: str) -> AbsentCorpus:
         raise BadInput(uploads.GONE.format("The uploaded index file is"))
     if not is_there(place) or not place.is_file():
         raise BadInput(f"There is no file {str(place)[:200]!r}. Give the path of an .npz that `cnnviz index` wrote.")
-    return _load(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
+    with uploads.called(place.name, place.name if path else st.session_state.get(_TITLE, "The index file")):
+        return _load(str(place), place.stat().st_mtime_ns, network.model.fingerprint, network.model)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

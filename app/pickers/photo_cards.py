@@ -12,7 +12,7 @@ import streamlit as st
 from app import access, limits
 from app.components.pickers.cards import Action, Card, Dropping, pick_card
 from app.pickers import bar, webcam
-from app.session import shared, uploads
+from app.session import shared, tabs, uploads
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.url import address
@@ -70,7 +70,10 @@ def pick_photo(network: Network | None, photo: str = "") -> str:
 def list_uploads(also: Sequence[str] = ()) -> list[str]:
     """The uploads to offer: this session's, the one that the link names, and `also`, as far as they are here."""
     names = dict.fromkeys([*st.session_state.get("uploads", {}), address.read("image"), *also])
-    return [name for name in names if uploads.is_stored_photo(name)]
+    found = [name for name in names if uploads.is_stored_photo(name)]
+    for name in found:
+        tabs.use(name)
+    return found
 
 
 def title_of(name: str) -> str:
@@ -146,8 +149,10 @@ def _say_problems() -> None:
 
 def _remove(name: str) -> None:
     """From the list and, where nobody else may have it, from the disk; if it is chosen, the default is instead."""
-    st.session_state.get("uploads", {}).pop(name, None)
-    if access.is_on_this_computer():
-        uploads.forget_photo(name)
+    brought = st.session_state.get("uploads", {}).pop(name, None) is not None
+    if access.is_on_this_computer() or (brought and access.is_class()):
+        tabs.remove(name)
+    else:
+        tabs.let_go(name)
     if address.read("image") == name:
         address.reset("image")

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from app import limits
+from app.markdown import as_literal
 from app.pickers import bar
-from app.session import uploads
+from app.session import tabs, uploads
 from cnnviz.errors import CnnvizError
 
 PROBLEM = "upload_problem"  # in the session: what the picker of images says
@@ -20,10 +22,12 @@ def keep(file: Any, title: str = "") -> bool:
     was; the picker says why. `title`: instead of the file's name."""
     title = title or str(getattr(file, "name", ""))
     try:
+        tabs.check_room(file, limits.PHOTO_MB)
         name = uploads.store_photo(file.getvalue(), title)
     except (CnnvizError, OSError) as error:
         report_problem(f"{uploads.clean_title(title)}: {error}" if title else str(error))
         return False
+    tabs.bring(name)
     st.session_state.setdefault("uploads", {})[name] = uploads.clean_title(title)
     st.session_state["image"] = name
     return True
@@ -67,8 +71,8 @@ def warn_if_unreachable() -> None:
     if url and not is_trusted(url):
         st.warning(
             f"Browsers give a camera only to pages from https or from their own computer; this one came from "
-            f"{urlsplit(url).netloc} over {urlsplit(url).scheme}. Open cnnviz on the computer that has the camera, at "
-            "http://localhost, or put it behind https.",
+            f"{as_literal(urlsplit(url).netloc)} over {as_literal(urlsplit(url).scheme)}. Open cnnviz on the computer "
+            "that has the camera, at http://localhost, or put it behind https.",
             icon=":material/no_photography:",
         )
 

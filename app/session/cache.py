@@ -163,6 +163,16 @@ class LruCache:
         if surplus:
             self._on_evict(entry.group)
 
+    def make_room(self, size: int, group: str = "") -> None:
+        """Let go of the least recently used until there is room for one more value of `size` bytes, so that it is never
+        in memory beside what has to go for it."""
+        with self._lock:
+            surplus = self._find_surplus(group, size)
+            for name in surplus:
+                self._drop(name)
+        if surplus:
+            self._on_evict(group)
+
     def clear(self) -> None:
         """Let go of everything."""
         with self._lock:
@@ -176,13 +186,15 @@ class LruCache:
         if (entry := self._entries.pop(name, None)) is not None:
             self._taken[entry.group] -= entry.size
 
-    def _find_surplus(self, group: str) -> list[Hashable]:
-        """Who has to go for the newest, which itself never has to."""
+    def _find_surplus(self, group: str, coming: int | None = None) -> list[Hashable]:
+        """Who has to go for the newest, which itself never has to; `coming`: bytes of one that is not here yet."""
         surplus: list[Hashable] = []
         count, taken = len(self._entries) - self._most(), self._taken[group]
+        if coming is not None:
+            count, taken = count + 1, taken + coming
         if count <= 0 and taken <= self._room(group):
             return surplus
-        for name, entry in list(self._entries.items())[:-1]:
+        for name, entry in list(self._entries.items())[: None if coming is not None else -1]:
             over = entry.group == group and taken > self._room(group)
             if count > 0 or over:
                 surplus.append(name)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import gc
 import os
 import re
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app import limits
+from app import access, limits
+from app.access import NotAllowed
 from app.jobs import background
 from app.session import run_weights
-from app.session.cache import LruCache, network_cache, release_memory
-from app.session.uploads import stored_weights
+from app.session.cache import LruCache, network_cache, release_memory, weight_of
+from app.session.uploads import called, stored_weights
 from app.weights import owners
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.wording import plural
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 USUAL, BUNDLED = "efficientnet_lite0", "resnet20_cifar"  # that pages open on: of a package, or without it
 HERE_SECONDS = 3  # after which it is looked up anew which weights were downloaded
+_ONE_BY_ONE = threading.Lock()  # held while a large network is loaded
 INDEXES = 4  # that are kept with a network, over different images
 
 
@@ -100,6 +105,8 @@ def load(choice: Choice) -> Network:
         stored_weights(choice.weights)  # it may have been removed since
     if (version := run_weights.find_version(choice.weights)) is not None:
         choice = replace(choice, version=version)
+    if choice.key not in _cache():
+        _check_may_open(choice)
     network = _cache().get(choice.key, lambda: Network(_load(choice), choice))
     if not network.is_frozen and not background.any_running():  # what a job holds would be kept for ever
         gc.freeze()
@@ -111,7 +118,12 @@ def derive(network: Network, change: str, make: Callable[[], LoadedModel]) -> Ne
     """A changed copy of a network, made once for all sessions; `change` names it. The bounds of app/limits.py hold for
     networks and their copies together."""
     key = f"{network.key}|{change}"
-    return _cache().get(key, lambda: Network(make(), network.choice, key))
+
+    def make_with_room() -> Network:
+        _cache().make_room(weight_of(network.model), str(network.model.device))
+        return Network(make(), network.choice, key)
+
+    return _cache().get(key, make_with_room)
 
 
 def forget() -> None:
@@ -125,20 +137,69 @@ def _cache() -> LruCache:
     return network_cache(lambda: limits.MODELS, limits.weights_room)
 
 
+def _check_may_open(choice: Choice) -> None:
+    """Raise NotAllowed where this session may not have the network loaded: a student of a class a large one only while
+    the lecturer allows long work, or shows it. Work without a page, which somebody was allowed to start, may."""
+    if get_script_run_ctx() is None or access.may_start():
+        return
+    size, name, weights = weigh(choice.name, choice.weights), choice.name, choice.weights
+    if (
+        size <= limits.LARGE_NETWORK
+        or access.is_shown(name)
+        or (weights.startswith("file-") and access.is_shown(weights))
+    ):
+        return
+    raise NotAllowed(
+        f"{describe_name(name)} takes {size / limits.MIB:,.0f} MB of the memory that all share; in this class students "
+        f"open networks of up to {limits.LARGE_NETWORK / limits.MIB:,.0f} MB by themselves. What the lecturer shows "
+        "opens for all: ask for this one, or choose a smaller network."
+    )
+
+
+def weigh(name: str, weights: str = "") -> int:
+    """Bytes that a network will take, known before anything is allocated: of its tensors, or of the file that fills
+    them, if that has more."""
+    one = summaries().get(name)
+    size = 4 * one.parameters if one is not None and one.parameters else _weigh_on_meta(name)
+    return max(size, stored_weights(weights).stat().st_size if weights.startswith("file-") else 0)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _weigh_on_meta(name: str) -> int:
+    from cnnviz.models.catalogue.parameter_counts import weigh as weigh_tensors
+
+    return weigh_tensors(name)
+
+
 def _load(choice: Choice) -> LoadedModel:
+    """The network, for which others have made room before; of large ones one is loaded at a time."""
+    if choice.untrained:
+        return _load_untrained(choice)
+    size = weigh(choice.name, choice.weights)
+    with _ONE_BY_ONE if size > limits.HEAVY_NETWORK else nullcontext():
+        _make_room(choice, size)
+        return _load_trained(choice)
+
+
+def _make_room(choice: Choice, size: int) -> None:
+    from cnnviz.device import choose
+
+    _cache().make_room(size, str(choose(choice.device)))
+
+
+def _load_trained(choice: Choice) -> LoadedModel:
     from cnnviz.models.load import load
 
     name, weights, device = choice.name, choice.weights, choice.device
-    if choice.untrained:
-        return _load_untrained(choice)
     if weights == "pretrained":
         return load(name, "pretrained", device, progress=_refuse_download(name))
     if not weights.startswith("file-"):
         return load(name, weights, device)
     path, own = str(stored_weights(weights)), owners.find(weights)
-    if own is None or own.architecture != name:
-        return load(name, path, device)
-    return load(name, path, device, class_names=own.classes, preprocessing=own.preprocessing)
+    with called(weights.removeprefix("file-"), own.file_name if own is not None else "The file"):
+        if own is None or own.architecture != name:
+            return load(name, path, device)
+        return load(name, path, device, class_names=own.classes, preprocessing=own.preprocessing)
 
 
 def _refuse_download(name: str) -> Callable[[int, int], None]:
@@ -156,6 +217,7 @@ def _load_untrained(choice: Choice) -> LoadedModel:
     from cnnviz.models.untrained import load_untrained
 
     trained = replace(choice, untrained=False)
+    _make_room(choice, weigh(choice.name, choice.weights))
     return load_untrained(choice.name, choice.weights, choice.device, lambda: load(trained).model)
 
 

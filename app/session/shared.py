@@ -17,7 +17,7 @@ from app.markdown import escape_markdown
 from app.session import networks
 from app.session.cache import array_cache, picture_cache
 from app.session.networks import Network
-from app.session.uploads import cache_folder, is_stored_photo, store_zip
+from app.session.uploads import cache_folder, called, clean_title, is_stored_photo, store_zip
 from cnnviz.device import out_of_memory as is_short
 from cnnviz.device import release
 from cnnviz.errors import BadInput, CnnvizError, DeviceLost
@@ -115,7 +115,11 @@ def uploaded_corpus(ids: tuple[str, ...], _files: list[tuple[str, bytes]]) -> Co
 
     data = _files[0][1]
     if len(_files) == 1 and data[:2] == b"PK":
-        return opened(store_zip(data))
+        stored, title = store_zip(data), clean_title(_files[0][0])
+        with called(stored.stem, title):
+            found = opened(stored)
+        found.name = title
+        return found
     size = sum(len(data) for _name, data in _files)
     if size > limits.IMAGES_AT_ONCE:
         raise BadInput(

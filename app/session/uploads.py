@@ -5,14 +5,15 @@ import os
 import re
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
 from app import limits
 from app.session import storage
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.paths import user_folder
 
 TITLE = 60  # characters of an uploaded photograph's title
@@ -37,6 +38,16 @@ def without_folders(text: str) -> str:
     for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(folder, "…") if len(folder) > 1 else text
     return text
+
+
+@contextmanager
+def called(stored: str, title: str) -> Iterator[None]:
+    """Errors about an upload name it as its owner does, and not by the hash under which it is `stored`."""
+    try:
+        yield
+    except CnnvizError as error:
+        error.args = (str(error).replace(stored, title), *error.args[1:])
+        raise
 
 
 def store_weights(data: bytes | memoryview) -> str:
@@ -94,6 +105,12 @@ def forget_weights(name: str) -> None:
     if _DIGEST.fullmatch(digest):
         side_file(name).unlink(missing_ok=True)
         (cache_folder("weights") / digest).unlink(missing_ok=True)
+
+
+def is_unanswered(name: str) -> bool:
+    """Whether "file-<hash>" is a weights file whose form nobody has answered yet."""
+    place = place_of(name) if name.startswith("file-") else None
+    return place is not None and place.is_file() and not side_file(name).exists()
 
 
 def store_photo(data: bytes, file_name: str = "") -> str:
@@ -154,6 +171,35 @@ def store_zip(data: bytes) -> Path:
     write_bytes_atomic(path, data)
     keep_newest(folder, "*.zip", limits.STORED_ZIPS)
     return path
+
+
+def place_of(name: str) -> Path | None:
+    """Where an upload lies: "file-<hash>", "upload-<hash>", or the name of a zip or an index file; None for another."""
+    kind, _, digest = name.rpartition("-")
+    stem, _, ending = name.partition(".")
+    if kind in ("file", "upload") and _DIGEST.fullmatch(digest):
+        return cache_folder("weights") / digest if kind == "file" else cache_folder("uploads") / f"{digest}.png"
+    if ending in ("zip", "npz") and _DIGEST.fullmatch(stem):
+        return cache_folder("uploads") / name
+    return None
+
+
+def size_of(name: str) -> int:
+    """Bytes that an upload takes on the disk; 0 for one that is not here."""
+    try:
+        return place.stat().st_size if (place := place_of(name)) is not None else 0
+    except OSError:
+        return 0
+
+
+def forget(name: str) -> None:
+    """Remove an upload, named as for `place_of`, and what belongs to it."""
+    if name.startswith("file-"):
+        forget_weights(name)
+    elif name.startswith("upload-"):
+        forget_photo(name)
+    elif (place := place_of(name)) is not None:
+        place.unlink(missing_ok=True)
 
 
 def keep_newest(folder: Path, pattern: str, most: int) -> None:

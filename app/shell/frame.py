@@ -13,7 +13,7 @@ from app.classroom import panel
 from app.components.keys import mark_drawn
 from app.jobs import clicks, watch
 from app.pickers import bar
-from app.session import shared
+from app.session import shared, tabs
 from app.shell import presenting, saving, sheet, touring
 from app.shell.pages import list_pages
 from app.url import address, scene
@@ -52,6 +52,7 @@ def run() -> None:
 
 def _run() -> None:
     shared.warm_up()
+    tabs.arrive()
     offered = list(build_pages().values())
     chosen = st.navigation(offered, position="hidden")
     by_address = {page.url_path: page for page in offered}

@@ -109,7 +109,7 @@ def draw_menu() -> None:
     with st.popover("Tours", icon=":material/route:", width="stretch"):
         st.caption("Prepared stops, one key or click apart. Your own: put them in a folder named by CNNVIZ_TOURS.")
         for name in names:
-            st.button(name, on_click=start, args=(name,), key=f"tour_{name}", width="stretch")
+            st.button(as_literal(name), on_click=start, args=(name,), key=f"tour_{name}", width="stretch")
 
 
 def offer(place: Any) -> None:

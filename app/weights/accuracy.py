@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import access
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 from app.session import uploads
 from app.weights.pending import Pending
 from cnnviz.errors import CnnvizError
@@ -81,7 +81,7 @@ def _show(pending: Pending, trials: list[ChainTrial] | str, which: str) -> None:
         st.error(escape_markdown(trials), icon=":material/error:")
         return
     own, best = trials[0], max(trials, key=lambda trial: (trial.accuracy, -trial.loss))
-    title = escape_markdown(which)
+    title = as_literal(which)
     text = f"**{own.accuracy:.1%}** of {plural(own.images, 'image')} ({title}) answered correctly with these settings."
     better = best.accuracy > own.accuracy
     if better:

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.downloads import save
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 from app.pickers.controls import choose_device
 from app.session import uploads
 from app.url import address
@@ -44,15 +44,15 @@ def show() -> None:
     Both stand in a window above the page: the place where it was dropped may be out of sight by then."""
     pending: Pending | None = st.session_state.get(PENDING)
     if pending is not None and pending.found is None:
-        with st.spinner(f"Reading {pending.file_name} …"):
+        with st.spinner(f"Reading {as_literal(pending.file_name)} …"):
             _inspect(pending)
     if pending is not None and PENDING in st.session_state:
         # no click beside the window closes it: what was typed would be lost
-        st.dialog(f"Use {pending.file_name}?", width="large", dismissible=False)(_form)(pending)
+        st.dialog(f"Use {as_literal(pending.file_name)}?", width="large", dismissible=False)(_form)(pending)
     elif PROBLEM in st.session_state:
         st.dialog("This file is not used", width="medium", on_dismiss=discard)(_refusal)()
     if done := st.session_state.pop(_DONE, None):
-        st.toast(f"{done} is in use on every page.", icon=":material/check:")
+        st.toast(f"{as_literal(done)} is in use on every page.", icon=":material/check:")
 
 
 def _refusal() -> None:
@@ -80,11 +80,12 @@ def _inspect(pending: Pending) -> None:
     skeleton = ""
     try:
         path = uploads.stored_weights(pending.name)
-        pending.chains = read_chain_file(path)
-        skeleton = "" if pending.chains.solutions else pending.chains.skeleton
-        pending.found = found = inspect(path)
+        with uploads.called(path.name, pending.file_name):
+            pending.chains = read_chain_file(path)
+            skeleton = "" if pending.chains.solutions else pending.chains.skeleton
+            pending.found = found = inspect(path)
     except CnnvizError as error:
-        _refuse(str(error).replace(pending.name.removeprefix("file-"), pending.file_name), skeleton)
+        _refuse(str(error), skeleton)
         return
     except Exception as error:  # whatever a file makes the reader do, the page must stand
         log.exception("reading %s failed", pending.file_name)
@@ -268,10 +269,11 @@ def _take_into_use(pending: Pending) -> str:
     """Try the answers on the network, keep them and choose it; returns what is wrong with them, "" if nothing."""
     try:
         own = _answers(pending)
-        _try(own)
+        with uploads.called(pending.name.removeprefix("file-"), pending.file_name):
+            _try(own)
         own = owners.keep(own)
     except CnnvizError as error:
-        return str(error).replace(pending.name.removeprefix("file-"), pending.file_name)
+        return str(error)
     except Exception as error:  # torch has many; each means that these answers do not work
         log.info("trying %s failed", pending.file_name, exc_info=True)
         reason, size = (str(error).splitlines() or [""])[0][:160], _show_size(pending)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-import weakref
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from app import access
-from app.session import uploads
+from app.session import tabs, uploads
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.store import read_json, write_json
@@ -64,59 +62,23 @@ class _Owner:
         self.asked: set[str] = set()
 
 
-class _Owners:
-    """Those whose session is still there. `going`: files that somebody has removed and another one still had.
-    `lock`: held while it is decided whose a file is."""
-
-    def __init__(self) -> None:
-        self.going: set[str] = set()
-        self.here: weakref.WeakSet[_Owner] = weakref.WeakSet()
-        self.lock = threading.RLock()
-
-
-@st.cache_resource(show_spinner=False)
-def _owners() -> _Owners:
-    return _Owners()
-
-
 def _me() -> _Owner:
-    owners, me = _owners(), st.session_state.setdefault(_MINE, _Owner())
-    with owners.lock:
-        owners.here.add(me)
-    return me
-
-
-def _is_another_s(name: str) -> bool:
-    """Whether a session beside this one has brought this file."""
-    others = set(_owners().here) - {_me()}
-    return any(name in owner.taken or name in owner.asked for owner in others)
-
-
-def _remove(name: str) -> None:
-    """From the disk, at the latest when the next file is dropped after its last owner has gone: a tab that was
-    reloaded leaves an owner behind for a while."""
-    owners = _owners()
-    with owners.lock:
-        owners.going.add(name)
-        for one in [one for one in owners.going if access.is_on_this_computer() or not _is_another_s(one)]:
-            owners.going.discard(one)
-            uploads.forget_weights(one)
+    return st.session_state.setdefault(_MINE, _Owner())
 
 
 def ask_about(name: str) -> None:
     """This session has dropped the file, and nobody's click removes it until the answer."""
-    with _owners().lock:
-        _me().asked.add(name)
-        _owners().going.discard(name)
-        for other in list(_owners().going):
-            _remove(other)
+    _me().asked.add(name)
+    tabs.bring(name)
 
 
 def let_go(name: str) -> None:
     """This session asks no more about a file; one that nobody has answered or asks about is removed."""
-    with _owners().lock:
+    with tabs.lock():
         _me().asked.discard(name)
-        if find(name) is None and not _is_another_s(name):
+        if name not in _me().taken:
+            tabs.let_go(name)
+        if find(name) is None and not tabs.is_elsewhere(name):
             uploads.forget_weights(name)
 
 
@@ -125,21 +87,21 @@ def keep(own: OwnWeights) -> OwnWeights:
 
     Returns them as they are kept: under another name where somebody else has given other answers about the same
     file, which stay as they are."""
-    with _owners().lock:
+    with tabs.lock():
         dropped, own = own.name, _apart(own)
         if own.name != dropped:
             uploads.store_again(dropped, own.name)
         if find(own.name) != own:
             write_json(uploads.side_file(own.name), own.as_dict())
         _me().taken.add(own.name)
-        _owners().going.discard(own.name)
+        tabs.bring(own.name)
         let_go(dropped)
     return own
 
 
 def _apart(own: OwnWeights) -> OwnWeights:
     before = find(own.name)
-    if before is None or not access.is_shared() or (own.name in _me().taken and not _is_another_s(own.name)):
+    if before is None or not access.is_shared() or (own.name in _me().taken and not tabs.is_elsewhere(own.name)):
         return own
     if replace(before, stored=own.stored) == own:
         return before
@@ -164,7 +126,7 @@ def forget(name: str) -> None:
     if name not in {own.name for own in list_own()}:
         raise BadInput("Only weights that this session has brought can be removed from here.")
     _me().taken.discard(name)
-    _remove(name)
+    tabs.remove(name)
 
 
 def list_own() -> list[OwnWeights]:

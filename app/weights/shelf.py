@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app import access, limits
-from app.markdown import as_literal
-from app.session import uploads
+from app.markdown import as_code, as_literal
+from app.session import tabs, uploads
 from app.session.networks import describe_name
 from app.url import address
 from app.weights import form, owners
@@ -50,8 +50,8 @@ def _row(own: OwnWeights, chosen: bool) -> None:
     """One file; what there is no room for beside the others goes to a second line."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{as_literal(own.file_name)}**", width=165)
-        st.markdown(f"`{describe_name(own.architecture)}`", width=155)
-        st.caption(f"{count_text(own.size)}B · {own.stored}", width=160)
+        st.markdown(as_code(describe_name(own.architecture)), width=155)
+        st.caption(f"{count_text(own.size)}B · {as_literal(own.stored)}", width=160)
         if chosen:
             st.markdown(":green[in use]", width=46)
         else:
@@ -99,8 +99,12 @@ def _take() -> None:
         st.session_state[PROBLEM] = f"{called} is empty (0 bytes). Export or download it again."
         return
     try:
+        tabs.check_room(file, limits.weights_mb())
         name = uploads.store_weights(file.getbuffer())
-    except (CnnvizError, OSError) as error:
+    except CnnvizError as error:
+        st.session_state[PROBLEM] = str(error)
+        return
+    except OSError as error:
         st.session_state[PROBLEM] = f"{called} could not be kept: {error}"
         return
     owners.ask_about(name)

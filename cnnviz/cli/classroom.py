@@ -67,12 +67,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def server_command(home: Path, host: str, address: str, port: int) -> list[str]:
-    """The command that starts the app. Only this address and this computer's own names are answered, so that no
-    page elsewhere can reach the app through a name that it has pointed here (DNS rebinding)."""
-    names = {address, host, socket.gethostname(), f"{socket.gethostname()}.local", "localhost", "127.0.0.1"} - {*ANY}
+    """The command that starts the app. Under which names it answers: app/hosts.py."""
     command = [sys.executable, "-m", "streamlit", "run", str(home)]
-    command += [f"--server.address={host}", f"--server.port={port}", f"--browser.serverAddress={address}"]
-    return command + [f"--server.allowedHosts={name}" for name in sorted(names)]
+    return command + [f"--server.address={host}", f"--server.port={port}", f"--browser.serverAddress={address}"]
 
 
 def add_url(parser: argparse.ArgumentParser) -> None:

@@ -53,27 +53,64 @@ def open_image(source: bytes | str | Path | BinaryIO, max_side: int = MAX_SIDE, 
     spread from their minimum to their maximum. Larger images are reduced, JPEGs already while decoding.
     `side`: the short side, in pixels, that the image will be scaled to. A JPEG is then decoded at 1/2, 1/4 or
     1/8 of its size (libjpeg's DCT scaling) as long as its short side stays at least 2 × `side` and LARGE;
-    any other image is the same with and without it. None decodes in full.
+    any other image is the same with and without it. None decodes in full. Colour profiles are not applied, and one
+    that is damaged or too large costs nothing but itself.
     Raises BadImage for what is missing, empty, damaged, no image, or above MAX_PIXELS or MAX_BYTES;
     BadInput if max_side or side < 1."""
     if max_side < 1 or (side is not None and side < 1):
         raise BadInput(f"max_side and side must be at least 1 pixel, got {max_side} and {side}.")
     what, file = _open(source)
     with file:
-        picture = _read_header(file, what)
         try:
-            picture.draft(None, _draft_size(picture.size, max_side, side))
-            picture.load()
-            orientation = _read_orientation(picture)
-            rgb = _convert_to_rgb(_halve(picture, max_side))
-        except Exception as error:  # on damaged data decoders raise anything, from OSError to KeyError
-            raise BadImage(
-                f"{what} is a damaged or incomplete {picture.format} file ({error}). "
-                "Copy or download it again, or save it anew as JPEG or PNG."
-            ) from error
+            rgb, orientation = _decode(file, what, max_side, side)
+        except BadImage:
+            file.seek(0)
+            if (lean := drop_profiles(file.read())) is None:
+                raise
+            rgb, orientation = _decode(BytesIO(lean), what, max_side, side)
     if max(rgb.size) > max_side:
         rgb = rgb.resize(_fit(rgb.size, max_side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+
+
+def _decode(file: BinaryIO, what: str, max_side: int, side: int | None) -> tuple[Image.Image, int]:
+    """(RGB pixels, perhaps reduced; the EXIF orientation)."""
+    picture = _read_header(file, what)
+    try:
+        picture.draft(None, _draft_size(picture.size, max_side, side))
+        picture.load()
+        orientation = _read_orientation(picture)
+        return _convert_to_rgb(_halve(picture, max_side)), orientation
+    except Exception as error:  # on damaged data decoders raise anything, from OSError to KeyError
+        raise BadImage(
+            f"{what} is a damaged or incomplete {picture.format} file ({error}). "
+            "Copy or download it again, or save it anew as JPEG or PNG."
+        ) from error
+
+
+def drop_profiles(data: bytes) -> bytes | None:
+    """A PNG or JPEG file without its colour profile and texts, which its pixels do not need and for whose faults Pillow
+    refuses all of it; None for another file, and where there are none.
+
+    Sources: PNG, third edition, section 11.3 (iCCP, tEXt, zTXt, iTXt); ICC.1:2022, annex B.4 (APP2)."""
+    png = data.startswith(b"\x89PNG\r\n\x1a\n")
+    if not png and not data.startswith(b"\xff\xd8"):
+        return None
+    kept, at = [data[: 8 if png else 2]], 8 if png else 2
+    while at + 4 <= len(data):
+        if png:
+            kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
+            unneeded = kind in (b"iCCP", b"tEXt", b"zTXt", b"iTXt")
+        else:
+            if data[at] != 0xFF or data[at + 1] == 0xDA:  # pixels begin
+                break
+            end, unneeded = at + 2 + int.from_bytes(data[at + 2 : at + 4]), data[at + 1] == 0xE2
+        if not unneeded:
+            kept.append(data[at:end])
+        at = end
+    kept.append(data[at:])
+    lean = b"".join(kept)
+    return lean if len(lean) < len(data) else None
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

@@ -124,6 +124,21 @@ def test_networks_are_bounded_in_bytes_on_each_device():
     assert cache.names() == ["large"]
 
 
+def test_room_for_a_network_is_made_before_it_is_in_memory():
+    cache = network_cache(lambda: 3, lambda device: 16 * 10)
+    here = {name: weakref.ref(cache.get(name, lambda: loaded(3)).model.module) for name in "abc"}
+    cache.make_room(16 * 7, "cpu")
+    assert cache.names() == ["c"] and [one() is not None for one in here.values()] == [False, False, True]
+    cache.make_room(16, "cpu")
+    assert cache.names() == ["c"]
+    cache.make_room(16 * 99, "cpu")
+    assert cache.names() == [] and cache.bytes == 0
+    for name in "abc":
+        cache.get(name, lambda: loaded(1))
+    cache.make_room(16, "cpu")  # one more than there may be
+    assert cache.names() == ["b", "c"]
+
+
 def test_the_app_s_networks_and_their_twins_share_one_bound(monkeypatch):
     monkeypatch.setattr(limits, "MODELS", 2)
     choice = Choice("lenet5", "bundled", "cpu")
@@ -312,6 +327,8 @@ def test_a_shared_server_takes_smaller_files_and_one_long_job_of_each(monkeypatc
     own = limits.zip_mb(), limits.weights_mb(), limits.each(limits.LONG)
     monkeypatch.setattr(access, "is_shared", lambda: True)
     assert limits.zip_mb() < own[0] and 528 < limits.weights_mb() < own[1]
+    assert limits.OWN_BYTES > 2 * 528 * 10**6 and limits.uploads_each() >= limits.upload_mb() * limits.MIB
+    assert limits.uploads_in_all() >= limits.upload_mb() * limits.MIB
     assert limits.each(limits.LONG) == 1 <= own[2] and limits.each(limits.SHORT) == limits.at_once(limits.SHORT)
 
 

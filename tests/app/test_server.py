@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from app import server
 from app.server import Compressed
+from app.session import tabs
 
 SCRIPT = b"const answer = 42\n" * 500
 
@@ -79,3 +81,37 @@ def test_a_browser_on_this_computer_gets_it_as_it_is_unless_somebody_passes_its_
 def test_what_is_no_script_a_part_or_missing_is_passed_on(app, path, headers):
     status, told, body = ask(app, path=path, **headers)
     assert b"content-encoding" not in told and body == SCRIPT and status == (404 if path.endswith("css") else 200)
+
+
+class Sessions:
+    """Streamlit's runtime as far as ending sessions asks it; `open`: whose browser is connected."""
+
+    def __init__(self, *connected: str) -> None:
+        self.open, self.closed = set(connected), list[str]()
+
+    def is_active_session(self, session: str) -> bool:
+        return session in self.open
+
+    def close_session(self, session: str) -> None:
+        self.closed.append(session)
+
+
+def test_sessions_of_closed_tabs_are_ended_soon_and_others_are_left_alone(monkeypatch):
+    """Streamlit keeps the event loop of each, three open files, until the next tab is closed after two minutes."""
+    sessions = Sessions("here", "back")
+    here = {name: tabs._Tab(name) for name in ("here", "gone", "back")}
+    here["gone"].left = here["back"].left = -10 * tabs.GRACE
+    tabs._tabs().here.update(here)
+    monkeypatch.setattr(server.runtime, "get_instance", lambda: sessions)
+    monkeypatch.setattr(tabs, "LOOK", 0.01)
+
+    async def look() -> None:
+        task = asyncio.create_task(server._end_closed_tabs())
+        while not sessions.closed:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, look()).result(30)
+    assert sessions.closed == ["gone"] and set(tabs._tabs().here) == {"here", "back"}
+    assert tabs.GRACE + tabs.LOOK < 120  # seconds after which Streamlit would not find it any more

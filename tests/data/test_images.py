@@ -175,6 +175,53 @@ def test_damaged_files_are_refused_not_shown_half():
         open_image(bytes(whole))
 
 
+BIG = np.random.default_rng(1).bytes(2_500_000)
+
+
+def with_chunk(kind: bytes, body: bytes, fault: int = 0) -> tuple[bytes, bytes]:
+    """(a PNG with a chunk before its pixels, the same without). `fault`: what its checksum is wrong by."""
+    whole = encoded(Image.fromarray(noise(40, 50)), "PNG")
+    checksum = zlib.crc32(kind + body) ^ fault
+    chunk = len(body).to_bytes(4) + kind + body + checksum.to_bytes(4)
+    return whole[:33] + chunk + whole[33:], whole
+
+
+def with_segment(body: bytes) -> tuple[bytes, bytes]:
+    """(a JPEG with an APP2 segment, the same without)."""
+    whole = encoded(Image.fromarray(noise(40, 50)), "JPEG")
+    return whole[:2] + b"\xff\xe2" + (2 + len(body)).to_bytes(2) + body + whole[2:], whole
+
+
+@pytest.mark.parametrize(
+    "both",
+    [
+        with_chunk(b"iCCP", b"p\0\0" + zlib.compress(b"x" * 400)),
+        with_chunk(b"iCCP", b"p\0\0" + zlib.compress(BIG)),
+        with_chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(50_000_000))),
+        with_chunk(b"iCCP", b"p\0\0no stream"),
+        with_chunk(b"iCCP", b"p\0\7" + zlib.compress(b"x")),
+        with_chunk(b"iCCP", b""),
+        with_chunk(b"iCCP", b"p\0\0" + zlib.compress(b"x"), fault=1),
+        with_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000))),
+        with_chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(bytes(50_000_000))),
+        with_segment(b"ICC_PROFILE\0"),
+        with_segment(b"ICC_PROFILE\0\5\2abc"),
+        with_segment(b"ICC_PROFILE\0\1\1" + BIG[:60_000]),
+        with_segment(b""),
+    ],
+)
+def test_a_profile_or_text_that_is_damaged_or_too_large_is_dropped_and_the_picture_stays(both):
+    given, whole = both
+    assert np.array_equal(np.asarray(open_image(given)), np.asarray(open_image(whole)))
+
+
+def test_what_is_damaged_elsewhere_stays_refused_with_and_without_a_profile():
+    given, _ = with_chunk(b"iCCP", b"p\0\0" + zlib.compress(BIG))
+    for broken in (given[: len(given) - 2000], given[:40], b"\xff\xd8\xff\xe2", b"\x89PNG\r\n\x1a\n"):
+        with pytest.raises(BadImage):
+            open_image(broken)
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
+from app.markdown import as_literal
 from app.pickers import controls
 from app.session import networks, shared
 from app.session.networks import Choice, Network
@@ -77,7 +78,7 @@ def _answers(network: Network, image: str, gone: tuple[str, ...]) -> None:
     classes = list(network.model.class_names)
     drawing([answers_scene(rows, classes)], ["Answer with and without the removed blocks"], "removed_answer", least=0.7)
     if not gone:
-        st.write(f"{shared.facts(network)['title']} as it is. No block is removed yet.")
+        st.write(f"{as_literal(shared.facts(network)['title'])} as it is. No block is removed yet.")
         return
     share = results.kept_without(network, gone)
     if share is not None:

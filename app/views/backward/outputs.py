@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing
+from app.markdown import as_literal
 from app.pickers import bar, controls
 from app.session import shared
 from app.session.cache import array_cache
@@ -45,7 +46,7 @@ def view(network: Network, image: str, row: Any) -> None:
         for place, index in enumerate(order):
             usual = float(np.clip(round(scores[index], 1), -REACH, REACH))
             exact = float(scores[index])
-            moved = decimal(f"Score of {names[index]}", f"z{place}", usual, -REACH, REACH)
+            moved = decimal(f"Score of {as_literal(names[index])}", f"z{place}", usual, -REACH, REACH)
             scores[index] = exact if moved == usual else moved
     found = output_loss(scores, label, UNITS[unit], temperature)
     rows = [(names[index], [index]) for index in order]

@@ -14,6 +14,7 @@ import streamlit as st
 
 from app import access
 from app.components.live import live_pictures
+from app.markdown import escape_markdown
 from app.pickers import bar, controls, webcam
 from app.session import shared
 from app.session.cache import picture_cache
@@ -81,7 +82,7 @@ def _video() -> bool:
     try:
         access.check_may_start("Live video")
     except access.NotAllowed as error:
-        st.info(str(error), icon=":material/school:")
+        st.info(escape_markdown(str(error)), icon=":material/school:")
         return False
     webcam.warn_if_unreachable()
     from streamlit_webrtc import WebRtcMode, create_video_sink_track, webrtc_streamer

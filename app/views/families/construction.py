@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.markdown import as_literal
 from app.pickers import controls
 from app.session import networks, shared
 from app.session.cache import picture_cache
@@ -40,7 +41,7 @@ def identities(row: Any) -> None:
         (trained, f"{titles[1]}, as trained"),
     )
     for column, (network, words) in zip(st.columns(3, gap="medium"), parts, strict=True):
-        column.markdown(f"**{words}**")
+        column.markdown(f"**{as_literal(words)}**")
         column.image(bars_png(shared.top5(network, image), 560), output_format="PNG", alt=f"Answers: {words}")
     apart = f"no logit differs by more than {check.difference:.0e}" if check.difference else "every logit is equal"
     st.write(

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.components.picture import picture
 from app.components.sketch import sketch
+from app.markdown import escape_markdown
 from app.pickers import controls
 from app.session import networks
 from app.session.cache import array_cache, picture_cache
@@ -47,7 +48,7 @@ def digit(row: Any) -> None:
     try:
         pixels = draw_strokes(parse_strokes(ink))
     except BadInput as error:
-        st.error(str(error), icon=":material/draw:")
+        st.error(escape_markdown(str(error)), icon=":material/draw:")
         ink, pixels = EMPTY, draw_strokes(())
     network = networks.load(Choice(name, "bundled", controls.choose_device()))
     maps, scores = _look(network, ink, pixels)

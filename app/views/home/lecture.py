@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import access
 from app.jobs import download
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 
 
 def draw() -> None:
@@ -22,7 +22,7 @@ def draw() -> None:
         return
     with st.container(border=True, gap="small"):
         st.markdown(
-            f":material/school: **For a lecture: {', '.join(one.title for one in missing)}.** "
+            f":material/school: **For a lecture: {', '.join(as_literal(one.title) for one in missing)}.** "
             f"{download.describe_source(missing)}. {f'Here already: {here}.' if here else 'None of it is here yet.'}"
         )
         if download.show_running("lecture", missing):

@@ -13,7 +13,7 @@ from app.jobs.batch import fill_results
 from app.markdown import escape_markdown
 from app.pickers import comparison, photo_cards
 from app.pickers.comparison import Side
-from app.session import shared, uploads
+from app.session import shared, tabs, uploads
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.url import address
@@ -87,7 +87,9 @@ def _take() -> None:
     problems = []
     for file in st.session_state.get("inspect_uploads") or []:
         try:
-            taken[uploads.store_photo(file.getvalue(), file.name)] = uploads.clean_title(file.name)
+            tabs.check_room(file, limits.PHOTO_MB)
+            taken[name := uploads.store_photo(file.getvalue(), file.name)] = uploads.clean_title(file.name)
+            tabs.bring(name)
         except (CnnvizError, OSError) as error:
             problems.append(f"{file.name}: {error}")
     st.session_state.setdefault("uploads", {}).update(taken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components.picture import labelled_picture
+from app.markdown import as_literal
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session.cache import picture_cache
@@ -35,8 +36,9 @@ def view(network: Network) -> None:
     strip, said = picture_cache().get(recipe, make)
     labelled_picture(strip, f"Answers to images of {images.name}", "inspect_gallery")
     st.write(
-        f"Images drawn at random from {images.name}, with the five most probable classes of each: {said}. Green: the "
-        "label; orange: a wrong first answer. **Notice** what it takes wrong images for, and how sure it is of them."
+        f"Images drawn at random from {as_literal(images.name)}, with the five most probable classes of each: {said}. "
+        "Green: the label; orange: a wrong first answer. **Notice** what it takes wrong images for, and how sure it is "
+        "of them."
     )
     with st.expander("What is drawn, and source"):
         st.write(

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.components.picture import labelled_picture
 from app.jobs import studies
-from app.markdown import as_literal, escape_markdown
+from app.markdown import as_code, as_literal, escape_markdown
 from app.pickers import controls
 from app.pickers.corpus import default_corpus, pick_corpus
 from app.session import shared, uploads
@@ -52,9 +52,9 @@ def view(subject: Subject) -> None:
     )
     with st.expander("Formula and source"):
         st.write(
-            f"L2 distance d between the values that `{model.name}` hands to its classifier; maps that a convolution "
-            "classifies are averaged over rows and columns first. Krizhevsky, Sutskever, Hinton, NIPS 2012, section "
-            "6.1, there of the 4096 units of fc7."
+            f"L2 distance d between the values that {as_code(model.name)} hands to its classifier; maps that a "
+            "convolution classifies are averaged over rows and columns first. Krizhevsky, Sutskever, Hinton, NIPS "
+            "2012, section 6.1, there of the 4096 units of fc7."
         )
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from app.markdown import as_literal
 from app.pickers import controls
 from app.pickers.controls import choose_device
+from app.pickers.photo_cards import title_of
 from app.session import networks, shared
 from app.session.cache import picture_cache
 from app.session.networks import Choice, Network
@@ -81,7 +83,10 @@ def show(one: ShownLandscape, alpha: float, beta: float) -> None:
     moved = _move(network, int(meta["seed"]), alpha, beta)
     place = point_text(alpha, beta)
     head, forget = st.columns([5, 1], vertical_alignment="center")
-    head.markdown(f"**{one.title} at {place}** on {image}: answers, and feature maps of {layer} on one scale")
+    head.markdown(
+        f"**{as_literal(one.title)} at {place}** on {as_literal(title_of(image))}: answers, and feature maps of "
+        f"{as_literal(layer)} on one scale"
+    )
     forget.button("Clear the point", key="forget_point", on_click=address.choose, args=("point", ""))
     if meta.get("statistics", "frozen") != "frozen":
         st.caption(RECALIBRATED)

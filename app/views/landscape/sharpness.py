@@ -10,7 +10,7 @@ import streamlit as st
 from app.components.plots import plot
 from app.jobs import background, watch
 from app.jobs.background import Report
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 from app.session.cache import study_cache
 from app.url import address
 from app.views.landscape import data, point
@@ -70,7 +70,8 @@ def _convexity(one: ShownLandscape) -> Nonconvexity | None:
     from cnnviz.landscape.geometry.convexity import nonconvexity
 
     if one.is_median:
-        st.info(f"{one.title}: a median of planes is no slice, and its curvature says nothing. Choose a seed.")
+        words = "a median of planes is no slice, and its curvature says nothing. Choose a seed."
+        st.info(f"{as_literal(one.title)}: {words}")
         return None
     try:
         return nonconvexity(one.surface, clip=CLIP)

@@ -10,6 +10,7 @@ import streamlit as st
 from app.components.downloads import save
 from app.components.motion.player import Motion, Reel, offer_motion
 from app.components.plots import as_page, plot
+from app.markdown import as_literal
 from app.pickers import bar, controls
 from app.url import address
 from app.views.landscape import catalogue
@@ -218,7 +219,7 @@ def sources(chosen: list[ShownLandscape]) -> None:
             "errors of that mean."
         )
         for one in chosen:
-            st.caption(f"**{one.title}**: {provenance(one.surface)}.")
+            st.caption(f"**{as_literal(one.title)}**: {as_literal(provenance(one.surface))}.")
 
 
 def titles_of(chosen: list[ShownLandscape]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.wall import TileText, show_wall
+from app.markdown import as_literal
 from app.pickers import bar, comparison, controls
 from app.pickers.comparison import Side
 from app.session import shared
@@ -58,7 +59,7 @@ def show(network: Network, look: Look) -> None:
         words, key = side.alt(f"Feature maps of {side.layer}"), side.key("map_wall")
         show_wall(wall.atlas, wall.texts, words, key, look.unit, place, pick, wall.ends, wall.colours, group=group)
         if look.unit >= len(maps):
-            st.caption(f"{side.layer} has no channel {look.unit}: its last is {len(maps) - 1}.")
+            st.caption(f"{as_literal(side.layer)} has no channel {look.unit}: its last is {len(maps) - 1}.")
 
     comparison.show(sides, draw)
 
@@ -67,7 +68,7 @@ def _choose_on(look: Look, side: Side, maps: np.ndarray, item: int, row: int | N
     """A click on either wall; on the right one it means the unit over the same place in the left one's map."""
     if item >= len(look.maps):
         last = len(look.maps) - 1
-        st.toast(f"{look.layer}, on the left, has no channel {item}: its last is {last}.")
+        st.toast(f"{as_literal(look.layer)}, on the left, has no channel {item}: its last is {last}.")
         return
     if side.second and row is not None and col is not None:
         row, col = comparison.same_place(row, col, maps.shape[1:], look.maps.shape[1:])

@@ -163,11 +163,11 @@ def explain_empty(chosen: Chosen, layer: str) -> None:
         searched = "file" if chosen.selective is None else "class or file"
         labelled = " These images have no classes: only their names are searched." if chosen.selective is None else ""
         wanted = as_literal(address.read("find"))
-        st.info(f"No channel of {layer} has a winner whose {searched} is named like “{wanted}”.{labelled}")
+        st.info(f"No channel of {as_literal(layer)} has a winner whose {searched} is named like “{wanted}”.{labelled}")
     elif address.read("show") == DEAD:
-        st.info(f"No channel of {layer} is dead over these images.")
+        st.info(f"No channel of {as_literal(layer)} is dead over these images.")
     else:
-        st.info(f"No channel of {layer} passes both “Show” and “Find”.")
+        st.info(f"No channel of {as_literal(layer)} passes both “Show” and “Find”.")
 
 
 def pick_page(

@@ -11,6 +11,7 @@ import streamlit as st
 from app.components.drawing import drawing
 from app.components.picture import labelled_picture
 from app.components.plots import plot
+from app.markdown import as_literal, escape_markdown
 from app.pickers import controls
 from app.session.networks import Network
 from app.views.noise import results
@@ -79,8 +80,8 @@ def _gallery(network: Network, image: str, seed: int, label: int) -> None:
     right = {kind: sum(one.answer == label for one in found if one.kind == kind) for kind in KINDS}
     st.write(
         "What training may show in place of the image, and what the network answers (green: right). Crops are drawn at "
-        f"random, from the seed. **Notice** what it takes as the same: {_list_kinds(right, names[label])}. Networks "
-        "for CIFAR-10 are trained on shifted crops and mirror images alone."
+        f"random, from the seed. **Notice** what it takes as the same: {_list_kinds(right, as_literal(names[label]))}. "
+        "Networks for CIFAR-10 are trained on shifted crops and mirror images alone."
     )
     _explained()
 
@@ -111,7 +112,7 @@ def _averages(network: Network, image: str, label: int) -> None:
         if scales is not None:
             labelled_picture(_show(scales, names, label, 5, 96), "The image at several sizes", "scales")
         if refused:
-            st.caption(refused)
+            st.caption(escape_markdown(refused))
     rows = [("one crop", crops[4].probabilities), ("ten crops", mean_answer(crops))]
     if scales is not None:
         rows.append((f"{len(scales)} scales", mean_answer(scales)))
@@ -143,7 +144,10 @@ def _turns(network: Network, image: str, label: int) -> None:
     with right:
         figure = charts.turns_figure(found.degrees, found.probabilities, names, label)
         plot(figure, "Answers over the angle", "turns", "invariance-by-examples")
-    told = [f"{one.name}: {names[one.answer]} {100 * one.probabilities[one.answer]:.0f} %" for one in found.quarters]
+    told = [
+        f"{one.name}: {as_literal(names[one.answer])} {100 * one.probabilities[one.answer]:.0f} %"
+        for one in found.quarters
+    ]
     st.write(
         f"{'; '.join(told)}. **Notice** that the mirrored image is answered like the image, which a network trained "
         "with flips has seen in examples, and that a turn is not. Nothing in a convolution makes it invariant to "

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.components.picture import Frame, Label, picture
 from app.components.plots import plot
+from app.markdown import as_literal
 from app.session.cache import picture_cache
 from app.session.networks import Network
 from app.views.normalisation import results
@@ -69,7 +70,7 @@ def _show_batch(network: Network, image: str, seed: int) -> None:
 
 
 def _tell(network: Network, found: CompanyAnswers, spread: CompanySpread | None) -> None:
-    names, usual = network.model.class_names, int(found.evaluation.argmax())
+    names, usual = list(map(as_literal, network.model.class_names)), int(found.evaluation.argmax())
     others = [
         f"with {plural(int(count), 'companion')} **{names[int(row.argmax())]} {share_text(float(row.max()))}**"
         for count, row in zip(found.companions, found.training, strict=True)
@@ -97,7 +98,7 @@ def _tell(network: Network, found: CompanyAnswers, spread: CompanySpread | None)
         if problem:
             st.caption(
                 f"A batch of {count + 1}: a layer has a single value a channel, whose variance is 0, and PyTorch "
-                f"refuses: “{problem}”"
+                f"refuses: “{as_literal(problem)}”"
             )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.jobs import studies
+from app.markdown import as_literal
 from app.pickers import controls
 from app.pickers.corpus import default_corpus
 from app.session import networks, shared
@@ -148,7 +149,7 @@ def offer_others(network: Network) -> bool:
     if batch_norms(network):
         return False
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        title = shared.facts(network)["title"]
+        title = as_literal(shared.facts(network)["title"])
         st.markdown(
             f":blue-background[:material/info: {title} has no batch norm.] Networks that have:", width="content"
         )

@@ -267,7 +267,7 @@ def require_layer(network: Network, images: Corpus, layer: str) -> IndexedLayer:
             which, why = zip(*index.meta["skipped"], strict=True)
             st.table({"image": [as_literal(name) for name in which], "why": [escape_markdown(words) for words in why]})
     if index is not None and index.complete and layer not in index.tops:
-        st.info(f"This index does not hold {layer}. It holds: {', '.join(index.layers)}.")
+        st.info(as_literal(f"This index does not hold {layer}. It holds: {', '.join(index.layers)}."))
     if indexed is None or not indexed.holds(layer):
         raise shared.PageEnded
     return IndexedLayer(indexed, layer)
@@ -287,7 +287,7 @@ def unit_links(
     """The names of units, (layer, channel, note behind the name), as the way to their pages."""
     query, place = address.link(("row", "col")), {} if row is None else {"row": str(row), "col": str(col)}
     for layer, channel, note in units:
-        name = f"{controls.unit_name(layer, channel, row, col)}{note}"
+        name = as_literal(f"{controls.unit_name(layer, channel, row, col)}{note}")
         st.page_link(
             "../pages/unit.py",
             label=f":small[{name}]" if small else name,

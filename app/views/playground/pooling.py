@@ -10,6 +10,7 @@ import streamlit as st
 from app.components.downloads import offer_downloads
 from app.components.drawing import drawing, drawing_data
 from app.components.motion.player import Motion, Reel, offer_motion
+from app.markdown import escape_markdown
 from app.pickers import bar, controls
 from app.url import address
 from app.views.playground.input import numbers_box, row_of, table, whole, written
@@ -118,7 +119,7 @@ def _four_ways(row: Any) -> None:
     scenes = [playground_pooling.pools_scene(grid, pooled, size, stride, wide) for wide in (1070, NARROW)]
     drawing(scenes[:1], ["A map and its poolings"], "playground_pools", narrow=scenes[1:])
     if refused:
-        st.info(refused)
+        st.info(escape_markdown(refused))
     st.write(
         "One map, pooled in four ways. **Notice** that the maximum keeps the strongest unit, the average dilutes it "
         "among its neighbours, and stochastic pooling draws one value, strong ones more often."

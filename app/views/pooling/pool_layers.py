@@ -11,6 +11,7 @@ from app.components.motion.player import Motion, Reel, ReelFrame, offer_motion
 from app.components.picture import labelled_data, labelled_picture
 from app.components.plots import plot, plot_data
 from app.jobs import studies
+from app.markdown import escape_markdown
 from app.pickers import controls
 from app.session import networks, shared
 from app.session.cache import picture_cache
@@ -244,7 +245,7 @@ def _instead(setting: ShiftSetting, layer: str, channel: int, right: int, tolera
     drawn = columns_strip(columns)
     labelled_picture(drawn, f"The map before {layer} in four poolings", "pooling_instead")
     if refused:
-        st.caption(refused)
+        st.caption(escape_markdown(refused))
     st.write(
         "The map that enters the layer, pooled in four ways; below it the units that the shift changed. **Notice** "
         "how a larger window keeps more maxima: the strongest unit only has to stay inside, while an average and L2 "

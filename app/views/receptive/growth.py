@@ -9,6 +9,7 @@ import streamlit as st
 from app.components.picture import Frame, picture
 from app.components.plots import plot
 from app.jobs import studies
+from app.markdown import as_code, as_literal
 from app.pickers import controls
 from app.pickers.corpus import pick_corpus
 from app.session import shared
@@ -40,7 +41,7 @@ def view(row: Any, look: ViewedUnit) -> None:
         depth = controls.bind_choice("Layers", "depth", [MAIN, ALL])
     growth = _growth(look, depth)
     if not growth.spatial:
-        st.info(NOTHING_GROWS.format(look.network.model.name, *growth.image))
+        st.info(as_literal(NOTHING_GROWS.format(look.network.model.name, *growth.image)))
         return
     unit_place.quick_buttons(row, look.field)
     with row:
@@ -59,7 +60,7 @@ def view(row: Any, look: ViewedUnit) -> None:
             )
     with right:
         _nested(look, growth)
-    st.markdown(f"`{look.name}` {_said(growth)}")
+    st.markdown(f"{as_code(look.name)} {_said(growth)}")
     _words()
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from app.components.drawing import drawing
 from app.components.picture import Frame, Label, picture
 from app.jobs import studies
+from app.markdown import as_code
 from app.pickers import comparison, controls
 from app.pickers.comparison import Side
 from app.pickers.corpus import pick_corpus
@@ -125,7 +126,7 @@ def view(row: Any, looks: list[ViewedUnit]) -> None:
         with rest[0] if alone else st.container():
             _card(one, canvas, found)
         with st.container(key=one.side.key("field_words")):
-            st.markdown(f"`{one.name}` {said(one)}")
+            st.markdown(f"{as_code(one.name)} {said(one)}")
 
     with shown:
         comparison.show(units, draw)

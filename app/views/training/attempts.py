@@ -16,7 +16,7 @@ from app.components.motion.follow import follow
 from app.components.plots import plot
 from app.jobs import background, watch
 from app.jobs.background import Report
-from app.markdown import escape_markdown
+from app.markdown import as_code, escape_markdown
 from app.session import networks
 from app.session.cache import study_cache
 from app.url import address
@@ -97,7 +97,7 @@ def _draw_bundled() -> None:
     plot(figure, "Accuracy of attempts on photographs", "attempts_bundled", "transfer-attempts")
     _draw_table(found.histories)
     st.write(
-        f"Comes with cnnviz: `{found.meta['network']}` on {escape_markdown(str(found.meta['images']))}, "
+        f"Comes with cnnviz: {as_code(found.meta['network'])} on {escape_markdown(str(found.meta['images']))}, "
         f"{plural(found.meta['images_per_class'], 'image')} of each class to train on, one seed; the start was trained "
         f"on such classes, too. {_NOTICE}"
     )

@@ -13,7 +13,7 @@ from app.components.picture import Frame, Label, picture
 from app.components.plots import plot
 from app.jobs import studies
 from app.jobs.background import Report
-from app.markdown import escape_markdown
+from app.markdown import as_code, escape_markdown
 from app.pickers import bar
 from app.session import networks, run_weights, shared
 from app.session.cache import picture_cache, study_cache
@@ -300,7 +300,7 @@ def _tell(run: RecordedRun, found: Convergence, followed: FollowedChannels | Non
 
 def _tell_values(run: RecordedRun, found: FollowedChannels) -> None:
     images = "drawn digits" if found.image_ids[0].startswith("digit") else "sample photographs and crops of them"
-    st.write(f"Strongest activation in `{found.layer}` over {plural(len(found.image_ids), 'image')} ({images}):")
+    st.write(f"Strongest activation in {as_code(found.layer)} over {plural(len(found.image_ids), 'image')} ({images}):")
     names = [moments.describe(run, step) for step in found.steps.tolist()]
     table: dict[str, list[str]] = {"moment": names}
     for column, channel in enumerate(found.channels.tolist()):

@@ -13,7 +13,7 @@ from app import access
 from app.components.motion.follow import follow
 from app.components.picture import picture
 from app.components.plots import plot
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 from app.pickers import bar
 from app.session.cache import picture_cache
 from app.url import address
@@ -134,7 +134,7 @@ def _draw_buttons(run: LiveRun, choices: TrainingChoices, names: list[str], allo
     """Outside the fragment, where no click is lost."""
     name = run.name
     words = run.choices.describe() or "the usual choices"
-    st.markdown(f"**{escape_markdown(name)}** · {escape_markdown(words)}")
+    st.markdown(f"**{as_literal(name)}** · {as_literal(words)}")
     with st.container(horizontal=True, gap="small"):
         if run.going:
             paused = run.state == "paused"
@@ -177,7 +177,7 @@ def _offer_fork(run: LiveRun, choices: TrainingChoices, names: list[str], allowe
         words = moments | {NEWEST: "the newest moment"}
         chosen = st.selectbox("From", steps, format_func=lambda step: words[step], key=f"moment_{run.name}")
         forked = replace(choices, network=run.choices.network, data=run.choices.data)
-        st.caption(f"{forked.describe() or 'the usual choices'}".capitalize())
+        st.caption(as_literal(f"{forked.describe() or 'the usual choices'}".capitalize()))
         given = (forked, run.name, chosen, names)
         st.button("Fork here", key=f"fork_{run.name}", type="primary", on_click=_fork, args=given)
 
@@ -210,7 +210,7 @@ def _draw(names: list[str], before: list[tuple[str, bool]], epochs: int) -> floa
     if list(map(_sign, found)) != before:
         address.rerun()  # the buttons are others now
     for place, run in zip(st.columns(max(len(found), 1)), found, strict=False):
-        place.caption(f"{run.name}: {_tell(run)}")
+        place.caption(f"{as_literal(run.name)}: {_tell(run)}")
     if not names:
         st.caption("Start trains a small network here, on this computer: the curves grow while it learns.")
     curves = [curve for run in found if run.record is not None for curve in collect_curves(run.record)]

@@ -13,7 +13,7 @@ import streamlit as st
 from app import access, limits
 from app.jobs import download
 from app.pickers import bar
-from app.session import networks, shared, uploads
+from app.session import networks, shared, tabs, uploads
 from app.url import address
 from app.url.address import bind
 from cnnviz.data.public.handwritten import is_installed
@@ -126,10 +126,13 @@ def _ask_for_folder() -> str:
 
 
 def _ask_for_zip() -> str:
-    label = "A zip with one folder a class, e.g. cat/1.jpg and dog/1.jpg"
-    file = st.file_uploader(label, type="zip", key="training_upload", max_upload_size=limits.zip_mb())
+    label, most = "A zip with one folder a class, e.g. cat/1.jpg and dog/1.jpg", limits.zip_mb()
+    file = st.file_uploader(label, type="zip", key="training_upload", max_upload_size=most)
     if file is not None:
-        st.session_state[_ZIP] = str(uploads.store_zip(file.getvalue()))
+        tabs.check_room(file, most)
+        place = uploads.store_zip(file.getvalue())
+        tabs.replace(Path(st.session_state.get(_ZIP, "")).name, place.name)
+        st.session_state[_ZIP] = str(place)
     path = st.session_state.get(_ZIP, "")
     if path and not uploads.use(Path(path)):
         st.info(uploads.GONE.format("The uploaded zip is"))

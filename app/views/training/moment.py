@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.motion.player import Motion, offer_motion
-from app.markdown import escape_markdown
+from app.markdown import as_literal, escape_markdown
 from app.pickers import bar
 from app.session import run_weights
 from app.url import address
@@ -109,7 +109,7 @@ def tell_moment(moment: Moment) -> None:
     """What was measured then, and how it stands to the best epoch."""
     run, words = moment.run, [f"**{moment.words.capitalize()}**"]
     if (row := _find_row(run, moment.step)) is not None:
-        words += [f"{name} {text}" for name, text in _measured(run, row).items()]
+        words += [f"{as_literal(name)} {as_literal(text)}" for name, text in _measured(run, row).items()]
     st.markdown("  \n".join(words))
     if moment.best is None:
         st.caption("No test loss was recorded: no epoch is the best.")

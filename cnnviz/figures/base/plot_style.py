@@ -64,6 +64,11 @@ def legend_above(size: int = 12, y: float = 1) -> dict[str, Any]:
     return {"orientation": "h", "x": 0, "y": y, "yanchor": "bottom", "font": {"size": size}}
 
 
+def plain_text(text: str) -> str:
+    """Text of others, e.g. a class's name, for Plotly, which reads tags, entities and %{…} in what it writes."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "%\u2060{")
+
+
 def heading(text: str, middle: float, **font: str) -> dict[str, Any]:
     """An annotation over a panel. `middle`: of the panel, as a share of the figure's width."""
     place = {"x": middle, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}

@@ -14,6 +14,7 @@ from cnnviz.figures.base.plot_style import (
     find_range,
     legend_above,
     margins,
+    plain_text,
     reveal_curve,
     ring,
 )
@@ -197,7 +198,8 @@ def wobble_figure(offsets: np.ndarray, shares: np.ndarray, names: Sequence[str],
     figure = go.Figure()
     for number, name in enumerate(names):
         line = {"color": CATEGORIES[number % len(CATEGORIES)], "width": 2.4}
-        add_curve(figure, offsets, 100 * shares[:, number], f"%{{x}} pixels: {name} %{{y:.1f}} %", line, 5, name=name)
+        hover = f"%{{x}} pixels: {(shown := plain_text(name))} %{{y:.1f}} %"
+        add_curve(figure, offsets, 100 * shares[:, number], hover, line, 5, name=shown)
     apply_style(figure, height)
     figure.update_xaxes(title="shift to the right [pixels]", showgrid=False)
     figure.update_yaxes(title="probability [%]", range=[0, 102])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnviz.figures.base.colors import CHOSEN
-from cnnviz.figures.base.plot_style import INK, RULE, apply_style, heading, margins
+from cnnviz.figures.base.plot_style import INK, RULE, apply_style, heading, margins, plain_text
 from cnnviz.figures.landscape.scale import LossScale, fill_gaps
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class SurfacePanel:
 
     def heading(self) -> str:
         """Title and note for Plotly."""
-        return f"<b>{self.title}</b>" + (f"<br>{self.note}" if self.note else "")
+        return f"<b>{plain_text(self.title)}</b>" + (f"<br>{self.note}" if self.note else "")
 
 
 def turn_camera(eye: Sequence[float], places: int) -> list[tuple[float, float, float]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz.figures.base.plot_style import INK, heading, margins
+from cnnviz.figures.base.plot_style import INK, heading, margins, plain_text
 from cnnviz.figures.landscape.plots import (
     PATH,
     SurfacePanel,
@@ -54,7 +54,7 @@ def training_figure(
     if epochs:
         figure.update_layout(scene={"domain": {"x": (0, 0.49 if path is not None else 0.91), "y": (0, 1)}})
         figure.layout.annotations[0].update(
-            x=0.23 if path is not None else 0.45, text=f"<b>{title}</b>, along its training"
+            x=0.23 if path is not None else 0.45, text=f"<b>{plain_text(title)}</b>, along its training"
         )
         figure.data[0].showscale = True
         _add_slider(figure, epochs, scale, _choose_epoch(epochs, epoch), path, now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN, GREY
-from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, ring
+from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, plain_text, ring
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -115,7 +115,9 @@ def evidence_figure(found: ClassEvidence, keep: np.ndarray, names: tuple[str, st
         figure.add_trace(bars.update(hovertext=hover, hoverinfo="text"))
     apply_style(figure, height)
     figure.update_xaxes(title="feature, by what it adds", showgrid=False)
-    figure.update_yaxes(title=f"for {names[0]} against {names[1]}", zeroline=True, zerolinecolor="#8b95a5")
+    figure.update_yaxes(
+        title="for {} against {}".format(*map(plain_text, names)), zeroline=True, zerolinecolor="#8b95a5"
+    )
     figure.update_layout(
         legend=legend_above(14), dragmode=False, bargap=0.05, barmode="overlay", margin=margins(66, 10, 36, 48)
     )
@@ -145,7 +147,10 @@ def margin_figure(
     figure.add_vline(x=chosen, line={"color": CHOSEN, "width": 3, "dash": "dot"})
     reach = max(abs(whole) + 4 * spread, 1e-6)
     low = min(-0.15 * reach, float(margins_found.min()), whole - 4 * spread)
-    figure.update_xaxes(title=f"score of {names[0]} less that of {names[1]}", range=[low, max(reach, whole * 1.1)])
+    figure.update_xaxes(
+        title="score of {} less that of {}".format(*map(plain_text, names)),
+        range=[low, max(reach, whole * 1.1)],
+    )
     figure.update_yaxes(title="masks", showgrid=False)
     figure.update_layout(dragmode=False, margin=margins(62, 10, 20, 48))
     return figure
@@ -225,7 +230,8 @@ def turns_figure(
     for number, (which, colour) in enumerate(zip([label, *others], colours, strict=False)):
         line = {"color": colour, "width": 3.2 if number == 0 else 2.2, "dash": "solid" if number == 0 else "dash"}
         shares = 100 * probabilities[:, which]
-        add_curve(figure, degrees, shares, f"%{{x}}°: %{{y:.1f}} %, {names[which]}", line, name=names[which])
+        name = plain_text(names[which])
+        add_curve(figure, degrees, shares, f"%{{x}}°: %{{y:.1f}} %, {name}", line, name=name)
     apply_style(figure, height)
     figure.update_xaxes(
         title="turned by [degrees, counter-clockwise]", tickvals=list(range(0, 360, 45)), showgrid=False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import apply_style, heading, legend_above, margins
+from cnnviz.figures.base.plot_style import apply_style, heading, legend_above, margins, plain_text
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -91,10 +91,10 @@ def _add_curve(figure: Figure, curve: RunCurve, place: int, unit: float, colour:
         marker={"size": 6},
         line={"color": colour, **_LINES[curve.part]},
         opacity=_FAINT if curve.part == "step" else 1.0,
-        name=label,
+        name=plain_text(label),
         legendgroup=curve.run,
         showlegend=named,
-        hovertemplate=f"{label}, {PARTS[curve.part]}<br>{number} at %{{x:.4~g}}<extra></extra>",
+        hovertemplate=f"{plain_text(label)}, {PARTS[curve.part]}<br>{number} at %{{x:.4~g}}<extra></extra>",
     )
 
 

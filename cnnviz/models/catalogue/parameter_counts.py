@@ -32,6 +32,18 @@ def count_parameters(names: Iterable[str], progress: Callable[[int, int], None] 
     return {name: kept[name] for name in wanted}
 
 
+def weigh(name: str) -> int:
+    """Bytes that the tensors of a network take in float32, of a build without memory.
+
+    Raises UnknownName or BadInput for a name that cannot be built."""
+    import torch
+
+    with torch.device("meta"):
+        module = build(name)
+    every = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    return sum(tensor.numel() * tensor.element_size() for tensor in every.values())
+
+
 def format_count(count: int | None) -> str:
     """Three digits and a unit: "61.7 k", "1.25 M", "138 M"; "?" for None."""
     if count is None:

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from app_pages import entered, errors, pictures, turned
 from streamlit.testing.v1 import AppTest
 
@@ -27,7 +28,6 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Classroom:
     """The room of an app that `cnnviz class` has started."""
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", TOKEN)
     monkeypatch.setenv("CNNVIZ_CLASS_ADDRESS", "http://192.168.1.20:8501")
-    monkeypatch.setattr(access, "_caller", lambda: "guest")  # the harness has another address at every run
     return classroom.get_room()
 
 
@@ -100,7 +100,7 @@ def test_many_threads_publish_and_follow_without_losing_or_mixing_views():
 def test_only_the_token_admits_and_after_some_wrong_ones_even_it_has_to_wait():
     room = Classroom(TOKEN)
     assert room.admit(TOKEN, "me", 0.0) and room.admit(f" {TOKEN}\n", "me", 0.0)
-    wrong = ["", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "ключ"]
+    wrong = ["", TOKEN[:-1], TOKEN + "\udcff", TOKEN.upper(), "ключ"]  # a lone surrogate, which is no UTF-8
     assert len(wrong) == TRIES
     for token in wrong:
         assert not room.admit(token, "guest", 1.0)
@@ -108,6 +108,26 @@ def test_only_the_token_admits_and_after_some_wrong_ones_even_it_has_to_wait():
         room.admit(TOKEN, "guest", 2.0)
     assert room.admit(TOKEN, "me", 2.0)  # one visitor's guesses do not lock out another
     assert room.admit(TOKEN, "guest", 1.0 + PAUSE)
+
+
+def test_no_student_s_guesses_lock_the_lecturer_out_behind_a_proxy_that_gives_all_one_address(lesson, monkeypatch):
+    monkeypatch.setattr(type(st.context), "ip_address", "10.0.0.1")
+    student, lecturer = entered("playground"), entered("playground")
+    for _ in range(TRIES + 1):
+        take_the_lead(student, "guess")
+    assert "Wait a minute" in errors(student)[0]
+    take_the_lead(lecturer)
+    assert errors(lecturer) == [] and "Students follow me" in {t.label for t in lecturer.toggle}
+
+
+def test_a_token_that_can_be_guessed_is_refused_at_the_start(monkeypatch):
+    monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", "1234")
+    with pytest.raises(BadInput, match="has 4 characters.*at least 16"):
+        classroom.check_token()
+    monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", TOKEN)
+    classroom.check_token()
+    monkeypatch.delenv("CNNVIZ_CLASS_TOKEN")
+    classroom.check_token()
 
 
 def test_many_threads_get_no_more_tries_than_one():
@@ -189,9 +209,11 @@ def test_a_token_of_another_class_is_refused_where_it_is_seen_and_is_forgotten(l
         assert not [e for expander in at.expander for e in expander.error]  # which is closed
         assert "token_forgotten" in {shown.key for shown in at.get("bidi_component")}
     assert sum(map(len, lesson._wrong.values())) == 1
-    for _ in range(TRIES - 1):
+    for _ in range(TRIES):
         lesson.admit("guess", "guest")
-    at = AppTest.from_function(answering, args=(TOKEN,), default_timeout=30).run()  # right, and too early
+    at = AppTest.from_function(answering, args=(TOKEN,), default_timeout=30)
+    at.session_state["class_visitor"] = "guest"
+    at.run()  # right, and too early
     assert "Wait a minute" in at.error[0].value
     assert "token_forgotten" not in {shown.key for shown in at.get("bidi_component")}
 

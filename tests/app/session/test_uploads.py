@@ -1,6 +1,7 @@
 """What users bring is kept by its hash; names decide nothing."""
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ from PIL import Image
 
 from app import limits
 from app.markdown import escape_markdown
-from app.session import uploads
-from cnnviz.errors import BadImage, BadInput
+from app.session import networks, shared, uploads
+from app.session.networks import Choice
+from app.weights.owners import OwnWeights
+from cnnviz.data.preprocessing import Preprocessing
+from cnnviz.errors import BadImage, BadInput, CnnvizError
+from cnnviz.store import write_json
 
 
 def encoded(pixels: np.ndarray) -> bytes:
@@ -94,3 +99,21 @@ def test_a_weights_name_never_leads_out_of_the_store(name):
     uploads.store_weights(b"weights")
     with pytest.raises(BadInput, match="no longer on this machine"):
         uploads.stored_weights(name)
+
+
+def test_messages_call_an_upload_by_the_name_of_its_file_and_not_by_its_hash(cache):
+    stored = uploads.store_weights(b"no weights")
+    expects = Preprocessing((28, 28), mean=(0.5,), std=(0.25,))
+    own = OwnWeights(stored, "holiday net.pth", "lenet5", tuple("0123456789"), expects, 10, "2026-01-01 10:00")
+    write_json(uploads.side_file(stored), own.as_dict())
+    with pytest.raises(CnnvizError, match=r"holiday net\.pth") as told:
+        networks.load(Choice("lenet5", stored, "cpu"))
+    assert stored.removeprefix("file-") not in str(told.value)
+    broken = b"PK\x03\x04 no archive"
+    with pytest.raises(CnnvizError, match=r"my holiday\.zip") as told:
+        shared.uploaded_corpus(("broken",), [("my holiday.zip", broken)])
+    assert uploads.store_zip(broken).stem not in str(told.value)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("a.png", encoded(np.zeros((4, 4, 3), np.uint8)))
+    assert shared.uploaded_corpus(("good",), [("my holiday.zip", content.getvalue())]).name == "my holiday.zip"

@@ -1,5 +1,5 @@
-"""Links and files as strangers make them: a message in words, the app alive, everything else of the view kept; and
-text of others is shown as it is written, on every page."""
+"""Links and files as strangers make them: a message in words, the app alive, everything else of the view kept. That
+text of others is shown as it is written: test_text_of_others.py."""
 
 import re
 import socket
@@ -9,14 +9,14 @@ from typing import Any
 import badfiles
 import badpictures
 import pytest
-import torch
-from app_pages import chosen, errors, pictures, turned
+from app_pages import chosen, errors, pictures
 from own_weights import dropped, lenet, saved, take
+from poison import POISON, find_read, list_choices
 
-from app.markdown import as_literal, escape_markdown
-from app.pickers import controls
+from app.shell.pages import list_pages
 from app.views.patches import building
 
+ALL = [entry.file.removesuffix(".py") for entry in list_pages()]
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning", "ignore:Corrupt EXIF")
 KEPT = {"net": "lenet5", "image": "digit-5", "layer": "conv2", "unit": "5"}
 NONSENSE = {
@@ -76,10 +76,10 @@ def nobody_is_called(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert [to for to in called if isinstance(to, tuple) and to[0] not in ("127.0.0.1", "::1", "localhost")] == []
 
 
-def visit(at: Any, **query: Any) -> Any:
+def visit(at: Any, choices: dict[str, Any] | None = None, /, **query: Any) -> Any:
     """The same visitor with another address, as by a link in the same tab."""
     at.query_params.clear()
-    at.query_params.update(query)
+    at.query_params.update({**(choices or {}), **query})
     return at.run()
 
 
@@ -117,13 +117,21 @@ def test_a_wrong_choice_of_what_all_pages_share_falls_back_or_is_told(opened, ke
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_stands_a_link_of_nonsense(opened, page):
     at, wrong = opened(page, net="lenet5"), []
-    for text in ("-1", "9" * 400, "![x](http://evil.example/x.png)", "\0", "x" * 5000):
-        visit(at, net="lenet5", **dict.fromkeys([*KEYS, *PAGES[page].split()], text))
+    for text in ("-1", "9" * 400, POISON, "\0", "x" * 5000):
+        keys = list_choices() if text == POISON else [*KEYS, *PAGES[page].split()]
+        visit(at, dict.fromkeys(keys, text) | {"net": "lenet5"})
         message = " ".join(e.value for e in at.error)
         if at.exception or "Traceback" in message or "could not be computed" in message or not at.title:
             wrong.append((text[:40], [e.value[:200] for e in at.exception], message[:300]))
-        wrong += [(text[:40], found) for found in fetched(at)]
+        wrong += [(text[:40], found) for found in find_read(at)]
     assert not wrong
+
+
+@pytest.mark.parametrize("page", [page for page in ALL if page not in PAGES])
+def test_on_the_other_pages_what_a_link_says_is_text_too(opened, page):
+    at = visit(opened(page, net="lenet5"), dict.fromkeys(list_choices(), POISON) | {"net": "lenet5"})
+    assert not at.exception and find_read(at) == []
+    assert find_read(visit(at, net=POISON, weights=f"run:{POISON}@3", tour=POISON)) == []
 
 
 def test_of_a_choice_that_is_given_twice_one_counts(opened):
@@ -192,127 +200,4 @@ def test_metadata_of_other_kinds_than_expected_break_no_page(opened, no_indexing
         "classes": "many",
     }
     at = take(dropped(opened("home"), saved(lenet(), **notes)))
-    assert errors(at) == [] and at.selectbox(key="weights").value.startswith("file-") and not list(fetched(at))
-
-
-# --- text of others -------------------------------------------------------------------------------------
-
-CANARY = '<img src=x onerror="alert(1)">![c](http://evil.example/c.png)[d](http://evil.example)'
-READ_AS_TEXT = {
-    "bidi_component",
-    "code",
-    "selectbox",
-    "text_area",
-    "text_input",
-    "plotly_chart",
-    "imgs",
-    "file_uploader",
-    "page_link",
-}
-
-
-def fetched(at: Any) -> Iterator[str]:
-    """Texts of the page in which Markdown would find a picture or a link that leads elsewhere, or HTML."""
-    for node in nodes(at._tree):
-        for text in strings(getattr(node, "proto", None)) if node.type not in READ_AS_TEXT else ():
-            if re.search(r"(?<!\\)\]\(\s*<?http://evil", text) or (node_is_html(node) and "onerror" in text):
-                yield f"{node.type}: {text[:200]}"
-
-
-def nodes(block: Any) -> Iterator[Any]:
-    for child in getattr(block, "children", {}).values():
-        yield child
-        yield from nodes(child)
-
-
-def node_is_html(node: Any) -> bool:
-    return node.type == "html" or bool(getattr(node.proto, "allow_html", False))
-
-
-def strings(message: Any) -> Iterator[str]:
-    """Every text in a message of Streamlit's protocol, to the last."""
-    for field, value in message.ListFields() if hasattr(message, "ListFields") else ():
-        for one in [value] if not hasattr(value, "__iter__") or isinstance(value, str | bytes) else value:
-            if isinstance(one, str) and field.name not in ("id", "form_id"):
-                yield one
-            elif hasattr(one, "ListFields"):
-                yield from strings(one)
-
-
-def test_the_search_for_text_that_would_be_read_finds_it():
-    from streamlit.testing.v1 import AppTest
-
-    def page(text: str) -> None:
-        import streamlit as st
-
-        st.caption(f"The class is {text}.")
-        st.expander(text)
-        st.table({"name": [text]})
-        st.html(text)
-
-    unsafe = AppTest.from_function(page, args=(CANARY,)).run()
-    assert len(list(fetched(unsafe))) >= 3
-    safe = AppTest.from_function(page, args=(as_literal(CANARY).replace("onerror", ""),)).run()
-    assert not list(fetched(safe))
-
-
-def test_messages_keep_their_code_and_text_of_others_is_shown_as_it_is_written():
-    assert escape_markdown("No network **x**: see `cnnviz list`.") == "No network **x**: see `cnnviz list`."
-    assert escape_markdown("![a](http://b) <b> $x$") == r"!\[a\](http://b) \<b\> \$x\$"
-    assert as_literal("a_b *c*\n# d") == r"a\_b \*c\* \# d"
-
-
-@pytest.fixture
-def canary(opened) -> str:
-    """Weights whose classes, recipe and figures carry markup; returns their name."""
-    state = lenet()
-    names = [f"{CANARY}{number}" for number in range(10)]
-    at = opened("home", net="lenet5")
-    dropped(at, saved(state | {CANARY: torch.zeros(3)}), f"{CANARY}.pth")  # refused, with the tensor's name
-    assert "evil.example" in at.error[0].value and not list(fetched(at))
-    notes = {"classes": names, "recipe": CANARY, "accuracy": {"test": 0.5, "test_images": CANARY}}
-    dropped(at, saved(state, **notes), f"{CANARY}.pth")
-    assert not list(fetched(at))
-    take(at)
-    assert errors(at) == [] and not list(fetched(at))
-    return at.selectbox(key="weights").value
-
-
-VIEWS = [
-    ("home", {}),
-    ("inspect", {}),
-    ("inspect", {"view": "Occlusion"}),
-    ("inspect", {"view": "Attribution"}),
-    ("feature_maps", {}),
-    ("first_layer_filters", {}),
-    ("equivariance", {}),
-    ("equivariance", {"view": "Prediction"}),
-    ("receptive_fields", {}),
-    ("pooling", {}),
-]
-
-
-def test_names_in_a_checkpoint_are_text_on_every_page(opened, canary):
-    found = []
-    for page, query in VIEWS:
-        at = opened(page, weights=canary, **query)
-        found += [(page, query, text) for text in fetched(at)] + [(page, e.value) for e in at.exception]
-    assert not found
-
-
-def test_names_of_files_and_folders_of_an_upload_are_text(opened):
-    label = CANARY.replace("/", "∕")  # in a zip a slash makes folders
-    entries = {f"{label}/{number}.png": badpictures.encoded(badpictures.GRAIN + number) for number in range(3)}
-    entries |= {"second/![c](http:⁄⁄evil.example).png": b"text", "second/b.png": badpictures.encoded()}
-    at = opened("top9", net="lenet5", corpus="upload", layer="conv2")
-    at.file_uploader(key="corpus_upload").upload(
-        "photographs.zip", badpictures.archive(entries), "application/zip"
-    ).run()
-    assert errors(at) == []
-    next(button for button in at.button if "Build" in button.label).click().run()
-    for _ in range(60):
-        if any(picture.startswith("wall") for picture in pictures(at)):
-            break
-        at.run()
-    assert errors(at) == [] and not list(fetched(at))
-    assert controls and not list(fetched(turned(at, "unit")))
+    assert errors(at) == [] and at.selectbox(key="weights").value.startswith("file-")
