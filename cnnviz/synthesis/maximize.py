@@ -123,8 +123,10 @@ def refine_activations(
 
     for done, history in ascent.run(MARKS, until, watch):
         images, values = ascent.finish()
-        out_of_time = done < made.steps and time.monotonic() >= until
-        stopped = f"stopped after {done} of {plural(made.steps, 'step')}, as {seconds:g} s were over" if out_of_time else ""
+        early = done < made.steps and time.monotonic() >= until
+        stopped = (
+            f"stopped after {done} of {plural(made.steps, 'step')}, as {seconds:g} s were over" if out_of_time else ""
+        )
         for number, mixture in enumerate(mixtures):
             new = PreferredInput(
                 image=np.broadcast_to(images[number], (*images.shape[1:3], 3)).copy(),

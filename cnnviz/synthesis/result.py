@@ -64,7 +64,8 @@ class PreferredInput(Displayed):
     def __repr__(self) -> str:
         beside = f", {self.gain:.2f} times the best of the index" if self.gain is not None else ""
         early = f", {self.stopped}" if self.stopped else ""
-        return f"<preferred input of {self.name}: {self.activation:.4g} after {plural(len(self.history), 'step')}{beside}{early}>"
+        steps = plural(len(self.history), "step")
+        return f"<preferred input of {self.name}: {self.activation:.4g} after {steps}{beside}{early}>"
 
     @property
     def name(self) -> str:
