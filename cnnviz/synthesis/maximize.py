@@ -124,9 +124,7 @@ def refine_activations(
     for done, history in ascent.run(MARKS, until, watch):
         images, values = ascent.finish()
         early = done < made.steps and time.monotonic() >= until
-        stopped = (
-            f"stopped after {done} of {plural(made.steps, 'step')}, as {seconds:g} s were over" if out_of_time else ""
-        )
+        stopped = f"{seconds:g} s were over after {done} of {plural(made.steps, 'step')}" if early else ""
         for number, mixture in enumerate(mixtures):
             new = PreferredInput(
                 image=np.broadcast_to(images[number], (*images.shape[1:3], 3)).copy(),
