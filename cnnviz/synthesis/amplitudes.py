@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from cnnviz.data.corpus import Corpus
 from cnnviz.data.samples import samples
-from cnnviz.models.model import LoadedModel
+from cnnviz.synthesis.parameters import decorrelate
+
+MOST = 256  # images that the mean is taken of
 
 
-def amplitudes_of(model: LoadedModel, size: tuple[int, int], colours: int) -> Tensor:
-    """(C, H, W // 2 + 1) float32: mean amplitudes of the sample photographs at `size` (H, W), orthonormal transform of
-    values in 0..1, `colours` of 1 or 3 channels. Of gray networks whose images are small and dark, such as digits, see
-    `PhaseImage`: the photographs' amplitudes hold for them as well."""
-    return torch.from_numpy(_mean_amplitudes(size, colours))
+def find_amplitudes(size: tuple[int, int], colours: int, corpus: Corpus | None = None) -> Tensor:
+    """(C, H, W // 2 + 1) float32: the mean amplitude of each frequency in images of `size` (H, W), orthonormal
+    transform of values in 0..1, `colours` of 3 channels decorrelated, or of 1.
+
+    Of the first 256 images of `corpus`, or of the sample photographs; each is cut to its middle square and scaled."""
+    if corpus is None:
+        return torch.from_numpy(_of_samples(size, colours))
+    return torch.from_numpy(_average((photo for _number, _name, photo in corpus.iterate()), size, colours))
 
 
 @lru_cache(maxsize=16)
-def _mean_amplitudes(size: tuple[int, int], colours: int) -> np.ndarray:
-    corpus, total, count = samples(), np.zeros((colours, size[0], size[1] // 2 + 1)), 0
-    for _number, _name, photo in corpus.iterate():
-        picture = photo.convert("RGB" if colours == 3 else "L")
+def _of_samples(size: tuple[int, int], colours: int) -> np.ndarray:
+    return _average((photo for _number, _name, photo in samples().iterate()), size, colours)
+
+
+def _average(pictures: Iterable[Image.Image], size: tuple[int, int], colours: int) -> np.ndarray:
+    total, count = np.zeros((colours, size[0], size[1] // 2 + 1)), 0
+    for picture in islice(pictures, MOST):
         side = min(picture.size)
-        box = ((picture.width - side) // 2, (picture.height - side) // 2)
-        square = picture.crop((*box, box[0] + side, box[1] + side))
-        pixels = np.asarray(square.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float64) / 255
-        planes = pixels.reshape(*size, colours).transpose(2, 0, 1)
-        total += np.abs(np.fft.rfft2(planes, norm="ortho"))
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = picture.convert("RGB" if colours == 3 else "L").crop((left, top, left + side, top + side))
+        pixels = np.asarray(square.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float32) / 255
+        planes = decorrelate(torch.from_numpy(pixels.reshape(1, *size, colours).transpose(0, 3, 1, 2)))
+        total += torch.fft.rfft2(planes[0], norm="ortho").abs().numpy()
         count += 1
-    return (total / count).astype(np.float32)
+    return (total / max(count, 1)).astype(np.float32)

@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cnnviz.data.corpus import Corpus
 from cnnviz.device import usable_precision
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import open_partial_pass
 from cnnviz.progress import Progress, StudyWatcher
-from cnnviz.synthesis.amplitudes import amplitudes_of
+from cnnviz.synthesis.amplitudes import find_amplitudes
 from cnnviz.synthesis.ascent import NEUTRAL, Ascent
 from cnnviz.synthesis.objective import check_mixtures, weight_matrix
 from cnnviz.synthesis.parameters import FourierImage, ImageParameters, PhaseImage
@@ -42,6 +43,7 @@ def maximize_activation(
     *,
     index: StrongestUnits | None = None,
     start: np.ndarray | None = None,
+    amplitudes: Corpus | None = None,
     seconds: float | None = None,
     progress: StudyWatcher | None = None,
     **settings: Any,
@@ -51,7 +53,8 @@ def maximize_activation(
     `layer`: its name, or None for the logits, the scores before the softmax. `channel`: its number, a mixture such as
     {3: 0.7, 8: 0.3}, or None for all of the layer. `settings`: see `SynthesisSettings`; by default the unit in the
     middle of the channel's map is maximised, on the pixels of its receptive field, all others are neutral gray.
-    `start`: an image, uint8 (h, w, 3), laid on the middle of what is made, instead of noise. `index`: a `PatchIndex`,
+    `start`: an image, uint8 (h, w, 3), laid on the middle of what is made, instead of noise. `amplitudes`: the images
+    whose amplitudes "maco" keeps, instead of the packaged photographs. `index`: a `PatchIndex`,
     whose strongest record is put beside it. `seconds`: after which it ends early and says so. The network is in eval
     mode and never changed; the same seed gives the same bits on the same computer.
     Raises UnknownName for a layer the network has not, BadInput for a channel, a unit or a setting that there is not,
@@ -69,7 +72,15 @@ def maximize_activation(
     if known.copies != 1:
         raise BadInput("Several copies are several results: ask `maximize_activations` for them.")
     return maximize_activations(
-        model, layer, [channel], known, index=index, start=start, seconds=seconds, progress=progress
+        model,
+        layer,
+        [channel],
+        known,
+        index=index,
+        start=start,
+        amplitudes=amplitudes,
+        seconds=seconds,
+        progress=progress,
     )[0]
 
 
@@ -81,14 +92,17 @@ def maximize_activations(
     *,
     index: StrongestUnits | None = None,
     start: np.ndarray | None = None,
+    amplitudes: Corpus | None = None,
     seconds: float | None = None,
     progress: StudyWatcher | None = None,
 ) -> list[PreferredInput]:
     """`maximize_activation` for several channels in one batch, with `settings.copies` different images of each, beside
     each other. Raises as that does."""
     found: list[PreferredInput] = []
-    options: dict[str, Any] = {"index": index, "start": start, "seconds": seconds, "progress": progress}
-    for better in refine_activations(model, layer, channels, settings, **options):
+    options: dict[str, Any] = {"seconds": seconds, "progress": progress}
+    for better in refine_activations(
+        model, layer, channels, settings, index=index, start=start, amplitudes=amplitudes, **options
+    ):
         found = better
     return found
 
@@ -101,6 +115,7 @@ def refine_activations(
     *,
     index: StrongestUnits | None = None,
     start: np.ndarray | None = None,
+    amplitudes: Corpus | None = None,
     seconds: float | None = None,
     progress: StudyWatcher | None = None,
 ) -> Iterator[list[PreferredInput]]:
@@ -112,7 +127,7 @@ def refine_activations(
         raise BadInput("Expected at least one channel, got none.")
     asked, began = settings or SynthesisSettings(), time.monotonic()
     mixtures = [as_mixture(channel) for channel in channels for _copy in range(asked.copies)]
-    ascent, made = _prepare(model, layer, mixtures, asked, start)
+    ascent, made = _prepare(model, layer, mixtures, asked, start, amplitudes)
     until = float("inf") if seconds is None else began + seconds
     kept: list[PreferredInput] = []
 
@@ -157,7 +172,12 @@ def _keep_better(old: PreferredInput, new: PreferredInput) -> PreferredInput:
 
 
 def _prepare(
-    model: LoadedModel, layer: str | None, mixtures: list[Mixture], asked: SynthesisSettings, start: np.ndarray | None
+    model: LoadedModel,
+    layer: str | None,
+    mixtures: list[Mixture],
+    asked: SynthesisSettings,
+    start: np.ndarray | None,
+    amplitudes: Corpus | None,
 ) -> tuple[Ascent, SynthesisSettings]:
     """The ascent, and its settings with defaults put in."""
     channels, rows, cols = _map_shape(model, layer)
@@ -182,7 +202,7 @@ def _prepare(
     if made.parameterisation == "fourier":
         parameters = FourierImage(noise, image)
     else:
-        parameters = PhaseImage(noise, amplitudes_of(model, (height, width), colours), image)
+        parameters = PhaseImage(noise, find_amplitudes((height, width), colours, amplitudes), image)
     weights = weight_matrix(mixtures, channels, model.device)
     return Ascent(model, layer, weights, window, unit, made, parameters, generators), made
 

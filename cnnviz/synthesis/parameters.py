@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 AMPLITUDE = 0.01  # of the noise at the start, in the Fourier basis
+GAIN = 4.0  # before the sigmoid, whose slope in the middle is 1/4
 EDGE = 1e-3  # how close to black and white a given image may come
 # Columns: principal axes of the colours of 1,000 photographs (500 of them, every 50th pixel), times their standard
 # deviations, over the largest. Brightness first, then red against blue, then green.
@@ -32,7 +33,6 @@ class FourierImage:
     def __init__(self, noise: Tensor, image: Tensor | None = None) -> None:
         self.size: tuple[int, int] = (noise.shape[-2], noise.shape[-1])
         self.scale = _inverse_frequency(self.size, noise.device)
-        self.colours = torch.tensor(COLOURS, device=noise.device) if noise.shape[1] == 3 else None
         spectrum = AMPLITUDE * torch.view_as_real(torch.fft.rfft2(noise, norm="ortho"))
         if image is not None:
             spectrum = spectrum + self._encode(image)
@@ -41,42 +41,53 @@ class FourierImage:
     def render(self) -> Tensor:
         spectrum = torch.view_as_complex(self.tensors[0]) * self.scale
         values = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
-        if self.colours is not None:
-            values = torch.einsum("dc,nchw->ndhw", self.colours, values)
-        return torch.sigmoid(4 * values)
+        return torch.sigmoid(GAIN * correlate(values))
 
     def _encode(self, image: Tensor) -> Tensor:
         """The parameters of images (N, C, H, W) in 0..1."""
-        values = torch.logit(image, EDGE) / 4
-        if self.colours is not None:
-            values = torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.colours), values)
+        values = decorrelate(torch.logit(image, EDGE) / GAIN)
         return torch.view_as_real(torch.fft.rfft2(values, norm="ortho") / self.scale)
 
 
 class PhaseImage:
     """N images whose amplitudes in the Fourier basis are those of photographs; the phases are the parameters.
 
-    `amplitudes` (C, H, W // 2 + 1): of values in 0..1, orthonormal transform. `noise` (N, C, H, W) gives the phases of
-    the start, `image` (N, C, H, W) in 0..1 those of given images. Values beyond black and white are clipped, with the
-    gradient of what is not. Source: Fel et al., NeurIPS 2023, arXiv:2306.06805, section 3."""
+    `amplitudes` (C, H, W // 2 + 1): of values in 0..1, colours decorrelated, orthonormal transform. `noise`
+    (N, C, H, W) gives the phases of the start, `image` (N, C, H, W) in 0..1 those of given images. The mean stays.
+    Values beyond black and white are clipped, with the gradient of those that are not.
+    Source: Fel et al., NeurIPS 2023, arXiv:2306.06805, section 3."""
 
     def __init__(self, noise: Tensor, amplitudes: Tensor, image: Tensor | None = None) -> None:
-        self.size, self.amplitudes = (noise.shape[-2], noise.shape[-1]), amplitudes.to(noise.device)
-        phase = torch.fft.rfft2(noise if image is None else image, norm="ortho").angle()
-        self.mean = torch.fft.irfft2(self._only_mean(), s=self.size, norm="ortho")
+        self.size: tuple[int, int] = (noise.shape[-2], noise.shape[-1])
+        self.amplitudes = amplitudes.to(noise.device)
+        phase = torch.fft.rfft2(noise if image is None else decorrelate(image), norm="ortho").angle()
         self.tensors = [phase.contiguous().requires_grad_()]
 
-    def _only_mean(self) -> Tensor:
-        mean = torch.zeros_like(self.amplitudes)
-        mean[:, 0, 0] = self.amplitudes[:, 0, 0]
-        return mean.to(torch.complex64)
-
     def render(self) -> Tensor:
-        amplitudes = self.amplitudes.clone()
-        amplitudes[:, 0, 0] = 0
-        spectrum = torch.polar(amplitudes.expand_as(self.tensors[0]), self.tensors[0])
-        values = self.mean + torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
+        values = self.render_unclipped()
         return values + (values.clamp(0, 1) - values).detach()
+
+    def render_unclipped(self) -> Tensor:
+        """(N, C, H, W) of which the amplitudes are those given."""
+        free = torch.ones_like(self.amplitudes)
+        free[:, 0, 0] = 0
+        spectrum = torch.polar(self.amplitudes.expand_as(self.tensors[0]), self.tensors[0] * free)
+        return correlate(torch.fft.irfft2(spectrum, s=self.size, norm="ortho"))
+
+
+def correlate(values: Tensor) -> Tensor:
+    """(N, C, H, W) of decorrelated colours in the colours of images; gray ones as they are."""
+    if values.shape[1] != 3:
+        return values
+    return torch.einsum("dc,nchw->ndhw", torch.tensor(COLOURS, device=values.device), values)
+
+
+def decorrelate(values: Tensor) -> Tensor:
+    """The inverse of `correlate`."""
+    if values.shape[1] != 3:
+        return values
+    inverse = torch.linalg.inv(torch.tensor(COLOURS)).to(values.device)
+    return torch.einsum("dc,nchw->ndhw", inverse, values)
 
 
 def _inverse_frequency(size: tuple[int, int], device: torch.device) -> Tensor:

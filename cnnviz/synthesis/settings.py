@@ -9,7 +9,6 @@ from cnnviz.errors import BadInput
 
 OBJECTIVES = ("unit", "channel", "max")
 PARAMETERISATIONS = ("fourier", "maco")
-SMALL = 64  # pixels of an input's longer side up to which it counts as small
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,15 @@ class SynthesisSettings:
             raise BadInput("rate, shift and turn must be at least 0, and zoom at least 1.")
 
     def for_size(self, size: tuple[int, int]) -> SynthesisSettings:
-        """With the defaults for an image of (h, w) pixels where nothing was set."""
+        """With the defaults for an image of (h, w) pixels where nothing was set: rate 0.01, of "maco" 0.2; views turned by
+        up to 5° and zoomed by up to 1.05, shifted by up to a sixteenth of the longer side, 8 pixels at most.
+
+        Measured with SqueezeNet (224 pixels), ResNet-20 (32) and LeNet-5 (28): a rate of 0.05 drives colours to black
+        and white and reaches less; views that go further reach less in fields of a few pixels, and without any the
+        activation is larger and the image noise."""
         side = max(size)
         defaults: dict[str, Any] = {
-            "rate": (0.05 if self.parameterisation == "fourier" else 0.5),
+            "rate": 0.01 if self.parameterisation == "fourier" else 0.2,
             "shift": min(8.0, side / 16),
             "turn": 5.0,
             "zoom": 1.05,
