@@ -55,8 +55,9 @@ class SynthesisSettings:
             raise BadInput("rate, shift and turn must be at least 0, and zoom at least 1.")
 
     def for_size(self, size: tuple[int, int]) -> SynthesisSettings:
-        """With the defaults for an image of (h, w) pixels where nothing was set: rate 0.01, of "maco" 0.2; views turned by
-        up to 5° and zoomed by up to 1.05, shifted by up to a sixteenth of the longer side, 8 pixels at most.
+        """With the defaults for an image of (h, w) pixels where nothing was set: rate 0.01, of "maco" 0.2; views that
+        are turned by up to 5°, zoomed by up to 1.05 and shifted by up to a sixteenth of the longer side, at most 8
+        pixels.
 
         Measured with SqueezeNet (224 pixels), ResNet-20 (32) and LeNet-5 (28): a rate of 0.05 drives colours to black
         and white and reaches less; views that go further reach less in fields of a few pixels, and without any the
