@@ -51,8 +51,8 @@ class Ascent:
         steps = self.settings.steps
         while len(history) < steps and (not history or time.monotonic() < until):
             mark = min([m for m in marks if m > len(history)] + [steps])
-            pause = time.monotonic() + HOLD
             with self._open() as run:
+                pause = time.monotonic() + HOLD  # a pass that takes long to open does a step all the same
                 while len(history) < mark and (now := time.monotonic()) < pause and (not history or now < until):
                     history.append(self._step(run, optimiser, len(history)))
             if watch is not None:
