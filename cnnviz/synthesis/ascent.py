@@ -124,7 +124,7 @@ class Ascent:
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
         """The images as they are, uint8 (N, H, W, C) with C of 1 or 3, and what the plain network gives for them, (N,)
         float32."""
-        with torch.no_grad():
+        with torch.no_grad(), on_one_core(self._is_small()):
             middle = take_middle(self.parameters.render(), self.window.size)
         made = (middle * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         height, width = self.model.input_size[1:]

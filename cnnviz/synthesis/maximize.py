@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,14 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 from cnnviz.data.corpus import Corpus
-from cnnviz.device import usable_precision
+from cnnviz.device import on_one_core, usable_precision
 from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
 from cnnviz.probes.forward import open_partial_pass
 from cnnviz.progress import Progress, StudyWatcher
 from cnnviz.synthesis.amplitudes import find_amplitudes
-from cnnviz.synthesis.ascent import NEUTRAL, Ascent
+from cnnviz.synthesis.ascent import NEUTRAL, ONE_CORE, Ascent
 from cnnviz.synthesis.objective import check_mixtures, weight_matrix
 from cnnviz.synthesis.parameters import FourierImage, ImageParameters, PhaseImage
 from cnnviz.synthesis.result import Mixture, PreferredInput, StrongestUnit, StrongestUnits, as_mixture
@@ -127,9 +128,12 @@ def refine_activations(
         raise BadInput("Expected at least one channel, got none.")
     asked, began = settings or SynthesisSettings(), time.monotonic()
     mixtures = [as_mixture(channel) for channel in channels for _copy in range(asked.copies)]
-    ascent, made = _prepare(model, layer, mixtures, asked, start, amplitudes)
+    with on_one_core(math.prod(model.input_size[1:]) <= ONE_CORE):
+        ascent, made = _prepare(model, layer, mixtures, asked, start, amplitudes)
     until = float("inf") if seconds is None else began + seconds
-    kept: list[PreferredInput] = []
+    assumed = _list_assumed(model, asked, made)
+    blank = _blank_results(model, layer, ascent, mixtures)
+    kept = [replace(one, best=_find_best(index, layer, one.mixture), assumed=assumed) for one in blank]
 
     def watch(done: int) -> None:
         left = (time.monotonic() - began) / done * (made.steps - done)
@@ -140,35 +144,36 @@ def refine_activations(
         images, values = ascent.finish()
         early = done < made.steps and time.monotonic() >= until
         stopped = f"{seconds:g} s were over after {done} of {plural(made.steps, 'step')}" if early else ""
-        for number, mixture in enumerate(mixtures):
-            new = PreferredInput(
-                image=np.broadcast_to(images[number], (*images.shape[1:3], 3)).copy(),
-                activation=float(values[number]),
-                history=history[:, number],
-                layer=layer,
-                mixture=mixture,
-                unit=ascent.unit,
-                box=ascent.window.box,
-                model=model.name,
-                fingerprint=model.fingerprint,
-                settings=made,
-                copy=number % made.copies,
-                best=_find_best(index, layer, mixture),
-                stopped=stopped,
-                assumed=_list_assumed(model, asked, made),
-            )
-            if len(kept) <= number:
-                kept.append(new)
-            else:
-                kept[number] = _keep_better(kept[number], new)
+        for number, old in enumerate(kept):
+            new = replace(old, history=history[:, number], stopped=stopped)
+            if not len(old.history) or values[number] >= old.activation:
+                image = np.broadcast_to(images[number], (*images.shape[1:3], 3)).copy()
+                new = replace(new, image=image, activation=float(values[number]))
+            kept[number] = new
         yield list(kept)
 
 
-def _keep_better(old: PreferredInput, new: PreferredInput) -> PreferredInput:
-    """The one with the larger activation, with the history of the later."""
-    if new.activation >= old.activation:
-        return new
-    return replace(old, history=new.history, stopped=new.stopped)
+def _blank_results(
+    model: LoadedModel, layer: str | None, ascent: Ascent, mixtures: list[Mixture]
+) -> list[PreferredInput]:
+    """Results without an image."""
+    copies, fingerprint = ascent.settings.copies, model.fingerprint
+    return [
+        PreferredInput(
+            image=np.zeros((*model.input_size[1:], 3), np.uint8),
+            activation=-math.inf,
+            history=np.zeros(0, np.float32),
+            layer=layer,
+            mixture=mixture,
+            unit=ascent.unit,
+            box=ascent.window.box,
+            model=model.name,
+            fingerprint=fingerprint,
+            settings=ascent.settings,
+            copy=number % copies,
+        )
+        for number, mixture in enumerate(mixtures)
+    ]
 
 
 def _prepare(
@@ -205,6 +210,11 @@ def _prepare(
         parameters = PhaseImage(noise, find_amplitudes((height, width), colours, amplitudes), image)
     weights = weight_matrix(mixtures, channels, model.device)
     return Ascent(model, layer, weights, window, unit, made, parameters, generators), made
+
+
+def count_channels(model: LoadedModel, layer: str | None) -> int:
+    """Channels of a layer, or the outputs of the network where `layer` is None."""
+    return _map_shape(model, layer)[0]
 
 
 def _map_shape(model: LoadedModel, layer: str | None) -> tuple[int, int, int]:
