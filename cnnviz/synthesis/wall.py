@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,11 +98,13 @@ def maximize_layer(
     *,
     out: str | Path | None = None,
     progress: StudyWatcher | None = None,
+    show: Callable[[PreferredWall], None] | None = None,
 ) -> PreferredWall:
     """The preferred inputs of `channels` of a layer, by default all, eight at once.
 
     `out`: a file that is written every 20 seconds and when the work ends or is stopped; where it exists already and is
-    of the same network, layer, channels and settings, the work goes on from there, with the same outcome. Raises as
+    of the same network, layer, channels and settings, the work goes on from there, with the same outcome. `show`: is
+    given the wall whenever there is more on it, to be read and not to be kept: it goes on changing. Raises as
     `maximize_activation` does; Cancelled if `progress` returns False, with what was made in the file; BadInput for a
     file of something else, and for `copies` other than 1."""
     made = settings or SynthesisSettings()
@@ -111,6 +113,8 @@ def maximize_layer(
     numbers = tuple(range(count_channels(model, layer)) if channels is None else channels)
     meta = {"model": model.name, "weights": model.origin, "fingerprint": model.fingerprint, "settings": made.as_dict()}
     wall = _open(out, model, layer, numbers, meta)
+    if wall is not None and show is not None:
+        show(wall)
     parts = [range(start, min(start + BATCH, len(numbers))) for start in range(0, len(numbers), BATCH)]
     began = written = time.monotonic()
     fresh = 0  # channels made in this call
@@ -136,6 +140,8 @@ def maximize_layer(
         wall.patches[part.start : part.stop] = [result.patch for result in found]
         wall.activations[part.start : part.stop] = [result.activation for result in found]
         fresh += len(part)
+        if show is not None:
+            show(wall)
         if time.monotonic() - written > EVERY:
             _write(wall, out)
             written = time.monotonic()
