@@ -45,7 +45,7 @@ def show(network: Network, look: Look) -> None:
     found = results.look(wish)
     with place:
         labelled_picture(_draw(wish, found, int(at)), words, KEY)
-    st.caption(found.words or "Every image was made by itself, from the same noise, for its own mixture of the two.")
+    st.caption("Every image was made by itself, from the same noise, for its own mixture of the two.")
     if job is not None:
         steps = _count(found)
 

@@ -18,18 +18,18 @@ HELP = (
 )
 
 
-def pick(seed_alone: bool = False) -> None:
-    """The controls. `seed_alone`: the others have no room beside those of the view."""
-    if seed_alone:
-        _pick_seed()
-        return
-    bind(st.selectbox, "Maximised", "maximised", MIDDLE, options=[MIDDLE, THIS, MEAN], width=164)
-    bind(st.selectbox, "Amplitudes", "amplitudes", "free", options=list(IMAGES), width=130, help=HELP)
-    _pick_seed()
-
-
-def _pick_seed() -> None:
+def pick(classes: bool = False, seed_alone: bool = False) -> None:
+    """The controls. `classes`: of a class there is one thing to maximise; `seed_alone`: the view has no room for
+    others."""
+    if not seed_alone:
+        _pick_making(classes)
     bind(st.number_input, "Seed", "start", 0, min_value=0, max_value=SEEDS, step=1, width=92)
+
+
+def _pick_making(classes: bool) -> None:
+    if not classes:
+        bind(st.selectbox, "Maximised", "maximised", MIDDLE, options=[MIDDLE, THIS, MEAN], width=164)
+    bind(st.selectbox, "Amplitudes", "amplitudes", "free", options=list(IMAGES), width=130, help=HELP)
 
 
 def settings_of(look: Look | None, copies: int = 1) -> SynthesisSettings:
