@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from cnnviz.data.corpus import Corpus
-from cnnviz.data.samples import samples
+from cnnviz.data.samples import sample_names, sample_photo
 from cnnviz.synthesis.parameters import decorrelate
 
 MOST = 256  # images that the mean is taken of
@@ -30,7 +30,7 @@ def find_amplitudes(size: tuple[int, int], colours: int, corpus: Corpus | None =
 
 @lru_cache(maxsize=16)
 def _of_samples(size: tuple[int, int], colours: int) -> np.ndarray:
-    return _average((photo for _number, _name, photo in samples().iterate()), size, colours)
+    return _average((sample_photo(name) for name in sample_names()), size, colours)
 
 
 def _average(pictures: Iterable[Image.Image], size: tuple[int, int], colours: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnviz.device import on_one_core
+from cnnviz.errors import BadInput
 from cnnviz.interventions.relu_rules import REDIRECTED, RectifierRule
 from cnnviz.models.model import LoadedModel
 from cnnviz.probes.capture import as_maps
@@ -105,6 +106,8 @@ class Ascent:
         if rule is not None:
             maps = as_maps(rule.resolve(maps))
         values = score(maps, self.weights, self.settings.objective, self.window.unit)
+        if not values.requires_grad:
+            raise BadInput(f"Layer {self.layer!r} does not depend on the image in a differentiable way.")
         wanted = values
         copies = self.settings.copies
         if copies > 1 and self.settings.diversity:
