@@ -30,7 +30,7 @@ if view in ("Answer", "Attribution", "Preferred input"):
 subject, opacity = Subject(network, image), 1.0
 if view not in ("Neighbours", "Gallery"):
     subject = answer.pick_class(row, network, image)
-    opacity = answer.pick_opacity(row)
+    opacity = answer.pick_opacity(row) if view != "Preferred input" else opacity
 if view == "Occlusion":
     square, unit = occlusion.pick_square(row, network), occlusion.pick_map(network, image)
 elif view == "Attribution":
@@ -51,7 +51,7 @@ elif view == "Attribution":
     }
     attribution.view(halves, opacity, common)
 elif view == "Preferred input":
-    preferred.view(subjects, opacity)
+    preferred.view(subjects)
 elif view == "Occlusion":
     occlusion.view(row, subject, square, unit, opacity)
 elif view == "Sanity check":

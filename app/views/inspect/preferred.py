@@ -1,4 +1,4 @@
-"""What a class would like to see: the input that its logit prefers, beside the image and what attributions mark in it."""
+"""The input that a class's logit prefers, beside the image and what attributions mark in it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.synthesis.words import describe_making
 
 SIDE = 224  # pixels of a panel
+OPACITY = 0.7  # of a map over the photograph
 
 
-def view(subjects: dict[Side, Subject], opacity: float) -> None:
+def view(subjects: dict[Side, Subject]) -> None:
     """The image, the preferred input of the class and quick attributions, of one subject or of two side by side."""
     with bar.row():
         choices.pick(classes=True)
@@ -39,19 +40,19 @@ def view(subjects: dict[Side, Subject], opacity: float) -> None:
         subject = subjects[side]
         wish = ask(subject)
         results.begin(side.key("preferred_class"), wish)
-        follow(partial(_draw, side, subject, wish, cells[side], opacity), side.key("class_looks"))
+        follow(partial(_draw, side, subject, wish, cells[side]), side.key("class_looks"))
         say_problems(QUICK, cells[side])
 
     with shown:
         comparison.show(subjects, draw)
     st.write(
-        "Above: what was photographed, and what was made from noise so that the class's logit is as large as it can be. "
-        "The attributions say which pixels of the photograph the same logit depends on. **Notice** which parts the class "
-        "asks for, and that its logit goes far beyond the photograph's without any object in the picture."
+        "First what was photographed, and what was made from noise so that the class's logit is as large as it can be; "
+        "then which pixels of the photograph that logit depends on. **Notice** that the made image has parts of the "
+        "class many times and no whole object, and that its logit goes far beyond the photograph's."
     )
     st.caption(
-        "Preferred input: x* = argmax over x of z(x), the class's logit before the softmax (Simonyan, Vedaldi, Zisserman "
-        "2014, section 2; Erhan et al. 2009), in a Fourier basis with random views (Olah, Mordvintsev, Schubert 2017)."
+        "Preferred input: x* = argmax over x of z(x), the class's logit before the softmax (Erhan et al. 2009; Simonyan, "
+        "Vedaldi, Zisserman 2014, section 2), in a Fourier basis, with random views (Olah, Mordvintsev, Schubert 2017)."
     )
     sources(QUICK)
 
@@ -62,12 +63,12 @@ def ask(subject: Subject) -> Wish:
     return Wish(subject.network, None, (((subject.target, 1.0),),), choices.settings_of(None), words)
 
 
-def _draw(half: Side, subject: Subject, wish: Wish, cells: list[AttributionMap | None], opacity: float) -> float | None:
+def _draw(half: Side, subject: Subject, wish: Wish, cells: list[AttributionMap | None]) -> float | None:
     found = results.look(wish)
     steps = 0 if found.inputs is None else len(found.inputs[0].history)
     there = tuple(cell is not None for cell in cells)
-    name = ("preferred class", *subject.key[:2], wish.key, steps, there, opacity)
-    shown = picture_cache().get(name, lambda: _compose(subject, found, cells, opacity))
+    name = ("preferred class", *subject.key[:2], wish.key, steps, there)
+    shown = picture_cache().get(name, lambda: _compose(subject, found, cells))
     words = half.alt(f"The image, the preferred input of {subject.name}, and {len(QUICK)} attributions")
     labelled_picture(shown, words, half.key("preferred_strip"))
     made = f"Preferred input of {as_literal(subject.name)}: {describe_making(found.inputs[0])}." if found.inputs else ""
@@ -77,7 +78,7 @@ def _draw(half: Side, subject: Subject, wish: Wish, cells: list[AttributionMap |
     return results.EVERY if found.going else None
 
 
-def _compose(subject: Subject, found: Making, cells: list[AttributionMap | None], opacity: float) -> Strip:
+def _compose(subject: Subject, found: Making, cells: list[AttributionMap | None]) -> Strip:
     side = subject.side(SIDE)
     logit = value_text(float(subject.answer.logits[subject.target]))
     panels: list[Any] = [photo_panel(subject.received, f"The image: logit {logit}", side)]
@@ -86,5 +87,5 @@ def _compose(subject: Subject, found: Making, cells: list[AttributionMap | None]
     else:
         (one,) = found.inputs
         panels.append(photo_panel(one.image, f"Preferred: logit {value_text(one.activation)}", side))
-    panels += [panel(subject, m, cell, opacity, side, NAMES[m]) for m, cell in zip(QUICK, cells, strict=True)]
+    panels += [panel(subject, m, cell, OPACITY, side, NAMES[m]) for m, cell in zip(QUICK, cells, strict=True)]
     return compose_panels(panels, 3, side)

@@ -23,14 +23,14 @@ from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.synthesis.words import describe_making, describe_objective
 from cnnviz.synthesis.result import PreferredInput
 
-COPIES = 4
+SMALL, FEW, MANY = 64, 4, 6  # pixels of an input up to which there are many images
 
 
 def show(sides: list[Side], look: Look, layer: IndexedLayer | None) -> None:
-    """Four images of the channel, of one network or of two side by side; `layer`: of the index over the corpus."""
+    """Several images of the channel, of one network or of two side by side; `layer`: of the index over the corpus."""
 
     def draw(side: Side) -> None:
-        wish = ask(side, look, COPIES)
+        wish = ask(side, look)
         job = results.begin(side.key("preferred_copies"), wish)
         follow(partial(_draw, side, wish, None if side.second else layer), side.key("copies_looks"))
         if job is not None:
@@ -40,8 +40,9 @@ def show(sides: list[Side], look: Look, layer: IndexedLayer | None) -> None:
     comparison.show(sides, draw)
 
 
-def ask(side: Side, look: Look, copies: int = 1) -> Wish:
+def ask(side: Side, look: Look) -> Wish:
     """What is asked of one half: images of the channel that is looked at."""
+    copies = MANY if max(side.network.input_size[1:]) <= SMALL else FEW
     words = f"Preferred inputs of {side.layer} · channel {look.unit}"
     return Wish(side.network, side.layer, (((look.unit, 1.0),),), choices.settings_of(look, copies), words)
 
@@ -72,8 +73,8 @@ def _describe(found: Making) -> str:
 def _draw_copies(wish: Wish, inputs: list[PreferredInput] | None, best: float | None) -> tuple[Atlas, list[TileText]]:
     if inputs is None:
         blank = results.blank_patch(wish.network, wish.layer)
-        texts = [TileText(number, "being computed", f"image {number + 1}") for number in range(COPIES)]
-        return cells_atlas(np.stack([blank] * COPIES)[:, None, None]), texts
+        texts = [TileText(number, "being computed", f"image {number + 1}") for number in range(wish.settings.copies)]
+        return cells_atlas(np.stack([blank] * wish.settings.copies)[:, None, None]), texts
     texts = []
     for number, one in enumerate(inputs):
         words = f"activation {value_text(one.activation)}"

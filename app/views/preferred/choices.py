@@ -9,13 +9,9 @@ from app.url.address import bind
 from app.views.microscope.look import Look
 from cnnviz.synthesis.settings import SynthesisSettings
 
-MIDDLE, THIS, MEAN = "unit in the middle", "this unit", "mean of the map"
-IMAGES = {"free": "fourier", "photographs'": "maco"}
+MIDDLE, THIS, MEAN = "middle unit", "this unit", "whole map"
+IMAGES = {"free": "fourier", "natural": "maco"}
 SEEDS = 999
-HELP = (
-    "Free: Fourier coefficients scaled by 1/f are optimised. Photographs': each frequency has the mean amplitude of "
-    "photographs, and the phases alone are optimised."
-)
 
 
 def pick(classes: bool = False, seed_alone: bool = False) -> None:
@@ -28,8 +24,8 @@ def pick(classes: bool = False, seed_alone: bool = False) -> None:
 
 def _pick_making(classes: bool) -> None:
     if not classes:
-        bind(st.selectbox, "Maximised", "maximised", MIDDLE, options=[MIDDLE, THIS, MEAN], width=164)
-    bind(st.selectbox, "Amplitudes", "amplitudes", "free", options=list(IMAGES), width=130, help=HELP)
+        bind(st.selectbox, "Maximised", "maximised", MIDDLE, options=[MIDDLE, THIS, MEAN], width=140)
+    bind(st.selectbox, "Amplitudes", "amplitudes", "free", options=list(IMAGES), width=112)
 
 
 def settings_of(look: Look | None, copies: int = 1) -> SynthesisSettings:

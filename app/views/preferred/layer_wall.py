@@ -60,7 +60,7 @@ def _choose(channel: int, _row: int | None, _col: int | None) -> None:
 
 
 def _describe(done: int, channels: int) -> str:
-    return "" if done == channels else f"{done} of {plural(channels, 'channel')} made."
+    return "" if done in (0, channels) else f"{done} of {plural(channels, 'channel')} made."
 
 
 def _path(side: Side, settings: SynthesisSettings) -> Path:
