@@ -51,8 +51,9 @@ def view(subjects: dict[Side, Subject]) -> None:
         "class many times and no whole object, and that its logit goes far beyond the photograph's."
     )
     st.caption(
-        "Preferred input: x* = argmax over x of z(x), the class's logit before the softmax (Erhan et al. 2009; Simonyan, "
-        "Vedaldi, Zisserman 2014, section 2), in a Fourier basis, with random views (Olah, Mordvintsev, Schubert 2017)."
+        "Preferred input: x* = argmax over x of z(x), the class's logit before the softmax (Erhan et al. 2009; "
+        "Simonyan, Vedaldi, Zisserman 2014, section 2), in a Fourier basis, with random views "
+        "(Olah, Mordvintsev, Schubert 2017)."
     )
     sources(QUICK)
 

@@ -21,7 +21,8 @@ def mixture_picture(
 ) -> Strip:
     """The image number `at`, uint8 (h, w, 3), between the first and the last, and all in a row. `names`: of the
     mixtures; `values`: what they reach, None while they are computed."""
-    wide, small = 2 * ENDS + LARGE + 2 * GAP, (2 * ENDS + LARGE + 2 * GAP) // len(images) - EDGE
+    wide = 2 * ENDS + LARGE + 2 * GAP
+    small = min(ENDS // 2, wide // len(images) - EDGE)
     high = LARGE + LINE + GAP
     canvas = np.full((high + small + EDGE, wide, 3), GUTTER, np.uint8)
     canvas[:LARGE, ENDS + GAP : ENDS + GAP + LARGE] = fit_tile(images[at], LARGE)
