@@ -82,7 +82,8 @@ class Ascent:
         return len(self.parameters.tensors[0]) * (bottom - top) * (right - left) <= ONE_CORE
 
     def _step(self, run: Run, optimiser: torch.optim.Optimizer, done: int) -> np.ndarray:
-        drawn = torch.stack([draw_view(generator, self.settings) for generator in self.generators])
+        calm = _anneal(done / self.settings.steps)
+        drawn = torch.stack([draw_view(generator, self.settings) for generator in self.generators]) * calm
         views = drawn.repeat(len(self.parameters.tensors[0]) // len(drawn), 1)
         values, gradients = self._gradients(run, views)
         silent = [bool((gradient == 0).flatten(1).all(1).any()) for gradient in gradients]
@@ -91,7 +92,7 @@ class Ascent:
                 _values, redirected = self._gradients(run, views, rule)
             gradients = [_replace_silent(g, r) for g, r in zip(gradients, redirected, strict=True)]
         for group in optimiser.param_groups:
-            group["lr"] = (self.settings.rate or 0.05) * _anneal(done / self.settings.steps)
+            group["lr"] = (self.settings.rate or 0.05) * calm
         for tensor, gradient in zip(self.parameters.tensors, gradients, strict=True):
             tensor.grad = -gradient
         optimiser.step()
@@ -149,7 +150,7 @@ class Ascent:
 
 
 def _anneal(share: float) -> float:
-    """The factor of the rate: 1 at first, down to 0.1 in the last third."""
+    """The factor of the rate and of how far views go: 1 at first, down to 0.1 in the last third."""
     return min(1.0, 0.1 + 2.7 * (1 - share))
 
 
