@@ -52,10 +52,12 @@ class Ascent:
         steps = self.settings.steps
         while len(history) < steps and (not history or time.monotonic() < until):
             mark = min([m for m in marks if m > len(history)] + [steps])
-            pause = time.monotonic() + HOLD
             with self._open() as run:
-                while len(history) < mark and (now := time.monotonic()) < pause and (not history or now < until):
+                pause = time.monotonic() + HOLD
+                while True:
                     history.append(self._step(run, optimiser, len(history)))
+                    if len(history) == mark or time.monotonic() >= min(pause, until):
+                        break
             if watch is not None:
                 watch(len(history))
             if len(history) == mark or time.monotonic() >= until:

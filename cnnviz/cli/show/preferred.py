@@ -95,7 +95,7 @@ def _make_sheet(options: argparse.Namespace, model: LoadedModel, settings: Synth
 
 def _note(options: argparse.Namespace) -> str:
     return (
-        f"preferred inputs, below each the activation it reaches; {options.parameterisation}, {options.steps} steps, "
+        f"preferred inputs, below each the activation it reaches; {options.parameterisation}, {plural(options.steps, 'step')}, "
         f"seed {options.seed}; made with cnnviz"
     )
 
