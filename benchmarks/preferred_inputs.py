@@ -31,7 +31,7 @@ from cnnviz.synthesis.maximize import maximize_activations, refine_activations
 from cnnviz.synthesis.settings import SynthesisSettings
 
 LAYERS = {"features.4": 256, "features.7": 256, "features.12": 96, "classifier.3": 64}  # and the steps of cnnviz
-CHANNELS, RIVAL_STEPS, MOST = 10, 96, 30_000_000
+CHANNELS, RIVAL_STEPS, MOST = 10, 48, 30_000_000
 SIDE = 150  # pixels of an image in the figure
 Curve = list[tuple[float, float]]  # (seconds, activation), as time goes on
 

@@ -53,9 +53,11 @@ class Ascent:
         while len(history) < steps and (not history or time.monotonic() < until):
             mark = min([m for m in marks if m > len(history)] + [steps])
             with self._open() as run:
-                pause = time.monotonic() + HOLD  # a pass that takes long to open does a step all the same
-                while len(history) < mark and (now := time.monotonic()) < pause and (not history or now < until):
+                pause = time.monotonic() + HOLD
+                while True:
                     history.append(self._step(run, optimiser, len(history)))
+                    if len(history) == mark or time.monotonic() >= min(pause, until):
+                        break
             if watch is not None:
                 watch(len(history))
             if len(history) == mark or time.monotonic() >= until:
@@ -82,7 +84,8 @@ class Ascent:
         return len(self.parameters.tensors[0]) * (bottom - top) * (right - left) <= ONE_CORE
 
     def _step(self, run: Run, optimiser: torch.optim.Optimizer, done: int) -> np.ndarray:
-        drawn = torch.stack([draw_view(generator, self.settings) for generator in self.generators])
+        calm = _anneal(done / self.settings.steps)
+        drawn = torch.stack([draw_view(generator, self.settings) for generator in self.generators]) * calm
         views = drawn.repeat(len(self.parameters.tensors[0]) // len(drawn), 1)
         values, gradients = self._gradients(run, views)
         silent = [bool((gradient == 0).flatten(1).all(1).any()) for gradient in gradients]
@@ -91,7 +94,7 @@ class Ascent:
                 _values, redirected = self._gradients(run, views, rule)
             gradients = [_replace_silent(g, r) for g, r in zip(gradients, redirected, strict=True)]
         for group in optimiser.param_groups:
-            group["lr"] = (self.settings.rate or 0.05) * _anneal(done / self.settings.steps)
+            group["lr"] = (self.settings.rate or 0.05) * calm
         for tensor, gradient in zip(self.parameters.tensors, gradients, strict=True):
             tensor.grad = -gradient
         optimiser.step()
@@ -149,7 +152,7 @@ class Ascent:
 
 
 def _anneal(share: float) -> float:
-    """The factor of the rate: 1 at first, down to 0.1 in the last third."""
+    """The factor of the rate and of how far views go: 1 at first, down to 0.1 in the last third."""
     return min(1.0, 0.1 + 2.7 * (1 - share))
 
 

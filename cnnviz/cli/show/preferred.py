@@ -94,8 +94,9 @@ def _make_sheet(options: argparse.Namespace, model: LoadedModel, settings: Synth
 
 
 def _note(options: argparse.Namespace) -> str:
+    steps = plural(options.steps, "step")
     return (
-        f"preferred inputs, below each the activation it reaches; {options.parameterisation}, {options.steps} steps, "
+        f"preferred inputs, below each the activation it reaches; {options.parameterisation}, {steps}, "
         f"seed {options.seed}; made with cnnviz"
     )
 
