@@ -32,6 +32,7 @@ PHOTO_MB = 64  # of one uploaded photograph
 IMAGES_AT_ONCE = 512 * MIB  # of several images uploaded for a search; a zip is read from the disk
 STORED_PHOTOS, STORED_ZIPS = 200, 8  # files; the oldest goes first
 STORED_WEIGHTS = 32 * GIB  # of all weights files together
+STORED_INPUTS, STORED_WALLS = 1000, 40  # files of preferred inputs: of single channels, of whole layers
 OWN_FILES = 4  # weights files that one person may keep on a shared server
 OWN_BYTES = 1280 * MIB  # of all that one person keeps there: two files of VGG-16, and photographs
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnnviz.probes.filters import first_layer_filters
     from cnnviz.studies.anatomy.anatomy import anatomy
     from cnnviz.studies.equivariance.shift import equivariance
+    from cnnviz.synthesis.maximize import maximize_activation
     from cnnviz.tracing.receptive_field import receptive_field
     from cnnviz.training.record.recorder import record
 
@@ -36,6 +37,7 @@ _HOME = {
     "index_patches": "cnnviz.index.search.build",
     "load": "cnnviz.models.load",
     "loss_surface": "cnnviz.landscape.plane.surface",
+    "maximize_activation": "cnnviz.synthesis.maximize",
     "receptive_field": "cnnviz.tracing.receptive_field",
     "reconstruct": "cnnviz.attribution.reconstruct",
     "record": "cnnviz.training.record.recorder",
@@ -56,6 +58,7 @@ __all__ = [
     "index_patches",
     "load",
     "loss_surface",
+    "maximize_activation",
     "receptive_field",
     "reconstruct",
     "record",

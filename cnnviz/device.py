@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import platform
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -183,6 +185,36 @@ def exact_float32() -> None:
 
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def use_one_core() -> None:
+    """Have the calling thread compute with one core from now on, and threads that begin later as before."""
+    import torch
+
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.get_num_threads()
+    if count > 1:  # of another thread, since what this one says holds for itself, too
+        other = threading.Thread(target=torch.set_num_threads, args=(count,), name="cores")
+        other.start()
+        other.join()
+
+
+@contextmanager
+def on_one_core(wanted: bool = True) -> Iterator[None]:
+    """Inside, the calling thread computes with one core if that is `wanted`: operations on small tensors end sooner so,
+    above all where other programs keep the cores busy, since each waits for the slowest of its threads."""
+    import torch
+
+    count = torch.get_num_threads()
+    if not wanted or count == 1:
+        yield
+        return
+    use_one_core()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from app.pickers import bar, comparison, controls
 from app.pickers.comparison import Side
-from app.views.inspect import answer, attribution, gallery, neighbours, occlusion, sanity
+from app.views.inspect import answer, attribution, gallery, neighbours, occlusion, preferred, sanity
 from app.views.inspect.results import Subject, subject_of
 
 PAGE = {
@@ -16,7 +16,7 @@ PAGE = {
 }
 
 KINDS = ("random", "weights", "net", "image")
-VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours", "Gallery"]
+VIEWS = ["Answer", "Attribution", "Preferred input", "Occlusion", "Sanity check", "Neighbours", "Gallery"]
 
 title = controls.heading("Inspect your image")
 network = controls.pick_network(title)
@@ -25,12 +25,12 @@ row = bar.row()
 with row:
     view = controls.bind_choice("View", "view", VIEWS)
 sides = [Side(network, image)]
-if view in ("Answer", "Attribution"):
+if view in ("Answer", "Attribution", "Preferred input"):
     sides = comparison.pick_sides(network, image, kinds=KINDS)
 subject, opacity = Subject(network, image), 1.0
 if view not in ("Neighbours", "Gallery"):
     subject = answer.pick_class(row, network, image)
-    opacity = answer.pick_opacity(row)
+    opacity = answer.pick_opacity(row) if view != "Preferred input" else opacity
 if view == "Occlusion":
     square, unit = occlusion.pick_square(row, network), occlusion.pick_map(network, image)
 elif view == "Attribution":
@@ -40,7 +40,7 @@ elif view == "Sanity check":
 controls.show_device(network)
 
 subjects = comparison.collect(sides, lambda side: subject_of(side, subject))
-common = len(subjects) > 1 and controls.pick_scale(row)
+common = len(subjects) > 1 and view != "Preferred input" and controls.pick_scale(row)
 if view == "Answer":
     answer.view(subjects, opacity, common)
 elif view == "Attribution":
@@ -50,6 +50,8 @@ elif view == "Attribution":
         for more in [others if side.image == image else []]
     }
     attribution.view(halves, opacity, common)
+elif view == "Preferred input":
+    preferred.view(subjects)
 elif view == "Occlusion":
     occlusion.view(row, subject, square, unit, opacity)
 elif view == "Sanity check":

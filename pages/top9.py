@@ -1,5 +1,7 @@
 """Top-9 patches: what drives each channel of a layer, as in Zeiler and Fergus, Figure 2."""
 
+from functools import partial
+
 import streamlit as st
 
 from app.pickers import comparison
@@ -9,6 +11,7 @@ from app.url.address import bind
 from app.views.microscope import patches_wall, unit_column
 from app.views.microscope.view import open_view
 from app.views.patches import indexing
+from app.views.preferred import unit_picture
 from cnnviz.data.grouping import describe_grouping
 
 PAGE = {"title": "Top-9 patches", "address": "top-9", "icon": ":material/apps:", "place": 40, "group": "See"}
@@ -26,11 +29,12 @@ with open_view("Top-9 patches", "Patches") as view:
             patches_wall.explain_empty(chosen, look.layer)
             raise shared.PageEnded
         with row:
-            size = bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=128)
+            size = bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=118)
         page, following = patches_wall.pick_page(row, indexed, chosen, look.unit, view.rule, size == "true scale")
         patches_wall.show(view.later, sides, page, following, look.unit)
     with view.columns["unit"]:
-        unit_column.show_winners(view.later, indexed, look.unit, view.rule)
+        preferred = partial(unit_picture.show, indexed, look)
+        unit_column.show_winners(view.later, indexed, look.unit, view.rule, preferred)
         unit_column.show_sentences(indexed, look.unit, look.image)
         unit_column.links(view.later, indexed, look.unit)
     winners = describe_grouping(images.group)

@@ -6,6 +6,7 @@ from app.pickers.corpus import pick_corpus
 from app.views.microscope import unit_column, winners_wall
 from app.views.microscope.view import open_view
 from app.views.patches import indexing
+from app.views.preferred import unit_picture
 from cnnviz.figures.patches.charts import RULES
 
 PAGE = {"title": "Unit", "address": "unit", "icon": ":material/center_focus_strong:", "place": 50, "group": "See"}
@@ -20,6 +21,7 @@ with open_view("Unit", "Unit") as view:
         else:
             st.info(unit_column.NO_WINNER)
     with view.columns["unit"]:
+        unit_picture.show(indexed, view.look)
         if indexed.unit(unit).winners:
             unit_column.fields(view.later, indexed, unit)
             unit_column.show_sentences(indexed, unit, view.look.image)

@@ -269,6 +269,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 PROBES = {
     "capture": lambda model: cnnviz.capture(model, IMAGE, ["conv", "head"]),
     "first_layer_filters": cnnviz.first_layer_filters,
+    "maximize_activation": lambda model: cnnviz.maximize_activation(model, "pool", 0, steps=2),
     "index_patches": lambda model: cnnviz.index_patches(model, MemoryCorpus("one", ["a"], [IMAGE])),
     "receptive_field": lambda model: cnnviz.receptive_field(model, "pool").box(0, 0),
     "reconstruct": lambda model: [
@@ -295,7 +296,7 @@ def assert_untouched(module: nn.Module) -> None:
 
 
 def test_every_public_probe_is_watched_below():
-    rooms = ("probes", "tracing", "attribution", "index")
+    rooms = ("probes", "tracing", "attribution", "synthesis", "index")
     functions = {n for n in cnnviz.__all__ if cnnviz._HOME[n].split(".")[1] in rooms and n[0].islower()}
     assert set(PROBES) == functions
 

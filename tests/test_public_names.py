@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 CONTRACT = (
     "architectures build load capture first_layer_filters receptive_field corpus index_patches PatchIndex "
-    "reconstruct record register LoadedModel anatomy filter_directions loss_surface equivariance"
+    "reconstruct record register LoadedModel anatomy filter_directions loss_surface equivariance maximize_activation"
 ).split()
 
 

@@ -51,12 +51,15 @@ def _leave_all(slots: Iterable[str]) -> None:
         background.leave(_waiting().pop(slot))
 
 
-def start_or_offer(slot: str, key: str, name: str, work: Work, offer: str, at_once: bool = True) -> Job | None:
+def start_or_offer(
+    slot: str, key: str, name: str, work: Work, offer: str, at_once: bool = True, patient: bool | None = None
+) -> Job | None:
     """The job while it runs. None where it does not: the page has a button then that says `offer`, or why this session
     may not start it.
 
     `at_once`: it takes a moment and begins by itself, but not again after it failed or somebody cancelled it, in
-    whatever tab. One that stopped because nobody waited for it any more begins anew."""
+    whatever tab. One that stopped because nobody waited for it any more begins anew. `patient`: see Job; None: as long
+    work is."""
     job = background.find(key)
     if job is not None and job.running:
         return job
@@ -65,9 +68,9 @@ def start_or_offer(slot: str, key: str, name: str, work: Work, offer: str, at_on
     lane = limits.SHORT if at_once else limits.LONG
     try:
         if at_once and not problem and not (job is not None and job.unwanted):
-            return background.start(key, name, work, lane=lane)
+            return background.start(key, name, work, lane=lane, patient=patient)
         if st.button(offer, key=f"start_{slot}", type="primary"):
-            background.start(key, name, work, lane=lane)
+            background.start(key, name, work, lane=lane, patient=patient)
             address.rerun()
     except access.NotAllowed as error:
         st.info(escape_markdown(str(error)), icon=":material/school:")

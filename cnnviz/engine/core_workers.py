@@ -56,17 +56,6 @@ def _begin(own: threading.local, numbers: Iterator[int], ready: threading.Barrie
     ready.wait()
 
 
-def use_one_core() -> None:
-    """Have the calling thread compute with one core from now on, and threads that begin later as before."""
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.get_num_threads()
-    if count > 1:  # of another thread, since what this one says holds for itself, too
-        other = threading.Thread(target=torch.set_num_threads, args=(count,), name="cores")
-        other.start()
-        other.join()
-
-
 def copy_sharing_tensors(module: nn.Module) -> nn.Module:
     """A copy for another thread: its parameters and buffers are those of `module`, what its code keeps is its own."""
     tensors = [*module.parameters(), *module.buffers()]

@@ -24,6 +24,7 @@ from cnnviz.interventions.elementwise import (
 )
 
 RULES = ("gradient", "deconvnet", "guided")
+REDIRECTED = "redirected"  # for synthesis: no back-projection of a given image
 _RECTIFIERS = frozenset("relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish softplus hardswish".split())
 _BOUNDED = frozenset("clamp clip clamp_min hardtanh threshold".split())  # rectifiers when they cut at 0
 _QUESTIONS = frozenset("size dim stride numel nelement is_contiguous storage_offset element_size".split())
@@ -43,7 +44,10 @@ class RectifierRule(TorchFunctionMode):
     With signal R coming down, x the rectifier's input, f its function:
     - "gradient": R · f′(x), for ReLU the mask x > 0 (Simonyan et al. 2014, arXiv:1312.6034);
     - "deconvnet": max(R, 0) (Zeiler and Fergus, ECCV 2014);
-    - "guided": max(R, 0) · f′(x) (Springenberg et al. 2015, arXiv:1412.6806).
+    - "guided": max(R, 0) · f′(x) (Springenberg et al. 2015, arXiv:1412.6806);
+    - "redirected": R · f′(x), but max(R, 0) for an image of which that is 0 everywhere: where a whole rectifier is
+      silent, the signal that asks for more goes through (Olah, Mordvintsev, Schubert, Distill 2017, notes). It is no
+      back-projection of an image, but a direction in which to change one whose gradient is 0.
 
     A rectifier is known by what it computes. Steps that work element by element on one tensor and constants, such as
     `x * (x > 0)`, `torch.maximum(x, 0)`, `x[x < 0] = 0` or the code of an autograd Function, are taken together as a
@@ -55,7 +59,7 @@ class RectifierRule(TorchFunctionMode):
 
     def __init__(self, rule: str) -> None:
         super().__init__()
-        self.rule = check_rule(rule)
+        self.rule = rule if rule == REDIRECTED else check_rule(rule)
         self.unjudged: list[str] = []  # elementwise functions that are neither linear nor known
         self._steps: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._verdicts: dict[str, Verdict] = {}
@@ -341,8 +345,17 @@ class _Rectify(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, signal: Tensor) -> tuple[Tensor, None, None, None]:
         (slope,) = ctx.saved_tensors
+        if ctx.rule == REDIRECTED:
+            return _redirect(signal, slope), None, None, None
         kept = signal if ctx.rule == "gradient" else signal.clamp_min(0)
         return (kept if slope is None else kept * slope), None, None, None
+
+
+def _redirect(signal: Tensor, slope: Tensor) -> Tensor:
+    """R · f′(x), and max(R, 0) for images, the first axis, of which that is 0 everywhere."""
+    plain = signal * slope
+    silent = ~plain.reshape(len(plain), -1).any(1)
+    return torch.where(silent.view(-1, *[1] * (plain.ndim - 1)), signal.clamp_min(0), plain)
 
 
 def _slope(x: Tensor, apply: Callable[[Tensor], Tensor]) -> Tensor:

@@ -162,10 +162,21 @@ class LoadedModel(Displayed):
     def fingerprint(self) -> str:
         """sha256, hex, of the architecture's name, every tensor and the preprocessing; of what else decides about the
         values only where there is any: see `models.fingerprint`. Another one once the network has been changed."""
-        token = state_token(self.module)
-        if not self._fingerprint or self._state != token:
-            self._fingerprint, self._state = self._compute_fingerprint(), token
+        if self._fingerprint and self._is_unchanged():
+            return self._fingerprint
+        with self.lock:
+            token = state_token(self.module)
+            if not self._fingerprint or self._state != token:
+                self._fingerprint, self._state = self._compute_fingerprint(), token
         return self._fingerprint
+
+    def _is_unchanged(self) -> bool:
+        """Whether the network is the one of the last fingerprint. False, too, while a pass of another thread has put
+        other tensors in for a moment, such as those without values with which a graph is followed."""
+        try:
+            return self._state == state_token(self.module)
+        except (NotImplementedError, RuntimeError):
+            return False
 
     def _compute_fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self.name}|{sorted(self.preprocessing.as_dict().items())}".encode())

@@ -138,6 +138,47 @@ def run_until_seen(module: nn.Module, calls: list[str], batch: Tensor, visit: Vi
             pass
 
 
+@contextmanager
+def open_partial_pass(module: nn.Module, layer: str, image: Tensor) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Yield a function that takes a batch (N, C, H, W) as far as `layer` and gives its output, with the graph of
+    autograd where gradients are wanted. For many passes: what is known of the network is looked up once.
+
+    Outputs and calls are those of `visit_layers`. `image` (1, C, H, W): one that the whole network takes; batches may
+    have another size if what lies before the layer takes it. The caller holds the model's lock. Raises UnknownName for
+    a layer the network has not, BadInput for one that does not run, not as often as asked, or gives no tensor."""
+    child = find_modules(module, [layer])[layer]
+    name, call = name_call(module, layer)
+    record = find_record(module, image)
+    last = record.calls[name] if call is None else call
+    if not 0 < last <= record.calls[name]:
+        raise BadInput(f"Layer {layer!r} did not run in the forward pass, or not as often as asked.")
+    count, kept = 0, list[Tensor]()
+
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        nonlocal count
+        count += 1
+        if call in (None, count):
+            found = lay_out_output(record, name, count, first_tensor(output, layer), child)
+            kept[:] = [found.clone() if record.reads else found]  # a later layer may work in place
+        if count == last and not (call is None and record.reads):
+            raise ForwardStopped
+
+    def run(batch: Tensor) -> Tensor:
+        nonlocal count
+        count = 0
+        try:
+            module(batch)
+        except ForwardStopped:
+            pass
+        if not kept:
+            raise BadInput(f"Layer {layer!r} did not run for this image.")
+        return kept.pop()
+
+    with ExitStack() as hooks:
+        hooks.callback(child.register_forward_hook(keep).remove)
+        yield run
+
+
 def lay_out_output(record: PassRecord | None, name: str, call: int, output: Tensor, child: nn.Module) -> Tensor:
     """The output of the sub-module `name` at its n-th `call`, as `visit_layers` hands it on."""
     known = record.axes.get(name, []) if record is not None else []

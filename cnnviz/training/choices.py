@@ -148,7 +148,7 @@ def train_choices(
 ) -> Path:
     """Train, or go on with, the run whose choices lie in `folder`, on one core where it is the CPU's, so that whoever
     watches is not kept waiting. Raises as `train`, and BadInput for a folder without choices."""
-    from cnnviz.engine.core_workers import use_one_core
+    from cnnviz.device import use_one_core
     from cnnviz.training.loop import train
 
     choices = read_choices(folder)

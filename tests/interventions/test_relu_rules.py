@@ -8,7 +8,8 @@ from nets import Functional, Written, images, strongest, tiny
 from torch import nn
 
 from cnnviz.attribution.reconstruct import reconstruct
-from cnnviz.interventions.relu_rules import RULES, RectifierRule
+from cnnviz.errors import BadInput
+from cnnviz.interventions.relu_rules import REDIRECTED, RULES, RectifierRule
 
 
 class ReluMethod(nn.Module):
@@ -153,3 +154,18 @@ def test_gates_and_symmetric_clamps_are_not_rectifiers(gate):
     plain, deconvnet, guided = (reconstruct(model, images(1), "2", 0, 3, 3, rule) for rule in RULES)
     np.testing.assert_array_equal(plain, deconvnet)
     np.testing.assert_array_equal(plain, guided)
+
+
+def test_a_redirected_signal_passes_where_a_whole_rectifier_is_silent_and_only_upwards():
+    x = torch.tensor([[-1.0, -2.0, -3.0], [-1.0, 2.0, -3.0]], requires_grad=True)
+    signal = torch.tensor([[1.0, -1.0, 2.0], [1.0, 3.0, -1.0]])
+    with RectifierRule(REDIRECTED) as rule:
+        output = rule.resolve(torch.relu(x))
+    (found,) = torch.autograd.grad(output, x, signal)
+    assert found.tolist() == [[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]]  # the second image has a unit that speaks
+
+
+def test_redirecting_is_no_rule_of_reconstructions():
+    model = tiny(nn.Sequential(nn.ReLU()), (2, 2), 1)
+    with pytest.raises(BadInput, match="gradient, deconvnet, guided"):
+        reconstruct(model, images(1, (2, 2), 1), "0", 0, rule=REDIRECTED)

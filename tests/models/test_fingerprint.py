@@ -1,7 +1,10 @@
 """The fingerprint follows what a network computes, also where its saved tensors do not tell."""
 
+import copy
 import hashlib
 import importlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 
 import cnnviz
 from cnnviz.data.preprocessing import Preprocessing
@@ -146,3 +150,36 @@ def test_the_hash_of_tensors_does_not_depend_on_how_images_are_prepared_and_chan
     with torch.no_grad():
         next(other.module.parameters()).view(-1)[0] += 1e-3
     assert hash_tensors(own.module) != hash_tensors(other.module)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_it_waits_for_a_pass_of_another_thread_that_has_put_tensors_without_values_in(known):
+    begun, done = threading.Event(), threading.Event()
+
+    def wait(*_: object) -> None:
+        begun.set()
+        assert done.wait(30)
+
+    module = nn.Conv2d(1, 2, 3).eval()
+    model, alike = (
+        LoadedModel(one, "waiting", Preprocessing((8, 8)), ["a"], torch.device("cpu"))
+        for one in (module, copy.deepcopy(module))
+    )
+    expected = alike.fingerprint
+    if known:
+        assert model.fingerprint == expected
+    state = {name: torch.empty_like(tensor, device="meta") for name, tensor in module.state_dict().items()}
+
+    def follow() -> None:
+        with model.lock, module.register_forward_pre_hook(wait):
+            functional_call(module, state, (torch.empty(1, 1, 8, 8, device="meta"),))
+
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(follow)
+        assert begun.wait(30)
+        asked = pool.submit(lambda: model.fingerprint)
+        with pytest.raises(TimeoutError):
+            asked.result(0.05)
+        done.set()
+        assert asked.result(30) == expected
+        other.result(30)

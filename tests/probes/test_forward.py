@@ -11,6 +11,7 @@ from cnnviz.probes.forward import (
     count_calls,
     find_modules,
     first_tensor,
+    open_partial_pass,
     split_call,
     visit_layers,
 )
@@ -76,3 +77,31 @@ def test_the_first_tensor_of_a_nested_output_is_found():
 def test_a_tiny_model_keeps_its_parameters_frozen():
     model = tiny(nn.Sequential(nn.Conv2d(3, 4, 3)))
     assert not any(p.requires_grad for p in model.module.parameters()) and not model.module.training
+
+
+def test_partial_passes_give_the_layers_output_with_its_gradient_and_stop_there():
+    seen = []
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
+    net[3].register_forward_hook(lambda *_: seen.append(1))
+    image = images(1)
+    with open_partial_pass(net, "1", image) as run:
+        seen.clear()
+        for size in (8, 6):  # the linear layer behind would refuse the second
+            x = images(1, (size, size)).requires_grad_()
+            output = run(x)
+            torch.testing.assert_close(output, net[1](net[0](x)))
+            assert torch.autograd.grad(output.sum(), x)[0].abs().sum() > 0
+    assert not seen and hooks_left(net[1]) == 0
+
+
+def test_partial_passes_go_to_the_call_that_was_asked_for():
+    net = Functional(lambda n, x: n.conv(torch.relu(n.conv(x))), conv=nn.Conv2d(3, 3, 3, padding=1))
+    x = images(1)
+    first = net.conv(x)
+    for layer, expected in (("conv:1", first), ("conv:2", net.conv(first.relu())), ("conv", net.conv(first.relu()))):
+        with open_partial_pass(net, layer, x) as run:
+            torch.testing.assert_close(run(x), expected)
+    with pytest.raises(BadInput, match="not as often"), open_partial_pass(net, "conv:3", x):
+        pass
+    with pytest.raises(UnknownName), open_partial_pass(net, "pool", x):
+        pass

@@ -69,7 +69,7 @@ def choose(layer: IndexedLayer, image: str, row: Any) -> Chosen:
     """The controls in the row above the wall, and the channels that pass them."""
     orders, filters, channels = picture_cache().get((*layer.key, "offered"), lambda: _list_offered(layer))
     with row:
-        order = bind(st.selectbox, "Order", "wall_order", orders[0], options=orders, width=132)
+        order = bind(st.selectbox, "Order", "wall_order", orders[0], options=orders, width=126)
         show = bind(st.selectbox, "Show", "show", ALL, options=filters, width=112)
         find = bind(
             st.text_input,
@@ -179,7 +179,7 @@ def pick_page(
     first = chosen.channels.index(unit) // per_page + 1 if unit in chosen.channels else 1
     with row:
         page = bind(
-            st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=122
+            st.number_input, f"Page (of {pages})", "wall", first, min_value=1, max_value=pages, step=1, width=112
         )
     start = (int(page) - 1) * per_page
     shown, following = (chosen.channels[at : at + per_page] for at in (start, start + per_page))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,8 +44,11 @@ def find_layer(network: Network, layer: str) -> IndexedLayer | None:
         return None
 
 
-def show_winners(later: Deferred, layer: IndexedLayer, channel: int, rule: str) -> None:
-    """Nine patches and their projections, of which a click leads to the winner's image; and their values."""
+def show_winners(
+    later: Deferred, layer: IndexedLayer, channel: int, rule: str, beside: Callable[[], None] = lambda: None
+) -> None:
+    """Nine patches and their projections, of which a click leads to the winner's image; and their values. `beside`:
+    draws what stands between the two."""
     low = later.get(layer.name(channel, rule), lambda: layer.reconstructions(channel, rule))
     if not layer.unit(channel).winners:
         st.caption(NO_WINNER)
@@ -58,6 +62,7 @@ def show_winners(later: Deferred, layer: IndexedLayer, channel: int, rule: str) 
 
     st.caption(f"Top {layer.k} of {as_literal(layer.indexed.images.name)}")
     picture(png, size, f"Top-9 patches of channel {channel}", "unit_patches", None, choose, fill=True)
+    beside()
     waiting = "Reconstructions are being computed" if low is None else "Reconstructions need the images themselves"
     words = f"Reconstructions of channel {channel}" if low else waiting
     png, size = indexing.draw_empty(side) if low is None else layer.tile_png(channel, side, rule)

@@ -19,7 +19,12 @@ from app.views.microscope import image_column
 from app.views.microscope.look import Look
 from app.views.patches.deferred import Deferred
 
-DENSITIES = {"Maps": "feature_maps", "Patches": "top9", "Unit": "unit"}  # {name: file of its page}
+DENSITIES = {  # {name: file of its page}
+    "Maps": "feature_maps",
+    "Patches": "top9",
+    "Preferred": "preferred_inputs",
+    "Unit": "unit",
+}
 COLUMNS = ("image", "wall", "unit")
 
 

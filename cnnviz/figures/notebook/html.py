@@ -10,6 +10,8 @@ _VIEWS = {
     "LayerView": ("index", "layer_html"),
     "LoadedModel": ("networks", "model_html"),
     "PatchIndex": ("index", "index_html"),
+    "PreferredInput": ("synthesis", "preferred_html"),
+    "PreferredWall": ("synthesis", "preferred_wall_html"),
     "ReceptiveField": ("networks", "field_html"),
     "UnitView": ("index", "unit_html"),
 }  # class → module and function; by name, as figures import no results

@@ -5,11 +5,14 @@ Two networks are set side by side, block by block. MACs are multiply-adds of con
 layers, memory is that of the output as float32, field the receptive field in pixels.
 
 INDEX.npz is what `cnnviz index` wrote, also while it is being written: its summary; with --layer a line a
-channel; with --layer and --unit that channel's winners; with --out the pictures.
+channel; with --layer and --unit that channel's winners; with --out the pictures. With --maximize, of a network,
+the images that its channels or classes prefer.
 
   cnnviz show squeezenet.npz
   cnnviz show squeezenet.npz --layer features.3.squeeze --out wall.pdf --data photographs/
-  cnnviz show squeezenet.npz --layer features.3.squeeze --unit 7"""
+  cnnviz show squeezenet.npz --layer features.3.squeeze --unit 7
+  cnnviz show resnet20_cifar --layer layer2.1 --unit 7 --maximize --out preferred.png
+  cnnviz show resnet20_cifar --maximize --out classes.pdf"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from cnnviz.cli import show_index
 from cnnviz.cli.common import add_json, add_labelled, check_out, print_json
+from cnnviz.cli.show import index, preferred
 from cnnviz.errors import BadInput
 from cnnviz.store import write_bytes_atomic
 from cnnviz.wording import plural
@@ -41,20 +44,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--graph", metavar="FILE.svg", type=Path, help="write a drawing of the network, .svg or .png")
     add_labelled(parser)
     add_json(parser, "every figure to the unit")
-    show_index.add_arguments(parser)
+    index.add_arguments(parser)
+    preferred.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables; write the files that were asked for."""
     if options.network.lower().endswith(".npz"):
-        if options.other or options.blocks or options.csv or options.graph:
+        if options.other or options.blocks or options.csv or options.graph or options.maximize:
             raise BadInput(
-                "OTHER, --blocks, --csv and --graph are of networks: an index is shown by --layer and --unit."
+                "OTHER, --blocks, --csv, --graph and --maximize are of networks: an index is shown by --layer and "
+                "--unit."
             )
-        show_index.run(options)
+        index.run(options)
+        return
+    if options.maximize:
+        if options.other or options.blocks or options.csv or options.graph:
+            raise BadInput("--maximize makes images: OTHER, --blocks, --csv and --graph are of the table of layers.")
+        preferred.run(options)
         return
     if options.layer is not None or options.unit is not None or options.out:
-        raise BadInput(f"--layer, --unit and --out show an index, an .npz file; {options.network} is a network.")
+        raise BadInput(
+            f"--layer, --unit and --out show an index, an .npz file; {options.network} is a network. "
+            "Its preferred inputs are made with --maximize."
+        )
     if options.graph and options.graph.suffix.lower() not in (".svg", ".png"):
         raise BadInput(f"--graph writes .svg or .png, got {options.graph}.")
     if options.other and (options.csv or options.graph):
