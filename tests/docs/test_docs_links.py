@@ -158,8 +158,9 @@ def test_every_option_and_variable_in_the_text_exists(path: Path) -> None:
                 st.get_option(option.removeprefix("--"))  # raises for a name that Streamlit has not
             elif not code.startswith(("pip ", "python -m pip", "torchrun ")):
                 assert option in known, f"{path.name}: {code}"
+    read = source("cnnviz", "app", "benchmarks", "tests/browser") + (ROOT / "compose.yaml").read_text(encoding="utf-8")
     for variable in set(re.findall(r"\bCNNVIZ_[A-Z_]+", path.read_text(encoding="utf-8"))):
-        assert variable in source("cnnviz", "app", "benchmarks", "tests/browser"), f"{path.name}: {variable}"
+        assert variable in read, f"{path.name}: {variable}"
 
 
 def test_every_command_is_named_in_the_documentation() -> None:

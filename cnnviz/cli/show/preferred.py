@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.cli.bar import ProgressBar
 from cnnviz.cli.common import check_out, open_network, print_json
@@ -66,7 +66,7 @@ def _make_one(options: argparse.Namespace, model: LoadedModel, settings: Synthes
     found = maximize_activations(model, options.layer, [options.unit], settings, progress=lambda p: _tell(bar, p))[0]
     bar.clear()
     if options.json:
-        told = {"network": model.name, "layer": found.layer, "mixture": dict(found.mixture), "unit": found.unit}
+        told: dict[str, Any] = {"network": model.name, "layer": found.layer, "mixture": dict(found.mixture), "unit": found.unit}
         told |= {"activation": found.activation, "box": found.box, "assumed": found.assumed}
         print_json(told | {"settings": found.settings.as_dict()})
     else:
