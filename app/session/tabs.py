@@ -71,7 +71,7 @@ def lock() -> threading.RLock:
 
 def arrive() -> None:
     """Call at every run of the page: this tab is open."""
-    context = get_script_run_ctx()
+    context = get_script_run_ctx(suppress_warning=True)
     with lock():
         tab = _me()
         tab.session, tab.left = context.session_id if context is not None else "", None
