@@ -13,9 +13,11 @@ from app import access
 from app.session import uploads
 
 _MARKS = re.compile(r"([\\`*{}\[\]<>$~|&^]|(?<![^\W_])_|_(?![^\W_]))")  # no _ between letters
-_BEGINS = re.compile(r"^(\d*)([#=+\-.)])")  # a heading, a line below one, an item of a list
+_BEGINS = re.compile(r"^(\d*|#*)([#=+\-.)])(?=\s|$)")  # a heading, a line below one, an item of a list
 _JOIN = "\u2060"
-_FOUND_LATER = re.compile(r"(?<=:)(?=[\w+/\-])|(?<=@)(?=\w)|(?<=\bwww)(?=\.)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)
+_FOUND_LATER = re.compile(
+    r"(?<=:)(?=[\w+/\-])|(?<=@)(?=[\w\-]+\.)|(?<=\bwww)(?=\.)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE
+)
 _OWN_CODE = re.compile(r"(`(?:cnnviz|pip install|docs/|model\.|scripted\.|load_labelled|\.astype|CNNVIZ_)[^`\n]*`)")
 
 

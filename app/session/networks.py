@@ -140,7 +140,7 @@ def _cache() -> LruCache:
 def _check_may_open(choice: Choice) -> None:
     """Raise NotAllowed where this session may not have the network loaded: a student of a class a large one only while
     the lecturer allows long work, or shows it. Work without a page, which somebody was allowed to start, may."""
-    if get_script_run_ctx() is None or access.may_start():
+    if get_script_run_ctx(suppress_warning=True) is None or access.may_start():
         return
     size, name, weights = weigh(choice.name, choice.weights), choice.name, choice.weights
     if (

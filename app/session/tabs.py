@@ -71,7 +71,7 @@ def lock() -> threading.RLock:
 
 def arrive() -> None:
     """Call at every run of the page: this tab is open."""
-    context = get_script_run_ctx()
+    context = get_script_run_ctx(suppress_warning=True)
     with lock():
         tab = _me()
         tab.session, tab.left = context.session_id if context is not None else "", None
@@ -131,10 +131,11 @@ def check_room(file: Any, most_mb: int) -> None:
     """Raise BadInput for an uploaded file of more than `most_mb` MB (2²⁰ bytes), and for one with which this person
     would keep more than limits.OWN_BYTES on a shared server. Streamlit tells browsers the first, and does not hold them
     to it."""
-    file_name, size, key = uploads.clean_title(file.name) or "This file", int(file.size), str(file.file_id)
+    file_name = uploads.clean_title(getattr(file, "name", "")) or "This file"
+    size, key = len(file.getbuffer()), str(getattr(file, "file_id", ""))
     if size > most_mb * limits.MIB:
         raise BadInput(f"{file_name} has {size / limits.MIB:,.0f} MB; up to {most_mb:,} MB are taken here.")
-    if not access.is_shared() or access.is_lecturer() or access.is_on_this_computer() or key in _me().checked:
+    if not access.is_shared() or access.is_lecturer() or access.is_on_this_computer() or (key and key in _me().checked):
         return
     with lock():
         kept = sum(map(uploads.size_of, _me().brought))

@@ -53,7 +53,7 @@ def test_what_the_lecturer_shows_or_allows_opens(lesson, monkeypatch):
     asked: list[Choice] = []
     lenet = networks.load(Choice("lenet5", "bundled", "cpu")).model
     monkeypatch.setattr(networks, "_load_trained", lambda choice: asked.append(choice) or lenet)
-    monkeypatch.setattr(networks, "get_script_run_ctx", lambda: object())
+    monkeypatch.setattr(networks, "get_script_run_ctx", lambda **_: object())
     monkeypatch.setattr(st, "session_state", {})
     large = Choice("vgg16", "random", "cpu")
     with pytest.raises(networks.NotAllowed, match="vgg16 takes 528 MB"):

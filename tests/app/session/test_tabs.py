@@ -143,7 +143,7 @@ def test_without_a_class_uploads_stay_and_a_file_nobody_has_answered_about_goes(
 
 def arriving(name: str, size: int, key: str = "") -> SimpleNamespace:
     """A file as Streamlit's uploader gives it."""
-    return SimpleNamespace(name=name, size=size, file_id=key or name)
+    return SimpleNamespace(name=name, file_id=key or name, getbuffer=lambda: memoryview(bytes(size)))
 
 
 def test_the_limit_that_is_stated_is_the_one_that_holds(people):

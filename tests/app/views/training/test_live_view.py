@@ -9,7 +9,6 @@ from app_pages import entered, errors, pictures
 from made_folders import class_folders
 from streamlit.testing.v1 import AppTest
 
-from app import access
 from app.classroom import room
 from app.jobs import background
 from app.jobs.background import Job
@@ -140,7 +139,6 @@ def test_the_digits_are_the_default_and_without_the_package_the_page_says_what_t
 def test_in_a_class_the_lecturer_trains_and_students_see_it(runs, monkeypatch):
     monkeypatch.setenv("CNNVIZ_CLASS_TOKEN", TOKEN)
     monkeypatch.setenv("CNNVIZ_CLASS_ADDRESS", "http://192.168.1.20:8501")
-    monkeypatch.setattr(access, "_caller", lambda: "guest")
     choices = TrainingChoices(data=str(runs.parent / "bars"), epochs=1, batch=64)
     name = make_run(runs, choices)
     train_choices(runs / name, TrainingControl(), lambda _seen: True, "cpu")
