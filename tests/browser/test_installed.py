@@ -51,11 +51,10 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the wheel and the sdist, built from this copy of the project."""
-    pytest.importorskip("hatchling", reason="pip install -r requirements-dev.txt")
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\nWhat is missing: pip install -r requirements-dev.txt"
     return folder
 
 

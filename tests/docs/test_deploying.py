@@ -59,7 +59,7 @@ def test_what_is_not_sent_to_the_builder_is_not_needed_by_it():
 
 def test_the_class_behind_a_proxy_answers_to_its_public_name_alone():
     services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
-    command = [word.replace("${CNNVIZ_NAME}", "cnn.example.org") for word in services["cnnviz"]["command"]]
+    command = [word.replace("${SITE}", "cnn.example.org") for word in services["cnnviz"]["command"]]
     options = build_parser().parse_args(command[1:])
     assert (command[0], options.command, options.url) == ("cnnviz", "class", "https://cnn.example.org")
     assert "ports" not in services["cnnviz"]  # only the proxy is reached from outside
