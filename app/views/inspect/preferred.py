@@ -17,7 +17,7 @@ from app.session.cache import picture_cache
 from app.views.inspect.answer import panel, say_problems, sources
 from app.views.inspect.results import QUICK, AttributionMap, Subject, wanted
 from app.views.preferred import choices, results
-from app.views.preferred.results import Making, Wish
+from app.views.preferred.results import Making, SynthesisRequest
 from cnnviz.figures.attribution.panels import ImagePanel, Strip, compose_panels, photo_panel
 from cnnviz.figures.attribution.words import NAMES
 from cnnviz.figures.base.charts import value_text
@@ -38,17 +38,17 @@ def view(subjects: dict[Side, Subject]) -> None:
 
     def draw(side: Side) -> None:
         subject = subjects[side]
-        wish = ask(subject)
-        results.begin(side.key("preferred_class"), wish)
-        follow(partial(_draw, side, subject, wish, cells[side]), side.key("class_looks"))
+        request = ask(subject)
+        results.begin(side.key("preferred_class"), request)
+        follow(partial(_draw, side, subject, request, cells[side]), side.key("class_looks"))
         say_problems(QUICK, cells[side])
 
     with shown:
         comparison.show(subjects, draw)
     st.write(
         "First what was photographed, and what was made from noise so that the class's logit is as large as it can be; "
-        "then which pixels of the photograph that logit depends on. **Notice** that the made image has parts of the "
-        "class many times and no whole object, and that its logit goes far beyond the photograph's."
+        "then which pixels of the photograph that logit depends on. **Notice** that the made image often has parts "
+        "of the class several times and no whole object, and that its logit goes far beyond the photograph's."
     )
     st.caption(
         "Preferred input: x* = argmax over x of z(x), the class's logit before the softmax (Erhan et al. 2009; "
@@ -58,17 +58,17 @@ def view(subjects: dict[Side, Subject]) -> None:
     sources(QUICK)
 
 
-def ask(subject: Subject) -> Wish:
+def ask(subject: Subject) -> SynthesisRequest:
     """What is asked of a network: the preferred input of the class."""
     words = f"Preferred input of {subject.name}"
-    return Wish(subject.network, None, (((subject.target, 1.0),),), choices.settings_of(None), words)
+    return SynthesisRequest(subject.network, None, (((subject.target, 1.0),),), choices.settings_of(None), words)
 
 
-def _draw(half: Side, subject: Subject, wish: Wish, cells: list[AttributionMap | None]) -> float | None:
-    found = results.look(wish)
+def _draw(half: Side, subject: Subject, request: SynthesisRequest, cells: list[AttributionMap | None]) -> float | None:
+    found = results.look(request)
     steps = 0 if found.inputs is None else len(found.inputs[0].history)
     there = tuple(cell is not None for cell in cells)
-    name = ("preferred class", *subject.key[:2], wish.key, steps, there)
+    name = ("preferred class", *subject.key[:2], request.key, steps, there)
     shown = picture_cache().get(name, lambda: _compose(subject, found, cells))
     words = half.alt(f"The image, the preferred input of {subject.name}, and {len(QUICK)} attributions")
     labelled_picture(shown, words, half.key("preferred_strip"))

@@ -13,7 +13,7 @@ from app.session.networks import Network
 from app.url import address
 from app.views.microscope.look import Look
 from app.views.preferred import choices, results
-from app.views.preferred.results import Making, Wish
+from app.views.preferred.results import Making, SynthesisRequest
 from cnnviz.figures.attribution.panels import Strip
 from cnnviz.figures.synthesis.between import mixture_picture
 from cnnviz.synthesis.result import Mixture
@@ -39,26 +39,26 @@ def show(network: Network, look: Look) -> None:
         )
     words = f"From channel {look.unit} to channel {other} of {look.layer}"
     mixtures = tuple(mix(look.unit, int(other), place) for place in range(STEPS + 1))
-    wish = Wish(network, look.layer, mixtures, SynthesisSettings(seed=choices.read_seed()), words)
+    request = SynthesisRequest(network, look.layer, mixtures, SynthesisSettings(seed=choices.read_seed()), words)
     place, row = st.container(), bar.row()
-    job = results.begin(KEY, wish)
-    found = results.look(wish)
+    job = results.begin(KEY, request)
+    found = results.look(request)
     with place:
-        labelled_picture(_draw(wish, found, int(at)), words, KEY)
+        labelled_picture(_draw(request, found, int(at)), words, KEY)
     st.caption("Every image was made by itself, from the same noise, for its own mixture of the two.")
     if job is not None:
         steps = _count(found)
 
         def has_more() -> bool:
-            return _count(results.look(wish)) > steps
+            return _count(results.look(request)) > steps
 
-        watch.draw_jobs(KEY, [wish.key], has_more)
+        watch.draw_jobs(KEY, [request.key], has_more)
     elif found.inputs is not None:
         motion = Motion(
-            "the mixture", [_name(wish, n) for n in range(STEPS + 1)], int(at), PACE, first=0, stale=("way",)
+            "the mixture", [_name(request, n) for n in range(STEPS + 1)], int(at), PACE, first=0, stale=("way",)
         )
         with row:
-            offer_motion(motion, "motion", _choose, (wish.key, _count(found)), lambda: _cut_reel(wish, found))
+            offer_motion(motion, "motion", _choose, (request.key, _count(found)), lambda: _cut_reel(request, found))
 
 
 def mix(one: int, other: int, place: int) -> Mixture:
@@ -77,19 +77,19 @@ def _count(found: Making) -> int:
     return 0 if found.inputs is None else len(found.inputs[0].history)
 
 
-def _name(wish: Wish, place: int) -> str:
-    parts = wish.mixtures[place]
+def _name(request: SynthesisRequest, place: int) -> str:
+    parts = request.mixtures[place]
     return " + ".join(f"channel {c}" if weight == 1 else f"{weight:g} × channel {c}" for c, weight in parts)
 
 
-def _draw(wish: Wish, found: Making, at: int) -> Strip:
-    names = [_name(wish, place) for place in range(STEPS + 1)]
-    blank = [results.blank_patch(wish.network, wish.layer)] * len(names)
+def _draw(request: SynthesisRequest, found: Making, at: int) -> Strip:
+    names = [_name(request, place) for place in range(STEPS + 1)]
+    blank = [results.blank_patch(request.network, request.layer)] * len(names)
     images = blank if found.inputs is None else [one.patch for one in found.inputs]
     values = None if found.inputs is None else [one.activation for one in found.inputs]
-    name = ("between", wish.key, _count(found), at)
+    name = ("between", request.key, _count(found), at)
     return picture_cache().get(name, lambda: mixture_picture(images, names, values, at))
 
 
-def _cut_reel(wish: Wish, found: Making) -> Reel:
-    return Reel([{KEY: labelled_data(_draw(wish, found, at))} for at in range(STEPS + 1)])
+def _cut_reel(request: SynthesisRequest, found: Making) -> Reel:
+    return Reel([{KEY: labelled_data(_draw(request, found, at))} for at in range(STEPS + 1)])

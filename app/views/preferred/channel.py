@@ -17,7 +17,7 @@ from app.session.cache import picture_cache
 from app.views.microscope.look import Look
 from app.views.patches.indexing import IndexedLayer
 from app.views.preferred import choices, results
-from app.views.preferred.results import Making, Wish
+from app.views.preferred.results import Making, SynthesisRequest
 from cnnviz.figures.base.atlas import Atlas, cells_atlas
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.synthesis.words import describe_making, describe_objective
@@ -30,9 +30,9 @@ def show(sides: list[Side], look: Look, layer: IndexedLayer | None) -> None:
     """Several images of the channel, of one network or of two side by side; `layer`: of the index over the corpus."""
 
     def draw(side: Side) -> None:
-        wish = ask(side, look)
-        job = results.begin(side.key("preferred_copies"), wish)
-        follow(partial(_draw, side, wish, None if side.second else layer), side.key("copies_looks"))
+        request = ask(side, look)
+        job = results.begin(side.key("preferred_copies"), request)
+        follow(partial(_draw, side, request, None if side.second else layer), side.key("copies_looks"))
         if job is not None:
             with bar.row():
                 watch.cancel_button(side.key("preferred_copies"), job)
@@ -40,19 +40,21 @@ def show(sides: list[Side], look: Look, layer: IndexedLayer | None) -> None:
     comparison.show(sides, draw)
 
 
-def ask(side: Side, look: Look) -> Wish:
+def ask(side: Side, look: Look) -> SynthesisRequest:
     """What is asked of one half: images of the channel that is looked at."""
     copies = MANY if max(side.network.input_size[1:]) <= SMALL else FEW
     words = f"Preferred inputs of {side.layer} · channel {look.unit}"
-    return Wish(side.network, side.layer, (((look.unit, 1.0),),), choices.settings_of(look, copies), words)
+    return SynthesisRequest(side.network, side.layer, (((look.unit, 1.0),),), choices.settings_of(look, copies), words)
 
 
-def _draw(side: Side, wish: Wish, layer: IndexedLayer | None) -> float | None:
-    found = results.look(wish)
-    best = results.find_best(layer.index, side.layer, wish.channel) if layer is not None and choices.is_peak() else None
-    name = ("preferred copies", wish.key, _steps(found), best)
-    atlas, texts = picture_cache().get(name, lambda: _draw_copies(wish, found.inputs, best))
-    show_wall(atlas, texts, side.alt(wish.words), side.key("copies_wall"), foot=_describe(found))
+def _draw(side: Side, request: SynthesisRequest, layer: IndexedLayer | None) -> float | None:
+    found = results.look(request)
+    best = (
+        results.find_best(layer.index, side.layer, request.channel) if layer is not None and choices.is_peak() else None
+    )
+    name = ("preferred copies", request.key, _steps(found), best)
+    atlas, texts = picture_cache().get(name, lambda: _draw_copies(request, found.inputs, best))
+    show_wall(atlas, texts, side.alt(request.words), side.key("copies_wall"), foot=_describe(found))
     if found.inputs is not None:
         for words in found.inputs[0].assumed:
             st.caption(escape_markdown(words))
@@ -70,11 +72,13 @@ def _describe(found: Making) -> str:
     return f"Maximised: {describe_objective(one)}. {describe_making(one)}."
 
 
-def _draw_copies(wish: Wish, inputs: list[PreferredInput] | None, best: float | None) -> tuple[Atlas, list[TileText]]:
+def _draw_copies(
+    request: SynthesisRequest, inputs: list[PreferredInput] | None, best: float | None
+) -> tuple[Atlas, list[TileText]]:
     if inputs is None:
-        blank = results.blank_patch(wish.network, wish.layer)
-        texts = [TileText(number, "being computed", f"image {number + 1}") for number in range(wish.settings.copies)]
-        return cells_atlas(np.stack([blank] * wish.settings.copies)[:, None, None]), texts
+        blank = results.blank_patch(request.network, request.layer)
+        texts = [TileText(number, "being computed", f"image {number + 1}") for number in range(request.settings.copies)]
+        return cells_atlas(np.stack([blank] * request.settings.copies)[:, None, None]), texts
     texts = []
     for number, one in enumerate(inputs):
         words = f"activation {value_text(one.activation)}"

@@ -31,7 +31,7 @@ NOT_YET = "Not made yet; in this class the lecturer starts it."
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SynthesisRequest:
     """What is to be made: an image for each of the `mixtures` of channels of a layer, and of each so many copies.
     `layer`: None of the classes. `words`: what the work is called."""
 
@@ -64,24 +64,24 @@ class Making:
     words: str = ""
 
 
-def begin(slot: str, wish: Wish) -> Job | None:
+def begin(slot: str, request: SynthesisRequest) -> Job | None:
     """Make what is missing beside the page; the job while it runs. Why it does not run is said.
 
     `slot`: where on the page; what this tab was waiting for there before is given up."""
-    watch.follow(slot, wish.key)
-    if _recall(wish) is not None:
+    watch.follow(slot, request.key)
+    if _recall(request) is not None:
         return None
-    job = background.find(wish.key)
+    job = background.find(request.key)
     if (job is None or not job.running) and not access.may_start():
         st.caption(NOT_YET)
         return None
-    return watch.start_or_offer(slot, wish.key, wish.words, partial(_work, wish), "Compute", patient=True)
+    return watch.start_or_offer(slot, request.key, request.words, partial(_work, request), "Compute", patient=True)
 
 
-def look(wish: Wish) -> Making:
+def look(request: SynthesisRequest) -> Making:
     """What there is of it now."""
-    job = background.find(wish.key)
-    if (done := study_cache().find(wish.key)) is not None:
+    job = background.find(request.key)
+    if (done := study_cache().find(request.key)) is not None:
         return Making(done)
     if job is None:
         return Making(None)
@@ -106,13 +106,13 @@ def blank_patch(network: Network, layer: str | None) -> np.ndarray:
     return np.full((high, wide, 3), NEUTRAL, np.uint8)
 
 
-def _recall(wish: Wish) -> list[PreferredInput] | None:
+def _recall(request: SynthesisRequest) -> list[PreferredInput] | None:
     """From memory, or from the disk."""
     from cnnviz.synthesis.kept import load_inputs
 
-    if (found := study_cache().find(wish.key)) is not None:
+    if (found := study_cache().find(request.key)) is not None:
         return found
-    path = _path(wish)
+    path = _path(request)
     if not path.is_file():
         return None
     try:
@@ -121,32 +121,33 @@ def _recall(wish: Wish) -> list[PreferredInput] | None:
         path.unlink(missing_ok=True)
         return None
     uploads.use(path)
-    study_cache().put(wish.key, found)
+    study_cache().put(request.key, found)
     return found
 
 
-def _path(wish: Wish) -> Path:
-    return uploads.cache_folder(FOLDER) / wish.key
+def _path(request: SynthesisRequest) -> Path:
+    return uploads.cache_folder(FOLDER) / request.key
 
 
-def _work(wish: Wish, report: Report) -> None:
+def _work(request: SynthesisRequest, report: Report) -> None:
     from cnnviz.synthesis.kept import save_inputs
     from cnnviz.synthesis.maximize import refine_activations
 
     latest: list[PreferredInput] | None = None
-    channels = [dict(mixture) or None for mixture in wish.mixtures]
+    channels = [dict(mixture) or None for mixture in request.mixtures]
 
     def tell(progress: Progress) -> bool:
         return report(progress, latest)
 
-    if not report(Progress(0, wish.settings.steps, "steps")):
+    if not report(Progress(0, request.settings.steps, "steps")):
         return
+    model, settings = request.network.model, request.settings
     try:
-        for latest in refine_activations(wish.network.model, wish.layer, channels, wish.settings, progress=tell):  # noqa: B007
-            pass
+        for better in refine_activations(model, request.layer, channels, settings, progress=tell):
+            latest = better
     except Cancelled:
         return  # what was on its way stays with the job
     if latest is not None:
-        study_cache().put(wish.key, latest)
-        save_inputs(_path(wish), latest)
+        study_cache().put(request.key, latest)
+        save_inputs(_path(request), latest)
         uploads.keep_newest(uploads.cache_folder(FOLDER), "inputs-*.npz", limits.STORED_INPUTS)

@@ -14,7 +14,7 @@ from app.url import address
 from app.views.microscope.look import Look
 from app.views.patches.indexing import IndexedLayer
 from app.views.preferred import choices, results
-from app.views.preferred.results import Wish
+from app.views.preferred.results import SynthesisRequest
 from cnnviz.figures.base.overlay import input_picture
 from cnnviz.figures.synthesis.words import compare_with_best, describe_making, describe_objective
 
@@ -23,25 +23,25 @@ def show(layer: IndexedLayer, look: Look) -> None:
     """The preferred input of the chosen channel, as a link to its page, with what it reaches."""
     settings = choices.settings_of(look)
     words = f"Preferred input of {look.layer} · channel {look.unit}"
-    wish = Wish(layer.network, look.layer, (((look.unit, 1.0),),), settings, words)
+    request = SynthesisRequest(layer.network, look.layer, (((look.unit, 1.0),),), settings, words)
     st.page_link("../pages/preferred_inputs.py", label="**Preferred input**", query_params=address.link())
-    results.begin("preferred", wish)
-    follow(partial(_draw, wish, layer, look), "preferred_looks")
+    results.begin("preferred", request)
+    follow(partial(_draw, request, layer, look), "preferred_looks")
 
 
-def _draw(wish: Wish, layer: IndexedLayer, look: Look) -> float | None:
-    found = results.look(wish)
+def _draw(request: SynthesisRequest, layer: IndexedLayer, look: Look) -> float | None:
+    found = results.look(request)
     if found.inputs is None:
-        blank = results.blank_patch(wish.network, look.layer)
+        blank = results.blank_patch(request.network, look.layer)
         png, size = picture_cache().get(("neutral input", *blank.shape), lambda: input_picture(blank, False))
-        picture(png, size, f"{wish.words}: being computed", "preferred_picture", fill=True)
+        picture(png, size, f"{request.words}: being computed", "preferred_picture", fill=True)
         if found.words:
             st.caption(escape_markdown(found.words))
         return results.EVERY if found.going else None
     (one,) = found.inputs
-    name = ("preferred picture", wish.key, len(one.history))
+    name = ("preferred picture", request.key, len(one.history))
     png, size = picture_cache().get(name, lambda: input_picture(one.patch, False))
-    picture(png, size, wish.words, "preferred_picture", fill=True)
+    picture(png, size, request.words, "preferred_picture", fill=True)
     best = results.find_best(layer.index, look.layer, look.unit) if choices.is_peak() else None
     reached = compare_with_best(one.activation, best, as_literal(layer.indexed.images.name))
     made = f"Made to maximise {describe_objective(one)}: {describe_making(one)}."

@@ -74,6 +74,7 @@ CASES = {
         {"scale": "Each map"},
     ),
     "top-9": Case("net=lenet5&layer=conv2&unit=1", "Top-9 patches of", next_channel, {"unit": "2"}),
+    "preferred-inputs": Case("net=lenet5&layer=conv2&unit=1", "Preferred inputs of conv2", next_channel, {"unit": "2"}),
     "unit": Case("net=lenet5&layer=conv2&unit=1", "The 9 winners of", next_channel, {"unit": "2"}),
     "anatomy": Case("net=resnet20_cifar", "Graph of", one_of("Equal blocks", "Folded"), {"repeats": "Folded"}),
     "training": Case("runs=bundled:lenet5", "Loss and accuracy", one_of("Loss", "Log"), {"lines": "Log"}),
