@@ -261,3 +261,11 @@ def test_images_of_trained_weights_are_recognised_by_another_network_and_those_o
 
     assert recognised(resnet) >= 8
     assert recognised(cnnviz.load("resnet20_cifar", "random", "cpu")) <= 4
+
+
+def test_no_unit_of_a_real_network_stays_gray(shared):
+    """Of these channels of SqueezeNet most stay at 0 without a signal through silent rectifiers."""
+    model = cnnviz.load("squeezenet1_0", shared / "weights" / "squeezenet1_0-imagenet.pth", "cpu")
+    found = maximize_activations(model, "features.10", [20, 60, 100, 140], SynthesisSettings(steps=12))
+    assert sum(result.history[0] == 0 for result in found) >= 2
+    assert all(result.activation > 0 for result in found)
