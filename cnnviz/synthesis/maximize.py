@@ -131,6 +131,11 @@ def refine_activations(
     with on_one_core(math.prod(model.input_size[1:]) <= ONE_CORE):
         ascent, made = _prepare(model, layer, mixtures, asked, start, amplitudes)
     until = float("inf") if seconds is None else began + seconds
+    if index is not None and index.meta.get("model_fingerprint") != model.fingerprint:
+        raise BadInput(
+            f"The index is of another network than {model.name} with {model.origin} weights: it was made with "
+            f"{index.meta.get('model', 'another')}, {index.meta.get('weights', 'other')} weights. Give its own network."
+        )
     assumed = _list_assumed(model, asked, made)
     blank = _blank_results(model, layer, ascent, mixtures)
     kept = [replace(one, best=_find_best(index, layer, one.mixture), assumed=assumed) for one in blank]

@@ -86,6 +86,13 @@ def test_it_climbs_far_beyond_what_real_images_reach(resnet):
         assert np.mean(result.history[-8:]) > np.mean(result.history[:8])
 
 
+def test_an_index_of_another_network_is_refused(resnet):
+    other = cnnviz.load("resnet20_cifar", "random", "cpu")
+    index = cnnviz.index_patches(other, cnnviz.corpus("digits", limit=3), ["layer3.0"], k=1)
+    with pytest.raises(BadInput, match="of another network than resnet20_cifar with bundled weights"):
+        cnnviz.maximize_activation(resnet, "layer3.0", 0, steps=1, index=index)
+
+
 def test_pixels_outside_the_receptive_field_are_untouched_gray(resnet, unit):
     top, left, bottom, right = cnnviz.receptive_field(resnet, "layer2.0").box(8, 8)
     assert unit.box == (top, left, bottom, right) and (bottom - top) * (right - left) < 32 * 32
