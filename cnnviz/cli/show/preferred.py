@@ -66,8 +66,13 @@ def _make_one(options: argparse.Namespace, model: LoadedModel, settings: Synthes
     found = maximize_activations(model, options.layer, [options.unit], settings, progress=lambda p: _tell(bar, p))[0]
     bar.clear()
     if options.json:
-        told: dict[str, Any] = {"network": model.name, "layer": found.layer, "mixture": dict(found.mixture), "unit": found.unit}
-        told |= {"activation": found.activation, "box": found.box, "assumed": found.assumed}
+        told: dict[str, Any] = {"network": model.name, "layer": found.layer, "unit": found.unit}
+        told |= {
+            "mixture": dict(found.mixture),
+            "activation": found.activation,
+            "box": found.box,
+            "assumed": found.assumed,
+        }
         print_json(told | {"settings": found.settings.as_dict()})
     else:
         _print_one(model, found)
