@@ -54,7 +54,8 @@ def _draw(side: Side, request: SynthesisRequest, layer: IndexedLayer | None) -> 
     )
     name = ("preferred copies", request.key, _steps(found), best)
     atlas, texts = picture_cache().get(name, lambda: _draw_copies(request, found.inputs, best))
-    show_wall(atlas, texts, side.alt(request.words), side.key("copies_wall"), foot=_describe(found))
+    alt = side.alt(request.words + (", being computed" if found.going else ""))
+    show_wall(atlas, texts, alt, side.key("copies_wall"), foot=_describe(found))
     if found.inputs is not None:
         for words in found.inputs[0].assumed:
             st.caption(escape_markdown(words))

@@ -89,7 +89,7 @@ def look(request: SynthesisRequest) -> Making:
     if not job.running:
         return Making(job.partial, words=f"Stopped: {state.describe()}." if state is not None and job.unwanted else "")
     how_far = state.describe() if state is not None and state.done else job.describe_wait("from noise")
-    return Making(job.partial, True, f"Being computed: {how_far}.")
+    return Making(job.partial, True, f"Still being computed: {how_far}.")
 
 
 def find_best(index: PatchIndex, layer: str, channel: int) -> float | None:
