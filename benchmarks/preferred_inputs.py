@@ -36,7 +36,7 @@ SIDE = 150  # pixels of an image in the figure
 Curve = list[tuple[float, float]]  # (seconds, activation), as time goes on
 
 
-def compare_with_rival(weights: str, figure: str | None) -> None:
+def compare_with_rival(weights: str, layers: list[str], figure: str | None) -> None:
     """Print what each reaches at equal time and how long it takes to reach the same."""
     try:
         from lucent.optvis import objectives, render  # type: ignore[import-not-found]
@@ -46,8 +46,8 @@ def compare_with_rival(weights: str, figure: str | None) -> None:
     model = cnnviz.load("squeezenet1_0", weights, "cpu")
     everything: list[tuple[float, float]] = []
     pictures: list[tuple[str, np.ndarray, np.ndarray]] = []
-    for layer, steps in LAYERS.items():
-        found = []
+    for layer in layers:
+        steps, found = LAYERS.get(layer, 128), []
         for channel in _draw_channels(model, layer):
             ours, image = _follow(model, layer, channel, steps)
             theirs, rivals = _follow_rival(model, layer, channel, objectives, render)
@@ -222,7 +222,7 @@ def main() -> None:
     if options.part == "networks":
         try_networks(options.given)
     elif options.part == "rival":
-        compare_with_rival(options.given[0], options.given[1] if len(options.given) > 1 else None)
+        compare_with_rival(options.given[0], options.layers, options.given[1] if len(options.given) > 1 else None)
     else:
         weights, index = options.given
         compare_with_photographs(weights, index, options.layers, options.most, options.steps)

@@ -32,7 +32,7 @@ from cnnviz.tracing.receptive_field import receptive_field
 from cnnviz.wording import plural
 
 Channel = int | Mapping[int, float] | None
-MARKS = (8, 16, 32, 64, 128, 192)  # steps after which the images are looked at, and the best of them kept
+MARKS = (8, 16, 24, 32, 48, 64, 96, 128, 192)  # steps after which the images are looked at, and the best of them kept
 
 
 def maximize_activation(
@@ -120,7 +120,7 @@ def refine_activations(
     seconds: float | None = None,
     progress: StudyWatcher | None = None,
 ) -> Iterator[list[PreferredInput]]:
-    """Yield what `maximize_activations` has after 8, 16, 32, 64, 128, 192 steps and at the end, each time the best so
+    """Yield what `maximize_activations` has after the steps of `MARKS` and at the end, each time the best so
     far, with the activation that the plain network gives for it. Who has seen enough closes the iterator.
 
     The network is locked for a quarter of a second at a time, and never while the caller has the turn."""
@@ -131,6 +131,11 @@ def refine_activations(
     with on_one_core(math.prod(model.input_size[1:]) <= ONE_CORE):
         ascent, made = _prepare(model, layer, mixtures, asked, start, amplitudes)
     until = float("inf") if seconds is None else began + seconds
+    if index is not None and index.meta.get("model_fingerprint") != model.fingerprint:
+        raise BadInput(
+            f"The index is of another network than {model.name} with {model.origin} weights: it was made with "
+            f"{index.meta.get('model', 'another')}, {index.meta.get('weights', 'other')} weights. Give its own network."
+        )
     assumed = _list_assumed(model, asked, made)
     blank = _blank_results(model, layer, ascent, mixtures)
     kept = [replace(one, best=_find_best(index, layer, one.mixture), assumed=assumed) for one in blank]

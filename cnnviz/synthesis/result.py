@@ -29,6 +29,8 @@ class StrongestUnit(Protocol):
 class StrongestUnits(Protocol):
     """What is asked of a `PatchIndex`."""
 
+    @property
+    def meta(self) -> dict[str, Any]: ...
     def top(self, layer: str, channel: int) -> list[Any]:
         """The strongest units of a channel."""
 

@@ -86,6 +86,13 @@ def test_it_climbs_far_beyond_what_real_images_reach(resnet):
         assert np.mean(result.history[-8:]) > np.mean(result.history[:8])
 
 
+def test_an_index_of_another_network_is_refused(resnet):
+    other = cnnviz.load("resnet20_cifar", "random", "cpu")
+    index = cnnviz.index_patches(other, cnnviz.corpus("digits", limit=3), ["layer3.0"], k=1)
+    with pytest.raises(BadInput, match="of another network than resnet20_cifar with bundled weights"):
+        cnnviz.maximize_activation(resnet, "layer3.0", 0, steps=1, index=index)
+
+
 def test_pixels_outside_the_receptive_field_are_untouched_gray(resnet, unit):
     top, left, bottom, right = cnnviz.receptive_field(resnet, "layer2.0").box(8, 8)
     assert unit.box == (top, left, bottom, right) and (bottom - top) * (right - left) < 32 * 32
@@ -261,3 +268,11 @@ def test_images_of_trained_weights_are_recognised_by_another_network_and_those_o
 
     assert recognised(resnet) >= 8
     assert recognised(cnnviz.load("resnet20_cifar", "random", "cpu")) <= 4
+
+
+def test_no_unit_of_a_real_network_stays_gray(shared):
+    """Of these channels of SqueezeNet most stay at 0 without a signal through silent rectifiers."""
+    model = cnnviz.load("squeezenet1_0", shared / "weights" / "squeezenet1_0-imagenet.pth", "cpu")
+    found = maximize_activations(model, "features.10", [20, 60, 100, 140], SynthesisSettings(steps=12))
+    assert sum(result.history[0] == 0 for result in found) >= 2
+    assert all(result.activation > 0 for result in found)
