@@ -25,6 +25,10 @@ PAGES = {  # name: (address, what must be there)
     "feature-maps": ("feature-maps", "canvas[data-stamp][aria-label^='Feature maps of']"),
     "compare": (f"feature-maps?{SMALL}&layer=layer2.0&beside=random", "canvas[aria-label$='random weights']"),
     "top-9": ("top-9?layer=blocks.8", "canvas[data-stamp][aria-label^='Top-9 wall of']"),
+    "preferred-inputs": (
+        f"preferred-inputs?{SMALL}&image=chelsea&layer=layer3.2&unit=57",
+        "canvas[data-stamp][aria-label='Preferred inputs of layer3.2 · channel 57']",
+    ),
     "unit": ("unit?layer=blocks.8", "canvas[data-stamp][aria-label*=' winners of channel ']"),
     "anatomy": ("anatomy?net=googlenet_2014", "svg[aria-label^='Layers of inception3a']"),
     "training": ("training?lines=Log", ".plot.js-plotly-plot"),

@@ -22,7 +22,8 @@ with open_view("Preferred inputs", "Preferred") as view:
     look = view.look
     with bar.row():
         shown = controls.bind_choice("View", "view", VIEWS)
-        choices.pick(seed_alone=shown == "Between")
+        objectives = choices.OF_ALL if shown == "Layer" else choices.OBJECTIVES
+        choices.pick(objectives, seed_alone=shown == "Between")
     indexed = None
     with view.columns["unit"]:
         indexed = unit_column.find_layer(view.network, look.layer)

@@ -29,7 +29,7 @@ with open_view("Top-9 patches", "Patches") as view:
             patches_wall.explain_empty(chosen, look.layer)
             raise shared.PageEnded
         with row:
-            size = bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=118)
+            size = bind(st.selectbox, "Patches", "size", "enlarged", options=["enlarged", "true scale"], width=123)
         page, following = patches_wall.pick_page(row, indexed, chosen, look.unit, view.rule, size == "true scale")
         patches_wall.show(view.later, sides, page, following, look.unit)
     with view.columns["unit"]:

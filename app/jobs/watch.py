@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -14,8 +15,10 @@ from app.markdown import escape_markdown
 from app.url import address
 
 EVERY = 0.5  # seconds between two looks at a job
+LOOK, WORDS = 0.1, 2.0  # seconds between two looks of a page that waits, and after which it says how far the job is
 _WAITING = "waiting"  # in the session: {slot: key of the job that this tab waits for there}
 _FOLLOWED = "followed"  # in the session: the slots that the present run has drawn
+_AWAITED = "awaited"  # in the session: what tells that there is more to show than the present run has drawn
 _VIEW = "watched_view"  # in the session: the view that was drawn last
 
 
@@ -26,6 +29,7 @@ def begin(view: Hashable) -> None:
         st.session_state[_VIEW] = view
         _leave_all(_waiting())
     st.session_state[_FOLLOWED] = set()
+    st.session_state[_AWAITED] = []
 
 
 def finish() -> None:
@@ -40,6 +44,25 @@ def follow(slot: str, key: str) -> None:
     _waiting()[slot] = key
     if before and before != key:
         background.leave(before)
+
+
+def expect(more: Callable[[], bool]) -> None:
+    """The page has drawn what there is of a running job; `more()` tells when there is more, or the job has ended."""
+    st.session_state.setdefault(_AWAITED, []).append(more)
+
+
+def linger() -> None:
+    """The very last thing of a run: wait for what is expected, and draw the page anew. Any click ends the waiting.
+
+    The server looks, not the browser: with each look that a browser asks for come the values of all its widgets, and
+    those may be older than what a click has just chosen."""
+    if not (awaited := st.session_state.pop(_AWAITED, None)):
+        return
+    place, until = st.empty(), time.monotonic() + WORDS
+    while time.monotonic() < until and not any(more() for more in awaited):
+        time.sleep(LOOK)
+        place.empty()  # here Streamlit turns to a click that has come meanwhile
+    address.rerun()
 
 
 def _waiting() -> dict[str, str]:

@@ -48,6 +48,7 @@ def run() -> None:
         if log_file := os.environ.get("CNNVIZ_TIMINGS"):
             with open(log_file, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"ms": (time.perf_counter() - started) * 1000}) + "\n")
+    watch.linger()
 
 
 def _run() -> None:

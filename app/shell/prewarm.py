@@ -21,6 +21,9 @@ from cnnviz.tours import Stop, Tour
 NEEDS_NONE = frozenset(
     {"playground", "anatomy", "training", "landscape"}
 )  # pages that open without a network's weights
+WITH_MAPS = frozenset(
+    {"feature-maps", "top-9", "preferred-inputs", "unit", "equivariance", "pooling", "receptive-fields"}
+)
 
 
 def start(tour: Tour) -> None:
@@ -61,9 +64,9 @@ def _visit(stop: Stop, network: Network) -> None:
     elif stop.page == "filters":
         found = shared.filters(network, "common", None)
         shared.maps(network, image, found.layer)
-    elif stop.page in ("top-9", "unit"):
+    elif stop.page in ("top-9", "preferred-inputs", "unit"):
         _index(network)
-    if stop.page in ("feature-maps", "top-9", "unit", "equivariance", "pooling", "receptive-fields"):
+    if stop.page in WITH_MAPS:
         shared.layer_shapes(network)
         shared.receptive(network, layer)
         shared.maps(network, image, layer)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from app.components.motion.follow import follow
 from app.components.picture import labelled_picture
 from app.jobs.batch import fill_results
 from app.markdown import as_literal, escape_markdown
@@ -30,7 +28,7 @@ OPACITY = 0.7  # of a map over the photograph
 def view(subjects: dict[Side, Subject]) -> None:
     """The image, the preferred input of the class and quick attributions, of one subject or of two side by side."""
     with bar.row():
-        choices.pick(classes=True)
+        choices.pick(objectives=())
     shown, waiting = st.container(), st.container()
     asked = [wanted(subject, method) for subject in subjects.values() for method in QUICK]
     found = fill_results("preferred", asked, waiting)
@@ -40,7 +38,7 @@ def view(subjects: dict[Side, Subject]) -> None:
         subject = subjects[side]
         request = ask(subject)
         results.begin(side.key("preferred_class"), request)
-        follow(partial(_draw, side, subject, request, cells[side]), side.key("class_looks"))
+        _draw(side, subject, request, cells[side])
         say_problems(QUICK, cells[side])
 
     with shown:
@@ -64,7 +62,7 @@ def ask(subject: Subject) -> SynthesisRequest:
     return SynthesisRequest(subject.network, None, (((subject.target, 1.0),),), choices.settings_of(None), words)
 
 
-def _draw(half: Side, subject: Subject, request: SynthesisRequest, cells: list[AttributionMap | None]) -> float | None:
+def _draw(half: Side, subject: Subject, request: SynthesisRequest, cells: list[AttributionMap | None]) -> None:
     found = results.look(request)
     steps = 0 if found.inputs is None else len(found.inputs[0].history)
     there = tuple(cell is not None for cell in cells)
@@ -76,7 +74,6 @@ def _draw(half: Side, subject: Subject, request: SynthesisRequest, cells: list[A
     st.caption(found.words or made)
     for said in found.inputs[0].assumed if found.inputs else ():
         st.caption(escape_markdown(said))
-    return results.EVERY if found.going else None
 
 
 def _compose(subject: Subject, found: Making, cells: list[AttributionMap | None]) -> Strip:

@@ -1,5 +1,5 @@
-"""The microscope: one view of a unit at three densities, feature maps, patches and the unit itself, with the same
-choices and the same columns left and right of the wall; and the ways between the three."""
+"""The microscope: one view of a unit at four densities, feature maps, patches, preferred inputs and the unit itself,
+with the same choices and the same columns left and right of the wall; and the ways between them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def open_view(title: str, density: str) -> Iterator[MicroscopeView]:
 
 
 def _draw_switch(place: Any, chosen: str) -> None:
-    """The three densities as links, which take the choices along."""
+    """The densities as links, which take the choices along."""
     with place.container(horizontal=True, gap=None, wrap=False, width="content"):
         for name, page in DENSITIES.items():
             label = f"**{name}**" if name == chosen else name

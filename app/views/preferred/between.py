@@ -6,7 +6,6 @@ import streamlit as st
 
 from app.components.motion.player import Motion, Reel, offer_motion
 from app.components.picture import labelled_data, labelled_picture
-from app.jobs import watch
 from app.pickers import bar, controls
 from app.session.cache import picture_cache
 from app.session.networks import Network
@@ -47,12 +46,7 @@ def show(network: Network, look: Look) -> None:
         labelled_picture(_draw(request, found, int(at)), words, KEY)
     st.caption("Every image was made by itself, from the same noise, for its own mixture of the two.")
     if job is not None:
-        steps = _count(found)
-
-        def has_more() -> bool:
-            return _count(results.look(request)) > steps
-
-        watch.draw_jobs(KEY, [request.key], has_more)
+        results.show_progress(KEY, job)
     elif found.inputs is not None:
         motion = Motion(
             "the mixture", [_name(request, n) for n in range(STEPS + 1)], int(at), PACE, first=0, stale=("way",)

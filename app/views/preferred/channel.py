@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import streamlit as st
 
-from app.components.motion.follow import follow
 from app.components.wall import TileText, show_wall
 from app.jobs import watch
 from app.markdown import escape_markdown
@@ -32,7 +29,7 @@ def show(sides: list[Side], look: Look, layer: IndexedLayer | None) -> None:
     def draw(side: Side) -> None:
         request = ask(side, look)
         job = results.begin(side.key("preferred_copies"), request)
-        follow(partial(_draw, side, request, None if side.second else layer), side.key("copies_looks"))
+        _draw(side, request, None if side.second else layer)
         if job is not None:
             with bar.row():
                 watch.cancel_button(side.key("preferred_copies"), job)
@@ -47,18 +44,18 @@ def ask(side: Side, look: Look) -> SynthesisRequest:
     return SynthesisRequest(side.network, side.layer, (((look.unit, 1.0),),), choices.settings_of(look, copies), words)
 
 
-def _draw(side: Side, request: SynthesisRequest, layer: IndexedLayer | None) -> float | None:
+def _draw(side: Side, request: SynthesisRequest, layer: IndexedLayer | None) -> None:
     found = results.look(request)
     best = (
         results.find_best(layer.index, side.layer, request.channel) if layer is not None and choices.is_peak() else None
     )
     name = ("preferred copies", request.key, _steps(found), best)
     atlas, texts = picture_cache().get(name, lambda: _draw_copies(request, found.inputs, best))
-    show_wall(atlas, texts, side.alt(request.words), side.key("copies_wall"), foot=_describe(found))
+    alt = side.alt(request.words + (", being computed" if found.going else ""))
+    show_wall(atlas, texts, alt, side.key("copies_wall"), foot=_describe(found))
     if found.inputs is not None:
         for words in found.inputs[0].assumed:
             st.caption(escape_markdown(words))
-    return results.EVERY if found.going else None
 
 
 def _steps(found: Making) -> int:

@@ -10,28 +10,31 @@ from app.views.microscope.look import Look
 from cnnviz.synthesis.settings import SynthesisSettings
 
 MIDDLE, THIS, MEAN = "middle unit", "this unit", "whole map"
+OBJECTIVES = (MIDDLE, THIS, MEAN)
+OF_ALL = (MIDDLE, MEAN)  # the channels of a layer alike
 IMAGES = {"free": "fourier", "natural": "maco"}
 SEEDS = 999
 
 
-def pick(classes: bool = False, seed_alone: bool = False) -> None:
-    """The controls. `classes`: of a class there is one thing to maximise; `seed_alone`: the view has no room for
+def pick(objectives: tuple[str, ...] = OBJECTIVES, seed_alone: bool = False) -> None:
+    """The controls. `objectives`: what can be maximised, none of a class; `seed_alone`: the view has no room for
     others."""
     if not seed_alone:
-        _pick_making(classes)
+        _pick_making(objectives)
     bind(st.number_input, "Seed", "start", 0, min_value=0, max_value=SEEDS, step=1, width=92)
 
 
-def _pick_making(classes: bool) -> None:
-    if not classes:
-        bind(st.selectbox, "Maximised", "maximised", MIDDLE, options=[MIDDLE, THIS, MEAN], width=140)
+def _pick_making(objectives: tuple[str, ...]) -> None:
+    if objectives:
+        bind(st.selectbox, "Maximised", "maximised", MIDDLE, options=list(objectives), width=140)
     bind(st.selectbox, "Amplitudes", "amplitudes", "free", options=list(IMAGES), width=112)
 
 
-def settings_of(look: Look | None, copies: int = 1) -> SynthesisSettings:
+def settings_of(look: Look | None, copies: int = 1, objectives: tuple[str, ...] = OBJECTIVES) -> SynthesisSettings:
     """As the URL has them, also on pages without the controls. `look`: None of a class, of which the logit is
     maximised."""
     asked = address.read("maximised") if look is not None else MIDDLE
+    asked = asked if asked in objectives else MIDDLE
     unit = (look.row, look.col) if look is not None and asked == THIS else None
     return SynthesisSettings(
         seed=read_seed(),

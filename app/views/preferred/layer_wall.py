@@ -38,7 +38,7 @@ def show(sides: list[Side], look: Look) -> None:
     """The wall of one network, or of two side by side; a click chooses the channel."""
 
     def draw(side: Side) -> None:
-        settings = choices.settings_of(look)
+        settings = choices.settings_of(look, objectives=choices.OF_ALL)
         slot, path = side.key("preferred_layer"), _path(side, settings)
         words = f"Preferred inputs of {side.layer}"
         watch.follow(slot, str(path))
@@ -99,7 +99,8 @@ def _make(slot: str, path: Path, side: Side, settings: SynthesisSettings, words:
     if job is None:
         return None
     made = _count(job.partial)
-    watch.draw_jobs(slot, [str(path)], lambda: _count(job.partial) > made)
+    watch.expect(lambda: _count(job.partial) > made or not job.running)
+    results.show_progress(slot, job)
     return job.partial
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cnnviz.index.result import PatchIndex
 
 NEUTRAL = 128  # gray, of what is not made
-EVERY = 0.4  # seconds between two looks at what is being made
+LONGEST = 120.0  # seconds for all of a request's images
 FOLDER = "preferred"  # below the cache folder
 NOT_YET = "Not made yet; in this class the lecturer starts it."
 
@@ -65,7 +65,8 @@ class Making:
 
 
 def begin(slot: str, request: SynthesisRequest) -> Job | None:
-    """Make what is missing beside the page; the job while it runs. Why it does not run is said.
+    """Make what is missing beside the page, which is drawn anew as it gets better; the job while it runs. Why it does
+    not run is said.
 
     `slot`: where on the page; what this tab was waiting for there before is given up."""
     watch.follow(slot, request.key)
@@ -75,7 +76,11 @@ def begin(slot: str, request: SynthesisRequest) -> Job | None:
     if (job is None or not job.running) and not access.may_start():
         st.caption(NOT_YET)
         return None
-    return watch.start_or_offer(slot, request.key, request.words, partial(_work, request), "Compute", patient=True)
+    job = watch.start_or_offer(slot, request.key, request.words, partial(_work, request), "Compute", patient=True)
+    if job is not None:
+        seen = job.partial
+        watch.expect(lambda: job.partial is not seen or not job.running)
+    return job
 
 
 def look(request: SynthesisRequest) -> Making:
@@ -89,7 +94,14 @@ def look(request: SynthesisRequest) -> Making:
     if not job.running:
         return Making(job.partial, words=f"Stopped: {state.describe()}." if state is not None and job.unwanted else "")
     how_far = state.describe() if state is not None and state.done else job.describe_wait("from noise")
-    return Making(job.partial, True, f"Being computed: {how_far}.")
+    return Making(job.partial, True, f"Still being computed: {how_far}.")
+
+
+def show_progress(slot: str, job: Job) -> None:
+    """How far a job is, and a button that cancels it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        watch.draw_progress(job)
+        watch.cancel_button(slot, job)
 
 
 def find_best(index: PatchIndex, layer: str, channel: int) -> float | None:
@@ -143,11 +155,13 @@ def _work(request: SynthesisRequest, report: Report) -> None:
         return
     model, settings = request.network.model, request.settings
     try:
-        for better in refine_activations(model, request.layer, channels, settings, progress=tell):
+        for better in refine_activations(model, request.layer, channels, settings, seconds=LONGEST, progress=tell):
             latest = better
     except Cancelled:
         return  # what was on its way stays with the job
     if latest is not None:
         study_cache().put(request.key, latest)
+        if any(one.stopped for one in latest):
+            return  # a computer with more time makes a better one
         save_inputs(_path(request), latest)
         uploads.keep_newest(uploads.cache_folder(FOLDER), "inputs-*.npz", limits.STORED_INPUTS)

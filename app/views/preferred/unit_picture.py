@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
-from app.components.motion.follow import follow
 from app.components.picture import picture
 from app.markdown import as_literal, escape_markdown
 from app.session.cache import picture_cache
@@ -26,10 +23,6 @@ def show(layer: IndexedLayer, look: Look) -> None:
     request = SynthesisRequest(layer.network, look.layer, (((look.unit, 1.0),),), settings, words)
     st.page_link("../pages/preferred_inputs.py", label="**Preferred input**", query_params=address.link())
     results.begin("preferred", request)
-    follow(partial(_draw, request, layer, look), "preferred_looks")
-
-
-def _draw(request: SynthesisRequest, layer: IndexedLayer, look: Look) -> float | None:
     found = results.look(request)
     if found.inputs is None:
         blank = results.blank_patch(request.network, look.layer)
@@ -37,7 +30,7 @@ def _draw(request: SynthesisRequest, layer: IndexedLayer, look: Look) -> float |
         picture(png, size, f"{request.words}: being computed", "preferred_picture", fill=True)
         if found.words:
             st.caption(escape_markdown(found.words))
-        return results.EVERY if found.going else None
+        return
     (one,) = found.inputs
     name = ("preferred picture", request.key, len(one.history))
     png, size = picture_cache().get(name, lambda: input_picture(one.patch, False))
@@ -46,4 +39,3 @@ def _draw(request: SynthesisRequest, layer: IndexedLayer, look: Look) -> float |
     reached = compare_with_best(one.activation, best, as_literal(layer.indexed.images.name))
     made = f"Made to maximise {describe_objective(one)}: {describe_making(one)}."
     st.caption(f"Activation **{reached}**. {found.words or made}")
-    return results.EVERY if found.going else None

@@ -38,4 +38,5 @@ def describe_objective(found: PreferredInput) -> str:
 def describe_making(found: PreferredInput) -> str:
     """How it was made: "256 steps, seed 0, from noise, as Fourier coefficients scaled by 1/f"."""
     steps = plural(len(found.history), "step")
-    return f"{steps}, seed {found.settings.seed}, {PARAMETERISATIONS[found.settings.parameterisation]}"
+    early = f" ({found.stopped})" if found.stopped else ""
+    return f"{steps}{early}, seed {found.settings.seed}, {PARAMETERISATIONS[found.settings.parameterisation]}"
