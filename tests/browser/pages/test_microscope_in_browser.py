@@ -1,4 +1,4 @@
-"""The microscope: three densities with one click between them, clicks that lead somewhere and stay in the address, and
+"""The microscope: four densities with one click between them, clicks that lead somewhere and stay in the address, and
 pictures that fill the window."""
 
 import io
@@ -11,8 +11,8 @@ from visitors import SCREEN, Visitor
 
 pytestmark = pytest.mark.browser
 LENET = "net=lenet5&layer=conv2"
-MAPS, PATCHES, WINNERS = "Feature maps of", "Top-9 wall of", "The 9 winners of"
-MAIN = {"feature-maps": MAPS, "top-9": PATCHES, "unit": WINNERS}
+MAPS, PATCHES, WINNERS, INPUTS = "Feature maps of", "Top-9 wall of", "The 9 winners of", "Preferred inputs of"
+MAIN = {"feature-maps": MAPS, "top-9": PATCHES, "preferred-inputs": INPUTS, "unit": WINNERS}
 LABELS = ("Network", "Image", "Layer", "Channel", "Row", "Column")
 PROJECTION = "What in this image drives the unit, deconvnet"
 FIELD = "The input with the receptive field"
@@ -110,11 +110,26 @@ def test_a_patch_of_the_wall_leads_to_the_winner_s_image_and_unit(visitor: Visit
 def test_one_click_between_the_densities_and_the_choices_move_along(visitor: Visitor):
     visitor.open("feature-maps", f"{LENET}&image=digit-5&unit=9&row=2&col=4")
     mine = state(visitor)
-    for name, page in (("Patches", "top-9"), ("Unit", "unit"), ("Maps", "feature-maps")):
+    for name, page in (
+        ("Patches", "top-9"),
+        ("Preferred", "preferred-inputs"),
+        ("Unit", "unit"),
+        ("Maps", "feature-maps"),
+    ):
         visitor.main.get_by_role("link", name=name, exact=True).click()
         visitor.arrived(page)
         visitor.picture(MAIN[page]).wait_for()
         assert state(visitor) == mine, page
+
+
+def test_a_click_on_the_wall_of_a_layer_chooses_the_channel_while_the_wall_is_being_made(visitor: Visitor):
+    visitor.open("preferred-inputs", f"{LENET}&view=Layer&unit=2&start=7")
+    visitor.picture(INPUTS).wait_for()
+    visitor.click_tile(INPUTS, 6, 0.5, 0.5)
+    visitor.until_query(unit="6")
+    visitor.picture(f"{INPUTS} conv2, 16 of 16 channels").wait_for()
+    visitor.settled()
+    assert visitor.chosen("Channel") == "6" and visitor.query()["unit"] == "6"
 
 
 def photograph() -> bytes:

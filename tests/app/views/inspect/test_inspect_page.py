@@ -14,7 +14,7 @@ from torch import nn
 from app.session import uploads
 from cnnviz.attribution.attribute import attribute
 
-VIEWS = ["Answer", "Attribution", "Occlusion", "Sanity check", "Neighbours", "Gallery"]
+VIEWS = ["Answer", "Attribution", "Preferred input", "Occlusion", "Sanity check", "Neighbours", "Gallery"]
 
 
 class Small(nn.Sequential):

@@ -6,9 +6,11 @@ import re
 import numpy as np
 import pytest
 import streamlit as st
+import torch
 from app_jobs import when_built
-from app_pages import entered, errors, image_of, pictures, tile_of
+from app_pages import FourChannels, entered, errors, image_of, pictures, tile_of
 from PIL import Image
+from torch import nn
 
 import cnnviz
 from app.jobs import background
@@ -153,3 +155,36 @@ def test_inspect_shows_the_input_that_a_class_prefers_with_its_logit(opened, cac
     words = [label["text"] for label in pictures(at)["preferred_strip"]["labels"]]
     said = float(next(text for text in words if text.startswith("Preferred")).rsplit(" ", 1)[1])
     assert said == pytest.approx(found.activation, rel=5e-3)
+
+
+class Detached(nn.Module):
+    """(N, 3, 16, 16) → logits of maps that are rounded: their gradient by the image is nowhere to be had."""
+
+    def __init__(self, num_classes: int = 4) -> None:
+        super().__init__()
+        self.conv, self.rounded, self.head = nn.Conv2d(3, 5, 3), nn.Conv2d(5, 6, 3), nn.Linear(6, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.rounded(self.conv(x).detach().round()).mean((2, 3)))
+
+
+def test_a_layer_without_a_gradient_says_so_and_offers_to_try_again(opened, registered):
+    at = made(opened("preferred_inputs", net=registered("preferred_detached", Detached), layer="rounded", unit="1"))
+    said = errors(at)  # of the projection, too
+    assert said and all("does not depend on the image in a differentiable way" in words for words in said)
+    assert at.button(key="start_preferred_copies").label == "Compute"
+
+
+@pytest.mark.parametrize("view", ["Channel", "Layer", "Between"])
+def test_a_network_of_four_channels_has_preferred_inputs_and_says_what_it_is_given(opened, registered, view):
+    net = registered("preferred_four", FourChannels, 4)
+    at = made(opened("preferred_inputs", net=net, layer="2", unit="1", view=view))
+    assert errors(at) == [] and {"copies_wall", "layer_wall", "preferred_between"} & pictures(at).keys()
+    if view == "Channel":
+        assert "each of its channels is given the same image" in captions(at)
+
+
+def test_a_layer_of_one_channel_has_nothing_to_go_to(opened, registered):
+    small = nn.Sequential(nn.Conv2d(3, 1, 3), nn.Flatten(), nn.Linear(196, 4))
+    at = made(opened("preferred_inputs", net=registered("preferred_one", lambda _: small), layer="0", view="Between"))
+    assert errors(at) == [] and any("there is no other to go to" in one.value for one in at.info)
