@@ -75,10 +75,10 @@ def test_what_is_ended_before_it_began_claims_to_keep_nothing(interrupted, monke
     monkeypatch.setenv("CNNVIZ_CACHE", str(tmp_path / "cache"))
     assert main(["list"]) == 143  # the counting of parameters draws a bar
     assert capsys.readouterr().err.strip().endswith("Terminated.")
-    monkeypatch.setattr("cnnviz.models.load.load", lambda *_args, **_more: signal.raise_signal(signal.SIGINT))
-    assert main([*INDEX, "--out", str(tmp_path / "index.npz")]) == 130
+    monkeypatch.setattr("cnnviz.models.load.load", lambda *_args, **_more: signal.raise_signal(signal.SIGTERM))
+    assert main([*INDEX, "--out", str(tmp_path / "index.npz")]) == 143
     said = capsys.readouterr().err
-    assert said.strip().endswith("Interrupted.") and "kept" not in said and not (tmp_path / "index.npz").exists()
+    assert said.strip().endswith("Terminated.") and "kept" not in said and not (tmp_path / "index.npz").exists()
 
 
 @pytest.mark.parametrize(

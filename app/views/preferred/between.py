@@ -31,8 +31,9 @@ def show(network: Network, look: Look) -> None:
         return
     with bar.row():
         first = look.unit + 1 if look.unit < last else look.unit - 1
-        label = f"To channel (0 to {last})"
-        other = controls.bind(st.number_input, label, "to", first, min_value=0, max_value=last, step=1, width=140)
+        other = controls.bind(
+            st.number_input, "To channel", "to", first, min_value=0, max_value=last, step=1, width=116
+        )
         at = controls.bind(
             st.slider, f"Way [1/{STEPS}]", "way", STEPS // 2, min_value=0, max_value=STEPS, step=1, width=140
         )

@@ -12,7 +12,7 @@ from app_pages import errors
 from streamlit.testing.v1 import AppTest
 
 from app import limits
-from app.jobs import background, studies
+from app.jobs import background, studies, watch
 from app.jobs.background import Job
 from app.jobs.batch import Wanted, fill_results
 from app.jobs.queue import JobQueue
@@ -49,6 +49,32 @@ def page() -> None:
     from test_slots import view
 
     st.session_state["shown"] = view(st.session_state["way"], st.session_state["what"])
+
+
+def waiting_page() -> None:
+    """A script that has drawn what there is of a job, and waits for more at its end."""
+    import streamlit as st
+
+    from app.jobs import watch
+
+    watch.begin("view")
+    state = st.session_state
+    state["runs"] = state.get("runs", 0) + 1
+    if state["runs"] <= state["expects"]:
+        watch.expect(lambda: state["there"])
+    watch.linger()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_page_that_waits_is_drawn_anew_when_there_is_more_or_after_a_while(monkeypatch, there):
+    monkeypatch.setattr(watch, "WORDS", 0.05 if not there else 600)
+    at = AppTest.from_function(waiting_page, default_timeout=30)
+    at.session_state["there"], at.session_state["expects"] = there, 2
+    at.run()
+    assert not at.exception and at.session_state["runs"] == 3
+    at.session_state["expects"] = 0
+    at.run()
+    assert at.session_state["runs"] == 4  # nothing is expected any more
 
 
 def tab(way: str, what: str, lecturer: bool = False) -> AppTest:
