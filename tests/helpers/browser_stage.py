@@ -16,6 +16,7 @@ FULL = 0.85  # of a phone's width
 SHORT: dict[tuple[str, str], float] = {  # filters beside curves, of the second tour
     ("stop 15", "laptop"): 0.5,
     ("stop 15", "projector"): 0.5,
+    ("stop 15", "old projector"): 0.34,
 }
 
 # The frame is everything but the container of the page: sidebar, bar, title, controls, panel, and what lies at the foot
