@@ -62,10 +62,10 @@ def _run() -> None:
         if not panel.join():
             return
         panel.follow()
-    address.perform(by_address)
+    address.perform(by_address, chosen.url_path)
     address.begin(chosen.url_path)
     touring.begin(list(by_address))
-    address.perform(by_address)
+    address.perform(by_address, chosen.url_path)
     if in_class:
         panel.announce(chosen.url_path)
     failed = _frame(chosen, offered, in_class)

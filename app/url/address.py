@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote, unquote
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from app.url.late import Told, is_history_step, read_location
 
 _KEY = "address"  # of the memory in the session
 _OFFERED = "offered"  # in the session: {key: values} of the pickers on this page, for the keyboard
@@ -40,7 +41,8 @@ class _Memory:
     `again`: the next run is one that this one asked for; `redrawn`: this one is. `links`: how often the URL was the
     truth for every choice.
     `behind`: the browser may not show the URL: of a link to the page it is on it tells the server alone, and after a
-    step through its history the URL of a run that ended meanwhile may have reached it."""
+    step through its history the URL of a run that ended meanwhile may have reached it. `told`: see there; `target`:
+    (page, query) of the last change of page from within."""
 
     page: str | None = None
     query: dict[str, str] = field(default_factory=dict)
@@ -52,6 +54,8 @@ class _Memory:
     redrawn: bool = False
     links: int = 0
     behind: bool = False
+    told: Told = field(default_factory=Told)
+    target: tuple[str, dict[str, str]] | None = None
 
 
 def _memory() -> _Memory:
@@ -60,25 +64,22 @@ def _memory() -> _Memory:
 
 def begin(page: str) -> None:
     """Call before the page is drawn. Another page, a step through the browser's history (whatever was touched just
-    before it), or another URL while no widget was touched (a link), makes the URL the truth for every choice."""
+    before it), or another URL while no widget was touched (a link), makes the URL the truth for every choice. An
+    address that the browser was told to leave is none of these."""
     memory, asked = _memory(), {key: RENAMED.get(text, text) for key, text in st.query_params.to_dict().items()}
     memory.redrawn = memory.again
     again, memory.again = memory.again, False  # such a run may bring a URL that the browser sent before it had the new
-    moved = _is_history_step()
-    linked = asked != memory.query and not again and not any(map(_touched, memory.shown))
+    moved, late = is_history_step(), memory.told.catch_up(own=again)
+    linked = asked != memory.query and not (again or late) and not any(map(_touched, memory.shown))
     if page != memory.page or moved or linked:
+        memory.told.stay()
+        _stepped().clear()  # what a key chose before counts no more, also where its run was cut short
         memory.drawn = memory.drawn if page == memory.page else set()
         memory.behind = moved or page == memory.page
         memory.page, memory.query, memory.links = page, asked, memory.links + 1
         memory.shown = {key: st.session_state[key] for key in memory.shown if key in st.session_state}
     memory.draft, memory.noted = dict(memory.query), dict(memory.shown)
     _begin_widgets(page)
-
-
-def _is_history_step() -> bool:
-    """Whether the browser asked for this run with Back or Forward."""
-    context = get_script_run_ctx()
-    return context is not None and context.is_history_navigation
 
 
 def is_redrawn() -> bool:
@@ -110,14 +111,18 @@ def finish(drawn: bool = False) -> None:
     memory = _memory()
     memory.query, memory.shown = dict(memory.draft), dict(memory.noted)
     if memory.behind or memory.query != st.query_params.to_dict():
+        memory.told.leave()
         st.query_params.from_dict(memory.query)  # a browser that shows it already makes no step
+        memory.told.stay()
     memory.behind = False
     if drawn:
+        memory.told.end_run(memory.shown)
         _mark_shown()
 
 
 def rerun() -> NoReturn:
     """Draw the page anew. A rerun takes the URL of this moment along, which must not be that of before."""
+    _memory().told.catch_up()  # in a fragment, which `begin` has not seen
     finish()
     _memory().again = True
     st.rerun()
@@ -143,17 +148,20 @@ def prepare(key: str, default: Any, parse: Callable[[str], Any], offered: Contai
         memory.shown[key] = value
     # a widget of the same key on another page has left its value behind, which Streamlit does not hand over
     if key not in memory.drawn or key not in st.session_state or st.session_state[key] != value:
+        memory.told.replace(key, value)
         st.session_state[key] = value
 
 
 def choose(key: str, value: Any) -> None:
     """In a callback: as if the user had chosen this, also where it is what a mere default shows now."""
+    _memory().told.replace(key, value)
     _memory().shown.pop(key, None)
     st.session_state[key] = value
 
 
 def reset(key: str) -> None:
     """In a callback: as if the user had chosen what is the default."""
+    _memory().told.clear(key)
     _memory().shown.setdefault(key, None)
     st.session_state.pop(key, None)
 
@@ -363,13 +371,29 @@ def peek() -> tuple[str, dict[str, str]] | None:
     return st.session_state.get(_GO)
 
 
-def perform(pages: dict[str, Any]) -> None:
-    """Call before the page is drawn: make the change that was asked for. `pages`: {address: page}."""
-    asked = st.session_state.pop(_GO, None)
+def perform(pages: dict[str, Any], here: str) -> None:
+    """Call before the page is drawn: make the change that was asked for, or the last one once more, where the browser
+    sends the page that it was told to leave. `pages`: {address: page}; `here`: the one that it sent."""
+    asked = st.session_state.pop(_GO, None) or _turn_back(pages, here)
     if asked is None or asked[0] not in pages:
         return
     page, query = asked
     kept = {"present": "True"} if read("present") else {}
-    _stepped().clear()  # the new URL counts, and nothing that keys chose before
+    query = {key: value for key, value in query.items() if key != "present"} | kept
+    memory = _memory()
+    memory.told.leave()
+    memory.target = page, query
     leave()
-    st.switch_page(pages[page], query_params={key: value for key, value in query.items() if key != "present"} | kept)
+    st.switch_page(pages[page], query_params=query)
+
+
+def _turn_back(pages: dict[str, Any], here: str) -> tuple[str, dict[str, str]] | None:
+    """(page, query) to which the browser has still to go; None where it is, or wants to be elsewhere."""
+    memory = _memory()
+    if memory.page is None:  # not arrived yet
+        target, there = memory.target, memory.target == (here, st.query_params.to_dict())
+    else:
+        target, there = (memory.page, memory.query), memory.page == here
+    if target is None or there or not memory.told.is_late():
+        return None
+    return target if read_location(pages) in (here, None) else None  # a link on the new page may lead to the old

@@ -1,5 +1,6 @@
 """The real app in a real browser: one server for all tests, Chromium through Playwright."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -61,10 +62,14 @@ def profile(chromium: Any) -> Iterator[Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Any:
-    """Note for the fixture below whether the test failed."""
+    """Note for the fixture below whether the test failed, and tell what every tab showed then."""
     report = yield
     if call.when == "call":
         item.stash[_FAILED] = report.failed
+        if report.failed:
+            for someone in Visitor.alive:
+                with contextlib.suppress(Exception):  # its browser has gone
+                    report.sections.append(("Tab", someone.describe()))
     return report
 
 
@@ -79,7 +84,7 @@ def visitor(
     chromium: Any, profile: Any, address: str, kept: list[Visitor], request: pytest.FixtureRequest
 ) -> Iterator[Visitor]:
     """A visitor of the app; at the end nothing may have gone wrong. Tests share one tab after the other, since the
-    address is the view, but for those marked own_tab. Of a failed test the page is told as it stood."""
+    address is the view, but for those marked own_tab."""
     alone = request.node.get_closest_marker("own_tab") is not None
     for other in kept[:]:
         if alone or other.address != address:
@@ -89,11 +94,8 @@ def visitor(
     yield someone
     text = someone.tab.locator("body").inner_text()
     failed = request.node.stash.get(_FAILED, False)
-    if failed:
-        state = someone.tab.locator("[data-testid=stApp]").get_attribute("data-test-script-state")
-        print(f"{someone.tab.url} ({state}), {someone.wrong}:\n{text}")
-        if folder := os.environ.get("CNNVIZ_SCREENSHOTS"):
-            someone.tab.screenshot(path=Path(folder) / f"{request.node.name.partition('[')[0]}.png")
+    if failed and (folder := os.environ.get("CNNVIZ_SCREENSHOTS")):
+        someone.tab.screenshot(path=Path(folder) / f"{request.node.name.partition('[')[0]}.png")
     dialogs, wrong = someone.tab.locator("[role=dialog]").all_inner_texts(), list(someone.wrong)
     if alone or failed or dialogs or wrong:
         someone.leave()

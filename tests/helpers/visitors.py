@@ -11,7 +11,8 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import pytest
 
@@ -76,14 +77,25 @@ def _wait_for(address: str, server: subprocess.Popen) -> None:
 class Visitor:
     """One browser context with one tab, and everything that went wrong in it."""
 
+    alive: ClassVar[WeakSet["Visitor"]] = WeakSet()
+
     def __init__(self, browser: Any, address: str, context: Any = None) -> None:
         self.address, self.wrong = address, []
+        self.alive.add(self)
         self.context = context or browser.new_context(viewport=SCREEN)
         self.context.set_default_timeout(PATIENCE)
         self.tab = self.context.new_page()
         self.tab.on("console", self._console)
         self.tab.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         self.tab.on("request", self._request)
+
+    def describe(self) -> str:
+        """Address, state, faults and text of the tab, for whoever reads why a test failed."""
+        if self.tab.is_closed():
+            return "a closed tab"
+        state = self.tab.locator("[data-testid=stApp]").get_attribute("data-test-script-state")
+        text = re.sub(r"\s+", " ", self.tab.locator("body").inner_text())
+        return f"{self.tab.url} ({state}), {self.wrong}: {text[:1500]}"
 
     def forget(self) -> None:
         """Leave nothing behind in the browser, and the tab as a new one is."""

@@ -4,7 +4,7 @@ import pytest
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.testing.v1 import AppTest
 
-from app.url.address import RENAMED
+from app.url.address import RENAMED, _Step
 
 
 def page() -> None:
@@ -33,7 +33,8 @@ def at() -> AppTest:
     return at
 
 
-def test_back_makes_the_url_the_truth(at: AppTest):
+def test_a_link_makes_the_url_the_truth(at: AppTest, monkeypatch):
+    monkeypatch.setattr("app.url.late.PATIENCE", 0)  # the browser has long known the address of before
     del at.query_params["layer"]
     at.run()
     assert at.selectbox(key="layer").value == "b" and "layer" not in query(at)
@@ -50,11 +51,23 @@ def test_back_counts_whatever_was_touched_just_before_it_and_the_browser_is_told
     assert at.selectbox(key="layer").value == "b" and "layer" not in query(at)
 
 
+def test_back_counts_above_a_key_whose_run_was_cut_short(at: AppTest, monkeypatch):
+    begun = ScriptRunContext.reset
+    monkeypatch.setattr(
+        ScriptRunContext, "reset", lambda self, **named: begun(self, **{**named, "is_history_navigation": True})
+    )
+    at.session_state["stepped"] = {"layer": _Step("a", press=1)}  # never drawn to the end
+    del at.query_params["layer"]
+    at.run()
+    assert at.selectbox(key="layer").value == "b" and "layer" not in query(at)
+
+
 def test_a_rerun_of_our_own_keeps_the_view_though_the_browser_sends_the_url_of_before(at: AppTest):
     at.session_state["address"].again = True  # as `rerun` leaves it
     del at.query_params["layer"]
     at.run()
     assert at.selectbox(key="layer").value == "c" and query(at)["layer"] == "c"
+    at.session_state["address"].told.left.clear()  # the browser knows
     del at.query_params["layer"]
     at.run()  # only that one run
     assert at.selectbox(key="layer").value == "b"

@@ -74,3 +74,21 @@ def test_the_way_to_a_unit_s_patches_takes_the_unit_along(visitor: Visitor):
     visitor.main.get_by_role("link", name="Patches").click()
     visitor.arrived("top-9")
     assert (visitor.chosen("Network"), visitor.chosen("Layer"), visitor.chosen("Channel")) == ("lenet5", "conv2", "9")
+
+
+def test_a_quick_second_click_on_the_page_that_is_left_does_not_bring_it_back(visitor: Visitor):
+    for round_ in range(4):
+        visitor.open("top-9", "net=lenet5&layer=conv2&unit=1")
+        visitor.press()
+        visitor.tab.evaluate(
+            """(delay) => {
+              document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "G", bubbles: true, composed: true }))
+              const more = document.querySelector(".st-key-cnnviz_bar [data-testid=stNumberInputStepUp]")
+              setTimeout(() => more.click(), delay)
+            }""",
+            round_ * 5,
+        )
+        visitor.arrived("feature-maps")
+        visitor.tab.wait_for_timeout(500)
+        visitor.arrived("feature-maps")
+        assert "/feature-maps?" in visitor.tab.url

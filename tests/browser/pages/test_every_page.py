@@ -186,6 +186,7 @@ def test_it_fills_the_window_nothing_hinders_and_its_main_control_is_a_step_of_t
     wrong = go_through_sizes(visitor, page)
     assert not wrong, "\n".join(wrong)
     visitor.until(lambda: shown(visitor, case.picture) == first, "the first picture again")
+    visitor.settled()
     unchosen = {key: visitor.query().get(key) for key in case.told}
     case.act(visitor)
     until_told(visitor, case.told)
