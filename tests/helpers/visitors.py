@@ -94,7 +94,7 @@ class Visitor:
         if self.tab.is_closed():
             return "a closed tab"
         state = self.tab.locator("[data-testid=stApp]").get_attribute("data-test-script-state")
-        text = re.sub(r"\s+", " ", self.tab.locator("body").inner_text())
+        text = re.sub(r"\s+", " ", self.tab.locator("[data-testid=stMain], body").last.inner_text())
         return f"{self.tab.url} ({state}), {self.wrong}: {text[:1500]}"
 
     def forget(self) -> None:
