@@ -15,8 +15,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from streamlit import runtime
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
 from app.classroom import room
+from app.media import STAY, LastingPictures
 from app.session import storage, tabs
 from cnnviz.errors import CnnvizError
 
@@ -40,7 +42,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     ending = threading.Event()
     warming = threading.Thread(target=_warm_up, args=(ending,), name="first-view", daemon=True)
     warming.start()
-    beside = [asyncio.create_task(_tidy_now_and_then()), asyncio.create_task(_end_closed_tabs())]
+    beside = [asyncio.create_task(task()) for task in (_tidy_now_and_then, _end_closed_tabs, _keep_pictures)]
     yield
     ending.set()
     for task in beside:
@@ -64,6 +66,17 @@ async def _end_closed_tabs() -> None:
         for session in tabs.sweep(server.is_active_session):
             if not server.is_active_session(session):
                 server.close_session(session)
+
+
+async def _keep_pictures() -> None:
+    await asyncio.sleep(LATER)  # until the server is there
+    files = runtime.get_instance().media_file_mgr._storage  # Streamlit has no public way to it
+    if not isinstance(files, MemoryMediaFileStorage):
+        return
+    lasting = LastingPictures(files)
+    while True:
+        await asyncio.sleep(STAY)
+        lasting.sweep()
 
 
 def tidy() -> None:
