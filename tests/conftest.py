@@ -6,6 +6,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: each, and wh
     _part = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ.setdefault("OMP_NUM_THREADS", str(_part))
 
+os.environ.setdefault("CNNVIZ_PREFERRED_STEPS", "12")  # they stand beside every channel's patches
 os.environ.setdefault("CNNVIZ_NETWORK", "resnet20_cifar")  # that pages open on: small, and here without a package
 
 import socket

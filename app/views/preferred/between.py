@@ -39,7 +39,9 @@ def show(network: Network, look: Look) -> None:
         )
     words = f"From channel {look.unit} to channel {other} of {look.layer}"
     mixtures = tuple(mix(look.unit, int(other), place) for place in range(STEPS + 1))
-    request = SynthesisRequest(network, look.layer, mixtures, SynthesisSettings(seed=choices.read_seed()), words)
+    request = SynthesisRequest(
+        network, look.layer, mixtures, SynthesisSettings(choices.read_steps(), choices.read_seed()), words
+    )
     place, row = st.container(), bar.row()
     job = results.begin(KEY, request)
     found = results.look(request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import streamlit as st
 
 from app.url import address
@@ -14,6 +16,7 @@ OBJECTIVES = (MIDDLE, THIS, MEAN)
 OF_ALL = (MIDDLE, MEAN)  # the channels of a layer alike
 IMAGES = {"free": "fourier", "natural": "maco"}
 SEEDS = 999
+MOST_STEPS = 4096
 
 
 def pick(objectives: tuple[str, ...] = OBJECTIVES, seed_alone: bool = False) -> None:
@@ -37,12 +40,19 @@ def settings_of(look: Look | None, copies: int = 1, objectives: tuple[str, ...] 
     asked = asked if asked in objectives else MIDDLE
     unit = (look.row, look.col) if look is not None and asked == THIS else None
     return SynthesisSettings(
+        steps=read_steps(),
         seed=read_seed(),
         objective="channel" if asked == MEAN else "unit",
         unit=unit,
         copies=copies,
         parameterisation=IMAGES.get(address.read("amplitudes"), "fourier"),
     )
+
+
+def read_steps() -> int:
+    """Of each preferred input in the app: 256, or what $CNNVIZ_PREFERRED_STEPS says, for a slow computer."""
+    own = os.environ.get("CNNVIZ_PREFERRED_STEPS", "")
+    return int(own) if own.isascii() and own.isdigit() and 0 < int(own) <= MOST_STEPS else SynthesisSettings().steps
 
 
 def read_seed() -> int:

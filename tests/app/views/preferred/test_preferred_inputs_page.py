@@ -14,23 +14,13 @@ from torch import nn
 
 import cnnviz
 from app.jobs import background
+from app.views.preferred import choices
 from app.views.preferred.between import STEPS, mix
 from cnnviz.synthesis.kept import load_inputs
 from cnnviz.synthesis.settings import SynthesisSettings
 from cnnviz.synthesis.wall import PreferredWall, maximize_layer
 
 HERE = {"net": "lenet5", "layer": "conv2", "unit": "7"}
-
-
-@pytest.fixture(autouse=True)
-def brief(monkeypatch):
-    """A few steps are enough to see what is promised here."""
-    before = SynthesisSettings.__init__
-
-    def short(self, *args, **settings):
-        before(self, *args, **{"steps": 12, **settings})
-
-    monkeypatch.setattr(SynthesisSettings, "__init__", short)
 
 
 def made(at):
@@ -100,7 +90,9 @@ def test_a_layer_s_wall_is_made_shown_and_kept_and_a_click_chooses_the_channel(o
     assert wall["items"] == list(range(16)) and kept.done.all() and wall["chosen"] == 7
     for channel in range(16):
         np.testing.assert_array_equal(tile_of(wall, channel), kept.patches[channel])
-    alone = maximize_layer(cnnviz.load("lenet5", device="cpu"), "conv2", settings=SynthesisSettings())
+    alone = maximize_layer(
+        cnnviz.load("lenet5", device="cpu"), "conv2", settings=SynthesisSettings(choices.read_steps())
+    )
     np.testing.assert_array_equal(kept.patches, alone.patches)
 
 
@@ -188,3 +180,9 @@ def test_a_layer_of_one_channel_has_nothing_to_go_to(opened, registered):
     small = nn.Sequential(nn.Conv2d(3, 1, 3), nn.Flatten(), nn.Linear(196, 4))
     at = made(opened("preferred_inputs", net=registered("preferred_one", lambda _: small), layer="0", view="Between"))
     assert errors(at) == [] and any("there is no other to go to" in one.value for one in at.info)
+
+
+@pytest.mark.parametrize(("said", "steps"), [("40", 40), ("", 256), ("none", 256), ("0", 256), ("99999", 256)])
+def test_a_slow_computer_may_make_them_in_fewer_steps(monkeypatch, said, steps):
+    monkeypatch.setenv("CNNVIZ_PREFERRED_STEPS", said)
+    assert choices.read_steps() == steps
