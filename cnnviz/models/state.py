@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 _WHOLE, _SAMPLE = 1 << 16, 1 << 14  # elements up to which a tensor is read whole; those read of a larger one
 _IGNORED = frozenset(("training", "_parameters", "_buffers", "_modules"))
+_PLAIN = frozenset((bool, int, float, str))
+_NO_SETTING = frozenset((dict, OrderedDict, set, type(None)))  # of which a module has a dozen, its hooks among them
 
 
 class NetworkCache(Generic[Found]):
@@ -45,7 +48,7 @@ class NetworkCache(Generic[Found]):
 def structure_token(module: nn.Module, ignored: frozenset[Hashable] = frozenset()) -> int:
     """A number that changes when a sub-module is put in, taken out or set otherwise, or when a tensor is replaced or
     written to other than through `.data`. It tells nothing beyond this process. Takes microseconds a layer."""
-    return hash(tuple(entry for entry in _describe_structure(module) if entry[0] not in ignored))
+    return hash(tuple(hash(entry) for entry in _describe_structure(module) if entry[0] not in ignored))
 
 
 def state_token(module: nn.Module) -> tuple[int, int]:
@@ -63,17 +66,22 @@ def _describe_structure(module: nn.Module) -> Iterator[tuple[Hashable, Hashable]
     for name, child in module.named_modules(remove_duplicate=False):
         yield name, (id(child), type(child))
         for key, value in vars(child).items():
-            if key not in _IGNORED and not key.endswith("_hooks") and (plain := _as_plain(value)) is not None:
+            kind = type(value)
+            if kind in _NO_SETTING or key in _IGNORED or key.endswith("_hooks"):
+                continue
+            plain = (kind, value) if kind in _PLAIN else _as_plain(value)
+            if plain is not None:
                 yield (name, key), plain
-    for tensor in _list_tensors(module):
-        yield id(tensor), (tuple(tensor.shape), tensor.dtype, _read_version(tensor))
+        for tensor in (*child._parameters.values(), *child._buffers.values()):
+            if tensor is not None:
+                yield id(tensor), (tuple(tensor.shape), tensor.dtype, _read_version(tensor))
 
 
 def _as_plain(value: Any) -> Hashable:
     """A setting of a module, as something that can be compared; None for what is no setting."""
     if isinstance(value, bool | int | float | str):
         return type(value), value
-    if isinstance(value, tuple | list) and all(isinstance(part, bool | int | float | str) for part in value):
+    if isinstance(value, tuple | list) and all(type(part) in _PLAIN for part in value):
         return tuple(value)
     return id(value) if callable(value) and not isinstance(value, type) else None
 
@@ -92,9 +100,9 @@ def _read_version(tensor: Tensor) -> tuple[int, int]:
 
 
 def _is_lazy(tensor: Tensor) -> bool:
-    from torch.nn.parameter import is_lazy
+    import torch
 
-    return bool(is_lazy(tensor))
+    return type(tensor) not in (torch.Tensor, torch.nn.Parameter) and torch.nn.parameter.is_lazy(tensor)
 
 
 def _sample(tensor: Tensor) -> Iterator[Tensor]:
