@@ -1,6 +1,7 @@
 """How a page uses the window, measured in the browser: its bar, its main picture, and how much of the room beside the
 frame its pictures fill."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +106,14 @@ def holds(found: StageUse, window: str, short: float | None) -> bool:
     return window == "phone" or reached(found) >= (SHARE[window] if short is None else short - 0.01)
 
 
-def go_through_sizes(visitor: Visitor, name: str, windows: dict[str, tuple[int, int]] = SIZES) -> list[str]:
-    """All that is wrong with what the tab shows, in any of the windows."""
+def go_through_sizes(
+    visitor: Visitor,
+    name: str,
+    windows: dict[str, tuple[int, int]] = SIZES,
+    look: Callable[[str], list[str]] = lambda window: [],
+) -> list[str]:
+    """All that is wrong with what the tab shows, in any of the windows. `look(window)`: what else is, once the pictures
+    have followed the window."""
     wrong = []
     for window, (width, height) in windows.items():
         visitor.tab.set_viewport_size({"width": width, "height": height})
@@ -119,6 +126,7 @@ def go_through_sizes(visitor: Visitor, name: str, windows: dict[str, tuple[int, 
         else:
             told = shortfalls(found, window) or [f"pictures take {reached(found):.2f} of the area beside the frame"]
             wrong += [f"{name or 'home'}, {window}: {'; '.join(told)}"]
+        wrong += [f"{name}, {window}: {fault}" for fault in look(window)]
         if window in ("laptop", "old projector"):
             wrong += [f"{name or 'home'}, {window}: {fault}" for fault in faults_of_layout(visitor.tab)]
     visitor.tab.set_viewport_size(dict(zip(("width", "height"), SIZES["laptop"], strict=True)))
@@ -129,3 +137,35 @@ def all_drawn(visitor: Visitor) -> None:
     visitor.settled()
     visitor.until(lambda: visitor.tab.locator("[data-testid=stSkeleton]").count() == 0, "everything is drawn")
     visitor.until(lambda: visitor.main.get_by_text("being computed").count() == 0, "all of it is computed")
+
+
+FIELD, PROJECTION = "The input with the receptive field", "What in this image drives the unit, deconvnet"
+_AREA = """
+(wall) => {
+  const place = wall.closest(".box").getBoundingClientRect()
+  const sidebar = document.querySelector("[data-testid=stSidebar]")
+  const beside = sidebar?.dataset.collapsed === "false" || sidebar?.ariaExpanded === "true"
+  const left = beside ? sidebar.getBoundingClientRect().right : 0
+  const top = document.querySelector(".st-key-microscope").getBoundingClientRect().top
+  return { share: place.width * place.height / ((innerWidth - left) * (innerHeight - top)), width: place.width,
+    inside: place.left >= 0 && place.right <= innerWidth && place.bottom <= innerHeight, page: innerWidth }
+}
+"""
+
+
+def faults_of_microscope(visitor: Visitor, picture: str, window: str) -> list[str]:
+    """What is wrong with the place of a wall, and of the two pictures of this image beside it: all three lie whole in
+    the window, and the wall alone takes the promised share; on a phone it comes first."""
+    wall = visitor.picture(picture)
+    box, height = visitor.box(wall), SIZES[window][1]
+    found = wall.evaluate(_AREA)
+    if window == "phone":
+        first = visitor.box(visitor.picture(FIELD))
+        right = found["width"] >= 0.88 * SIZES[window][0] and box["y"] < first["y"] and visitor.fits()
+        return [] if right else [f"the wall does not come first in full width: {found}"]
+    wrong = [] if found["inside"] and found["share"] >= SHARE[window] else [f"the wall alone: {found}"]
+    for alt in (FIELD, PROJECTION):
+        beside = visitor.box(visitor.picture(alt))
+        if beside["y"] + beside["height"] > height:
+            wrong.append(f"{alt} is not whole in the window: {beside}")
+    return wrong

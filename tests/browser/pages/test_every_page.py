@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from browser_layout import faults_of_layout
-from browser_stage import go_through_sizes
+from browser_stage import faults_of_microscope, go_through_sizes
 from visitors import TITLES, Visitor
 
 pytestmark = pytest.mark.browser
 PHOTO = "net=resnet20_cifar&image=chelsea"
+DEEPER = "net=resnet20_cifar&layer=layer2.0"
 GRAVE = ("serious", "critical")
 PLOTTED = "p => p.data ? JSON.stringify([p.data, p.layout.yaxis.type, p.layout.yaxis.title]) : ''"
 
@@ -51,6 +52,7 @@ class Case:
     picture: str  # the beginning of its description
     act: Callable[[Visitor], None]
     told: dict[str, str] = field(default_factory=dict)
+    microscope: bool = False  # the picture stands beside two of this image
 
 
 CASES = {
@@ -68,14 +70,17 @@ CASES = {
     ),
     "filters": Case("net=lenet5&unit=1", "The chosen filter", next_channel, {"unit": "2"}),
     "feature-maps": Case(
-        f"{PHOTO}&layer=layer2.0",
+        f"{DEEPER}&unit=17",
         "Feature maps of",
         one_of("Scale", "Each map"),
         {"scale": "Each map"},
+        microscope=True,
     ),
-    "top-9": Case("net=lenet5&layer=conv2&unit=1", "Top-9 patches of", next_channel, {"unit": "2"}),
-    "preferred-inputs": Case("net=lenet5&layer=conv2&unit=1", "Preferred inputs of conv2", next_channel, {"unit": "2"}),
-    "unit": Case("net=lenet5&layer=conv2&unit=1", "The 9 winners of", next_channel, {"unit": "2"}),
+    "top-9": Case(f"{DEEPER}&unit=17", "Top-9 wall of", next_channel, {"unit": "18"}, microscope=True),
+    "preferred-inputs": Case(
+        f"{DEEPER}&unit=17", "Preferred inputs of layer2.0", next_channel, {"unit": "18"}, microscope=True
+    ),
+    "unit": Case(f"{DEEPER}&unit=17", "The 9 winners of", next_channel, {"unit": "18"}, microscope=True),
     "anatomy": Case("net=resnet20_cifar", "Graph of", one_of("Equal blocks", "Folded"), {"repeats": "Folded"}),
     "training": Case("runs=bundled:lenet5", "Loss and accuracy", one_of("Loss", "Log"), {"lines": "Log"}),
     "noise": Case(
@@ -183,7 +188,9 @@ def test_it_fills_the_window_nothing_hinders_and_its_main_control_is_a_step_of_t
     visitor.open(page, case.link)
     first = until_another(visitor, case.picture)
     assert_accessible(visitor)
-    wrong = go_through_sizes(visitor, page)
+    wrong = go_through_sizes(
+        visitor, page, look=lambda w: faults_of_microscope(visitor, case.picture, w) if case.microscope else []
+    )
     assert not wrong, "\n".join(wrong)
     visitor.until(lambda: shown(visitor, case.picture) == first, "the first picture again")
     visitor.settled()

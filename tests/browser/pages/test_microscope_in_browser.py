@@ -1,5 +1,5 @@
-"""The microscope: four densities with one click between them, clicks that lead somewhere and stay in the address, and
-pictures that fill the window."""
+"""The microscope: four densities with one click between them, clicks that lead somewhere and stay in the address. How
+its pictures fill the window is seen by `test_every_page`."""
 
 import io
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from visitors import SCREEN, Visitor
+from visitors import Visitor
 
 pytestmark = pytest.mark.browser
 LENET = "net=lenet5&layer=conv2"
@@ -16,17 +16,6 @@ MAIN = {"feature-maps": MAPS, "top-9": PATCHES, "preferred-inputs": INPUTS, "uni
 LABELS = ("Network", "Image", "Layer", "Channel", "Row", "Column")
 PROJECTION = "What in this image drives the unit, deconvnet"
 FIELD = "The input with the receptive field"
-AREA = """
-(wall) => {
-  const place = wall.closest(".box").getBoundingClientRect()
-  const sidebar = document.querySelector("[data-testid=stSidebar]")
-  const beside = sidebar?.dataset.collapsed === "false" || sidebar?.ariaExpanded === "true"
-  const left = beside ? sidebar.getBoundingClientRect().right : 0
-  const top = document.querySelector(".st-key-microscope").getBoundingClientRect().top
-  return { share: place.width * place.height / ((innerWidth - left) * (innerHeight - top)), width: place.width,
-    inside: place.left >= 0 && place.right <= innerWidth && place.bottom <= innerHeight, page: innerWidth }
-}
-"""
 
 
 def state(someone: Visitor) -> list[str]:
@@ -68,12 +57,15 @@ def choose_in_strip(visitor: Visitor) -> None:
     visitor.until_query(layer="pool2")
 
 
-@pytest.mark.own_tab  # what a test before has clicked may still be under way
-@pytest.mark.parametrize("act", [click_wall, click_photograph, press_key, choose_in_strip])
-def test_a_choice_on_the_maps_is_in_the_address_whatever_made_it(visitor: Visitor, chromium: Any, act: Any):
-    visitor.open("feature-maps", f"{LENET}&order=By+index&unit=2&row=4&col=4")
-    visitor.settled()
-    act(visitor)
+def test_a_choice_on_the_maps_is_in_the_address_whatever_made_it(visitor: Visitor, chromium: Any):
+    for act in (click_wall, click_photograph, press_key, choose_in_strip):
+        visitor.open("feature-maps", f"{LENET}&order=By+index&unit=2&row=4&col=4")
+        visitor.settled()
+        act(visitor)
+        mine, link = state(visitor), visitor.tab.url.partition("?")[2]
+        visitor.open("filters")
+        visitor.open("feature-maps", link)
+        assert state(visitor) == mine, act.__name__
     assert_address_is_the_view(visitor, chromium, "feature-maps")
 
 
@@ -152,31 +144,3 @@ def test_from_a_dropped_photograph_to_what_in_it_drives_a_unit_one_drop_and_one_
     visitor.arrived("unit")
     visitor.picture(PROJECTION).wait_for()
     assert visitor.chosen("Channel") == unit and visitor.query()["image"].startswith("upload-")
-
-
-@pytest.fixture
-def at_any_size(visitor: Visitor):
-    yield visitor
-    visitor.tab.set_viewport_size(SCREEN)
-
-
-@pytest.mark.parametrize("page", MAIN)
-def test_the_wall_fills_the_window_at_every_size(at_any_size: Visitor, page: str):
-    visitor = at_any_size
-    visitor.open(page, "net=resnet20_cifar&layer=layer2.0&unit=17")
-    wall = visitor.picture(MAIN[page])
-    wall.wait_for()
-    for width, height, least in ((1440, 900, 0.55), (1920, 1080, 0.55), (1024, 768, 0.4)):
-        visitor.tab.set_viewport_size({"width": width, "height": height})
-        visitor.settled()
-        visitor.box(wall)
-        found = wall.evaluate(AREA)
-        assert found["inside"] and found["share"] >= least, (width, found)
-        for alt in (FIELD, PROJECTION):  # both whole in the window
-            box = visitor.box(visitor.picture(alt))
-            assert box["y"] + box["height"] <= height, (width, alt, box)
-    visitor.tab.set_viewport_size({"width": 390, "height": 844})
-    visitor.settled()
-    visitor.box(wall)
-    assert wall.evaluate(AREA)["width"] >= 0.88 * 390
-    assert visitor.box(wall)["y"] < visitor.box(visitor.picture(FIELD))["y"] and visitor.fits()

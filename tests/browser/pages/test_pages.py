@@ -51,7 +51,7 @@ def photograph() -> bytes:
 
 def test_an_uploaded_photograph_replaces_the_image_upright_and_a_text_file_is_refused(visitor: Visitor):
     upload = ".st-key-upload input[type=file]"
-    for page in ("", "filters", "feature-maps", "top-9"):
+    for page in ("", "feature-maps"):
         visitor.open(page, "net=resnet20_cifar&weights=random&image=coffee")
         image = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": photograph()}
         visitor.tab.locator(upload).first.set_input_files(image)
