@@ -13,13 +13,14 @@ from app.classroom import panel
 from app.components.keys import mark_drawn
 from app.jobs import clicks, watch
 from app.pickers import bar
-from app.session import shared, tabs
+from app.session import callbacks, shared, tabs
 from app.shell import presenting, saving, sheet, touring
 from app.shell.pages import list_pages
 from app.url import address, scene
 from cnnviz.errors import CnnvizError, DeviceLost
 
 log = logging.getLogger("cnnviz")
+callbacks.carry_out_whole()
 
 
 def build_pages() -> dict[str, st.Page]:

@@ -32,6 +32,12 @@ def manifests() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness knows at once what it is told; what a browser still sends: test_late.py."""
+    monkeypatch.setattr("app.url.late.PATIENCE", 0)
+
+
+@pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The test's own cache folder."""
     folder, main = tmp_path / "cache", sys.modules["__main__"]

@@ -33,8 +33,7 @@ def at() -> AppTest:
     return at
 
 
-def test_a_link_makes_the_url_the_truth(at: AppTest, monkeypatch):
-    monkeypatch.setattr("app.url.late.PATIENCE", 0)  # the browser has long known the address of before
+def test_a_link_makes_the_url_the_truth(at: AppTest):
     del at.query_params["layer"]
     at.run()
     assert at.selectbox(key="layer").value == "b" and "layer" not in query(at)

@@ -22,7 +22,8 @@ def page() -> None:
 
 
 @pytest.fixture
-def at() -> AppTest:
+def at(monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setattr("app.url.late.PATIENCE", 60)
     return AppTest.from_function(page, default_timeout=30).run()
 
 
