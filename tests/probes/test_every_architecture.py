@@ -22,7 +22,9 @@ from cnnviz.tracing.receptive_field import receptive_field
 DEEPER = set(  # or wider, of the very blocks of another that is looked at
     "resnet1202_cifar resnet101_cifar resnet152_cifar resnet101 resnet101_v1 resnet152_v1 preact_resnet1001 "
     "stochastic_depth1202 densenet169 densenet201 densenet_100_k24 densenet_bc_250_k24 vgg13 vgg19 vgg13_bn vgg19_bn "
-    "cnn_m_1024 cnn_m_2048 alexnet_d2l densenet_bc_190_k40 densenet264 vgg11_lrn".split()
+    "cnn_m_1024 cnn_m_2048 alexnet_d2l densenet_bc_190_k40 densenet264 vgg11_lrn resnet152 wrn_28_10 densenet_100_k12 "
+    "resnet110_cifar resnet110_cifar_b plain110_cifar resnet34_cifar resnet50_cifar vgg13_cifar vgg16_cifar "
+    "vgg19_cifar vgg16 vgg16_bn cnn_m cnn_m_128 zfnet_b resnet56_cifar plain56_cifar".split()
 )
 EVERY = [name for name in cnnviz.architectures() if name not in DEEPER]
 
@@ -102,8 +104,8 @@ ORACLE_SIZES = {  # input of the comparison: names; odd sizes where the network 
     "resnet110_shortcut_gating resnet110_conv_shortcut resnet110_dropout_shortcut preact_resnet164 "
     "stochastic_depth110 wrn_16_4 highway19_cifar10 fractalnet_c3b5 densenet_40_k12 densenet_bc_100_k12",
     (131, 99): "alexnet_2012 caffenet alexnet_one_tower cnn_f nin_imagenet",
-    (107, 91): "zfnet zfnet_b cnn_m cnn_s cnn_m_128",
-    (67, 51): "vgg11_lrn vgg16_c vgg16 vgg13_bn",
+    (107, 91): "zfnet zfnet_b cnn_m cnn_s",
+    (67, 51): "vgg11_lrn vgg16_c vgg13_bn",
     (29, 26): "nin_cifar10 all_cnn_a all_cnn_b all_cnn_c plain20_cifar resnet20_cifar_b resnet56_noshort",
     (99, 91): "googlenet_2014 resnet50_v1 resnet18_a resnet34_c plain18 mobilenet_v1 mobilenet_v2 squeezenet1_1 "
     "efficientnet_lite0",

@@ -26,8 +26,7 @@ def assert_loads(path, source, name):
                 torch.testing.assert_close(model.module.state_dict()[key], tensor, rtol=0, atol=0, msg=key)
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("prefix, suffix", [(one, (".pt", ".safetensors")[at % 2]) for at, one in enumerate(PREFIXES)])
 def test_a_prefix_of_any_name_does_not_matter_in_any_format(tmp_path, prefix, suffix):
     source = filled("resnet20_cifar", 5)
     save(prefixed(source.state_dict(), prefix), tmp_path / f"w{suffix}")
@@ -45,9 +44,16 @@ def test_a_prefix_that_the_network_has_itself_stays_its_own(tmp_path, prefix):
 
 
 @pytest.mark.parametrize(
-    "beside", ["criterion.weight", "loss_fn.weight", "train_acc.tp", "metrics.tp", "class_weights"]
+    "prefix, beside",
+    [
+        ("model.", "criterion.weight"),
+        ("backbone.", "loss_fn.weight"),
+        ("module.model.", "train_acc.tp"),
+        ("backbone.", "metrics.tp"),
+        ("model.", "class_weights"),
+        ("module.model.", "criterion.weight"),
+    ],
 )
-@pytest.mark.parametrize("prefix", ["model.", "backbone.", "module.model."])
 def test_what_a_training_keeps_beside_the_network_is_left_out_and_said(tmp_path, prefix, beside):
     source = filled("resnet20_cifar", 5)
     torch.save({"state_dict": {**prefixed(source.state_dict(), prefix), beside: torch.ones(5)}}, tmp_path / "w.ckpt")

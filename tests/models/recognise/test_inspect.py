@@ -42,7 +42,8 @@ FORMS = {
         "state_dict": prefixed(state, "net._orig_mod.module."),
     },
 }
-SMALL = sorted(name for name in REAL if find(name).classifier)
+DEEPEST = {"resnet1202_cifar", "stochastic_depth1202", "preact_resnet1001"}  # of the blocks of others here
+SMALL = sorted(name for name in REAL if find(name).classifier and name not in DEEPEST)
 
 
 @pytest.mark.parametrize("name", SMALL)
