@@ -98,12 +98,15 @@ function draw(component) {
     if (over || parentElement.newest !== data.number) return
     if (!window.Plotly) { setTimeout(paint, 30); return }
     if (frame.drawn === data.stamp + data.dark + letters) return move()
+    high = measure()  // a bar at the foot may have come while the library was on its way
+    plot.style.height = high + "px"
     const figure = fitted(data.dark ? drawnOnDark(data.figure) : JSON.parse(data.figure))
     const seen = frame.drawn && plot.layout && plot.layout.scene && plot.layout.scene.camera
     if (seen) for (const name of sceneNames(figure.layout)) figure.layout[name].camera = seen
     frame.drawn = data.stamp + data.dark + letters
     const config = { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false }
     Plotly.react(plot, { ...figure, config }).then(() => {
+      frame.resize()
       if (frame.heard) return
       frame.heard = true
       linkCameras(plot, (eye) => frame.say("camera", [eye.x, eye.y, eye.z].map((v) => v / frame.away)))
@@ -142,8 +145,8 @@ function draw(component) {
   }
   frame.resize = resize
   frame.leave?.()
-  addEventListener("resize", resize)
-  frame.leave = () => removeEventListener("resize", resize)
+  for (const kind of ["resize", "cnnviz-drawn"]) addEventListener(kind, resize)
+  frame.leave = () => { for (const kind of ["resize", "cnnviz-drawn"]) removeEventListener(kind, resize) }
   if (!frame.watcher) {
     frame.watcher = new ResizeObserver(() => {
       if (frame.drawn && plot.clientWidth) Plotly.Plots.resize(plot)

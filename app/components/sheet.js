@@ -48,10 +48,18 @@ function draw(component) {
     dispatchEvent(new Event("resize"))  // pictures that end at the foot of the window are laid out anew
   }
   const watcher = new ResizeObserver(measure)
+  const app = document.querySelector("[data-testid=stApp]")
+  const ended = new MutationObserver(() => {  // what came above a picture during the run has moved it
+    if (app.dataset.testScriptState !== "notRunning") return
+    measure()
+    requestAnimationFrame(() => dispatchEvent(new Event("cnnviz-drawn")))
+  })
+  if (app) ended.observe(app, { attributeFilter: ["data-test-script-state"] })
   addEventListener("resize", measure)
   measure()
   return () => {
     watcher.disconnect()
+    ended.disconnect()
     removeEventListener("resize", measure)
     document.removeEventListener("keydown", leave, true)
   }

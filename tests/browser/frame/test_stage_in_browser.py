@@ -13,6 +13,12 @@ from visitors import Visitor
 from cnnviz.tours import load_tour
 
 pytestmark = pytest.mark.browser
+LOWER = """() => {  // something comes above the picture, and the run ends
+  const app = document.querySelector("[data-testid=stApp]"), above = document.createElement("div")
+  above.style.height = "60px"
+  document.querySelector(".st-key-cnnviz_page").prepend(above)
+  for (const state of ["running", "notRunning"]) app.dataset.testScriptState = state
+}"""
 NAMED = {("lecture", 2): "Step", ("lecture", 5): "Channel"}  # controls that the notes of a stop speak of
 
 
@@ -45,6 +51,14 @@ def test_every_stop_of_a_tour_fills_each_window_and_has_no_white_paper_in_the_da
             wrong.append(f"stop {number}: {share:.0%} of the window are white in the dark theme")
     visitor.tab.emulate_media(color_scheme="light")
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_plot_that_was_moved_down_ends_above_the_bar_of_the_tour_again(visitor: Visitor):
+    visitor.open("training", "tour=how-networks-learn&stop=1&present=True")
+    all_drawn(visitor)
+    visitor.until(lambda: measure_stage(visitor.tab).share > 0.5, "the plot is whole above the bar")
+    visitor.tab.evaluate(LOWER)
+    visitor.until(lambda: measure_stage(visitor.tab).share > 0.5, "and again")
 
 
 def test_on_a_phone_the_controls_are_a_sheet_that_button_and_escape_close(visitor: Visitor):
