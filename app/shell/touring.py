@@ -98,7 +98,8 @@ def _show(tour: Tour, led: bool) -> None:
         st.button("Back to the stop", on_click=move, args=(0,), key="tour_here")
     last, icon = number == len(tour.stops), ":material/arrow_forward:"
     st.button("Next", on_click=move, args=(1,), key="tour_on", icon=icon, type="primary", disabled=last)
-    st.button("Leave", on_click=leave, key="leave_tour", help="Leave the tour and stay on this view.")
+    explained, out = "Leave the tour and stay on this view.", ":material/close:"  # on a phone the icon alone
+    st.button("Leave", on_click=leave, key="leave_tour", icon=out, help=explained)
 
 
 def draw_menu() -> None:
