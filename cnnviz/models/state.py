@@ -81,7 +81,7 @@ def _as_plain(value: Any) -> Hashable:
     """A setting of a module, as something that can be compared; None for what is no setting."""
     if isinstance(value, bool | int | float | str):
         return type(value), value
-    if isinstance(value, tuple | list) and all(type(one) in _PLAIN or isinstance(one, int | float | str) for one in value):
+    if isinstance(value, tuple | list) and all(isinstance(one, bool | int | float | str) for one in value):
         return tuple(value)
     return id(value) if callable(value) and not isinstance(value, type) else None
 
