@@ -30,6 +30,7 @@ _HELP = {
     "label_smoothing": "share of the target spread over all classes",
     "crop": "random crop after so much padding, pixels",
     "shift": "random shift, pixels",
+    "side": "random crops of so many pixels, but for the last tenth of the epochs: less time; 0 for whole images",
     "seed": "of everything random",
     "precision": "auto, float32 or bfloat16",
     "initialisation": "default, he, xavier, zero or 'normal 0.01'",

@@ -4,18 +4,21 @@ import torch
 from torch import Tensor
 
 
-def random_crop(batch: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+def random_crop(batch: Tensor, padding: int, generator: torch.Generator, side: int = 0) -> Tensor:
     """Pad by `padding` zeros on every side and cut each image at its own random offset.
 
-    `batch`: (N, C, H, W), normalised, so that 0 is the mean colour. The same as a random shift by up to
-    `padding` pixels in each direction. Source: He et al., CVPR 2016, section 4.2 (4 pixels on CIFAR)."""
-    if padding == 0:
+    `batch`: (N, C, H, W), normalised, so that 0 is the mean colour; `side`: of the cuts, in pixels, at most H and W; 0
+    for H × W, which is a random shift by up to `padding` pixels in each direction. Source: He et al., CVPR 2016,
+    section 4.2 (4 pixels on CIFAR); cuts of 24 of 32 pixels: Krizhevsky, cuda-convnet, 2011."""
+    count, _channels, *whole = batch.shape
+    high, wide = (side, side) if side else whole
+    spare = [full + 2 * padding - kept for full, kept in zip(whole, (high, wide), strict=True)]
+    if not any(spare):
         return batch
-    count, channels, height, width = batch.shape
     padded = torch.nn.functional.pad(batch, (padding,) * 4)
-    offsets = torch.randint(0, 2 * padding + 1, (2, count), generator=generator).to(batch.device)
-    rows = offsets[0][:, None] + torch.arange(height, device=batch.device)
-    columns = offsets[1][:, None] + torch.arange(width, device=batch.device)
+    tops, lefts = (torch.randint(0, one + 1, (count,), generator=generator).to(batch.device) for one in spare)
+    rows = tops[:, None] + torch.arange(high, device=batch.device)
+    columns = lefts[:, None] + torch.arange(wide, device=batch.device)
     image = torch.arange(count, device=batch.device)[:, None, None]
     cut = padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]]
     return cut.permute(0, 3, 1, 2)

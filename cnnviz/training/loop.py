@@ -21,7 +21,7 @@ from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import choose, exact_float32, fast_bfloat16, precision_meta, usable_precision
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
-from cnnviz.models.memory_format import choose_memory_format, lay_out
+from cnnviz.models.memory_format import choose_memory_format, lay_out, run_trial
 from cnnviz.models.recognise.shapes import outline
 from cnnviz.models.trial import ALONE, try_network
 from cnnviz.progress import Progress
@@ -122,6 +122,7 @@ def train(
         raise BadInput(
             f"{architecture} takes one image at a time, and is trained on several: flatten with x.flatten(1)."
         )
+    _check_side(module, architecture, input_size, recipe.side)
     head = outline(architecture).head
     frozen = freeze_layers(module, freeze, input_size, head, taken.fresh if taken else ())
     memory_format = choose_memory_format(module, input_size, training=True)
@@ -203,6 +204,19 @@ def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
         raise BadInput(
             f"The class folders of the training and of the test images differ in {', '.join(differ)}. Give both "
             "the same; one may be empty."
+        )
+
+
+def _check_side(module: nn.Module, architecture: str, input_size: tuple[int, int, int], side: int) -> None:
+    """Raises BadInput where images of that side, 0 for the usual one, are too large or not taken by the network."""
+    channels, high, wide = input_size
+    if side > min(high, wide):
+        raise BadInput(f"Recipe: side = {side} is more than the images of {high} × {wide} pixels have.")
+    tried = torch.zeros(1, channels, side, side)
+    if side and run_trial(module.eval(), tried, torch.contiguous_format) is None:
+        raise BadInput(
+            f"{architecture} does not take images of {side} × {side} pixels; networks whose linear layers count on the "
+            "size of the maps take one size only. Leave out --side."
         )
 
 
@@ -320,7 +334,8 @@ class _Run:
         recipe = self.recipe
         images = self.preprocessing.normalise(torch.from_numpy(self.data.batch(rows)).to(self.where))
         labels = torch.from_numpy(self.data.labels[rows]).to(self.where)
-        images = random_crop(images, recipe.crop + recipe.shift, generator)
+        side = recipe.side_in(step // self.steps)
+        images = random_crop(images, recipe.crop + recipe.shift, generator, side)
         images = random_flip(images, generator) if recipe.flip else images
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step, self.steps) * group.get("scale", 1.0)  # older runs have none

@@ -1,5 +1,6 @@
 """Whole-batch augmentation against a loop over single images that draws the same random numbers."""
 
+import pytest
 import torch
 
 from cnnviz.training.augment import random_crop, random_flip
@@ -9,14 +10,16 @@ def batch(seeded: torch.Generator, count: int = 16) -> torch.Tensor:
     return torch.randn(count, 3, 7, 5, generator=seeded)
 
 
-def cropped_slowly(images: torch.Tensor, padding: int, generator: torch.Generator) -> torch.Tensor:
+def cropped_slowly(images: torch.Tensor, padding: int, high: int, wide: int, seed: int) -> torch.Tensor:
     count, channels, height, width = images.shape
-    offsets = torch.randint(0, 2 * padding + 1, (2, count), generator=generator)
-    result = torch.empty_like(images)
+    generator = torch.Generator().manual_seed(seed)
+    tops = torch.randint(0, height + 2 * padding - high + 1, (count,), generator=generator)
+    lefts = torch.randint(0, width + 2 * padding - wide + 1, (count,), generator=generator)
+    result = torch.empty(count, channels, high, wide)
     for n in range(count):
-        for row in range(height):
-            for col in range(width):
-                r, c = row + int(offsets[0, n]) - padding, col + int(offsets[1, n]) - padding
+        for row in range(high):
+            for col in range(wide):
+                r, c = row + int(tops[n]) - padding, col + int(lefts[n]) - padding
                 inside = 0 <= r < height and 0 <= c < width
                 result[n, :, row, col] = images[n, :, r, c] if inside else 0
     return result
@@ -25,7 +28,14 @@ def cropped_slowly(images: torch.Tensor, padding: int, generator: torch.Generato
 def test_random_crop_equals_a_loop_over_pixels(seeded):
     images = batch(seeded)
     found = random_crop(images, 2, torch.Generator().manual_seed(5))
-    assert torch.equal(found, cropped_slowly(images, 2, torch.Generator().manual_seed(5)))
+    assert torch.equal(found, cropped_slowly(images, 2, 7, 5, 5))
+
+
+@pytest.mark.parametrize("padding, side", [(0, 4), (2, 4), (0, 5), (1, 1)])
+def test_cuts_of_a_smaller_side_equal_a_loop_over_pixels(seeded, padding, side):
+    images = batch(seeded)
+    found = random_crop(images, padding, torch.Generator().manual_seed(5), side)
+    assert torch.equal(found, cropped_slowly(images, padding, side, side, 5))
 
 
 def test_random_crop_reaches_every_offset():

@@ -54,12 +54,20 @@ def test_constant_stays_after_a_warm_up_of_half_an_epoch():
         ("label_smoothing", 1.0),
         ("crop", -1),
         ("shift", -1),
+        ("side", -1),
         ("precision", "float16"),
     ],
 )
 def test_a_setting_out_of_range_is_named(name, value):
     with pytest.raises(BadInput, match=f"{name} = "):
         Recipe(**{name: value})
+
+
+@pytest.mark.parametrize("epochs, whole", [(1, 1), (3, 1), (10, 1), (11, 2), (30, 3)])
+def test_smaller_crops_end_a_tenth_before_the_end(epochs, whole):
+    recipe = Recipe(epochs=epochs, warmup=0, side=24)
+    assert [recipe.side_in(epoch) for epoch in range(epochs)] == [24] * (epochs - whole) + [0] * whole
+    assert Recipe(epochs=epochs, warmup=0).side_in(0) == 0
 
 
 def test_a_recipe_survives_json():

@@ -171,6 +171,20 @@ def test_a_snapshot_is_there_before_the_checkpoint_that_would_pass_it_by(folders
     assert read_run(tmp_path).steps["step"].tolist() == list(range(1, len(read_run(tmp_path).steps["step"]) + 1))
 
 
+def test_smaller_crops_are_learnt_from_and_the_last_epoch_sees_whole_images(tmp_path, monkeypatch):
+    seen, folders = [], class_folders(tmp_path / "bars", train=8, test=4)
+    lay_out = loop.lay_out
+    monkeypatch.setattr(loop, "lay_out", lambda images, form: (seen.append(images.shape[2:]), lay_out(images, form))[1])
+    train("resnet20_cifar", folders, tmp_path / "run", replace(QUICK, batch=64, shift=0, side=20), "cpu")
+    assert seen[1:] == [(20, 20), (20, 20), (32, 32)]  # the first are the probe images
+
+
+@pytest.mark.parametrize("side, said", [(20, "lenet5 does not take images of 20 × 20"), (29, "side = 29 is more")])
+def test_crops_that_a_network_or_its_images_do_not_have_are_refused(folders, tmp_path, side, said):
+    with pytest.raises(BadInput, match=said):
+        train("lenet5", folders, tmp_path / "run", replace(QUICK, side=side), "cpu")
+
+
 def test_an_epoch_is_evaluated_in_batches_no_larger_than_those_of_the_training(folders, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(loop, "evaluate", lambda *_: (asked.append(_[3]), (1.0, 0.5))[1])
