@@ -57,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in _HELP.items():
         recipe.add_argument(f"--{name.replace('_', '-')}", type=kinds[name], help=text)
     recipe.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror half of the images")
+    recipe.add_argument(
+        "--folded-norm",
+        action=argparse.BooleanOptionalAction,
+        help="batch norm behind the convolutions during the training, taken in by the weights that are kept",
+    )
     recipe.add_argument("--milestones", type=float, nargs="*", help="shares of the run at which step divides by 10")
 
 
@@ -69,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
     from cnnviz.training.recipe import default_recipe
 
     check_out(Path(options.out) / "history.json")
-    changes = {k: getattr(options, k) for k in (*_HELP, "flip") if getattr(options, k) is not None}
+    changes = {k: getattr(options, k) for k in (*_HELP, "flip", "folded_norm") if getattr(options, k) is not None}
     if options.milestones:
         changes["milestones"] = tuple(options.milestones)
     gently = options.start is not None

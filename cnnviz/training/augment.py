@@ -1,7 +1,10 @@
 """Augmentation of whole batches on the device: random crop and flip from one generator."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from cnnviz.errors import BadInput
+from cnnviz.models.memory_format import run_trial
 
 
 def random_crop(batch: Tensor, padding: int, generator: torch.Generator, side: int = 0) -> Tensor:
@@ -28,3 +31,16 @@ def random_flip(batch: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability one half. `batch`: (N, C, H, W)."""
     mirrored = torch.rand(len(batch), generator=generator).to(batch.device) < 0.5
     return torch.where(mirrored[:, None, None, None], batch.flip(3), batch)
+
+
+def check_crop_side(module: nn.Module, architecture: str, input_size: tuple[int, int, int], side: int) -> None:
+    """Raises BadInput where images of that side, 0 for the usual one, are too large or not taken by the network."""
+    channels, high, wide = input_size
+    if side > min(high, wide):
+        raise BadInput(f"Recipe: side = {side} is more than the images of {high} × {wide} pixels have.")
+    tried = torch.zeros(1, channels, side, side)
+    if side and run_trial(module.eval(), tried, torch.contiguous_format) is None:
+        raise BadInput(
+            f"{architecture} does not take images of {side} × {side} pixels; networks whose linear layers count on the "
+            "size of the maps take one size only. Leave out --side."
+        )

@@ -21,13 +21,14 @@ from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.device import choose, exact_float32, fast_bfloat16, precision_meta, usable_precision
 from cnnviz.errors import BadInput, Cancelled, TrainingDiverged
 from cnnviz.models.catalogue.registry import build, find
-from cnnviz.models.memory_format import choose_memory_format, lay_out, run_trial
+from cnnviz.models.memory_format import choose_memory_format, lay_out
 from cnnviz.models.recognise.shapes import outline
 from cnnviz.models.trial import ALONE, try_network
 from cnnviz.progress import Progress
-from cnnviz.training.augment import random_crop, random_flip
+from cnnviz.training.augment import check_crop_side, random_crop, random_flip
 from cnnviz.training.control import LOOK, TrainingControl
 from cnnviz.training.evaluate import EVALUATED, evaluate
+from cnnviz.training.folded_norm import add_norms
 from cnnviz.training.freeze import FrozenLayers, freeze_layers
 from cnnviz.training.initialise import initialise
 from cnnviz.training.loss import AUXILIARY_WEIGHT, main_logits, total_loss
@@ -117,12 +118,16 @@ def train(
         initialise(module, recipe.initialisation)
     taken = None if model is None else copy_start(module, model, training.class_names)
     del model
+    if recipe.folded_norm:
+        if taken or freeze:
+            raise BadInput("--folded-norm is for trainings from scratch: leave it out with --from and --freeze.")
+        add_norms(module, outline(architecture).head, architecture)
     trial = try_network(module, input_size, architecture)
     if ALONE in trial.remarks:
         raise BadInput(
             f"{architecture} takes one image at a time, and is trained on several: flatten with x.flatten(1)."
         )
-    _check_side(module, architecture, input_size, recipe.side)
+    check_crop_side(module, architecture, input_size, recipe.side)
     head = outline(architecture).head
     frozen = freeze_layers(module, freeze, input_size, head, taken.fresh if taken else ())
     memory_format = choose_memory_format(module, input_size, training=True)
@@ -204,19 +209,6 @@ def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
         raise BadInput(
             f"The class folders of the training and of the test images differ in {', '.join(differ)}. Give both "
             "the same; one may be empty."
-        )
-
-
-def _check_side(module: nn.Module, architecture: str, input_size: tuple[int, int, int], side: int) -> None:
-    """Raises BadInput where images of that side, 0 for the usual one, are too large or not taken by the network."""
-    channels, high, wide = input_size
-    if side > min(high, wide):
-        raise BadInput(f"Recipe: side = {side} is more than the images of {high} × {wide} pixels have.")
-    tried = torch.zeros(1, channels, side, side)
-    if side and run_trial(module.eval(), tried, torch.contiguous_format) is None:
-        raise BadInput(
-            f"{architecture} does not take images of {side} × {side} pixels; networks whose linear layers count on the "
-            "size of the maps take one size only. Leave out --side."
         )
 
 

@@ -28,6 +28,8 @@ class Recipe:
     "default" as the architecture draws them, or one of INITIALISATIONS or "normal 0.01", see `initialise`.
     `side`: the random crop is of so many pixels only, which costs less time; the last tenth of the epochs sees images
     of the original size (0: all do), as the test does. Source: Touvron et al., NeurIPS 2019 (arXiv:1906.06423).
+    `folded_norm`: batch norm behind the convolutions while they are trained, which the weights that are kept have taken
+    in, see `folded_norm.add_norms`.
     """
 
     epochs: int = 60
@@ -46,6 +48,7 @@ class Recipe:
     precision: str = "auto"
     initialisation: str = "default"
     side: int = 0
+    folded_norm: bool = False
 
     def __post_init__(self) -> None:
         rules = {

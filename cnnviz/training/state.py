@@ -17,6 +17,7 @@ from torch import nn
 from cnnviz.data.preprocessing import Preprocessing
 from cnnviz.errors import BadInput
 from cnnviz.store import read_json, write_bytes_atomic, write_json
+from cnnviz.training.folded_norm import read_plain_state
 from cnnviz.training.recipe import Recipe
 
 CHECKPOINT, HISTORY = "checkpoint.pt", "history.json"
@@ -190,7 +191,7 @@ def export_run(
         "accuracy": {"test": last.test_accuracy, "test_images": test_images, "train": last.train_accuracy},
         "made_by": "cnnviz train",
     }
-    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in read_plain_state(model).items()}
     target = folder / f"{stem}.safetensors"
     write_bytes_atomic(target, save(tensors, metadata={"cnnviz": json.dumps(notes)}))
     write_json(folder / f"{stem}.json", notes | {"history": [asdict(e) for e in history]})

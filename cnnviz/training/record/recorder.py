@@ -19,6 +19,7 @@ from cnnviz.errors import BadInput, Cancelled
 from cnnviz.models.output import walk_tensors
 from cnnviz.probes.rectified import count_silent_channels
 from cnnviz.store import write_bytes_atomic, write_json
+from cnnviz.training.folded_norm import read_plain_state
 from cnnviz.training.record import files
 from cnnviz.training.record.measure import copy_weights, group_parameters, measure_layers
 
@@ -94,7 +95,7 @@ class RunRecorder:
         self._folder, self._every = folder, every
         self._module: nn.Module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
         self._compiled = self._module is not module
-        size = sum(2 * tensor.numel() for tensor in self._module.state_dict().values())
+        size = sum(2 * tensor.numel() for tensor in read_plain_state(self._module).values())
         self._most = max(3, min(snapshots, MOST_BYTES // max(size, 1)))
         self._wanted, self._probes, self._about = resume_at, probes, about
         self._groups = group_parameters(self._module)
@@ -189,14 +190,14 @@ class RunRecorder:
         path = files.array_path(self._folder, files.SNAPSHOTS, self._step)
         if path.exists() and not again:
             return
-        tensors = {k: v.detach().cpu().contiguous() for k, v in self._module.state_dict().items()}
+        tensors = {k: v.detach().cpu().contiguous() for k, v in read_plain_state(self._module).items()}
         small = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
         self._write_arrays(path, small, {"step": self._step, "epoch": self._epochs, **self._about})
         self._thin_out(files.SNAPSHOTS, self._most)
         self._last_snapshot = self._step
 
     def _save_filters(self) -> None:
-        weight = next((p for p in self._module.parameters() if p.dim() >= 4), None)
+        weight = next((v for v in read_plain_state(self._module).values() if v.dim() >= 4), None)
         path = files.array_path(self._folder, files.FILTERS, self._step)
         if weight is None or path.exists():
             return
@@ -284,7 +285,7 @@ class RunRecorder:
             )
 
     def _shapes(self) -> dict[str, list[int]]:
-        return {name: list(tensor.shape) for name, tensor in self._module.state_dict().items()}
+        return {name: list(tensor.shape) for name, tensor in read_plain_state(self._module).items()}
 
     def _notes(self) -> dict[str, Any]:
         kind = type(self._module)
