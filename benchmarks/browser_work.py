@@ -48,7 +48,7 @@ def main() -> None:
                     page.wait_for_timeout(700)
                 spent = {name: after - before[name] for name, after in _read(session).items()}
                 told = ", ".join(f"{KINDS[name]} {seconds:.2f} s" for name, seconds in spent.items())
-                print(f"{visit} visit to {len(PAGES)} pages: {told}", flush=True)
+                print(f"{visit} visits: {told}", flush=True)
         browser.close()
 
 
