@@ -37,10 +37,10 @@ def check_crop_side(module: nn.Module, architecture: str, input_size: tuple[int,
     """Raises BadInput where images of that side, 0 for the usual one, are too large or not taken by the network."""
     channels, high, wide = input_size
     if side > min(high, wide):
-        raise BadInput(f"Recipe: side = {side} is more than the {high} × {wide} images have.")
+        raise BadInput(f"Recipe: side = {side} is more than an image has: it is {high} × {wide}.")
     tried = torch.zeros(1, channels, side, side)
     if side and run_trial(module.eval(), tried, torch.contiguous_format) is None:
         raise BadInput(
-            f"{architecture} does not take {side} × {side} images; networks whose linear layers count on the "
+            f"{architecture} does not take an image of {side} × {side}; networks whose linear layers count on the "
             "size of the maps take one size only. Leave out --side."
         )

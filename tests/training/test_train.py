@@ -179,7 +179,7 @@ def test_smaller_crops_are_learnt_from_and_the_last_epoch_sees_whole_images(tmp_
     assert seen[1:] == [(20, 20), (20, 20), (32, 32)]  # the first are the probe images
 
 
-@pytest.mark.parametrize("side, said", [(20, "lenet5 does not take 20 × 20 images"), (29, "side = 29 is more")])
+@pytest.mark.parametrize("side, said", [(20, "lenet5 does not take an image of 20 × 20"), (29, "side = 29 is more")])
 def test_crops_that_a_network_or_its_images_do_not_have_are_refused(folders, tmp_path, side, said):
     with pytest.raises(BadInput, match=said):
         train("lenet5", folders, tmp_path / "run", replace(QUICK, side=side), "cpu")
