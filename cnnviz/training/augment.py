@@ -41,6 +41,6 @@ def check_crop_side(module: nn.Module, architecture: str, input_size: tuple[int,
     tried = torch.zeros(1, channels, side, side)
     if side and run_trial(module.eval(), tried, torch.contiguous_format) is None:
         raise BadInput(
-            f"{architecture} does not take an image of {side} × {side}; networks whose linear layers count on the "
-            "size of the maps take one size only. Leave out --side."
+            f"{architecture} does not take an image of {side} × {side}: its linear layers may count on the size of "
+            "the maps, or its pools leave nothing of it. Leave out --side, or give a larger one."
         )

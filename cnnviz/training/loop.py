@@ -121,7 +121,7 @@ def train(
     if recipe.folded_norm:
         if taken or freeze:
             raise BadInput("--folded-norm is for trainings from scratch: leave it out with --from and --freeze.")
-        add_norms(module, outline(architecture).head, architecture)
+        add_norms(module, input_size, outline(architecture).head, architecture)
     trial = try_network(module, input_size, architecture)
     if ALONE in trial.remarks:
         raise BadInput(

@@ -197,10 +197,12 @@ class RunRecorder:
         self._last_snapshot = self._step
 
     def _save_filters(self) -> None:
-        weight = next((v for v in read_plain_state(self._module).values() if v.dim() >= 4), None)
+        name = next((name for name, p in self._module.named_parameters() if p.dim() >= 4), "")
         path = files.array_path(self._folder, files.FILTERS, self._step)
-        if weight is None or path.exists():
+        if not name or path.exists():
             return
+        state = read_plain_state(self._module)
+        weight = state[name] if name in state else self._module.get_parameter(name)
         self._write_arrays(path, {"weight": weight.detach().cpu().half().contiguous()}, {"step": self._step})
         self._thin_out(files.FILTERS, MOST_FILTERS)
 
