@@ -18,6 +18,7 @@ import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,7 +28,6 @@ from cnnviz.wording import plural
 
 LARGEST, MOST = 256 << 10, 200  # bytes of a file, stops of a tour
 TITLE, NOTES = 120, 600  # characters
-LONGEST = 600  # minutes of a tour
 LONGEST = 600  # minutes of a tour
 RESERVED = frozenset({"tour", "stop", "present"})  # choices of the app's frame, which a stop cannot make
 _NAME = re.compile(r"[A-Za-z0-9][\w-]{0,63}")
@@ -84,7 +84,7 @@ def load_tour(name: str, pages: Container[str] | None = None) -> Tour:
 
 def read_tour(path: Path, pages: Container[str] | None = None) -> Tour:
     """The tour in a file; see `load_tour`."""
-    content = _parse(path)
+    content = _parse(path, _stamp(path))
     if not isinstance(content, dict):
         _refuse(path, 'expected "title:" and "stops:" at the top', content)
     _check_fields(path, content, ("title", "stops", "minutes"))
@@ -100,8 +100,18 @@ def read_tour(path: Path, pages: Container[str] | None = None) -> Tour:
     return Tour(path.stem, title, read, minutes)
 
 
-def _parse(path: Path) -> Any:
-    """What the YAML says, of plain types only."""
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Time of its last change and bytes of a file, by which it is known again; None for one that cannot be asked."""
+    try:
+        told = path.stat()
+    except OSError:
+        return None
+    return told.st_mtime_ns, told.st_size
+
+
+@lru_cache(16)
+def _parse(path: Path, stamp: tuple[int, int] | None) -> Any:
+    """What the YAML says, of plain types only; read anew when the file has another `stamp`. Not to be changed."""
     import yaml
 
     try:

@@ -1,5 +1,6 @@
 """Tours are files that a lecturer edits: what is right is read as it stands, what is wrong is said where it stands."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,19 @@ def test_a_tour_is_read_as_it_stands(tmp_path: Path):
     second = tour.stops[1]
     assert second.query == {"net": "lenet5", "unit": "3", "untrained": "True", "span": "0.5"}
     assert (second.page, second.title, second.notes) == ("filters", "Kernels", "Two lines of notes.")
+
+
+def test_a_tour_that_is_changed_while_the_app_runs_is_read_anew(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("title: First\nstops:\n  - {page: filters, title: One}\n")
+    assert read_tour(path).title == "First"
+    path.write_text("title: Other\nstops:\n  - {page: filters, title: One}\n")  # as many bytes
+    os.utime(path, ns=(1, 1))
+    assert read_tour(path).title == "Other"
+    path.write_text("title: [\n")
+    for _ in range(2):
+        with pytest.raises(BadInput, match="YAML"):
+            read_tour(path)
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cnnviz.models.bundled import assets
@@ -37,8 +38,19 @@ def folder() -> Path:
 def landscapes() -> dict[str, Landscapes]:
     """{architecture: its files}, sorted by name; {} where none are there. Files are not opened, and names of
     another form are passed over."""
+    where = folder()
+    try:
+        names = tuple(sorted(os.listdir(where)))
+    except OSError:
+        return {}
+    return dict(_sort_files(where, names))
+
+
+@lru_cache(8)
+def _sort_files(where: Path, names: tuple[str, ...]) -> dict[str, Landscapes]:
+    """`landscapes` of the files `names` in the folder `where`."""
     found: dict[str, dict] = {}
-    for path in sorted(folder().glob("*.npz")):
+    for path in (where / name for name in names):
         match = _NAME.fullmatch(path.name)
         if match is None or (match["kind"] in ("seed", "epoch")) != bool(match["number"]):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ _AXIS = {
     "gridcolor": RULE,
     "linecolor": "#8b95a5",
     "zeroline": False,
-    "title_font": {"size": 15},
+    "title": {"font": {"size": 15}},
     "automargin": True,
     "tickfont": {"size": 13},
 }
@@ -29,17 +30,41 @@ _LAYOUT = {
     "plot_bgcolor": "#ffffff",
     "font": {"family": "Arial, Liberation Sans, Helvetica, sans-serif", "size": 14, "color": INK},
     "margin": {"l": 62, "r": 16, "t": 16, "b": 56},
-    "hoverlabel": {"font_size": 13, "align": "left"},
+    "hoverlabel": {"font": {"size": 13}, "align": "left"},
     "legend": {"font": {"size": 13}, "itemsizing": "constant"},
 }
+_AXES = re.compile(r"[xy]axis\d*")
 
 
-def apply_style(figure: Figure, height: int = 560) -> Figure:
-    """The figure in the common style, `height` pixels high; changed in place and returned."""
-    figure.update_layout(height=height, **_LAYOUT)
-    figure.update_xaxes(**_AXIS)
-    figure.update_yaxes(**_AXIS)
+def apply_style(
+    figure: Figure, height: int = 560, x: dict[str, Any] | None = None, y: dict[str, Any] | None = None, **layout: Any
+) -> Figure:
+    """The figure in the common style, `height` pixels high; changed in place and returned.
+
+    `x`, `y`: settings of all its axes of a kind; `layout`: any others of Plotly's, each with its own dict where Plotly
+    nests. Given here, all is checked once: each `update_…` of Plotly costs as much again."""
+    found = figure.layout.to_plotly_json()
+    axes = {"xaxis", "yaxis"} | {name for name in (*found, *layout) if _AXES.fullmatch(name)}
+    styled = {name: _merge(_AXIS, (x if name[0] == "x" else y) or {}) for name in axes}
+    figure.layout = _merge(_merge(_merge(_merge(found, _LAYOUT), styled), {"height": height}), layout)
     return figure
+
+
+def _merge(settings: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Settings as Plotly nests them, those of `over` before the others; a title may be its text alone."""
+    merged = dict(settings)
+    for name, value in over.items():
+        setting = {"text": value} if name == "title" and isinstance(value, str) else value
+        under = merged.get(name)
+        merged[name] = _merge(under, setting) if isinstance(under, dict) and isinstance(setting, dict) else setting
+    return merged
+
+
+def upright(x: float, panel: str = "", **line: Any) -> dict[str, Any]:
+    """A shape: a line over the whole height of a panel at the value `x`. `panel`: the number of its axes, "" for the
+    first; `line`: Plotly's colour, width and dash."""
+    ends = {"x0": x, "x1": x, "y0": 0, "y1": 1, "xref": f"x{panel}", "yref": f"y{panel} domain"}
+    return {"type": "line", **ends, "line": line}
 
 
 def plot_config(file_name: str, kind: str = "png") -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cnnviz.figures.base.plot_style import (
     plain_text,
     reveal_curve,
     ring,
+    upright,
 )
 from cnnviz.figures.base.text import shorten
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 EXACT = 1e-5  # relative; below it float32 maps are equal but for rounding, see studies.equivariance.EXACT
 ERROR = "relative error [%]"
+_ERROR_TITLE = {"text": ERROR, "font": {"size": 13}}
 _LINE, _INSIDE, _MARK = "#33638d", "#009e73", "#8b95a5"
 
 
@@ -66,14 +68,20 @@ def layers_figure(
         error = values[list(names).index(chosen)]
         frame = {"color": "rgba(0,0,0,0)", "line": {"color": CHOSEN, "width": 3}}
         figure.add_bar(x=[chosen], y=[error], width=0.82, showlegend=False, hoverinfo="skip", marker=frame)
-    apply_style(figure, height)
     letters = 9 if len(names) > 30 else 10 if len(names) > 24 else 11
-    figure.update_xaxes(categoryorder="array", categoryarray=list(names), tickvals=list(names), showgrid=False)
-    figure.update_xaxes(ticktext=[shorten(name, 10, 78) for name in names], tickfont={"size": letters}, tickangle=-90)
-    figure.update_yaxes(title=ERROR, **_error_range(top), title_font={"size": 13})
-    figure.update_layout(barmode="overlay", legend=legend_above(), showlegend=True, dragmode=False)
-    figure.update_layout(margin=margins(52, 6, 26, 8))
-    return figure
+    order = {"categoryorder": "array", "categoryarray": list(names), "tickvals": list(names), "showgrid": False}
+    ticks = {"ticktext": [shorten(name, 10, 78) for name in names], "tickfont": {"size": letters}, "tickangle": -90}
+    return apply_style(
+        figure,
+        height,
+        x=order | ticks,
+        y={"title": _ERROR_TITLE, **_error_range(top)},
+        barmode="overlay",
+        legend=legend_above(),
+        showlegend=True,
+        dragmode=False,
+        margin=margins(52, 6, 26, 8),
+    )
 
 
 def curve_figure(
@@ -94,8 +102,6 @@ def curve_figure(
     from plotly import graph_objects as go
 
     figure, values = go.Figure(), to_percent(errors)
-    for mark in stride_marks(offsets, stride):
-        figure.add_vline(x=mark, line={"color": _MARK, "width": 1.2, "dash": "dash"})
     lines = [("all units", values, _LINE, "solid")]
     if inside is not None and np.isfinite(inside).any():
         lines.append(("units that see no padding", to_percent(inside), _INSIDE, "dot"))
@@ -106,15 +112,20 @@ def curve_figure(
     if len(here):
         at = {"x": offsets[here], "y": values[here]}
         figure.add_scatter(**at, mode="markers", name="this shift", hoverinfo="skip", marker=ring())
-    apply_style(figure, height)
     room = (offsets[-1] - offsets[0]) / 30
     ends = [float(offsets[0] - room), float(offsets[-1] + room)]
-    figure.update_xaxes(title=axis, title_font={"size": 13}, showgrid=False, range=ends)
     top = find_top(errors, *([] if inside is None else [inside])) if top is None else top
-    figure.update_yaxes(title=ERROR, **_error_range(top), title_font={"size": 13})
-    figure.update_layout(legend=legend_above(), showlegend=len(lines) > 1 or bool(len(here)), dragmode=False)
-    figure.update_layout(margin=margins(52, 10, 26, 42))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x={"title": {"text": axis, "font": {"size": 13}}, "showgrid": False, "range": ends},
+        y={"title": _ERROR_TITLE, **_error_range(top)},
+        shapes=[upright(mark, color=_MARK, width=1.2, dash="dash") for mark in stride_marks(offsets, stride)],
+        legend=legend_above(),
+        showlegend=len(lines) > 1 or bool(len(here)),
+        dragmode=False,
+        margin=margins(52, 10, 26, 42),
+    )
 
 
 def find_top(*errors: Sequence[float] | np.ndarray) -> float:
@@ -163,8 +174,7 @@ def map_figure(
         axes = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
         add_curve(figure, offsets, line, "%{x} pixels: %{y:.3~g} %", looks, None, showlegend=False, **axes)
         for mark in stride_marks(offsets, max(found.stride)):
-            place = {"x0": mark, "x1": mark, "y0": 0, "y1": 1, "xref": f"x{number}", "yref": f"y{number} domain"}
-            figure.add_shape(place, type="line", line=dashed)
+            figure.add_shape(upright(mark, str(number), **dashed))
     if max(map(abs, chosen)) <= reach:
         row, col = chosen
         place = {"x0": col - 0.5, "x1": col + 0.5, "y0": row - 0.5, "y1": row + 0.5}

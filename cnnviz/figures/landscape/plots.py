@@ -57,19 +57,32 @@ def surfaces_figure(
     A point not evaluated yet is drawn as interpolated between its neighbours."""
     from plotly import graph_objects as go
 
-    figure = go.Figure()
+    traces: list[Any] = []
+    headings: list[Any] = []
+    scenes: dict[str, Any] = {}
+    bar, colours, lines = colour_bar(scale), scale.colours(), _surface_lines(scale)
     for number, panel in enumerate(panels, 1):
         found, name = panel.surface, "scene" if number == 1 else f"scene{number}"
-        trace = go.Surface(x=np.float32(found.alphas), y=np.float32(found.betas), **surface_arrays(found, scale))
-        trace.update(cmin=scale.ends[0], cmax=scale.ends[1], colorscale=scale.colours(), colorbar=colour_bar(scale))
-        trace.update(customdata=hover_data(found), hovertemplate=HOVER, showscale=number == len(panels))
-        trace.update(contours=_surface_lines(scale), lighting=_LIGHT)
-        figure.add_trace(trace.update(scene=name))
-        figure.add_annotation(_heading(panel, _domain(number, len(panels))))
-        figure.update_layout({name: _scene_layout(scale, _domain(number, len(panels)), camera)})
-    apply_style(figure, height)
-    figure.update_layout(margin=margins(0, 0, 50, 0), hoverlabel={"bgcolor": "#ffffff"})
-    return figure
+        trace = go.Surface(
+            x=np.float32(found.alphas),
+            y=np.float32(found.betas),
+            **surface_arrays(found, scale),
+            cmin=scale.ends[0],
+            cmax=scale.ends[1],
+            colorscale=colours,
+            colorbar=bar,
+            customdata=hover_data(found),
+            hovertemplate=HOVER,
+            showscale=number == len(panels),
+            contours=lines,
+            lighting=_LIGHT,
+            scene=name,
+        )
+        traces.append(trace)
+        headings.append(_heading(panel, _domain(number, len(panels))))
+        scenes[name] = _scene_layout(scale, _domain(number, len(panels)), camera)
+    look: dict[str, Any] = {"margin": margins(0, 0, 50, 0), "hoverlabel": {"bgcolor": "#ffffff"}}
+    return apply_style(go.Figure(traces), height, annotations=headings, **look, **scenes)
 
 
 def surface_arrays(found: Surface, scale: LossScale) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -67,19 +67,26 @@ def answers_figure(found: CompanyAnswers, names: Sequence[str], height: int = 46
     rest = 100 * (1 - values[:, chosen].sum(axis=1))
     bars = go.Bar(x=columns, y=np.maximum(rest, 0), name="all others", marker={"color": OTHERS})
     figure.add_trace(bars.update(hovertemplate="%{x}: all others %{y:.1f} %<extra></extra>"))
-    apply_style(figure, height)
+    notes = []
     for column, row in zip(columns, values, strict=True):
         usual, known = chosen[0], not np.isnan(row[0])
         winner = int(row.argmax()) if known else usual
         text = f"<b>{shorten(names[winner], 14, 90)}</b><br>{100 * row[winner]:.0f} %" if known else "not<br>possible"
         colour = CHOSEN if winner != usual else "#181c24"
-        above: dict[str, Any] = {"x": column, "y": 101, "yanchor": "bottom", "showarrow": False}
-        figure.add_annotation(text=text, font={"size": 14, "color": colour}, **above)
-    figure.update_xaxes(tickfont={"size": 14}, showgrid=False)
-    figure.update_yaxes(title="probability [%]", range=[0, 116], tickvals=[0, 25, 50, 75, 100])
-    figure.update_layout(barmode="stack", bargap=0.18, dragmode=False, margin=margins(56, 8, 40, 34))
-    figure.update_layout(legend={**legend_above(14), "traceorder": "normal"})
-    return figure
+        above = {"x": column, "y": 101, "yanchor": "bottom", "showarrow": False}
+        notes.append({"text": text, "font": {"size": 14, "color": colour}, **above})
+    return apply_style(
+        figure,
+        height,
+        x={"tickfont": {"size": 14}, "showgrid": False},
+        y={"title": "probability [%]", "range": [0, 116], "tickvals": [0, 25, 50, 75, 100]},
+        annotations=notes,
+        barmode="stack",
+        bargap=0.18,
+        dragmode=False,
+        margin=margins(56, 8, 40, 34),
+        legend={**legend_above(14), "traceorder": "normal"},
+    )
 
 
 def spread_figure(found: CompanySpread, name: str, height: int = 330) -> Figure:
@@ -97,8 +104,12 @@ def spread_figure(found: CompanySpread, name: str, height: int = 330) -> Figure:
     add_curve(
         figure, sizes, 100 * found.changed, "N = %{x}: %{y:.0f} % of the draws", line, 8, name="another class wins"
     )
-    apply_style(figure, height)
-    figure.update_xaxes(title="images in the batch", type="category", showgrid=False)
-    figure.update_yaxes(title=f"of {len(found.winners)} draws [%]", range=[0, 116], tickvals=[0, 25, 50, 75, 100])
-    figure.update_layout(dragmode=False, margin=margins(56, 8, 40, 48), legend=legend_above(13))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x={"title": "images in the batch", "type": "category", "showgrid": False},
+        y={"title": f"of {len(found.winners)} draws [%]", "range": [0, 116], "tickvals": [0, 25, 50, 75, 100]},
+        dragmode=False,
+        margin=margins(56, 8, 40, 48),
+        legend=legend_above(13),
+    )

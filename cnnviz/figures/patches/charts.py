@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnviz.figures.base.charts import share_text, value_text
 from cnnviz.figures.base.colors import CHOSEN
-from cnnviz.figures.base.plot_style import apply_style, margins
+from cnnviz.figures.base.plot_style import apply_style, margins, upright
 from cnnviz.wording import plural
 
 if TYPE_CHECKING:
@@ -53,15 +53,18 @@ def maxima_histogram(counts: np.ndarray, edges: Sequence[float], least: float | 
     marks, words = [i - 0.5 for i in ticks], [value_text(edges[i - 1]) for i in ticks]
     if shown[0] == 0:
         marks, words = [0.0, *marks], ["≤ 0", *words]
-    apply_style(figure, height)
-    figure.update_xaxes(tickvals=marks, ticktext=words, title="maximum of an image", showgrid=False, tickangle=0)
-    figure.update_yaxes(title="images", rangemode="tozero")
-    figure.update_xaxes(title_font={"size": 13}, tickfont={"size": 12}, range=[shown[0] - 0.6, shown[-1] + 0.6])
-    figure.update_yaxes(title_font={"size": 13}, tickfont={"size": 12})
-    if least is not None and least > 0:
-        figure.add_vline(x=_place(least, edges), line={"color": CHOSEN, "width": 2})
-    figure.update_layout(margin=margins(48, 8, 6, 44), bargap=0.05)
-    return figure
+    line = [] if least is None or least <= 0 else [upright(_place(least, edges), color=CHOSEN, width=2)]
+    letters, ends = {"tickfont": {"size": 12}}, [shown[0] - 0.6, shown[-1] + 0.6]
+    across = {"title": {"text": "maximum of an image", "font": {"size": 13}}, "range": ends, **letters}
+    return apply_style(
+        figure,
+        height,
+        x={**across, "tickvals": marks, "ticktext": words, "showgrid": False, "tickangle": 0},
+        y={"title": {"text": "images", "font": {"size": 13}}, "rangemode": "tozero", **letters},
+        shapes=line,
+        margin=margins(48, 8, 6, 44),
+        bargap=0.05,
+    )
 
 
 def _place(value: float, edges: Sequence[float]) -> float:

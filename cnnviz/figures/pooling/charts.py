@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import add_curve, apply_style, legend_above, margins, reveal_curve, ring
+from cnnviz.figures.base.plot_style import (
+    add_curve,
+    apply_style,
+    legend_above,
+    margins,
+    reveal_curve,
+    ring,
+    upright,
+)
 from cnnviz.figures.base.text import shorten
 from cnnviz.figures.equivariance.charts import to_percent
 
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
 
 BEFORE, AFTER = "#8b95a5", CATEGORIES[0]
 UNCHANGED = "units unchanged [%]"
+_SMALL = {"size": 13}
 
 
 def shares_figure(
@@ -42,12 +51,16 @@ def shares_figure(
     for shares in (before, after) if len(here) else ():
         at = {"x": offsets[here], "y": 100 * shares[here]}
         figure.add_scatter(**at, mode="markers", showlegend=False, hoverinfo="skip", marker=ring())
-    apply_style(figure, height)
     ends = [float(offsets[0]) - 0.6, float(offsets[-1]) + 0.6]
-    figure.update_xaxes(title="shift to the right [pixels]", title_font={"size": 13}, showgrid=False, range=ends)
-    figure.update_yaxes(title=UNCHANGED, range=[0, 102], title_font={"size": 13})
-    figure.update_layout(legend=legend_above(13), dragmode=False, margin=margins(52, 8, 42, 44))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x={"title": {"text": "shift to the right [pixels]", "font": _SMALL}, "showgrid": False, "range": ends},
+        y={"title": {"text": UNCHANGED, "font": _SMALL}, "range": [0, 102]},
+        legend=legend_above(13),
+        dragmode=False,
+        margin=margins(52, 8, 42, 44),
+    )
 
 
 def layers_figure(
@@ -62,16 +75,21 @@ def layers_figure(
         bars = go.Bar(y=list(names), x=100 * np.asarray(shares), orientation="h", name=name, marker={"color": colour})
         bars.update(text=[f"{100 * share:.0f} %" for share in shares], textposition="outside", textfont={"size": 13})
         figure.add_trace(bars.update(hovertemplate=f"%{{y}}: %{{x:.1f}} %, {name}<extra></extra>"))
-    apply_style(figure, min(height, 150 + 70 * len(names)))
     letters = 13 if len(names) <= 6 else 11
     shown = {name: shorten(name, letters, 110) for name in names}
     shown[chosen] = f'<b><span style="color:{CHOSEN}">{shown.get(chosen, "")}</span></b>'
     ticks = {"tickvals": list(names), "ticktext": [shown[name] for name in names], "tickfont": {"size": letters}}
-    figure.update_yaxes(ticks, autorange="reversed", showgrid=False)
-    figure.update_xaxes(title=UNCHANGED, range=[0, 116], tickvals=[0, 25, 50, 75, 100], title_font={"size": 13})
-    figure.update_layout(bargap=0.28, barmode="group", dragmode=False, margin=margins(52, 8, 42, 44))
-    figure.update_layout(legend={**legend_above(13), "traceorder": "normal"})
-    return figure
+    return apply_style(
+        figure,
+        min(height, 150 + 70 * len(names)),
+        x={"title": {"text": UNCHANGED, "font": _SMALL}, "range": [0, 116], "tickvals": [0, 25, 50, 75, 100]},
+        y={**ticks, "autorange": "reversed", "showgrid": False},
+        bargap=0.28,
+        barmode="group",
+        dragmode=False,
+        margin=margins(52, 8, 42, 44),
+        legend={**legend_above(13), "traceorder": "normal"},
+    )
 
 
 def location_figure(offsets: np.ndarray, found: GlobalPooling, chosen: int | None = None, height: int = 320) -> Figure:
@@ -87,10 +105,13 @@ def location_figure(offsets: np.ndarray, found: GlobalPooling, chosen: int | Non
     for name, changes, colour, dash in lines:
         line = {"color": colour, "width": 2.8, "dash": dash}
         add_curve(figure, offsets, to_percent(changes), f"%{{x}} pixels: %{{y:.3~g}} %, {name}", line, name=name)
-    if chosen is not None:
-        figure.add_vline(x=chosen, line={"color": CHOSEN, "width": 2})
-    apply_style(figure, height)
-    figure.update_xaxes(title="shift to the right [pixels]", showgrid=False)
-    figure.update_yaxes(title="relative change [%]", rangemode="tozero")
-    figure.update_layout(legend=legend_above(14), dragmode=False, margin=margins(60, 10, 32, 46))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x={"title": "shift to the right [pixels]", "showgrid": False},
+        y={"title": "relative change [%]", "rangemode": "tozero"},
+        shapes=[] if chosen is None else [upright(chosen, color=CHOSEN, width=2)],
+        legend=legend_above(14),
+        dragmode=False,
+        margin=margins(60, 10, 32, 46),
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import apply_style, heading, legend_above, margins, plain_text
+from cnnviz.figures.base.plot_style import apply_style, heading, legend_above, margins, plain_text, upright
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -53,19 +53,22 @@ def curves_figure(
     for curve in ordered:
         place, in_legend = measures.index(curve.measure), curve is named[curve.run]
         _add_curve(figure, curve, place, unit, colours[curve.run], labels[curve.run], in_legend)
-    _set_axes(figure, measures, axis_title, log)
-    apply_style(figure, height)
-    space = margins(60, 16, 62, 52)
-    figure.update_layout(margin=space, dragmode=False, hovermode="closest", legend=legend_above(13, 1.07))
-    if mark is not None:
-        figure.update_layout(shapes=_draw_line(len(measures), mark[0] / unit))
-        _add_mark_words(figure, mark[0] / unit, mark[1])
+    marked = {} if mark is None else _write_mark(len(measures), mark[0] / unit, mark[1])
     if moments:
         figure.frames = [
-            go.Frame(name=name, layout={"shapes": _draw_line(len(measures), place / unit)})
+            {"name": name, "layout": {"shapes": _draw_line(len(measures), place / unit)}}
             for name, place in moments.items()
         ]
-    return figure
+    return apply_style(
+        figure,
+        height,
+        margin=margins(60, 16, 62, 52),
+        dragmode=False,
+        hovermode="closest",
+        legend=legend_above(13, 1.07),
+        **_lay_out_axes(measures, axis_title, log),
+        **marked,
+    )
 
 
 def choose_unit(curves: Sequence[RunCurve], axis: str) -> tuple[float, str]:
@@ -98,7 +101,7 @@ def _add_curve(figure: Figure, curve: RunCurve, place: int, unit: float, colour:
     )
 
 
-def _set_axes(figure: Figure, measures: Sequence[str], title: str, log: bool) -> None:
+def _lay_out_axes(measures: Sequence[str], title: str, log: bool) -> dict[str, Any]:
     count = max(len(measures), 1)
     wide = (1 - (count - 1) * _GAP) / count
     layout: dict[str, Any] = {}
@@ -111,15 +114,14 @@ def _set_axes(figure: Figure, measures: Sequence[str], title: str, log: bool) ->
             layout[f"yaxis{end}"] |= {"type": "log", "dtick": 1}
         elif measure == "loss":
             layout[f"yaxis{end}"]["rangemode"] = "tozero"
-    figure.update_layout(layout, meta={"panels": count})
+    return {**layout, "meta": {"panels": count}}
 
 
 def _draw_line(panels: int, x: float) -> list[dict[str, Any]]:
-    line = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": {"color": CHOSEN, "width": 2}}
-    ends = ["" if not place else str(place + 1) for place in range(panels)]
-    return [{**line, "xref": f"x{end}", "yref": f"y{end} domain"} for end in ends]
+    return [upright(x, "" if not place else str(place + 1), color=CHOSEN, width=2) for place in range(panels)]
 
 
-def _add_mark_words(figure: Figure, x: float, words: str) -> None:
+def _write_mark(panels: int, x: float, words: str) -> dict[str, Any]:
+    """A line through all panels at `x`, with its words above the first: of a layout."""
     text = {**heading(words, x), "xref": "x", "yref": "y domain", "yshift": 2, "font": {"size": 13, "color": CHOSEN}}
-    figure.add_annotation(text)
+    return {"shapes": _draw_line(panels, x), "annotations": [text]}
