@@ -25,10 +25,12 @@ elif __name__ != "__mp_main__":  # the server, once; worker processes import the
     import streamlit as st
     from starlette.middleware import Middleware
 
+    from app import plotly_script
     from app.hosts import HostCheck
     from app.intake import UploadBound
     from app.server import Compressed, lifespan
     from app.views.camera import live_route
 
     around = [Middleware(HostCheck), Middleware(UploadBound), Middleware(Compressed)]
-    server = st.App(__file__, lifespan=lifespan, routes=live_route.routes(), middleware=around)
+    own = live_route.routes() + plotly_script.routes()
+    server = st.App(__file__, lifespan=lifespan, routes=own, middleware=around)

@@ -1,5 +1,5 @@
 """What the server does beside Streamlit: it warms up while it starts, collects garbage now and then instead of after
-every click, and sends Streamlit's own scripts compressed to browsers elsewhere.
+every click, and sends Streamlit's and Plotly's own scripts compressed to browsers elsewhere.
 
 A class of thirty opens the app at once. Of the 7 MB that a browser needs first, most are scripts that never change:
 each is compressed once, at its first visit, and sent from memory from then on."""
@@ -19,6 +19,7 @@ from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
 from app.classroom import room
 from app.media import STAY, LastingPictures
+from app.plotly_script import FOLDER
 from app.session import storage, tabs
 from cnnviz.errors import CnnvizError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 TIDY = 30.0  # seconds
 LATER = 3.0  # seconds in which the first visitor may come, who needs both cores
 _COMPRESSIBLE = (".js", ".css", ".svg", ".json")  # fonts and pictures are compressed already
+_PACKED = ("/static/", f"/{FOLDER}/")
 _NEAR = frozenset({"127.0.0.1", "::1"})
 _PASSED_ON = frozenset({b"x-forwarded-for", b"forwarded", b"via"})
 _PARTIAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # requests that get no whole file
@@ -118,7 +120,7 @@ def _warm_up(ending: threading.Event) -> None:
 
 
 class Compressed:
-    """ASGI middleware: Streamlit's scripts and styles as gzip, each compressed once."""
+    """ASGI middleware: Streamlit's scripts and styles and Plotly's script as gzip, each compressed once."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -164,9 +166,9 @@ class _Response:
 
 
 def _is_script(scope: Scope) -> bool:
-    """True for the first request of a browser elsewhere for one of Streamlit's own files that is text. Their names hold
-    a hash of their content, so that nothing kept under a name can grow old."""
-    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/static/"):
+    """True for the first request of a browser elsewhere for one of Streamlit's own files that is text, or for Plotly's.
+    Their names hold a hash of their content or a version, so that nothing kept under a name can grow old."""
+    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(_PACKED):
         return False
     headers = dict(scope["headers"])
     accepted = b"gzip" in headers.get(b"accept-encoding", b"") and not _PARTIAL & headers.keys()

@@ -96,7 +96,11 @@ function draw(component) {
   let over = false
   const paint = () => {
     if (over || parentElement.newest !== data.number) return
-    if (!window.Plotly) { setTimeout(paint, 30); return }
+    if (!window.Plotly) {
+      loadPlotly()
+      setTimeout(paint, 30)
+      return
+    }
     if (frame.drawn === data.stamp + data.dark + letters) return move()
     high = measure()  // a bar at the foot may have come while the library was on its way
     plot.style.height = high + "px"

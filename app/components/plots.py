@@ -1,39 +1,29 @@
 """Interactive Plotly figures: scenes whose cameras move together, points that can be clicked, a slider over
-frames. Plotly's own script comes out of the installed package; the browser gets it once a visit."""
+frames. Plotly's own script comes out of the installed package, see `app.plotly_script`."""
 
-import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app.components.newest import keep_newest, number_data
 from app.components.source import read_source
+from app.plotly_script import ADDRESS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_FOREIGN_TAG = re.compile(r"(?:<|\\u003c)(?!/?(?:b|br|i|sub|sup|span|extra)\b)")  # Plotly would make links of some
+# Plotly would make links of some. Its versions spell the signs of a tag in JSON as they are or as their numbers.
+_FOREIGN_TAG = re.compile(r"(?:<|\\u003[cC])(?!(?:\\?/|\\u002[fF])?(?:b|br|i|sub|sup|span|extra)\b)")
 _LINK_CAMERAS = read_source("cameras.js")
 
 
-def _plotly_loader() -> str:
-    """The script that adds Plotly's own to the page."""
-    import plotly
-
-    script = (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-    return f"const PLOTLY_SOURCE = {json.dumps(script)}\n{read_source('load_plotly.js')}"
-
-
-# Two components, so that the four megabytes are a message of their own that never changes: Streamlit sends such
-# a message once and then only its hash.
-_library = st.components.v2.component("cnnviz_plotly", js=_plotly_loader(), isolate_styles=False)
 _render = st.components.v2.component(
     "cnnviz_plot",
     css=read_source("plots.css"),
-    js=keep_newest(_LINK_CAMERAS + read_source("room.js", "plots.js")),
+    js=f'const PLOTLY_ADDRESS = "{ADDRESS}"\n'
+    + keep_newest(_LINK_CAMERAS + read_source("room.js", "load_plotly.js", "plots.js")),
     isolate_styles=False,
 )
 
@@ -58,7 +48,6 @@ def plot(figure: "Figure", alt: str, key: str, name: str, **answers: Callable[[A
     data = {**plot_data(figure), "height": figure.layout.height, "alt": alt, "name": name}
     data["panels"] = (figure.layout.meta or {}).get("panels", 1)
     data["dark"] = st.context.theme.type == "dark"
-    _library(key=f"{key}_library")
     _render(
         key=key,
         data=number_data(key, {**data, "live": live}),

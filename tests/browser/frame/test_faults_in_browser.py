@@ -63,3 +63,27 @@ def test_markup_in_a_checkpoint_is_text_and_nothing_is_fetched(visitor: Visitor)
     visitor.bar.get_by_label("Weights").first.wait_for()
     visitor.main.get_by_role("button", name="Remove", exact=True).click()
     visitor.main.get_by_text("None yet.").wait_for()
+
+
+@pytest.mark.own_tab
+def test_a_plot_whose_library_does_not_come_is_drawn_as_soon_as_it_does_and_it_is_fetched_once(visitor: Visitor):
+    asked: list[str] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    visitor.tab.route("**/cnnviz-plotly/*", answer)
+    visitor.open("receptive-fields", "net=lenet5&layer=conv2")
+    visitor.pick("View", "Growth")
+    plot = visitor.main.locator(".plot.js-plotly-plot")
+    plot.wait_for()
+    assert len(asked) == 2 and asked[0] == asked[1]
+    assert all("cnnviz-plotly" in fault for fault in visitor.wrong)
+    visitor.wrong.clear()
+    visitor.go("pooling")
+    plot.first.wait_for()
+    assert len(asked) == 2

@@ -86,7 +86,7 @@ def test_both_surfaces_are_painted_whole_and_turn_together(visitor: Visitor):
     left, right = figure.evaluate(EYES)
     assert max(abs(left[axis] - before[0][axis]) for axis in "xyz") > 0.1
     assert all(left[axis] == pytest.approx(right[axis], abs=1e-3) for axis in "xyz")
-    assert sum(length > 1_000_000 for length in frames) == 1  # Plotly itself has come once
+    assert max(frames) < 1_000_000  # Plotly itself is a file that the browser keeps
     visitor.tab.reload()
     assert is_kept(painted(visitor).evaluate(EYES)[1])
 
