@@ -214,8 +214,12 @@ def _check_classes(training: LabelledSet, testing: LabelledSet) -> None:
 
 def _optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     """One group of the trained parameters for each learning rate; `learning_rate_scales` of a network, {start of a
-    parameter's name: factor}, says which learn slower or faster than the recipe's rate."""
+    parameter's name: factor}, says which learn slower or faster than the recipe's rate. With batch norm in front a
+    convolution needs no such care: what reaches it neither grows nor shrinks, and too slow, it holds all others up."""
     scales: dict[str, float] = getattr(module, "learning_rate_scales", {})
+    if recipe.folded_norm:
+        convolutions = {name for name, part in module.named_modules() if isinstance(part, nn.Conv2d)}
+        scales = {start: factor for start, factor in scales.items() if start not in convolutions}
     groups: dict[float, list[Tensor]] = {1.0: []}
     for name, parameter in ((n, p) for n, p in module.named_parameters() if p.requires_grad):
         scale = next((factor for start, factor in scales.items() if name.startswith(start)), 1.0)

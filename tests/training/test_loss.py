@@ -112,14 +112,16 @@ class TwoHeads(nn.Module):
         return (logits, self.early(low.mean((2, 3)))) if self.training else logits
 
 
-def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, batch: int = 4, **attributes: object) -> tuple[dict, dict]:
+def trained(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, batch: int = 4, folded: bool = False, **attributes: object
+) -> tuple[dict, dict]:
     """The weights of TwoHeads before and after one epoch of 8 images; `attributes` are set on the class."""
     entry = replace(registry.find("resnet20_cifar"), name="two_heads", builder=TwoHeads)
     monkeypatch.setitem(architecture._CATALOGUE, "two_heads", entry)
     for name, value in attributes.items():
         monkeypatch.setattr(TwoHeads, name, value, raising=False)
     bars = class_folders(folder / "bars", train=8, test=4)
-    train("two_heads", bars, folder / "run", replace(RECIPE, batch=batch), "cpu")
+    train("two_heads", bars, folder / "run", replace(RECIPE, batch=batch, folded_norm=folded), "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(RECIPE.seed)
         before = TwoHeads(2).state_dict()
@@ -146,6 +148,16 @@ def test_a_scaled_step_is_so_much_smaller(tmp_path, monkeypatch):
     torch.testing.assert_close(steps[1], steps[0] * 0.1, rtol=1e-3, atol=1e-7)
     assert steps[0].abs().max() > 1e-4
     assert torch.equal(full["second.weight"], tenth["second.weight"])
+
+
+def test_behind_batch_norm_convolutions_learn_at_the_whole_rate_and_others_at_their_own(tmp_path, monkeypatch):
+    before, whole = trained(tmp_path / "whole", monkeypatch, batch=8, folded=True)
+    scales = {"second": 0.1, "early": 0.0}
+    _, scaled = trained(tmp_path / "scaled", monkeypatch, batch=8, folded=True, learning_rate_scales=scales)
+    assert not torch.equal(whole["second.weight"], before["second.weight"])
+    assert torch.equal(scaled["second.weight"], whole["second.weight"])
+    assert torch.equal(scaled["early.weight"], before["early.weight"])
+    assert not torch.equal(whole["early.weight"], before["early.weight"])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
