@@ -15,6 +15,7 @@ from app.session import uploads
 _MARKS = re.compile(r"([\\`*{}\[\]<>$~|&^]|(?<![^\W_])_|_(?![^\W_]))")  # no _ between letters
 _BEGINS = re.compile(r"^(\d*|#*)([#=+\-.)])(?=\s|$)")  # a heading, a line below one, an item of a list
 _JOIN = "\u2060"
+_BLANKS = re.compile(r"[^\S\u00a0\u202f]+")
 _FOUND_LATER = re.compile(
     r"(?<=:)(?=[\w+/\-])|(?<=@)(?=[\w\-]+\.)|(?<=\bwww)(?=\.)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE
 )
@@ -23,15 +24,20 @@ _OWN_CODE = re.compile(r"(`(?:cnnviz|pip install|docs/|model\.|scripted\.|load_l
 
 def as_literal(text: str) -> str:
     """Text of others on one line, of which nothing is read as Markdown."""
-    return _escape(" ".join(text.split()))
+    return _escape(_one_line(text))
 
 
 def as_code(text: str) -> str:
     """Text of others on one line, set as code."""
-    line = " ".join(text.split())
+    line = _one_line(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}" if line else ""
+
+
+def _one_line(text: str) -> str:
+    """The text with single blanks in it; those that hold a number and its unit together stay."""
+    return _BLANKS.sub(" ", text).strip()
 
 
 def escape_markdown(text: str) -> str:

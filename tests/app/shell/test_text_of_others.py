@@ -44,6 +44,7 @@ def test_lines_stay_lines_in_a_message_and_become_one_in_a_name():
     assert as_literal("a_b *c*\n# d") == r"a_b \*c\* # d" and as_literal("# d") == r"\# d"
     assert as_literal("_a_ __b") == r"\_a\_ \_\_b" and as_literal("1. a") == r"1\. a"
     assert as_literal("99.17 %") == "99.17 %" and as_literal("## d") == r"#\# d" and as_literal("-") == r"\-"
+    assert as_literal("a\n 95.3\u00a0%") == "a 95.3\u00a0%" and as_code("a\t2\u00a0px") == "`a 2\u00a0px`"
     assert as_literal("mine@step-7") == "mine@step-7" and as_literal("-1") == "-1"
     assert escape_markdown("a\n# b\n  - c\n==") == "a  \n\\# b  \n\\- c  \n=\u2060="
     assert as_code("") == "" and as_code("a``b") == "```a``b```" and as_code("`a") == "`` `a ``"
