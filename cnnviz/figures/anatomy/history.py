@@ -61,11 +61,14 @@ def timeline_figure(results: Sequence[ChallengeResult], human: ChallengeResult, 
     ]
     figure.update_xaxes(tickvals=list(range(len(results))), ticktext=ticks, showgrid=False)
     figure.update_yaxes(title="top-5 error, %", range=[0, 31])
-    apply_style(figure, height)
     _add_years(figure, results)
-    figure.update_xaxes(tickfont={"size": 12}, autotickangles=[0, -45, -90], range=[-0.6, len(results) - 0.4])
-    figure.update_layout(legend={"x": 0.99, "y": 0.98, "xanchor": "right", "yanchor": "top"}, margin={"t": 34, "r": 40})
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(tickfont={"size": 12}, autotickangles=[0, -45, -90], range=[-0.6, len(results) - 0.4]),
+        legend={"x": 0.99, "y": 0.98, "xanchor": "right", "yanchor": "top"},
+        margin={"t": 34, "r": 40},
+    )
 
 
 def _add_years(figure: Figure, results: Sequence[ChallengeResult]) -> None:
@@ -108,7 +111,6 @@ def bubble_figure(models: Sequence[PublishedModel], height: int = 560) -> Figure
         type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], title="G multiply-adds, one image"
     )
     figure.update_yaxes(title="top-1 accuracy on ImageNet-1K, %", range=[47, 91])
-    apply_style(figure, height)
     _add_size_legend(figure)
     for model in models:
         if model.name in _NAMED:
@@ -116,8 +118,7 @@ def bubble_figure(models: Sequence[PublishedModel], height: int = 560) -> Figure
             place = {"x": math.log10(model.macs / 1e9), "y": model.top1, "ax": right, "ay": down}
             looks = {"font": {"size": 14, "color": INK}, "bgcolor": "rgba(255,255,255,0.7)"}
             figure.add_annotation(place, text=model.name, arrowhead=0, arrowwidth=1, arrowcolor="#8b95a5", **looks)
-    figure.update_layout(legend={"x": 1.01, "y": 1.0, "yanchor": "top"}, margin={"r": 130})
-    return figure
+    return apply_style(figure, height, legend={"x": 1.01, "y": 1.0, "yanchor": "top"}, margin={"r": 130})
 
 
 def _diameter(parameters: int) -> float:

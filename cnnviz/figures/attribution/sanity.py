@@ -28,12 +28,15 @@ def cascade_figure(layers: Sequence[str], correlation: np.ndarray, absolute: np.
         line, hover = {"color": colour, "width": 2.4, "dash": dash}, "down to %{text}: ρ = %{y:.3f}"
         add_curve(figure, list(range(len(names))), values, hover, line, 7, name=name, text=names)
     figure.add_hline(y=0, line={"color": "#8b95a5", "width": 1})
-    apply_style(figure, height)
     ticks = {"tickvals": list(range(len(names))), "ticktext": [shorten(name, 11, 110) for name in names]}
-    figure.update_xaxes(ticks, tickangle=-30, showgrid=False, tickfont={"size": 12})
     lowest = min([-0.15, *(float(v) - 0.1 for v in correlation if np.isfinite(v))])
-    figure.update_yaxes(title="rank correlation ρ", range=[lowest, 1.08], title_font={"size": 13})
-    figure.update_layout(
-        legend=legend_above(), showlegend=len(lines) > 1, margin=margins(52, 10, 26, 8), dragmode=False
+    return apply_style(
+        figure,
+        height,
+        x=dict(ticks, tickangle=-30, showgrid=False, tickfont={"size": 12}),
+        y=dict(title="rank correlation ρ", range=[lowest, 1.08], title_font={"size": 13}),
+        legend=legend_above(),
+        showlegend=len(lines) > 1,
+        margin=margins(52, 10, 26, 8),
+        dragmode=False,
     )
-    return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import apply_style, legend_above, margins
+from cnnviz.figures.base.plot_style import apply_style, legend_above, margins, upright
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -53,25 +53,23 @@ def activation_figure(
             xaxis="x3",
             yaxis="y3",
         )
-    apply_style(figure, height)
-    left, right, base = [0.0, 0.58], [0.7, 1.0], {"gridcolor": "#e3e7ec", "zeroline": False, "automargin": True}
-    ends = [-REACH, REACH]
-    figure.update_layout(
+    left, right, ends = [0.0, 0.58], [0.7, 1.0], [-REACH, REACH]
+    return apply_style(
+        figure,
+        height,
         xaxis={"domain": left, "range": ends},
         yaxis={"domain": [0.44, 1.0], "range": [-1.6, 3.2], "title": "f(x), f′(x)"},
-        xaxis2={**base, "domain": left, "range": ends, "anchor": "y2", "title": "x, what the activation is given"},
-        yaxis2={**base, "domain": [0.0, 0.36], "anchor": "x2", "title": "units [%]"},
-        xaxis3={**base, "domain": right, "anchor": "y3", "title": "activations in a row"},
-        yaxis3={**base, "anchor": "x3", "title": "product of slopes", "type": "log", "exponentformat": "power"},
-        shapes=[
-            {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": f"y{end} domain", "xref": f"x{end}"}
-            | {"line": {"color": CHOSEN, "width": 1.6}}
-            for end in ("", "2")
-        ],
+        xaxis2={"domain": left, "range": ends, "anchor": "y2", "title": "x, what the activation is given"},
+        yaxis2={"domain": [0.0, 0.36], "anchor": "x2", "title": "units [%]"},
+        xaxis3={"domain": right, "anchor": "y3", "title": "activations in a row"},
+        yaxis3={"anchor": "x3", "title": "product of slopes", "type": "log", "exponentformat": "power"},
+        shapes=[upright(x, end, color=CHOSEN, width=1.6) for end in ("", "2")],
         meta={"panels": 3},
+        legend=legend_above(13),
+        dragmode=False,
+        bargap=0.04,
+        margin=margins(60, 12, 34, 50),
     )
-    figure.update_layout(legend=legend_above(13), dragmode=False, bargap=0.04, margin=margins(60, 12, 34, 50))
-    return figure
 
 
 def _add_histogram(figure: Figure, function: ActivationFunction, given: PreActivations, flat: float) -> None:

@@ -36,13 +36,17 @@ def flow_figure(flows: Sequence[tuple[str, GradientFlow]], measure: str = WEIGHT
         line = {"color": CATEGORIES[number % len(CATEGORIES)], "width": 2.6, "dash": "dot" if number % 2 else "solid"}
         hover = f"%{{customdata}}: %{{y:.3~g}}, {name}"
         add_curve(figure, place, shown, hover, line, size=5, name=name, customdata=list(flow.layers))
-    apply_style(figure, height)
-    figure.update_xaxes(title="layer, from the image on", showgrid=False)
-    if max(len(flow.layers) for _, flow in flows) <= 12:
-        figure.update_xaxes(dtick=1)
-    figure.update_yaxes(title=_TITLES[measure], type="log", exponentformat="power", dtick=_decades(flows, measure))
-    figure.update_layout(legend=legend_above(15), showlegend=True, dragmode=False, margin=margins(76, 12, 34, 50))
-    return figure
+    every = {"dtick": 1} if max(len(flow.layers) for _, flow in flows) <= 12 else {}
+    return apply_style(
+        figure,
+        height,
+        x=dict(every, title="layer, from the image on", showgrid=False),
+        y=dict(title=_TITLES[measure], type="log", exponentformat="power", dtick=_decades(flows, measure)),
+        legend=legend_above(15),
+        showlegend=True,
+        dragmode=False,
+        margin=margins(76, 12, 34, 50),
+    )
 
 
 def _decades(flows: Sequence[tuple[str, GradientFlow]], measure: str) -> int:
@@ -88,13 +92,18 @@ def gains_figure(gains: Sequence[tuple[str, BlockGains]], height: int = 560) -> 
             xaxis="x2",
             yaxis="y2",
         )
-    apply_style(figure, height)
-    figure.update_xaxes(title="block, from the image on", showgrid=False)
-    figure.update_yaxes(title="gain ‖∂L/∂x‖ / ‖∂L/∂y‖", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title="product of the gains from the end", type="log", exponentformat="power", row=1, col=2)
-    figure.update_layout(legend=legend_above(13), showlegend=True, dragmode=False, margin=margins(66, 12, 34, 50))
-    figure.update_layout(meta={"panels": 2})
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(title="block, from the image on", showgrid=False),
+        yaxis=dict(title="gain ‖∂L/∂x‖ / ‖∂L/∂y‖", rangemode="tozero"),
+        yaxis2=dict(title="product of the gains from the end", type="log", exponentformat="power"),
+        legend=legend_above(13),
+        showlegend=True,
+        dragmode=False,
+        margin=margins(66, 12, 34, 50),
+        meta={"panels": 2},
+    )
 
 
 def flow_sentence(name: str, flow: GradientFlow, measure: str = WEIGHTS) -> str:

@@ -180,9 +180,7 @@ def map_figure(
         place = {"x0": col - 0.5, "x1": col + 0.5, "y0": row - 0.5, "y1": row + 0.5}
         figure.add_shape(place, type="rect", line={"color": CHOSEN, "width": 3})
     _set_map_axes(figure, reach, max(found.stride), _error_range(top))
-    apply_style(figure, height)
-    figure.update_layout(dragmode=False, margin=margins(60, 10, 34, 52))
-    return figure
+    return apply_style(figure, height, dragmode=False, margin=margins(60, 10, 34, 52))
 
 
 def _set_map_axes(figure: Figure, reach: int, stride: float, error_range: dict[str, Any]) -> None:
@@ -210,11 +208,15 @@ def wobble_figure(offsets: np.ndarray, shares: np.ndarray, names: Sequence[str],
         line = {"color": CATEGORIES[number % len(CATEGORIES)], "width": 2.4}
         hover = f"%{{x}} pixels: {(shown := plain_text(name))} %{{y:.1f}} %"
         add_curve(figure, offsets, 100 * shares[:, number], hover, line, 5, name=shown)
-    apply_style(figure, height)
-    figure.update_xaxes(title="shift to the right [pixels]", showgrid=False)
-    figure.update_yaxes(title="probability [%]", range=[0, 102])
-    figure.update_layout(dragmode=False, showlegend=True, margin=margins(56, 10, 30, 46))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(title="shift to the right [pixels]", showgrid=False),
+        y=dict(title="probability [%]", range=[0, 102]),
+        dragmode=False,
+        showlegend=True,
+        margin=margins(56, 10, 30, 46),
+    )
 
 
 def beyond_figure(
@@ -231,8 +233,12 @@ def beyond_figure(
     marks = go.Scatter(x=list(names), y=to_percent(costs), mode="markers", marker=dash)
     marks.update(hovertemplate="%{x}: interpolation alone %{y:.3~g} %<extra></extra>")
     figure.add_trace(marks.update(name="interpolating there and back, alone"))
-    apply_style(figure, height)
-    figure.update_xaxes(categoryorder="array", categoryarray=list(names), showgrid=False)
-    figure.update_yaxes(title=ERROR, rangemode="tozero")
-    figure.update_layout(dragmode=False, legend=legend_above(), margin=margins(56, 10, 28, 30))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(categoryorder="array", categoryarray=list(names), showgrid=False),
+        y=dict(title=ERROR, rangemode="tozero"),
+        dragmode=False,
+        legend=legend_above(),
+        margin=margins(56, 10, 28, 30),
+    )

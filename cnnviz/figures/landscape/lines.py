@@ -55,11 +55,11 @@ def slices_figure(
         start = (number - 1) * (wide + _GAP)
         _set_slice_axes(figure, number, (start, start + wide), along, log, lowest)
         figure.add_annotation(heading(panel.heading(), start + wide / 2))
-    apply_style(figure, height)
     for number in range(1, count + 1):
         _colour_axes(figure, number)
-    figure.update_layout(showlegend=False, dragmode=False, hovermode="x unified", margin=margins(66, 70, 58, 58))
-    return figure
+    return apply_style(
+        figure, height, showlegend=False, dragmode=False, hovermode="x unified", margin=margins(66, 70, 58, 58)
+    )
 
 
 def _axis_names(number: int) -> tuple[str, str, str]:

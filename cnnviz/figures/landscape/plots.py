@@ -119,9 +119,9 @@ def contours_figure(
         figure.add_trace(go.Scatter(x=across, y=upwards, marker=dot, xaxis=x, yaxis=y, **marks))
         figure.add_annotation(_heading(panel, _domain(number, len(panels))))
         figure.update_layout(plane_axes(number, _domain(number, len(panels)), number == 1, panel.surface))
-    apply_style(figure, height)
-    figure.update_layout(margin=margins(66, 10, 58, 58), hoverlabel={"bgcolor": "#ffffff"}, dragmode=False)
-    return figure
+    return apply_style(
+        figure, height, margin=margins(66, 10, 58, 58), hoverlabel={"bgcolor": "#ffffff"}, dragmode=False
+    )
 
 
 def add_plane(

@@ -34,18 +34,20 @@ def error_figure(found: MonteCarloError, height: int = 400) -> Figure:
     for name, errors, colour, dash in lines:
         line = {"color": colour, "width": 2.8, "dash": dash}
         add_curve(figure, found.counts, errors, f"T = %{{x}}: %{{y:.3g}}, {name}", line, name=name)
-    apply_style(figure, height)
-    figure.update_xaxes(
-        title="passes T in the mean",
-        type="log",
-        tickvals=found.counts.tolist(),
-        ticktext=[f"{c}" for c in found.counts],
+    return apply_style(
+        figure,
+        height,
+        x=dict(
+            title="passes T in the mean",
+            type="log",
+            tickvals=found.counts.tolist(),
+            ticktext=[f"{c}" for c in found.counts],
+        ),
+        y=dict(title="distance over classes (L2)", type="log", dtick="D2", exponentformat="power", minor_ticks=""),
+        legend=legend_above(14),
+        dragmode=False,
+        margin=margins(70, 10, 36, 48),
     )
-    figure.update_yaxes(
-        title="distance over classes (L2)", type="log", dtick="D2", exponentformat="power", minor_ticks=""
-    )
-    figure.update_layout(legend=legend_above(14), dragmode=False, margin=margins(70, 10, 36, 48))
-    return figure
 
 
 def clouds_figure(pair: Sequence[MaskedOutputs], names: tuple[str, str], height: int = 400) -> Figure:
@@ -77,15 +79,19 @@ def clouds_figure(pair: Sequence[MaskedOutputs], names: tuple[str, str], height:
             row=1,
             col=column,
         )
-    apply_style(figure, height)
     lows, highs = (edge([one.values for one in pair], axis=(0, 1)) for edge in (np.min, np.max))
     pads = 0.06 * (highs - lows + 1e-9)
-    figure.update_xaxes(title=names[0], range=[lows[0] - pads[0], highs[0] + pads[0]])
-    figure.update_yaxes(range=[lows[1] - pads[1], highs[1] + pads[1]])
-    figure.update_yaxes(title=names[1], col=1)
     figure.update_annotations(font={"size": 16})
-    figure.update_layout(dragmode=False, margin=margins(62, 10, 36, 48), meta={"panels": len(pair)})
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(title=names[0], range=[lows[0] - pads[0], highs[0] + pads[0]]),
+        y=dict(range=[lows[1] - pads[1], highs[1] + pads[1]]),
+        yaxis=dict(title=names[1]),
+        dragmode=False,
+        margin=margins(62, 10, 36, 48),
+        meta={"panels": len(pair)},
+    )
 
 
 _KINDS = {"dropout": "Dropout", "dropconnect": "DropConnect"}
@@ -113,15 +119,17 @@ def evidence_figure(found: ClassEvidence, keep: np.ndarray, names: tuple[str, st
         hover = [f"feature {number}: {found.added[number]:.3g}, {name}" for number in order[chosen]]
         bars = go.Bar(x=np.flatnonzero(chosen), y=found.added[order][chosen], name=name, marker={"color": colour})
         figure.add_trace(bars.update(hovertext=hover, hoverinfo="text"))
-    apply_style(figure, height)
-    figure.update_xaxes(title="feature, by what it adds", showgrid=False)
-    figure.update_yaxes(
-        title="for {} against {}".format(*map(plain_text, names)), zeroline=True, zerolinecolor="#8b95a5"
+    return apply_style(
+        figure,
+        height,
+        x=dict(title="feature, by what it adds", showgrid=False),
+        y=dict(title="for {} against {}".format(*map(plain_text, names)), zeroline=True, zerolinecolor="#8b95a5"),
+        legend=legend_above(14),
+        dragmode=False,
+        bargap=0.05,
+        barmode="overlay",
+        margin=margins(66, 10, 36, 48),
     )
-    figure.update_layout(
-        legend=legend_above(14), dragmode=False, bargap=0.05, barmode="overlay", margin=margins(66, 10, 36, 48)
-    )
-    return figure
 
 
 def margin_figure(
@@ -141,19 +149,21 @@ def margin_figure(
             showlegend=False,
         )
     )
-    apply_style(figure, height)
     figure.add_vline(x=0, line={"color": "#181c24", "width": 2})
     figure.add_vline(x=whole, line={"color": CATEGORIES[2], "width": 3})
     figure.add_vline(x=chosen, line={"color": CHOSEN, "width": 3, "dash": "dot"})
     reach = max(abs(whole) + 4 * spread, 1e-6)
     low = min(-0.15 * reach, float(margins_found.min()), whole - 4 * spread)
-    figure.update_xaxes(
-        title="score of {} less that of {}".format(*map(plain_text, names)),
-        range=[low, max(reach, whole * 1.1)],
+    return apply_style(
+        figure,
+        height,
+        x=dict(
+            title="score of {} less that of {}".format(*map(plain_text, names)), range=[low, max(reach, whole * 1.1)]
+        ),
+        y=dict(title="masks", showgrid=False),
+        dragmode=False,
+        margin=margins(62, 10, 20, 48),
     )
-    figure.update_yaxes(title="masks", showgrid=False)
-    figure.update_layout(dragmode=False, margin=margins(62, 10, 20, 48))
-    return figure
 
 
 def survival_figure(survival: np.ndarray, alive: np.ndarray, blocks: Sequence[str], height: int = 400) -> Figure:
@@ -174,11 +184,15 @@ def survival_figure(survival: np.ndarray, alive: np.ndarray, blocks: Sequence[st
             name=name,
             hovertemplate=hover,
         )
-    apply_style(figure, height)
-    figure.update_xaxes(title="residual block l, input side first", showgrid=False)
-    figure.update_yaxes(title="p_l", range=[0, 1.04])
-    figure.update_layout(legend=legend_above(13), dragmode=False, margin=margins(56, 8, 34, 46))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(title="residual block l, input side first", showgrid=False),
+        y=dict(title="p_l", range=[0, 1.04]),
+        legend=legend_above(13),
+        dragmode=False,
+        margin=margins(56, 8, 34, 46),
+    )
 
 
 def removed_figure(
@@ -204,18 +218,26 @@ def removed_figure(
             name=f"{networks[-1][0]}: changes the shape",
             hovertemplate="%{x} changes the shape<extra></extra>",
         )
-    apply_style(figure, height)
     figure.add_hline(y=100 / max(classes, 1), line={"color": GREY, "width": 1.5, "dash": "dot"})
     names = list(networks[0][1].blocks)
     shown = {name: f"<b><span style='color:{CHOSEN}'>{name}</span></b>" if name == chosen else name for name in names}
-    figure.update_xaxes(
-        tickvals=names, ticktext=[shown[name] for name in names], tickangle=-60, tickfont={"size": 12}, showgrid=False
+    return apply_style(
+        figure,
+        height,
+        x=dict(
+            tickvals=names,
+            ticktext=[shown[name] for name in names],
+            tickangle=-60,
+            tickfont={"size": 12},
+            showgrid=False,
+        ),
+        y=dict(title="answers kept [%]", range=[0, 101]),
+        legend=legend_above(14),
+        dragmode=False,
+        barmode="group",
+        bargap=0.25,
+        margin=margins(60, 8, 36, 70),
     )
-    figure.update_yaxes(title="answers kept [%]", range=[0, 101])
-    figure.update_layout(
-        legend=legend_above(14), dragmode=False, barmode="group", bargap=0.25, margin=margins(60, 8, 36, 70)
-    )
-    return figure
 
 
 def turns_figure(
@@ -232,10 +254,12 @@ def turns_figure(
         shares = 100 * probabilities[:, which]
         name = plain_text(names[which])
         add_curve(figure, degrees, shares, f"%{{x}}°: %{{y:.1f}} %, {name}", line, name=name)
-    apply_style(figure, height)
-    figure.update_xaxes(
-        title="turned by [degrees, counter-clockwise]", tickvals=list(range(0, 360, 45)), showgrid=False
+    return apply_style(
+        figure,
+        height,
+        x=dict(title="turned by [degrees, counter-clockwise]", tickvals=list(range(0, 360, 45)), showgrid=False),
+        y=dict(title="probability [%]", range=[0, 103]),
+        legend=legend_above(14),
+        dragmode=False,
+        margin=margins(60, 10, 34, 48),
     )
-    figure.update_yaxes(title="probability [%]", range=[0, 103])
-    figure.update_layout(legend=legend_above(14), dragmode=False, margin=margins(60, 10, 34, 48))
-    return figure

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnviz.figures.base.charts import value_text
 from cnnviz.figures.base.colors import CATEGORIES, CHOSEN
-from cnnviz.figures.base.plot_style import apply_style, margins
+from cnnviz.figures.base.plot_style import apply_style, margins, upright
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -68,13 +68,17 @@ def channel_figure(found: NormChannel, running: bool, gamma: float, beta: float,
         layout[f"xaxis{end}"]["title"] = {"text": title}
         layout[f"yaxis{end}"] = {"anchor": f"x{end}", "rangemode": "tozero"}
     layout["yaxis"] |= {"title": {"text": "values [%]"}}
-    figure.update_layout(layout)
-    apply_style(figure, height)
-    figure.update_xaxes(title_font={"size": 14})
-    figure.update_layout(bargap=0, dragmode=False, margin=margins(56, 10, 40, 56), meta={"panels": 3})
-    line = {"color": CHOSEN, "width": 1.5}
-    figure.add_shape(type="line", x0=0, x1=0, y0=0, y1=1, xref="x2", yref="y2 domain", line=line)
-    return figure
+    figure.add_shape(upright(0, "2", color=CHOSEN, width=1.5))
+    return apply_style(
+        figure,
+        height,
+        **layout,
+        x=dict(title_font={"size": 14}),
+        bargap=0,
+        dragmode=False,
+        margin=margins(56, 10, 40, 56),
+        meta={"panels": 3},
+    )
 
 
 def _axes(at: int) -> dict[str, str]:
@@ -83,9 +87,8 @@ def _axes(at: int) -> dict[str, str]:
 
 def _mark(figure: Figure, mean: float, var: float, colour: str, name: str, top: float) -> None:
     """A line at the mean and a bar of one deviation each way, in the first panel."""
-    line, sigma = {"color": colour, "width": 2.5}, float(np.sqrt(var))
-    figure.add_shape(type="line", x0=mean, x1=mean, y0=0, y1=1, xref="x", yref="y domain", line=line)
-    bar = {"color": colour, "width": 6}
+    sigma, bar = float(np.sqrt(var)), {"color": colour, "width": 6}
+    figure.add_shape(upright(mean, color=colour, width=2.5))
     figure.add_shape(type="line", x0=mean - sigma, x1=mean + sigma, y0=top, y1=top, xref="x", yref="y domain", line=bar)
     place = {"x": mean + sigma, "y": top, "xref": "x", "yref": "y domain", "xanchor": "left", "yanchor": "middle"}
     figure.add_annotation(text=f" {name} μ ± σ", showarrow=False, font={"size": 13, "color": colour}, **place)

@@ -31,11 +31,15 @@ def means_figure(sizes: np.ndarray, means: Mapping[str, np.ndarray], height: int
     ):
         line = {"color": colour, "width": 2.8, "dash": "solid" if name == "Batch norm" else "dash"}
         add_curve(figure, sizes, values, f"{name}, N = %{{x}}: μ = %{{y:.4~g}}", line, 6, name=name)
-    apply_style(figure, height)
-    figure.update_xaxes(title="images in the batch, N", showgrid=False)
-    figure.update_yaxes(title="mean μ", zeroline=True, zerolinecolor="#8b95a5")
-    figure.update_layout(dragmode=False, margin=margins(60, 10, 32, 46), legend=legend_above(14))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(title="images in the batch, N", showgrid=False),
+        y=dict(title="mean μ", zeroline=True, zerolinecolor="#8b95a5"),
+        dragmode=False,
+        margin=margins(60, 10, 32, 46),
+        legend=legend_above(14),
+    )
 
 
 def memory_figure(found: ActivationMemory, images: int, height: int = 440) -> Figure:
@@ -65,11 +69,16 @@ def memory_figure(found: ActivationMemory, images: int, height: int = 440) -> Fi
         "yaxis": {"title": {"text": "kept of each layer [MB]"}, "rangemode": "tozero"},
         "yaxis2": {"title": {"text": "held so far [MB]"}, "rangemode": "tozero", "anchor": "x2"},
     }
-    figure.update_layout(layout)
-    apply_style(figure, height)
-    figure.update_layout(bargap=0.1, dragmode=False, margin=margins(62, 12, 34, 50), meta={"panels": 2})
-    figure.update_layout(legend=legend_above(14))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        **layout,
+        bargap=0.1,
+        dragmode=False,
+        margin=margins(62, 12, 34, 50),
+        meta={"panels": 2},
+        legend=legend_above(14),
+    )
 
 
 def response_figure(found: LocalResponse, channel: int, factor: float = 1.0, height: int = 440) -> Figure:
@@ -84,12 +93,18 @@ def response_figure(found: LocalResponse, channel: int, factor: float = 1.0, hei
         figure.add_trace(bars.update(hovertemplate=f"channel %{{x}}: %{{y:.4~g}}, {name}<extra></extra>"))
     first, last = int(found.first[channel]) - 0.5, int(found.last[channel]) + 0.5
     figure.add_vrect(first, last, fillcolor=NEIGHBOURS, line={"color": CHOSEN, "width": 1.5}, layer="below")
-    apply_style(figure, height)
-    figure.update_xaxes(title="channel", showgrid=False)
-    figure.update_yaxes(title="activation", zeroline=True, zerolinecolor="#8b95a5")
-    figure.update_layout(barmode="group", bargap=0.15, bargroupgap=0, dragmode=False)
-    figure.update_layout(margin=margins(60, 10, 34, 46), legend=legend_above(14))
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(title="channel", showgrid=False),
+        y=dict(title="activation", zeroline=True, zerolinecolor="#8b95a5"),
+        barmode="group",
+        bargap=0.15,
+        bargroupgap=0,
+        dragmode=False,
+        margin=margins(60, 10, 34, 46),
+        legend=legend_above(14),
+    )
 
 
 def bowls_figure(bowls: Sequence[tuple[str, Any, np.ndarray]], height: int = 430) -> Figure:
@@ -121,7 +136,5 @@ def bowls_figure(bowls: Sequence[tuple[str, Any, np.ndarray]], height: int = 430
         layout[f"yaxis{end}"] = {"anchor": f"x{end}", "scaleanchor": f"x{end}", "range": ranges[1]}
         layout[f"xaxis{end}"] |= {"title": {"text": f"w₁ · {title}"}, "showgrid": False}
         layout[f"yaxis{end}"] |= {"title": {"text": "w₂"}, "showgrid": False}
-    figure.update_layout(layout)
-    apply_style(figure, height)
-    figure.update_layout(dragmode=False, margin=margins(56, 10, 34, 48), meta={"panels": count})
-    return figure
+    space = margins(56, 10, 34, 48)
+    return apply_style(figure, height, **layout, dragmode=False, margin=space, meta={"panels": count})

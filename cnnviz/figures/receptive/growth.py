@@ -68,7 +68,21 @@ def growth_figure(growth: Growth, chosen: str, effective: Sequence[EffectiveSize
         words, looks = f"{size_text(first.size)}: larger than the image", {"bgcolor": "rgba(255,255,255,0.8)"}
         figure.add_annotation(place, text=words, showarrow=True, arrowhead=2, font={"size": 13}, **looks)
     top = 1.14 * max([side, *(max(row.size) for row in places)])  # room for the names of the bands
-    return _lay_out(apply_style(figure, height), names, top, 1 + bool(whole) + 2 * bool(effective))
+    every = -(-len(names) // 36)
+    shown = names[::every]
+    ticks = {"tickvals": shown, "ticktext": [shorten(name, 11, 90) for name in shown], "tickfont": {"size": 11}}
+    order = {"type": "category", "categoryorder": "array", "categoryarray": names}
+    return apply_style(
+        figure,
+        height,
+        x=dict(ticks | order, tickangle=-90, showgrid=False, range=[-0.5, len(names) - 0.5]),
+        y=dict(title="side of the field [pixels]", range=[0, top]),
+        legend=legend_above(y=1.01),
+        showlegend=bool(whole or effective),
+        hovermode="closest",
+        dragmode=False,
+        margin=margins(60, 8, 34, 8),
+    )
 
 
 def _mark_chosen(figure: Figure, growth: Growth, chosen: str) -> None:
@@ -102,18 +116,6 @@ def _mark_strides(figure: Figure, growth: Growth, names: list[str]) -> None:
             words = f"{stride:g}" if stride else ""
         place = {"x": (first + last) / 2, "y": 1, "yref": "paper", "yanchor": "top"}
         figure.add_annotation(place, text=words, showarrow=False, font={"size": 12, "color": _LINE})
-
-
-def _lay_out(figure: Figure, names: list[str], top: float, lines: int) -> Figure:
-    every = -(-len(names) // 36)
-    shown = names[::every]
-    ticks = {"tickvals": shown, "ticktext": [shorten(name, 11, 90) for name in shown], "tickfont": {"size": 11}}
-    figure.update_xaxes(ticks, type="category", categoryorder="array", categoryarray=names, tickangle=-90)
-    figure.update_xaxes(showgrid=False, range=[-0.5, len(names) - 0.5])
-    figure.update_yaxes(title="side of the field [pixels]", range=[0, top])
-    figure.update_layout(legend=legend_above(y=1.01), showlegend=lines > 1, hovermode="closest", dragmode=False)
-    figure.update_layout(margin=margins(60, 8, 34, 8))
-    return figure
 
 
 def _stride_text(stride: tuple[float, float]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from cnnviz.figures.base.charts import count_text
 from cnnviz.figures.base.colors import CHOSEN, EMPTY, GUTTER, to_hex, viridis
 from cnnviz.figures.base.encode import rgb_png
 from cnnviz.figures.base.overlay import to_rgb
-from cnnviz.figures.base.plot_style import apply_style, margins
+from cnnviz.figures.base.plot_style import apply_style, margins, upright
 from cnnviz.figures.patches.wall import find_contrast, fit_tile, reconstruction_rgb
 
 if TYPE_CHECKING:
@@ -118,18 +118,24 @@ def convergence_figure(
             f"<br>{x_title} %{{customdata[0]:.4~g}}<extra></extra>",
             showlegend=False,
         )
-    apply_style(figure, height)
     low = min(0.0, float(np.nanmin(found.mean, initial=0.0)))
-    figure.update_yaxes(title_text="cosine to the final filters", range=[low * 1.05 - 0.02, 1.03])
-    figure.update_xaxes(title_text=x_title, range=_pad(places))
+    across: dict[str, Any] = {"title": x_title, "range": _pad(places)}
     if log:
         ticks = _choose_ticks(float(np.max(x)))
-        figure.update_xaxes(tickvals=np.log1p(ticks).tolist(), ticktext=[_shorten(int(tick)) for tick in ticks])
+        across |= {"tickvals": np.log1p(ticks).tolist(), "ticktext": [_shorten(int(tick)) for tick in ticks]}
+    lines = []
     if mark is not None:
-        at = float(place_moments(np.array([mark]), log)[0])
-        figure.add_vline(at, line={"color": CHOSEN, "width": 2})
-    figure.update_layout(margin=margins(62, 16, 30, 52), dragmode=False, hovermode="closest")
-    return figure
+        lines = [upright(float(place_moments(np.array([mark]), log)[0]), color=CHOSEN, width=2)]
+    return apply_style(
+        figure,
+        height,
+        x=across,
+        y=dict(title="cosine to the final filters", range=[low * 1.05 - 0.02, 1.03]),
+        shapes=lines,
+        margin=margins(62, 16, 30, 52),
+        dragmode=False,
+        hovermode="closest",
+    )
 
 
 def place_moments(x: np.ndarray, log: bool) -> np.ndarray:

@@ -72,12 +72,15 @@ def layers_figure(
             **bar,
         )
     )
-    apply_style(figure, height)
     every = max(1, -(-len(names) // _MOST_NAMES))
-    figure.update_yaxes(type="category", autorange="reversed", tickvals=list(names)[::every], showgrid=False)
-    figure.update_xaxes(title_text=x_title, showgrid=False)
-    figure.update_layout(margin=margins(60, 16, 30, 52), dragmode=False)
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(title_text=x_title, showgrid=False),
+        y=dict(type="category", autorange="reversed", tickvals=list(names)[::every], showgrid=False),
+        margin=margins(60, 16, 30, 52),
+        dragmode=False,
+    )
 
 
 def _scale(values: np.ndarray, told: LayerMeasure) -> tuple[np.ndarray, dict[str, Any]]:

@@ -66,12 +66,16 @@ def transfer_figure(study: TransferStudy, height: int = 520) -> Figure:
             error_y=bars,
         )
     _mark(figure, study)
-    apply_style(figure, height)
     names = [f"{layer}<br>{n} of {len(places)}" for n, layer in enumerate(study.layers, 1)]
-    figure.update_xaxes(tickvals=places, ticktext=names, range=ends, showgrid=False, title="last layer taken over")
-    figure.update_yaxes(title="accuracy on B [%]")
-    figure.update_layout(legend=legend_above(13, 1.02), margin=margins(60, 16, 84, 76), dragmode=False)
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(tickvals=places, ticktext=names, range=ends, showgrid=False, title="last layer taken over"),
+        y=dict(title="accuracy on B [%]"),
+        legend=legend_above(13, 1.02),
+        margin=margins(60, 16, 84, 76),
+        dragmode=False,
+    )
 
 
 def _mark(figure: Figure, study: TransferStudy) -> None:
@@ -130,11 +134,15 @@ def attempts_figure(
                 legendgroup=attempt.name,
                 showlegend=part == "test",
             )
-    apply_style(figure, height)
-    figure.update_xaxes(title="epoch", range=[0.5, max(epochs, 2) + 0.5], **({"dtick": 1} if epochs <= 12 else {}))
-    figure.update_yaxes(title="accuracy [%]", range=[0, 102])
-    figure.update_layout(legend=legend_above(13, 1.02), margin=margins(60, 16, 84, 52), dragmode=False)
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(title="epoch", range=[0.5, max(epochs, 2) + 0.5], **{"dtick": 1} if epochs <= 12 else {}),
+        y=dict(title="accuracy [%]", range=[0, 102]),
+        legend=legend_above(13, 1.02),
+        margin=margins(60, 16, 84, 52),
+        dragmode=False,
+    )
 
 
 def efficiency_figure(study: EfficiencyStudy, height: int = 520) -> Figure:
@@ -163,9 +171,13 @@ def efficiency_figure(study: EfficiencyStudy, height: int = 520) -> Figure:
                 text=hover,
                 error_y=bars,
             )
-    apply_style(figure, height)
     ticks = list(study.counts)
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{n:,}" for n in ticks], title="images of each class")
-    figure.update_yaxes(title="accuracy on test images [%]")
-    figure.update_layout(legend=legend_above(13, 1.02), margin=margins(60, 16, 60, 64), dragmode=False)
-    return figure
+    return apply_style(
+        figure,
+        height,
+        x=dict(type="log", tickvals=ticks, ticktext=[f"{n:,}" for n in ticks], title="images of each class"),
+        y=dict(title="accuracy on test images [%]"),
+        legend=legend_above(13, 1.02),
+        margin=margins(60, 16, 60, 64),
+        dragmode=False,
+    )
