@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from cnnviz.display import Summarised
-from cnnviz.errors import BadInput
+from cnnviz.errors import BadInput, CnnvizError
 from cnnviz.interventions.scaling import scale_outputs
 from cnnviz.models.model import LoadedModel
+from cnnviz.models.variants.description import PREFIX, parse_variant
 from cnnviz.probes.capture import as_maps, layer_shapes
 from cnnviz.probes.classifier import find_top_layer, trace_completion_order
 from cnnviz.probes.forward import count_calls
@@ -51,15 +52,28 @@ class DropoutLayer:
 
 def list_dropout_layers(model: LoadedModel) -> tuple[DropoutLayer, ...]:
     """The modules of dropout that run once in a pass and drop something, in order; () for a network without, also for
-    one that calls dropout as a function."""
+    one that calls dropout as a function. Their rate is that of the training, where the weights say that it was another
+    than the network's own ("trained_as", a variant)."""
     modules, found = dict(model.module.named_modules()), []
+    trained = _trained_rate(model)
     with model.lock, torch.inference_mode():
         calls = count_calls(model.module, torch.zeros(1, *model.input_size, device=model.device))
     for name, shape in trace_completion_order(model):
         child = modules[name]
         if isinstance(child, (nn.Dropout, *_WHOLE)) and 0 < child.p < 1 and calls[name] == 1:
-            found.append(DropoutLayer(name, float(child.p), tuple(shape[1:]), isinstance(child, _WHOLE)))
+            found.append(DropoutLayer(name, trained or float(child.p), tuple(shape[1:]), isinstance(child, _WHOLE)))
     return tuple(found)
+
+
+def _trained_rate(model: LoadedModel) -> float | None:
+    told = model.notes.get("trained_as")
+    if not isinstance(told, str) or not told.startswith(PREFIX):
+        return None
+    try:
+        percent = parse_variant(told.removeprefix(PREFIX)).dropout
+    except CnnvizError:  # notes are text of others
+        return None
+    return percent / 100 if percent else None
 
 
 def assume_dropout(model: LoadedModel, layer: str | None = None, rate: float = ASSUMED) -> DropoutLayer:

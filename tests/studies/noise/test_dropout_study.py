@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,15 @@ def test_the_layers_are_those_that_run_once_and_drop_something():
     assert [one.units for one in found] == [4, 36]
     shared = Functional(lambda self, x: self.drop(self.drop(x)), drop=nn.Dropout(0.5), never=nn.Dropout(0.5))
     assert list_dropout_layers(tiny(nn.Sequential(shared, nn.Dropout(0.0), nn.Conv2d(3, 2, 1)))) == ()
+
+
+@pytest.mark.parametrize(
+    "told, rate",
+    [("variant:nin_cifar10.drop10", 0.1), ("variant:nin_cifar10.tanh", 0.5), ("variant:gone.drop10", 0.5), (7, 0.5)],
+)
+def test_the_rate_is_that_of_the_training_where_the_weights_say_so(told, rate: float):
+    model = tiny(nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Dropout(0.5), nn.Flatten(), nn.Linear(4 * 9, 3)))
+    assert [one.rate for one in list_dropout_layers(replace(model, notes={"trained_as": told}))] == [rate]
 
 
 def test_the_passes_are_those_of_a_slow_loop_over_masks():
