@@ -20,7 +20,7 @@ def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
     random = np.random.default_rng(0)
-    for number in range(600):
+    for number in range(300):
         pixels = random.integers(0, 256, (96, 96, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:04}.png", compress_level=0)
     return folder
