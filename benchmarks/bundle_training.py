@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from cnnviz.models.bundled import assets
 from cnnviz.models.recognise.shapes import sized_shapes
@@ -35,7 +35,7 @@ def main() -> None:
     told = _rename(notes, name)
     _write(target, told)
     told.pop("history")
-    save_file(tensors, target.with_suffix(".safetensors"), {"cnnviz": json.dumps(told)})
+    target.with_suffix(".safetensors").write_bytes(save(tensors, {"cnnviz": json.dumps(told)}))
     to = assets() / "runs" / name
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)

@@ -18,6 +18,7 @@ SHIPPED = (  # the architectures whose trained weights belong to every cnnviz
     "lenet5",
     "lenet5_avg",
     "lenet5_tanh",
+    "nin_cifar10",
     "plain20_cifar",
     "plain56_cifar",
     "resnet20_cifar",

@@ -24,6 +24,7 @@ def test_a_lenet_reads_98_7_percent_of_the_test_digits(shared, name: str) -> Non
 @pytest.mark.parametrize(
     "name, parameters, least",
     [
+        ("nin_cifar10", 966_986, 0.88),
         ("resnet20_cifar", 269_722, 0.91),
         ("plain20_cifar", 269_722, 0.91),
         ("resnet56_cifar", 853_018, 0.92),
