@@ -59,6 +59,7 @@ def test_without_runs_the_page_shows_degradation_and_the_lines_to_record_one(run
     assert errors(at) == [] and at.selectbox(key="run").options == [
         "LeNet-5, ReLU and average pooling",
         "LeNet-5, tanh and average pooling",
+        "Network in Network, CIFAR",
     ]
 
 
